@@ -1,0 +1,65 @@
+"""Where does it run: nodes and replicas."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from encrypted_fields.fields import EncryptedJSONField
+
+
+class Node(models.Model):
+    """A machine with a worker for one or more tiers. A node is up while its heartbeat is fresh."""
+
+    name = models.CharField(max_length=200, unique=True)
+    #: {"cpu": {"simulated": false}, "t4": {"simulated": true}}: what its workers serve.
+    tiers = models.JSONField(default=dict)
+    #: "docker" or "process".
+    runtime = models.CharField(max_length=8)
+    #: What hardware is really there, as `hardware.devices.found` tells it.
+    devices = models.JSONField(default=dict, blank=True)
+    heartbeat_at = models.DateTimeField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Replica(models.Model):
+    """One container (or process) of a Space on one node. `wanted` is the order, `state` the report:
+    the node's agent works until they agree."""
+
+    class State(models.TextChoices):
+        PENDING = "pending"  # no node has taken it yet
+        STARTING = "starting"
+        READY = "ready"
+        STOPPED = "stopped"  # ended because it was no longer wanted
+        FAILED = "failed"  # ended, or never got ready, though it was wanted
+
+    # One of the two foreign keys that point up, as a string (the other is QueueSettings.space).
+    space = models.ForeignKey("spaces.Space", on_delete=models.CASCADE, related_name="replicas")
+    build_id = models.BigIntegerField(null=True)
+    tier = models.CharField(max_length=16)
+    node = models.ForeignKey(Node, null=True, blank=True, on_delete=models.SET_NULL, related_name="replicas")
+    #: Everything needed to start it, `hardware.runtimes.base.ReplicaSpec` in JSON form; holds secrets.
+    spec = EncryptedJSONField()
+    wanted = models.BooleanField(default=True)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.PENDING)
+    reason = models.TextField(blank=True)
+    #: "host:port" reachable from web and workers, once READY.
+    address = models.CharField(max_length=100, blank=True)
+    #: The runtime's own name for it (container id, process id): a freed address may go to another Space.
+    runtime_id = models.CharField(max_length=100, blank=True)
+    simulated = models.BooleanField(default=False)
+    #: What the launcher found in the app: queue arguments, functions (`docker/base/launcher`).
+    report = models.JSONField(default=dict, blank=True)
+    restarts = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+    ready_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["node", "wanted"])]
+
+    def __str__(self) -> str:
+        return f"replica {self.pk} of {self.space_id} on {self.tier}: {self.state}"

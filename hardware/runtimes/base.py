@@ -1,0 +1,150 @@
+"""What every container runtime offers: a small interface, two implementations (`docker`, `process`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+Log = Callable[[str], None]
+
+
+class BuildFailed(Exception):
+    """The Space's own files could not be built; the message says what and what to do."""
+
+
+class StartFailed(Exception):
+    """The replica could not be started or never answered; the message says what and what to do."""
+
+
+class EngineUnavailable(Exception):
+    """The container engine does not answer; try again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildSpec:
+    """What to build. `source` is a checkout of the commit that the runtime may read but not change."""
+
+    space: str  # "owner/name", for labels and messages
+    space_id: int
+    sha: str
+    sdk: Literal["gradio", "docker"]
+    source: Path
+    app_file: str = "app.py"
+    python_version: str = ""  # "3.11"; empty: the platform's default
+    sdk_version: str = ""  # of Gradio; empty: the platform's default
+    timeout_s: float = 1800
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """What a build made: an image (docker) or an environment and a folder of code (process)."""
+
+    runtime: Literal["docker", "process"]
+    image: str = ""
+    environment: str = ""
+    code: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Artifact:
+        return cls(**value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplicaSpec:
+    """Everything needed to start one replica: written once at roll-out, never looked up again."""
+
+    space: str
+    space_id: int
+    sdk: Literal["gradio", "docker"]
+    artifact: Artifact
+    tier: str
+    app_file: str = "app.py"
+    port: int = 7860
+    env: dict[str, str] = field(default_factory=dict)  # variables and secrets, and ours
+    max_threads: int = 40
+    start_timeout_s: float = 600
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> ReplicaSpec:
+        return cls(**{**value, "artifact": Artifact.from_json(value["artifact"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A started replica: the runtime's own name for it, and where it listens ("host:port")."""
+
+    runtime_id: str
+    address: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exit:
+    """How a replica ended; `reason` is a sentence for people."""
+
+    code: int | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stats:
+    """Use now. `memory_bytes` of `memory_limit_bytes` (0: no limit known); `cpu_seconds` since its start."""
+
+    memory_bytes: int
+    memory_limit_bytes: int
+    cpu_seconds: float
+
+
+class Runtime(Protocol):
+    """Builds and runs Spaces on this machine. Every call blocks; none is made on an event loop."""
+
+    name: Literal["docker", "process"]
+
+    def build(self, spec: BuildSpec, log: Log) -> Artifact:
+        """Build, one line of output at a time to `log`. A build of the same dependencies installs nothing.
+
+        Raises:
+            BuildFailed: the Space's fault, said in a sentence.
+            EngineUnavailable: ours.
+        """
+        ...
+
+    def start(self, replica_id: int, spec: ReplicaSpec, *, gpus: bool) -> Running:
+        """Start replica `replica_id`; does not wait until it answers. A replica of this id that runs
+        already is returned as it is.
+
+        Raises:
+            StartFailed, EngineUnavailable
+        """
+        ...
+
+    def poll(self, runtime_id: str) -> Exit | None:
+        """None while it runs; how it ended otherwise. An unknown id has ended."""
+        ...
+
+    def running(self) -> dict[int, Running]:
+        """Every replica of this platform that runs here now, by replica id."""
+        ...
+
+    def stop(self, runtime_id: str, *, grace_s: float = 10) -> None:
+        """End it: politely, then by force after `grace_s` seconds. An unknown id is no error."""
+        ...
+
+    def logs(self, runtime_id: str, *, since: float = 0) -> Iterator[str]:
+        """Follow its output from `since` (Unix seconds), line by line, until it ends."""
+        ...
+
+    def stats(self, runtime_id: str) -> Stats | None:
+        """What it uses now; None when it does not run."""
+        ...
+
+    def forget(self, artifact: Artifact) -> None:
+        """Remove what a build made; shared dependencies stay cached. No error when it is gone."""
+        ...

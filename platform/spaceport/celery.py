@@ -1,0 +1,39 @@
+"""The Celery app: queues, routes, schedule.
+
+Queues are the borders between kinds of work: `build` makes images, `control` takes short decisions,
+`hw.<tier>` is served by the workers of that hardware tier, `hw.<tier>@<node>` by one node's worker.
+A message is only ever a hint: rows and Redis hold the truth, so it may be lost or come twice.
+"""
+
+import os
+
+from celery import Celery
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spaceport.settings")
+
+app = Celery("spaceport")
+app.conf.update(
+    broker_url=os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"),
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={"visibility_timeout": 6 * 3600},
+    task_ignore_result=True,
+    task_serializer="json",
+    accept_content=["json"],
+    task_acks_late=False,
+    task_default_queue="control",
+    task_create_missing_queues=True,
+    task_queues=[Queue("control"), Queue("build")],
+    task_routes={"spaces.tasks.build": {"queue": "build"}},
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    worker_send_task_events=False,
+    enable_utc=True,
+    beat_schedule={
+        "reap": {"task": "queueing.tasks.reap", "schedule": 2.0, "options": {"expires": 4}},
+        "wake": {"task": "queueing.tasks.wake_forgotten", "schedule": 2.0, "options": {"expires": 4}},
+        "follow": {"task": "spaces.tasks.follow_spaces", "schedule": 5.0, "options": {"expires": 10}},
+        "sleep": {"task": "spaces.tasks.put_to_sleep", "schedule": 60.0, "options": {"expires": 60}},
+    },
+)
+app.autodiscover_tasks(["spaces", "queueing", "hardware"])

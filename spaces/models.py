@@ -1,0 +1,136 @@
+"""What is this Space: its row, its builds, its secrets and variables."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Lower
+from encrypted_fields.fields import EncryptedTextField
+
+from accounts.models import Owner
+
+
+class Stage(models.TextChoices):
+    """The Hub's runtime stages, by its names; SLEEPING is what the Hub answers too for an idle Space."""
+
+    NO_APP_FILE = "NO_APP_FILE"
+    CONFIG_ERROR = "CONFIG_ERROR"
+    BUILDING = "BUILDING"
+    BUILD_ERROR = "BUILD_ERROR"
+    APP_STARTING = "APP_STARTING"
+    RUNNING = "RUNNING"
+    RUNNING_BUILDING = "RUNNING_BUILDING"
+    RUNNING_APP_STARTING = "RUNNING_APP_STARTING"
+    RUNTIME_ERROR = "RUNTIME_ERROR"
+    SLEEPING = "SLEEPING"
+    PAUSED = "PAUSED"
+    STOPPED = "STOPPED"
+    DELETING = "DELETING"
+
+
+class Sdk(models.TextChoices):
+    GRADIO = "gradio"
+    DOCKER = "docker"
+    STATIC = "static"
+
+
+class Visibility(models.TextChoices):
+    PUBLIC = "public"
+    PRIVATE = "private"
+
+
+class Space(models.Model):
+    """One demo: a git repository, the settings it runs under, and the stage it is in."""
+
+    owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="spaces")
+    name = models.CharField(max_length=96)
+    #: First label of the demo host, unique over all Spaces: `<owner>-<name>` in DNS form (`spaces.names`).
+    subdomain = models.CharField(max_length=63, unique=True)
+    sdk = models.CharField(max_length=8, choices=Sdk.choices, default=Sdk.GRADIO)
+    visibility = models.CharField(max_length=8, choices=Visibility.choices, default=Visibility.PUBLIC)
+    #: Tier the owner asked for (`hardware.tiers`); the one in use is the replica's.
+    hardware = models.CharField(max_length=16, default="cpu")
+    #: Seconds without a visitor after which the Space sleeps; null is never.
+    sleep_time_s = models.PositiveIntegerField(null=True, blank=True)
+    stage = models.CharField(max_length=24, choices=Stage.choices, default=Stage.NO_APP_FILE)
+    #: Why it is in this stage and what to do, in one or two sentences; empty when all is well.
+    stage_reason = models.TextField(blank=True)
+    #: Head of `main` in its repository, and its README's front matter as parsed from there.
+    sha = models.CharField(max_length=40, blank=True)
+    card = models.JSONField(default=dict, blank=True)
+    title = models.CharField(max_length=200, blank=True)
+    emoji = models.CharField(max_length=16, blank=True)
+    short_description = models.CharField(max_length=300, blank=True)
+    #: The replica that visitors are sent to now; null while there is none.
+    replica = models.ForeignKey(
+        "hardware.Replica", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_modified = models.DateTimeField(auto_now=True)
+    last_visited_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("owner", Lower("name"), name="space_name_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.owner.name}/{self.name}"
+
+
+class Build(models.Model):
+    """One build of one commit: what came of it, and its whole log once it ended."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="builds")
+    sha = models.CharField(max_length=40)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
+    reason = models.TextField(blank=True)
+    #: What the runtime made of it, as `hardware.runtimes.base.Artifact` in JSON form.
+    artifact = models.JSONField(null=True, blank=True)
+    log = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"build {self.pk} of {self.space_id} at {self.sha[:7]}: {self.status}"
+
+
+class Secret(models.Model):
+    """An environment variable whose value is never shown again; encrypted at rest."""
+
+    space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="secrets")
+    key = models.CharField(max_length=128)
+    value = EncryptedTextField()
+    description = models.CharField(max_length=300, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["space", "key"], name="secret_unique")]
+
+    def __str__(self) -> str:
+        return f"secret {self.key} of {self.space_id}"
+
+
+class Variable(models.Model):
+    """An environment variable that anyone who can read the Space may see."""
+
+    space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="variables")
+    key = models.CharField(max_length=128)
+    value = models.TextField(blank=True)
+    description = models.CharField(max_length=300, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["space", "key"], name="variable_unique")]
+
+    def __str__(self) -> str:
+        return f"variable {self.key} of {self.space_id}"
