@@ -1,0 +1,28 @@
+"""This process's connections to Redis: a plain one for pages, tasks and commands, and one per event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cache
+from weakref import WeakKeyDictionary
+
+import redis
+from django.conf import settings
+from redis.asyncio import BlockingConnectionPool, Redis
+
+_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
+
+
+@cache
+def sync_redis() -> redis.Redis:
+    """The blocking client; safe from any thread."""
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=10)
+
+
+def async_redis() -> Redis:
+    """The running event loop's client."""
+    loop = asyncio.get_running_loop()
+    if loop not in _loops:
+        pool = BlockingConnectionPool.from_url(settings.REDIS_URL, max_connections=64, timeout=10)
+        _loops[loop] = Redis(connection_pool=pool)
+    return _loops[loop]

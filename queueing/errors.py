@@ -1,0 +1,45 @@
+"""Why an event was not accepted, or how it failed: a stable code, a sentence for people, a status."""
+
+from __future__ import annotations
+
+
+class QueueError(Exception):
+    """Base of the queue's errors. `code` is stable; `status` is what the HTTP doors answer."""
+
+    code = "queue.error"
+    status = 500
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (self.__doc__ or "").split("\n")[0])
+
+
+class QueueFull(QueueError):
+    """The queue of this Space is full. Try again when someone has left it."""
+
+    code = "queue.full"
+    status = 503
+
+    def __init__(self, size: int, max_size: int) -> None:
+        super().__init__(f"Queue is full. {size} of at most {max_size} are waiting; try again in a moment.")
+
+
+class ApiClosed(QueueError):
+    """The owner has closed this Space's API (api_open is off). Use its page instead."""
+
+    code = "queue.api_closed"
+    status = 403
+
+
+class Refused(QueueError):
+    """The Space takes no events now; the message says why."""
+
+    code = "queue.refused"
+    status = 503
+
+
+class ContainerDied(Exception):
+    """The replica went away while it worked on an event."""
+
+
+class LeaseLost(Exception):
+    """Another dispatcher holds the lease; whatever this one does now is refused."""

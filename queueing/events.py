@@ -1,0 +1,64 @@
+"""Events and calls as the dispatcher sees them: frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+decode = msgspec.json.Decoder().decode
+encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """A request to join: what the doors hand to the queue."""
+
+    event_id: str
+    fn: str  # fn_index of the app's function, as text
+    channel: str  # whose message stream: a session hash, or the event's own id
+    body: dict[str, Any]  # data, fn_index, session_hash, event_data, trigger_id
+    request: dict[str, Any]  # headers and query to replay towards the app
+    origin: str = "api"  # "page" or "api"
+    lane: str = "main"
+    batch: int = 0  # the function's own largest batch; 0: not a batch function
+    after: str = ""  # fn of the step this one follows, for `.then`
+    visit: str = ""
+    visitor: str = ""
+    idempotency_key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The answer to a join. `position` counts from 0; `wake` asks the caller to wake a dispatcher."""
+
+    event_id: str
+    position: int
+    size: int
+    wake: bool
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One claimed event."""
+
+    id: str
+    fn: str
+    channel: str
+    body: dict[str, Any]
+    request: dict[str, Any]
+    origin: str
+    joined: float
+    deaths: int
+    visit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call of the container: an event, or a batch of events of one function."""
+
+    lane: str
+    token: int
+    events: tuple[Event, ...]

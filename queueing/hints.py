@@ -1,0 +1,32 @@
+"""Waking a dispatcher: a Celery message to the worker beside the replica. Only ever a hint."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from celery import current_app
+
+from queueing.routes import Route
+
+AGAIN_S = 1.0  # a second hint for the same Space within this time is not sent
+
+_sent: dict[int, float] = {}
+
+
+def hint(route: Route) -> None:
+    """Ask the worker beside this replica to serve its queue."""
+    if not route.celery_queue or not route.address:
+        return
+    current_app.send_task(
+        "queueing.tasks.drain", kwargs={"space_id": route.space_id}, queue=route.celery_queue, expires=60
+    )
+
+
+async def hint_from_loop(route: Route) -> None:
+    """The same from an event loop, at most once a second for a Space."""
+    now = time.monotonic()
+    if now - _sent.get(route.space_id, 0.0) < AGAIN_S:
+        return
+    _sent[route.space_id] = now
+    await asyncio.to_thread(hint, route)

@@ -1,0 +1,130 @@
+"""Every Redis key the queue uses, in one place. All keys of one Space share a hash tag, so that a
+cluster keeps them on one node and a script may touch them together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LANES = ("main", "side")
+
+#: Keys that stay for the life of a Space; everything else has a time to live or is emptied by the work.
+PERMANENT = ("cfg", "route", "seq", "fence")
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceKeys:
+    """The keys of one Space."""
+
+    space_id: int
+
+    @property
+    def prefix(self) -> str:
+        """What every key of this Space begins with."""
+        return f"sp:{{{self.space_id}}}:"
+
+    @property
+    def cfg(self) -> str:
+        """hash: the six queue settings, and `refuse` (why nobody may join now, or absent)."""
+        return self.prefix + "cfg"
+
+    @property
+    def route(self) -> str:
+        """string: JSON, where the Space runs and what its app offers (`queueing.routes`)."""
+        return self.prefix + "route"
+
+    @property
+    def seq(self) -> str:
+        """counter: order of joining."""
+        return self.prefix + "seq"
+
+    @property
+    def fence(self) -> str:
+        """counter: one number per claimed call; writes under an older number are refused."""
+        return self.prefix + "fence"
+
+    def wait(self, lane: str) -> str:
+        """zset event id -> seq: pending events in order of joining."""
+        return f"{self.prefix}wait:{lane}"
+
+    def next(self, lane: str) -> str:
+        """zset event id -> seq: pending events served before `wait`: the interrupted ones, and steps that
+        follow one just done. They are not counted in anybody's position or in `max_size`."""
+        return f"{self.prefix}next:{lane}"
+
+    def calls(self, lane: str) -> str:
+        """zset fencing token -> start time: calls running now; its size is what concurrency_count bounds."""
+        return f"{self.prefix}calls:{lane}"
+
+    @property
+    def running(self) -> str:
+        """zset event id -> start time."""
+        return self.prefix + "running"
+
+    @property
+    def lease(self) -> str:
+        """string with TTL: the one dispatcher that may claim."""
+        return self.prefix + "lease"
+
+    @property
+    def wake(self) -> str:
+        """pub/sub channel: something to do for the dispatcher (a hint)."""
+        return self.prefix + "wake"
+
+    def event(self, event_id: str) -> str:
+        """hash with TTL: one event."""
+        return f"{self.prefix}ev:{event_id}"
+
+    def messages(self, channel: str) -> str:
+        """stream with TTL, and pub/sub channel of the same name: what one session or event is told."""
+        return f"{self.prefix}msgs:{channel}"
+
+    def open(self, channel: str) -> str:
+        """set with TTL: events of this channel that have had no final message yet."""
+        return f"{self.prefix}open:{channel}"
+
+    def cursor(self, channel: str) -> str:
+        """string with TTL: last message of this channel that its client surely has."""
+        return f"{self.prefix}cur:{channel}"
+
+    def last(self, channel: str) -> str:
+        """string with TTL: the function this channel finished last (its next step goes first)."""
+        return f"{self.prefix}last:{channel}"
+
+    def idempotency(self, visitor: str, key: str) -> str:
+        """string with TTL: the event that this visitor's key made."""
+        return f"{self.prefix}idem:{visitor}:{key}"
+
+    @property
+    def seen(self) -> str:
+        """zset channel -> time: when a waiting page was last connected."""
+        return self.prefix + "seen"
+
+    def durations(self, lane: str) -> str:
+        """list with TTL: the latest service times in one lane, in seconds."""
+        return f"{self.prefix}dur:{lane}"
+
+    def day(self, day: str) -> str:
+        """hash with TTL: counters of one UTC day (completed, failed, cancelled, refused…)."""
+        return f"{self.prefix}day:{day}"
+
+    def visit(self, visit_id: str) -> str:
+        """set with TTL: events made by one visit of the demo page."""
+        return f"{self.prefix}visit:{visit_id}"
+
+    def page(self, token: str) -> str:
+        """string with TTL: the session that a page token was first used by."""
+        return f"{self.prefix}page:{token}"
+
+
+def host(subdomain: str) -> str:
+    """string: the Space that this demo host belongs to."""
+    return f"spaceport:host:{subdomain}"
+
+
+def name(owner_and_name: str) -> str:
+    """string: the Space of this owner/name, lower case."""
+    return f"spaceport:name:{owner_and_name.lower()}"
+
+
+#: zset Space id -> time: when somebody last visited it.
+VISITED = "spaceport:visited"

@@ -1,0 +1,109 @@
+"""Figures of the queues as they are now, for pages and the API."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from queueing.connections import sync_redis
+from queueing.eta import estimate
+from queueing.keys import SpaceKeys
+from queueing.messages import failed
+from queueing.queue import FINAL_TTL_S
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """One queue now. `eta_s`: seconds until somebody who joins now starts, None while unknown."""
+
+    pending: int = 0
+    running: int = 0
+    served_today: int = 0
+    eta_s: float | None = None
+
+
+def figures(space_id: int) -> Figures:
+    """The figures of one Space."""
+    return figures_of([space_id])[space_id]
+
+
+def figures_of(space_ids: Iterable[int]) -> dict[int, Figures]:
+    """The figures of several Spaces, in one round trip."""
+    ids = list(space_ids)
+    today = time.strftime("%Y%m%d", time.gmtime())
+    pipe = sync_redis().pipeline(transaction=False)
+    for space_id in ids:
+        k = SpaceKeys(space_id)
+        pipe.zcard(k.wait("main"))
+        pipe.zcard(k.next("main"))
+        pipe.zrange(k.calls("main"), 0, -1, withscores=True)
+        pipe.hget(k.day(today), "completed")
+        pipe.hget(k.cfg, "concurrency_count")
+        pipe.lrange(k.durations("main"), 0, -1)
+    answers = pipe.execute()
+    return {
+        space_id: _figures(answers[at * 6 : at * 6 + 6]) for at, space_id in enumerate(ids)
+    }
+
+
+def _figures(answer: list[Any]) -> Figures:
+    wait, returned, calls, completed, concurrency, durations = answer
+    now = time.time()
+    eta = estimate(
+        [float(d) for d in durations],
+        ahead=wait + returned,
+        running=[now - started for _, started in calls],
+        concurrency=int(concurrency or 1),
+    )
+    return Figures(
+        pending=wait + returned,
+        running=len(calls),
+        served_today=int(completed or 0),
+        eta_s=None if eta is None else eta.likely,
+    )
+
+
+def events(space_id: int, limit: int = 100) -> list[dict[str, Any]]:
+    """The events now in a queue, running ones first: id, state, lane, fn, origin, joined, started, visitor."""
+    client = sync_redis()
+    k = SpaceKeys(space_id)
+    pipe = client.pipeline(transaction=False)
+    pipe.zrange(k.running, 0, limit - 1)
+    for lane in ("main", "side"):
+        pipe.zrange(k.next(lane), 0, limit - 1)
+        pipe.zrange(k.wait(lane), 0, limit - 1)
+    ids = [i.decode() for part in pipe.execute() for i in part][:limit]
+    fields = ("state", "lane", "fn", "origin", "joined", "started")
+    pipe = client.pipeline(transaction=False)
+    for event_id in ids:
+        pipe.hmget(k.event(event_id), fields)
+    return [
+        {"id": event_id, **{f: (v or b"").decode() for f, v in zip(fields, values, strict=True)}}
+        for event_id, values in zip(ids, pipe.execute(), strict=True)
+    ]
+
+
+CLEARED = "The owner cleared the queue of this Space. Please send it again."
+
+
+def clear(space_id: int, reason: str = CLEARED) -> int:
+    """End every pending event with a final message that says why; how many."""
+    from queueing.scripts import Script
+
+    client = sync_redis()
+    k = SpaceKeys(space_id)
+    script = client.register_script(Script("cancel").source)
+    cleared = 0
+    day = k.day(time.strftime("%Y%m%d", time.gmtime()))
+    for lane in ("main", "side"):
+        for raw in (*client.zrange(k.next(lane), 0, -1), *client.zrange(k.wait(lane), 0, -1)):
+            event_id = raw.decode()
+            channel = (client.hget(k.event(event_id), "channel") or b"").decode()
+            answer = script(
+                keys=[k.event(event_id), k.wait(lane), k.next(lane), k.messages(channel), k.open(channel), day],
+                args=[event_id, channel, failed(event_id, reason), time.time(), FINAL_TTL_S, k.wake],
+            )
+            cleared += answer[0] == b"cancelled"
+    return cleared

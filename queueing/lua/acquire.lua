@@ -1,0 +1,38 @@
+-- acquire: take the lease of a Space's replica, or renew one's own. Where the holder before is gone, its
+-- running events go back to the front first, so that nobody can claim between the two.
+-- KEYS: lease fence running calls_main calls_side next_main next_side
+-- ARGV: holder ttl_ms prefix max_losses now final_ttl failure
+-- returns {"held", losses} | {"taken", holder}
+local owner = redis.call("GET", lease)
+if owner and owner ~= holder then return { "taken", owner } end
+redis.call("SET", lease, holder, "PX", ttl_ms)
+if owner then return { "held", 0 } end
+
+-- Tokens given before this point must never be valid again, even where the counter was lost.
+redis.call("INCR", fence)
+local lost = 0
+for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
+  local event = prefix .. "ev:" .. id
+  local lane, channel, seq = unpack(redis.call("HMGET", event, "lane", "channel", "seq"))
+  redis.call("ZREM", running, id)
+  if lane then
+    lost = lost + 1
+    if redis.call("HINCRBY", event, "losses", 1) >= tonumber(max_losses) then
+      redis.call("HSET", event, "state", "failed", "token", "", "ended", now)
+      redis.call("HDEL", event, "body", "request")
+      redis.call("EXPIRE", event, final_ttl)
+      local open = prefix .. "open:" .. channel
+      redis.call("SREM", open, id)
+      local messages = prefix .. "msgs:" .. channel
+      local payload = string.gsub(failure, "EVENT_ID", id)
+      local n = redis.call("XADD", messages, "MAXLEN", "~", 2000, "0-*", "d", payload, "e", id, "f", "1")
+      redis.call("EXPIRE", messages, final_ttl)
+      redis.call("PUBLISH", messages, n .. " 1 " .. redis.call("SCARD", open) .. " " .. payload)
+    else
+      redis.call("HSET", event, "state", "pending", "token", "")
+      redis.call("ZADD", lane == "side" and next_side or next_main, seq, id)
+    end
+  end
+end
+redis.call("DEL", calls_main, calls_side)
+return { "held", lost }

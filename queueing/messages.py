@@ -1,0 +1,89 @@
+"""Everything a client may hear, as Gradio's wire has it (gradio/server_messages.py of 6.31, protocols
+`sse_v1` to `sse_v3`): one tagged union. What the app itself says passes through as JSON, only its
+event id is exchanged for ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+encode = msgspec.json.Encoder().encode
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="msg"):
+    """Base: `event_id` is ours; null concerns the whole connection."""
+
+    event_id: str | None = None
+
+
+class Estimation(Message, frozen=True, kw_only=True, tag="estimation"):
+    """Place in line. `rank` counts from 0; `rank_eta` and `rank_eta_max` in seconds, null while unknown."""
+
+    rank: int
+    queue_size: int
+    rank_eta: float | None = None
+    rank_eta_max: float | None = None
+
+
+class ProcessStarts(Message, frozen=True, kw_only=True, tag="process_starts"):
+    """Admitted. `eta`: seconds its function usually takes."""
+
+    eta: float | None = None
+
+
+class ProcessCompleted(Message, frozen=True, kw_only=True, tag="process_completed"):
+    """The end of an event, the only final message."""
+
+    output: dict[str, Any]
+    success: bool
+    title: str | None = None
+    used_cache: str | None = None
+    cache_duration: float | None = None
+    avg_time: float | None = None
+
+
+class Log(Message, frozen=True, kw_only=True, tag="log"):
+    """A toast on the page."""
+
+    log: str
+    level: str = "info"
+    duration: float | None = 10
+    visible: bool = True
+    title: str = "Info"
+
+
+class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
+    """Nothing new; the connection lives."""
+
+
+class CloseStream(Message, frozen=True, kw_only=True, tag="close_stream"):
+    """Nothing pending in this session; hang up."""
+
+
+class UnexpectedError(Message, frozen=True, kw_only=True, tag="unexpected_error"):
+    """Something that concerns the whole session."""
+
+    message: str
+    session_not_found: bool = False
+    success: bool = False
+
+
+HEARTBEAT = encode(Heartbeat())
+CLOSE_STREAM = encode(CloseStream())
+
+
+def failed(event_id: str, error: str, title: str = "Error") -> bytes:
+    """The final message of an event that failed; `visible` makes Gradio's page show the text."""
+    output = {"error": error, "visible": True, "duration": 10, "title": title}
+    return encode(ProcessCompleted(event_id=event_id, output=output, success=False, title=title))
+
+
+def cancelled(event_id: str) -> bytes:
+    """The final message of a cancelled event: Gradio's own form of it."""
+    return encode(ProcessCompleted(event_id=event_id, output={}, success=True))
+
+
+def completed(event_id: str, output: dict[str, Any]) -> bytes:
+    """The final message of an event whose output was got by a direct call."""
+    return encode(ProcessCompleted(event_id=event_id, output=output, success=True))

@@ -1,0 +1,296 @@
+"""The only door to the queue's state: join, claim, finish, cancel, and the lease, each one atomic script.
+
+Times are Unix seconds of the Redis server where they are compared with each other (leases have a TTL of
+their own), so the clocks of machines do not matter.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from queueing.errors import ApiClosed, LeaseLost, QueueFull, Refused
+from queueing.events import Accepted, Call, Event, Join, decode, encode
+from queueing.keys import LANES, SpaceKeys
+from queueing.messages import cancelled, failed
+from queueing.scripts import Script
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+LEASE_MS = 15_000
+PENDING_TTL_S = 7 * 24 * 3600
+FINAL_TTL_S = 24 * 3600
+SIDE_CALLS = 4  # calls of page-load events, ticks and unqueued functions at once
+SIDE_LIMIT = 500  # such events waiting in one Space
+CLAIMS_AT_ONCE = 32
+BATCH_SCAN = 2048  # how far back a batch looks for events of its function
+MAX_LOSSES = 5  # of the worker or node
+MAX_DEATHS = 2  # of the container
+
+LOST = "Interrupted five times because the worker running it went away. Please try again."
+
+_join = Script("join")
+_acquire = Script("acquire")
+_claim = Script("claim")
+_emit = Script("emit")
+_finish = Script("finish")
+_cancel = Script("cancel")
+_requeue = Script("requeue")
+_release = Script("release")
+
+Final = Literal["completed", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The queue of one Space."""
+
+    redis: Redis
+    space_id: int
+
+    @property
+    def keys(self) -> SpaceKeys:
+        return SpaceKeys(self.space_id)
+
+    async def join(self, join: Join) -> Accepted:
+        """Append an event.
+
+        Raises:
+            QueueFull, ApiClosed, Refused: it was not accepted, and nothing of it is kept.
+        """
+        k = self.keys
+        answer = await _join(
+            self.redis,
+            cfg=k.cfg,
+            seq=k.seq,
+            wait=k.wait(join.lane),
+            next=k.next(join.lane),
+            idem=k.idempotency(join.visitor, join.idempotency_key),
+            event=k.event(join.event_id),
+            open=k.open(join.channel),
+            visit=k.visit(join.visit),
+            last=k.last(join.channel),
+            lease=k.lease,
+            now=time.time(),
+            id=join.event_id,
+            lane=join.lane,
+            origin=join.origin,
+            channel=join.channel,
+            fn=join.fn,
+            after=join.after,
+            batch=join.batch,
+            side_limit=SIDE_LIMIT,
+            ttl=PENDING_TTL_S,
+            body=encode(join.body),
+            request=encode(join.request),
+            visit_id=join.visit,
+            wake=k.wake,
+            repeatable=int(bool(join.idempotency_key)),
+        )
+        match answer:
+            case [b"accepted", position, size, alive]:
+                return Accepted(event_id=join.event_id, position=position, size=size, wake=not alive)
+            case [b"duplicate", first]:
+                return Accepted(event_id=first.decode(), position=0, size=0, wake=False, replayed=True)
+            case [b"full", size, max_size]:
+                await self._count("refused_full")
+                raise QueueFull(size, max_size)
+            case [b"closed"]:
+                await self._count("refused_closed")
+                raise ApiClosed
+            case [b"refused", text]:
+                raise Refused(text.decode())
+        raise AssertionError(answer)
+
+    async def acquire(self, holder: str) -> bool:
+        """Take or renew the lease; events of a dead holder go back to the front. False: another has it."""
+        k = self.keys
+        answer = await _acquire(
+            self.redis,
+            lease=k.lease,
+            fence=k.fence,
+            running=k.running,
+            calls_main=k.calls("main"),
+            calls_side=k.calls("side"),
+            next_main=k.next("main"),
+            next_side=k.next("side"),
+            holder=holder,
+            ttl_ms=LEASE_MS,
+            prefix=k.prefix,
+            max_losses=MAX_LOSSES,
+            now=time.time(),
+            final_ttl=FINAL_TTL_S,
+            failure=failed("EVENT_ID", LOST),
+        )
+        return bool(answer[0] == b"held")
+
+    async def claim(self, holder: str) -> tuple[list[Call], int]:
+        """The calls that may start now, and how many events stay pending.
+
+        Raises:
+            LeaseLost: this holder may claim no more.
+        """
+        k = self.keys
+        answer = await _claim(
+            self.redis,
+            cfg=k.cfg,
+            lease=k.lease,
+            fence=k.fence,
+            running=k.running,
+            wait_main=k.wait("main"),
+            next_main=k.next("main"),
+            calls_main=k.calls("main"),
+            wait_side=k.wait("side"),
+            next_side=k.next("side"),
+            calls_side=k.calls("side"),
+            holder=holder,
+            now=time.time(),
+            prefix=k.prefix,
+            side_calls=SIDE_CALLS,
+            most=CLAIMS_AT_ONCE,
+            scan=BATCH_SCAN,
+        )
+        if answer[0] == b"lost":
+            raise LeaseLost
+        return [_call(raw) for raw in answer[2:]], int(answer[1])
+
+    async def emit(self, event: Event, token: int, payload: bytes) -> bool:
+        """Tell the event's channel something that is not the end. False: the token is stale, stop."""
+        k = self.keys
+        answer = await _emit(
+            self.redis,
+            event=k.event(event.id),
+            messages=k.messages(event.channel),
+            token=token,
+            payload=payload,
+            id=event.id,
+            ttl=FINAL_TTL_S,
+        )
+        return bool(answer[0] == b"sent")
+
+    async def finish(
+        self, event: Event, call: Call, status: Final, payload: bytes, *, free: bool, duration_s: float | None
+    ) -> bool:
+        """End the event with its one final message. False: the token is stale and nothing was changed."""
+        k = self.keys
+        now = time.time()
+        answer = await _finish(
+            self.redis,
+            event=k.event(event.id),
+            messages=k.messages(event.channel),
+            open=k.open(event.channel),
+            running=k.running,
+            calls=k.calls(call.lane),
+            last=k.last(event.channel),
+            durations=k.durations(call.lane),
+            day=k.day(time.strftime("%Y%m%d", time.gmtime(now))),
+            token=call.token,
+            id=event.id,
+            status=status,
+            payload=payload,
+            now=now,
+            free=int(free),
+            fn=event.fn,
+            duration="" if duration_s is None else f"{duration_s:.4f}",
+            ttl=FINAL_TTL_S,
+        )
+        return bool(answer[0] == b"finished")
+
+    async def free(self, call: Call) -> None:
+        """Give back the place of a call of which nothing runs any more."""
+        await self.redis.zrem(self.keys.calls(call.lane), call.token)
+
+    async def requeue(self, event: Event, call: Call, kind: Literal["deaths", "splits"], most: int) -> bool:
+        """Back to the front. False: it was there `most` times already, or the token is stale."""
+        k = self.keys
+        answer = await _requeue(
+            self.redis,
+            event=k.event(event.id),
+            next=k.next(call.lane),
+            running=k.running,
+            token=call.token,
+            id=event.id,
+            kind=kind,
+            most=most,
+        )
+        return bool(answer[0] == b"requeued")
+
+    async def cancel(self, event_id: str, channel: str) -> Literal["cancelled", "running", "unknown"]:
+        """End a pending event of this channel, or ask its dispatcher to end the running one."""
+        k = self.keys
+        lane = (await self.redis.hget(k.event(event_id), "lane") or b"main").decode()
+        answer = await _cancel(
+            self.redis,
+            event=k.event(event_id),
+            wait=k.wait(lane),
+            next=k.next(lane),
+            messages=k.messages(channel),
+            open=k.open(channel),
+            day=k.day(time.strftime("%Y%m%d", time.gmtime())),
+            id=event_id,
+            channel=channel,
+            payload=cancelled(event_id),
+            now=time.time(),
+            ttl=FINAL_TTL_S,
+            wake=k.wake,
+        )
+        word: Literal["cancelled", "running", "unknown"] = answer[0].decode()
+        return word
+
+    async def release(self, holder: str, *, force: bool = False) -> bool:
+        """Give the lease back. False: there is work again, go on (or the lease is lost)."""
+        k = self.keys
+        answer = await _release(
+            self.redis,
+            lease=k.lease,
+            wait_main=k.wait("main"),
+            next_main=k.next("main"),
+            wait_side=k.wait("side"),
+            next_side=k.next("side"),
+            holder=holder,
+            force=int(force),
+        )
+        return bool(answer[0] != b"pending")
+
+    async def pending_ids(self) -> list[str]:
+        """Ids of all pending events, all lanes, in the order they would be served within each lane."""
+        k = self.keys
+        pipe = self.redis.pipeline(transaction=False)
+        for lane in LANES:
+            pipe.zrange(k.next(lane), 0, -1)
+            pipe.zrange(k.wait(lane), 0, -1)
+        return [i.decode() for part in await pipe.execute() for i in part]
+
+    async def state(self, event_id: str, *fields: str) -> dict[str, str]:
+        """Some fields of an event as text; empty when it is unknown."""
+        values = await self.redis.hmget(self.keys.event(event_id), fields)
+        return {f: v.decode() for f, v in zip(fields, values, strict=True) if v is not None}
+
+    async def _count(self, what: str) -> None:
+        key = self.keys.day(time.strftime("%Y%m%d", time.gmtime()))
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.hincrby(key, what, 1)
+        pipe.expire(key, 8 * 24 * 3600)
+        await pipe.execute()
+
+
+def _call(raw: list[Any]) -> Call:
+    lane, token, *events = raw
+    return Call(lane=lane.decode(), token=int(token), events=tuple(_event(e) for e in events))
+
+
+def _event(raw: list[bytes | None]) -> Event:
+    event_id, fn, channel, body, request, origin, joined, deaths, visit = raw
+    return Event(
+        id=(event_id or b"").decode(),
+        fn=(fn or b"").decode(),
+        channel=(channel or b"").decode(),
+        body=decode(body or b"{}"),
+        request=decode(request or b"{}"),
+        origin=(origin or b"api").decode(),
+        joined=float(joined or 0),
+        deaths=int(deaths or 0),
+        visit=(visit or b"").decode(),
+    )

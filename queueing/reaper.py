@@ -1,0 +1,55 @@
+"""What has to be noticed by looking: work without a dispatcher, and visitors who went away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from queueing.keys import LANES, SpaceKeys
+from queueing.queue import Queue
+from queueing.routes import Route, decode
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+GRACE_S = 60.0  # how long a waiting visitor may be away and keep the place
+
+
+async def forgotten(redis: Redis, space_ids: Sequence[int]) -> list[Route]:
+    """Routes of Spaces with pending or running events, a replica, and no live lease."""
+    pipe = redis.pipeline(transaction=False)
+    for space_id in space_ids:
+        k = SpaceKeys(space_id)
+        pipe.exists(k.lease)
+        pipe.exists(k.running, *[key for lane in LANES for key in (k.wait(lane), k.next(lane))])
+        pipe.get(k.route)
+    answers = await pipe.execute()
+    found = []
+    for alive, work, raw in zip(answers[::3], answers[1::3], answers[2::3], strict=True):
+        if work and not alive and raw is not None and (route := decode(raw)).address:
+            found.append(route)
+    return found
+
+
+async def cancel_abandoned(redis: Redis, space_ids: Sequence[int]) -> int:
+    """Cancel pending events of pages not seen for a minute; how many."""
+    cancelled = 0
+    for space_id in space_ids:
+        k = SpaceKeys(space_id)
+        for raw in await redis.zrangebyscore(k.seen, 0, time.time() - GRACE_S):
+            channel = raw.decode()
+            for event_id in await redis.smembers(k.open(channel)):
+                cancelled += await _leave(redis, space_id, event_id.decode(), channel)
+            await redis.zrem(k.seen, channel)
+    return cancelled
+
+
+async def _leave(redis: Redis, space_id: int, event_id: str, channel: str) -> bool:
+    queue = Queue(redis, space_id)
+    fields = await queue.state(event_id, "state")
+    if fields.get("state") == "pending":
+        return await queue.cancel(event_id, channel) == "cancelled"
+    # A running generator is stopped; a plain function's result is kept for who comes back.
+    await redis.publish(queue.keys.wake, f"leave {event_id}")
+    return False

@@ -1,0 +1,124 @@
+"""Where a Space runs and what its app offers: one JSON value per Space in Redis, written when it changes,
+cached by every process that sends visitors there."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from queueing import keys
+from queueing.keys import SpaceKeys
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+CACHE_S = 1.0
+
+
+class Function(msgspec.Struct, frozen=True, kw_only=True):
+    """One function of a Gradio app, from its `/config` (`dependencies`)."""
+
+    id: int
+    api_name: str = ""
+    queue: bool = True
+    batch: bool = False
+    max_batch_size: int = 4
+    generator: bool = False
+    streams: bool = False  # takes input chunks (`.stream()`)
+    lane: str = "main"
+    after: int | None = None  # the function whose end starts this one
+    cancels: tuple[int, ...] = ()
+
+
+class App(msgspec.Struct, frozen=True, kw_only=True):
+    """What a Gradio app says of itself; empty for other apps and for apps behind a password."""
+
+    protocol: str = ""  # "" for an app that is not Gradio's
+    version: str = ""
+    prefix: str = ""  # "/gradio_api" from 5.0 on
+    pages: tuple[str, ...] = ("",)
+    functions: tuple[Function, ...] = ()
+
+    def function(self, fn_index: int) -> Function | None:
+        """The function of this id; None for those a page makes later (`gr.render`)."""
+        return next((f for f in self.functions if f.id == fn_index), None)
+
+    def named(self, api_name: str) -> Function | None:
+        """The function of this API name, with or without its slash."""
+        return next((f for f in self.functions if f.api_name == api_name.strip("/")), None)
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One Space as the gateway and the dispatcher see it."""
+
+    space_id: int
+    owner: str
+    name: str
+    owner_id: int
+    subdomain: str
+    sdk: str
+    private: bool
+    stage: str
+    reason: str = ""
+    sha: str = ""
+    app_file: str = ""
+    replica_id: int = 0  # 0: none runs
+    address: str = ""
+    celery_queue: str = ""  # where drain hints for this replica go
+    app: App = App()
+
+    @property
+    def title(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Route)
+
+
+def encode(route: Route) -> bytes:
+    return _encoder.encode(route)
+
+
+def decode(raw: bytes) -> Route:
+    return _decoder.decode(raw)
+
+
+class Routes:
+    """Routes by host, by name and by id, each remembered for a second."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._routes: dict[int, tuple[float, Route | None]] = {}
+        self._ids: dict[str, tuple[float, int | None]] = {}
+
+    async def by_host(self, subdomain: str) -> Route | None:
+        """The Space of this demo host, or None."""
+        return await self._pointed(keys.host(subdomain))
+
+    async def by_name(self, owner: str, name: str) -> Route | None:
+        """The Space `owner/name`, or None."""
+        return await self._pointed(keys.name(f"{owner}/{name}"))
+
+    async def by_id(self, space_id: int, *, fresh: bool = False) -> Route | None:
+        """The Space of this id, or None; `fresh` asks Redis whatever is remembered."""
+        at, route = self._routes.get(space_id, (0.0, None))
+        if fresh or time.monotonic() - at > CACHE_S:
+            raw = await self._redis.get(SpaceKeys(space_id).route)
+            # The same bytes decode to the same value: keep the object, callers compare by identity.
+            new = decode(raw) if raw is not None else None
+            route = route if new == route else new
+            self._routes[space_id] = (time.monotonic(), route)
+        return route
+
+    async def _pointed(self, key: str) -> Route | None:
+        at, space_id = self._ids.get(key, (0.0, None))
+        if time.monotonic() - at > CACHE_S:
+            raw = await self._redis.get(key)
+            space_id = int(raw) if raw is not None else None
+            if len(self._ids) > 10_000:
+                self._ids.clear()
+            self._ids[key] = (time.monotonic(), space_id)
+        return None if space_id is None else await self.by_id(space_id)

@@ -1,0 +1,53 @@
+"""Celery's doors to the queue: short, safe to run twice, safe to lose."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_shutting_down
+from django.conf import settings
+from redis.asyncio import Redis
+
+from queueing import reaper
+from queueing.hints import hint
+from queueing.models import QueueSettings
+from queueing.worker import drains
+
+
+@shared_task(name="queueing.tasks.drain", ignore_result=True)
+def drain(space_id: int) -> None:
+    """Serve this Space's queue until it is empty."""
+    drains(settings.REDIS_URL, settings.SPACEPORT_EVENT_TIMEOUT_S).drain(space_id)
+
+
+@worker_shutting_down.connect
+def stop_drains(**_: Any) -> None:
+    """A worker told to stop finishes its calls and claims no more."""
+    if drains.cache_info().currsize:
+        drains(settings.REDIS_URL, settings.SPACEPORT_EVENT_TIMEOUT_S).stop()
+
+
+@shared_task(name="queueing.tasks.wake_forgotten", ignore_result=True)
+def wake_forgotten() -> None:
+    """Hint every Space that has work and no living dispatcher."""
+    for route in asyncio.run(_with_redis(reaper.forgotten)):
+        hint(route)
+
+
+@shared_task(name="queueing.tasks.reap", ignore_result=True)
+def reap() -> None:
+    """Cancel what waits for pages that are gone."""
+    asyncio.run(_with_redis(reaper.cancel_abandoned))
+
+
+async def _with_redis(work: Any) -> Any:
+    from asgiref.sync import sync_to_async
+
+    ids = await sync_to_async(lambda: list(QueueSettings.objects.values_list("space_id", flat=True)))()
+    redis = Redis.from_url(settings.REDIS_URL)
+    try:
+        return await work(redis, ids)
+    finally:
+        await redis.aclose()

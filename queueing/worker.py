@@ -1,0 +1,115 @@
+"""All dispatchers of one worker process: one event loop in a thread of its own, and another thread that
+renews their leases, so that a loop busy with work does not lose them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import threading
+import time
+from concurrent.futures import Future
+from functools import cache
+
+import aiohttp
+import redis
+import uvloop
+from redis.asyncio import Redis
+
+from queueing.dispatcher import Dispatcher
+from queueing.keys import SpaceKeys
+from queueing.queue import LEASE_MS, Queue
+from queueing.routes import Routes
+from queueing.scripts import Script
+
+logger = logging.getLogger(__name__)
+
+RENEW_S = LEASE_MS / 3000
+
+_renew = Script("renew")
+
+
+class Drains:
+    """The dispatchers that run in this process."""
+
+    def __init__(self, redis_url: str, event_timeout_s: float) -> None:
+        self.redis_url = redis_url
+        self.event_timeout_s = event_timeout_s
+        self.holder = f"{os.getpid()}-{secrets.token_hex(6)}"
+        self.stopping = False
+        self._active: dict[int, Dispatcher] = {}
+        self._loop = uvloop.new_event_loop()
+        self._ready = threading.Event()
+        threading.Thread(target=self._run_loop, name="drains", daemon=True).start()
+        threading.Thread(target=self._renew_forever, name="leases", daemon=True).start()
+        self._ready.wait()
+
+    def drain(self, space_id: int) -> None:
+        """Serve this Space's queue until it is empty; returns at once where somebody does already."""
+        if self.stopping or space_id in self._active:
+            return
+        future: Future[None] = asyncio.run_coroutine_threadsafe(self._drain(space_id), self._loop)
+        future.result()
+
+    def stop(self) -> None:
+        """Claim nothing more; running calls end, leases are given back."""
+        self.stopping = True
+        for dispatcher in tuple(self._active.values()):
+            dispatcher.draining = True
+
+    def _run_loop(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._connect())
+        self._ready.set()
+        self._loop.run_forever()
+
+    async def _connect(self) -> None:
+        self._redis = Redis.from_url(self.redis_url)
+        # No cookie jar: one visitor's cookies must never reach another's request.
+        self._http = aiohttp.ClientSession(
+            cookie_jar=aiohttp.DummyCookieJar(),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+            auto_decompress=True,
+        )
+        self._routes = Routes(self._redis)
+
+    async def _drain(self, space_id: int) -> None:
+        route = await self._routes.by_id(space_id, fresh=True)
+        if route is None or not route.address or space_id in self._active:
+            return
+        dispatcher = Dispatcher(
+            redis=self._redis,
+            http=self._http,
+            routes=self._routes,
+            route=route,
+            # `spaces.lifecycle` reads from it which replica is still served.
+            holder=f"{route.replica_id}:{self.holder}-{secrets.token_hex(3)}",
+            event_timeout_s=self.event_timeout_s,
+        )
+        self._active[space_id] = dispatcher
+        try:
+            if await Queue(self._redis, space_id).acquire(dispatcher.holder):
+                await dispatcher.run()
+        finally:
+            del self._active[space_id]
+
+    def _renew_forever(self) -> None:
+        client = redis.Redis.from_url(self.redis_url, socket_timeout=5)
+        script = client.register_script(_renew.source)
+        while True:
+            time.sleep(RENEW_S)
+            for space_id, dispatcher in tuple(self._active.items()):
+                try:
+                    answer = script(keys=[SpaceKeys(space_id).lease], args=[dispatcher.holder, LEASE_MS])
+                except redis.RedisError as error:
+                    logger.warning("lease of space %s not renewed: %s", space_id, error)
+                    continue
+                if answer[0] == b"lost":
+                    self._loop.call_soon_threadsafe(dispatcher.lost.set)
+
+
+@cache
+def drains(redis_url: str, event_timeout_s: float) -> Drains:
+    """This process's dispatchers, made on first use (never before a fork)."""
+    return Drains(redis_url, event_timeout_s)

@@ -1,0 +1,295 @@
+"""The life of a Space: which stage it is in, what moves it on, and what each move sets going.
+
+Every change comes through here: a push, a build's end, a replica's news, the owner's buttons. Rows are
+the record; Celery messages only make the next step happen soon.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from functools import partial
+
+from celery import current_app
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from hardware import nodes, replicas
+from hardware.models import Replica
+from hardware.runtimes.base import Artifact, ReplicaSpec
+from hardware.tiers import tier
+from queueing import keys, live, tuning
+from queueing.connections import sync_redis
+from queueing.hints import hint
+from queueing.keys import SpaceKeys
+from spaces import publishing, repository
+from spaces.card import CardError, SpaceCard, read_card
+from spaces.models import Build, Sdk, Space, Stage
+from spaces.secrets import environment
+
+DRAIN_AT_LEAST_S = 10  # an old replica serves open pages this long after visitors were sent to the new one
+DRAIN_AT_MOST = timedelta(minutes=30)
+
+
+def _move(space: Space, stage: Stage, reason: str = "") -> None:
+    space.stage, space.stage_reason = stage, reason
+    space.save(update_fields=["stage", "stage_reason", "last_modified"])
+    publishing.publish(space)
+
+
+def _serving(space: Space) -> bool:
+    return space.replica is not None and space.replica.state == Replica.State.READY
+
+
+# --- a push -----------------------------------------------------------------------------------------
+
+
+def pushed(space: Space) -> None:
+    """`main` has a new head: read its card, and build it."""
+    space.refresh_from_db()
+    space.sha = repository.head(space)
+    try:
+        card = read_card(space)
+    except CardError as error:
+        space.save(update_fields=["sha", "last_modified"])
+        _move(space, Stage.CONFIG_ERROR, str(error))
+        return
+    _take_card(space, card)
+    if space.stage == Stage.PAUSED:
+        publishing.publish(space)
+    else:
+        build(space)
+
+
+def _take_card(space: Space, card: SpaceCard) -> None:
+    space.card = card.raw
+    space.sdk = card.sdk or space.sdk
+    space.title = card.title
+    space.emoji = card.emoji
+    space.short_description = card.short_description
+    space.save()
+
+
+def build(space: Space) -> None:
+    """Build the head of `main`. Builds of older commits that have not begun are called off."""
+    space.builds.filter(status=Build.Status.QUEUED).update(
+        status=Build.Status.CANCELLED, reason="A newer commit was pushed.", finished_at=timezone.now()
+    )
+    if space.sdk == Sdk.STATIC:
+        _retire_all(space)
+        _move(space, Stage.RUNNING)
+        return
+    card = read_card(space)
+    wanted = "Dockerfile" if space.sdk == Sdk.DOCKER else card.app_file
+    if not repository.exists(space, wanted):
+        reason = f"There is no {wanted} in the repository yet. Push one to start the Space."
+        _move(space, Stage.NO_APP_FILE, reason)
+        return
+    row = space.builds.create(sha=space.sha)
+    _move(space, Stage.RUNNING_BUILDING if _serving(space) else Stage.BUILDING)
+    transaction.on_commit(partial(send_build, row))
+
+
+def send_build(row: Build) -> None:
+    """Ask a build worker for this build; asking twice is harmless."""
+    current_app.send_task("spaces.tasks.build", kwargs={"build_id": row.pk}, queue="build")
+
+
+def built(build_row: Build, artifact: Artifact) -> None:
+    """A build succeeded: run it, unless a newer commit came meanwhile."""
+    space = Space.objects.select_related("owner", "replica").get(pk=build_row.space_id)
+    newer = space.builds.filter(pk__gt=build_row.pk).exclude(status=Build.Status.CANCELLED).exists()
+    if not newer and space.stage != Stage.PAUSED:
+        roll_out(space, build_row, artifact)
+
+
+def build_failed(build_row: Build) -> None:
+    """A build failed. A version that runs goes on serving."""
+    space = Space.objects.select_related("owner", "replica").get(pk=build_row.space_id)
+    if space.builds.filter(pk__gt=build_row.pk).exists():
+        return
+    goes_on = " The version before it goes on serving." if _serving(space) else ""
+    _move(space, Stage.BUILD_ERROR, build_row.reason + goes_on)
+
+
+# --- running it -------------------------------------------------------------------------------------
+
+
+def roll_out(space: Space, build_row: Build, artifact: Artifact) -> Replica:
+    """Order a replica of this build; visitors are sent to it once it is ready."""
+    card = read_card(space)
+    spec = ReplicaSpec(
+        space=str(space),
+        space_id=space.pk,
+        sdk="docker" if space.sdk == Sdk.DOCKER else "gradio",
+        artifact=artifact,
+        tier=space.hardware,
+        app_file=card.app_file,
+        port=card.app_port,
+        env=environment(space),
+        max_threads=tuning.effective(space.pk).max_threads,
+        start_timeout_s=settings.SPACEPORT_START_TIMEOUT_S,
+    )
+    # One that was still starting is no longer wanted: only the newest may take over.
+    serving_id = space.replica_id if _serving(space) else None
+    for other in space.replicas.filter(wanted=True).exclude(pk=serving_id):
+        replicas.order_stop(other)
+    replica = replicas.order(space_id=space.pk, build_id=build_row.pk, spec=spec)
+    stage = Stage.RUNNING_APP_STARTING if serving_id else Stage.APP_STARTING
+    _move(space, stage, nodes.absence(space.hardware))
+    return replica
+
+
+def replica_changed(replica_id: int) -> None:
+    """News of a replica: send visitors to it, tell why it failed, or wait for its restart."""
+    replica = Replica.objects.select_related("node").filter(pk=replica_id).first()
+    if replica is None or not replica.wanted:
+        return
+    space = Space.objects.select_related("owner", "replica__node").get(pk=replica.space_id)
+    newest = space.replicas.filter(wanted=True).order_by("-pk").first()
+    if newest is None or newest.pk != replica.pk or space.stage in (Stage.PAUSED, Stage.DELETING):
+        return
+    if replica.state == Replica.State.READY:
+        _take_over(space, replica)
+    elif replica.state == Replica.State.FAILED:
+        _fail(space, replica)
+    elif space.replica_id == replica.pk:
+        _move(space, Stage.APP_STARTING, replica.reason)
+    elif not _serving(space):
+        _move(space, Stage.APP_STARTING, replica.reason or nodes.absence(space.hardware))
+
+
+def _take_over(space: Space, replica: Replica) -> None:
+    space.replica = replica
+    space.save(update_fields=["replica"])
+    tuning.found_in_code(space.pk, settings_in_code(replica.report))
+    building = space.builds.filter(status__in=[Build.Status.QUEUED, Build.Status.RUNNING]).exists()
+    _move(space, Stage.RUNNING_BUILDING if building else Stage.RUNNING)
+    if (route := publishing.known(space.pk)) is not None:
+        hint(route)
+
+
+def _fail(space: Space, replica: Replica) -> None:
+    others = space.replica is not None and space.replica_id != replica.pk and _serving(space)
+    goes_on = " The version before it goes on serving." if others else ""
+    _move(space, Stage.RUNTIME_ERROR, replica.reason + goes_on)
+    if not others:
+        live.clear(space.pk, "The app of this Space stopped with an error, so it could not answer.")
+
+
+def settings_in_code(report: dict[str, object]) -> dict[str, object]:
+    """The queue settings an app's code asks for, from the launcher's report."""
+    queue = report.get("queue")
+    found = {k: v for k, v in queue.items() if v is not None} if isinstance(queue, dict) else {}
+    limit = found.pop("default_concurrency_limit", None)
+    if isinstance(limit, int):
+        found.setdefault("concurrency_count", limit)
+    functions = report.get("functions")
+    batches = [f for f in functions if f.get("batch")] if isinstance(functions, list) else []
+    if batches:
+        found["batch"] = True
+        found["max_batch_size"] = max(int(f.get("max_batch_size") or 4) for f in batches)
+    if isinstance(report.get("max_threads"), int):
+        found["max_threads"] = report["max_threads"]
+    return found
+
+
+def retire_replaced(space: Space) -> None:
+    """Stop replicas that visitors are no longer sent to, once their last calls have ended."""
+    if not _serving(space) or space.replica is None or space.replica.ready_at is None:
+        return
+    since = timezone.now() - space.replica.ready_at
+    if since < timedelta(seconds=DRAIN_AT_LEAST_S):
+        return
+    holder = (sync_redis().get(SpaceKeys(space.pk).lease) or b"").decode()
+    for old in space.replicas.filter(wanted=True, pk__lt=space.replica_id):
+        if not holder.startswith(f"{old.pk}:") or since > DRAIN_AT_MOST:
+            replicas.order_stop(old)
+
+
+# --- the owner's buttons ----------------------------------------------------------------------------
+
+
+def pause(space: Space) -> None:
+    """Stop the Space until its owner restarts it; who waits is told."""
+    _retire_all(space)
+    _move(space, Stage.PAUSED)
+    live.clear(space.pk, publishing.CLOSED[Stage.PAUSED])
+
+
+def restart(space: Space, factory: bool = False) -> None:  # noqa: FBT001, FBT002
+    """Start it anew: from its last build, or from scratch (`factory`)."""
+    space.refresh_from_db()
+    last = space.builds.filter(status=Build.Status.SUCCEEDED).order_by("-pk").first()
+    if space.stage == Stage.PAUSED:
+        _move(space, Stage.STOPPED)
+    if factory or last is None or last.sha != space.sha or last.artifact is None:
+        build(space)
+    else:
+        roll_out(space, last, Artifact.from_json(last.artifact))
+
+
+def wake(space: Space) -> None:
+    """Start a sleeping Space."""
+    if space.stage == Stage.SLEEPING:
+        restart(space)
+
+
+def set_hardware(space: Space, tier_name: str) -> None:
+    """Move the Space to another tier; visitors stay where they are until it runs there.
+
+    Raises:
+        hardware.tiers.UnknownTier
+    """
+    space.hardware = tier(tier_name).name
+    space.save(update_fields=["hardware", "last_modified"])
+    environment_changed(space)
+
+
+def set_sleep_time(space: Space, seconds: int | None) -> None:
+    """Let it sleep after this many seconds without a visitor; None or a negative number is never."""
+    space.sleep_time_s = seconds if seconds is not None and seconds >= 0 else None
+    space.save(update_fields=["sleep_time_s", "last_modified"])
+
+
+def environment_changed(space: Space) -> None:
+    """A secret, a variable or the hardware changed: a Space that runs gets a new replica."""
+    if space.sdk != Sdk.STATIC and space.replicas.filter(wanted=True).exists():
+        restart(space)
+    else:
+        publishing.publish(space)
+
+
+def visibility_changed(space: Space) -> None:
+    """Public or private now: the gateway must know at once."""
+    publishing.publish(space)
+
+
+def put_to_sleep(space: Space) -> None:
+    """Stop a Space that nobody visited for its sleep time; the next visitor wakes it."""
+    if space.sleep_time_s is None or space.stage != Stage.RUNNING or space.sdk == Sdk.STATIC:
+        return
+    visited = sync_redis().zscore(keys.VISITED, space.pk) or space.last_modified.timestamp()
+    figures = live.figures(space.pk)
+    if time.time() - visited > space.sleep_time_s and not figures.pending and not figures.running:
+        _retire_all(space)
+        _move(space, Stage.SLEEPING)
+
+
+def delete(space: Space) -> None:
+    """Delete the Space with all it has: replicas, repository, queue, row."""
+    _retire_all(space)
+    _move(space, Stage.DELETING)
+    live.clear(space.pk, publishing.CLOSED[Stage.DELETING])
+    publishing.withdraw(space)
+    repository.remove(space)
+    space.delete()
+
+
+def _retire_all(space: Space) -> None:
+    for replica in space.replicas.filter(wanted=True):
+        replicas.order_stop(replica)
+    space.replica = None
+    space.save(update_fields=["replica"])
+

@@ -1,0 +1,96 @@
+"""A Space's row, told to the gateway and the queue: its route in Redis, and whether its queue is open."""
+
+from __future__ import annotations
+
+import logging
+
+import requests
+
+from hardware.models import Replica
+from queueing import keys, routes, tuning
+from queueing.app_config import app_from_config
+from queueing.connections import sync_redis
+from queueing.keys import SpaceKeys
+from queueing.routes import App, Route
+from spaces.models import Sdk, Space, Stage, Visibility
+
+logger = logging.getLogger(__name__)
+
+#: Stages in which an event could wait for ever, and what its visitor is told instead.
+CLOSED = {
+    Stage.PAUSED: "This Space is paused by its owner.",
+    Stage.NO_APP_FILE: "This Space has no app yet.",
+    Stage.CONFIG_ERROR: "This Space has a configuration error; its owner must fix it first.",
+    Stage.BUILD_ERROR: "The build of this Space failed; its owner must fix it first.",
+    Stage.RUNTIME_ERROR: "This Space's app stopped with an error; its owner must fix it first.",
+    Stage.STOPPED: "This Space is stopped.",
+    Stage.DELETING: "This Space is being deleted.",
+}
+
+
+def publish(space: Space) -> Route:
+    """Write the Space's route and whether its queue takes events; idempotent."""
+    replica = space.replica if space.replica and space.replica.state == Replica.State.READY else None
+    route = Route(
+        space_id=space.pk,
+        owner=space.owner.name,
+        name=space.name,
+        owner_id=space.owner_id,
+        subdomain=space.subdomain,
+        sdk=space.sdk,
+        private=space.visibility == Visibility.PRIVATE,
+        stage=space.stage,
+        reason=space.stage_reason,
+        sha=space.sha,
+        app_file=str(space.card.get("app_file") or ""),
+        replica_id=replica.pk if replica else 0,
+        address=replica.address if replica else "",
+        celery_queue=f"hw.{replica.tier}@{replica.node.name}" if replica and replica.node else "",
+        app=_app_of(space, replica),
+    )
+    pipe = sync_redis().pipeline()
+    pipe.set(SpaceKeys(space.pk).route, routes.encode(route))
+    pipe.set(keys.host(space.subdomain), space.pk)
+    pipe.set(keys.name(f"{space.owner.name}/{space.name}"), space.pk)
+    pipe.execute()
+    serving = replica is not None
+    tuning.refuse(space.pk, "" if serving else CLOSED.get(Stage(space.stage), ""))
+    return route
+
+
+def known(space_id: int) -> Route | None:
+    """The route as last published."""
+    raw = sync_redis().get(SpaceKeys(space_id).route)
+    return routes.decode(raw) if raw is not None else None
+
+
+def withdraw(space: Space) -> None:
+    """Forget a deleted Space: its route and all of its queue's keys."""
+    client = sync_redis()
+    client.delete(keys.host(space.subdomain), keys.name(f"{space.owner.name}/{space.name}"))
+    client.zrem(keys.VISITED, space.pk)
+    for key in client.scan_iter(match=f"{SpaceKeys(space.pk).prefix}*", count=1000):
+        client.delete(key)
+
+
+def _app_of(space: Space, replica: Replica | None) -> App:
+    """What the app offers. While no replica runs, what it offered last: pages opened then still queue."""
+    before = known(space.pk)
+    if replica is None:
+        return before.app if before else App()
+    if before is not None and before.address == replica.address and before.replica_id == replica.pk:
+        return before.app
+    if space.sdk == Sdk.STATIC:
+        return App()
+    try:
+        answer = requests.get(f"http://{replica.address}/config", timeout=30)
+        if answer.status_code == 200 and isinstance(config := answer.json(), dict):
+            if "dependencies" in config:
+                return app_from_config(config)
+        elif answer.status_code == 401 and space.sdk == Sdk.GRADIO:
+            version = str(replica.report.get("gradio") or "6")
+            prefix = "/gradio_api" if int(version.split(".")[0]) >= 5 else ""
+            return App(protocol="sse_v3", version=version, prefix=prefix)
+    except (requests.RequestException, ValueError) as error:
+        logger.info("space %s has no readable /config: %s", space.pk, error)
+    return App()

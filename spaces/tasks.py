@@ -1,0 +1,94 @@
+"""Celery's doors to the Spaces: each loads its row and calls one function."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import timedelta
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from hardware import logs
+from hardware.runtimes.base import BuildFailed
+from spaces import builds, lifecycle
+from spaces.models import Build, Space, Stage
+
+logger = logging.getLogger(__name__)
+
+_slots = threading.BoundedSemaphore(settings.SPACEPORT_BUILDS_AT_ONCE)
+LOG_KEPT = 2_000_000  # characters of a build's log that its row keeps
+
+
+@shared_task(name="spaces.tasks.build", ignore_result=True)
+def build(build_id: int) -> None:
+    """Build one commit and roll it out."""
+    with _slots:
+        mine = Build.objects.filter(pk=build_id, status=Build.Status.QUEUED).update(
+            status=Build.Status.RUNNING, started_at=timezone.now()
+        )
+        if mine:
+            _build(Build.objects.select_related("space__owner").get(pk=build_id))
+
+
+def _build(row: Build) -> None:
+    lines: list[str] = []
+    logs.clear("build", row.space_id)
+
+    def log(line: str) -> None:
+        lines.append(line)
+        logs.append("build", row.space_id, [line])
+
+    artifact = None
+    try:
+        artifact = builds.run(row, log)
+        row.artifact, row.status = artifact.to_json(), Build.Status.SUCCEEDED
+    except BuildFailed as failure:
+        row.status, row.reason = Build.Status.FAILED, str(failure)
+        log(f"Build failed: {failure}")
+    except Exception:
+        logger.exception("build %s", row.pk)
+        row.status = Build.Status.FAILED
+        row.reason = "The platform could not build this Space; its administrator finds the cause in the log."
+        log(row.reason)
+    row.log, row.finished_at = "\n".join(lines)[-LOG_KEPT:], timezone.now()
+    row.save()
+    if artifact is not None:
+        lifecycle.built(row, artifact)
+    else:
+        lifecycle.build_failed(row)
+
+
+@shared_task(name="spaces.tasks.replica_changed", ignore_result=True)
+def replica_changed(replica_id: int) -> None:
+    """A node's agent has news of a replica."""
+    lifecycle.replica_changed(replica_id)
+
+
+@shared_task(name="spaces.tasks.wake", ignore_result=True)
+def wake(space_id: int) -> None:
+    """Somebody wants a sleeping Space."""
+    for space in Space.objects.select_related("owner", "replica").filter(pk=space_id):
+        lifecycle.wake(space)
+
+
+@shared_task(name="spaces.tasks.follow_spaces", ignore_result=True)
+def follow_spaces() -> None:
+    """What a lost message would leave undone: news of replicas, builds never begun, old replicas."""
+    starting = [Stage.APP_STARTING, Stage.RUNNING_APP_STARTING, Stage.RUNNING, Stage.RUNNING_BUILDING]
+    for space in Space.objects.select_related("owner", "replica__node").filter(stage__in=starting):
+        newest = space.replicas.filter(wanted=True).order_by("-pk").first()
+        if newest is not None and newest.pk != space.replica_id:
+            lifecycle.replica_changed(newest.pk)
+        lifecycle.retire_replaced(space)
+    long_ago = timezone.now() - timedelta(seconds=20)
+    for row in Build.objects.filter(status=Build.Status.QUEUED, created_at__lt=long_ago):
+        lifecycle.send_build(row)
+
+
+@shared_task(name="spaces.tasks.put_to_sleep", ignore_result=True)
+def put_to_sleep() -> None:
+    """Let Spaces sleep that nobody visits."""
+    for space in Space.objects.select_related("owner", "replica").filter(sleep_time_s__isnull=False):
+        lifecycle.put_to_sleep(space)
