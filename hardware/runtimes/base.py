@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: Takes one line of a build's output. An exception from it ends the build.
 Log = Callable[[str], None]
 
 
@@ -83,11 +86,19 @@ class Running:
 
     runtime_id: str
     address: str
+    gpus: tuple[str, ...] = ()  # the UUIDs of the devices it was given
+
+
+class LogLine(NamedTuple):
+    """One line of a replica's output, and when it was written (Unix seconds)."""
+
+    at: float
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exit:
-    """How a replica ended; `reason` is a sentence for people."""
+    """How a replica ended; `reason` is a sentence for people, with the last lines it wrote."""
 
     code: int | None
     reason: str
@@ -116,9 +127,9 @@ class Runtime(Protocol):
         """
         ...
 
-    def start(self, replica_id: int, spec: ReplicaSpec, *, gpus: bool) -> Running:
-        """Start replica `replica_id`; does not wait until it answers. A replica of this id that runs
-        already is returned as it is.
+    def start(self, replica_id: int, spec: ReplicaSpec, *, gpus: tuple[str, ...] = ()) -> Running:
+        """Start replica `replica_id` with these devices (UUIDs, `hardware.devices`) and no others; does not
+        wait until it answers. A replica of this id that runs already is returned as it is.
 
         Raises:
             StartFailed, EngineUnavailable
@@ -137,8 +148,8 @@ class Runtime(Protocol):
         """End it: politely, then by force after `grace_s` seconds. An unknown id is no error."""
         ...
 
-    def logs(self, runtime_id: str, *, since: float = 0) -> Iterator[str]:
-        """Follow its output from `since` (Unix seconds), line by line, until it ends."""
+    def logs(self, runtime_id: str, *, since: float = 0) -> Iterator[LogLine]:
+        """Follow its output after `since` (Unix seconds), line by line, until it ends."""
         ...
 
     def stats(self, runtime_id: str) -> Stats | None:
@@ -147,4 +158,9 @@ class Runtime(Protocol):
 
     def forget(self, artifact: Artifact) -> None:
         """Remove what a build made; shared dependencies stay cached. No error when it is gone."""
+        ...
+
+    def dispose(self) -> None:
+        """End and remove everything this platform has on this machine: replicas, networks, rules. What was
+        built stays."""
         ...

@@ -1,0 +1,128 @@
+"""What a Gradio Space depends on, read from its files: the same answer for both runtimes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from hardware.runtimes.base import BuildFailed, BuildSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: The Gradio a Space gets when neither README.md nor requirements.txt names one.
+DEFAULT_GRADIO = "6.31.0"
+OLDEST_GRADIO = 3
+
+#: What old releases need but did not know when they were made: (below this major version, constraints).
+COMPATIBILITY = (
+    (4, ("huggingface_hub<0.26", "pydantic<2.11", "httpx<0.28", "numpy<2", "starlette<0.38", "setuptools<80")),
+    (5, ("huggingface_hub<0.26", "pydantic<2.11", "starlette<0.39", "fastapi<0.113", "jinja2<3.2")),
+    (6, ("huggingface_hub<1",)),
+)  # fmt: skip
+
+_VERSION = re.compile(r"\d+(\.\d+){0,3}([ab]|rc)?\d*")
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?")
+_GRADIO_LINE = re.compile(r"^gradio\s*(\[[^\]]*\])?\s*([<>=!~@;#]|$)", re.IGNORECASE | re.MULTILINE)
+_LOCAL_LINE = re.compile(
+    r"^\s*(-r|-c|-e|--requirement|--constraint|--editable|\.|/|[^#\s]*file:|[^#:]*\.whl\b)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dependencies:
+    """Everything that has to be installed before the code: equal ones are installed once."""
+
+    python_version: str
+    #: A requirement like "gradio==6.31.0"; empty where requirements.txt names its own.
+    gradio: str
+    #: README's `sdk_version` was given and wins over what requirements.txt says about Gradio.
+    overrides: bool
+    constraints: tuple[str, ...]
+    pre_requirements: str
+    requirements: str
+    packages: tuple[str, ...]
+    #: The commit, where requirements.txt points at files of the repository; else empty.
+    code: str
+
+    @property
+    def key(self) -> str:
+        """A name for this set; equal sets have equal names."""
+        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:24]
+
+
+def read(spec: BuildSpec) -> Dependencies:
+    """The dependencies of this Space.
+
+    Raises:
+        BuildFailed: a file or version that cannot be used, by name and line.
+    """
+    requirements = _text(spec.source, "requirements.txt")
+    gradio = ""
+    if spec.sdk_version:
+        if not _VERSION.fullmatch(spec.sdk_version) or int(spec.sdk_version.split(".")[0]) < OLDEST_GRADIO:
+            raise BuildFailed(
+                f"README.md asks for sdk_version {spec.sdk_version!r}, which is no Gradio version this platform "
+                f"can run. Name one from {OLDEST_GRADIO}.0 on, e.g. {DEFAULT_GRADIO}."
+            )
+        gradio = f"gradio=={spec.sdk_version}"
+    elif not _GRADIO_LINE.search(requirements):
+        gradio = f"gradio=={DEFAULT_GRADIO}"
+    local = any(_LOCAL_LINE.match(line) for line in requirements.splitlines())
+    return Dependencies(
+        python_version=spec.python_version,
+        gradio=gradio,
+        overrides=bool(spec.sdk_version),
+        constraints=_constraints(gradio),
+        pre_requirements=_text(spec.source, "pre-requirements.txt"),
+        requirements=requirements,
+        packages=_packages(_text(spec.source, "packages.txt")),
+        code=spec.sha if local else "",
+    )
+
+
+def check_app_file(spec: BuildSpec) -> None:
+    """The app's file is there.
+
+    Raises:
+        BuildFailed: naming what was looked for and what there is.
+    """
+    if (spec.source / spec.app_file).is_file():
+        return
+    scripts = sorted(path.name for path in spec.source.glob("*.py"))[:10]
+    there = f"The repository has {', '.join(scripts)}" if scripts else "The repository has no .py file"
+    raise BuildFailed(
+        f"No app file: looked for {spec.app_file} and did not find it. {there}. "
+        "Add it, or name yours with `app_file:` in README.md."
+    )
+
+
+def _constraints(gradio: str) -> tuple[str, ...]:
+    major = int(re.sub(r"\D.*", "", gradio.removeprefix("gradio==")) or 99) if gradio else 99
+    return next((constraints for below, constraints in COMPATIBILITY if major < below), ())
+
+
+def _packages(text: str) -> tuple[str, ...]:
+    names = []
+    for number, line in enumerate(text.splitlines(), 1):
+        for name in line.split("#")[0].split():
+            if not _PACKAGE.fullmatch(name):
+                raise BuildFailed(f"packages.txt, line {number}: {name!r} is no name of a Debian package.")
+            names.append(name)
+    return tuple(names)
+
+
+def _text(source: Path, name: str) -> str:
+    """A file of the repository; empty when absent. A link is refused: it could point anywhere."""
+    path = source / name
+    if path.is_symlink():
+        raise BuildFailed(f"{name} is a symbolic link; it must be a plain file.")
+    if not path.is_file():
+        return ""
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BuildFailed(f"{name} is not UTF-8 text (byte {error.start}).") from error

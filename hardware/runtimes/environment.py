@@ -1,0 +1,73 @@
+"""What a replica finds in its environment, and how its end is told to people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hardware.runtimes.base import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hardware.runtimes.base import ReplicaSpec
+
+KIBI = 1024
+
+
+def launcher_environment(spec: ReplicaSpec, *, host: str, port: int, home: str, tmp: str) -> dict[str, str]:
+    """The Space's variables and secrets, and over them what the platform and the launcher need.
+
+    `SYSTEM=spaces` is never set: it makes Gradio close its API and clients talk to another hub.
+    """
+    ours = {
+        "PYTHONUNBUFFERED": "1",
+        "HOME": home,
+        "TMPDIR": tmp,
+        "GRADIO_SERVER_NAME": host,
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_TEMP_DIR": f"{tmp}/gradio",
+        "GRADIO_EXAMPLES_CACHE": f"{tmp}/examples",
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_SSR_MODE": "False",
+        "GRADIO_SHARE": "False",
+        "GRADIO_DEFAULT_CONCURRENCY_LIMIT": "none",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        # Only the platform reaches this port, so what it says about the visitor is true.
+        "FORWARDED_ALLOW_IPS": "*",
+        "SPACEPORT_MAX_THREADS": str(spec.max_threads),
+        "SPACEPORT_REPORT": f"{tmp}/spaceport-report.json",
+    }
+    given = {name: value for name, value in spec.env.items() if name != "SYSTEM"}
+    return {"MPLCONFIGDIR": f"{tmp}/matplotlib", **given, **ours}
+
+
+def size(count: int) -> str:
+    """Bytes for people: "4 GB", "512 MB"."""
+    for unit in ("B", "KB", "MB"):
+        if count < KIBI:
+            return f"{count:.0f} {unit}"
+        count = count // KIBI if count % KIBI == 0 else round(count / KIBI)
+    return f"{count} GB"
+
+
+def describe_exit(
+    code: int | None, *, out_of_memory: bool, memory_limit_bytes: int, last_lines: Iterable[str]
+) -> Exit:
+    """The exit with its reason in a sentence, then the last lines the app wrote."""
+    if out_of_memory:
+        reason = (
+            f"The app ran out of memory (limit {size(memory_limit_bytes)}). "
+            "Use less, or choose larger hardware in the Space's settings."
+        )
+    elif code is None:
+        reason = "The app is gone: its machine or container engine stopped it."
+    elif code == 0:
+        reason = (
+            "The app ended by itself (exit code 0). It has to keep serving: end the file with demo.launch()."
+        )
+    elif code < 0 or code > 128:  # how shells and engines tell signals
+        reason = f"The app was killed by signal {-code if code < 0 else code - 128} (exit code {code})."
+    else:
+        reason = f"The app exited with code {code}."
+    lines = [line for line in last_lines if line.strip()][-20:]
+    return Exit(code=code, reason="\n".join([reason, *(["Last lines:", *lines] if lines else [])]))

@@ -1,0 +1,310 @@
+"""The process runtime: a virtual environment and a plain process. For machines without a container engine, and
+for code that is trusted: it runs as the platform's own user, sees its files, and reaches its network."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+from hardware.base_image import LAUNCHER
+from hardware.runtimes import dependencies, shim, venvs
+from hardware.runtimes.base import (
+    Artifact,
+    BuildFailed,
+    BuildSpec,
+    Exit,
+    Log,
+    LogLine,
+    ReplicaSpec,
+    Running,
+    StartFailed,
+    Stats,
+)
+from hardware.runtimes.environment import describe_exit, launcher_environment
+from hardware.tiers import TIERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOG_LIMIT_BYTES = 10 * 1024 * 1024
+POLL_S = 0.2
+READ_BYTES = 256 * 1024
+LAST_LINES = 20
+KEEP_ENDED_S = 24 * 3600
+
+
+class ProcessRuntime:
+    """Keeps everything below `home`: `environments/`, `code/`, `replicas/`."""
+
+    name: Literal["process"] = "process"
+
+    def __init__(self, home: Path) -> None:
+        self._environments = home / "environments"
+        self._code = home / "code"
+        self._replicas = home / "replicas"
+
+    # --- build ------------------------------------------------------------------------------------
+
+    def build(self, spec: BuildSpec, log: Log) -> Artifact:
+        if spec.sdk == "docker":
+            raise BuildFailed(
+                "This Space has the docker SDK, and this platform runs without a container engine. "
+                "Install Docker on this machine and start the platform again, or use the gradio SDK."
+            )
+        dependencies.check_app_file(spec)
+        wanted = dependencies.read(spec)
+        if wanted.packages:
+            log(
+                f"packages.txt is ignored without a container engine: {', '.join(wanted.packages)} "
+                "must be installed on this machine by its administrator."
+            )
+        environment = venvs.ensure(self._environments, wanted, spec.source, spec.timeout_s, log)
+        code = self._code / str(spec.space_id) / spec.sha
+        if not code.exists():
+            new = code.with_name(f"{code.name}.{os.getpid()}.new")
+            shutil.rmtree(new, ignore_errors=True)
+            shutil.copytree(spec.source, new, symlinks=True, ignore=shutil.ignore_patterns(".git"))
+            with contextlib.suppress(OSError):  # another worker was faster
+                new.rename(code)
+            shutil.rmtree(new, ignore_errors=True)
+        log("The code is in place.")
+        return Artifact(runtime="process", environment=str(environment), code=str(code))
+
+    def forget(self, artifact: Artifact) -> None:
+        if artifact.code and Path(artifact.code).is_relative_to(self._code):
+            shutil.rmtree(artifact.code, ignore_errors=True)
+
+    # --- run --------------------------------------------------------------------------------------
+
+    def start(self, replica_id: int, spec: ReplicaSpec, *, gpus: tuple[str, ...] = ()) -> Running:
+        if (there := self.running().get(replica_id)) is not None:
+            return there
+        artifact = spec.artifact
+        python = Path(artifact.environment) / "bin" / "python"
+        if artifact.runtime != "process" or not python.exists() or not Path(artifact.code).is_dir():
+            raise StartFailed(
+                "What the last build made is not on this node any more. Restart the Space with a rebuild."
+            )
+        self._prune()
+        folder = self._folder(replica_id)
+        shutil.rmtree(folder, ignore_errors=True)
+        for name in ("home", "tmp"):
+            (folder / name).mkdir(parents=True)
+        folder.chmod(0o700)
+        port = _free_port()
+        environment = {
+            "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
+            "PYTHONPATH": str(LAUNCHER),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "LANG": "C.UTF-8",
+            **venvs.passed_on(venvs.NETWORK_VARIABLES),
+            **launcher_environment(
+                spec, host="127.0.0.1", port=port, home=str(folder / "home"), tmp=str(folder / "tmp")
+            ),
+            "SPACEPORT_CODE": artifact.code,
+            "SPACEPORT_WORK": str(folder / "home" / "app"),
+            "CUDA_VISIBLE_DEVICES": ",".join(gpus),
+            "VIRTUAL_ENV": artifact.environment,
+        }
+        order = folder / "start.json"
+        order.touch(mode=0o600)
+        order.write_text(
+            json.dumps(
+                {
+                    "argv": [str(python), "-m", "spaceport_launcher", spec.app_file],
+                    "cwd": str(folder / "home"),
+                    "env": environment,
+                    "memory_limit_bytes": TIERS[spec.tier].memory_bytes,
+                    "log_limit_bytes": LOG_LIMIT_BYTES,
+                }
+            )
+        )
+        return self._start_shim(replica_id, folder, port, spec, gpus)
+
+    def _start_shim(
+        self, replica_id: int, folder: Path, port: int, spec: ReplicaSpec, gpus: tuple[str, ...]
+    ) -> Running:
+        with (folder / "shim.log").open("wb") as output:
+            process = subprocess.Popen(  # noqa: S603  # our own program
+                [sys.executable, "-I", shim.__file__, str(folder)],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                env={"PATH": os.defpath}, cwd=folder,
+            )  # fmt: skip
+        state = {
+            "runtime_id": f"{replica_id}-{process.pid}-{_started_at(process.pid)}",
+            "pid": process.pid,
+            "started_at": _started_at(process.pid),
+            "address": f"127.0.0.1:{port}",
+            "gpus": list(gpus),
+            "memory_limit_bytes": TIERS[spec.tier].memory_bytes,
+        }
+        new = folder / "state.json.new"
+        new.write_text(json.dumps(state))
+        new.rename(folder / "state.json")
+        return Running(runtime_id=state["runtime_id"], address=state["address"], gpus=gpus)
+
+    def poll(self, runtime_id: str) -> Exit | None:
+        state = self._state(runtime_id)
+        if state is not None and _alive(state):
+            return None
+        note: dict[str, Any] = {}
+        folder = self._folder(_replica_of(runtime_id))
+        if state is not None:
+            with contextlib.suppress(OSError, ValueError):
+                note = json.loads((folder / "exit.json").read_text())
+        return describe_exit(
+            note.get("code"),
+            out_of_memory=note.get("out_of_memory", False),
+            memory_limit_bytes=state["memory_limit_bytes"] if state else 0,
+            last_lines=[line.text for line in _parse(_lines_of(folder / "log")[-LAST_LINES:])]
+            if state
+            else [],
+        )
+
+    def running(self) -> dict[int, Running]:
+        found = {}
+        for path in self._replicas.glob("*/state.json"):
+            with contextlib.suppress(OSError, ValueError):
+                state = json.loads(path.read_text())
+                if _alive(state):
+                    found[int(path.parent.name)] = Running(
+                        runtime_id=state["runtime_id"], address=state["address"], gpus=tuple(state["gpus"])
+                    )
+        return found
+
+    def stop(self, runtime_id: str, *, grace_s: float = 10) -> None:
+        state = self._state(runtime_id)
+        if state is None:
+            return
+        for number, patience_s in ((signal.SIGTERM, grace_s), (signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+            if not _alive(state):
+                break
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(state["pid"], number)
+            deadline = time.monotonic() + patience_s
+            while _alive(state) and time.monotonic() < deadline:
+                time.sleep(0.02)
+        folder = self._folder(_replica_of(runtime_id))
+        for name in ("home", "tmp"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+
+    def logs(self, runtime_id: str, *, since: float = 0) -> Iterator[LogLine]:
+        folder = self._folder(_replica_of(runtime_id))
+        with contextlib.ExitStack() as stack:
+            yield from _parse(_lines_of(folder / "log.1"), since)
+            while not (folder / "log").exists():
+                if (state := self._state(runtime_id)) is None or not _alive(state):
+                    return
+                time.sleep(POLL_S)
+            log = stack.enter_context((folder / "log").open("rb"))
+            rest = b""
+            while (state := self._state(runtime_id)) is not None:
+                ended = not _alive(state)  # asked before reading: what came until then is in the file
+                while part := log.read(READ_BYTES):
+                    *lines, rest = (rest + part).split(b"\n")
+                    yield from _parse(lines, since)
+                if _is_replaced(log, folder / "log"):
+                    log = stack.enter_context((folder / "log").open("rb"))
+                elif ended:
+                    return
+                else:
+                    time.sleep(POLL_S)
+
+    def stats(self, runtime_id: str) -> Stats | None:
+        state = self._state(runtime_id)
+        if state is None or not _alive(state):
+            return None
+        pids = shim.descendants(state["pid"])
+        ticks = 0
+        for pid in pids:
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                ticks += int(fields[11]) + int(fields[12])
+        return Stats(
+            memory_bytes=shim.memory_of(pids),
+            memory_limit_bytes=state["memory_limit_bytes"],
+            cpu_seconds=ticks / os.sysconf("SC_CLK_TCK"),
+        )
+
+    def dispose(self) -> None:
+        for running in self.running().values():
+            self.stop(running.runtime_id, grace_s=2)
+        shutil.rmtree(self._replicas, ignore_errors=True)
+
+    # --- its notes --------------------------------------------------------------------------------
+
+    def _folder(self, replica_id: int) -> Path:
+        return self._replicas / str(replica_id)
+
+    def _state(self, runtime_id: str) -> dict[str, Any] | None:
+        """The note of this very run; None when another run has taken its folder, or it is gone."""
+        with contextlib.suppress(OSError, ValueError):
+            state: dict[str, Any] = json.loads(
+                (self._folder(_replica_of(runtime_id)) / "state.json").read_text()
+            )
+            if state["runtime_id"] == runtime_id:
+                return state
+        return None
+
+    def _prune(self) -> None:
+        """Remove what is left of replicas that ended long ago."""
+        for path in self._replicas.glob("*/exit.json"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > KEEP_ENDED_S:
+                    shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def _replica_of(runtime_id: str) -> int:
+    number = runtime_id.partition("-")[0]
+    return int(number) if number.isdigit() else 0
+
+
+def _started_at(pid: int) -> int:
+    """When the kernel started this process, in its own ticks: tells a reused pid. 0 when there is none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return 0 if fields[0] == "Z" else int(fields[19])
+
+
+def _alive(state: dict[str, Any]) -> bool:
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(state["pid"], os.WNOHANG)  # ours may be waiting as a zombie
+    return _started_at(state["pid"]) == state["started_at"] != 0
+
+
+def _lines_of(path: Path) -> list[bytes]:
+    with contextlib.suppress(OSError):
+        return path.read_bytes().splitlines()
+    return []
+
+
+def _parse(lines: list[bytes], after: float = 0) -> Iterator[LogLine]:
+    for line in lines:
+        at, _, text = line.partition(b" ")
+        with contextlib.suppress(ValueError):
+            if float(at) > after:
+                yield LogLine(float(at), text.decode(errors="replace"))
+
+
+def _is_replaced(log: IO[bytes], path: Path) -> bool:
+    """The log was rotated away and its new file exists."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_ino != os.fstat(log.fileno()).st_ino
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

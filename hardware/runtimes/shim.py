@@ -1,0 +1,136 @@
+"""One small process beside each replica of the process runtime: `python -I shim.py FOLDER`.
+
+It outlives the worker that started it. It keeps the app's log bounded, holds the memory limit, knows the
+exit code, and leaves nothing of the app behind. Standard library only.
+
+Reads FOLDER/start.json (argv, cwd, env, memory_limit_bytes, log_limit_bytes; removed once read: it holds
+secrets) and writes FOLDER/log ("<unix time> <line>"), and in the end FOLDER/exit.json. SIGTERM ends the app
+politely, a second one by force.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import IO, Any
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+MEMORY_CHECK_S = 0.5
+MAX_LINE_BYTES = 16 * 1024
+OPEN_FILES = 4096
+
+
+def main(folder: Path) -> None:
+    start = json.loads((folder / "start.json").read_text())
+    (folder / "start.json").unlink()
+    libc = ctypes.CDLL(None)
+    # The app's own children come to us when their parents die, so that none escapes.
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+    def prepare() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        limit = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
+    app = subprocess.Popen(  # noqa: S603  # running the Space is the purpose
+        start["argv"], cwd=start["cwd"], env=start["env"], stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=prepare,
+    )  # fmt: skip
+    asked = 0
+
+    def stop(_number: int, _frame: Any) -> None:
+        nonlocal asked
+        asked += 1
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(app.pid, signal.SIGTERM if asked == 1 else signal.SIGKILL)
+
+    signal.signal(signal.SIGTERM, stop)
+    if app.stdout is None:  # not with PIPE
+        return
+    log = threading.Thread(target=_pump, args=(app.stdout, folder, start["log_limit_bytes"]), daemon=True)
+    log.start()
+    out_of_memory = _wait(app, start["memory_limit_bytes"])
+    _end_family()
+    log.join(5)
+    note = folder / "exit.json.new"
+    note.write_text(json.dumps({"code": app.returncode, "out_of_memory": out_of_memory, "at": time.time()}))
+    note.rename(folder / "exit.json")
+
+
+def _wait(app: subprocess.Popen[bytes], limit_bytes: int) -> bool:
+    """Wait for the end; kill the family when it grows above the limit, and say so."""
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            app.wait(MEMORY_CHECK_S)
+            return False
+        if limit_bytes and memory_of(descendants(os.getpid())) > limit_bytes:
+            os.killpg(app.pid, signal.SIGKILL)
+            app.wait()
+            return True
+
+
+def descendants(ancestor: int) -> list[int]:
+    """Every process below this one."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    members: set[int] = set()
+    while more := {pid for pid, parent in parents.items() if parent in members | {ancestor}} - members:
+        members |= more
+    return sorted(members)
+
+
+def memory_of(pids: list[int]) -> int:
+    """Resident bytes of these processes, shared pages counted once as far as the kernel tells."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            resident, shared = Path(f"/proc/{pid}/statm").read_text().split()[1:3]
+            total += (int(resident) - int(shared)) * resource.getpagesize()
+    return total
+
+
+def _end_family() -> None:
+    for _ in range(50):
+        left = descendants(os.getpid())
+        if not left:
+            return
+        for pid in left:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(0.02)
+
+
+def _pump(stream: IO[bytes], folder: Path, limit_bytes: int) -> None:
+    """Lines into the log, in two files of half the limit each."""
+    path, old = folder / "log", folder / "log.1"
+    out = path.open("ab")
+    while line := stream.readline(MAX_LINE_BYTES):
+        if out.tell() > limit_bytes // 2:
+            out.close()
+            path.rename(old)
+            out = path.open("ab")
+        out.write(b"%.6f " % time.time() + line.rstrip(b"\r\n") + b"\n")
+        out.flush()
+    out.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,183 @@
+"""Virtual environments of the process runtime: one for each set of dependencies, shared by all that want it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import uv
+
+from hardware.runtimes.base import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hardware.runtimes.base import Log
+    from hardware.runtimes.dependencies import Dependencies
+
+#: Variables of the platform's own environment that installs and apps may see: how to reach the network.
+NETWORK_VARIABLES = (
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS",
+    "GIT_SSL_CAINFO", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "LANG",
+)  # fmt: skip
+INSTALL_VARIABLES = ("PATH", "HOME", "UV_CACHE_DIR", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "PIP_INDEX_URL")
+
+
+def passed_on(names: tuple[str, ...]) -> dict[str, str]:
+    """These variables of ours, where set. Nothing else of the platform's environment is ever handed on."""
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def interpreter(version: str) -> str:
+    """The Python of this version ("3.11"; empty: the one the platform runs on).
+
+    Raises:
+        BuildFailed: this machine has none; names the ones there are.
+    """
+    if not version or version == f"{sys.version_info.major}.{sys.version_info.minor}":
+        return sys.executable
+    found = _uv("python", "find", "--system", "--no-python-downloads", version)
+    if found.returncode == 0:
+        return found.stdout.strip()
+    listed = _uv("python", "list", "--only-installed").stdout.split()
+    there = {".".join(word.split("-")[1].split(".")[:2]) for word in listed if word.startswith("cpython-")}
+    raise BuildFailed(
+        f"README.md asks for python_version {version}, but this machine has Python {', '.join(sorted(there))}. "
+        "Change the version, or install that Python here."
+    )
+
+
+def ensure(root: Path, wanted: Dependencies, source: Path, timeout_s: float, log: Log) -> Path:
+    """The environment with these dependencies, made now if there is none yet; answers its folder.
+
+    Raises:
+        BuildFailed: an install failed or took too long.
+    """
+    python = interpreter(wanted.python_version)
+    folder = root / f"py{'.'.join(_version_of(python))}-{wanted.key}"
+    root.mkdir(parents=True, exist_ok=True)
+    with _locked(root / f"{folder.name}.lock"):
+        if (folder / "complete").exists():
+            log("Dependencies are unchanged: nothing to install.")
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
+        run(
+            [uv.find_uv_bin(), "venv", "-q", "--seed", "--python", python, str(folder)],
+            source,
+            timeout_s,
+            log,
+        )
+        for command in install_commands(wanted, str(folder / "bin" / "python"), folder):
+            run([uv.find_uv_bin(), *command], source, timeout_s, log)
+        (folder / "complete").touch()
+    return folder
+
+
+def install_commands(wanted: Dependencies, python: str, notes: Path) -> list[list[str]]:
+    """The uv commands that install the dependencies; their input files are written to `notes`."""
+    common = ["pip", "install", "--python", python, "--compile-bytecode"]
+    files = input_files(wanted)
+    for name, text in files.items():
+        (notes / name).write_text(text)
+    options = [
+        *(["--overrides", str(notes / "overrides.txt")] if "overrides.txt" in files else []),
+        *(["--constraints", str(notes / "constraints.txt")] if "constraints.txt" in files else []),
+    ]
+    commands = []
+    if wanted.pre_requirements:
+        commands.append([*common, "-r", str(notes / "pre-requirements.txt")])
+    what = [wanted.gradio] if wanted.gradio else []
+    if wanted.requirements.strip():
+        # Read where it lies: it may point at files beside it.
+        what += ["-r", "requirements.txt"]
+    commands.append([*common, *options, *what])
+    return commands
+
+
+def input_files(wanted: Dependencies) -> dict[str, str]:
+    """Files that the install commands name, beside the repository's own requirements.txt."""
+    files = {}
+    if wanted.overrides:
+        files["overrides.txt"] = wanted.gradio + "\n"
+    if wanted.constraints:
+        files["constraints.txt"] = "\n".join(wanted.constraints) + "\n"
+    if wanted.pre_requirements:
+        files["pre-requirements.txt"] = wanted.pre_requirements
+    return files
+
+
+def run(command: list[str], cwd: Path, timeout_s: float, log: Log) -> None:
+    """Run an install command, its output line by line to `log`; ended with all its children on failure.
+
+    Raises:
+        BuildFailed: it failed, or took longer than `timeout_s`.
+    """
+    environment = passed_on(NETWORK_VARIABLES + INSTALL_VARIABLES)
+    if "PIP_INDEX_URL" in environment:
+        environment.setdefault("UV_DEFAULT_INDEX", environment["PIP_INDEX_URL"])
+    process = subprocess.Popen(  # noqa: S603  # arguments are ours; requirements are the owner's business
+        command, cwd=cwd, env={**environment, "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
+        errors="replace", start_new_session=True,
+    )  # fmt: skip
+    late = threading.Event()
+
+    def end() -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    def too_late() -> None:
+        late.set()
+        end()
+
+    timer = threading.Timer(timeout_s, too_late)
+    timer.start()
+    last = ""
+    try:
+        for line in process.stdout or ():
+            if line.strip():
+                last = line.strip()
+                log(line.rstrip())
+        process.wait()
+    finally:
+        timer.cancel()
+        end()
+        process.wait()
+    if late.is_set():
+        raise BuildFailed(f"Installing the dependencies took longer than {timeout_s:.0f} s and was stopped.")
+    if process.returncode:
+        raise BuildFailed(
+            f"The dependencies could not be installed: {last} "
+            "The build log tells which one; correct requirements.txt or sdk_version."
+        )
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _version_of(python: str) -> tuple[str, str]:
+    if python == sys.executable:
+        return str(sys.version_info.major), str(sys.version_info.minor)
+    out = subprocess.run(  # noqa: S603  # a Python that uv found
+        [python, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True, check=True
+    )
+    major, minor = out.stdout.split()
+    return major, minor
+
+
+def _uv(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603  # arguments are ours
+        [uv.find_uv_bin(), *arguments], capture_output=True, text=True, check=False
+    )
