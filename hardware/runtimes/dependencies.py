@@ -19,7 +19,7 @@ OLDEST_GRADIO = 3
 
 #: What old releases need but did not know when they were made: (below this major version, constraints).
 COMPATIBILITY = (
-    (4, ("huggingface_hub<0.26", "pydantic<2.11", "httpx<0.28", "numpy<2", "starlette<0.38", "setuptools<80")),
+    (4, ("huggingface_hub<0.26", "pydantic<2.11", "httpx<0.28", "numpy<2", "starlette<0.38")),
     (5, ("huggingface_hub<0.26", "pydantic<2.11", "starlette<0.39", "fastapi<0.113", "jinja2<3.2")),
     (6, ("huggingface_hub<1",)),
 )  # fmt: skip
@@ -65,8 +65,8 @@ def read(spec: BuildSpec) -> Dependencies:
     if spec.sdk_version:
         if not _VERSION.fullmatch(spec.sdk_version) or int(spec.sdk_version.split(".")[0]) < OLDEST_GRADIO:
             raise BuildFailed(
-                f"README.md asks for sdk_version {spec.sdk_version!r}, which is no Gradio version this platform "
-                f"can run. Name one from {OLDEST_GRADIO}.0 on, e.g. {DEFAULT_GRADIO}."
+                f"README.md asks for sdk_version {spec.sdk_version!r}, which is no Gradio version that runs "
+                f"here. Name one from {OLDEST_GRADIO}.0 on, e.g. {DEFAULT_GRADIO}."
             )
         gradio = f"gradio=={spec.sdk_version}"
     elif not _GRADIO_LINE.search(requirements):

@@ -1,5 +1,5 @@
-"""The process runtime: a virtual environment and a plain process. For machines without a container engine, and
-for code that is trusted: it runs as the platform's own user, sees its files, and reaches its network."""
+"""The process runtime: a virtual environment and a plain process. For machines without a container engine,
+and for code that is trusted: it runs as the platform's own user, sees its files, and reaches its network."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class ProcessRuntime:
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
                 env={"PATH": os.defpath}, cwd=folder,
             )  # fmt: skip
-        state = {
+        state: dict[str, Any] = {
             "runtime_id": f"{replica_id}-{process.pid}-{_started_at(process.pid)}",
             "pid": process.pid,
             "started_at": _started_at(process.pid),
@@ -280,7 +280,8 @@ def _started_at(pid: int) -> int:
 def _alive(state: dict[str, Any]) -> bool:
     with contextlib.suppress(ChildProcessError):
         os.waitpid(state["pid"], os.WNOHANG)  # ours may be waiting as a zombie
-    return _started_at(state["pid"]) == state["started_at"] != 0
+    started_at: int = state["started_at"]
+    return _started_at(state["pid"]) == started_at != 0
 
 
 def _lines_of(path: Path) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Virtual environments of the process runtime: one for each set of dependencies, shared by all that want it."""
+"""Virtual environments of the process runtime: one for each set of dependencies, shared by who wants it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 #: Variables of the platform's own environment that installs and apps may see: how to reach the network.
 NETWORK_VARIABLES = (
-    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS",
-    "GIT_SSL_CAINFO", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "LANG",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT",
+    "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy",
+    "no_proxy", "LANG",
 )  # fmt: skip
 INSTALL_VARIABLES = ("PATH", "HOME", "UV_CACHE_DIR", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "PIP_INDEX_URL")
 
@@ -50,7 +51,7 @@ def interpreter(version: str) -> str:
     listed = _uv("python", "list", "--only-installed").stdout.split()
     there = {".".join(word.split("-")[1].split(".")[:2]) for word in listed if word.startswith("cpython-")}
     raise BuildFailed(
-        f"README.md asks for python_version {version}, but this machine has Python {', '.join(sorted(there))}. "
+        f"README.md asks for python_version {version}, but this machine has {', '.join(sorted(there))}. "
         "Change the version, or install that Python here."
     )
 
