@@ -116,7 +116,8 @@ class Stats:
 class Runtime(Protocol):
     """Builds and runs Spaces on this machine. Every call blocks; none is made on an event loop."""
 
-    name: Literal["docker", "process"]
+    @property
+    def name(self) -> Literal["docker", "process"]: ...
 
     def build(self, spec: BuildSpec, log: Log) -> Artifact:
         """Build, one line of output at a time to `log`. A build of the same dependencies installs nothing.
