@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LINGER_S = 5.0  # an empty queue keeps its dispatcher this long: a lone visitor's next click is answered at once
+LINGER_S = (
+    5.0  # an empty queue keeps its dispatcher this long: a lone visitor's next click is answered at once
+)
 RECLAIM_S = 1.0  # a wake-up may be lost: look again after this long
 CRASHED = "This input crashed the demo twice, so it was not tried again."
 
@@ -281,4 +283,6 @@ class Dispatcher:
         fields = await self.queue.state(event_id, "token", "state")
         if fields.get("state") == "running" and fields.get("token"):
             call = Call(lane="main", token=int(fields["token"]), events=(event,))
-            await self.queue.finish(event, call, "cancelled", cancelled(event_id), free=False, duration_s=None)
+            await self.queue.finish(
+                event, call, "cancelled", cancelled(event_id), free=False, duration_s=None
+            )

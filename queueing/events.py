@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +11,29 @@ import msgspec
 
 decode = msgspec.json.Decoder().decode
 encode = msgspec.json.Encoder().encode
+
+
+_PREFIX = 12
+
+
+def new_channel() -> str:
+    """A message channel that nobody can guess."""
+    return secrets.token_hex(16)
+
+
+def prefix_of(channel: str) -> str:
+    """How the ids of a channel's events begin: whoever reads a list of ids knows which are its own."""
+    return hashlib.blake2b(channel.encode(), digest_size=_PREFIX // 2).hexdigest()
+
+
+def new_event_id(channel: str) -> str:
+    """An event id of this channel: 32 hex digits like Gradio's, 80 bits of them random."""
+    return prefix_of(channel) + secrets.token_hex(10)
+
+
+def prefix_of_id(event_id: str) -> str:
+    """The channel's part of an event id."""
+    return event_id[:_PREFIX]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +52,7 @@ class Join:
     visit: str = ""
     visitor: str = ""
     idempotency_key: str = ""
+    present: bool = False  # somebody is connected and waits: the event is cancelled when they stay away
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,9 +43,7 @@ def figures_of(space_ids: Iterable[int]) -> dict[int, Figures]:
         pipe.hget(k.cfg, "concurrency_count")
         pipe.lrange(k.durations("main"), 0, -1)
     answers = pipe.execute()
-    return {
-        space_id: _figures(answers[at * 6 : at * 6 + 6]) for at, space_id in enumerate(ids)
-    }
+    return {space_id: _figures(answers[at * 6 : at * 6 + 6]) for at, space_id in enumerate(ids)}
 
 
 def _figures(answer: list[Any]) -> Figures:
@@ -102,7 +100,14 @@ def clear(space_id: int, reason: str = CLEARED) -> int:
             event_id = raw.decode()
             channel = (client.hget(k.event(event_id), "channel") or b"").decode()
             answer = script(
-                keys=[k.event(event_id), k.wait(lane), k.next(lane), k.messages(channel), k.open(channel), day],
+                keys=[
+                    k.event(event_id),
+                    k.wait(lane),
+                    k.next(lane),
+                    k.messages(channel),
+                    k.open(channel),
+                    day,
+                ],
                 args=[event_id, channel, failed(event_id, reason), time.time(), FINAL_TTL_S, k.wake],
             )
             cleared += answer[0] == b"cancelled"

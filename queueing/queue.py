@@ -73,6 +73,7 @@ class Queue:
             visit=k.visit(join.visit),
             last=k.last(join.channel),
             lease=k.lease,
+            seen=k.seen,
             now=time.time(),
             id=join.event_id,
             lane=join.lane,
@@ -88,6 +89,7 @@ class Queue:
             visit_id=join.visit,
             wake=k.wake,
             repeatable=int(bool(join.idempotency_key)),
+            present=int(join.present),
         )
         match answer:
             case [b"accepted", position, size, alive]:

@@ -48,9 +48,7 @@ class Membership(models.Model):
     role = models.CharField(max_length=8, choices=Role.choices, default=Role.ADMIN)
 
     class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["owner", "user"], name="membership_unique")
-        ]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["owner", "user"], name="membership_unique")]
 
     def __str__(self) -> str:
         return f"{self.user} in {self.owner}: {self.role}"

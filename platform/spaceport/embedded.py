@@ -104,12 +104,13 @@ class Valkey:
 
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
-        address = {"port": self._port(), "password": secrets.token_urlsafe(24)}
+        # Address and password outlive a restart: other processes go on with the URL they have.
+        address = {"port": self._port(), "password": self._before("requirepass") or secrets.token_urlsafe(24)}
         config = self.folder / "valkey.conf"
         config.touch(mode=0o600)
         config.write_text(
             f"bind 127.0.0.1\nport {address['port']}\nrequirepass {address['password']}\n"
-            f"dir {self.folder}\nappendonly yes\nappendfsync everysec\nsave \"\"\n"
+            f'dir {self.folder}\nappendonly yes\nappendfsync everysec\nsave ""\n'
             "maxmemory-policy noeviction\ntcp-backlog 1024\nmaxclients 20000\n"
             f"pidfile {self.folder / 'valkey.pid'}\nlogfile {self.folder / 'log'}\ndaemonize no\n"
         )
@@ -157,14 +158,17 @@ class Valkey:
                 client.shutdown()
         self._note.unlink(missing_ok=True)
 
-    def _port(self) -> int:
-        """The port it had before where that is still free: addresses outlive a restart."""
-        wanted = 0
-        with contextlib.suppress(OSError, ValueError):
+    def _before(self, word: str) -> str:
+        """What its configuration said of `word` at the last start, or ""."""
+        with contextlib.suppress(OSError):
             for line in (self.folder / "valkey.conf").read_text().splitlines():
-                if line.startswith("port "):
-                    wanted = int(line.split()[1])
-        for port in (wanted, 0):
+                if line.startswith(f"{word} "):
+                    return line.split()[1]
+        return ""
+
+    def _port(self) -> int:
+        """The port it had before where that is still free."""
+        for port in (int(self._before("port") or 0), 0):
             with socket.socket() as probe, contextlib.suppress(OSError):
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(("127.0.0.1", port))

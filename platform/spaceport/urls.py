@@ -1,7 +1,7 @@
 """The platform host's URLs. Demo hosts never come here: `spaceport.asgi` sends them to the gateway."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import path
 
 urlpatterns = [
     path("admin/", admin.site.urls),

@@ -1,6 +1,6 @@
 -- join: append one event to its lane, or refuse it.
--- KEYS: cfg seq wait next idem event open visit last lease
--- ARGV: now id lane origin channel fn after batch side_limit ttl body request visit_id wake repeatable
+-- KEYS: cfg seq wait next idem event open visit last lease seen
+-- ARGV: now id lane origin channel fn after batch side_limit ttl body request visit_id wake repeatable present
 -- returns {"accepted", position, size, lease_alive} | {"duplicate", id} | {"refused", text}
 --         | {"closed"} | {"full", size, max_size}
 -- A repeated submit must find its first event even while the queue refuses new ones.
@@ -31,6 +31,8 @@ if visit_id ~= "" then
   redis.call("SADD", visit, id)
   redis.call("EXPIRE", visit, 86400)
 end
+-- A page that never opens its stream is as gone as one that closed it.
+if present == "1" then redis.call("ZADD", seen, "NX", now, channel) end
 redis.call("PUBLISH", wake, "join")
 local position = follows and 0 or size
 return { "accepted", position, follows and size or size + 1, redis.call("EXISTS", lease) }

@@ -1,0 +1,54 @@
+"""What a new installation begins with: its first user, and the example Spaces."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from django.conf import settings
+
+from accounts import people
+from accounts.models import Owner, User
+from spaces import creation
+from spaces.models import Space, Stage
+
+FIRST_USER = "admin"
+EXAMPLES_OWNER = "examples"
+EXAMPLES = Path(settings.BASE_DIR) / "examples"
+STARTED = "hello"  # the example that runs from the start; the others wake with their first visitor
+SLEEP_S = 30 * 60
+
+
+def first_user() -> str | None:
+    """Make the first user; the password, or None where there are users already."""
+    if User.objects.exists():
+        return None
+    password = secrets.token_urlsafe(12)
+    user = people.create_user(FIRST_USER, password=password)
+    user.is_staff = user.is_superuser = True
+    user.save()
+    return password
+
+
+def examples() -> list[Space]:
+    """Push the example Spaces, once; those it made."""
+    if Owner.objects.filter(name=EXAMPLES_OWNER).exists() or not EXAMPLES.is_dir():
+        return []
+    admin = User.objects.order_by("pk").first()
+    if admin is None:
+        return []
+    owner = people.create_organization(EXAMPLES_OWNER, admin)
+    return [_push(owner, folder) for folder in sorted(EXAMPLES.iterdir()) if (folder / "README.md").exists()]
+
+
+def _push(owner: Owner, folder: Path) -> Space:
+    files = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    asleep = folder.name != STARTED
+    return creation.from_files(
+        owner,
+        folder.name,
+        files,
+        message="Add the example",
+        sleep_time_s=SLEEP_S if asleep else None,
+        stage=Stage.SLEEPING if asleep else None,
+    )

@@ -1,0 +1,142 @@
+"""`manage.py up`: run the whole platform on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from hardware.runtimes import choose
+from spaceport import first_start
+from spaceport.embedded import postgres, valkey
+from spaceport.supervisor import Child, Server, Supervisor
+
+READY_S = 90
+
+
+class Command(BaseCommand):
+    help = "Run the whole platform on this machine: web, workers, scheduler; Ctrl-C stops it."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: Any) -> None:
+        parser.add_argument("--no-examples", action="store_true", help="do not push the example Spaces")
+        parser.add_argument("--tier", action="append", help="tiers to serve here (default: cpu)")
+        parser.add_argument("--simulate", action="store_true", help="serve GPU tiers without their device")
+
+    def handle(self, **options: Any) -> None:
+        self.began = time.monotonic()
+        runtime = self._runtime()
+        self.say(f"runtime: {runtime}")
+        self.say("preparing the database")
+        call_command("migrate", verbosity=0, interactive=False)
+        password = first_start.first_user()
+        home = settings.SPACEPORT_HOME
+        supervisor = Supervisor(self._children(home, options), self._servers(home), self.say)
+        for sig in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(sig, lambda *_: setattr(supervisor, "stopping", True))
+        self.say("starting web, workers and scheduler")
+        supervisor.start()
+        try:
+            self._wait_until_well(supervisor)
+            if not options["no_examples"]:
+                for space in first_start.examples():
+                    self.say(f"pushed the example {space}")
+            self._welcome(password)
+            supervisor.watch()
+        finally:
+            self.say("stopping")
+            supervisor.stop()
+            self._stop_replicas()
+            self.say("stopped")
+
+    def say(self, text: str) -> None:
+        self.stdout.write(f"[{time.monotonic() - self.began:5.1f} s] {text}")
+        self.stdout.flush()
+
+    def _runtime(self) -> str:
+        try:
+            return choose(settings.SPACEPORT_RUNTIME).name
+        except (ValueError, RuntimeError) as error:
+            raise CommandError(str(error)) from error
+
+    @staticmethod
+    def _servers(home: Path) -> list[Server]:
+        pg, vk = postgres(home), valkey(home)
+        ours = [("PostgreSQL", pg), ("Valkey", vk)]
+        return [Server(name, s.pid, s.start) for name, s in ours if s.pid() is not None]
+
+    @staticmethod
+    def _children(home: Path, options: dict[str, Any]) -> list[Child]:
+        python, logs = sys.executable, home / "log"
+        celery = [python, "-m", "celery", "-A", "spaceport", "--quiet"]
+        manage = [python, str(settings.BASE_DIR / "manage.py")]
+        tiers = [arg for tier in options["tier"] or ["cpu"] for arg in ("--tier", tier)]
+        simulate = ["--simulate"] if options["simulate"] else []
+        path = os.pathsep.join([str(settings.BASE_DIR), str(settings.BASE_DIR / "platform")])
+        env = {"PYTHONPATH": path, "SPACEPORT_HOME": str(home)}
+        web = [python, "-m", "daphne", "-b", "127.0.0.1", "-p", str(settings.PORT), "--no-server-name"]
+        build = [
+            "worker",
+            "-P",
+            "threads",
+            "-c",
+            "16",
+            "-Q",
+            "build,control",
+            "-n",
+            "build@%h",
+            "-l",
+            "WARNING",
+        ]
+        beat = ["beat", "-l", "WARNING", "-s", str(home / "beat-schedule"), "--pidfile="]
+        return [
+            Child("web", [*web, "spaceport.asgi:application"], logs / "web.log", env),
+            Child("build worker", [*celery, *build], logs / "build.log", env),
+            Child("node worker", [*manage, "node", *tiers, *simulate], logs / "node.log", env),
+            Child("beat", [*celery, *beat], logs / "beat.log", env),
+        ]
+
+    def _wait_until_well(self, supervisor: Supervisor) -> None:
+        deadline = time.monotonic() + READY_S
+        problem = "web does not answer yet"
+        while not supervisor.stopping:
+            supervisor.look()
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{settings.PORT}/healthz", timeout=5):
+                    return
+            except urllib.error.HTTPError as error:
+                problem = error.read().decode()[:500]
+            except OSError:
+                pass
+            if time.monotonic() > deadline:
+                logs = settings.SPACEPORT_HOME / "log"
+                raise CommandError(f"The platform did not get well in {READY_S} s: {problem}. Logs: {logs}")
+            time.sleep(0.1)
+
+    def _welcome(self, password: str | None) -> None:
+        url = settings.SPACEPORT_URL
+        api = f"http://127.0.0.1:{settings.PORT}" if "//localhost" in url else url
+        login = f"user {first_start.FIRST_USER}, password {password}" if password else "as before"
+        self.say(f"Spaceport is up: {url}")
+        self.stdout.write(
+            f"\n  Address   {url}\n  Sign in   {login}\n\n  Push a demo:\n"
+            f"    export HF_ENDPOINT={api}\n"
+            f"    export HF_TOKEN=$(python manage.py token {first_start.FIRST_USER} | tail -1)\n"
+            f"    hf upload {first_start.FIRST_USER}/my-demo . --repo-type space\n\n  Ctrl-C stops everything.\n"
+        )
+        self.stdout.flush()
+
+    def _stop_replicas(self) -> None:
+        """Containers outlive their worker; a stopped platform leaves none."""
+        runtime = choose(settings.SPACEPORT_RUNTIME)
+        for running in runtime.running().values():
+            runtime.stop(running.runtime_id, grace_s=3)

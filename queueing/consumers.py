@@ -1,0 +1,241 @@
+"""The websocket door, `/ws/spaces/<owner>/<name>/queue`: the state of the line, joining, cancelling, and
+coming back for a result. Messages are JSON objects with a `msg`, as in Gradio's protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+from asgiref.sync import sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from accounts import access
+from queueing.connections import async_redis
+from queueing.delivery import Delivered, Delivery
+from queueing.doors.gradio import BadRequest, Caller, GradioDoor, UnknownFunction
+from queueing.errors import QueueError
+from queueing.events import encode, new_channel
+from queueing.hints import hint_from_loop
+from queueing.keys import SpaceKeys
+from queueing.positions import Place, Positions, Status, Waiter
+from queueing.routes import Route, Routes
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+STAGE_EVERY_S = 1.0
+NO_SUCH_SPACE = 4404
+
+ReadVisit = Callable[[str, int], tuple[str, int | None] | None]
+
+_shared: dict[int, tuple[Routes, GradioDoor]] = {}
+
+
+def _doors() -> tuple[Routes, GradioDoor]:
+    """One set for all sockets of this process's loop."""
+    loop = id(asyncio.get_running_loop())
+    if loop not in _shared:
+        redis = async_redis()
+        door = GradioDoor(redis, Delivery(redis), Positions(redis), hint_from_loop)
+        _shared[loop] = (Routes(redis), door)
+    return _shared[loop]
+
+
+class QueueConsumer(AsyncWebsocketConsumer):
+    """One socket. It joins no channel layer: deliveries come by this process's one subscription."""
+
+    channel_layer_alias = None  # type: ignore[assignment]
+    #: What a visit's token says; given by the subclass that knows Spaces.
+    read_visit: ReadVisit | None = None
+
+    async def connect(self) -> None:
+        """Accept who may read the Space, and begin to tell the state of its line."""
+        self.routes, self.door = _doors()
+        kwargs = self.scope["url_route"]["kwargs"]
+        route = await self.routes.by_name(kwargs["owner"], kwargs["name"])
+        await self.accept()
+        if route is None or not await self._may_read(route):
+            await self._say({"msg": "error", "code": "space.unknown", "message": "There is no such Space."})
+            await self.close(NO_SUCH_SPACE)
+            return
+        self.route: Route = route
+        self.session = new_channel()
+        self._follower: asyncio.Task[None] | None = None
+        self._out: asyncio.Queue[bytes] = asyncio.Queue()
+        self._tasks = [
+            asyncio.create_task(self._send_all(), name="ws out"),
+            asyncio.create_task(self._tell_places(), name="ws places"),
+        ]
+
+    async def disconnect(self, code: int) -> None:
+        """Stop telling; pending events keep their place for a minute (`queueing.reaper`)."""
+        for task in [*getattr(self, "_tasks", []), getattr(self, "_follower", None)]:
+            if task is not None:
+                task.cancel()
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """One message of the client; a bad one is answered, the socket stays open."""
+        if not hasattr(self, "route"):
+            return
+        try:
+            await self._handle(self._parsed(text_data, bytes_data))
+        except QueueError as error:
+            await self._say({"msg": "error", "code": error.code, "message": str(error)})
+
+    # --- messages -----------------------------------------------------------------------------------
+
+    @staticmethod
+    def _parsed(text: str | None, raw: bytes | None) -> dict[str, Any]:
+        if raw is not None or text is None:
+            raise BadRequest("Send text messages, one JSON object each.")
+        if len(text) > MAX_MESSAGE_BYTES:
+            raise BadRequest(f"A message may have at most {MAX_MESSAGE_BYTES:,} bytes.")
+        try:
+            message = msgspec.json.decode(text)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise BadRequest(f"The message is no JSON: {error}") from error
+        if not isinstance(message, dict) or not isinstance(message.get("msg"), str):
+            raise BadRequest('A message is a JSON object with "msg": "join", "cancel", "follow" or "status".')
+        return message
+
+    async def _handle(self, message: dict[str, Any]) -> None:
+        match message["msg"]:
+            case "join":
+                await self._join(message)
+            case "cancel":
+                await self.door.cancel(
+                    self.route, {"session_hash": self.session, "event_id": message.get("event_id")}
+                )
+            case "follow":
+                await self._resume(message)
+            case "status":
+                await self._say(self._stage())
+            case other:
+                raise BadRequest(
+                    f"There is no message '{other[:40]}'. There are: join, cancel, follow, status."
+                )
+
+    async def _join(self, message: dict[str, Any]) -> None:
+        route = await self.routes.by_id(self.route.space_id) or self.route
+        fn_index = message.get("fn_index")
+        if fn_index is None:
+            function = route.app.named(str(message.get("api_name") or ""))
+            if function is None:
+                named = ", ".join(f.api_name for f in route.app.functions if f.api_name) or "none"
+                raise UnknownFunction(f"This app has no such function. It has: {named}.")
+            fn_index = function.id
+        body = {
+            "data": message.get("data", []),
+            "fn_index": fn_index,
+            "session_hash": self.session,
+            "event_data": None,
+            "trigger_id": None,
+        }
+        self._follow(self.session)
+        key = message.get("idempotency_key")
+        caller = Caller(
+            headers={
+                "host": self._host(),
+                "x-forwarded-host": f"{self._host()}/run/{route.owner}/{route.name}",
+            },
+            visitor=str(self._user_id() or self.session),
+            idempotency_key=key if isinstance(key, str) else "",
+        )
+        event_id = await self.door.join(route, body, caller)
+        await self._say({"msg": "joined", "event_id": event_id, "session_hash": self.session})
+
+    async def _resume(self, message: dict[str, Any]) -> None:
+        """Take an earlier socket's session up again; its messages come from the first."""
+        session = message.get("session_hash")
+        if not isinstance(session, str) or len(session) != len(self.session):
+            raise BadRequest("follow needs the session_hash that `joined` told.")
+        self.session = session
+        self._follow(session, again=True)
+        self._tasks.append(asyncio.create_task(self._tell_places(status=False), name="ws places"))
+
+    # --- telling ------------------------------------------------------------------------------------
+
+    def _follow(self, channel: str, *, again: bool = False) -> None:
+        if self._follower is not None and again:
+            self._follower.cancel()
+            self._follower = None
+        if self._follower is None:
+            self._follower = asyncio.create_task(self._forward(channel), name="ws follow")
+
+    async def _forward(self, channel: str) -> None:
+        delivered: Delivered
+        async for delivered in self.door.delivery.follow(SpaceKeys(self.route.space_id).messages(channel)):
+            self._out.put_nowait(delivered.payload)
+
+    async def _tell_places(self, *, status: bool = True) -> None:
+        """The state of the line, this socket's places, and those of the visit its page belongs to."""
+        waiter = Waiter(
+            self.route.space_id,
+            self.session,
+            self._on_place,
+            self._on_status if status else None,
+            visit=self._visit(),
+        )
+        async with self.door.positions.waiting(waiter):
+            last: dict[str, Any] = {}
+            while True:
+                self.route = await self.routes.by_id(self.route.space_id) or self.route
+                if status and self._stage() != last:
+                    last = self._stage()
+                    await self._say(last)
+                await asyncio.sleep(STAGE_EVERY_S)
+
+    def _stage(self) -> dict[str, Any]:
+        status: Status | None = getattr(self, "_status", None)
+        eta = status.eta if status else None
+        return {
+            "msg": "status",
+            "stage": self.route.stage,
+            "pending": status.pending if status else 0,
+            "running": status.running if status else 0,
+            "eta": eta.likely if eta else None,
+            "eta_max": eta.at_most if eta else None,
+        }
+
+    def _on_status(self, status: Status) -> None:
+        self._status = status
+
+    def _on_place(self, place: Place) -> None:
+        value = asdict(place)
+        eta = value.pop("eta")
+        value |= {"eta": eta["likely"] if eta else None, "eta_max": eta["at_most"] if eta else None}
+        self._out.put_nowait(encode({"msg": "place", **value}))
+
+    async def _send_all(self) -> None:
+        while True:
+            payload = await self._out.get()
+            await self.send(text_data=payload.decode())
+
+    async def _say(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(RuntimeError):  # the socket closed meanwhile
+            await self.send(text_data=encode(message).decode())
+
+    # --- who ----------------------------------------------------------------------------------------
+
+    async def _may_read(self, route: Route) -> bool:
+        if not route.private:
+            return True
+        user = self.scope["user"]
+        return bool(await sync_to_async(access.can_read)(user, route.owner_id, "private"))
+
+    def _user_id(self) -> int | None:
+        user = self.scope.get("user")
+        return user.pk if user is not None and user.is_authenticated else None
+
+    def _visit(self) -> str:
+        token = parse_qs(self.scope["query_string"].decode("latin-1")).get("visit", [""])[-1]
+        if not token or self.read_visit is None:
+            return ""
+        found = self.read_visit(token, self.route.space_id)
+        return found[0] if found else ""
+
+    def _host(self) -> str:
+        return next((v.decode("latin-1") for n, v in self.scope["headers"] if n == b"host"), "localhost")

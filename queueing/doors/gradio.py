@@ -1,0 +1,427 @@
+"""Gradio's own wire protocol (4.9 to 6.31, `sse_v1` to `sse_v3`) in front of our queue: join, the session's
+stream, cancel, the simple call API and direct runs. Whoever speaks it needs to know nothing of us."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from queueing.delivery import Delivered, Delivery
+from queueing.errors import ApiClosed, QueueError
+from queueing.events import Join, decode, encode, new_channel, new_event_id
+from queueing.keys import SpaceKeys
+from queueing.messages import CLOSE_STREAM, HEARTBEAT, Estimation, UnexpectedError, failed
+from queueing.messages import encode as encode_message
+from queueing.positions import Place, Positions, Waiter
+from queueing.queue import FINAL_TTL_S, Queue
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from queueing.routes import Function, Route
+
+HEARTBEAT_S = 15.0
+V3 = "sse_v3"
+
+
+class BadRequest(QueueError):
+    """The request is not one of Gradio's protocol."""
+
+    code = "queue.bad_request"
+    status = 400
+
+
+class UnknownFunction(QueueError):
+    """The app has no such function."""
+
+    code = "queue.unknown_function"
+    status = 404
+
+
+class UnknownEvent(QueueError):
+    """There is no such event, or it belongs to somebody else."""
+
+    code = "queue.unknown_event"
+    status = 404
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who asks: what is replayed towards the app, and what the gateway knows of the visitor."""
+
+    headers: dict[str, str] = field(default_factory=dict)
+    query: str = ""
+    origin: str = "api"  # "page" when the gateway has proof of the demo's page
+    visit: str = ""
+    visitor: str = ""
+    idempotency_key: str = ""
+
+
+@dataclass(frozen=True)
+class GradioDoor:
+    """The door of one web process."""
+
+    redis: Redis
+    delivery: Delivery
+    positions: Positions
+    wake: Callable[[Route], Awaitable[None]]
+
+    # --- joining ------------------------------------------------------------------------------------
+
+    async def join(self, route: Route, body: dict[str, Any], caller: Caller) -> str:
+        """`POST queue/join`: the event's id.
+
+        Raises:
+            QueueError: it was not accepted; `status` and the text are for the client.
+        """
+        session_hash = body.get("session_hash")
+        if not isinstance(session_hash, str) or not 0 < len(session_hash) <= 200:
+            raise BadRequest("session_hash is missing.")
+        fn_index = body.get("fn_index")
+        if not isinstance(fn_index, int) or isinstance(fn_index, bool):
+            raise BadRequest("fn_index is missing or no whole number.")
+        function = self._function(route, fn_index)
+        try:
+            return await self._join(
+                route, body, caller, channel=session_hash, fn=fn_index, function=function, present=True
+            )
+        except ApiClosed as closed:
+            # gradio_client shows nobody the text of a refused POST, but the text of a failed event.
+            return await self._refuse_readably(route, session_hash, str(closed))
+
+    async def _join(
+        self,
+        route: Route,
+        body: dict[str, Any],
+        caller: Caller,
+        *,
+        channel: str,
+        fn: int,
+        function: Function | None,
+        present: bool,
+    ) -> str:
+        if not isinstance(body.get("data", []), list):
+            raise BadRequest("data is no list.")
+        event_id = new_event_id(channel)
+        accepted = await Queue(self.redis, route.space_id).join(
+            Join(
+                event_id=event_id,
+                fn=str(fn),
+                channel=channel,
+                body={k: v for k, v in body.items() if k != "oauth_token"},
+                request={"headers": caller.headers, "query": caller.query},
+                origin=caller.origin,
+                lane=function.lane if function else "main",
+                batch=function.max_batch_size if function and function.batch else 0,
+                after=str(function.after) if function and function.after is not None else "",
+                visit=caller.visit,
+                visitor=caller.visitor or channel,
+                idempotency_key=caller.idempotency_key,
+                present=present,
+            )
+        )
+        if accepted.wake:
+            await self.wake(route)
+        self.positions.soon(route.space_id)
+        return accepted.event_id
+
+    async def _refuse_readably(self, route: Route, channel: str, text: str) -> str:
+        """Accept nothing, but tell the refusal as an event that failed at once."""
+        event_id = new_event_id(channel)
+        payload = failed(event_id, text)
+        key = SpaceKeys(route.space_id).messages(channel)
+        number = await self.redis.xadd(key, {"d": payload, "e": event_id, "f": "1"}, id="0-*", maxlen=2000)
+        await self.redis.expire(key, FINAL_TTL_S)
+        await self.redis.publish(key, number + b" 1 0 " + payload)
+        return event_id
+
+    @staticmethod
+    def _function(route: Route, fn_index: int) -> Function | None:
+        """None for functions a page made later (`gr.render`): they queue like any other."""
+        function = route.app.function(fn_index)
+        if function is None and fn_index < 0:
+            raise UnknownFunction(f"This app has no function {fn_index}.")
+        return function
+
+    # --- listening ----------------------------------------------------------------------------------
+
+    async def data(self, route: Route, session_hash: str) -> AsyncIterator[bytes]:
+        """`GET queue/data`: the session's messages, from the first its client has not had."""
+        keys = SpaceKeys(route.space_id)
+        cursor, opened = await self._state(keys, session_hash)
+        if not opened and not await self._anything(keys, session_hash, cursor):
+            text = "Session not found. Reload the page."
+            yield _sse(encode_message(UnexpectedError(message=text, session_not_found=True)))
+            return
+        stream = _Stream(self, route, session_hash, cursor)
+        async for chunk in stream.messages():
+            yield chunk
+
+    async def _state(self, keys: SpaceKeys, channel: str) -> tuple[int, int]:
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.get(keys.cursor(channel))
+        pipe.scard(keys.open(channel))
+        cursor, opened = await pipe.execute()
+        return int(cursor or 0), opened
+
+    async def _anything(self, keys: SpaceKeys, channel: str, cursor: int) -> bool:
+        return bool(await self.redis.xrange(keys.messages(channel), min=f"(0-{cursor}", count=1))
+
+    async def still_open(self, route: Route, channel: str) -> bool:
+        """Whether some event of the channel has had no final message yet."""
+        return bool(await self.redis.scard(SpaceKeys(route.space_id).open(channel)))
+
+    async def delivered(self, route: Route, channel: str, number: int) -> None:
+        """The client surely has everything up to `number`: a new stream begins behind it."""
+        await self.redis.set(SpaceKeys(route.space_id).cursor(channel), number, ex=FINAL_TTL_S)
+
+    # --- cancelling ---------------------------------------------------------------------------------
+
+    async def cancel(self, route: Route, body: dict[str, Any]) -> None:
+        """`POST cancel`: end one event of the caller's own session.
+
+        Raises:
+            UnknownEvent
+        """
+        event_id, session_hash = body.get("event_id"), body.get("session_hash")
+        if not isinstance(event_id, str) or not isinstance(session_hash, str):
+            raise BadRequest("event_id and session_hash are needed.")
+        if await Queue(self.redis, route.space_id).cancel(event_id, session_hash) == "unknown":
+            raise UnknownEvent
+
+    async def cancel_functions(self, route: Route, session_hash: str, functions: tuple[int, ...]) -> None:
+        """End every event of these functions in the session (`cancels=[…]` of older pages)."""
+        queue = Queue(self.redis, route.space_id)
+        for raw in await self.redis.smembers(queue.keys.open(session_hash)):
+            event_id = raw.decode()
+            fields = await queue.state(event_id, "fn")
+            if fields.get("fn") in {str(f) for f in functions}:
+                await queue.cancel(event_id, session_hash)
+
+    async def app_event_id(self, route: Route, event_id: str) -> str:
+        """The app's own id of a running event that takes input chunks (`stream/{event_id}`).
+
+        Raises:
+            UnknownEvent
+        """
+        fields = await Queue(self.redis, route.space_id).state(event_id, "app_id")
+        if not fields.get("app_id"):
+            raise UnknownEvent
+        return fields["app_id"]
+
+    # --- the simple call API ------------------------------------------------------------------------
+
+    async def call(self, route: Route, api_name: str, body: dict[str, Any], caller: Caller) -> str:
+        """`POST call/{api_name}`: queue it; the id to listen to.
+
+        Raises:
+            QueueError
+        """
+        function = route.app.named(api_name)
+        if function is None:
+            raise UnknownFunction(f"This app has no function named '{api_name}'.")
+        channel = new_channel()
+        session = body.get("session_hash")
+        full = {
+            "data": body.get("data", []),
+            "fn_index": function.id,
+            "session_hash": session if isinstance(session, str) and session else channel,
+            "event_data": None,
+            "trigger_id": None,
+        }
+        return await self._join(
+            route, full, caller, channel=channel, fn=function.id, function=function, present=False
+        )
+
+    async def call_data(self, route: Route, event_id: str) -> AsyncIterator[bytes]:
+        """`GET call/{api_name}/{event_id}`: generating | complete | error | heartbeat.
+
+        Raises:
+            UnknownEvent: before anything was said.
+        """
+        messages = self.event_messages(route, event_id)
+        values: list[Any] = []
+        async for message in messages:
+            word = message.get("msg")
+            if word == "heartbeat":
+                yield b"event: heartbeat\ndata: null\n\n"
+            elif word == "process_generating" and message.get("success"):
+                values = _apply(values, message["output"].get("data") or [])
+                yield b"event: generating\ndata: " + encode(values) + b"\n\n"
+            elif word == "process_completed":
+                ok = bool(message.get("success"))
+                output = message.get("output") or {}
+                value = output.get("data") if ok else output.get("error")
+                yield (b"event: complete" if ok else b"event: error") + b"\ndata: " + encode(value) + b"\n\n"
+
+    async def channel_of(self, route: Route, event_id: str) -> str:
+        """The message channel of an event.
+
+        Raises:
+            UnknownEvent
+        """
+        fields = await Queue(self.redis, route.space_id).state(event_id, "channel")
+        if "channel" not in fields:
+            raise UnknownEvent
+        return fields["channel"]
+
+    async def event_messages(self, route: Route, event_id: str) -> AsyncIterator[dict[str, Any]]:
+        """Messages of one event, from its first, heartbeats between; ends after the final one."""
+        channel = await self.channel_of(route, event_id)
+        follow = self.delivery.follow(SpaceKeys(route.space_id).messages(channel))
+        async with contextlib.aclosing(follow):  # type: ignore[type-var]
+            pending: asyncio.Future[Delivered] | None = None
+            while True:
+                pending = pending or asyncio.ensure_future(anext(follow))
+                done, _ = await asyncio.wait([pending], timeout=HEARTBEAT_S)
+                if not done:
+                    yield {"msg": "heartbeat"}
+                    continue
+                message = decode(pending.result().payload)
+                pending = None
+                if message.get("event_id") == event_id:
+                    yield message
+                    if message.get("msg") == "process_completed":
+                        return
+
+    # --- direct runs --------------------------------------------------------------------------------
+
+    def runs_directly(self, route: Route, name: str, body: dict[str, Any]) -> Function | None:
+        """The function a `POST run/{name}` means; its `queue` says whether it is queued."""
+        fn_index = body.get("fn_index")
+        if isinstance(fn_index, int) and not isinstance(fn_index, bool):
+            return route.app.function(fn_index)
+        return route.app.named(name)
+
+    async def run(
+        self, route: Route, function: Function, body: dict[str, Any], caller: Caller
+    ) -> tuple[int, dict[str, Any]]:
+        """`POST run/{name}` of a queued function: hold the request until its turn has come and gone.
+
+        Raises:
+            QueueError
+        """
+        if body.get("batched"):
+            raise BadRequest("batched calls are made by the queue, not by clients.")
+        channel = new_channel()
+        session = body.get("session_hash")
+        full = {
+            **body,
+            "fn_index": function.id,
+            "session_hash": session if isinstance(session, str) and session else channel,
+        }
+        event_id = await self._join(
+            route, full, caller, channel=channel, fn=function.id, function=function, present=False
+        )
+        async for message in self.event_messages(route, event_id):
+            if message.get("msg") == "process_completed":
+                output = message.get("output") or {}
+                return (200, output) if message.get("success") else (500, {"error": output.get("error")})
+        raise AssertionError("an event ends with its final message")
+
+
+class _Stream:
+    """One open `queue/data`: the session's messages, its places in line, heartbeats."""
+
+    def __init__(self, door: GradioDoor, route: Route, channel: str, cursor: int) -> None:
+        self.door, self.route, self.channel = door, route, channel
+        self.number = cursor
+        self.out: asyncio.Queue[Delivered | Place] = asyncio.Queue()
+        self.estimated: set[str] = set()
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        waiter = Waiter(self.route.space_id, self.channel, self.out.put_nowait)
+        follower = asyncio.create_task(self._follow(), name=f"stream {self.channel}")
+        try:
+            async with self.door.positions.waiting(waiter):
+                while True:
+                    try:
+                        async with asyncio.timeout(HEARTBEAT_S):
+                            item = await self.out.get()
+                    except TimeoutError:
+                        yield _sse(HEARTBEAT)
+                        continue
+                    if isinstance(item, Place):
+                        yield _sse(self._estimation(item))
+                        continue
+                    yield self._message(item)
+                    self.number = item.number
+                    if item.final and await self._ends(item):
+                        if self.route.app.protocol in ("", V3):
+                            yield _sse(CLOSE_STREAM)
+                        return
+        finally:
+            follower.cancel()
+            await asyncio.gather(follower, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        key = SpaceKeys(self.route.space_id).messages(self.channel)
+        async for delivered in self.door.delivery.follow(key, after=self.number):
+            self.out.put_nowait(delivered)
+
+    async def _ends(self, item: Delivered) -> bool:
+        """Whether nothing of the session is open or undelivered any more."""
+        if item.left > 0 or not self.out.empty():
+            return False
+        if await self.door.still_open(self.route, self.channel) or not self.out.empty():
+            return False
+        await self.door.delivered(self.route, self.channel, item.number)
+        return True
+
+    def _estimation(self, place: Place) -> bytes:
+        self.estimated.add(place.event_id)
+        return encode_message(
+            Estimation(
+                event_id=place.event_id,
+                rank=place.position,
+                queue_size=place.size,
+                rank_eta=place.eta.likely if place.eta else None,
+                rank_eta_max=place.eta.at_most if place.eta else None,
+            )
+        )
+
+    def _message(self, item: Delivered) -> bytes:
+        """The message as it is; before an event's start that had no estimation, the one Gradio sends."""
+        chunk = _sse(item.payload)
+        if b'"msg":"process_starts"' in item.payload[:200]:
+            event_id = decode(item.payload).get("event_id")
+            if event_id not in self.estimated:
+                first = encode_message(Estimation(event_id=event_id, rank=0, queue_size=1))
+                return _sse(first) + chunk
+        return chunk
+
+
+def _sse(payload: bytes) -> bytes:
+    return b"data: " + payload + b"\n\n"
+
+
+def _apply(values: list[Any], data: list[Any]) -> list[Any]:
+    """Full values from a `process_generating`: the first carries them, later ones a list of differences
+    for each output (gradio_client/utils.py `apply_diff`)."""
+    if not values:
+        return data
+    new = []
+    for value, difference in zip(values, data, strict=True):
+        for action, path, change in difference:
+            value = _changed(value, action, path, change)
+        new.append(value)
+    return new
+
+
+def _changed(value: Any, action: str, path: list[Any], change: Any) -> Any:
+    if not path:
+        return value + change if action == "append" else change
+    key, *rest = path
+    copy = list(value) if isinstance(value, list) else dict(value) if isinstance(value, dict) else value
+    if rest or action == "append":
+        copy[key] = _changed(copy[key], action, rest, change)
+    elif action == "delete":
+        del copy[key]
+    elif action == "add" and isinstance(copy, list):
+        copy.insert(key, change)
+    else:
+        copy[key] = change
+    return copy

@@ -1,0 +1,63 @@
+"""Who may use a Space through the gateway; the same for http and websockets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from asgiref.sync import sync_to_async
+
+from accounts import access, tokens
+from accounts.models import User
+from spaces import visits
+from spaces.gateway import headers as head
+
+if TYPE_CHECKING:
+    from queueing.routes import Route
+    from spaces.gateway.http import Scope
+    from spaces.gateway.tokens import PageToken
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks, as far as is known."""
+
+    user_id: int | None
+    visit: str
+
+
+async def visitor_of(route: Route, scope: Scope, token: PageToken | None) -> Visitor | None:
+    """The visitor, or None when this Space is not for them (told as: there is no such Space)."""
+    visitor = _known(route, scope, token)
+    if not route.private:
+        return visitor
+    if token is not None and token.user_id:
+        return visitor
+    allowed = await sync_to_async(_may_read)(route, visitor.user_id, _bearer(scope))
+    return visitor if allowed else None
+
+
+def _known(route: Route, scope: Scope, token: PageToken | None) -> Visitor:
+    if token is not None:
+        return Visitor(token.user_id or None, token.visit)
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    signed = query.get("__visit", [""])[-1]
+    found = visits.read(signed, route.space_id) if signed else None
+    return Visitor(found[1], found[0]) if found else Visitor(None, "")
+
+
+def _bearer(scope: Scope) -> str:
+    for name in ("authorization", "x-hf-authorization"):
+        scheme, _, value = head.first(scope["headers"], name).partition(" ")
+        if scheme.lower() == "bearer" and value:
+            return value.strip()
+    return ""
+
+
+def _may_read(route: Route, user_id: int | None, bearer: str) -> bool:
+    user = User.objects.filter(pk=user_id, is_active=True).first() if user_id else None
+    if user is None and bearer:
+        token = tokens.check(bearer)
+        user = token.user if token is not None else None
+    return user is not None and access.can_read(user, route.owner_id, "private")

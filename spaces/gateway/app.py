@@ -1,0 +1,238 @@
+"""The gateway: which Space, may they, does it run, queue or pass on. Plain ASGI, in front of Django.
+
+Two ways in: a demo host, `<subdomain>.<demo domain>`, for browsers; and `/run/<owner>/<name>/…` on the
+platform's host for programs, which never serves a page.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+import aiohttp
+
+from queueing.errors import QueueError
+from queueing.routes import Route
+from spaces.gateway import headers as head
+from spaces.gateway import http, notices, static, tokens, websocket
+from spaces.gateway.access import visitor_of
+from spaces.gateway.doors import Doors
+from spaces.gateway.http import Receive, Scope, Send
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One request to a Space, as the gateway understood it."""
+
+    route: Route
+    path: str  # decoded, without the door's prefix and the page token
+    host: str  # public host of the Space with the door's path, as the app is told it
+    scheme: str
+    client: str
+    program: bool  # by the programs' door
+    token: tokens.PageToken | None
+    raw_token: str
+    user_id: int | None = None
+    visit: str = ""
+
+    @property
+    def origin(self) -> str:
+        return "page" if self.token is not None else "api"
+
+
+class Gateway:
+    """One web process's gateway. `key` signs page tokens."""
+
+    def __init__(self, *, key: str, demo_domain: str) -> None:
+        self.key = key
+        self.demo_domain = demo_domain
+        self._doors: Doors | None = None
+
+    @property
+    def doors(self) -> Doors:
+        """Made on the running loop, at the first request."""
+        if self._doors is None:
+            self._doors = Doors(self.key)
+        return self._doors
+
+    def is_demo_host(self, host: str) -> bool:
+        """Whether this Host header names a demo."""
+        name = host.partition(":")[0].lower().rstrip(".")
+        return name.endswith(f".{self.demo_domain}")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        try:
+            asked = await self._understand(scope)
+        except http.BadPath:
+            await self._refuse(scope, receive, send, 400, "This path is not allowed.")
+            return
+        if asked is None:
+            await self._refuse(scope, receive, send, 404, "There is no such Space.")
+            return
+        if scope["type"] == "websocket":
+            await self._websocket(asked, scope, receive, send)
+        else:
+            await self._http(asked, scope, receive, send)
+
+    async def _understand(self, scope: Scope) -> Asked | None:
+        host = head.first(scope["headers"], "host")
+        path = http.checked(scope["path"])
+        program = not self.is_demo_host(host)
+        prefix = ""
+        if program:
+            parts = path.split("/", 4)
+            if len(parts) < 4:
+                return None
+            route = await self.doors.routes.by_name(parts[2], parts[3])
+            prefix = f"/run/{parts[2]}/{parts[3]}"
+            path = f"/{parts[4]}" if len(parts) > 4 else "/"
+        else:
+            route = await self.doors.routes.by_host(host.partition(".")[0].lower())
+        if route is None:
+            return None
+        raw_token, path = ("", path) if program else tokens.split(path)
+        token = tokens.read(self.key, route.space_id, raw_token) if raw_token else None
+        visitor = await visitor_of(route, scope, token)
+        if visitor is None:
+            return None
+        client = (scope.get("client") or ("", 0))[0]
+        return Asked(
+            route=route,
+            path=path,
+            host=f"{host}{prefix}",
+            scheme="https" if scope.get("scheme") in ("https", "wss") else "http",
+            client=client,
+            program=program,
+            token=token,
+            raw_token=raw_token,
+            user_id=visitor.user_id,
+            visit=visitor.visit,
+        )
+
+    # --- http ---------------------------------------------------------------------------------------
+
+    async def _http(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
+        route = asked.route
+        if route.sdk == "static":
+            if asked.program:
+                await self._refuse(scope, receive, send, 404, "A static Space has a page only.")
+                return
+            await self.doors.visited(route)
+            await static.serve(send, route, asked.path, scope["method"])
+            return
+        try:
+            if await self.doors.serve(asked, scope, receive, send):
+                return
+        except QueueError as error:
+            await self._error(send, error.status, str(error))
+            return
+        except http.TooLarge:
+            await self._error(send, 413, "This request is too large. Upload files first, then refer to them.")
+            return
+        if not route.address:
+            route = await self.doors.running(route)
+        if not route.address:
+            await self._not_running(asked, route, scope, send)
+            return
+        await self._forward(asked, route, scope, receive, send)
+
+    async def _forward(self, asked: Asked, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+        page = self._is_page(asked, scope)
+        host = asked.host
+        if page:
+            await self.doors.visited(route)
+        if asked.raw_token and asked.token is not None:
+            host = f"{host}{tokens.PREFIX}{asked.raw_token}"
+        elif page and not asked.program:
+            token = tokens.make(self.key, route.space_id, visit=asked.visit, user_id=asked.user_id or 0)
+            host = f"{host}{tokens.PREFIX}{token}"
+        headers = head.to_container(
+            scope["headers"],
+            host=host,
+            scheme=asked.scheme,
+            client=asked.client,
+            cookies=not asked.program,
+        )
+        length = head.first(scope["headers"], "content-length")
+        has_body = bool(length and length != "0") or bool(head.first(scope["headers"], "transfer-encoding"))
+        if has_body and length:
+            headers["content-length"] = length
+        try:
+            await http.forward(
+                self.doors.http,
+                scope,
+                receive,
+                send,
+                url=http.url_of(route.address, asked.path, scope["query_string"]),
+                headers=headers,
+                cookies=not asked.program,
+                program=asked.program,
+                has_body=has_body,
+            )
+        except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError, TimeoutError) as error:
+            logger.info("space %s does not answer: %r", route.space_id, error)
+            await self._not_running(asked, route, scope, send)
+
+    def _is_page(self, asked: Asked, scope: Scope) -> bool:
+        """A browser opening one of the app's pages (not its scripts asking for data)."""
+        if scope["method"] != "GET" or "text/html" not in head.first(scope["headers"], "accept"):
+            return False
+        return asked.path.strip("/") in asked.route.app.pages or asked.path == "/"
+
+    async def _not_running(self, asked: Asked, route: Route, scope: Scope, send: Send) -> None:
+        if asked.program or "text/html" not in head.first(scope["headers"], "accept"):
+            text = notices.sentence(route)
+            await self._error(send, 503, text, retry_after_s=5)
+            return
+        body = await notices.page(route)
+        await http.respond(send, 503, body, "text/html; charset=utf-8", ((b"retry-after", b"5"),))
+
+    # --- websockets ---------------------------------------------------------------------------------
+
+    async def _websocket(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
+        if asked.program or not asked.route.address:
+            await receive()
+            await send({"type": "websocket.close", "code": 1013})
+            return
+        headers = head.to_container(
+            scope["headers"], host=asked.host, scheme=asked.scheme, client=asked.client, cookies=True
+        )
+        url = http.url_of(asked.route.address, asked.path, scope["query_string"])
+        await websocket.forward(self.doors.http, scope, receive, send, url=url, headers=headers)
+
+    # --- refusals -----------------------------------------------------------------------------------
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, status: int, text: str) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 4000 + status})
+        elif "text/html" in head.first(scope["headers"], "accept"):
+            body = await notices.refusal(status, text)
+            await http.respond(send, status, body, "text/html; charset=utf-8")
+        else:
+            await self._error(send, status, text)
+
+    @staticmethod
+    async def _error(send: Send, status: int, text: str, *, retry_after_s: int = 0) -> None:
+        from queueing.events import encode
+
+        extra = ((b"retry-after", str(retry_after_s).encode()),) if retry_after_s else ()
+        await http.respond(send, status, encode({"detail": text, "error": text}), "application/json", extra)
+
+
+def query_of(scope: Scope) -> dict[str, str]:
+    """The query string as a dict; of repeated names the last."""
+    return dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+
+
+def body_fields(raw: bytes) -> dict[str, Any]:
+    """A JSON object, or {}."""
+    from queueing.events import decode
+
+    value = decode(raw) if raw else {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,278 @@
+"""The requests of a Gradio app that do not go straight to its container: those that queue, listen, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import msgspec
+from celery import current_app
+
+from queueing import keys
+from queueing.connections import async_redis
+from queueing.delivery import Delivery
+from queueing.doors.gradio import BadRequest, Caller, GradioDoor
+from queueing.events import encode
+from queueing.hints import hint_from_loop
+from queueing.keys import SpaceKeys
+from queueing.positions import Positions
+from queueing.routes import Route, Routes
+from spaces.gateway import headers as head
+from spaces.gateway import http
+from spaces.models import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from spaces.gateway.app import Asked
+    from spaces.gateway.http import Receive, Scope, Send
+
+    Handler = Callable[[Asked, re.Match[str], Scope, Receive, Send], Awaitable[bool]]
+
+BODY_LIMIT = 32 * 1024 * 1024  # events carry references to uploads, not files
+HOLD_S = 30.0  # how long a program's request waits for a Space that is starting
+VISITED_EVERY_S = 20.0
+REMEMBERED = 50_000
+
+_TOKENS_BOUND: dict[str, str] = {}
+
+
+class Doors:
+    """What one web process needs for them; made on its event loop."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.redis = async_redis()
+        self.routes = Routes(self.redis)
+        self.delivery = Delivery(self.redis)
+        self.positions = Positions(self.redis)
+        # No cookie jar: one visitor's cookies must never reach another's request.
+        self.http = aiohttp.ClientSession(
+            cookie_jar=aiohttp.DummyCookieJar(),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=15),
+            auto_decompress=False,
+            max_line_size=65536,
+            max_field_size=65536,
+        )
+        self.gradio = GradioDoor(self.redis, self.delivery, self.positions, self.wake)
+        self._visited: dict[int, float] = {}
+        self._table: list[tuple[str, re.Pattern[str], Handler]] = [
+            ("POST", re.compile(r"/queue/join"), self._join),
+            ("GET", re.compile(r"/queue/data"), self._data),
+            ("POST", re.compile(r"/cancel"), self._cancel),
+            ("POST", re.compile(r"/reset"), self._reset),
+            ("POST", re.compile(r"/stream/(?P<event>[^/]+)(?P<close>/close)?"), self._chunk),
+            ("GET", re.compile(r"/call/(?:v2/)?(?P<name>.+)/(?P<event>[^/]+)"), self._call_data),
+            ("POST", re.compile(r"/call/(?P<v2>v2/)?(?P<name>.+)"), self._call),
+            ("POST", re.compile(r"/(?:run|api)/(?P<name>.+)"), self._run),
+            ("GET", re.compile(r"/config"), self._config),
+        ]
+
+    async def serve(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Answer a request that is the queue's; False for all others.
+
+        Raises:
+            QueueError, http.TooLarge
+        """
+        if not asked.route.app.protocol:
+            return False
+        path = asked.path.removeprefix("/gradio_api")
+        for method, pattern, handler in self._table:
+            if scope["method"] == method and (match := pattern.fullmatch(path)):
+                return await handler(asked, match, scope, receive, send)
+        return False
+
+    # --- Space-wide ---------------------------------------------------------------------------------
+
+    async def wake(self, route: Route) -> None:
+        """Make somebody serve this Space's queue."""
+        if route.address:
+            await hint_from_loop(route)
+        elif route.stage == Stage.SLEEPING:
+            await self._start(route)
+
+    async def running(self, route: Route) -> Route:
+        """The route once it has an address: a sleeping Space is woken, one that starts is waited for."""
+        if route.stage == Stage.SLEEPING:
+            await self._start(route)
+        waits = {Stage.SLEEPING, Stage.APP_STARTING, Stage.RUNNING, Stage.STOPPED}
+        deadline = time.monotonic() + HOLD_S
+        while not route.address and route.stage in waits and time.monotonic() < deadline:
+            await asyncio.sleep(0.5)
+            route = await self.routes.by_id(route.space_id, fresh=True) or route
+        return route
+
+    async def _start(self, route: Route) -> None:
+        await asyncio.to_thread(
+            current_app.send_task, "spaces.tasks.wake", kwargs={"space_id": route.space_id}, queue="control"
+        )
+
+    async def visited(self, route: Route) -> None:
+        """Remember that somebody uses the Space: it must not fall asleep."""
+        now = time.time()
+        if now - self._visited.get(route.space_id, 0.0) > VISITED_EVERY_S:
+            self._visited[route.space_id] = now
+            await self.redis.zadd(keys.VISITED, {str(route.space_id): now})
+
+    # --- one request --------------------------------------------------------------------------------
+
+    async def _join(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+        body = await self._body(receive)
+        caller = await self._caller(asked, scope, body)
+        event_id = await self.gradio.join(asked.route, body, caller)
+        await self.visited(asked.route)
+        await http.respond(send, 200, encode({"event_id": event_id}), "application/json")
+        return True
+
+    async def _data(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+        from spaces.gateway.app import query_of
+
+        session_hash = query_of(scope).get("session_hash", "")
+        await http.stream(send, receive, self.gradio.data(asked.route, session_hash))
+        return True
+
+    async def _cancel(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+        await self.gradio.cancel(asked.route, await self._body(receive))
+        await http.respond(send, 200, b'{"success":true}', "application/json")
+        return True
+
+    async def _reset(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+        await self._body(receive)
+        await http.respond(send, 200, b'{"success":true}', "application/json")
+        return True
+
+    async def _chunk(
+        self, asked: Asked, match: re.Match[str], scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        """An input chunk of a `.stream()` event: straight to the app, under the app's own id."""
+        app_id = await self.gradio.app_event_id(asked.route, match["event"])
+        raw = await http.read_body(receive, BODY_LIMIT)
+        path = f"{asked.route.app.prefix}/stream/{app_id}{match['close'] or ''}"
+        async with self.http.post(
+            http.url_of(asked.route.address, path, b""),
+            data=raw,
+            headers={"content-type": "application/json", "accept-encoding": "identity"},
+        ) as answer:
+            await http.respond(send, answer.status, await answer.read(), answer.content_type)
+        return True
+
+    async def _call(
+        self, asked: Asked, match: re.Match[str], scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        if match["v2"]:
+            return False
+        body = await self._body(receive)
+        event_id = await self.gradio.call(asked.route, match["name"], body, self._replay(asked, scope))
+        await self.visited(asked.route)
+        await http.respond(send, 200, encode({"event_id": event_id}), "application/json")
+        return True
+
+    async def _call_data(
+        self, asked: Asked, match: re.Match[str], scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        await self.gradio.channel_of(asked.route, match["event"])
+        await http.stream(send, receive, self.gradio.call_data(asked.route, match["event"]))
+        return True
+
+    async def _run(
+        self, asked: Asked, match: re.Match[str], scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        """A direct run. Unqueued functions of the page go straight to the app, with its queue's leave."""
+        body = await self._body(receive)
+        caller = await self._caller(asked, scope, body)
+        function = self.gradio.runs_directly(asked.route, match["name"], body)
+        session_hash = body.get("session_hash")
+        if function is not None and function.cancels and isinstance(session_hash, str):
+            await self.gradio.cancel_functions(asked.route, session_hash, function.cancels)
+        if function is None:
+            await http.respond(send, 404, b'{"detail":"This app has no such function."}', "application/json")
+            return True
+        status, output = await self.gradio.run(asked.route, function, body, caller)
+        await http.respond(send, status, encode(output), "application/json")
+        return True
+
+    async def _config(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Apps before 5.0 do not say their prefix; newer clients then look for it at the host's root."""
+        if asked.route.app.prefix or not asked.route.address:
+            return False
+        headers = head.to_container(
+            scope["headers"],
+            host=asked.host,
+            scheme=asked.scheme,
+            client=asked.client,
+            cookies=not asked.program,
+        )
+        headers["accept-encoding"] = "identity"
+        async with self.http.get(
+            http.url_of(asked.route.address, "/config", scope["query_string"]), headers=headers
+        ) as answer:
+            raw = await answer.read()
+            if answer.status == 200:
+                config = msgspec.json.decode(raw)
+                config["api_prefix"] = "/gradio_api"
+                config.setdefault("connect_heartbeat", False)
+                raw = encode(config)
+            await http.respond(send, answer.status, raw, "application/json")
+        return True
+
+    # --- what a request says ------------------------------------------------------------------------
+
+    @staticmethod
+    async def _body(receive: Receive) -> dict[str, Any]:
+        raw = await http.read_body(receive, BODY_LIMIT)
+        try:
+            value = msgspec.json.decode(raw) if raw else {}
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise BadRequest(f"The body is no JSON: {error}") from error
+        if not isinstance(value, dict):
+            raise BadRequest("The body is no JSON object.")
+        return value
+
+    def _replay(self, asked: Asked, scope: Scope, origin: str = "api") -> Caller:
+        host = asked.host
+        if asked.token is not None:
+            from spaces.gateway import tokens
+
+            host = f"{host}{tokens.PREFIX}{asked.raw_token}"
+        headers = head.to_container(
+            scope["headers"], host=host, scheme=asked.scheme, client=asked.client, cookies=not asked.program
+        )
+        return Caller(
+            headers=head.replayed(headers),
+            query=scope["query_string"].decode("latin-1"),
+            origin=origin,
+            visit=asked.visit,
+            visitor=str(asked.user_id or ""),
+            idempotency_key=head.first(scope["headers"], "idempotency-key")[:200],
+        )
+
+    async def _caller(self, asked: Asked, scope: Scope, body: dict[str, Any]) -> Caller:
+        """Page or program: a page token counts for the first session that uses it."""
+        origin = "api"
+        session_hash = body.get("session_hash")
+        if asked.token is not None and isinstance(session_hash, str):
+            if await self._bound(asked.route.space_id, asked.token.nonce) in ("", session_hash):
+                await self._bind(asked.route.space_id, asked.token.nonce, session_hash)
+            if await self._bound(asked.route.space_id, asked.token.nonce) == session_hash:
+                origin = "page"
+        return self._replay(asked, scope, origin)
+
+    async def _bound(self, space_id: int, nonce: str) -> str:
+        if nonce in _TOKENS_BOUND:
+            return _TOKENS_BOUND[nonce]
+        raw = await self.redis.get(SpaceKeys(space_id).page(nonce))
+        if raw is None:
+            return ""
+        if len(_TOKENS_BOUND) > REMEMBERED:
+            _TOKENS_BOUND.clear()
+        _TOKENS_BOUND[nonce] = raw.decode()
+        return _TOKENS_BOUND[nonce]
+
+    async def _bind(self, space_id: int, nonce: str, session_hash: str) -> None:
+        from spaces.gateway import tokens
+
+        if nonce not in _TOKENS_BOUND:
+            await self.redis.set(SpaceKeys(space_id).page(nonce), session_hash, nx=True, ex=tokens.AGE_S)

@@ -1,0 +1,174 @@
+"""One HTTP exchange with a container, streamed both ways."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from spaces.gateway.headers import to_visitor
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+CONNECT_S = 10.0
+
+
+class BadPath(ValueError):
+    """A path no honest client sends."""
+
+
+class TooLarge(ValueError):
+    """A body over the limit."""
+
+
+def checked(path: str) -> str:
+    """A decoded path that is safe to send to a container.
+
+    Raises:
+        BadPath: traversal, control characters, backslashes.
+    """
+    if not path.startswith("/") or "\\" in path or any(ord(c) < 32 or ord(c) == 127 for c in path):
+        raise BadPath
+    if any(segment in {"..", "."} for segment in path.split("/")):
+        raise BadPath
+    return path
+
+
+def url_of(address: str, path: str, query: bytes) -> URL:
+    """The container's URL for a decoded path; exactly what was matched is what is sent."""
+    text = f"http://{address}{quote(path, safe='/=:@!$&()*+,;~')}"
+    return URL(f"{text}?{query.decode('latin-1')}" if query else text, encoded=True)
+
+
+async def body_of(receive: Receive) -> AsyncIterator[bytes]:
+    """The request's body as it comes."""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        if chunk := message.get("body"):
+            yield chunk
+        if not message.get("more_body"):
+            return
+
+
+async def read_body(receive: Receive, limit: int) -> bytes:
+    """The whole body.
+
+    Raises:
+        TooLarge: past `limit` bytes.
+    """
+    body = bytearray()
+    async for chunk in body_of(receive):
+        body += chunk
+        if len(body) > limit:
+            raise TooLarge
+    return bytes(body)
+
+
+async def respond(
+    send: Send, status: int, body: bytes, content_type: str, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> None:
+    """A whole answer of our own."""
+    head = [
+        (b"content-type", content_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        *headers,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def stream(
+    send: Send, receive: Receive, chunks: AsyncIterator[bytes], headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> None:
+    """Server-sent events until `chunks` ends or the visitor hangs up."""
+    head = [
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        (b"x-accel-buffering", b"no"),
+        *headers,
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": head})
+
+    async def pump() -> None:
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    await until_gone(receive, pump())
+
+
+async def until_gone(receive: Receive, work: Any) -> None:
+    """Run `work`, cancelled when the visitor hangs up."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait([task, gone], return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            await task
+    finally:
+        for t in (task, gone):
+            t.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def forward(
+    http: aiohttp.ClientSession,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    url: URL,
+    headers: dict[str, str],
+    cookies: bool,
+    program: bool,
+    has_body: bool,
+) -> None:
+    """Send the request on and its answer back, byte for byte. To programs no page is ever sent, and files
+    only as attachments: on the platform's own host a stranger's page would act as the visitor.
+
+    Raises:
+        aiohttp.ClientError, OSError: before anything was sent to the visitor, the container failed.
+    """
+    timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_S)
+    async with http.request(
+        scope["method"],
+        url,
+        headers=headers,
+        data=body_of(receive) if has_body else None,
+        allow_redirects=False,
+        timeout=timeout,
+    ) as answer:
+        head = to_visitor(answer.raw_headers, cookies=cookies)
+        content_type = answer.headers.get("content-type", "")
+        if program:
+            if content_type.startswith(("text/html", "application/xhtml")):
+                text = b'{"error":"Pages are served on the demo\'s own host, not here."}'
+                await respond(send, 406, text, "application/json")
+                return
+            head = [h for h in head if h[0] != b"content-disposition"]
+            head.append((b"content-security-policy", b"sandbox; default-src 'none'"))
+            if not content_type.startswith(("application/json", "text/event-stream")):
+                head.append((b"content-disposition", b"attachment"))
+        await send({"type": "http.response.start", "status": answer.status, "headers": head})
+
+        async def pump() -> None:
+            async for chunk in answer.content.iter_any():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+
+        await until_gone(receive, pump())

@@ -1,0 +1,59 @@
+"""What visitors see while there is no app to show: a page for browsers, a sentence for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.template.loader import render_to_string
+
+from queueing.routes import Route
+from spaces.models import Stage
+
+SENTENCES: dict[str, tuple[str, str, str]] = {
+    Stage.BUILDING: ("Building", "is being built.", "It appears here by itself when it is ready."),
+    Stage.APP_STARTING: ("Starting", "is starting.", "It appears here by itself when it is ready."),
+    Stage.RUNNING: ("Starting", "is restarting.", "It appears here by itself when it is ready."),
+    Stage.SLEEPING: ("Waking up", "was asleep and is waking up.", "It appears here by itself."),
+    Stage.PAUSED: ("Paused", "is paused by its owner.", "Ask its owner to restart it."),
+    Stage.NO_APP_FILE: ("Nothing here yet", "has no app yet.", "It appears here once its owner pushes one."),
+    Stage.CONFIG_ERROR: ("Configuration error", "has an error in its README.", "Its owner sees the details."),
+    Stage.BUILD_ERROR: ("Build error", "could not be built.", "Its owner sees the details in the logs."),
+    Stage.RUNTIME_ERROR: ("Stopped", "stopped with an error.", "Its owner sees the details in the logs."),
+}
+WAITS = {Stage.BUILDING, Stage.APP_STARTING, Stage.RUNNING, Stage.SLEEPING, Stage.STOPPED}
+
+
+def sentence(route: Route) -> str:
+    """Why the Space does not answer, for a program."""
+    _, what, hint = _words(route)
+    return f"{route.title} {what} {hint}"
+
+
+async def page(route: Route) -> bytes:
+    """Why the Space does not answer, as a page that looks again by itself where that may help."""
+    title, what, hint = _words(route)
+    return await _render(
+        title=f"{title} · {route.title}",
+        heading=title,
+        message=f"{route.title} {what}",
+        hint=hint,
+        refresh_s=3 if route.stage in WAITS else None,
+    )
+
+
+async def refusal(status: int, text: str) -> bytes:
+    """A refusal of the gateway itself, as a page."""
+    return await _render(title=str(status), heading=str(status), message=text, hint="", refresh_s=None)
+
+
+def _words(route: Route) -> tuple[str, str, str]:
+    stage = route.stage.replace("RUNNING_", "") if route.stage.startswith("RUNNING_") else route.stage
+    return SENTENCES.get(stage, ("Not running", "is not running.", "Try again in a moment."))
+
+
+async def _render(**context: Any) -> bytes:
+    text = await sync_to_async(render_to_string, thread_sensitive=False)(
+        "gateway/notice.html", {"log_lines": [], **context}
+    )
+    return text.encode()

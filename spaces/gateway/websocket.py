@@ -1,0 +1,77 @@
+"""One websocket with a container, both ways."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from spaces.gateway.http import CONNECT_S, Receive, Scope, Send
+
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+
+async def forward(
+    http: aiohttp.ClientSession,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    url: URL,
+    headers: dict[str, str],
+) -> None:
+    """Connect to the container first: a visitor is accepted only where the app accepts."""
+    protocols = scope.get("subprotocols") or []
+    drop = {
+        "sec-websocket-key",
+        "sec-websocket-version",
+        "sec-websocket-extensions",
+        "sec-websocket-protocol",
+    }
+    await receive()  # websocket.connect
+    try:
+        upstream = await http.ws_connect(
+            url,
+            headers={k: v for k, v in headers.items() if k not in drop},
+            protocols=protocols,
+            max_msg_size=MAX_MESSAGE_BYTES,
+            timeout=aiohttp.ClientWSTimeout(ws_close=CONNECT_S),  # type: ignore[call-arg]
+        )
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        await send({"type": "websocket.close", "code": 1011})
+        return
+    async with upstream:
+        await send({"type": "websocket.accept", "subprotocol": upstream.protocol})
+        both = [asyncio.ensure_future(_up(receive, upstream)), asyncio.ensure_future(_down(upstream, send))]
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        for task in both:
+            task.cancel()
+        await asyncio.gather(*both, return_exceptions=True)
+
+
+async def _up(receive: Receive, upstream: aiohttp.ClientWebSocketResponse) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        # An empty text frame is a message too.
+        if message.get("text") is not None:
+            await upstream.send_str(message["text"])
+        elif message.get("bytes") is not None:
+            await upstream.send_bytes(message["bytes"])
+
+
+async def _down(upstream: aiohttp.ClientWebSocketResponse, send: Send) -> None:
+    async for message in upstream:
+        event: dict[str, Any] = {"type": "websocket.send"}
+        if message.type == aiohttp.WSMsgType.TEXT:
+            event["text"] = message.data
+        elif message.type == aiohttp.WSMsgType.BINARY:
+            event["bytes"] = message.data
+        else:
+            break
+        await send(event)
+    code = upstream.close_code or 1000
+    await send({"type": "websocket.close", "code": code if code != 1006 else 1011})

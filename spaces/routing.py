@@ -1,0 +1,17 @@
+"""Websocket routes of the platform's host."""
+
+from django.urls import path
+
+from queueing.consumers import QueueConsumer
+from spaces.visits import read
+
+
+class SpaceQueueConsumer(QueueConsumer):
+    """The queue's websocket, for Spaces whose pages sign their visits."""
+
+    read_visit = staticmethod(read)
+
+
+websocket_urlpatterns = [
+    path("ws/spaces/<str:owner>/<str:name>/queue", SpaceQueueConsumer.as_asgi()),
+]
