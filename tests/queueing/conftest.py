@@ -1,0 +1,73 @@
+"""Fixtures: `redis` (a clean database of its own kind of work), `queue` (one Space's queue), `join`."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from queueing.events import Accepted, Join, new_event_id
+from queueing.keys import PERMANENT, SpaceKeys
+from queueing.queue import Queue
+
+_spaces = itertools.count(1)
+
+
+@pytest.fixture
+async def redis() -> AsyncIterator[Redis]:
+    """The test server; afterwards no key of the queue is left that would live for ever."""
+    client = Redis.from_url(os.environ["REDIS_URL"])
+    await client.flushdb()
+    yield client
+    forever = [
+        key.decode()
+        async for key in client.scan_iter("sp:*")
+        if await client.ttl(key) == -1 and key.decode().split(":")[2] not in PERMANENT
+    ]
+    await client.flushdb()
+    await client.aclose()
+    # What is still waiting or running lives as long as its event; only finished work may leave nothing.
+    working = ("wait", "next", "calls", "running", "seen")
+    assert [k for k in forever if k.split(":")[2] not in working] == []
+
+
+@pytest.fixture
+def queue(redis: Redis) -> Queue:
+    """The queue of a Space nobody used before."""
+    return Queue(redis, next(_spaces))
+
+
+@pytest.fixture
+def configure(queue: Queue) -> Callable[..., Awaitable[None]]:
+    """Set queue settings by name."""
+
+    async def set_settings(**settings: Any) -> None:
+        await queue.redis.hset(queue.keys.cfg, mapping={k: str(v) for k, v in settings.items()})
+
+    return set_settings
+
+
+@pytest.fixture
+def join(queue: Queue) -> Callable[..., Awaitable[Accepted]]:
+    """Join with sensible values for what a test does not care about."""
+
+    async def do(channel: str = "session", **values: Any) -> Accepted:
+        fields: dict[str, Any] = {
+            "event_id": new_event_id(channel),
+            "fn": "0",
+            "channel": channel,
+            "body": {"data": [1], "fn_index": 0},
+            "request": {},
+            "origin": "page",
+        }
+        return await queue.join(Join(**{**fields, **values}))
+
+    return do
+
+
+def keys_of(queue: Queue) -> SpaceKeys:
+    return queue.keys
