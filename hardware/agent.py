@@ -1,0 +1,297 @@
+"""A node's agent: makes what runs here agree with what the rows want. Threads of the node's worker.
+
+The rows are the orders, the runtime is the truth, and the agent may die at any point between: it begins by
+looking at both, adopts what survived it, and starts again what did not.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db import DatabaseError, close_old_connections
+from django.utils import timezone
+from redis import RedisError
+
+from hardware import devices, logs, nodes, readiness, replicas
+from hardware.models import Replica
+from hardware.runtimes.base import EngineUnavailable, ReplicaSpec, StartFailed
+from hardware.tiers import TIERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.db.models import QuerySet
+
+    from hardware.runtimes.base import Exit, Running, Runtime
+
+logger = logging.getLogger(__name__)
+
+State = Replica.State
+
+LOOK_EVERY_S = 1.0
+READY_EVERY_S = 0.1
+#: A replica that ended is started again after 1, 2, 4, 8, 16 s; then it has failed.
+MAX_RESTARTS = 5
+#: One that ran this long before it ended has its attempts back.
+WELL_AFTER = timedelta(minutes=10)
+#: A replica that nobody took for this long is taken by whoever can, whatever placement says.
+PATIENCE = timedelta(seconds=5)
+RETRY_ENGINE_S = 5
+THREADS = 64
+
+
+class Agent:
+    """The agent of node `name`. `tiers` maps a tier's name to whether it is simulated here."""
+
+    def __init__(self, name: str, tiers: dict[str, bool], runtime: Runtime) -> None:
+        self.name, self.tiers, self.runtime = name, tiers, runtime
+        self.node_id = nodes.register(name, tiers, runtime.name).pk
+        self._devices = devices.found()
+        self._hinted, self._stopping = threading.Event(), threading.Event()
+        self._busy: set[int] = set()
+        self._not_before: dict[int, float] = {}
+        self._pumps: dict[str, threading.Thread] = {}
+        self._starting = threading.Lock()
+        self._adopted = False
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="replica")
+        self._threads = [
+            threading.Thread(target=self._forever, args=(self._beat, nodes.HEARTBEAT_S), name="heartbeat"),
+            threading.Thread(target=self._forever, args=(self.reconcile, LOOK_EVERY_S), name="reconcile"),
+        ]
+
+    def start(self) -> None:
+        """Begin to work."""
+        for thread in self._threads:
+            thread.daemon = True
+            thread.start()
+
+    def stop(self) -> None:
+        """End; what runs goes on running, and is adopted by the next agent."""
+        self._stopping.set()
+        self._hinted.set()
+        for thread in self._threads:
+            thread.join(10)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        nodes.leave(self.node_id)
+
+    def hint(self) -> None:
+        """Something changed: look now."""
+        self._hinted.set()
+
+    def _forever(self, work: Callable[[], None], every_s: float) -> None:
+        while not self._stopping.is_set():
+            try:
+                close_old_connections()
+                work()
+            except EngineUnavailable as error:
+                logger.warning("%s", error)
+            except (DatabaseError, RedisError) as error:
+                logger.warning("node %s: %s", self.name, error)
+            except Exception:
+                logger.exception("node %s", self.name)
+            if work == self.reconcile:
+                self._hinted.wait(every_s)
+                self._hinted.clear()
+            else:
+                self._stopping.wait(every_s)
+        close_old_connections()
+
+    def _beat(self) -> None:
+        nodes.beat(self.node_id)
+        for replica_id in nodes.release_lost(list(self.tiers)):
+            replicas.tell(replica_id)
+
+    # --- one look ---------------------------------------------------------------------------------
+
+    def reconcile(self) -> None:
+        """Look once at orders and truth, and set going what makes them agree."""
+        self._take()
+        running = self.runtime.running()
+        mine = self._mine().exclude(state__in=[State.STOPPED, State.FAILED]).defer("spec", "report")
+        rows = {row.pk: row for row in mine}
+        for row in rows.values():
+            there = running.get(row.pk)
+            if there is not None:
+                self._pump(row, there)
+            if not row.wanted:
+                self._work(row.pk, self._stop, row, there)
+            elif row.state == State.STARTING:
+                if time.monotonic() >= self._not_before.get(row.pk, 0):
+                    self._work(row.pk, self._bring_up, row)
+            elif there is None or there.runtime_id != row.runtime_id:
+                self._work(row.pk, self._ended, row, self._adopted)
+        for replica_id, there in running.items():
+            if replica_id not in rows and replica_id not in self._busy:
+                self._work(replica_id, self._stop_stray, replica_id, there)
+        self._adopted = True
+
+    def _mine(self) -> QuerySet[Replica]:
+        return Replica.objects.filter(node_id=self.node_id)
+
+    def _take(self) -> None:
+        """Take replicas that wait for a node, where placement says that this one should have them."""
+        waiting = Replica.objects.filter(wanted=True, state=State.PENDING, node=None, tier__in=self.tiers)
+        for row in waiting.only("pk", "tier", "created_at").order_by("pk"):
+            is_late = timezone.now() - row.created_at > PATIENCE
+            if is_late or nodes.placed_on(row.tier) == self.name:
+                # Compare and set: another node may be as quick.
+                Replica.objects.filter(pk=row.pk, wanted=True, state=State.PENDING, node=None).update(
+                    node=self.node_id, state=State.STARTING, simulated=self.tiers[row.tier], reason=""
+                )
+
+    def _work(self, replica_id: int, act: Callable[..., None], *arguments: object) -> None:
+        """Do it in a thread; one thing at a time for each replica."""
+        if replica_id in self._busy or self._stopping.is_set():
+            return
+        self._busy.add(replica_id)
+
+        def run() -> None:
+            try:
+                act(*arguments)
+            except EngineUnavailable as error:
+                logger.warning("replica %s: %s", replica_id, error)
+                self._not_before[replica_id] = time.monotonic() + RETRY_ENGINE_S
+            except Exception:
+                logger.exception("replica %s", replica_id)
+                self._not_before[replica_id] = time.monotonic() + RETRY_ENGINE_S
+            finally:
+                self._busy.discard(replica_id)
+                close_old_connections()
+                self._hinted.set()
+
+        self._pool.submit(run)
+
+    # --- what may have to be done -----------------------------------------------------------------
+
+    def _bring_up(self, row: Replica) -> None:
+        spec = ReplicaSpec.from_json(Replica.objects.values_list("spec", flat=True).get(pk=row.pk))
+        try:
+            with self._starting:
+                running = self.runtime.start(row.pk, spec, gpus=self._gpus(row))
+        except StartFailed as failure:
+            self._fail(row, None, str(failure))
+            return
+        self._mine().filter(pk=row.pk).update(runtime_id=running.runtime_id)
+        self._pump(row, running)
+        deadline = time.monotonic() + spec.start_timeout_s
+        while not readiness.answers(running.address, spec.sdk):
+            if self._stopping.is_set() or not self._is_wanted(row):
+                return
+            if (end := self.runtime.poll(running.runtime_id)) is not None:
+                self._again_or_fail(row, running.runtime_id, end)
+                return
+            if time.monotonic() > deadline:
+                self._fail(row, running.runtime_id, self._never_answered(row, spec))
+                return
+            time.sleep(READY_EVERY_S)
+        ready = self._mine().filter(pk=row.pk, wanted=True, state=State.STARTING)
+        if ready.update(
+            state=State.READY,
+            address=running.address,
+            runtime_id=running.runtime_id,
+            report=readiness.report(running.address) if spec.sdk == "gradio" else {},
+            ready_at=timezone.now(),
+            reason="",
+        ):
+            replicas.tell(row.pk)
+
+    def _is_wanted(self, row: Replica) -> bool:
+        return self._mine().filter(pk=row.pk, wanted=True).exists()
+
+    def _gpus(self, row: Replica) -> tuple[str, ...]:
+        """The device for it: of those its tier promises, the one that fewest replicas use."""
+        fitting = devices.fitting(TIERS[row.tier], self._devices)
+        if not fitting or self.tiers[row.tier]:
+            return ()
+        used = [uuid for running in self.runtime.running().values() for uuid in running.gpus]
+        return (min(fitting, key=lambda device: used.count(device.uuid)).uuid,)
+
+    def _ended(self, row: Replica, counts: bool) -> None:
+        """It is READY in its row and does not run: start it again. What ended while no agent watched, with
+        the machine or the platform, does not count as the app's fault."""
+        end = self.runtime.poll(row.runtime_id)
+        if end is None:
+            return
+        if counts and end.code is not None:
+            self._again_or_fail(row, row.runtime_id, end, is_ready=True)
+            return
+        self.runtime.stop(row.runtime_id)
+        back = self._mine().filter(pk=row.pk, wanted=True, state=State.READY)
+        if back.update(state=State.STARTING, address="", reason="It is started again."):
+            replicas.tell(row.pk)
+
+    def _again_or_fail(self, row: Replica, runtime_id: str, end: Exit, *, is_ready: bool = False) -> None:
+        was_well = is_ready and row.ready_at is not None and timezone.now() - row.ready_at > WELL_AFTER
+        attempts = 1 if was_well else row.restarts + 1
+        never_ready = not is_ready and row.ready_at is None
+        if never_ready or attempts > MAX_RESTARTS:
+            self._fail(row, runtime_id, end.reason)
+            return
+        self.runtime.stop(runtime_id)
+        self._not_before[row.pk] = time.monotonic() + 2 ** (attempts - 1)
+        self._mine().filter(pk=row.pk, wanted=True, state__in=nodes.ACTIVE).update(
+            state=State.STARTING,
+            address="",
+            restarts=attempts,
+            reason=f"{end.reason}\nIt is started again (attempt {attempts} of {MAX_RESTARTS}).",
+        )
+        replicas.tell(row.pk)
+
+    def _fail(self, row: Replica, runtime_id: str | None, reason: str) -> None:
+        if runtime_id is not None:
+            self.runtime.stop(runtime_id, grace_s=2)
+        self._mine().filter(pk=row.pk, state__in=nodes.ACTIVE).update(
+            state=State.FAILED, address="", reason=reason, ended_at=timezone.now()
+        )
+        replicas.tell(row.pk)
+
+    def _never_answered(self, row: Replica, spec: ReplicaSpec) -> str:
+        lines = [entry.text for entry in logs.tail("run", row.space_id, 20)]
+        advice = "" if spec.sdk == "gradio" else " Compare it with app_port in README.md."
+        return "\n".join(
+            [
+                f"The app did not answer on port {spec.port} within {spec.start_timeout_s:.0f} s.{advice}",
+                *(["Last lines:", *lines] if lines else []),
+            ]
+        )
+
+    def _stop(self, row: Replica, there: Running | None) -> None:
+        if there is not None:
+            self.runtime.stop(there.runtime_id)
+        elif row.runtime_id:
+            self.runtime.stop(row.runtime_id)
+        self._mine().filter(pk=row.pk, wanted=False).update(
+            state=State.STOPPED, address="", ended_at=timezone.now()
+        )
+        self._not_before.pop(row.pk, None)
+
+    def _stop_stray(self, replica_id: int, there: Running) -> None:
+        """Something of ours runs that no row here wants: its Space was deleted, or it lives elsewhere now."""
+        if not self._mine().filter(pk=replica_id, state__in=[State.PENDING, *nodes.ACTIVE]).exists():
+            self.runtime.stop(there.runtime_id)
+
+    # --- its output -------------------------------------------------------------------------------
+
+    def _pump(self, row: Replica, running: Running) -> None:
+        """Copy its output to the live log, from where that was left."""
+        there = self._pumps.get(running.runtime_id)
+        if there is None or not there.is_alive():
+            self._pumps = {name: pump for name, pump in self._pumps.items() if pump.is_alive()}
+            pump = threading.Thread(
+                target=self._copy, args=(row.pk, row.space_id, running.runtime_id), daemon=True
+            )
+            self._pumps[running.runtime_id] = pump
+            pump.start()
+
+    def _copy(self, replica_id: int, space_id: int, runtime_id: str) -> None:
+        try:
+            since = logs.last_at("run", space_id, replica_id)
+            for line in self.runtime.logs(runtime_id, since=since):
+                logs.append("run", space_id, [line.text], replica=replica_id, at=line.at)
+        except (EngineUnavailable, RedisError) as error:  # the next look begins again
+            logger.warning("log of replica %s: %s", replica_id, error)

@@ -1,0 +1,97 @@
+"""Live logs of builds and replicas: one capped Redis stream each, readable while they are written."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import redis
+from django.conf import settings
+from redis.asyncio import Redis
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+Kind = Literal["build", "run"]
+
+MAX_LINES = 5000
+MAX_LINE_CHARS = 4000
+KEPT_S = 30 * 24 * 3600
+IDLE_S = 15
+
+
+class Entry(NamedTuple):
+    """One line: when it was written (Unix seconds), its text, and its place, to go on from with `after`."""
+
+    at: float
+    text: str
+    id: str
+
+
+def key(kind: Kind, space_id: int) -> str:
+    """The stream's key."""
+    return f"logs:{kind}:{space_id}"
+
+
+@cache
+def _redis() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=10)
+
+
+def append(
+    kind: Kind, space_id: int, lines: Iterable[str], *, replica: int = 0, at: float | None = None
+) -> None:
+    """Add lines, written at `at` (Unix seconds; default now) by this replica."""
+    name = key(kind, space_id)
+    stamp = f"{time.time() if at is None else at:.6f}"
+    pipe = _redis().pipeline(transaction=False)
+    for line in lines:
+        fields = {"at": stamp, "text": line[:MAX_LINE_CHARS], "replica": replica}
+        pipe.xadd(name, fields, maxlen=MAX_LINES, approximate=False)
+    pipe.expire(name, KEPT_S)
+    pipe.execute()
+
+
+def tail(kind: Kind, space_id: int, n: int = 200) -> list[Entry]:
+    """The last `n` lines, oldest first."""
+    newest: Any = _redis().xrevrange(key(kind, space_id), count=n)
+    return [_entry(*item) for item in reversed(newest)]
+
+
+def last_at(kind: Kind, space_id: int, replica: int) -> float:
+    """When the newest kept line of this replica was written; 0 when there is none."""
+    newest: Any = _redis().xrevrange(key(kind, space_id), count=MAX_LINES)
+    for _, fields in newest:
+        if int(fields.get(b"replica", 0)) == replica:
+            return float(fields[b"at"])
+    return 0.0
+
+
+def clear(kind: Kind, space_id: int) -> None:
+    """Forget every line. Who follows goes on with the next one."""
+    _redis().xtrim(key(kind, space_id), maxlen=0, approximate=False)
+
+
+def forget(space_id: int) -> None:
+    """Remove both logs of a deleted Space."""
+    _redis().delete(key("build", space_id), key("run", space_id))
+
+
+async def follow(kind: Kind, space_id: int, *, after: str = "0-0") -> AsyncIterator[Entry | None]:
+    """Every kept line after the entry `after`, then each new one as it comes, without end. None when there
+    was no news for 15 s: the moment to send a heartbeat."""
+    async with Redis.from_url(settings.REDIS_URL) as client:
+        while True:
+            found: Any = await client.xread({key(kind, space_id): after}, count=500, block=IDLE_S * 1000)
+            if not found:
+                yield None
+                continue
+            for item_id, fields in found[0][1]:
+                entry = _entry(item_id, fields)
+                after = entry.id
+                yield entry
+
+
+def _entry(item_id: bytes, fields: dict[bytes, bytes]) -> Entry:
+    return Entry(float(fields[b"at"]), fields[b"text"].decode(errors="replace"), item_id.decode())

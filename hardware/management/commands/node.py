@@ -1,0 +1,92 @@
+"""`manage.py node --tier cpu [--tier t4] [--simulate]`: this machine joins, and serves these tiers."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from celery import current_app
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from hardware import devices, worker
+from hardware.runtimes import choose
+from hardware.tiers import Tier, UnknownTier, tier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+THREADS = 64
+
+
+class Command(BaseCommand):
+    help = "Serve hardware tiers on this machine: registers it as a node and runs its worker."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: Any) -> None:
+        parser.add_argument(
+            "--tier", action="append", metavar="TIER", help="cpu, t4 or a100; may be repeated"
+        )
+        parser.add_argument(
+            "--simulate", action="store_true", help="serve a GPU tier without its device (said on the page)"
+        )
+        parser.add_argument("--loglevel", default="WARNING", help="of the worker (default: %(default)s)")
+
+    def handle(self, **options: Any) -> None:
+        tiers = self._tiers(options["tier"] or ["cpu"], simulate=options["simulate"])
+        try:
+            runtime = choose(settings.SPACEPORT_RUNTIME)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        name = settings.SPACEPORT_NODE
+        os.environ[worker.TIERS_VARIABLE] = json.dumps(tiers)
+        queues = [queue for one in tiers for queue in (tier(one).queue, f"{tier(one).queue}@{name}")]
+        served = ", ".join(one + (" (simulated)" if simulated else "") for one, simulated in tiers.items())
+        with self._alone(name):
+            self.stdout.write(f"Node {name} serves {served} with the {runtime.name} runtime.")
+            self.stdout.flush()
+            current_app.worker_main(
+                [
+                    "--quiet", "worker", "--pool", "threads", "--concurrency", str(THREADS),
+                    "--queues", ",".join(queues), "--hostname", f"hw@{name}",
+                    "--without-gossip", "--without-mingle", "--loglevel", options["loglevel"],
+                ]
+            )  # fmt: skip
+
+    @staticmethod
+    def _tiers(names: list[str], *, simulate: bool) -> dict[str, bool]:
+        found = devices.found()
+        tiers: dict[str, bool] = {}
+        for name in names:
+            try:
+                wanted: Tier = tier(name)
+            except UnknownTier as error:
+                raise CommandError(str(error)) from error
+            is_there = not wanted.gpu or bool(devices.fitting(wanted, found))
+            if not is_there and not simulate:
+                there = ", ".join(device.name for device in found) or "none"
+                raise CommandError(
+                    f"The tier {wanted.name} needs an {wanted.title}; this machine's GPUs: {there}. "
+                    "Add --simulate to serve the tier without it."
+                )
+            tiers[wanted.name] = not is_there
+        return tiers
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _alone(name: str) -> Iterator[None]:
+        """Two workers as one node would fight over its replicas."""
+        path = settings.SPACEPORT_HOME / f"node-{name}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CommandError(
+                    f"The node {name} runs already on this machine. Give one command all its tiers, or set "
+                    "SPACEPORT_NODE to another name."
+                ) from None
+            yield

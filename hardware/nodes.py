@@ -1,0 +1,137 @@
+"""Nodes: who is up, and what they serve. A node is up while its heartbeat is fresh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from hardware import devices, placement
+from hardware.models import Node, Replica
+from hardware.tiers import TIERS, tier
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+
+HEARTBEAT_S = 5
+#: Without a heartbeat for this long a node is down: no new replica goes there.
+DOWN_AFTER_S = 20
+#: Without one for this long it is lost: its replicas go to other nodes of their tier.
+LOST_AFTER_S = 90
+
+ACTIVE = (Replica.State.STARTING, Replica.State.READY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """What a tier is good for now: whether a node serves it, and whether only simulated ones do."""
+
+    tier: str
+    title: str
+    up: bool
+    simulated: bool
+
+
+def register(name: str, tiers: dict[str, bool], runtime: str) -> Node:
+    """Note a node and the tiers it serves (name → simulated); answers its row."""
+    node, _ = Node.objects.update_or_create(
+        name=name,
+        defaults={
+            "tiers": {tier_name: {"simulated": simulated} for tier_name, simulated in tiers.items()},
+            "runtime": runtime,
+            "devices": devices.as_json(devices.found()),
+            "heartbeat_at": timezone.now(),
+        },
+    )
+    return node
+
+
+def beat(node_id: int) -> None:
+    """The node lives."""
+    Node.objects.filter(pk=node_id).update(heartbeat_at=timezone.now())
+
+
+def leave(node_id: int) -> None:
+    """The node's worker ends in good order: it is down at once."""
+    Node.objects.filter(pk=node_id).update(heartbeat_at=_ago(DOWN_AFTER_S))
+
+
+def is_up(node: Node) -> bool:
+    """Whether its heartbeat is fresh."""
+    return node.heartbeat_at > _ago(DOWN_AFTER_S)
+
+
+def up(tier_name: str = "") -> list[Node]:
+    """The nodes that are up and serve this tier (any, when empty)."""
+    nodes: QuerySet[Node] = Node.objects.filter(heartbeat_at__gt=_ago(DOWN_AFTER_S)).order_by("name")
+    return [node for node in nodes if not tier_name or tier_name in node.tiers]
+
+
+def offers() -> list[Offer]:
+    """Every tier with what serves it now."""
+    nodes = up()
+    found = []
+    for name, entry in TIERS.items():
+        serving = [node.tiers[name] for node in nodes if name in node.tiers]
+        found.append(
+            Offer(
+                tier=name,
+                title=entry.title,
+                up=bool(serving),
+                simulated=bool(serving) and all(one["simulated"] for one in serving),
+            )
+        )
+    return found
+
+
+def absence(tier_name: str) -> str:
+    """Why a Space on this tier must wait, in a sentence; empty when a node serves it."""
+    if up(tier_name):
+        return ""
+    title = tier(tier_name).title
+    return f"No node with {title} hardware is up. The Space starts by itself when one comes."
+
+
+def placed_on(tier_name: str) -> str | None:
+    """The name of the node that should take the next replica of this tier."""
+    nodes = up(tier_name)
+    counts = dict(
+        Node.objects.filter(pk__in=[node.pk for node in nodes])
+        .annotate(load=Count("replicas", filter=Q(replicas__wanted=True, replicas__state__in=ACTIVE)))
+        .values_list("pk", "load")
+    )
+    return placement.choose(
+        placement.Candidate(
+            name=node.name, simulated=node.tiers[tier_name]["simulated"], load=counts.get(node.pk, 0)
+        )
+        for node in nodes
+    )
+
+
+def release_lost(tiers: list[str]) -> list[int]:
+    """Free the replicas of these tiers whose node is lost, for another node to take; answers their ids.
+    Should the node come back, its agent stops what it still runs of them."""
+    lost = Replica.objects.filter(
+        wanted=True, state__in=ACTIVE, tier__in=tiers, node__heartbeat_at__lt=_ago(LOST_AFTER_S)
+    )
+    freed = []
+    for replica_id, node_id in lost.values_list("pk", "node_id"):
+        freed += [replica_id] * Replica.objects.filter(
+            pk=replica_id, node_id=node_id, wanted=True, state__in=ACTIVE
+        ).update(
+            node=None,
+            state=Replica.State.PENDING,
+            address="",
+            runtime_id="",
+            reason="Its node was lost; it is started on another one.",
+        )
+    return freed
+
+
+def _ago(seconds: float) -> datetime:
+    return timezone.now() - timedelta(seconds=seconds)

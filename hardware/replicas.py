@@ -1,0 +1,62 @@
+"""Orders to the nodes' agents: a row says what is wanted, a message only makes it happen at once."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+from celery import current_app
+from django.db import transaction
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from hardware import nodes
+from hardware.models import Replica
+from hardware.tiers import TIERS
+
+if TYPE_CHECKING:
+    from hardware.runtimes.base import ReplicaSpec
+
+logger = logging.getLogger(__name__)
+
+HINT_EXPIRES_S = 30
+
+
+def order(*, space_id: int, build_id: int | None, spec: ReplicaSpec) -> Replica:
+    """Order a replica; a node of its tier takes it, now or when one comes."""
+    replica = Replica.objects.create(
+        space_id=space_id, build_id=build_id, tier=spec.tier, spec=spec.to_json()
+    )
+    transaction.on_commit(partial(hint, replica))
+    return replica
+
+
+def order_stop(replica: Replica) -> None:
+    """It is no longer wanted: its node stops it. One that no node has taken ends here."""
+    Replica.objects.filter(pk=replica.pk).update(wanted=False)
+    Replica.objects.filter(pk=replica.pk, state=Replica.State.PENDING, node=None).update(
+        state=Replica.State.STOPPED, ended_at=timezone.now()
+    )
+    replica.refresh_from_db()
+    transaction.on_commit(partial(hint, replica))
+
+
+def hint(replica: Replica) -> None:
+    """Wake the agents concerned: the replica's own, or all of its tier that are up."""
+    queue = TIERS[replica.tier].queue
+    names = [replica.node.name] if replica.node else [node.name for node in nodes.up(replica.tier)]
+    for name in names:
+        _send("hardware.tasks.reconcile", f"{queue}@{name}")
+
+
+def tell(replica_id: int) -> None:
+    """Tell the Spaces' side that a replica's state changed."""
+    _send("spaces.tasks.replica_changed", "control", replica_id=replica_id)
+
+
+def _send(task: str, queue: str, **arguments: int) -> None:
+    try:
+        current_app.send_task(task, kwargs=arguments, queue=queue, expires=HINT_EXPIRES_S)
+    except OperationalError as error:  # the schedule brings it up again
+        logger.warning("%s not sent to %s: %s", task, queue, error)

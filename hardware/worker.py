@@ -1,0 +1,69 @@
+"""The agent inside a node's Celery worker: begins when the worker is ready, ends with it."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_down
+from django.conf import settings
+
+from hardware.runtimes import choose
+
+if TYPE_CHECKING:
+    from hardware.agent import Agent
+
+#: Set by `manage.py node`: {"cpu": false, "t4": true}, tiers and whether they are simulated.
+TIERS_VARIABLE = "SPACEPORT_NODE_TIERS"
+#: Dispatchers hold a thread each while their Space is busy.
+LEAST_THREADS = 8
+
+_agent: Agent | None = None
+
+
+class BadWorker(RuntimeError):
+    """The worker was started in a way that cannot work."""
+
+
+def agent() -> Agent | None:
+    """The agent of this process; None outside a node's worker."""
+    return _agent
+
+
+def tiers() -> dict[str, bool]:
+    """The tiers this worker was started for; empty for other workers."""
+    found: dict[str, bool] = json.loads(os.environ.get(TIERS_VARIABLE) or "{}")
+    return found
+
+
+@celeryd_after_setup.connect
+def check_settings(instance: Any, **_: Any) -> None:
+    """Refuse settings under which the agent's and the dispatchers' threads could not work."""
+    if not tiers():
+        return
+    pool = instance.pool_cls if isinstance(instance.pool_cls, str) else instance.pool_cls.__module__
+    if "thread" not in pool:
+        raise BadWorker(f"A node's worker needs -P threads, not {pool}. Start it by `manage.py node`.")
+    if instance.concurrency < LEAST_THREADS:
+        raise BadWorker(f"A node's worker needs -c {LEAST_THREADS} or more. Start it by `manage.py node`.")
+
+
+@worker_ready.connect
+def begin(**_: Any) -> None:
+    """Start the agent."""
+    global _agent
+    if tiers() and _agent is None:
+        from hardware.agent import Agent
+
+        _agent = Agent(settings.SPACEPORT_NODE, tiers(), choose(settings.SPACEPORT_RUNTIME))
+        _agent.start()
+
+
+@worker_shutting_down.connect
+def end(**_: Any) -> None:
+    """Stop the agent; replicas go on."""
+    global _agent
+    if _agent is not None:
+        ending, _agent = _agent, None
+        ending.stop()
