@@ -1,0 +1,54 @@
+"""One build: checkout of the commit, its card, and the runtime's work on it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from hardware.runtimes import choose
+from hardware.runtimes.base import Artifact, BuildFailed, BuildSpec
+from spaces import repository
+from spaces.card import CardError, read_card
+from spaces.models import Sdk
+
+if TYPE_CHECKING:
+    from hardware.runtimes.base import Log
+    from spaces.models import Build
+
+
+def run(build: Build, log: Log) -> Artifact:
+    """Build this commit, one line of output at a time to `log`.
+
+    Raises:
+        BuildFailed: the Space's fault: its card, its app file, its dependencies, its Dockerfile.
+        EngineUnavailable: ours.
+    """
+    space = build.space
+    try:
+        card = read_card(space)
+    except CardError as error:
+        raise BuildFailed(str(error)) from error
+    if space.sdk == Sdk.STATIC:
+        raise BuildFailed("A static Space needs no build.")
+    settings.SPACEPORT_HOME.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="build-", dir=settings.SPACEPORT_HOME) as folder:
+        source = Path(folder) / "source"
+        repository.export(space, build.sha, source)
+        log(f"Building {space} at {build.sha[:7]}.")
+        return choose(settings.SPACEPORT_RUNTIME).build(
+            BuildSpec(
+                space=str(space),
+                space_id=space.pk,
+                sha=build.sha,
+                sdk="docker" if space.sdk == Sdk.DOCKER else "gradio",
+                source=source,
+                app_file=card.app_file,
+                python_version=card.python_version,
+                sdk_version=card.sdk_version,
+                timeout_s=settings.SPACEPORT_BUILD_TIMEOUT_S,
+            ),
+            log,
+        )

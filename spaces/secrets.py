@@ -1,0 +1,28 @@
+"""The environment a Space's replica is given: what its owner set, and what the Hub's Spaces find there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from spaces.names import demo_url
+
+if TYPE_CHECKING:
+    from spaces.models import Space
+
+
+def environment(space: Space) -> dict[str, str]:
+    """Variables, over them secrets, over them the names the Hub sets itself.
+
+    `SYSTEM` is not among them: with it Gradio closes its API and turns to another hub.
+    """
+    owners = {row.key: row.value for row in (*space.variables.all(), *space.secrets.all())}
+    owners.pop("SYSTEM", None)
+    return {
+        **owners,
+        "SPACE_ID": str(space),
+        "SPACE_HOST": urlsplit(demo_url(space)).netloc,
+        "SPACE_AUTHOR_NAME": space.owner.name,
+        "SPACE_REPO_NAME": space.name,
+        "SPACE_TITLE": space.title,
+    }
