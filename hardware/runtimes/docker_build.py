@@ -11,6 +11,7 @@ import socket
 import tarfile
 import tempfile
 import threading
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ import docker
 import docker.errors
 import docker.utils
 import requests
+import urllib3.exceptions
 from django.conf import settings
 
 from hardware import base_image
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 PYTHON = "/opt/venv/bin/python"
 MEMORY_BYTES = 8 * 1024**3
+#: What a connection that was cut can raise in its reader.
+BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError)
 SKIP = {".git"}
 NOISE = (" ---> ", "Removing intermediate", "Successfully tagged")
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -168,14 +172,16 @@ class _Build(docker.APIClient):
         timer.start()
         try:
             self._follow(context, name, installation, network)
-        except (requests.RequestException, docker.errors.DockerException, OSError, ValueError) as error:
+        except (*BROKEN, docker.errors.DockerException) as error:
             if not self._is_late:
                 if isinstance(error, docker.errors.APIError) and error.is_client_error():
                     raise BuildFailed(f"The build was refused: {error.explanation}") from error
                 raise EngineUnavailable(f"The container engine ended the build: {error}") from error
         finally:
             timer.cancel()
-            self._abort()
+            self._hang_up()
+            if self._response is not None:
+                self._response.close()
         if self._is_late:
             raise BuildFailed(f"The build took longer than {self._spec.timeout_s:.0f} s and was stopped.")
 
@@ -219,16 +225,15 @@ class _Build(docker.APIClient):
 
     def _too_late(self) -> None:
         self._is_late = True
-        self._abort()
+        self._hang_up()
 
-    def _abort(self) -> None:
-        """Close the connection under a reader: nothing else makes the engine give up."""
+    def _hang_up(self) -> None:
+        """Cut the connection, under a reader too: nothing else makes the engine give up."""
         if self._response is not None:
             with contextlib.suppress(OSError, AttributeError, docker.errors.DockerException, ValueError):
                 raw: Any = self._response.raw
                 connection = raw._fp.fp.raw._sock
                 connection.shutdown(socket.SHUT_RDWR)
-            self._response.close()
 
 
 def _split(text: str) -> list[str]:

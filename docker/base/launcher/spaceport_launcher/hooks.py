@@ -139,7 +139,8 @@ def _create_app(original: Callable[..., Any]) -> Callable[..., Any]:
     def create_app(blocks: Any, *args: Any, **kwargs: Any) -> Any:
         report.functions(blocks)
         for function in report.block_functions(blocks):
-            if getattr(function, "batch", False):
+            if getattr(function, "batch", False) and not hasattr(function, report.AUTHORS):
+                setattr(function, report.AUTHORS, function.max_batch_size)
                 function.max_batch_size = max(function.max_batch_size, INNER_MAX_BATCH_SIZE)
         report.write()
         app = original(blocks, *args, **kwargs)

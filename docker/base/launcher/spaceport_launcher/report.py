@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+#: Attribute that keeps a function's own max_batch_size; the report may be made more than once.
+AUTHORS = "_spaceport_max_batch_size"
 ROUTE = "/__spaceport__/report"
 QUEUE_ARGUMENTS = ("concurrency_count", "max_size", "api_open", "default_concurrency_limit")
 
@@ -53,7 +55,8 @@ def functions(blocks: Any) -> None:
                 "id": getattr(function, "_id", index),
                 "api_name": getattr(function, "api_name", named.get("api_name")),
                 "batch": bool(getattr(function, "batch", named.get("batch", False))),
-                "max_batch_size": getattr(function, "max_batch_size", named.get("max_batch_size", 4)),
+                "max_batch_size": getattr(function, AUTHORS, None)
+                or getattr(function, "max_batch_size", named.get("max_batch_size", 4)),
                 "queue": getattr(function, "queue", named.get("queue", True)) is not False,
                 "concurrency_limit": limit if limit is None or isinstance(limit, int) else "default",
             }
