@@ -53,16 +53,18 @@ class _Session:
 
     def bind(self, app_event_id: str) -> asyncio.Queue[dict[str, Any] | None]:
         inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-        for message in self.early.pop(app_event_id, []):
-            inbox.put_nowait(message)
         self.bound[app_event_id] = inbox
-        if self.reader is None or self.reader.done():
+        for message in self.early.pop(app_event_id, []):
+            self._route(message)
+        if self.bound and self.reader is None:
             self.reader = asyncio.create_task(self._read(), name=f"session {self.hash}")
         return inbox
 
-    def unbind(self, app_event_id: str) -> None:
-        self.bound.pop(app_event_id, None)
-        if not self.bound and not self.posting:
+    def forget_if_idle(self) -> None:
+        """Leave the app's table, unless an event or the reader still needs the session: a second reader
+        beside a living one would steal its messages."""
+        reading = self.reader is not None and not self.reader.done()
+        if not self.bound and not self.posting and not reading:
             self.app.sessions.pop(self.hash, None)
 
     async def _read(self) -> None:
@@ -73,8 +75,12 @@ class _Session:
                 empty_in_a_row = 0 if got else empty_in_a_row + 1
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             logger.info("session %s: stream broke: %r", self.hash, error)
-        for inbox in self.bound.values():
-            inbox.put_nowait(None)
+        finally:
+            for inbox in self.bound.values():
+                inbox.put_nowait(None)
+            self.bound.clear()
+            self.reader = None
+            self.forget_if_idle()
 
     async def _read_once(self) -> bool:
         got = False
@@ -106,6 +112,8 @@ class _Session:
         inbox = self.bound.get(app_event_id)
         if inbox is not None:
             inbox.put_nowait(message)
+            if message.get("msg") == "process_completed":
+                del self.bound[app_event_id]
         elif self.posting:
             self.early.setdefault(app_event_id, []).append(message)
 
@@ -142,12 +150,10 @@ class GradioApp:
         session.posting += 1
         try:
             app_event_id = await self._post(event, session_hash)
+            inbox = session.bind(app_event_id)
         finally:
             session.posting -= 1
-            if not session.bound and not session.posting:
-                self.sessions.pop(session_hash, None)
-        self.sessions[session_hash] = session
-        inbox = session.bind(app_event_id)
+            session.forget_if_idle()
         self.app_ids[event.id] = app_event_id
         try:
             while (message := await inbox.get()) is not None:
@@ -157,7 +163,8 @@ class GradioApp:
             raise ContainerDied
         finally:
             self.app_ids.pop(event.id, None)
-            session.unbind(app_event_id)
+            session.bound.pop(app_event_id, None)
+            session.forget_if_idle()
 
     async def _post(self, event: Event, session_hash: str) -> str:
         body = {**event.body, "session_hash": session_hash}

@@ -57,10 +57,11 @@ class Delivery:
             while True:
                 raw = await self._next(follower)
                 if raw is not _RESYNC:
-                    number, final, left, payload = raw.split(b" ", 3)
-                    if int(number) <= after:
+                    entry_id, final, left, payload = raw.split(b" ", 3)
+                    number = _number(entry_id)
+                    if number <= after:
                         continue
-                    if int(number) == after + 1:
+                    if number == after + 1:
                         after += 1
                         yield Delivered(after, payload, final == b"1", int(left))
                         continue
@@ -81,7 +82,7 @@ class Delivery:
     async def _read(self, key: str, after: int) -> list[Delivered]:
         entries = await self._redis.xrange(key, min=f"(0-{after}", max="+")
         return [
-            Delivered(int(entry_id.split(b"-")[1]), fields[b"d"], fields[b"f"] == b"1", -1)
+            Delivered(_number(entry_id), fields[b"d"], fields[b"f"] == b"1", -1)
             for entry_id, fields in entries
         ]
 
@@ -131,3 +132,8 @@ class Delivery:
             await asyncio.gather(self._listener, return_exceptions=True)
         if self._pubsub is not None:
             await self._pubsub.aclose()
+
+
+def _number(entry_id: bytes) -> int:
+    """Entries of one stream are 0-1, 0-2, 0-3…: a gap shows."""
+    return int(entry_id.partition(b"-")[2])

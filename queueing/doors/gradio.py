@@ -329,7 +329,7 @@ class _Stream:
     def __init__(self, door: GradioDoor, route: Route, channel: str, cursor: int) -> None:
         self.door, self.route, self.channel = door, route, channel
         self.number = cursor
-        self.out: asyncio.Queue[Delivered | Place] = asyncio.Queue()
+        self.out: asyncio.Queue[Delivered | Place | BaseException] = asyncio.Queue()
         self.estimated: set[str] = set()
 
     async def messages(self) -> AsyncIterator[bytes]:
@@ -344,6 +344,8 @@ class _Stream:
                     except TimeoutError:
                         yield _sse(HEARTBEAT)
                         continue
+                    if isinstance(item, BaseException):
+                        raise item
                     if isinstance(item, Place):
                         yield _sse(self._estimation(item))
                         continue
@@ -359,8 +361,11 @@ class _Stream:
 
     async def _follow(self) -> None:
         key = SpaceKeys(self.route.space_id).messages(self.channel)
-        async for delivered in self.door.delivery.follow(key, after=self.number):
-            self.out.put_nowait(delivered)
+        try:
+            async for delivered in self.door.delivery.follow(key, after=self.number):
+                self.out.put_nowait(delivered)
+        except Exception as error:  # whoever reads `out` must not wait for ever
+            self.out.put_nowait(error)
 
     async def _ends(self, item: Delivered) -> bool:
         """Whether nothing of the session is open or undelivered any more."""
