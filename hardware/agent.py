@@ -19,7 +19,7 @@ from redis import RedisError
 
 from hardware import devices, logs, nodes, readiness, replicas
 from hardware.models import Replica
-from hardware.runtimes.base import EngineUnavailable, ReplicaSpec, StartFailed
+from hardware.runtimes.base import EngineUnavailable, StartFailed
 from hardware.tiers import TIERS
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
-    from hardware.runtimes.base import Exit, Running, Runtime
+    from hardware.runtimes.base import Exit, ReplicaSpec, Running, Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,8 @@ class Agent:
         self._stopping.set()
         self._hinted.set()
         for thread in self._threads:
-            thread.join(10)
+            if thread.is_alive():
+                thread.join(10)
         self._pool.shutdown(wait=True, cancel_futures=True)
         nodes.leave(self.node_id)
 
@@ -169,7 +170,7 @@ class Agent:
     # --- what may have to be done -----------------------------------------------------------------
 
     def _bring_up(self, row: Replica) -> None:
-        spec = ReplicaSpec.from_json(Replica.objects.values_list("spec", flat=True).get(pk=row.pk))
+        spec = replicas.spec_of(row.pk)
         try:
             with self._starting:
                 running = self.runtime.start(row.pk, spec, gpus=self._gpus(row))

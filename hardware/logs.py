@@ -47,7 +47,7 @@ def append(
     stamp = f"{time.time() if at is None else at:.6f}"
     pipe = _redis().pipeline(transaction=False)
     for line in lines:
-        fields = {"at": stamp, "text": line[:MAX_LINE_CHARS], "replica": replica}
+        fields: Any = {"at": stamp, "text": line[:MAX_LINE_CHARS], "replica": replica}
         pipe.xadd(name, fields, maxlen=MAX_LINES, approximate=False)
     pipe.expire(name, KEPT_S)
     pipe.execute()

@@ -41,7 +41,7 @@ class Replica(models.Model):
     build_id = models.BigIntegerField(null=True)
     tier = models.CharField(max_length=16)
     node = models.ForeignKey(Node, null=True, blank=True, on_delete=models.SET_NULL, related_name="replicas")
-    #: Everything needed to start it, `hardware.runtimes.base.ReplicaSpec` in JSON form; holds secrets.
+    #: Everything needed to start it; holds secrets (read it with `hardware.replicas.spec_of`).
     spec = EncryptedJSONField()
     wanted = models.BooleanField(default=True)
     state = models.CharField(max_length=8, choices=State.choices, default=State.PENDING)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from functools import partial
-from typing import TYPE_CHECKING
 
 from celery import current_app
 from django.db import transaction
@@ -13,10 +13,8 @@ from kombu.exceptions import OperationalError
 
 from hardware import nodes
 from hardware.models import Replica
+from hardware.runtimes.base import ReplicaSpec
 from hardware.tiers import TIERS
-
-if TYPE_CHECKING:
-    from hardware.runtimes.base import ReplicaSpec
 
 logger = logging.getLogger(__name__)
 
@@ -26,10 +24,20 @@ HINT_EXPIRES_S = 30
 def order(*, space_id: int, build_id: int | None, spec: ReplicaSpec) -> Replica:
     """Order a replica; a node of its tier takes it, now or when one comes."""
     replica = Replica.objects.create(
-        space_id=space_id, build_id=build_id, tier=spec.tier, spec=spec.to_json()
+        space_id=space_id,
+        build_id=build_id,
+        tier=spec.tier,
+        # As one text: the encrypted field would give every number back as a string.
+        spec={"json": json.dumps(spec.to_json())},
     )
     transaction.on_commit(partial(hint, replica))
     return replica
+
+
+def spec_of(replica_id: int) -> ReplicaSpec:
+    """The complete spec of a replica, as it was ordered."""
+    stored = Replica.objects.values_list("spec", flat=True).get(pk=replica_id)
+    return ReplicaSpec.from_json(json.loads(stored["json"]))
 
 
 def order_stop(replica: Replica) -> None:

@@ -1,0 +1,58 @@
+"""Fixtures: `space` (a row), `runtime` (process), `agent` (of node "here"), `build` (an artifact by app)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from accounts.models import Owner
+from hardware.agent import Agent
+from hardware.runtimes.base import BuildSpec
+from hardware.runtimes.process import ProcessRuntime
+from spaces.models import Space
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hardware.runtimes.base import Artifact
+
+APPS = Path(__file__).parent.parent / "apps"
+
+
+@pytest.fixture
+def space(transactional_db: None) -> Space:
+    owner = Owner.objects.create(name="alice")
+    return Space.objects.create(owner=owner, name="demo", subdomain="alice-demo")
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("hardware")
+
+
+@pytest.fixture
+def runtime(home: Path) -> Iterator[ProcessRuntime]:
+    made = ProcessRuntime(home)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def build(runtime: ProcessRuntime) -> Callable[[str], Artifact]:
+    def made(app: str) -> Artifact:
+        spec = BuildSpec(
+            space="alice/demo", space_id=1, sha=app.ljust(40, "0"), sdk="gradio", source=APPS / app
+        )
+        return runtime.build(spec, lambda _line: None)
+
+    return made
+
+
+@pytest.fixture
+def agent(space: Space, runtime: ProcessRuntime) -> Iterator[Agent]:
+    made = Agent("here", {"cpu": False, "t4": True}, runtime)
+    made.start()
+    yield made
+    made.stop()

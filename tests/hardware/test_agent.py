@@ -1,0 +1,184 @@
+"""The agent makes what runs agree with what is wanted, whatever dies in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from django.utils import timezone
+
+from hardware import agent as agent_module
+from hardware import logs, nodes, readiness, replicas
+from hardware.agent import Agent
+from hardware.models import Node, Replica
+from hardware.runtimes.base import ReplicaSpec
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hardware.runtimes.base import Artifact
+    from hardware.runtimes.process import ProcessRuntime
+    from spaces.models import Space
+
+State = Replica.State
+
+
+def order(space: Space, artifact: Artifact, tier: str = "cpu", **more: object) -> Replica:
+    values: dict[str, object] = {
+        "space": str(space), "space_id": space.pk, "sdk": "gradio", "artifact": artifact, "tier": tier, **more
+    }  # fmt: skip
+    return replicas.order(space_id=space.pk, build_id=None, spec=ReplicaSpec(**values))  # type: ignore[arg-type]
+
+
+def until(replica: Replica, state: str, timeout_s: float = 40) -> Replica:
+    def reached() -> bool:
+        replica.refresh_from_db()
+        return replica.state == state
+
+    wait_until(reached, f"replica is {state}", timeout_s)
+    return replica
+
+
+def test_an_ordered_replica_gets_ready_and_stops_when_no_longer_wanted(
+    agent: Agent, space: Space, build: Callable[[str], Artifact], runtime: ProcessRuntime
+) -> None:
+    replica = until(order(space, build("echo")), State.READY)
+    assert replica.node is not None
+    assert replica.node.name == "here"
+    assert replica.report["gradio"].startswith("6.")
+    assert readiness.answers(replica.address, "gradio")
+    assert any("Running on" in entry.text for entry in logs.tail("run", space.pk))
+
+    replicas.order_stop(replica)
+    until(replica, State.STOPPED)
+    assert replica.address == ""
+    assert runtime.running() == {}
+
+
+def test_a_replica_that_dies_is_started_again(
+    agent: Agent, space: Space, build: Callable[[str], Artifact]
+) -> None:
+    replica = until(order(space, build("echo")), State.READY)
+    first = replica.runtime_id
+    os.kill(int(first.split("-")[1]), signal.SIGKILL)
+
+    wait_until(lambda: Replica.objects.get(pk=replica.pk).runtime_id != first, "another process")
+    until(replica, State.READY)
+    assert readiness.answers(replica.address, "gradio")
+
+
+def test_an_app_that_crashes_at_its_start_fails_with_its_last_lines(
+    agent: Agent, space: Space, build: Callable[[str], Artifact], runtime: ProcessRuntime
+) -> None:
+    replica = until(order(space, build("crash")), State.FAILED)
+    assert "exited with code 3" in replica.reason
+    assert "about to crash" in replica.reason
+    assert runtime.running() == {}
+
+
+def test_an_app_that_never_answers_fails(
+    agent: Agent, space: Space, build: Callable[[str], Artifact]
+) -> None:
+    replica = until(order(space, build("silent"), start_timeout_s=2), State.FAILED)
+    assert "did not answer on port 7860 within 2 s" in replica.reason
+    assert "waiting for nothing" in replica.reason
+
+
+def test_an_app_that_keeps_dying_fails_after_its_attempts(
+    agent: Agent, space: Space, build: Callable[[str], Artifact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_module, "MAX_RESTARTS", 1)
+    replica = until(order(space, build("dies_when_asked")), State.READY)
+    for _ in range(2):
+        with pytest.raises(requests.RequestException):
+            requests.get(f"http://{until(replica, State.READY).address}/die", timeout=5)
+        wait_until(lambda: Replica.objects.get(pk=replica.pk).state != State.READY, "the agent sees it")
+    until(replica, State.FAILED)
+    assert replica.restarts == 1
+    assert "exited with code 9" in replica.reason
+
+
+def test_a_new_agent_adopts_what_runs(
+    space: Space, build: Callable[[str], Artifact], runtime: ProcessRuntime
+) -> None:
+    first = Agent("here", {"cpu": False}, runtime)
+    first.start()
+    replica = until(order(space, build("echo")), State.READY)
+    first.stop()
+    assert readiness.answers(replica.address, "gradio")
+    assert not nodes.up("cpu")
+
+    before = replica.runtime_id
+    second = Agent("here", {"cpu": False}, runtime)
+    second.reconcile()
+    second.reconcile()
+    assert runtime.running()[replica.pk].runtime_id == before
+    replica.refresh_from_db()
+    assert (replica.state, replica.runtime_id) == (State.READY, before)
+    second.stop()
+
+
+def test_what_ended_while_no_agent_watched_is_started_again_without_blame(
+    space: Space, build: Callable[[str], Artifact], runtime: ProcessRuntime
+) -> None:
+    first = Agent("here", {"cpu": False}, runtime)
+    first.start()
+    replica = until(order(space, build("echo")), State.READY)
+    first.stop()
+    runtime.stop(replica.runtime_id)
+
+    second = Agent("here", {"cpu": False}, runtime)
+    second.start()
+    wait_until(runtime.running, "it runs again")
+    until(replica, State.READY)
+    assert replica.restarts == 0
+    second.stop()
+
+
+def test_a_process_whose_space_was_deleted_is_stopped(
+    agent: Agent, space: Space, build: Callable[[str], Artifact], runtime: ProcessRuntime
+) -> None:
+    until(order(space, build("echo")), State.READY)
+    space.delete()
+    wait_until(lambda: not runtime.running(), "nothing runs")
+
+
+def test_a_tier_without_a_node_waits_and_says_so(
+    agent: Agent, space: Space, build: Callable[[str], Artifact]
+) -> None:
+    replica = order(space, build("echo"), "a100")
+    assert nodes.absence("a100") == (
+        "No node with NVIDIA A100 hardware is up. The Space starts by itself when one comes."
+    )
+    agent.reconcile()
+    replica.refresh_from_db()
+    assert replica.state == State.PENDING
+    replicas.order_stop(replica)
+    assert replica.state == State.STOPPED
+
+
+def test_a_simulated_tier_is_marked(agent: Agent, space: Space, build: Callable[[str], Artifact]) -> None:
+    replica = until(order(space, build("echo"), "t4"), State.READY)
+    assert replica.simulated
+    offers = {offer.tier: (offer.up, offer.simulated) for offer in nodes.offers()}
+    assert offers == {"cpu": (True, False), "t4": (True, True), "a100": (False, False)}
+
+
+def test_replicas_of_a_lost_node_go_to_another(
+    agent: Agent, space: Space, build: Callable[[str], Artifact]
+) -> None:
+    lost = Node.objects.create(
+        name="lost", tiers={"cpu": {"simulated": False}}, runtime="process",
+        heartbeat_at=timezone.now() - timedelta(hours=1),
+    )  # fmt: skip
+    replica = order(space, build("echo"), "cpu")
+    Replica.objects.filter(pk=replica.pk).update(node=lost, state=State.READY, address="10.0.0.9:7860")
+    agent._beat()
+    until(replica, State.READY)
+    wait_until(lambda: Replica.objects.get(pk=replica.pk).address != "10.0.0.9:7860", "it moved")
+    assert until(replica, State.READY).node_id == agent.node_id
