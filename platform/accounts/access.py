@@ -1,0 +1,30 @@
+"""What an account may do in a namespace. Absent and forbidden are told alike, as "not found"."""
+
+from __future__ import annotations
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+
+from accounts.models import Membership
+
+Account = AbstractBaseUser | AnonymousUser | None
+
+
+def _role(user: Account, owner_id: int) -> str | None:
+    if user is None or not user.is_authenticated:
+        return None
+    return Membership.objects.filter(user_id=user.pk, owner_id=owner_id).values_list("role", flat=True).first()
+
+
+def can_read(user: Account, owner_id: int, visibility: str) -> bool:
+    """May this account see a Space of this owner?"""
+    return visibility == "public" or _is_staff(user) or _role(user, owner_id) is not None
+
+
+def can_write(user: Account, owner_id: int) -> bool:
+    """May this account push to, and settle, the Spaces of this owner?"""
+    return _is_staff(user) or _role(user, owner_id) in {Membership.Role.ADMIN, Membership.Role.WRITE}
+
+
+def _is_staff(user: Account) -> bool:
+    return user is not None and user.is_authenticated and bool(getattr(user, "is_superuser", False))
