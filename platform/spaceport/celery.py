@@ -13,8 +13,9 @@ from kombu import Queue
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spaceport.settings")
 
 app = Celery("spaceport")
+# The broker is CELERY_BROKER_URL there, read on first use: embedded servers tell their address late.
+app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
-    broker_url=os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"),
     broker_connection_retry_on_startup=True,
     broker_transport_options={"visibility_timeout": 6 * 3600},
     task_ignore_result=True,

@@ -125,6 +125,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * MEGABYTE
 # --- servers ----------------------------------------------------------------------------------------
 DATABASES = {"default": env.dj_db_url("DATABASE_URL", "postgresql:///spaceport", conn_health_checks=True)}
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
+CELERY_BROKER_URL = REDIS_URL
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
