@@ -47,6 +47,16 @@ def _serving(space: Space) -> bool:
 
 def pushed(space: Space) -> None:
     """`main` has a new head: read its card, and build it."""
+    if not read_push(space):
+        return
+    if space.stage == Stage.PAUSED:
+        publishing.publish(space)
+    else:
+        build(space)
+
+
+def read_push(space: Space) -> bool:
+    """Take the new head and its card into the row. False: the card has an error, which is the stage now."""
     space.refresh_from_db()
     space.sha = repository.head(space)
     try:
@@ -54,12 +64,9 @@ def pushed(space: Space) -> None:
     except CardError as error:
         space.save(update_fields=["sha", "last_modified"])
         _move(space, Stage.CONFIG_ERROR, str(error))
-        return
+        return False
     _take_card(space, card)
-    if space.stage == Stage.PAUSED:
-        publishing.publish(space)
-    else:
-        build(space)
+    return True
 
 
 def _take_card(space: Space, card: SpaceCard) -> None:
@@ -218,7 +225,7 @@ def pause(space: Space) -> None:
     live.clear(space.pk, publishing.CLOSED[Stage.PAUSED])
 
 
-def restart(space: Space, factory: bool = False) -> None:  # noqa: FBT001, FBT002
+def restart(space: Space, factory: bool = False) -> None:
     """Start it anew: from its last build, or from scratch (`factory`)."""
     space.refresh_from_db()
     last = space.builds.filter(status=Build.Status.SUCCEEDED).order_by("-pk").first()
@@ -292,4 +299,3 @@ def _retire_all(space: Space) -> None:
         replicas.order_stop(replica)
     space.replica = None
     space.save(update_fields=["replica"])
-

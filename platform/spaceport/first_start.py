@@ -48,7 +48,6 @@ def _push(owner: Owner, folder: Path) -> Space:
         owner,
         folder.name,
         files,
-        message="Add the example",
         sleep_time_s=SLEEP_S if asleep else None,
         stage=Stage.SLEEPING if asleep else None,
     )

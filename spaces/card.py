@@ -1,0 +1,157 @@
+"""A Space's card: the YAML front matter of its README, as the Hub's clients write it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from spaces import repository
+from spaces.models import Sdk
+
+if TYPE_CHECKING:
+    from spaces.models import Space
+
+MAX_BYTES = 16 * 1024
+README = "README.md"
+DEFAULT_PORT = 7860
+
+
+class CardError(ValueError):
+    """The front matter cannot be used; the message names the line and the reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceCard:
+    """What Spaceport uses of it; `raw` keeps every key as it was written."""
+
+    raw: dict[str, Any] = field(default_factory=dict)
+    sdk: str = ""
+    app_file: str = ""
+    app_port: int = DEFAULT_PORT
+    python_version: str = ""
+    sdk_version: str = ""
+    title: str = ""
+    emoji: str = ""
+    short_description: str = ""
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML without aliases (236 bytes of them can make megabytes), versions kept as text."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            event = self.peek_event()
+            raise yaml.MarkedYAMLError(problem="aliases (*name) are not used here", problem_mark=event.start_mark)
+        return super().compose_node(parent, index)
+
+
+# `python_version: 3.10` is a number to YAML, and would be read as 3.1.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":float", ":timestamp"))]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read_card(space: Space) -> SpaceCard:
+    """The card of the Space's head commit; an empty one where there is no README.
+
+    Raises:
+        CardError
+    """
+    text = repository.read_blob(space.pk, repository.head(space), README)
+    card = parse(text.decode("utf-8", "replace")) if text is not None else SpaceCard()
+    if card.app_file:
+        return card
+    default = {Sdk.STATIC: "index.html", Sdk.DOCKER: ""}.get(Sdk(card.sdk or space.sdk), "app.py")
+    return SpaceCard(**{**{name: getattr(card, name) for name in card.__dataclass_fields__}, "app_file": default})
+
+
+def parse(text: str) -> SpaceCard:
+    """The card in a README's text.
+
+    Raises:
+        CardError: naming the line of the README and what to write instead.
+    """
+    raw = front_matter(text)
+    sdk = _text(raw, "sdk")
+    if sdk and sdk not in Sdk.values:
+        raise CardError(_at(text, "sdk", f"sdk is '{sdk}', but can be {', '.join(Sdk.values)}"))
+    for key in ("app_file", "base_path"):
+        _check_path(text, key, _text(raw, key))
+    return SpaceCard(
+        raw=raw,
+        sdk=sdk,
+        app_file=_text(raw, "app_file"),
+        app_port=_port(text, raw),
+        python_version=_text(raw, "python_version"),
+        sdk_version=_text(raw, "sdk_version"),
+        title=_text(raw, "title")[:200],
+        emoji=_text(raw, "emoji")[:16],
+        short_description=_text(raw, "short_description")[:300],
+    )
+
+
+def front_matter(text: str) -> dict[str, Any]:
+    """The mapping between the two `---` lines at the top; {} where there is none.
+
+    Raises:
+        CardError
+    """
+    lines = text.lstrip("\ufeff").splitlines()
+    if not lines or lines[0].strip() != "---":
+        return {}
+    end = next((i for i, line in enumerate(lines[1:], 1) if line.strip() == "---"), None)
+    if end is None:
+        raise CardError("README.md, line 1: the front matter begins with '---' but no second '---' ends it.")
+    source = "\n".join(lines[1:end])
+    if len(source.encode()) > MAX_BYTES:
+        raise CardError(f"README.md: the front matter may have at most {MAX_BYTES:,} bytes.")
+    try:
+        value = yaml.load(source, Loader=_Loader)  # noqa: S506  # a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        line = (error.problem_mark.line if error.problem_mark else 0) + 2
+        raise CardError(f"README.md, line {line}: {error.problem or 'this is no valid YAML'}.") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise CardError(f"README.md: the front matter is no valid YAML ({error}).") from error
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise CardError("README.md, line 2: the front matter must be lines of 'key: value'.")
+    return {str(key): _plain(item) for key, item in value.items()}
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    return value if isinstance(value, str | int | bool) or value is None else str(value)
+
+
+def _text(raw: dict[str, Any], key: str) -> str:
+    value = raw.get(key)
+    return "" if value is None or isinstance(value, list | dict) else str(value).strip()
+
+
+def _port(text: str, raw: dict[str, Any]) -> int:
+    value = raw.get("app_port", DEFAULT_PORT)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
+        raise CardError(_at(text, "app_port", "app_port is a number from 1 to 65535"))
+    return value
+
+
+def _check_path(text: str, key: str, value: str) -> None:
+    if key == "app_file" and value.startswith("/") or ".." in PurePosixPath(value).parts:
+        raise CardError(_at(text, key, f"{key} is a path inside the repository"))
+
+
+def _at(text: str, key: str, problem: str) -> str:
+    """The problem with the line that the key stands on."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith(f"{key}:"):
+            return f"README.md, line {number}: {problem}."
+    return f"README.md: {problem}."

@@ -1,0 +1,97 @@
+"""Making a Space: its row, its repository with a first commit, its queue settings."""
+
+from __future__ import annotations
+
+import yaml
+from django.db import IntegrityError, transaction
+
+from accounts.models import Owner
+from hardware.tiers import tier
+from queueing.models import QueueSettings
+from spaces import lifecycle, names, publishing, repository
+from spaces.models import Sdk, Secret, Space, Stage, Variable, Visibility
+
+
+class AlreadyExists(Exception):
+    """The owner has a Space of this name; `space` is it."""
+
+    def __init__(self, space: Space) -> None:
+        super().__init__(f"You already created this Space: {space}.")
+        self.space = space
+
+
+def create(
+    owner: Owner,
+    name: str,
+    *,
+    sdk: str,
+    author: str,
+    visibility: str = Visibility.PUBLIC,
+    hardware: str = "cpu",
+    sleep_time_s: int | None = None,
+    secrets: dict[str, tuple[str, str]] | None = None,
+    variables: dict[str, tuple[str, str]] | None = None,
+    files: dict[str, bytes] | None = None,
+) -> Space:
+    """A new Space.
+
+    Args:
+        secrets, variables: name to (value, description).
+        files: contents of the first commit; a README naming the SDK where not given.
+
+    Raises:
+        names.BadRepoId, hardware.tiers.UnknownTier, AlreadyExists
+    """
+    names.check_repo_name(name)
+    hardware = tier(hardware).name
+    try:
+        with transaction.atomic():
+            space = Space.objects.create(
+                owner=owner,
+                name=name,
+                subdomain=names.subdomain_for(owner.name, name),
+                sdk=Sdk(sdk),
+                visibility=Visibility(visibility),
+                hardware=hardware,
+                sleep_time_s=sleep_time_s,
+            )
+            QueueSettings.objects.create(space=space)
+            for model, values in ((Secret, secrets or {}), (Variable, variables or {})):
+                for key, (value, description) in values.items():
+                    model.objects.create(space=space, key=key, value=value, description=description)
+    except IntegrityError:
+        raise AlreadyExists(Space.objects.get(owner=owner, name__iexact=name)) from None
+    space.sha = repository.create(space, author=author, files=files or _first_files(name, sdk))
+    space.stage = Stage.NO_APP_FILE
+    space.stage_reason = "Push an app to start this Space."
+    space.save()
+    publishing.publish(space)
+    return space
+
+
+def from_files(
+    owner: Owner,
+    name: str,
+    files: dict[str, bytes],
+    *,
+    sleep_time_s: int | None = None,
+    stage: Stage | None = None,
+) -> Space:
+    """A Space with these files as its first version; built at once, or left at `stage` (SLEEPING: built
+    for its first visitor)."""
+    space = create(owner, name, sdk=Sdk.GRADIO, author=owner.name, sleep_time_s=sleep_time_s, files=files)
+    if not lifecycle.read_push(space):
+        return space
+    if stage is None or space.sdk == Sdk.STATIC:
+        lifecycle.build(space)
+    else:
+        space.stage, space.stage_reason = stage, ""
+        space.save(update_fields=["stage", "stage_reason"])
+        publishing.publish(space)
+    return space
+
+
+def _first_files(name: str, sdk: str) -> dict[str, bytes]:
+    front = yaml.safe_dump({"title": name, "sdk": sdk}, sort_keys=False, allow_unicode=True)
+    # No LFS rules: every file is an ordinary one here, and git-lfs would expect pointers.
+    return {"README.md": f"---\n{front}---\n".encode(), ".gitattributes": b"* text=auto eol=lf\n"}

@@ -1,0 +1,70 @@
+"""Names of Spaces: what is allowed, and how `owner/name` becomes a demo host and back."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from spaces.models import Space
+
+_PART = re.compile(r"[A-Za-z0-9._-]{1,96}")
+LABEL = 63  # characters of one DNS label
+
+
+class BadRepoId(ValueError):
+    """Not an `owner/name` that a Space can have; the message says why."""
+
+
+def check_repo_name(name: str) -> str:
+    """The name, if a Space may have it (the Hub's rules).
+
+    Raises:
+        BadRepoId
+    """
+    if not _PART.fullmatch(name):
+        raise BadRepoId(f"'{name[:100]}': a name has 1 to 96 letters, digits, '-', '_' or '.'.")
+    if "--" in name or ".." in name:
+        raise BadRepoId(f"'{name}': a name has no '--' and no '..'.")
+    if name[0] in "-." or name[-1] in "-." or name.endswith(".git"):
+        raise BadRepoId(f"'{name}': a name begins and ends with a letter or digit, and not with '.git'.")
+    return name
+
+
+def subdomain_for(owner: str, name: str) -> str:
+    """The first label of a Space's demo host. Where the plain form is too long, or stands for another
+    Space too (`a-b/c` and `a/b-c`), a digest of the exact name makes it unique."""
+    from spaces.models import Space
+
+    plain = _label(f"{owner}-{name}")
+    if len(plain) <= LABEL and not Space.objects.filter(subdomain=plain).exists():
+        return plain
+    digest = hashlib.sha256(f"{owner}/{name}".encode()).hexdigest()[:8]
+    return f"{plain[: LABEL - 9].rstrip('-')}-{digest}"
+
+
+def _label(text: str) -> str:
+    """Lower case, letters and digits with single hyphens between: what DNS and browsers agree on."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "space"
+
+
+def demo_url(space: Space) -> str:
+    """The address of the demo's own host, for browsers."""
+    platform = urlsplit(settings.SPACEPORT_URL)
+    port = f":{platform.port}" if platform.port else ""
+    return f"{platform.scheme}://{space.subdomain}.{settings.SPACEPORT_DEMO_DOMAIN}{port}"
+
+
+def run_url(space: Space, base_url: str) -> str:
+    """The programs' door of this Space on the platform's host, as reached under `base_url`."""
+    return f"{base_url.rstrip('/')}/run/{space.owner.name}/{space.name}"
+
+
+def program_url(space: Space, base_url: str) -> str:
+    """What programs are told: the demo host where real DNS is configured; `*.localhost` is resolved by
+    browsers only, so without it the door on the platform's own host."""
+    return run_url(space, base_url) if settings.SPACEPORT_DEMO_DOMAIN == "localhost" else demo_url(space)
