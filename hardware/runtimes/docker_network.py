@@ -10,6 +10,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ import docker.types
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from docker.models.networks import Network
+
 
 Subnet = ipaddress.IPv4Network
 
@@ -29,6 +32,7 @@ RUN_PREFIX = 20
 BUILD_PREFIX = 26
 #: The gateway and a few more; the rest are replicas' addresses.
 RESERVED = 16
+REMOVE_ATTEMPTS = 40
 
 
 def ensure_run_network(client: docker.DockerClient, installation: str) -> tuple[str, Subnet]:
@@ -50,10 +54,25 @@ def remove_networks(client: docker.DockerClient, installation: str) -> None:
         (f"spaceport-build-{installation}", f"spb-{installation}"),
     ):
         with contextlib.suppress(docker.errors.NotFound):
-            client.networks.get(name).remove()
+            _remove(client.networks.get(name))
         for rule in _rules(bridge):
             if _iptables("-C", rule):
                 _iptables("-D", rule)
+
+
+def _remove(network: Network) -> None:
+    """Remove it; a build that was cut a moment ago may still be leaving."""
+    for attempt in range(REMOVE_ATTEMPTS):
+        try:
+            network.remove()
+        except docker.errors.NotFound:
+            return
+        except docker.errors.APIError:
+            if attempt + 1 == REMOVE_ATTEMPTS:
+                raise
+            time.sleep(0.25)
+        else:
+            return
 
 
 def addresses(subnet: Subnet, replica_id: int) -> Iterator[str]:

@@ -1,0 +1,224 @@
+"""What a container may do: nearly nothing. Asked from inside, and of what is sent to the engine."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import socket
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import docker
+import pytest
+
+from hardware import devices, readiness
+from hardware.runtimes.base import Artifact, BuildSpec, ReplicaSpec, StartFailed
+from hardware.runtimes.docker import DockerRuntime
+from tests.hardware.engine import Listener, docker_runtime
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hardware.runtimes.base import Running
+
+pytestmark = pytest.mark.docker
+
+NO_GPU = devices.Device(uuid="GPU-0123", name="none", memory_bytes=0)
+APPS = Path(__file__).parent.parent / "apps"
+
+WRITABLE = ["/tmp/x", "/data/x", "/home/user/x"]  # noqa: S108
+PATHS = ["/x", "/opt/venv/x", "/opt/app/x", *WRITABLE]
+PROBE = """
+import json, os, socket, sys
+def reach(host, port):
+    try:
+        socket.create_connection((host, port), 2).close()
+        return "reached"
+    except OSError as error:
+        return type(error).__name__
+def write(path):
+    try:
+        open(path, "w").write("x")
+        return "written"
+    except OSError as error:
+        return type(error).__name__
+status = dict(line.split(":", 1) for line in open("/proc/self/status").read().splitlines() if ":" in line)
+print(json.dumps({
+    "reach": [reach(host, port) for host, port in json.loads(sys.argv[1])],
+    "write": {path: write(path) for path in json.loads(sys.argv[2])},
+    "uid": os.getuid(), "capabilities": status["CapBnd"].strip(),
+    "no_new_privileges": status["NoNewPrivs"].strip(),
+    "sees": sorted(os.listdir("/dev")), "processes": len([p for p in os.listdir("/proc") if p.isdigit()]),
+    "engine": os.path.exists("/var/run/docker.sock"),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRuntime]:
+    made = docker_runtime(tmp_path_factory.mktemp("containers"))
+    yield made
+    made.dispose()
+
+
+def spec_of(artifact: Artifact, space_id: int, **more: Any) -> ReplicaSpec:
+    return ReplicaSpec(
+        space=f"alice/demo{space_id}", space_id=space_id, sdk="gradio", artifact=artifact,
+        **{"tier": "cpu", **more},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def artifact(runtime: DockerRuntime) -> Artifact:
+    spec = BuildSpec(space="alice/demo1", space_id=1, sha="9" * 40, sdk="gradio", source=APPS / "echo")
+    return runtime.build(spec, lambda _line: None)
+
+
+@pytest.fixture(scope="module")
+def two(runtime: DockerRuntime, artifact: Artifact) -> list[Running]:
+    """Replicas of two Spaces, both answering."""
+    started = [runtime.start(number, spec_of(artifact, number)) for number in (1, 2)]
+    for running in started:
+        wait_until(lambda: readiness.answers(running.address, "gradio"), "it answers", 60)  # noqa: B023
+    return started
+
+
+def inside(runtime: DockerRuntime, running: Running, targets: list[tuple[str, int]]) -> dict[str, Any]:
+    container = runtime.client.containers.get(running.runtime_id)
+    code, output = container.exec_run(["python", "-c", PROBE, json.dumps(targets), json.dumps(PATHS)])
+    assert code == 0, output
+    answer: dict[str, Any] = json.loads(bytes(output))
+    return answer
+
+
+def listening_on(address: str) -> socket.socket:
+    server = socket.create_server((address, 0))
+
+    def accept() -> None:
+        while True:
+            try:
+                server.accept()[0].close()
+            except OSError:
+                return
+
+    threading.Thread(target=accept, daemon=True).start()
+    return server
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the rule that keeps containers from the host needs root")
+def test_a_container_reaches_neither_host_nor_other_spaces_nor_the_outside(
+    runtime: DockerRuntime, two: list[Running]
+) -> None:
+    engine = runtime.client.api
+    gateways = [
+        str(ipaddress.ip_network(engine.inspect_network(name)["IPAM"]["Config"][0]["Subnet"])[1])
+        for name in (f"spaceport-{runtime.installation}", "bridge")
+    ]
+    servers = [listening_on(address) for address in gateways]
+    outside = ("pypi.org", 443)
+    targets = [
+        *((address, server.getsockname()[1]) for address, server in zip(gateways, servers, strict=True)),
+        (two[1].address.split(":")[0], 7860),
+        outside,
+    ]
+    for target in targets:  # from here all of them can be reached: it is the walls that are tested
+        socket.create_connection(target, 5).close()
+    targets.append((socket.gethostbyname(outside[0]), 443))
+
+    seen = inside(runtime, two[0], targets)
+    assert "reached" not in seen["reach"]
+    for server in servers:
+        server.close()
+
+
+def test_a_container_is_nobody_and_writes_only_where_it_may(
+    runtime: DockerRuntime, two: list[Running]
+) -> None:
+    seen = inside(runtime, two[0], [])
+    assert (seen["uid"], int(seen["capabilities"], 16), seen["no_new_privileges"]) == (10001, 0, "1")
+    assert [path for path, result in seen["write"].items() if result == "written"] == WRITABLE
+    assert not seen["engine"]
+    assert "sda" not in seen["sees"]
+    assert seen["processes"] < 20
+
+
+def test_the_engine_holds_the_limits_of_the_tier(runtime: DockerRuntime, two: list[Running]) -> None:
+    config = runtime.client.api.inspect_container(two[0].runtime_id)["HostConfig"]
+    assert config["Memory"] == config["MemorySwap"] == 4 * 1024**3
+    assert config["PidsLimit"] == 512
+    assert 0 < config["NanoCpus"] <= 2e9
+    assert config["CapDrop"] == ["ALL"]
+    assert config["ReadonlyRootfs"]
+    assert not config["Privileged"]
+    assert not config["PortBindings"]
+    assert not config["Binds"]
+    assert config["LogConfig"]["Config"] == {"max-size": "5m", "max-file": "2"}
+
+
+def test_what_is_written_to_data_stays_and_is_the_spaces_own(
+    runtime: DockerRuntime, artifact: Artifact, two: list[Running]
+) -> None:
+    inside(runtime, two[0], [])  # writes /data/x
+    other = runtime.client.containers.get(two[1].runtime_id)
+    assert other.exec_run(["ls", "/data"]).output == b""
+    runtime.stop(two[0].runtime_id)
+    again = runtime.start(3, spec_of(artifact, 1))
+    assert runtime.client.containers.get(again.runtime_id).exec_run(["cat", "/data/x"]).output == b"x"
+    assert again.address != two[0].address  # a freed address does not go to the next container
+    runtime.stop(again.runtime_id)
+
+
+def test_secrets_are_in_no_image(runtime: DockerRuntime, artifact: Artifact) -> None:
+    image = runtime.client.images.get(artifact.image)
+    told = json.dumps([image.attrs["Config"], image.history()])
+    for name in ("SECRET", "DATABASE_URL", "REDIS_URL"):
+        assert name not in told
+
+
+@pytest.mark.parametrize("simulated", [False, True])
+def test_a_gpu_is_asked_of_the_engine_by_its_id_unless_simulated(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, simulated: bool
+) -> None:
+    """Seen on the wire: this machine need not have the device. The engine then refuses to start it."""
+    listener = Listener(tmp_path / "engine.sock")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 'engine.sock'}")
+    runtime = DockerRuntime(tmp_path)
+    spec = spec_of(artifact, 4, tier="t4")
+    try:
+        if simulated:
+            runtime.start(4, spec)
+        elif devices.found():
+            runtime.start(4, spec, gpus=(devices.found()[0].uuid,))
+        else:
+            with pytest.raises(StartFailed, match="device driver"):
+                runtime.start(4, spec, gpus=("GPU-0123",))
+        bodies = listener.bodies("/containers/create")
+        [host] = [body["HostConfig"] for body in bodies if body.get("Labels")]
+        asked = host.get("DeviceRequests") or []
+        expected = [] if simulated else [((devices.found() or [NO_GPU])[0].uuid, [["gpu"]], 0)]
+        assert [(one["DeviceIDs"][0], one["Capabilities"], one["Count"]) for one in asked] == expected
+    finally:
+        runtime.dispose()
+        listener.close()
+
+
+def test_a_cut_build_leaves_no_container(runtime: DockerRuntime, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM spaceport/base:py3.11\nRUN sleep 98765\n")
+    spec = BuildSpec(space="alice/long", space_id=5, sha="8" * 40, sdk="docker", source=tmp_path)
+
+    class Enough(Exception):
+        """The log's reader went away."""
+
+    def log(line: str) -> None:
+        if "sleep" in line:
+            raise Enough
+
+    with pytest.raises(Enough):
+        runtime.build(spec, log)
+    client = docker.from_env()
+    wait_until(
+        lambda: not [c for c in client.api.containers() if "98765" in c["Command"]], "the build is gone"
+    )

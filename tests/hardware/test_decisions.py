@@ -1,0 +1,114 @@
+"""Pure decisions of the hardware side: placement, devices, dependencies, the telling of an exit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hardware import devices, placement
+from hardware.devices import Device
+from hardware.runtimes import dependencies
+from hardware.runtimes.base import BuildFailed, BuildSpec
+from hardware.runtimes.docker_build import gradio_dockerfile
+from hardware.runtimes.docker_network import addresses
+from hardware.runtimes.environment import describe_exit, size
+from hardware.tiers import TIERS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def node(name: str, load: int = 0, *, simulated: bool = False) -> placement.Candidate:
+    return placement.Candidate(name=name, simulated=simulated, load=load)
+
+
+def test_a_replica_goes_to_real_hardware_then_to_the_least_loaded_node() -> None:
+    assert placement.choose([]) is None
+    assert placement.choose([node("b", 1), node("a", 2)]) == "b"
+    assert placement.choose([node("b"), node("a")]) == "a"
+    assert placement.choose([node("a", simulated=True), node("b", 9)]) == "b"
+
+
+def test_a_tier_takes_only_devices_of_its_model_with_its_memory() -> None:
+    t4 = Device(uuid="GPU-1", name="Tesla T4", memory_bytes=15_360 * 1024**2)
+    small = Device(uuid="GPU-2", name="NVIDIA A100-PCIE-40GB", memory_bytes=40 * 1024**3)
+    large = Device(uuid="GPU-3", name="NVIDIA A100-SXM4-80GB", memory_bytes=80 * 1024**3)
+    other = Device(uuid="GPU-4", name="NVIDIA T400", memory_bytes=80 * 1024**3)
+    there = [t4, small, large, other]
+    assert devices.fitting(TIERS["t4"], there) == [t4]
+    assert devices.fitting(TIERS["a100"], there) == [large]
+    assert devices.fitting(TIERS["cpu"], there) == []
+
+
+def test_devices_of_this_machine_are_listed_with_or_without_a_driver() -> None:
+    assert all(device.uuid.startswith("GPU-") for device in devices.found())
+
+
+def spec(source: Path, **more: str) -> BuildSpec:
+    return BuildSpec(space="a/b", space_id=1, sha="0" * 40, sdk="gradio", source=source, **more)  # type: ignore[arg-type]
+
+
+def test_gradio_is_what_the_card_says_else_requirements_else_the_platforms(tmp_path: Path) -> None:
+    assert dependencies.read(spec(tmp_path)).gradio == f"gradio=={dependencies.DEFAULT_GRADIO}"
+    (tmp_path / "requirements.txt").write_text("gradio_client\nnumpy\n")
+    assert dependencies.read(spec(tmp_path)).gradio == f"gradio=={dependencies.DEFAULT_GRADIO}"
+    (tmp_path / "requirements.txt").write_text("numpy\ngradio[oauth]>=5\n")
+    assert dependencies.read(spec(tmp_path)).gradio == ""
+    told = dependencies.read(spec(tmp_path, sdk_version="5.50.0"))
+    assert (told.gradio, told.overrides) == ("gradio==5.50.0", True)
+    assert "huggingface_hub<1" in told.constraints
+    with pytest.raises(BuildFailed, match=r"sdk_version '2\.0'"):
+        dependencies.read(spec(tmp_path, sdk_version="2.0"))
+
+
+def test_the_key_changes_with_what_is_installed_and_with_nothing_else(tmp_path: Path) -> None:
+    before = dependencies.read(spec(tmp_path)).key
+    (tmp_path / "app.py").write_text("changed")
+    assert dependencies.read(spec(tmp_path)).key == before
+    (tmp_path / "requirements.txt").write_text("numpy\n")
+    assert dependencies.read(spec(tmp_path)).key != before
+
+
+@pytest.mark.parametrize(
+    ("line", "is_local"),
+    [
+        ("./package", True), ("-r more.txt", True), ("-e .", True), ("wheels/a.whl", True),
+        ("numpy>=2", False), ("a @ https://example.org/a.whl", False), ("# ./comment", False),
+    ],
+)  # fmt: skip
+def test_the_code_comes_first_only_when_requirements_point_at_it(
+    tmp_path: Path, line: str, *, is_local: bool
+) -> None:
+    (tmp_path / "requirements.txt").write_text(line + "\n")
+    wanted = dependencies.read(spec(tmp_path))
+    dockerfile, _ = gradio_dockerfile(wanted, "base")
+    steps = dockerfile.splitlines()
+    code = next(i for i, step in enumerate(steps) if "code/" in step)
+    install = next(i for i, step in enumerate(steps) if "requirements.txt" in step)
+    assert (code < install) == is_local
+
+
+def test_a_freed_address_comes_back_only_after_thousands_of_others() -> None:
+    import ipaddress
+
+    subnet = ipaddress.IPv4Network("10.213.0.0/20")
+    first = [next(addresses(subnet, replica)) for replica in range(1, 4000)]
+    assert len(set(first)) == len(first)
+    assert str(subnet[1]) not in first
+    assert str(subnet.broadcast_address) not in first
+
+
+def test_an_exit_is_told_in_a_sentence() -> None:
+    def told(code: int | None, *, oom: bool = False) -> str:
+        return describe_exit(
+            code, out_of_memory=oom, memory_limit_bytes=4 * 1024**3, last_lines=["Traceback", ""]
+        ).reason
+
+    assert told(1) == "The app exited with code 1.\nLast lines:\nTraceback"
+    assert told(137, oom=True).startswith("The app ran out of memory (limit 4 GB).")
+    assert told(0).startswith("The app ended by itself")
+    assert "signal 9" in told(137)
+    assert "signal 15" in told(-15)
+    assert told(None).startswith("The app is gone")
+    assert (size(4 * 1024**3), size(512 * 1024**2), size(1)) == ("4 GB", "512 MB", "1 B")
