@@ -88,9 +88,10 @@ def two(runtime: DockerRuntime, artifact: Artifact) -> list[Running]:
 
 def inside(runtime: DockerRuntime, running: Running, targets: list[tuple[str, int]]) -> dict[str, Any]:
     container = runtime.client.containers.get(running.runtime_id)
+    output: Any  # bytes, without stream
     code, output = container.exec_run(["python", "-c", PROBE, json.dumps(targets), json.dumps(PATHS)])
     assert code == 0, output
-    answer: dict[str, Any] = json.loads(bytes(output))
+    answer: dict[str, Any] = json.loads(output)
     return answer
 
 
