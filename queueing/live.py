@@ -64,7 +64,7 @@ def _figures(answer: list[Any]) -> Figures:
 
 
 def events(space_id: int, limit: int = 100) -> list[dict[str, Any]]:
-    """The events now in a queue, running ones first: id, state, lane, fn, origin, joined, started, visitor."""
+    """The events now in a queue, running ones first: id, state, lane, fn, origin, joined, started."""
     client = sync_redis()
     k = SpaceKeys(space_id)
     pipe = client.pipeline(transaction=False)
@@ -112,3 +112,16 @@ def clear(space_id: int, reason: str = CLEARED) -> int:
             )
             cleared += answer[0] == b"cancelled"
     return cleared
+
+
+def places(space_id: int, channel: str) -> list[dict[str, Any]]:
+    """The open events of one session: event_id, state, and the position (from 0) of pending ones."""
+    client = sync_redis()
+    k = SpaceKeys(space_id)
+    found = []
+    for raw in client.smembers(k.open(channel)) if channel else ():
+        event_id = raw.decode()
+        state, lane = (v.decode() if v else "" for v in client.hmget(k.event(event_id), "state", "lane"))
+        position = client.zrank(k.wait(lane), event_id) if state == "pending" else None
+        found.append({"event_id": event_id, "state": state, "position": position})
+    return found

@@ -44,7 +44,9 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
             event = self.peek_event()
-            raise yaml.MarkedYAMLError(problem="aliases (*name) are not used here", problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(
+                problem="aliases (*name) are not used here", problem_mark=event.start_mark
+            )
         return super().compose_node(parent, index)
 
 
@@ -66,7 +68,9 @@ def read_card(space: Space) -> SpaceCard:
     if card.app_file:
         return card
     default = {Sdk.STATIC: "index.html", Sdk.DOCKER: ""}.get(Sdk(card.sdk or space.sdk), "app.py")
-    return SpaceCard(**{**{name: getattr(card, name) for name in card.__dataclass_fields__}, "app_file": default})
+    return SpaceCard(
+        **{**{name: getattr(card, name) for name in card.__dataclass_fields__}, "app_file": default}
+    )
 
 
 def parse(text: str) -> SpaceCard:
@@ -145,7 +149,7 @@ def _port(text: str, raw: dict[str, Any]) -> int:
 
 
 def _check_path(text: str, key: str, value: str) -> None:
-    if key == "app_file" and value.startswith("/") or ".." in PurePosixPath(value).parts:
+    if (key == "app_file" and value.startswith("/")) or ".." in PurePosixPath(value).parts:
         raise CardError(_at(text, key, f"{key} is a path inside the repository"))
 
 

@@ -167,9 +167,7 @@ def refs(space_id: int) -> tuple[dict[str, str], dict[str, str]]:
     with opened(space_id) as repo:
         found = repo.get_refs()
         branches = {r[11:].decode(): s.decode() for r, s in found.items() if r.startswith(b"refs/heads/")}
-        tags = {
-            r[10:].decode(): repo.get_peeled(r).decode() for r in found if r.startswith(b"refs/tags/")
-        }
+        tags = {r[10:].decode(): repo.get_peeled(r).decode() for r in found if r.startswith(b"refs/tags/")}
         return branches, tags
 
 
@@ -241,7 +239,9 @@ def check_path(path: str) -> str:
     """
     parts = PurePosixPath(path).parts
     if not path or path.startswith("/") or path.endswith("/") or "//" in path or "\\" in path:
-        raise BadPath(f"'{path[:200]}' is no path inside the repository: it must be relative, with '/' between.")
+        raise BadPath(
+            f"'{path[:200]}' is no path inside the repository: it must be relative, with '/' between."
+        )
     if any(ord(c) < 32 or ord(c) == 127 for c in path):
         raise BadPath(f"'{path[:200]!r}' has control characters.")
     for part in parts:
@@ -285,9 +285,7 @@ class Changes:
         """Delete a folder with all in it."""
         self._deleted_folders.add(path.strip("/") + "/")
 
-    def commit(
-        self, message: str, *, author: str, branch: str = BRANCH, parent: str | None = None
-    ) -> str:
+    def commit(self, message: str, *, author: str, branch: str = BRANCH, parent: str | None = None) -> str:
         """Make the commit; its id. Without any change the head as it is.
 
         Raises:
@@ -297,7 +295,7 @@ class Changes:
         """
         ref = b"refs/heads/" + branch.encode()
         with opened(self.space_id) as repo:
-            before = repo.refs[ref] if ref in repo.refs else None
+            before = repo.refs[ref] if ref in repo.refs else None  # noqa: SIM401  # no `get` there
             if before is None and MAIN in repo.refs:
                 raise UnknownRevision(f"There is no branch '{branch}'.")
             if parent is not None and (before is None or before.decode() != parent):

@@ -13,7 +13,9 @@ Account = AbstractBaseUser | AnonymousUser | None
 def _role(user: Account, owner_id: int) -> str | None:
     if user is None or not user.is_authenticated:
         return None
-    return Membership.objects.filter(user_id=user.pk, owner_id=owner_id).values_list("role", flat=True).first()
+    return (
+        Membership.objects.filter(user_id=user.pk, owner_id=owner_id).values_list("role", flat=True).first()
+    )
 
 
 def can_read(user: Account, owner_id: int, visibility: str) -> bool:

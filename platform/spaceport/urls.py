@@ -1,8 +1,12 @@
 """The platform host's URLs. Demo hosts never come here: `spaceport.asgi` sends them to the gateway."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+
+from spaceport.health import healthz
 
 urlpatterns = [
+    path("healthz", healthz, name="healthz"),
     path("admin/", admin.site.urls),
+    path("", include("spaces.api.urls")),
 ]

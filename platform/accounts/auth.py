@@ -1,0 +1,59 @@
+"""Who makes an API request: a bearer token, a token as the password of Basic (git), or the session."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from accounts import tokens
+from accounts.models import AccessToken, User
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+
+class BadCredentials(Exception):
+    """Credentials were given, but they are nobody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. Without a token (`token` None) a signed-in user may read; only a write token may write."""
+
+    user: User | None = None
+    token: AccessToken | None = None
+
+    @property
+    def may_write(self) -> bool:
+        return self.token is not None and self.token.scope == AccessToken.Scope.WRITE
+
+
+def caller_of(request: HttpRequest) -> Caller:
+    """The caller of this request.
+
+    Raises:
+        BadCredentials
+    """
+    value = _token_of(request.headers.get("Authorization", ""))
+    if value is None:
+        user = request.user if hasattr(request, "user") and request.user.is_authenticated else None
+        return Caller(user if isinstance(user, User) else None)
+    token = tokens.check(value)
+    if token is None:
+        raise BadCredentials
+    return Caller(token.user, token)
+
+
+def _token_of(header: str) -> str | None:
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            _, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise BadCredentials from error
+        return password
+    return None

@@ -1,0 +1,109 @@
+"""Spaceport's own additions beside the Hub's paths, with their OpenAPI page at /api/docs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI, Schema
+from ninja.errors import ValidationError
+from pydantic import ConfigDict, Field, StrictBool, StrictInt
+
+from queueing import live, tuning
+from spaces.api.hub import HubError, error_response, hub, readable, writable
+from spaces.models import Space
+
+DESCRIPTION = """
+The deploy API of this Spaceport. `HF_ENDPOINT` set to this address, the official `huggingface_hub` and `hf`
+work as they are: they speak the Hub's own paths (`/api/whoami-v2`, `/api/repos/create`,
+`/api/spaces/{owner}/{name}/…`, `/spaces/{owner}/{name}/resolve/…`, git over HTTP), which are not repeated here.
+Below is what Spaceport adds. Send `Authorization: Bearer hf_…`.
+"""
+
+api = NinjaAPI(
+    title="Spaceport", version="1", description=DESCRIPTION, docs_url="/docs", openapi_url="/openapi.json"
+)
+
+
+class QueueChange(Schema):
+    """Any subset of the six queue settings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    concurrency_count: StrictInt = Field(1, description="Calls that run at once.")
+    max_size: StrictInt | None = Field(None, description="How many may wait; null is no limit.")
+    batch: StrictBool = Field(
+        False, description="Hand several waiting inputs to a batch function in one call."
+    )
+    max_batch_size: StrictInt = Field(4, description="The most inputs in one batch.")
+    api_open: StrictBool = Field(True, description="Whether programs may use the Space.")
+    max_threads: StrictInt = Field(40, description="The most calls of any kind at once in the container.")
+
+
+class Place(Schema):
+    """One of the caller's own events in the queue."""
+
+    event_id: str
+    state: str = Field(description="pending or running")
+    position: int | None = Field(description="From 0; null once it runs.")
+
+
+class Queue(QueueChange):
+    """The settings in force and the figures of this moment."""
+
+    pending: int
+    running: int
+    served_today: int
+    eta_s: float | None = Field(description="Seconds until one who joins now starts; null while unknown.")
+    events: list[Place] = Field(description="The caller's events, by the `session_hash` given.")
+
+
+@api.exception_handler(HubError)
+def on_refusal(request: HttpRequest, error: HubError) -> HttpResponse:
+    return error_response(error)
+
+
+@api.exception_handler(ValidationError)
+def on_bad_values(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    first = error.errors[0]
+    where = ".".join(str(part) for part in first["loc"][2:]) or "body"
+    return error_response(HubError(400, f"{where}: {first['msg']}"))
+
+
+@api.get("/spaces/{owner}/{name}/queue", response=Queue, summary="The queue's settings and figures")
+def get_queue(request: HttpRequest, owner: str, name: str, session_hash: str = "") -> Any:
+    return _queue(_space(request, owner, name, write=False), session_hash)
+
+
+@api.put("/spaces/{owner}/{name}/queue", response=Queue, summary="Change queue settings; acts at once")
+def put_queue(request: HttpRequest, owner: str, name: str, change: QueueChange) -> Any:
+    space = _space(request, owner, name, write=True)
+    try:
+        tuning.change(space.pk, change.dict(exclude_unset=True))
+    except tuning.BadSetting as error:
+        raise HubError(400, str(error)) from error
+    return _queue(space, "")
+
+
+def _space(request: HttpRequest, owner: str, name: str, *, write: bool) -> Space:
+    """The Space by the same rules and refusals as on the Hub's paths."""
+    found: list[Space] = []
+
+    def look(request: HttpRequest) -> HttpResponse:
+        found.append((writable if write else readable)(request, owner, name))
+        return HttpResponse()
+
+    refusal = hub(str(request.method))(look)(request)
+    if not found:
+        raise HubError(refusal.status_code, _message(refusal), refusal.headers.get("X-Error-Code", ""))
+    return found[0]
+
+
+def _message(refusal: Any) -> str:
+    return str(refusal.headers.get("X-Error-Message", "Not allowed."))
+
+
+def _queue(space: Space, session_hash: str) -> dict[str, Any]:
+    figures = asdict(live.figures(space.pk))
+    return {**asdict(tuning.effective(space.pk)), **figures, "events": live.places(space.pk, session_hash)}

@@ -1,0 +1,353 @@
+"""The Hub's routes about who one is and which Spaces there are."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from accounts import access
+from accounts.models import Membership, Owner
+from accounts.people import own_namespace
+from hardware.models import Replica
+from hardware.tiers import TIERS
+from spaces import creation, lifecycle, names, repository
+from spaces.api.hub import (
+    HubError,
+    base_url,
+    body,
+    caller,
+    date,
+    hub,
+    ok,
+    readable,
+    segments,
+    signed_in,
+    text,
+    writable,
+)
+from spaces.models import Sdk, Space, Visibility
+
+PAGE = 100
+KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+
+
+# --- who am I ---------------------------------------------------------------------------------------
+
+
+@hub("GET")
+def whoami(request: HttpRequest) -> HttpResponse:
+    who = signed_in(request)
+    assert who.user is not None
+    organizations = Owner.objects.filter(memberships__user=who.user, kind=Owner.Kind.ORGANIZATION)
+    token = {"displayName": who.token.name, "role": who.token.scope} if who.token else None
+    return ok(
+        {
+            "type": "user",
+            "id": str(who.user.pk),
+            "name": who.user.username,
+            "fullname": who.user.get_full_name() or who.user.username,
+            "email": who.user.email or None,
+            "isPro": False,
+            "orgs": [
+                {"type": "org", "name": o.name, "fullname": o.full_name or o.name} for o in organizations
+            ],
+            "auth": {"type": "access_token", "accessToken": token},
+        }
+    )
+
+
+@hub("GET")
+def auth_check(request: HttpRequest, owner: str, name: str, write: str = "") -> HttpResponse:
+    writable(request, owner, name) if write else readable(request, owner, name)
+    return ok()
+
+
+# --- life cycle -------------------------------------------------------------------------------------
+
+
+@hub("POST")
+def create(request: HttpRequest) -> HttpResponse:
+    who = signed_in(request)
+    values = body(request)
+    if values.get("type", "model") != "space":
+        raise HubError(400, "Only Spaces live here: create it with repo_type='space'.")
+    owner = _owner(request, values.get("organization"))
+    if not who.may_write:
+        raise HubError(403, "This token may only read. Make one with write access on the tokens page.")
+    try:
+        sdk = Sdk(values.get("sdk") or "gradio")
+    except ValueError:
+        raise HubError(400, f"sdk is '{values.get('sdk')}', but can be {', '.join(Sdk.values)}.") from None
+    assert who.user is not None
+    try:
+        space = creation.create(
+            owner,
+            text(values, "name"),
+            sdk=sdk,
+            author=who.user.username,
+            visibility=_visibility(values),
+            hardware=values.get("hardware") or "cpu",
+            sleep_time_s=_sleep(values.get("sleepTimeSeconds")),
+            secrets=_pairs(values.get("secrets")),
+            variables=_pairs(values.get("variables")),
+        )
+    except names.BadRepoId as error:
+        raise HubError(400, str(error)) from error
+    except creation.AlreadyExists as error:
+        answer = ok({"error": str(error), "url": _url(request, error.space)}, status=409)
+        answer["X-Error-Message"] = str(error)
+        return answer
+    return ok({"url": _url(request, space), "name": str(space), "id": str(space.pk)})
+
+
+@hub("DELETE")
+def delete(request: HttpRequest) -> HttpResponse:
+    values = body(request)
+    who = signed_in(request)
+    assert who.user is not None
+    owner = values.get("organization") or who.user.username
+    lifecycle.delete(writable(request, str(owner), text(values, "name")))
+    return ok()
+
+
+@hub("PUT")
+def change_settings(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    space = writable(request, owner, name)
+    values = body(request)
+    if "visibility" in values or "private" in values:
+        space.visibility = _visibility(values)
+        space.save(update_fields=["visibility", "last_modified"])
+        lifecycle.visibility_changed(space)
+    return ok({"visibility": space.visibility})
+
+
+def _owner(request: HttpRequest, organization: Any) -> Owner:
+    who = signed_in(request)
+    assert who.user is not None
+    if not organization:
+        return own_namespace(who.user)
+    owner = Owner.objects.filter(name__iexact=str(organization)).first()
+    if owner is None or not access.can_write(who.user, owner.pk):
+        raise HubError(403, f"You have no rights to create a Space under '{str(organization)[:100]}'.")
+    return owner
+
+
+def _visibility(values: dict[str, Any]) -> str:
+    wanted = values.get("visibility") or ("private" if values.get("private") else "public")
+    if wanted not in Visibility.values:
+        raise HubError(400, f"visibility is '{str(wanted)[:40]}', but can be {', '.join(Visibility.values)}.")
+    return str(wanted)
+
+
+def _sleep(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _pairs(items: Any) -> dict[str, tuple[str, str]]:
+    found = {}
+    for item in items or []:
+        if not isinstance(item, dict):
+            raise HubError(400, "secrets and variables are lists of {key, value}.")
+        found[check_key(item.get("key"))] = (
+            str(item.get("value", "")),
+            str(item.get("description") or "")[:300],
+        )
+    return found
+
+
+def check_key(key: Any) -> str:
+    """A name that an environment variable may have.
+
+    Raises:
+        HubError
+    """
+    if not isinstance(key, str) or not KEY.fullmatch(key):
+        raise HubError(
+            400, f"'{str(key)[:60]}' is no name for a variable: letters, digits and '_', at most 128."
+        )
+    return key
+
+
+# --- reading ----------------------------------------------------------------------------------------
+
+
+@hub("GET")
+def info(request: HttpRequest, owner: str, name: str, revision: str = "") -> HttpResponse:
+    space = readable(request, owner, name)
+    sha = repository.resolve(space.pk, segments(request, 5)[0]) if revision else space.sha
+    with_sizes = request.GET.get("blobs") == "true"
+    value = summary(request, space) | {
+        "sha": sha,
+        "cardData": space.card or None,
+        "siblings": _siblings(space, sha, with_sizes=with_sizes),
+        "runtime": runtime(space),
+        "usedStorage": None,
+    }
+    expand = request.GET.getlist("expand")
+    if expand:
+        value = {key: value[key] for key in ("id", *expand) if key in value}
+    return ok(value)
+
+
+@hub("GET")
+def listing(request: HttpRequest) -> HttpResponse:
+    who = caller(request)
+    found = visible(who.user).select_related("owner", "replica").order_by("-last_modified", "pk")
+    if author := request.GET.get("author"):
+        found = found.filter(owner__name__iexact=author)
+    if search := request.GET.get("search"):
+        found = matching(found, search)
+    for wanted in request.GET.getlist("filter"):
+        found = found.filter(Q(sdk=wanted) | Q(card__tags__contains=[wanted]))
+    start = _number(request.GET.get("cursor"), 0, 10**9)
+    limit = _number(request.GET.get("limit"), PAGE, PAGE)
+    page = list(found[start : start + limit + 1])
+    answer = ok([summary(request, space) | {"runtime": runtime(space)} for space in page[:limit]])
+    if len(page) > limit:
+        query = request.GET.copy()
+        query["cursor"] = str(start + limit)
+        answer["Link"] = f'<{base_url(request)}{request.path}?{query.urlencode()}>; rel="next"'
+    return answer
+
+
+@hub("GET")
+def my_repositories(request: HttpRequest, owner: str = "") -> HttpResponse:
+    who = signed_in(request)
+    mine = Membership.objects.filter(user=who.user)
+    if owner:
+        mine = mine.filter(owner__name__iexact=owner)
+    found = Space.objects.filter(owner__in=mine.values("owner")).select_related("owner")
+    return ok(
+        [
+            {
+                "id": str(space),
+                "type": "space",
+                "updatedAt": date(space.last_modified),
+                "visibility": space.visibility,
+                "storage": 0,
+                "storagePercent": 0,
+            }
+            for space in found
+        ]
+    )
+
+
+@hub("GET")
+def hardware(request: HttpRequest) -> HttpResponse:
+    return ok(
+        [
+            {
+                "name": tier.flavor,
+                "prettyName": tier.title,
+                "cpu": f"{tier.cpus:g} vCPU",
+                "ram": f"{tier.memory_bytes // 1024**3} GB",
+                "accelerator": {
+                    "type": "gpu",
+                    "model": tier.gpu,
+                    "quantity": "1",
+                    "vram": f"{tier.gpu_memory_bytes // 1024**3} GB",
+                    "manufacturer": "Nvidia",
+                }
+                if tier.gpu
+                else None,
+                "unitCostMicroUSD": 0,
+                "unitCostUSD": 0,
+                "unitLabel": "minute",
+            }
+            for tier in TIERS.values()
+        ]
+    )
+
+
+@hub("GET")
+def templates(request: HttpRequest) -> HttpResponse:
+    return ok({"templates": []})
+
+
+def visible(user: Any) -> QuerySet[Space]:
+    """The Spaces this user (or nobody) may read."""
+    found = Space.objects.all()
+    if user is not None and user.is_authenticated and user.is_superuser:
+        return found
+    public = Q(visibility=Visibility.PUBLIC)
+    if user is None or not user.is_authenticated:
+        return found.filter(public)
+    return found.filter(public | Q(owner__in=Membership.objects.filter(user=user).values("owner")))
+
+
+def matching(found: QuerySet[Space], search: str) -> QuerySet[Space]:
+    """Those whose name, owner, title or description has every word of the search."""
+    for word in search.replace("/", " ").split()[:8]:
+        found = found.filter(
+            Q(name__icontains=word)
+            | Q(owner__name__icontains=word)
+            | Q(title__icontains=word)
+            | Q(short_description__icontains=word)
+        )
+    return found
+
+
+def summary(request: HttpRequest, space: Space) -> dict[str, Any]:
+    """What lists tell of a Space."""
+    return {
+        "_id": str(space.pk),
+        "id": str(space),
+        "author": space.owner.name,
+        "sha": space.sha or None,
+        "lastModified": date(space.last_modified),
+        "createdAt": date(space.created_at),
+        "private": space.visibility == Visibility.PRIVATE,
+        "disabled": False,
+        "gated": False,
+        "likes": 0,
+        "sdk": space.sdk,
+        "tags": [space.sdk, *(t for t in space.card.get("tags") or [] if isinstance(t, str))],
+        "host": names.program_url(space, base_url(request)),
+        "subdomain": space.subdomain,
+        "title": space.title or space.name,
+    }
+
+
+def runtime(space: Space) -> dict[str, Any]:
+    """The Hub's SpaceRuntime."""
+    replica = space.replica
+    current = replica.tier if replica is not None and replica.state == Replica.State.READY else None
+    return {
+        "stage": space.stage,
+        "hardware": {
+            "current": TIERS[current].flavor if current else None,
+            "requested": TIERS[space.hardware].flavor,
+        },
+        "gcTimeout": space.sleep_time_s,
+        "storage": None,
+        "devMode": False,
+        "errorMessage": space.stage_reason or None,
+        "simulated": bool(replica and replica.simulated),
+        "replicas": {"current": 1 if current else 0, "requested": 1},
+        "domains": [{"domain": f"{space.subdomain}.{settings.SPACEPORT_DEMO_DOMAIN}", "stage": "READY"}],
+    }
+
+
+def _siblings(space: Space, sha: str, *, with_sizes: bool) -> list[dict[str, Any]]:
+    if not sha:
+        return []
+    entries = repository.tree(space.pk, sha, recursive=True) or []
+    if with_sizes:
+        return [{"rfilename": e.path, "size": e.size, "blobId": e.oid} for e in entries if e.is_file]
+    return [{"rfilename": e.path} for e in entries if e.is_file]
+
+
+def _url(request: HttpRequest, space: Space) -> str:
+    return f"{base_url(request)}/spaces/{space}"
+
+
+def _number(value: str | None, default: int, most: int) -> int:
+    return (
+        min(int(value), most)
+        if value and value.isascii() and value.isdigit() and len(value) < 10
+        else default
+    )

@@ -1,0 +1,165 @@
+"""The Hub's routes about a running Space: its runtime, its environment, its logs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from email.utils import formatdate
+from typing import Any, Literal
+
+from asgiref.sync import sync_to_async
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from accounts import access
+from hardware import logs
+from spaces import lifecycle
+from spaces.api.hub import HubError, body, date, hub, ok, readable, text, writable
+from spaces.api.repos import check_key, runtime
+from spaces.models import Secret, Space, Stage, Variable
+
+VALUE_LIMIT = 64 * 1024  # characters
+MOST_KEYS = 200
+KEEP_ALIVE_S = 20  # more often than 5 s makes a plain `hf spaces logs` hang; proxies cut at 60
+GROWING = {Stage.BUILDING, Stage.RUNNING_BUILDING}
+
+
+@hub("GET")
+def get_runtime(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    return ok(runtime(readable(request, owner, name)))
+
+
+@hub("POST")
+def set_hardware(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    space = writable(request, owner, name)
+    values = body(request)
+    if "sleepTimeSeconds" in values:
+        lifecycle.set_sleep_time(space, _seconds(values["sleepTimeSeconds"]))
+    lifecycle.set_hardware(space, text(values, "flavor", most=64))
+    return _now(space)
+
+
+@hub("POST")
+def set_sleep_time(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    space = writable(request, owner, name)
+    lifecycle.set_sleep_time(space, _seconds(body(request).get("seconds")))
+    return _now(space)
+
+
+@hub("POST")
+def pause(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    space = writable(request, owner, name)
+    lifecycle.pause(space)
+    return _now(space)
+
+
+@hub("POST")
+def restart(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    space = writable(request, owner, name)
+    lifecycle.restart(space, factory=request.GET.get("factory") == "true")
+    return _now(space)
+
+
+def _seconds(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not -1 <= value <= 10**9:
+        raise HubError(400, "seconds is a whole number; -1 is never.")
+    return value
+
+
+def _now(space: Space) -> HttpResponse:
+    return ok(runtime(Space.objects.select_related("owner", "replica").get(pk=space.pk)))
+
+
+# --- secrets and variables --------------------------------------------------------------------------
+
+
+@hub("GET", "POST", "DELETE")
+def secrets(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    if request.method == "GET":
+        space = writable(request, owner, name)
+        return ok({s.key: _about(s) for s in space.secrets.all()})
+    space = writable(request, owner, name)
+    _change(space, request, Secret)
+    return ok()
+
+
+@hub("GET", "POST", "DELETE")
+def variables(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    if request.method == "GET":
+        space = readable(request, owner, name)
+    else:
+        space = writable(request, owner, name)
+        _change(space, request, Variable)
+    return ok({v.key: {"value": v.value, **_about(v)} for v in space.variables.all()})
+
+
+def _about(row: Secret | Variable) -> dict[str, str]:
+    return {"key": row.key, "description": row.description, "updatedAt": date(row.updated_at)}
+
+
+def _change(space: Space, request: HttpRequest, model: type[Secret] | type[Variable]) -> None:
+    values = body(request)
+    key = check_key(values.get("key"))
+    rows = model.objects.filter(space=space)  # type: ignore[attr-defined]
+    if request.method == "DELETE":
+        if not rows.filter(key=key).delete()[0]:
+            raise HubError(404, f"There is no '{key}' to delete.")
+    else:
+        if not rows.filter(key=key).exists() and rows.count() >= MOST_KEYS:
+            raise HubError(400, f"A Space may have at most {MOST_KEYS} of these.")
+        value = text(values, "value", most=VALUE_LIMIT)
+        about = text(values, "description", default="", most=300) if values.get("description") else ""
+        with transaction.atomic():
+            rows.update_or_create(space=space, key=key, defaults={"value": value, "description": about})
+    lifecycle.environment_changed(space)
+
+
+# --- logs -------------------------------------------------------------------------------------------
+
+
+@csrf_exempt
+async def log_stream(
+    request: HttpRequest, owner: str, name: str, kind: Literal["build", "run"]
+) -> StreamingHttpResponse | HttpResponse:
+    """The whole log, then what comes. Always replayed from its start: a client that comes back skips what
+    it has printed."""
+    answer = await sync_to_async(_may_read_logs)(request, owner, name)
+    if isinstance(answer, HttpResponse):
+        return answer
+    stream = StreamingHttpResponse(_events(kind, answer), content_type="text/event-stream")
+    stream["Cache-Control"] = "no-store"
+    stream["X-Accel-Buffering"] = "no"
+    # `hf spaces logs` without -f ends at lines younger than this; Daphne sends none by itself.
+    stream["Date"] = formatdate(usegmt=True)
+    return stream
+
+
+@hub("GET")
+def _check(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    from accounts.auth import caller_of
+
+    space = readable(request, owner, name)
+    if not access.can_write(caller_of(request).user, space.owner_id):
+        raise HubError(403, f"Only who can write to {space} reads its logs.")
+    answer = ok()
+    answer.space = space  # type: ignore[attr-defined]
+    return answer
+
+
+def _may_read_logs(request: HttpRequest, owner: str, name: str) -> Space | HttpResponse:
+    """The Space, or the refusal."""
+    answer = _check(request, owner, name)
+    assert isinstance(answer, HttpResponse)
+    return getattr(answer, "space", answer)
+
+
+async def _events(kind: Literal["build", "run"], space: Space) -> AsyncIterator[bytes]:
+    async for entry in logs.follow(kind, space.pk):
+        if entry is None:
+            yield b": keep-alive\n\n"
+            continue
+        at = datetime.fromtimestamp(entry.at, UTC)
+        line = json.dumps({"data": entry.text + "\n", "timestamp": date(at)})
+        yield f"data: {line}\n\n".encode()

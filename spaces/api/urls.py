@@ -1,0 +1,56 @@
+"""Routes of the API: the Hub's paths first where they would look like an owner's name, then ours."""
+
+from django.urls import path, re_path
+
+from spaces import git_http
+from spaces.api import files, repos, runtime
+from spaces.api.deploy import api
+from spaces.api.hub import HubError, hub
+
+SPACE = "api/spaces/<str:owner>/<str:name>"
+
+
+@hub("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH")
+def nothing(request, rest=""):  # type: ignore[no-untyped-def]
+    """Programs get JSON, never a page."""
+    raise HubError(404, f"There is no {request.method} {request.path} here.")
+
+
+urlpatterns = [
+    path("api/whoami-v2", repos.whoami),
+    path("api/repos/create", repos.create),
+    path("api/repos/delete", repos.delete),
+    path("api/validate-yaml", files.validate_yaml),
+    path("api/settings/repositories", repos.my_repositories),
+    path("api/organizations/<str:owner>/settings/repositories", repos.my_repositories),
+    path("api/spaces", repos.listing),
+    path("api/spaces/hardware", repos.hardware),
+    path("api/spaces/templates", repos.templates),
+    path(SPACE, repos.info),
+    path(f"{SPACE}/revision/<path:revision>", repos.info),
+    path(f"{SPACE}/auth-check", repos.auth_check),
+    path(f"{SPACE}/auth-check/<str:write>", repos.auth_check),
+    path(f"{SPACE}/settings", repos.change_settings),
+    path(f"{SPACE}/preupload/<path:revision>", files.preupload),
+    path(f"{SPACE}/commit/<path:revision>", files.commit),
+    path(f"{SPACE}/tree/<path:rest>", files.tree),
+    path(f"{SPACE}/paths-info/<path:revision>", files.paths_info),
+    path(f"{SPACE}/commits/<path:revision>", files.commits),
+    path(f"{SPACE}/refs", files.refs),
+    path(f"{SPACE}/runtime", runtime.get_runtime),
+    path(f"{SPACE}/hardware", runtime.set_hardware),
+    path(f"{SPACE}/sleeptime", runtime.set_sleep_time),
+    path(f"{SPACE}/pause", runtime.pause),
+    path(f"{SPACE}/restart", runtime.restart),
+    path(f"{SPACE}/secrets", runtime.secrets),
+    path(f"{SPACE}/variables", runtime.variables),
+    path(f"{SPACE}/logs/run", runtime.log_stream, {"kind": "run"}),
+    path(f"{SPACE}/logs/build", runtime.log_stream, {"kind": "build"}),
+    path("spaces/<str:owner>/<str:name>/resolve/<path:rest>", files.resolve),
+    re_path(
+        r"^(?:spaces/)?(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/(?P<service>info/refs|git-(?:upload|receive)-pack)$",
+        git_http.serve,
+    ),
+    path("api/", api.urls),
+    re_path(r"^api/(?P<rest>.*)$", nothing),
+]

@@ -1,0 +1,141 @@
+"""git's smart HTTP for clone and push: git's own `http-backend` behind a view (gitprotocol-http(5)).
+
+The backend is a CGI program: it gets a clean environment and the request's body, and answers headers,
+a blank line, and the body. A push to `main` ends where an upload does, in `lifecycle.pushed`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from accounts.auth import BadCredentials, Caller, caller_of
+from spaces import lifecycle, repository
+from spaces.api.hub import HubError, readable, writable
+from spaces.models import Space
+
+CHUNK = 256 * 1024
+BACKEND_TIMEOUT_S = 600
+MOST_BYTES = 2 * 1024**3  # of one push
+
+#: Configuration for the backend: strict about what it takes, deaf to the repository's own hooks.
+CONFIG = {
+    "core.hooksPath": "/dev/null",
+    "transfer.fsckObjects": "true",
+    "receive.denyNonFastForwards": "false",
+    "receive.denyDeletes": "true",
+    "http.receivepack": "true",
+    "safe.directory": "*",
+}
+
+
+@csrf_exempt
+def serve(request: HttpRequest, owner: str, name: str, service: str) -> HttpResponseBase:
+    """One request of git."""
+    pushing = "receive-pack" in service or request.GET.get("service") == "git-receive-pack"
+    try:
+        request.caller = caller_of(request)  # type: ignore[attr-defined]
+        space = (writable if pushing else readable)(request, owner, name)
+    except BadCredentials:
+        return _ask("This token is not valid.")
+    except HubError as error:
+        # git tries without credentials first, even when it has them.
+        anonymous = getattr(request, "caller", Caller()).user is None
+        return _ask(str(error)) if anonymous else HttpResponse(str(error), status=error.status)
+    return _run(request, space, service, pushing=pushing)
+
+
+def _ask(text: str) -> HttpResponse:
+    answer = HttpResponse(text, status=401)
+    answer["WWW-Authenticate"] = 'Basic realm="Spaceport: any user name, a token as the password"'
+    return answer
+
+
+def _run(request: HttpRequest, space: Space, service: str, *, pushing: bool) -> HttpResponseBase:
+    git = shutil.which("git")
+    if git is None:
+        return HttpResponse("git is not installed on this server; upload with `hf upload`.", status=501)
+    before = repository.head(space)
+    with tempfile.TemporaryFile() as body:
+        size = _store(request, body)
+        out = tempfile.TemporaryFile()  # noqa: SIM115  # the answer streams it after this view returned
+        with tempfile.TemporaryFile() as errors:
+            subprocess.run(  # noqa: S603
+                [git, "http-backend"],
+                stdin=body,
+                stdout=out,
+                stderr=errors,
+                env=_environment(request, space, service, size=size),
+                timeout=BACKEND_TIMEOUT_S,
+                check=False,
+            )
+    if pushing and repository.head(space) != before:
+        lifecycle.pushed(space)
+    out.seek(0)
+    return _answer(out)
+
+
+def _store(request: HttpRequest, body: IO[bytes]) -> int:
+    """Write the request's body to a file, unzipped (large pushes come in chunks and zipped); its size."""
+    unzip = zlib.decompressobj(31) if request.headers.get("Content-Encoding") == "gzip" else None
+    size = 0
+    while chunk := request.read(CHUNK):
+        piece = unzip.decompress(chunk) if unzip else chunk
+        size += len(piece)
+        if size > MOST_BYTES:
+            raise HubError(413, f"A push may have at most {MOST_BYTES:,} bytes.")
+        body.write(piece)
+    body.seek(0)
+    return size
+
+
+def _environment(request: HttpRequest, space: Space, service: str, *, size: int) -> dict[str, str]:
+    folder = repository.folder_of(space.pk)
+    env = {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "HOME": str(Path(settings.SPACEPORT_HOME)),
+        "GIT_PROJECT_ROOT": str(folder.parent),
+        "GIT_HTTP_EXPORT_ALL": "1",
+        "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""),
+        "PATH_INFO": f"/{folder.name}/{service}",
+        "REQUEST_METHOD": str(request.method),
+        "QUERY_STRING": request.META.get("QUERY_STRING", ""),
+        "CONTENT_TYPE": request.headers.get("Content-Type", ""),
+        "CONTENT_LENGTH": str(size),
+        "REMOTE_USER": getattr(request.caller.user, "username", ""),  # type: ignore[attr-defined]
+        "GIT_CONFIG_COUNT": str(len(CONFIG)),
+    }
+    for number, (key, value) in enumerate(CONFIG.items()):
+        env[f"GIT_CONFIG_KEY_{number}"] = key
+        env[f"GIT_CONFIG_VALUE_{number}"] = value
+    return env
+
+
+def _answer(out: IO[bytes]) -> StreamingHttpResponse:
+    status, headers = 200, {}
+    while (line := out.readline().strip()) != b"":
+        name, _, value = line.decode("latin-1").partition(":")
+        if name.lower() == "status":
+            status = int(value.split()[0])
+        else:
+            headers[name] = value.strip()
+    answer = StreamingHttpResponse(_chunks(out), status=status)
+    for name, value in headers.items():
+        answer[name] = value
+    return answer
+
+
+def _chunks(out: IO[bytes]) -> Iterator[bytes]:
+    with out:
+        while chunk := out.read(CHUNK):
+            yield chunk
