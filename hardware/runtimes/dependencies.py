@@ -27,6 +27,7 @@ COMPATIBILITY = (
 _VERSION = re.compile(r"\d+(\.\d+){0,3}([ab]|rc)?\d*")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?")
 _GRADIO_LINE = re.compile(r"^gradio\s*(\[[^\]]*\])?\s*([<>=!~@;#]|$)", re.IGNORECASE | re.MULTILINE)
+_GRADIO_PIN = re.compile(r"^gradio\s*(?:\[[^\]]*\])?\s*==\s*(\d[\w.]*)", re.IGNORECASE | re.MULTILINE)
 _LOCAL_LINE = re.compile(
     r"^\s*(-r|-c|-e|--requirement|--constraint|--editable|\.|/|[^#\s]*file:|[^#:]*\.whl\b)"
 )
@@ -76,7 +77,7 @@ def read(spec: BuildSpec) -> Dependencies:
         python_version=spec.python_version,
         gradio=gradio,
         overrides=bool(spec.sdk_version),
-        constraints=_constraints(gradio),
+        constraints=_constraints(gradio or _pinned(requirements)),
         pre_requirements=_text(spec.source, "pre-requirements.txt"),
         requirements=requirements,
         packages=_packages(_text(spec.source, "packages.txt")),
@@ -103,6 +104,12 @@ def check_app_file(spec: BuildSpec) -> None:
 def _constraints(gradio: str) -> tuple[str, ...]:
     major = int(re.sub(r"\D.*", "", gradio.removeprefix("gradio==")) or 99) if gradio else 99
     return next((constraints for below, constraints in COMPATIBILITY if major < below), ())
+
+
+def _pinned(requirements: str) -> str:
+    """The Gradio that requirements.txt pins, as "gradio==4.44.1"; empty when it does not."""
+    found = _GRADIO_PIN.search(requirements)
+    return f"gradio=={found.group(1)}" if found else ""
 
 
 def _packages(text: str) -> tuple[str, ...]:

@@ -55,6 +55,9 @@ def test_gradio_is_what_the_card_says_else_requirements_else_the_platforms(tmp_p
     assert dependencies.read(spec(tmp_path)).gradio == f"gradio=={dependencies.DEFAULT_GRADIO}"
     (tmp_path / "requirements.txt").write_text("numpy\ngradio[oauth]>=5\n")
     assert dependencies.read(spec(tmp_path)).gradio == ""
+    assert dependencies.read(spec(tmp_path)).constraints == ()
+    (tmp_path / "requirements.txt").write_text("gradio[oauth]==4.44.1\n")
+    assert "pydantic<2.11" in dependencies.read(spec(tmp_path)).constraints
     told = dependencies.read(spec(tmp_path, sdk_version="5.50.0"))
     assert (told.gradio, told.overrides) == ("gradio==5.50.0", True)
     assert "huggingface_hub<1" in told.constraints
