@@ -81,7 +81,8 @@ def forget(space_id: int) -> None:
 async def follow(kind: Kind, space_id: int, *, after: str = "0-0") -> AsyncIterator[Entry | None]:
     """Every kept line after the entry `after`, then each new one as it comes, without end. None when there
     was no news for 15 s: the moment to send a heartbeat."""
-    async with Redis.from_url(settings.REDIS_URL) as client:
+    # The read below blocks longer than the client's usual patience.
+    async with Redis.from_url(settings.REDIS_URL, socket_timeout=2 * IDLE_S) as client:
         while True:
             found: Any = await client.xread({key(kind, space_id): after}, count=500, block=IDLE_S * 1000)
             if not found:

@@ -59,12 +59,12 @@ def create(
             for model, values in ((Secret, secrets or {}), (Variable, variables or {})):
                 for key, (value, description) in values.items():
                     model.objects.create(space=space, key=key, value=value, description=description)
+            first = files or _first_files(name, space.sdk)
+            space.sha = repository.create(space, author=author, files=first)
+            space.stage_reason = "Push an app to start this Space."
+            space.save()
     except IntegrityError:
         raise AlreadyExists(Space.objects.get(owner=owner, name__iexact=name)) from None
-    space.sha = repository.create(space, author=author, files=files or _first_files(name, sdk))
-    space.stage = Stage.NO_APP_FILE
-    space.stage_reason = "Push an app to start this Space."
-    space.save()
     publishing.publish(space)
     return space
 
@@ -92,6 +92,6 @@ def from_files(
 
 
 def _first_files(name: str, sdk: str) -> dict[str, bytes]:
-    front = yaml.safe_dump({"title": name, "sdk": sdk}, sort_keys=False, allow_unicode=True)
+    front = yaml.safe_dump({"title": name, "sdk": str(Sdk(sdk).value)}, sort_keys=False, allow_unicode=True)
     # No LFS rules: every file is an ordinary one here, and git-lfs would expect pointers.
     return {"README.md": f"---\n{front}---\n".encode(), ".gitattributes": b"* text=auto eol=lf\n"}

@@ -67,4 +67,6 @@ def run_url(space: Space, base_url: str) -> str:
 def program_url(space: Space, base_url: str) -> str:
     """What programs are told: the demo host where real DNS is configured; `*.localhost` is resolved by
     browsers only, so without it the door on the platform's own host."""
-    return run_url(space, base_url) if settings.SPACEPORT_DEMO_DOMAIN == "localhost" else demo_url(space)
+    plain = settings.SPACEPORT_DEMO_DOMAIN != "localhost"
+    # gradio_client joins "config" to it: without the slash the last part would be replaced.
+    return f"{demo_url(space) if plain else run_url(space, base_url)}/"

@@ -24,7 +24,7 @@ def pytest_load_initial_conftests() -> None:
     from spaceport.embedded import postgres, valkey
 
     # PostgreSQL's socket path must stay short, and its own user must be able to reach it.
-    _folder = Path(tempfile.mkdtemp(prefix="spaceport-test-", dir="/tmp"))  # noqa: S108
+    _folder = Path(tempfile.mkdtemp(prefix="spaceport-test-", dir="/tmp"))
     _folder.chmod(0o755)
     os.environ["SPACEPORT_TEST_HOME"] = os.environ["SPACEPORT_HOME"] = str(_folder)
     if not os.environ.get("DATABASE_URL"):
