@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from hardware import nodes, replicas
+from hardware import logs, nodes, replicas
 from hardware.models import Replica
 from hardware.runtimes.base import Artifact, ReplicaSpec
 from hardware.tiers import tier
@@ -30,6 +30,7 @@ from spaces.secrets import environment
 
 DRAIN_AT_LEAST_S = 10  # an old replica serves open pages this long after visitors were sent to the new one
 DRAIN_AT_MOST = timedelta(minutes=30)
+KEPT_BUILDS = 3  # of each Space, to go back to at once
 
 
 def _move(space: Space, stage: Stage, reason: str = "") -> None:
@@ -109,6 +110,20 @@ def built(build_row: Build, artifact: Artifact) -> None:
     newer = space.builds.filter(pk__gt=build_row.pk).exclude(status=Build.Status.CANCELLED).exists()
     if not newer and space.stage != Stage.PAUSED:
         roll_out(space, build_row, artifact)
+    _forget_old_builds(space)
+
+
+def _forget_old_builds(space: Space) -> None:
+    """Let go of what builds made that nothing runs and nobody will go back to."""
+    done = list(space.builds.exclude(artifact=None).order_by("-pk"))
+    kept = done[:KEPT_BUILDS] + [
+        b for b in done if space.replicas.filter(build_id=b.pk, wanted=True).exists()
+    ]
+    # Builds of one commit share what they made.
+    artifacts = [b.artifact for b in done if b.sha not in {k.sha for k in kept}]
+    space.builds.filter(pk__in=[b.pk for b in done if b not in kept]).update(artifact=None)
+    if artifacts:
+        current_app.send_task("spaces.tasks.forget", kwargs={"artifacts": artifacts}, queue="build")
 
 
 def build_failed(build_row: Build) -> None:
@@ -291,7 +306,10 @@ def delete(space: Space) -> None:
     live.clear(space.pk, publishing.CLOSED[Stage.DELETING])
     publishing.withdraw(space)
     repository.remove(space)
+    logs.forget(space.pk)
+    artifacts = [row.artifact for row in space.builds.exclude(artifact=None)]
     space.delete()
+    current_app.send_task("spaces.tasks.forget", kwargs={"artifacts": artifacts}, queue="build")
 
 
 def _retire_all(space: Space) -> None:

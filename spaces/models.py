@@ -93,6 +93,8 @@ class Build(models.Model):
     sha = models.CharField(max_length=40)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
     reason = models.TextField(blank=True)
+    #: The node that builds it.
+    worker = models.CharField(max_length=200, blank=True)
     #: What the runtime made of it, as `hardware.runtimes.base.Artifact` in JSON form.
     artifact = models.JSONField(null=True, blank=True)
     log = models.TextField(blank=True)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 from datetime import timedelta
+from typing import Any
 
 from celery import shared_task
+from celery.signals import worker_ready
 from django.conf import settings
 from django.utils import timezone
 
 from hardware import logs
-from hardware.runtimes.base import BuildFailed
+from hardware.runtimes import choose
+from hardware.runtimes.base import Artifact, BuildFailed
 from spaces import builds, lifecycle
 from spaces.models import Build, Space, Stage
 
@@ -26,7 +29,7 @@ def build(build_id: int) -> None:
     """Build one commit and roll it out."""
     with _slots:
         mine = Build.objects.filter(pk=build_id, status=Build.Status.QUEUED).update(
-            status=Build.Status.RUNNING, started_at=timezone.now()
+            status=Build.Status.RUNNING, started_at=timezone.now(), worker=settings.SPACEPORT_NODE
         )
         if mine:
             _build(Build.objects.select_related("space__owner").get(pk=build_id))
@@ -60,6 +63,14 @@ def _build(row: Build) -> None:
         lifecycle.build_failed(row)
 
 
+@shared_task(name="spaces.tasks.forget", ignore_result=True)
+def forget(artifacts: list[dict[str, str]]) -> None:
+    """Remove what builds made: of a deleted Space, or of versions long replaced."""
+    runtime = choose(settings.SPACEPORT_RUNTIME)
+    for artifact in artifacts:
+        runtime.forget(Artifact.from_json(artifact))
+
+
 @shared_task(name="spaces.tasks.replica_changed", ignore_result=True)
 def replica_changed(replica_id: int) -> None:
     """A node's agent has news of a replica."""
@@ -85,6 +96,16 @@ def follow_spaces() -> None:
     long_ago = timezone.now() - timedelta(seconds=20)
     for row in Build.objects.filter(status=Build.Status.QUEUED, created_at__lt=long_ago):
         lifecycle.send_build(row)
+
+
+@worker_ready.connect
+def take_up_builds(sender: Any = None, **_: Any) -> None:
+    """A build worker that starts anew: what it was building when it died is built again."""
+    if sender is not None and "build" in sender.app.amqp.queues.consume_from:
+        mine = Build.objects.filter(status=Build.Status.RUNNING, worker=settings.SPACEPORT_NODE)
+        for row in mine:
+            Build.objects.filter(pk=row.pk, status=Build.Status.RUNNING).update(status=Build.Status.QUEUED)
+            lifecycle.send_build(row)
 
 
 @shared_task(name="spaces.tasks.put_to_sleep", ignore_result=True)

@@ -31,11 +31,11 @@ def checked(path: str) -> str:
     """A decoded path that is safe to send to a container.
 
     Raises:
-        BadPath: traversal, control characters, backslashes.
+        BadPath: traversal, control characters, backslashes, the launcher's own routes.
     """
     if not path.startswith("/") or "\\" in path or any(ord(c) < 32 or ord(c) == 127 for c in path):
         raise BadPath
-    if any(segment in {"..", "."} for segment in path.split("/")):
+    if any(segment in {"..", ".", "__spaceport__"} for segment in path.split("/")):
         raise BadPath
     return path
 
