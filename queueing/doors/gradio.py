@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from queueing.routes import Function, Route
 
 HEARTBEAT_S = 15.0
+#: A stream with nothing open stays this long before it is closed. A client whose next event is on its way
+#: when it hears `close_stream` may lose that event; and a program in a loop saves a stream for each call.
+#: A browser has six connections for a host, so its pages give theirs back sooner.
+LINGER_S = {"page": 1.0, "api": 10.0}
 V3 = "sse_v3"
 
 
@@ -148,7 +152,7 @@ class GradioDoor:
 
     # --- listening ----------------------------------------------------------------------------------
 
-    async def data(self, route: Route, session_hash: str) -> AsyncIterator[bytes]:
+    async def data(self, route: Route, session_hash: str, origin: str = "api") -> AsyncIterator[bytes]:
         """`GET queue/data`: the session's messages, from the first its client has not had."""
         keys = SpaceKeys(route.space_id)
         cursor, opened = await self._state(keys, session_hash)
@@ -156,7 +160,7 @@ class GradioDoor:
             text = "Session not found. Reload the page."
             yield _sse(encode_message(UnexpectedError(message=text, session_not_found=True)))
             return
-        stream = _Stream(self, route, session_hash, cursor)
+        stream = _Stream(self, route, session_hash, cursor, linger_s=LINGER_S[origin])
         async for chunk in stream.messages():
             yield chunk
 
@@ -326,8 +330,12 @@ class GradioDoor:
 class _Stream:
     """One open `queue/data`: the session's messages, its places in line, heartbeats."""
 
-    def __init__(self, door: GradioDoor, route: Route, channel: str, cursor: int) -> None:
+    def __init__(
+        self, door: GradioDoor, route: Route, channel: str, cursor: int, *, linger_s: float
+    ) -> None:
         self.door, self.route, self.channel = door, route, channel
+        self.linger_s = linger_s
+        self.idle = False  # nothing of the session was open when we looked last
         self.number = cursor
         self.out: asyncio.Queue[Delivered | Place | BaseException] = asyncio.Queue()
         self.estimated: set[str] = set()
@@ -339,11 +347,17 @@ class _Stream:
             async with self.door.positions.waiting(waiter):
                 while True:
                     try:
-                        async with asyncio.timeout(HEARTBEAT_S):
+                        async with asyncio.timeout(self.linger_s if self.idle else HEARTBEAT_S):
                             item = await self.out.get()
                     except TimeoutError:
+                        if self.idle and not await self.door.still_open(self.route, self.channel):
+                            if self.route.app.protocol in ("", V3):
+                                yield _sse(CLOSE_STREAM)
+                            return
+                        self.idle = False
                         yield _sse(HEARTBEAT)
                         continue
+                    self.idle = False
                     if isinstance(item, BaseException):
                         raise item
                     if isinstance(item, Place):
@@ -351,10 +365,7 @@ class _Stream:
                         continue
                     yield self._message(item)
                     self.number = item.number
-                    if item.final and await self._ends(item):
-                        if self.route.app.protocol in ("", V3):
-                            yield _sse(CLOSE_STREAM)
-                        return
+                    self.idle = item.final and await self._all_ended(item)
         finally:
             follower.cancel()
             await asyncio.gather(follower, return_exceptions=True)
@@ -367,7 +378,7 @@ class _Stream:
         except Exception as error:  # whoever reads `out` must not wait for ever
             self.out.put_nowait(error)
 
-    async def _ends(self, item: Delivered) -> bool:
+    async def _all_ended(self, item: Delivered) -> bool:
         """Whether nothing of the session is open or undelivered any more."""
         if item.left > 0 or not self.out.empty():
             return False

@@ -131,7 +131,7 @@ class Doors:
         from spaces.gateway.app import query_of
 
         session_hash = query_of(scope).get("session_hash", "")
-        await http.stream(send, receive, self.gradio.data(asked.route, session_hash))
+        await http.stream(send, receive, self.gradio.data(asked.route, session_hash, asked.origin))
         return True
 
     async def _cancel(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:

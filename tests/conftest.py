@@ -1,0 +1,52 @@
+"""Fixtures for all tests: `platform` (the whole of it, with the engine where one answers) and
+`process_platform` (with plain processes), each started once for a run; `alice` and `charlie`, tokens there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from tests.platform_server import Platform, engine_answers, new_home
+
+
+def pytest_report_header() -> str:
+    """Say loudly when the tests with containers cannot run."""
+    if engine_answers():
+        return "container engine: answers, its tests run"
+    return "container engine: NONE ANSWERS. Tests with containers are SKIPPED; journeys run with processes."
+
+
+def _platform(runtime: str) -> Iterator[Platform]:
+    home = new_home()
+    platform = Platform(runtime, home)
+    try:
+        yield platform.start()
+    finally:
+        platform.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[Platform]:
+    """The platform as `make up` starts it here."""
+    yield from _platform("auto")
+
+
+@pytest.fixture(scope="session")
+def process_platform() -> Iterator[Platform]:
+    """The platform on a machine without a container engine."""
+    yield from _platform("process")
+
+
+@pytest.fixture(scope="session")
+def alice(platform: Platform) -> str:
+    """Alice's write token."""
+    return platform.token("alice")
+
+
+@pytest.fixture(scope="session")
+def charlie(platform: Platform) -> str:
+    """The token of a stranger."""
+    return platform.token("charlie")

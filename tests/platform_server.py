@@ -1,0 +1,172 @@
+"""The whole platform as its user starts it: `manage.py up` in a folder of its own, driven from outside
+with the official clients. Nothing here reaches into it but `manage.py token`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+from huggingface_hub import HfApi
+
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parent.parent
+APPS = ROOT / "tests" / "apps"
+SETTLED = {"RUNNING", "BUILD_ERROR", "RUNTIME_ERROR", "CONFIG_ERROR", "NO_APP_FILE", "PAUSED"}
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Platform:
+    """One running platform."""
+
+    runtime: str
+    home: Path
+    port: int = field(default_factory=free_port)
+    options: tuple[str, ...] = ("--no-examples",)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of every command about this platform: nothing of the test's own servers."""
+        ours = {k: v for k, v in os.environ.items() if not k.startswith(("SPACEPORT_", "DATABASE", "REDIS", "HF_"))}
+        return {
+            **ours,
+            "SPACEPORT_HOME": str(self.home),
+            "SPACEPORT_RUNTIME": self.runtime,
+            "SPACEPORT_UPLOAD_LIMIT_BYTES": "2000000",
+            "PORT": str(self.port),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def client_env(self, token: str) -> dict[str, str]:
+        """The environment of the official command-line client."""
+        return {
+            **self.env,
+            "HF_ENDPOINT": self.url,
+            "HF_TOKEN": token,
+            "HF_HOME": str(self.home / "hf"),
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+        }
+
+    def start(self) -> Platform:
+        with (self.home / "up.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(ROOT / "manage.py"), "up", *self.options],
+                env=self.env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        wait_until(self._up, "the platform is up", timeout_s=120)
+        return self
+
+    def _up(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log()
+        return "Spaceport is up" in self.log() and "Ctrl-C stops everything" in self.log()
+
+    def stop(self) -> None:
+        """Ctrl-C."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(60)
+            self.process = None
+
+    def log(self) -> str:
+        return (self.home / "up.log").read_text()
+
+    def manage(self, *arguments: str) -> str:
+        """What `manage.py` prints."""
+        command = [sys.executable, str(ROOT / "manage.py"), *arguments]
+        return subprocess.run(command, env=self.env, check=True, capture_output=True, text=True).stdout
+
+    def token(self, user: str) -> str:
+        return self.manage("token", user).strip().splitlines()[-1]
+
+    def api(self, token: str) -> HfApi:
+        return HfApi(endpoint=self.url, token=token)
+
+    def hf(self, token: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The real `hf` command."""
+        command = [str(Path(sys.executable).parent / "hf"), *arguments]
+        return subprocess.run(
+            command, env=self.client_env(token), capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def stage(self, space: str, token: str) -> str:
+        answer = requests.get(
+            f"{self.url}/api/spaces/{space}/runtime", headers={"Authorization": f"Bearer {token}"}, timeout=10
+        )
+        return str(answer.json().get("stage"))
+
+    def settled(self, space: str, token: str, timeout_s: float = 180) -> str:
+        """The stage once nothing is under way."""
+        stages: list[str] = []
+
+        def look() -> bool:
+            stages.append(self.stage(space, token))
+            return stages[-1] in SETTLED
+
+        wait_until(look, f"{space} settles (last: {stages[-1:]})", timeout_s)
+        return stages[-1]
+
+    def push(self, space: str, token: str, folder: Path, **create: Any) -> str:
+        """Create where missing, upload, wait; the stage it settles in."""
+        api = self.api(token)
+        api.create_repo(space, repo_type="space", space_sdk=create.pop("sdk", "gradio"), exist_ok=True, **create)
+        api.upload_folder(repo_id=space, repo_type="space", folder_path=folder)
+        return self.settled(space, token)
+
+    def run_url(self, space: str) -> str:
+        return f"{self.url}/run/{space}/"
+
+    def demo_url(self, space: str) -> str:
+        return f"http://{space.replace('/', '-')}.localhost:{self.port}/"
+
+    def queue(self, space: str, token: str, **change: Any) -> dict[str, Any]:
+        """Read, or change, the queue settings."""
+        url = f"{self.url}/api/spaces/{space}/queue"
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = (
+            requests.put(url, json=change, headers=headers, timeout=10)
+            if change
+            else requests.get(url, headers=headers, timeout=10)
+        )
+        answer.raise_for_status()
+        value: dict[str, Any] = answer.json()
+        return value
+
+
+def engine_answers() -> bool:
+    """Whether a Docker engine can be used here. Where one must be there, its absence is an error."""
+    if shutil.which("docker") is None:
+        found = False
+    else:
+        found = subprocess.run(["docker", "version"], capture_output=True, check=False).returncode == 0
+    assert found or not os.environ.get("SPACEPORT_REQUIRE_DOCKER"), "no Docker engine answers, but one is required"
+    return found
+
+
+def new_home() -> Path:
+    """A folder for a platform. Short: PostgreSQL's socket lies in it, and its own user must reach it."""
+    home = Path(tempfile.mkdtemp(prefix="sp-", dir="/tmp"))
+    home.chmod(0o755)
+    return home
