@@ -1,0 +1,41 @@
+// Small helpers for every page: copy buttons, typed confirmation, and a word when the server fails.
+(() => {
+  const say = (text) => {
+    const place = document.getElementById("notice");
+    place.textContent = text;
+    place.hidden = false;
+    clearTimeout(say.timer);
+    say.timer = setTimeout(() => { place.hidden = true; }, 8000);
+  };
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest?.("[data-copy]");
+    if (!button) return;
+    const source = document.getElementById(button.dataset.copy);
+    const before = button.textContent;
+    try {
+      await navigator.clipboard.writeText(source.textContent.trim());
+      button.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(source);
+      button.textContent = "Press Ctrl-C";
+    }
+    setTimeout(() => { button.textContent = before; }, 1600);
+  });
+
+  // A dangerous button opens once the name is typed; the server checks it again.
+  document.addEventListener("input", (event) => {
+    const wanted = event.target.dataset?.mustBe;
+    if (wanted === undefined) return;
+    const button = event.target.form.querySelector("button[type=submit]");
+    button.disabled = event.target.value.trim() !== wanted;
+  });
+
+  document.addEventListener("htmx:responseError", (event) => {
+    const status = event.detail.xhr.status;
+    if (status === 403) say("You are signed out, or this page is too old. Reload it and try again.");
+    else if (status === 404) say("That is gone: it was deleted or is no longer yours. Reload the page.");
+    else say(`The server could not do that (${status}). Nothing was changed as far as it knows.`);
+  });
+  document.addEventListener("htmx:sendError", () => say("The server does not answer. Check the connection."));
+})();

@@ -1,0 +1,135 @@
+// The live line above a demo: how many wait, this visitor's own place, and the moment the app comes or goes.
+(() => {
+  const line = document.querySelector("[data-queue]");
+  if (!line) return;
+  const text = line.querySelector("[data-queue-text]");
+  const count = line.querySelector("[data-queue-count]");
+  const fresh = line.querySelector("[data-queue-fresh]");
+  const panel = document.getElementById("panel");
+
+  const STAGES = {
+    NO_APP_FILE: "Waiting for the first push",
+    CONFIG_ERROR: "Stopped: an error in its README",
+    BUILDING: "Building",
+    BUILD_ERROR: "Stopped: the build failed",
+    APP_STARTING: "Starting",
+    RUNTIME_ERROR: "Stopped with an error",
+    SLEEPING: "Asleep, waking up",
+    PAUSED: "Paused by its owner",
+    STOPPED: "Stopped",
+    DELETING: "Being deleted",
+  };
+  const ENDED = {
+    completed: "Your call is done",
+    failed: "Your call failed: the app says why",
+    cancelled: "Your call was cancelled",
+  };
+
+  let stage = line.dataset.stage;
+  let status = null;
+  let ended = "";
+  let endedTimer = 0;
+  const mine = new Map(); // event id -> its last place
+
+  const running = (name) => name.startsWith("RUNNING");
+  const ordinal = (n) => {
+    const tens = n % 100;
+    const ending = tens > 10 && tens < 14 ? "th" : ({ 1: "st", 2: "nd", 3: "rd" })[n % 10] ?? "th";
+    return `${n}${ending}`;
+  };
+  const about = (eta) => {
+    if (eta === null || eta === undefined) return "";
+    if (eta < 1.5) return " · in a moment";
+    if (eta < 90) return ` · about ${Math.round(eta < 10 ? eta : eta / 5) * (eta < 10 ? 1 : 5)} s`;
+    if (eta < 5400) return ` · about ${Math.round(eta / 60)} min`;
+    return ` · about ${Math.round(eta / 3600)} h`;
+  };
+
+  const sentence = () => {
+    const places = [...mine.values()];
+    if (places.some((p) => p.state === "running")) return ["turn", "It is your turn: running"];
+    if (places.length) {
+      const first = places.reduce((a, b) => (b.position < a.position ? b : a));
+      return ["waiting", `You are ${ordinal(first.position + 1)} of ${first.size}${about(first.eta)}`];
+    }
+    if (ended) return [ended === "completed" ? "done" : "bad", ENDED[ended]];
+    if (!running(stage)) return [STAGES[stage]?.startsWith("Stopped") ? "bad" : "busy", STAGES[stage] ?? stage];
+    if (!status) return ["busy", "Looking at the queue…"];
+    if (status.pending) return ["waiting", `${status.pending} waiting${about(status.eta)}`];
+    return ["calm", "Nobody is waiting"];
+  };
+
+  const show = () => {
+    const [tone, words] = sentence();
+    line.dataset.tone = tone;
+    if (text.textContent !== words) text.textContent = words;
+    const parts = status && running(stage) ? [`${status.running} running`, `${status.pending} waiting`] : [];
+    count.textContent = parts.join(" · ");
+  };
+
+  const swap = () => {
+    window.htmx.ajax("GET", panel.dataset.src, { target: panel, swap: "innerHTML" });
+  };
+
+  const onStage = (next) => {
+    if (next === stage) return;
+    const before = stage;
+    stage = next;
+    if (running(before) && running(next)) {
+      // A new version took over: whoever is in the middle of something decides when to load it.
+      if (next === "RUNNING") fresh.hidden = false;
+    } else {
+      fresh.hidden = true;
+      swap();
+    }
+  };
+
+  const onPlace = (place) => {
+    if (place.state in ENDED) {
+      mine.delete(place.event_id);
+      ended = place.state;
+      clearTimeout(endedTimer);
+      endedTimer = setTimeout(() => { ended = ""; show(); }, 5000);
+    } else {
+      mine.set(place.event_id, place);
+      ended = "";
+    }
+  };
+
+  fresh.addEventListener("click", () => { fresh.hidden = true; swap(); });
+
+  let failures = 0;
+  const connect = () => {
+    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(`${scheme}//${location.host}${line.dataset.queue}`);
+    socket.addEventListener("message", ({ data }) => {
+      const message = JSON.parse(data);
+      failures = 0;
+      if (message.msg === "status") {
+        status = message;
+        onStage(message.stage);
+      } else if (message.msg === "place") {
+        onPlace(message);
+      }
+      show();
+    });
+    socket.addEventListener("close", ({ code }) => {
+      if (code === 4404) {
+        line.dataset.tone = "bad";
+        text.textContent = "This Space is gone, or no longer shown to you";
+        count.textContent = "";
+        return;
+      }
+      status = null;
+      mine.clear();
+      failures += 1;
+      line.dataset.tone = "busy";
+      text.textContent = "Connecting again…";
+      count.textContent = "";
+      const most = Math.min(20_000, 500 * 2 ** Math.min(failures, 6));
+      setTimeout(connect, most * (0.5 + Math.random() / 2));
+    });
+  };
+  show();
+  connect();
+})();
