@@ -34,7 +34,7 @@ app.conf.update(
         "reap": {"task": "queueing.tasks.reap", "schedule": 2.0, "options": {"expires": 4}},
         "wake": {"task": "queueing.tasks.wake_forgotten", "schedule": 2.0, "options": {"expires": 4}},
         "follow": {"task": "spaces.tasks.follow_spaces", "schedule": 5.0, "options": {"expires": 10}},
-        "sleep": {"task": "spaces.tasks.put_to_sleep", "schedule": 60.0, "options": {"expires": 60}},
+        "sleep": {"task": "spaces.tasks.put_to_sleep", "schedule": 10.0, "options": {"expires": 10}},
     },
 )
 app.autodiscover_tasks(["spaces", "queueing", "hardware"])

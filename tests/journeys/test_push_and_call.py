@@ -184,7 +184,9 @@ def test_unknown_and_foreign_events_are_refused(platform: Platform, space: str) 
         assert answer.json()["detail"]
 
 
-@pytest.mark.parametrize("path", ["%2e%2e/etc/passwd", "a/%2e%2e/b", "__spaceport__/report", "a%5cb", "a%00b"])
+@pytest.mark.parametrize(
+    "path", ["%2e%2e/etc/passwd", "a/%2e%2e/b", "__spaceport__/report", "a%5cb", "a%00b"]
+)
 def test_paths_that_lead_astray_are_refused(platform: Platform, space: str, path: str) -> None:
     assert requests.get(f"{platform.run_url(space)}{path}", timeout=10).status_code == 400
 

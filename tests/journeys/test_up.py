@@ -1,0 +1,105 @@
+"""`make up` itself: progress, first login, a crash mended, Ctrl-C, a second start that finds all as it was."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+from gradio_client import Client
+
+from tests.platform_server import APPS, Platform, new_home
+from tests.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Platform]:
+    """A platform of plain processes: it runs on any machine."""
+    home = new_home()
+    platform = Platform("process", home)
+    yield platform
+    platform.stop()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def processes_of(platform: Platform) -> list[str]:
+    """Command lines of all processes that have this platform's folder in their command or environment."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as command, open(f"/proc/{pid}/environ", "rb") as env:  # noqa: PTH123
+                line = command.read()
+                mine = str(platform.home).encode() in line + env.read()
+        except OSError:
+            continue
+        if mine and line:
+            found.append(f"{pid} " + line.replace(b"\0", b" ").decode())
+    return found
+
+
+def test_first_start_stop_and_second_start(here: Platform) -> None:
+    here.start()
+    assert "Sign in   user admin, password " in here.log()
+    assert "hf upload admin/my-demo . --repo-type space" in here.log()
+    assert requests.get(f"{here.url}/healthz", timeout=10).json()["ok"] is True
+    token = here.token("alice")
+    assert token.startswith("hf_")
+    assert here.push("alice/stays", token, APPS / "echo") == "RUNNING"
+    here.queue("alice/stays", token, max_size=7)
+    here.stop()
+    wait_until(lambda: not processes_of(here), "nothing is left running", timeout_s=10)
+
+    started = time.monotonic()
+    here.start()
+    print(f"second start: {time.monotonic() - started:.1f} s")
+    assert "Sign in   as before" in here.log()
+    assert here.queue("alice/stays", token)["max_size"] == 7
+    wait_until(lambda: here.stage("alice/stays", token) == "RUNNING", "it runs again", timeout_s=60)
+    wait_until(
+        lambda: requests.get(f"{here.run_url('alice/stays')}config", timeout=40).status_code == 200,
+        "it answers again",
+        timeout_s=60,
+    )
+    assert Client(here.run_url("alice/stays"), verbose=False).predict("x", api_name="/echo")
+
+
+def test_what_dies_is_started_again_and_said(here: Platform) -> None:
+    token = here.token("alice")
+    for name, part in (("web", "daphne"), ("node worker", "node@"), ("Valkey", "valkey-server")):
+        victim = next(
+            line
+            for line in processes_of(here)
+            if part in line or (name == "node worker" and "hw.cpu" in line)
+        )
+        os.kill(int(victim.split()[0]), signal.SIGKILL)
+        wait_until(
+            lambda name=name: f"{name} ended" in here.log() or f"{name} died" in here.log(), f"{name} is said"
+        )
+
+        def well() -> bool:
+            try:
+                return requests.get(f"{here.url}/healthz", timeout=10).status_code == 200
+            except requests.ConnectionError:
+                return False
+
+        wait_until(well, f"well after {name}", timeout_s=60)
+    assert here.stage("alice/stays", token) == "RUNNING"
+    assert Client(here.run_url("alice/stays"), verbose=False).predict("x", api_name="/echo")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [("SPACEPORT_RUNTIME", "podman", "auto, docker, process"), ("PORT", "eighty", "PORT")],
+)
+def test_bad_settings_are_refused_with_their_name(here: Platform, name: str, value: str, says: str) -> None:
+    command = [os.sys.executable, "manage.py", "up"]  # type: ignore[attr-defined]
+    answer = subprocess.run(
+        command, env={**here.env, name: value}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert answer.returncode != 0
+    assert says in answer.stderr + answer.stdout
