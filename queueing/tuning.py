@@ -107,10 +107,10 @@ def change(space_id: int, values: dict[str, Any]) -> Settings:
     Raises:
         BadSetting: nothing was changed.
     """
-    clean = {name: _clean(name, value) for name, value in values.items()}
+    cleaned = {name: clean(name, value) for name, value in values.items()}
     with transaction.atomic():
         row, _ = QueueSettings.objects.select_for_update().get_or_create(space_id=space_id)
-        row.chosen = {**row.chosen, **clean}
+        row.chosen = {**row.chosen, **cleaned}
         row.save()
         publish(space_id, _effective(row))
     return _effective(row)
@@ -118,13 +118,13 @@ def change(space_id: int, values: dict[str, Any]) -> Settings:
 
 def found_in_code(space_id: int, found: dict[str, Any]) -> Settings:
     """Take what the app's own code asks for as the settings' first values; what is out of bounds is left."""
-    clean = {}
+    cleaned = {}
     for name, value in found.items():
         try:
-            clean[name] = _clean(name, value)
+            cleaned[name] = clean(name, value)
         except BadSetting:
             continue
-    row, _ = QueueSettings.objects.update_or_create(space_id=space_id, defaults={"found": clean})
+    row, _ = QueueSettings.objects.update_or_create(space_id=space_id, defaults={"found": cleaned})
     settings = _effective(row)
     publish(space_id, settings)
     return settings
@@ -157,7 +157,12 @@ def _redis_value(value: bool | int | None) -> str:
     return "" if value is None else str(int(value))
 
 
-def _clean(name: str, value: Any) -> Any:
+def clean(name: str, value: Any) -> Any:
+    """The value, if this setting may have it.
+
+    Raises:
+        BadSetting
+    """
     field = _BY_NAME.get(name)
     if field is None:
         raise BadSetting(name, f"There is no queue setting '{name}'. There are: {', '.join(_BY_NAME)}.")

@@ -9,4 +9,6 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("admin/", admin.site.urls),
     path("", include("spaces.api.urls")),
+    path("", include("accounts.urls")),
+    path("", include("spaces.urls")),
 ]

@@ -1,0 +1,98 @@
+"""What people type into the pages, checked; every refusal names its field."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+
+from queueing import tuning
+from spaces import names
+from spaces.api.repos import KEY
+from spaces.api.runtime import VALUE_LIMIT
+from spaces.models import Sdk, Visibility
+
+#: Setting to its title and unit on the Settings tab.
+TITLES = {
+    "concurrency_count": "Calls at once",
+    "max_size": "Most who may wait",
+    "batch": "Batching",
+    "max_batch_size": "Largest batch",
+    "api_open": "API open",
+    "max_threads": "Threads",
+}
+SLEEP_TIMES = {"": "Never", "300": "5 minutes", "1800": "30 minutes", "3600": "1 hour", "86400": "1 day"}
+
+
+def typed_settings(posted: QueryDict) -> tuple[dict[str, Any], dict[str, str]]:
+    """The six queue settings of a posted form: their values, and the refusals by name."""
+    values: dict[str, Any] = {}
+    errors: dict[str, str] = {}
+    for field in tuning.FIELDS:
+        text = posted.get(field.name, "").strip()
+        value: Any = text == "on" if field.kind == "bool" else _number(text)
+        if value == "" and field.kind == "int or none":
+            value = None
+        try:
+            values[field.name] = tuning.clean(field.name, value)
+        except tuning.BadSetting as error:
+            errors[field.name] = str(error).replace(field.name, TITLES[field.name], 1)
+    return values, errors
+
+
+def _number(text: str) -> int | str:
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 12 else text
+
+
+def setting_rows(space_id: int, posted: QueryDict | None = None, errors: dict[str, str] | None = None) -> Any:
+    """The settings as the page shows them: what was typed where it was refused, else what is in force."""
+    now = asdict(tuning.effective(space_id))
+    return [
+        {
+            "field": field,
+            "title": TITLES[field.name],
+            "value": now[field.name] if posted is None else posted.get(field.name, ""),
+            "error": (errors or {}).get(field.name, ""),
+        }
+        for field in tuning.FIELDS
+    ]
+
+
+class VariableForm(forms.Form):
+    """One environment variable, or secret."""
+
+    key = forms.RegexField(
+        KEY,
+        max_length=128,
+        error_messages={
+            "required": "Give it a name.",
+            "invalid": "Letters, digits and '_', not a digit first.",
+        },
+    )
+    value = forms.CharField(max_length=VALUE_LIMIT, required=False, strip=False)
+    description = forms.CharField(max_length=300, required=False)
+
+
+class NewSpace(forms.Form):
+    """A Space to make."""
+
+    owner = forms.CharField(max_length=96)
+    name = forms.CharField(max_length=96, error_messages={"required": "Give it a name."})
+    sdk = forms.ChoiceField(choices=Sdk.choices, initial=Sdk.GRADIO)
+    visibility = forms.ChoiceField(choices=Visibility.choices, initial=Visibility.PUBLIC)
+
+    def clean_name(self) -> str:
+        """The name by the Hub's rules."""
+        try:
+            return names.check_repo_name(self.cleaned_data["name"])
+        except names.BadRepoId as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+class SleepTime(forms.Form):
+    """When the Space sleeps."""
+
+    seconds = forms.IntegerField(required=False, min_value=60, max_value=10**7)

@@ -1,0 +1,67 @@
+"""How Spaces are told on pages: stages in words, times, covers."""
+
+from __future__ import annotations
+
+from django import template
+
+from hardware.tiers import TIERS
+from spaces.models import Space, Stage
+
+register = template.Library()
+
+COLORS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+
+#: Stage to (word, tone); tones are classes of the stylesheet.
+WORDS: dict[str, tuple[str, str]] = {
+    Stage.NO_APP_FILE: ("No app yet", "calm"),
+    Stage.CONFIG_ERROR: ("Configuration error", "bad"),
+    Stage.BUILDING: ("Building", "busy"),
+    Stage.BUILD_ERROR: ("Build error", "bad"),
+    Stage.APP_STARTING: ("Starting", "busy"),
+    Stage.RUNNING: ("Running", "good"),
+    Stage.RUNNING_BUILDING: ("Running, building", "good"),
+    Stage.RUNNING_APP_STARTING: ("Running, restarting", "good"),
+    Stage.RUNTIME_ERROR: ("Runtime error", "bad"),
+    Stage.SLEEPING: ("Sleeping", "calm"),
+    Stage.PAUSED: ("Paused", "calm"),
+    Stage.STOPPED: ("Stopped", "calm"),
+    Stage.DELETING: ("Deleting", "busy"),
+}
+
+
+@register.filter
+def stage_word(stage: str) -> str:
+    """The stage in a word or two."""
+    return WORDS.get(stage, (stage, "calm"))[0]
+
+
+@register.filter
+def stage_tone(stage: str) -> str:
+    """good, busy, bad or calm."""
+    return WORDS.get(stage, (stage, "calm"))[1]
+
+
+@register.filter
+def cover(space: Space) -> str:
+    """The classes of its card's two colors."""
+    start, end = space.card.get("colorFrom"), space.card.get("colorTo")
+    start = start if start in COLORS else "gray"
+    return f"from-{start} to-{end if end in COLORS else start}"
+
+
+@register.filter
+def tier_title(name: str) -> str:
+    """A tier as people call it."""
+    return TIERS[name].title if name in TIERS else name
+
+
+@register.filter
+def seconds(value: float | None) -> str:
+    """A duration of so many seconds, as in "about 20 s"."""
+    if value is None:
+        return "unknown"
+    if value < 1.5:
+        return "a moment"
+    if value < 90:
+        return f"about {round(value)} s"
+    return f"about {round(value / 60)} min" if value < 5400 else f"about {round(value / 3600)} h"

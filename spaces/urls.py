@@ -1,0 +1,28 @@
+"""Routes of the pages. The words among them are no owner's name (`accounts.people.RESERVED`)."""
+
+from django.urls import path
+
+from spaces.views import console, dashboard, discover, files, pages, settings
+
+SPACE = "<str:owner>/<str:name>"
+
+urlpatterns = [
+    path("", discover.discover, name="discover"),
+    path("dashboard", dashboard.dashboard, name="dashboard"),
+    path("new", dashboard.new, name="new"),
+    path("console", console.console, name="console"),
+    path("console/figures", console.figures, name="console-figures"),
+    path("console/spaces/<int:space_id>/<str:action>", console.act, name="console-act"),
+    path(f"spaces/{SPACE}", pages.hub_path),
+    path(f"spaces/{SPACE}/<path:rest>", pages.hub_path),
+    path(SPACE, pages.app, name="space"),
+    path(f"{SPACE}/panel", pages.panel, name="panel"),
+    path(f"{SPACE}/files", files.folder, name="files"),
+    path(f"{SPACE}/files/<path:path>", files.item, name="file"),
+    path(f"{SPACE}/logs", files.log, name="logs"),
+    path(f"{SPACE}/settings", settings.page, name="settings"),
+    path(f"{SPACE}/settings/figures", settings.figures, name="settings-figures"),
+    path(f"{SPACE}/settings/delete", settings.delete, name="settings-delete"),
+    path(f"{SPACE}/settings/action/<str:action>", settings.act, name="settings-act"),
+    path(f"{SPACE}/settings/<str:section>", settings.change, name="settings-change"),
+]

@@ -1,0 +1,95 @@
+"""The console of whoever runs this Spaceport: people, Spaces, nodes, and what waits in the queues."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
+from django.db.models import Count
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.models import User
+from hardware import nodes
+from hardware.models import Node
+from hardware.tiers import TIERS
+from queueing import live
+from spaces.card import CardError
+from spaces.models import Space
+from spaces.views.settings import ACTIONS
+
+MOST = 500  # rows of each kind: more are found in the records
+MOST_EVENTS = 100
+OFFERED = ("pause", "restart", "clear")
+
+
+@never_cache
+@require_GET
+def console(request: HttpRequest) -> HttpResponse:
+    """Everything at one look. People without the right are told there is no such page."""
+    if not request.user.is_authenticated:
+        return redirect_to_login(request.get_full_path())
+    _staff_only(request)
+    people = User.objects.order_by("username").annotate(tokens_held=Count("tokens"))[:MOST]
+    return render(request, "console/console.html", _live() | {"people": people})
+
+
+@never_cache
+@require_GET
+def figures(request: HttpRequest) -> HttpResponse:
+    """What changes by the second."""
+    _staff_only(request)
+    return render(request, "components/console_live.html", _live())
+
+
+@require_POST
+def act(request: HttpRequest, space_id: int, action: str) -> HttpResponse:
+    """Pause, restart, clear queue."""
+    _staff_only(request)
+    if action not in OFFERED:
+        raise Http404("There is no such action.")
+    space = get_object_or_404(Space.objects.select_related("owner", "replica"), pk=space_id)
+    try:
+        messages.success(request, ACTIONS[action](space))
+    except CardError as error:
+        messages.error(request, str(error))
+    return redirect("console")
+
+
+def _staff_only(request: HttpRequest) -> None:
+    if not (request.user.is_active and request.user.is_superuser):
+        raise Http404("There is no such page, or you may not see it.")
+
+
+def _live() -> dict[str, Any]:
+    spaces = list(
+        Space.objects.select_related("owner", "replica__node").order_by("owner__name", "name")[:MOST]
+    )
+    now = live.figures_of(space.pk for space in spaces)
+    busy = [space for space in spaces if now[space.pk].pending or now[space.pk].running]
+    events = [
+        {"space": space, **event, "age_s": time.time() - float(event["joined"] or time.time())}
+        for space in busy
+        for event in live.events(space.pk, MOST_EVENTS)
+    ]
+    return {
+        "rows": [(space, now[space.pk]) for space in spaces],
+        "events": events[:MOST_EVENTS],
+        "nodes": [_node(node) for node in Node.objects.order_by("name")[:MOST]],
+        "pending": sum(f.pending for f in now.values()),
+        "running": sum(f.running for f in now.values()),
+        "served": sum(f.served_today for f in now.values()),
+    }
+
+
+def _node(node: Node) -> dict[str, Any]:
+    tiers = [
+        (TIERS[name].title if name in TIERS else name, bool(about.get("simulated")))
+        for name, about in node.tiers.items()
+    ]
+    held = node.replicas.filter(wanted=True, state__in=nodes.ACTIVE).count()
+    return {"node": node, "up": nodes.is_up(node), "tiers": tiers, "replicas": held}

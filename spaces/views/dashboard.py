@@ -1,0 +1,73 @@
+"""My Spaces, and making a new one."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_required
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+
+from accounts import access
+from accounts.models import Membership, Owner, User
+from queueing import live
+from spaces import creation
+from spaces.forms import NewSpace
+from spaces.models import Sdk, Space, Visibility
+
+
+@login_required
+@never_cache
+@require_GET
+def dashboard(request: HttpRequest) -> HttpResponse:
+    """The Spaces of this user and their organizations; htmx asks for the table alone."""
+    mine = Space.objects.filter(owner__memberships__user=request.user).select_related("owner", "replica")
+    spaces = list(mine.order_by("owner__name", "name"))
+    figures = live.figures_of(space.pk for space in spaces)
+    rows = [(space, figures[space.pk]) for space in spaces]
+    partial = request.headers.get("HX-Target") == "my-spaces"
+    template = "components/my_spaces.html" if partial else "spaces/dashboard.html"
+    return render(request, template, {"rows": rows})
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    """A form; once made, the commands to push to it."""
+    assert isinstance(request.user, User)
+    owners = _owners(request.user)
+    initial = {"owner": request.user.username, "sdk": Sdk.GRADIO, "visibility": Visibility.PUBLIC}
+    form = NewSpace(request.POST or None, initial=initial)
+    context = {
+        "owners": owners,
+        "form": form,
+        "platform_url": f"{request.scheme}://{request.get_host()}",
+    }
+    if request.method == "POST" and form.is_valid():
+        space = _make(request.user, form)
+        if space is not None:
+            return render(request, "spaces/created.html", context | {"space": space})
+    return render(request, "spaces/new.html", context, status=422 if form.errors else 200)
+
+
+def _owners(user: User) -> QuerySet[Owner]:
+    roles = [Membership.Role.ADMIN, Membership.Role.WRITE]
+    return Owner.objects.filter(memberships__user=user, memberships__role__in=roles).order_by("kind", "name")
+
+
+def _make(user: User, form: NewSpace) -> Space | None:
+    """The Space, or None with the refusal in the form."""
+    given = form.cleaned_data
+    owner = Owner.objects.filter(name=given["owner"]).first()
+    if owner is None or not access.can_write(user, owner.pk):
+        form.add_error("owner", "You cannot make Spaces under this name.")
+        return None
+    try:
+        return creation.create(
+            owner, given["name"], sdk=given["sdk"], author=user.username, visibility=given["visibility"]
+        )
+    except creation.AlreadyExists as error:
+        form.add_error("name", f"{error.space} exists already.")
+        return None

@@ -1,0 +1,111 @@
+"""The Files and Logs tabs. What people pushed is shown as text or cleaned Markdown, never as their HTML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nh3
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.safestring import SafeString, mark_safe
+from django.views.decorators.http import require_GET
+from markdown_it import MarkdownIt
+
+from hardware import logs
+from spaces import repository
+from spaces.models import Space
+from spaces.views.common import readable, writable
+from spaces.views.pages import space_context
+
+SHOWN_BYTES = 512 * 1024
+README_BYTES = 256 * 1024
+TAGS = nh3.ALLOWED_TAGS - {"img", "style", "svg", "math"}
+
+
+@require_GET
+def folder(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    """The repository's root, with its README below."""
+    space = readable(request, owner, name)
+    return _folder(request, space, "")
+
+
+@require_GET
+def item(request: HttpRequest, owner: str, name: str, path: str) -> HttpResponse:
+    """A folder or a file."""
+    space = readable(request, owner, name)
+    entry = repository.find(space.pk, space.sha, path) if space.sha else None
+    if entry is None:
+        raise Http404("There is no such file in this Space.")
+    if not entry.is_file:
+        return _folder(request, space, path.strip("/"))
+    content = repository.read_blob(space.pk, space.sha, path) if entry.size <= SHOWN_BYTES else None
+    text = _text(content)
+    context = _context(request, space, path) | {
+        "entry": entry,
+        "text": text,
+        "lines": "\n".join(str(n) for n in range(1, text.count("\n") + 2)) if text is not None else "",
+        "too_large": entry.size > SHOWN_BYTES,
+    }
+    if path.endswith(".md") and text is not None and len(text) <= README_BYTES:
+        context["prose"] = markdown(text)
+    return render(request, "spaces/file.html", context)
+
+
+def _folder(request: HttpRequest, space: Space, path: str) -> HttpResponse:
+    entries = repository.tree(space.pk, space.sha, path) if space.sha else []
+    if entries is None:
+        raise Http404("There is no such folder in this Space.")
+    entries.sort(key=lambda e: (e.is_file, e.path))
+    rows = [(e, e.path.rpartition("/")[2]) for e in entries]
+    readme = next((e for e, shown in rows if shown.lower() == "readme.md" and e.is_file), None)
+    prose: SafeString | None = None
+    if readme is not None and readme.size <= README_BYTES:
+        prose = markdown(_text(repository.read_blob(space.pk, space.sha, readme.path)) or "")
+    last = repository.log(space.pk, space.sha, limit=1) if space.sha else []
+    context = _context(request, space, path) | {
+        "rows": rows,
+        "prose": prose,
+        "last": last[0] if last else None,
+        "platform_url": f"{request.scheme}://{request.get_host()}",
+    }
+    return render(request, "spaces/files.html", context)
+
+
+def _context(request: HttpRequest, space: Space, path: str) -> dict[str, Any]:
+    parts = [part for part in path.split("/") if part]
+    crumbs = [(part, "/".join(parts[: at + 1])) for at, part in enumerate(parts)]
+    return space_context(request, space, "files") | {"crumbs": crumbs, "path": path}
+
+
+def _text(content: bytes | None) -> str | None:
+    """The file as text; None for what is none."""
+    if content is None or b"\0" in content[:8000]:
+        return None
+    return content.decode("utf-8", "replace")
+
+
+def markdown(text: str) -> SafeString:
+    """Markdown as HTML without front matter, raw HTML, pictures or scripts."""
+    lines = text.lstrip("\ufeff").splitlines()
+    if lines and lines[0].strip() == "---":
+        end = next((at for at, line in enumerate(lines[1:], 1) if line.strip() == "---"), 0)
+        text = "\n".join(lines[end + 1 :]) if end else text
+    html = MarkdownIt("js-default").render(text)
+    clean = nh3.clean(
+        html, tags=set(TAGS), link_rel="noopener nofollow", url_schemes={"http", "https", "mailto"}
+    )
+    return mark_safe(clean)  # noqa: S308  # cleaned the line above
+
+
+@require_GET
+def log(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    """The Logs tab; the lines come by server-sent events, the last ones with the page."""
+    space = writable(request, owner, name)
+    built = space.stage in ("BUILDING", "BUILD_ERROR", "RUNNING_BUILDING")
+    kind = request.GET.get("kind") or ("build" if built else "run")
+    if kind not in ("build", "run"):
+        raise Http404("There are a build log and a run log.")
+    build = space.builds.order_by("-pk").first()
+    old = build.log if build is not None and kind == "build" and not logs.tail("build", space.pk, 1) else ""
+    context = space_context(request, space, "logs") | {"kind": kind, "build": build, "old": old}
+    return render(request, "spaces/logs.html", context)

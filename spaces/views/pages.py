@@ -1,0 +1,118 @@
+"""A Space's own page: the demo in a frame, its line above, or why there is no demo to show now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import current_app
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
+
+from hardware import logs, nodes
+from queueing import tuning
+from spaces import names, visits
+from spaces.models import Sdk, Space, Stage
+from spaces.views.common import is_writer, readable
+
+LOG_LINES = 12
+
+#: What to do about each stage in which there is no demo: (for its owner, for visitors).
+ADVICE: dict[str, tuple[str, str]] = {
+    Stage.NO_APP_FILE: ("Push an app and it starts by itself.", "It appears here once its owner pushes one."),
+    Stage.CONFIG_ERROR: ("Correct the README and push again.", "Its owner has to correct it."),
+    Stage.BUILDING: ("It appears here by itself when it is ready.",) * 2,
+    Stage.BUILD_ERROR: (
+        "Read the last lines below, correct the files and push again; a factory rebuild starts from scratch.",
+        "Its owner sees the details in the logs.",
+    ),
+    Stage.APP_STARTING: ("It appears here by itself when it is ready.",) * 2,
+    Stage.RUNTIME_ERROR: (
+        "Read the last lines below; push a correction, or restart it on the Settings tab.",
+        "Its owner sees the details in the logs.",
+    ),
+    Stage.SLEEPING: ("It was asleep and is being woken; it appears here by itself.",) * 2,
+    Stage.PAUSED: (
+        "Restart it on the Settings tab to serve visitors again.",
+        "Only its owner can restart it.",
+    ),
+    Stage.STOPPED: ("Restart it on the Settings tab.", "Try again in a moment."),
+    Stage.DELETING: ("It is being deleted.",) * 2,
+}
+
+
+def space_context(request: HttpRequest, space: Space, tab: str) -> dict[str, Any]:
+    """What the frame around every tab of a Space needs."""
+    replica = space.replica
+    return {
+        "space": space,
+        "tab": tab,
+        "writer": is_writer(request, space),
+        "simulated": bool(replica and replica.simulated),
+    }
+
+
+@require_GET
+@never_cache
+def app(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    """The App tab. Opening it wakes a sleeping Space."""
+    space = readable(request, owner, name)
+    if (owner, name) != (space.owner.name, space.name):
+        return redirect(f"/{space}")
+    if space.stage == Stage.SLEEPING:
+        current_app.send_task("spaces.tasks.wake", kwargs={"space_id": space.pk}, queue="control")
+    _, visit = visits.sign(space.pk, request.user.pk)
+    context = space_context(request, space, "app") | panel_context(request, space, visit)
+    replica = space.replica
+    functions = replica.report.get("functions") if replica else None
+    named = [f.get("api_name") for f in functions or [] if f.get("api_name")]
+    context |= {
+        "visit": visit,
+        "api": space.sdk == Sdk.GRADIO,
+        "api_name": named[0] if named else "predict",
+        "api_open": tuning.effective(space.pk).api_open,
+        "program_url": names.program_url(space, f"{request.scheme}://{request.get_host()}"),
+        "platform_url": f"{request.scheme}://{request.get_host()}",
+    }
+    return render(request, "spaces/app.html", context)
+
+
+@require_GET
+@never_cache
+def panel(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    """The App tab's inside alone: fetched when the stage changes. It goes on as the same visit."""
+    space = readable(request, owner, name)
+    visit = request.GET.get("visit", "")
+    if visits.read(visit, space.pk) is None:
+        _, visit = visits.sign(space.pk, request.user.pk)
+    context = space_context(request, space, "app") | panel_context(request, space, visit)
+    return render(request, "components/panel.html", context)
+
+
+def panel_context(request: HttpRequest, space: Space, visit: str) -> dict[str, Any]:
+    """The frame's address while it runs; else the stage's reason, advice and, for writers, last lines."""
+    running = space.stage.startswith("RUNNING")
+    if running:
+        return {"running": True, "frame": f"{names.demo_url(space)}/?__visit={visit}"}
+    writer = is_writer(request, space)
+    advice = ADVICE.get(space.stage, ADVICE[Stage.STOPPED])[0 if writer else 1]
+    lines: list[str] = []
+    if writer:
+        built = space.stage in (Stage.BUILDING, Stage.BUILD_ERROR)
+        lines = [e.text for e in logs.tail("build" if built else "run", space.pk, LOG_LINES)]
+    return {
+        "running": False,
+        "advice": advice,
+        "log_lines": lines,
+        # A reason may hold the app's own last words: visitors are told the stage only.
+        "reason": space.stage_reason if writer else "",
+        "absence": nodes.absence(space.hardware) if space.sdk != Sdk.STATIC else "",
+        "waits": space.stage in (Stage.BUILDING, Stage.APP_STARTING, Stage.SLEEPING),
+    }
+
+
+@require_GET
+def hub_path(request: HttpRequest, owner: str, name: str, rest: str = "") -> HttpResponse:
+    """The Hub's address of the page, `/spaces/<owner>/<name>`."""
+    return redirect(f"/{owner}/{name}{'/' + rest if rest else ''}")

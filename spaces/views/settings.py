@@ -1,0 +1,226 @@
+"""The Settings tab: sections that are changed each by itself. Only for who may write to the Space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from hardware import nodes
+from hardware.tiers import TIERS, UnknownTier
+from queueing import live, tuning
+from spaces import lifecycle
+from spaces.api.runtime import MOST_KEYS
+from spaces.card import CardError
+from spaces.forms import SLEEP_TIMES, SleepTime, VariableForm, setting_rows, typed_settings
+from spaces.models import Sdk, Secret, Space, Variable, Visibility
+from spaces.views.common import writable
+from spaces.views.pages import space_context
+
+GIB = 1024**3
+
+
+@require_GET
+@never_cache
+def page(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    """The whole tab."""
+    space = writable(request, owner, name)
+    return render(request, "spaces/settings.html", _context(request, space))
+
+
+@require_GET
+@never_cache
+def figures(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    """The live figures alone."""
+    space = writable(request, owner, name)
+    return render(request, "components/figures.html", {"figures": live.figures(space.pk)})
+
+
+@require_POST
+def change(request: HttpRequest, owner: str, name: str, section: str) -> HttpResponse:
+    """Change one section; answers the section (htmx) or the page, with refusals beside their fields."""
+    space = writable(request, owner, name)
+    if section not in SECTIONS:
+        raise Http404("There is no such section.")
+    problem = SECTIONS[section](request, space)
+    if problem is None and section in ("hardware", "visibility"):
+        messages.success(request, SAVED[section])
+        answer = redirect("settings", space.owner.name, space.name)
+        if request.htmx:  # type: ignore[attr-defined]
+            # What stands above the section changed too.
+            answer = HttpResponse(headers={"HX-Refresh": "true"})  # type: ignore[assignment]
+        return answer
+    if problem is None and not request.htmx:  # type: ignore[attr-defined]
+        messages.success(request, SAVED[section])
+        return redirect("settings", space.owner.name, space.name)
+    context = _context(request, space) | (problem or {"saved": SAVED[section]}) | {"section": section}
+    template = f"components/settings_{section}.html" if request.htmx else "spaces/settings.html"  # type: ignore[attr-defined]
+    return render(request, template, context, status=422 if problem else 200)
+
+
+def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
+    offers = [(offer, TIERS[offer.tier], TIERS[offer.tier].memory_bytes // GIB) for offer in nodes.offers()]
+    sleep = "" if space.sleep_time_s is None else str(space.sleep_time_s)
+    return space_context(request, space, "settings") | {
+        "rows": setting_rows(space.pk),
+        "figures": live.figures(space.pk),
+        "offers": offers,
+        "absence": nodes.absence(space.hardware),
+        "variables": space.variables.order_by("key"),
+        "secrets": space.secrets.order_by("key"),
+        "sleep": sleep,
+        "sleep_times": SLEEP_TIMES | ({} if sleep in SLEEP_TIMES else {sleep: f"{sleep} seconds"}),
+        "static": space.sdk == Sdk.STATIC,
+    }
+
+
+# --- the sections: None when all is well, else what the template needs to show the refusal ----------
+
+
+def _queue(request: HttpRequest, space: Space) -> dict[str, Any] | None:
+    values, errors = typed_settings(request.POST)
+    if errors:
+        return {"rows": setting_rows(space.pk, request.POST, errors)}
+    # What was left as it is stays the code's to decide.
+    now = asdict(tuning.effective(space.pk))
+    tuning.change(space.pk, {name: value for name, value in values.items() if value != now[name]})
+    return None
+
+
+def _hardware(request: HttpRequest, space: Space) -> dict[str, Any] | None:
+    try:
+        lifecycle.set_hardware(space, request.POST.get("tier", ""))
+    except (UnknownTier, CardError) as error:
+        return {"error": str(error)}
+    return None
+
+
+def _sleep(request: HttpRequest, space: Space) -> dict[str, Any] | None:
+    form = SleepTime(request.POST)
+    if not form.is_valid():
+        return {"error": "Choose one of the times, at least 60 seconds.", "sleep": ""}
+    lifecycle.set_sleep_time(space, form.cleaned_data["seconds"])
+    return None
+
+
+def _visibility(request: HttpRequest, space: Space) -> dict[str, Any] | None:
+    wanted = request.POST.get("visibility", "")
+    if wanted not in Visibility.values:
+        return {"error": "Choose public or private."}
+    space.visibility = wanted
+    space.save(update_fields=["visibility", "last_modified"])
+    lifecycle.visibility_changed(space)
+    return None
+
+
+def _variables(request: HttpRequest, space: Space) -> dict[str, Any] | None:
+    return _environment(request, space, Variable)
+
+
+def _secrets(request: HttpRequest, space: Space) -> dict[str, Any] | None:
+    return _environment(request, space, Secret)
+
+
+def _environment(
+    request: HttpRequest, space: Space, model: type[Variable] | type[Secret]
+) -> dict[str, Any] | None:
+    rows = model._default_manager.filter(space=space)
+    if gone := request.POST.get("delete"):
+        rows.filter(key=gone).delete()
+    else:
+        form = VariableForm(request.POST)
+        if not form.is_valid():
+            # A refused secret is not sent back: its value is never shown.
+            return {"form": form, "typed_value": "" if model is Secret else request.POST.get("value", "")}
+        new = not rows.filter(key=form.cleaned_data["key"]).exists()
+        if new and rows.count() >= MOST_KEYS:
+            return {"error": f"A Space may have at most {MOST_KEYS} of these."}
+        about = {"value": form.cleaned_data["value"]}
+        if "description" in request.POST:
+            about["description"] = form.cleaned_data["description"]
+        rows.update_or_create(space=space, key=form.cleaned_data["key"], defaults=about)
+    try:
+        lifecycle.environment_changed(space)
+    except CardError as error:
+        return {"error": f"Saved. The Space cannot restart, though: {error}"}
+    return None
+
+
+SECTIONS: dict[str, Callable[[HttpRequest, Space], dict[str, Any] | None]] = {
+    "queue": _queue,
+    "hardware": _hardware,
+    "sleep": _sleep,
+    "visibility": _visibility,
+    "variables": _variables,
+    "secrets": _secrets,
+}
+SAVED = {
+    "queue": "Saved. It acts on the next call.",
+    "hardware": "The Space moves. Visitors stay where they are until it runs there.",
+    "sleep": "Saved.",
+    "visibility": "Saved.",
+    "variables": "Saved. A Space that runs starts anew with it.",
+    "secrets": "Saved. A Space that runs starts anew with it.",
+}
+
+
+# --- buttons ----------------------------------------------------------------------------------------
+
+
+@require_POST
+def act(request: HttpRequest, owner: str, name: str, action: str) -> HttpResponse:
+    """Pause, restart, rebuild from scratch, clear the queue."""
+    space = writable(request, owner, name)
+    if action not in ACTIONS:
+        raise Http404("There is no such action.")
+    try:
+        messages.success(request, ACTIONS[action](space))
+    except CardError as error:
+        messages.error(request, str(error))
+    return redirect("space" if action == "restart" else "settings", space.owner.name, space.name)
+
+
+def _pause(space: Space) -> str:
+    lifecycle.pause(space)
+    return f"{space} is paused. Whoever waited was told."
+
+
+def _restart(space: Space) -> str:
+    lifecycle.restart(space)
+    return f"{space} starts anew."
+
+
+def _rebuild(space: Space) -> str:
+    lifecycle.restart(space, factory=True)
+    return f"{space} is built from scratch."
+
+
+def _clear(space: Space) -> str:
+    cleared = live.clear(space.pk)
+    return f"{cleared} waiting {'call was' if cleared == 1 else 'calls were'} ended; each was told."
+
+
+ACTIONS: dict[str, Callable[[Space], str]] = {
+    "pause": _pause,
+    "restart": _restart,
+    "rebuild": _rebuild,
+    "clear": _clear,
+}
+
+
+@require_POST
+def delete(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    """Delete the Space, once its name is typed."""
+    space = writable(request, owner, name)
+    if request.POST.get("confirm", "").strip() != str(space):
+        context = _context(request, space) | {"delete_error": f"Type {space} exactly to delete it."}
+        return render(request, "spaces/settings.html", context, status=422)
+    lifecycle.delete(space)
+    messages.success(request, f"{owner}/{name} is deleted.")
+    return redirect("dashboard")
