@@ -48,6 +48,7 @@ def tokens_page(request: HttpRequest) -> HttpResponse:
 @require_POST
 def revoke(request: HttpRequest, token_id: int) -> HttpResponse:
     """End one of the user's own tokens."""
+    assert isinstance(request.user, User)
     deleted, _ = AccessToken.objects.filter(pk=token_id, user=request.user).delete()
     if not deleted:
         raise Http404("There is no such token.")

@@ -11,7 +11,7 @@ from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import User
 from hardware import nodes
@@ -28,7 +28,7 @@ OFFERED = ("pause", "restart", "clear")
 
 
 @never_cache
-@require_GET
+@require_safe
 def console(request: HttpRequest) -> HttpResponse:
     """Everything at one look. People without the right are told there is no such page."""
     if not request.user.is_authenticated:
@@ -39,7 +39,7 @@ def console(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_GET
+@require_safe
 def figures(request: HttpRequest) -> HttpResponse:
     """What changes by the second."""
     _staff_only(request)

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import access
 from accounts.models import Membership, Owner, User
@@ -19,9 +19,10 @@ from spaces.models import Sdk, Space, Visibility
 
 @login_required
 @never_cache
-@require_GET
+@require_safe
 def dashboard(request: HttpRequest) -> HttpResponse:
     """The Spaces of this user and their organizations; htmx asks for the table alone."""
+    assert isinstance(request.user, User)
     mine = Space.objects.filter(owner__memberships__user=request.user).select_related("owner", "replica")
     spaces = list(mine.order_by("owner__name", "name"))
     figures = live.figures_of(space.pk for space in spaces)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from queueing import live
 from spaces.api.repos import matching, visible
@@ -13,7 +13,7 @@ from spaces.api.repos import matching, visible
 PAGE = 24
 
 
-@require_GET
+@require_safe
 def discover(request: HttpRequest) -> HttpResponse:
     """All, or those that match `q`."""
     q = request.GET.get("q", "").replace("\0", "").strip()[:200]

@@ -8,7 +8,7 @@ import nh3
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.safestring import SafeString, mark_safe
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from markdown_it import MarkdownIt
 
 from hardware import logs
@@ -22,14 +22,14 @@ README_BYTES = 256 * 1024
 TAGS = nh3.ALLOWED_TAGS - {"img", "style", "svg", "math"}
 
 
-@require_GET
+@require_safe
 def folder(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """The repository's root, with its README below."""
     space = readable(request, owner, name)
     return _folder(request, space, "")
 
 
-@require_GET
+@require_safe
 def item(request: HttpRequest, owner: str, name: str, path: str) -> HttpResponse:
     """A folder or a file."""
     space = readable(request, owner, name)
@@ -97,7 +97,7 @@ def markdown(text: str) -> SafeString:
     return mark_safe(clean)  # noqa: S308  # cleaned the line above
 
 
-@require_GET
+@require_safe
 def log(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """The Logs tab; the lines come by server-sent events, the last ones with the page."""
     space = writable(request, owner, name)

@@ -8,7 +8,7 @@ from celery import current_app
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from hardware import logs, nodes
 from queueing import tuning
@@ -53,7 +53,7 @@ def space_context(request: HttpRequest, space: Space, tab: str) -> dict[str, Any
     }
 
 
-@require_GET
+@require_safe
 @never_cache
 def app(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """The App tab. Opening it wakes a sleeping Space."""
@@ -78,7 +78,7 @@ def app(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     return render(request, "spaces/app.html", context)
 
 
-@require_GET
+@require_safe
 @never_cache
 def panel(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """The App tab's inside alone: fetched when the stage changes. It goes on as the same visit."""
@@ -112,7 +112,7 @@ def panel_context(request: HttpRequest, space: Space, visit: str) -> dict[str, A
     }
 
 
-@require_GET
+@require_safe
 def hub_path(request: HttpRequest, owner: str, name: str, rest: str = "") -> HttpResponse:
     """The Hub's address of the page, `/spaces/<owner>/<name>`."""
     return redirect(f"/{owner}/{name}{'/' + rest if rest else ''}")

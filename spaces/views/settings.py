@@ -10,7 +10,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from hardware import nodes
 from hardware.tiers import TIERS, UnknownTier
@@ -26,7 +26,7 @@ from spaces.views.pages import space_context
 GIB = 1024**3
 
 
-@require_GET
+@require_safe
 @never_cache
 def page(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """The whole tab."""
@@ -34,7 +34,7 @@ def page(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     return render(request, "spaces/settings.html", _context(request, space))
 
 
-@require_GET
+@require_safe
 @never_cache
 def figures(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """The live figures alone."""
