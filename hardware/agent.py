@@ -273,7 +273,10 @@ class Agent:
 
     def _stop_stray(self, replica_id: int, there: Running) -> None:
         """Something of ours runs that no row here wants: its Space was deleted, or it lives elsewhere now."""
-        if not self._mine().filter(pk=replica_id, state__in=[State.PENDING, *nodes.ACTIVE]).exists():
+        row = Replica.objects.filter(pk=replica_id, state__in=[State.PENDING, *nodes.ACTIVE]).first()
+        # Two nodes may share a machine: what the other one runs here, or is just starting, is its own.
+        others = row is not None and row.runtime_id in ("", there.runtime_id)
+        if row is None or (row.node_id != self.node_id and not others):
             self.runtime.stop(there.runtime_id)
 
     # --- its output -------------------------------------------------------------------------------

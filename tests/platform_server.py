@@ -70,7 +70,7 @@ class Platform:
         }
 
     def start(self) -> Platform:
-        with (self.home / "up.log").open("ab") as log:
+        with (self.home / "up.log").open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, str(ROOT / "manage.py"), "up", *self.options],
                 env=self.env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
