@@ -51,9 +51,16 @@ def create_user(username: str, password: str | None = None, email: str = "") -> 
     if username != "admin" or Owner.objects.filter(name__iexact=username).exists():
         check_name(username)
     user = User.objects.create_user(username, email=email, password=password)
-    owner = Owner.objects.create(name=username, kind=Owner.Kind.USER)
-    Membership.objects.create(owner=owner, user=user, role=Membership.Role.ADMIN)
+    add_namespace(user)
     return user
+
+
+@transaction.atomic
+def add_namespace(user: User) -> Owner:
+    """The owner of a new user's name, which is theirs."""
+    owner = Owner.objects.create(name=user.username, kind=Owner.Kind.USER)
+    Membership.objects.create(owner=owner, user=user, role=Membership.Role.ADMIN)
+    return owner
 
 
 @transaction.atomic
