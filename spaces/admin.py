@@ -1,66 +1,88 @@
-"""Spaces, builds, and the names of variables and secrets in the records: to read. Every change is made on a
-Space's Settings tab, where the platform hears of it."""
+"""The records of Spaces for whoever runs this Spaceport, with the actions pause, restart, clear queue."""
 
 from __future__ import annotations
 
-from django.contrib import admin
-from django.db.models import Model
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
-from spaces.models import Build, Secret, Space, Variable
-
-
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Rows that the platform writes itself."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Never."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Never."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Never: what runs would run on without its row."""
-        return False
+from queueing import live
+from spaces import lifecycle
+from spaces.card import CardError
+from spaces.models import Build, Space
 
 
 @admin.register(Space)
-class Spaces(ReadOnly):
-    """Found by owner, name, title; with the way to the page itself."""
+class SpaceAdmin(admin.ModelAdmin[Space]):
+    """Read only: what changes a Space goes through its life cycle, not through its row."""
 
-    list_display = ("__str__", "page", "stage", "hardware", "sdk", "visibility", "last_modified")
+    list_display = (
+        "__str__",
+        "stage",
+        "sdk",
+        "hardware",
+        "visibility",
+        "pending",
+        "running",
+        "last_modified",
+    )
     list_filter = ("stage", "sdk", "hardware", "visibility")
     list_select_related = ("owner",)
     search_fields = ("name", "owner__name", "title")
-    ordering = ("owner__name", "name")
+    actions = ("pause", "restart", "clear_queue")
 
-    @admin.display(description="settings")
-    def page(self, space: Space) -> SafeString:
-        """A link to its Settings tab."""
-        return format_html('<a href="/{}/settings">open</a>', space)
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Space | None = None) -> bool:
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Space | None = None) -> list[str]:
+        return [field.name for field in Space._meta.fields]
+
+    @admin.display(description="waiting")
+    def pending(self, space: Space) -> int:
+        return live.figures(space.pk).pending
+
+    @admin.display(description="running")
+    def running(self, space: Space) -> int:
+        return live.figures(space.pk).running
+
+    @admin.action(description="Pause", permissions=["change"])
+    def pause(self, request: HttpRequest, found: QuerySet[Space]) -> None:
+        for space in found:
+            lifecycle.pause(space)
+        self.message_user(request, "Paused. Whoever waited was told.")
+
+    @admin.action(description="Restart", permissions=["change"])
+    def restart(self, request: HttpRequest, found: QuerySet[Space]) -> None:
+        for space in found:
+            try:
+                lifecycle.restart(space)
+            except CardError as error:
+                self.message_user(request, f"{space}: {error}", messages.ERROR)
+            else:
+                self.message_user(request, f"{space} starts anew.")
+
+    @admin.action(description="Clear queue", permissions=["change"])
+    def clear_queue(self, request: HttpRequest, found: QuerySet[Space]) -> None:
+        cleared = sum(live.clear(space.pk) for space in found)
+        self.message_user(request, f"Ended {cleared} waiting calls; each was told.")
 
 
 @admin.register(Build)
-class Builds(ReadOnly):
-    """Every build with its log."""
+class BuildAdmin(admin.ModelAdmin[Build]):
+    """What was built, when, and what came of it."""
 
-    list_display = ("pk", "space", "sha", "status", "created_at", "finished_at", "worker")
+    list_display = ("__str__", "status", "worker", "created_at", "finished_at", "reason")
     list_filter = ("status",)
     list_select_related = ("space__owner",)
-    search_fields = ("space__name", "space__owner__name", "sha")
-    ordering = ("-pk",)
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
 
-@admin.register(Variable, Secret)
-class Environment(ReadOnly):
-    """Which Space has which; values stay where they are."""
+    def has_change_permission(self, request: HttpRequest, obj: Build | None = None) -> bool:
+        return False
 
-    list_display = ("key", "space", "description", "updated_at")
-    list_select_related = ("space__owner",)
-    search_fields = ("key", "space__name", "space__owner__name")
-    exclude = ("value",)
-    ordering = ("key",)
+    def has_delete_permission(self, request: HttpRequest, obj: Build | None = None) -> bool:
+        return False

@@ -17,6 +17,7 @@ urlpatterns = [
     path(f"spaces/{SPACE}/<path:rest>", pages.hub_path),
     path(SPACE, pages.app, name="space"),
     path(f"{SPACE}/panel", pages.panel, name="panel"),
+    path(f"{SPACE}/stage", pages.stage, name="stage"),
     path(f"{SPACE}/files", files.folder, name="files"),
     path(f"{SPACE}/files/<path:path>", files.item, name="file"),
     path(f"{SPACE}/logs", files.log, name="logs"),

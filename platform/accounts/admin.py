@@ -1,4 +1,4 @@
-"""Users, organizations and tokens in the records. Making a user here makes their namespace too."""
+"""The records of people and organizations. A user made here is an owner of Spaces as well."""
 
 from __future__ import annotations
 
@@ -8,111 +8,94 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
-from django.db.models import Model, QuerySet
+from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest
 
 from accounts import people
 from accounts.models import AccessToken, Membership, Owner, User
 
 
-class NewUser(AdminUserCreationForm):  # type: ignore[type-arg]
-    """A new user's name is an owner's name: the same rules, told beside the field."""
+class NewUserForm(AdminUserCreationForm):
+    """Refuses names that no owner can have."""
 
     class Meta(AdminUserCreationForm.Meta):
         model = User
 
     def clean_username(self) -> str:
-        """The name, if an owner may have it."""
         try:
-            return people.check_name(self.cleaned_data["username"])
+            return people.check_name(str(self.cleaned_data["username"]))
         except people.BadName as error:
-            raise forms.ValidationError(str(error)) from error
+            raise ValidationError(str(error)) from error
 
 
 @admin.register(User)
-class Users(UserAdmin):  # type: ignore[type-arg]
-    """Sign-in, rights, locking. A name stays: it is part of every address below it."""
+class PeopleAdmin(UserAdmin):
+    """Users. Their names stay: they are part of the addresses of their Spaces."""
 
-    add_form = NewUser
-    list_display = ("username", "email", "is_active", "is_superuser", "last_login", "date_joined")
-    list_filter = ("is_active", "is_superuser")
+    add_form = NewUserForm
 
-    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """The name of a user that exists."""
-        return ("username", "last_login", "date_joined") if obj else ()
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["username"] if obj is not None else []
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Never: whoever took the name next would be taken for them. Lock instead ("active" off)."""
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """A new user gets the owner of the same name."""
+    @transaction.atomic
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         if not change:
-            people.add_namespace(obj)
+            owner = Owner.objects.create(name=obj.username, kind=Owner.Kind.USER)
+            Membership.objects.create(owner=owner, user=obj, role=Membership.Role.ADMIN)
 
 
-class Members(admin.TabularInline):  # type: ignore[type-arg]
-    model = Membership
-    extra = 0
-    autocomplete_fields = ("user",)
-
-
-class OwnerForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Renaming would break every address below the name, so it is given once."""
+class OrganizationForm(forms.ModelForm[Owner]):
+    """Refuses names that no owner can have; users get their owner with themselves."""
 
     def clean_name(self) -> str:
-        """The name, if an owner may have it."""
         try:
-            return people.check_name(self.cleaned_data["name"])
+            return people.check_name(str(self.cleaned_data["name"]))
         except people.BadName as error:
-            raise forms.ValidationError(str(error)) from error
+            raise ValidationError(str(error)) from error
+
+    def save(self, commit: bool = True) -> Owner:
+        if self.instance.pk is None:
+            self.instance.kind = Owner.Kind.ORGANIZATION
+        return super().save(commit)
+
+
+class MembershipInline(admin.TabularInline[Membership, Owner]):
+    """Who belongs to an owner, and may do what."""
+
+    model = Membership
+    extra = 1
 
 
 @admin.register(Owner)
-class Owners(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Organizations, and the namespaces of users."""
+class OwnerAdmin(admin.ModelAdmin[Owner]):
+    """Namespaces and their members. Made with their user, or as an organization."""
 
-    form = OwnerForm
     list_display = ("name", "kind", "full_name", "created_at")
     list_filter = ("kind",)
-    search_fields = ("name", "full_name")
-    fields = ("name", "full_name")
-    inlines = (Members,)
+    search_fields = ("name",)
+    form = OrganizationForm
+    inlines = (MembershipInline,)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Owner | None = None) -> Any:
-        """The name of an owner that exists."""
-        return ("name",) if obj else ()
+    def get_readonly_fields(self, request: HttpRequest, obj: Owner | None = None) -> tuple[str, ...]:
+        return ("name", "kind") if obj is not None else ("kind",)
 
     def has_delete_permission(self, request: HttpRequest, obj: Owner | None = None) -> bool:
-        """An organization without Spaces: those are deleted on their own pages."""
-        deletable = obj is not None and obj.kind == Owner.Kind.ORGANIZATION and not obj.spaces.exists()
-        return deletable and super().has_delete_permission(request, obj)
-
-    def save_model(self, request: HttpRequest, obj: Owner, form: Any, change: bool) -> None:
-        """What is made here is an organization."""
-        if not change:
-            obj.kind = Owner.Kind.ORGANIZATION
-        super().save_model(request, obj, form, change)
+        return False
 
 
 @admin.register(AccessToken)
-class Tokens(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Tokens can be revoked here; their values are kept nowhere."""
+class AccessTokenAdmin(admin.ModelAdmin[AccessToken]):
+    """Tokens, to revoke: delete one."""
 
     list_display = ("name", "user", "scope", "last_four", "created_at", "last_used_at")
-    list_filter = ("scope",)
-    search_fields = ("name", "user__username")
     list_select_related = ("user",)
+    readonly_fields = ("user", "name", "scope", "last_four", "created_at", "last_used_at")
+    exclude = ("digest",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Never: a token's value is shown to its user alone, once."""
         return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Never: it is made or revoked."""
-        return False
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[AccessToken]:
-        """Newest first."""
-        return super().get_queryset(request).order_by("-created_at")

@@ -90,6 +90,13 @@ def panel(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     return render(request, "components/panel.html", context)
 
 
+@require_safe
+@never_cache
+def stage(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    """The stage in a word, for the head of every tab."""
+    return render(request, "components/stage.html", {"space": readable(request, owner, name)})
+
+
 def panel_context(request: HttpRequest, space: Space, visit: str) -> dict[str, Any]:
     """The frame's address while it runs; else the stage's reason, advice and, for writers, last lines."""
     running = space.stage.startswith("RUNNING")

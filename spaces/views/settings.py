@@ -65,7 +65,11 @@ def change(request: HttpRequest, owner: str, name: str, section: str) -> HttpRes
 
 
 def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
-    offers = [(offer, TIERS[offer.tier], TIERS[offer.tier].memory_bytes // GIB) for offer in nodes.offers()]
+    offers = [
+        (offer, tier, tier.memory_bytes // GIB, tier.gpu_memory_bytes // GIB)
+        for offer in nodes.offers()
+        for tier in (TIERS[offer.tier],)
+    ]
     sleep = "" if space.sleep_time_s is None else str(space.sleep_time_s)
     return space_context(request, space, "settings") | {
         "rows": setting_rows(space.pk),

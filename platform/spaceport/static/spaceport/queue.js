@@ -54,6 +54,7 @@
     }
     if (ended) return [ended === "completed" ? "done" : "bad", ENDED[ended]];
     if (!running(stage)) return [STAGES[stage]?.startsWith("Stopped") ? "bad" : "busy", STAGES[stage] ?? stage];
+    if (line.dataset.sdk === "static") return ["calm", "A static page: no queue, no waiting"];
     if (!status) return ["busy", "Looking at the queue…"];
     if (status.pending) return ["waiting", `${status.pending} waiting${about(status.eta)}`];
     return ["calm", "Nobody is waiting"];
@@ -63,7 +64,7 @@
     const [tone, words] = sentence();
     line.dataset.tone = tone;
     if (text.textContent !== words) text.textContent = words;
-    const parts = status && running(stage) ? [`${status.running} running`, `${status.pending} waiting`] : [];
+    const parts = status && running(stage) && line.dataset.sdk !== "static" ? [`${status.running} running`, `${status.pending} waiting`] : [];
     count.textContent = parts.join(" · ");
   };
 
@@ -75,6 +76,7 @@
     if (next === stage) return;
     const before = stage;
     stage = next;
+    window.htmx.trigger(document.body, "stage");
     if (running(before) && running(next)) {
       // A new version took over: whoever is in the middle of something decides when to load it.
       if (next === "RUNNING") fresh.hidden = false;
