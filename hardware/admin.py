@@ -10,7 +10,7 @@ from hardware.models import Node, Replica
 
 
 @admin.register(Node)
-class NodeAdmin(admin.ModelAdmin[Node]):
+class NodeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Nodes; one that is gone for good may be deleted."""
 
     list_display = ("name", "up", "tiers", "runtime", "heartbeat_at")
@@ -25,7 +25,7 @@ class NodeAdmin(admin.ModelAdmin[Node]):
 
 
 @admin.register(Replica)
-class ReplicaAdmin(admin.ModelAdmin[Replica]):
+class ReplicaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Replicas, without their orders: those hold secrets."""
 
     list_display = ("__str__", "node", "wanted", "simulated", "restarts", "created_at", "reason")

@@ -9,7 +9,7 @@ from queueing.models import QueueSettings
 
 
 @admin.register(QueueSettings)
-class QueueSettingsAdmin(admin.ModelAdmin[QueueSettings]):
+class QueueSettingsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """What owners chose, and what was found in the code."""
 
     list_display = ("space_id", "chosen", "found")

@@ -13,7 +13,7 @@ from spaces.models import Build, Space
 
 
 @admin.register(Space)
-class SpaceAdmin(admin.ModelAdmin[Space]):
+class SpaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Read only: what changes a Space goes through its life cycle, not through its row."""
 
     list_display = (
@@ -71,7 +71,7 @@ class SpaceAdmin(admin.ModelAdmin[Space]):
 
 
 @admin.register(Build)
-class BuildAdmin(admin.ModelAdmin[Build]):
+class BuildAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """What was built, when, and what came of it."""
 
     list_display = ("__str__", "status", "worker", "created_at", "finished_at", "reason")

@@ -49,7 +49,7 @@ class PeopleAdmin(UserAdmin):
             Membership.objects.create(owner=owner, user=obj, role=Membership.Role.ADMIN)
 
 
-class OrganizationForm(forms.ModelForm[Owner]):
+class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]
     """Refuses names that no owner can have; users get their owner with themselves."""
 
     def clean_name(self) -> str:
@@ -64,7 +64,7 @@ class OrganizationForm(forms.ModelForm[Owner]):
         return super().save(commit)
 
 
-class MembershipInline(admin.TabularInline[Membership, Owner]):
+class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
     """Who belongs to an owner, and may do what."""
 
     model = Membership
@@ -72,7 +72,7 @@ class MembershipInline(admin.TabularInline[Membership, Owner]):
 
 
 @admin.register(Owner)
-class OwnerAdmin(admin.ModelAdmin[Owner]):
+class OwnerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Namespaces and their members. Made with their user, or as an organization."""
 
     list_display = ("name", "kind", "full_name", "created_at")
@@ -89,7 +89,7 @@ class OwnerAdmin(admin.ModelAdmin[Owner]):
 
 
 @admin.register(AccessToken)
-class AccessTokenAdmin(admin.ModelAdmin[AccessToken]):
+class AccessTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Tokens, to revoke: delete one."""
 
     list_display = ("name", "user", "scope", "last_four", "created_at", "last_used_at")
