@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from spaces.models import Space
 
 MAX_BYTES = 16 * 1024
+MAX_DEPTH = 20
 README = "README.md"
 DEFAULT_PORT = 7860
 
@@ -41,13 +41,20 @@ class SpaceCard:
 class _Loader(yaml.SafeLoader):
     """Safe YAML without aliases (236 bytes of them can make megabytes), versions kept as text."""
 
+    depth = 0
+
     def compose_node(self, parent: Any, index: Any) -> Any:
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
         if self.check_event(yaml.events.AliasEvent):
-            event = self.peek_event()
-            raise yaml.MarkedYAMLError(
-                problem="aliases (*name) are not used here", problem_mark=event.start_mark
-            )
-        return super().compose_node(parent, index)
+            raise yaml.MarkedYAMLError(problem="aliases (*name) are not used here", problem_mark=mark)
+        # The scanner's time grows with the square of the depth.
+        if self.depth == MAX_DEPTH:
+            raise yaml.MarkedYAMLError(problem=f"more than {MAX_DEPTH} levels", problem_mark=mark)
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
 
 
 # `python_version: 3.10` is a number to YAML, and would be read as 3.1.
@@ -83,8 +90,8 @@ def parse(text: str) -> SpaceCard:
     sdk = _text(raw, "sdk")
     if sdk and sdk not in Sdk.values:
         raise CardError(_at(text, "sdk", f"sdk is '{sdk}', but can be {', '.join(Sdk.values)}"))
-    for key in ("app_file", "base_path"):
-        _check_path(text, key, _text(raw, key))
+    _check_path(text, "app_file", _text(raw, "app_file"))
+    _check_path(text, "base_path", _text(raw, "base_path").lstrip("/"))
     return SpaceCard(
         raw=raw,
         sdk=sdk,
@@ -111,7 +118,7 @@ def front_matter(text: str) -> dict[str, Any]:
     if end is None:
         raise CardError("README.md, line 1: the front matter begins with '---' but no second '---' ends it.")
     source = "\n".join(lines[1:end])
-    if len(source.encode()) > MAX_BYTES:
+    if len(source.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise CardError(f"README.md: the front matter may have at most {MAX_BYTES:,} bytes.")
     try:
         value = yaml.load(source, Loader=_Loader)  # noqa: S506  # a SafeLoader
@@ -124,13 +131,24 @@ def front_matter(text: str) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise CardError("README.md, line 2: the front matter must be lines of 'key: value'.")
-    return {str(key): _plain(item) for key, item in value.items()}
+    try:
+        return {str(_plain(key)): _plain(item) for key, item in value.items()}
+    except ValueError as error:
+        raise CardError(f"README.md: the front matter has {error}.") from error
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON has it."""
+    """The value as JSON, and PostgreSQL, can hold it.
+
+    Raises:
+        ValueError
+    """
+    if isinstance(value, str) and ("\0" in value or any("\ud800" <= c <= "\udfff" for c in value)):
+        raise ValueError("a character that is no text")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise ValueError("a number that is too large")
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(_plain(k)): _plain(v) for k, v in value.items()}
     if isinstance(value, list):
         return [_plain(v) for v in value]
     return value if isinstance(value, str | int | bool) or value is None else str(value)
@@ -149,8 +167,14 @@ def _port(text: str, raw: dict[str, Any]) -> int:
 
 
 def _check_path(text: str, key: str, value: str) -> None:
-    if (key == "app_file" and value.startswith("/")) or ".." in PurePosixPath(value).parts:
-        raise CardError(_at(text, key, f"{key} is a path inside the repository"))
+    if not value:
+        return
+    try:
+        repository.check_path(value)
+    except repository.BadPath as error:
+        raise CardError(_at(text, key, f"{key} is a path inside the repository")) from error
+    if value.startswith("-"):
+        raise CardError(_at(text, key, f"{key} must not begin with '-'"))
 
 
 def _at(text: str, key: str, problem: str) -> str:

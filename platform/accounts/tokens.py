@@ -29,7 +29,7 @@ def issue(user: User, name: str, scope: str = AccessToken.Scope.WRITE) -> tuple[
 
 def check(plain: str) -> AccessToken | None:
     """The token of an active user that has this value, or None."""
-    if not plain.startswith(PREFIX) or len(plain) > 200:
+    if not plain.startswith(PREFIX) or len(plain) > 200 or not plain.isascii():
         return None
     row = AccessToken.objects.select_related("user").filter(digest=_digest(plain)).first()
     if row is None or not row.user.is_active:

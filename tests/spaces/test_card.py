@@ -1,0 +1,113 @@
+"""Front matter of every kind, good and hostile: a card or a CardError, in little time."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from spaces import card
+from spaces.card import CardError
+
+KEYS = st.sampled_from(
+    ["sdk", "app_file", "app_port", "title", "emoji", "python_version", "base_path", "tags"]
+)
+TEXT = st.text(alphabet=st.sampled_from("ab1 .:-/\n\0é🚀"), max_size=20)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def readme(front: str) -> str:
+    return f"---\n{front}\n---\n# Hello"
+
+
+def test_what_the_hub_writes_is_understood() -> None:
+    found = card.parse(
+        readme(
+            "title: Ünï 🚀\nemoji: 🚀\nsdk: docker\napp_port: 8080\npython_version: 3.10\nown: {a: [1, x]}"
+        )
+    )
+    assert (found.title, found.emoji, found.sdk, found.app_port) == ("Ünï 🚀", "🚀", "docker", 8080)
+    assert found.python_version == "3.10"
+    assert found.raw["own"] == {"a": [1, "x"]}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "# Title", "text\n---\nsdk: gradio\n---", "---\n---\n", "---\n# only a comment\n---"]
+)
+def test_without_front_matter_the_card_is_empty(text: str) -> None:
+    assert card.parse(text).raw == {}
+
+
+@pytest.mark.parametrize("text", ["---\r\nsdk: static\r\n---\r\n", "\ufeff---\nsdk: static\n---"])
+def test_windows_files_are_read(text: str) -> None:
+    assert card.parse(text).sdk == "static"
+
+
+@pytest.mark.parametrize(
+    ("front", "reason"),
+    [
+        ("sdk: gradio\ntitle: [", "line 3"),
+        ("title: a\nsdk: streamlit", "line 3: sdk is 'streamlit', but can be gradio, docker, static"),
+        ("app_port: 0", "line 2: app_port is a number from 1 to 65535"),
+        ("app_port: http", "app_port is a number"),
+        ("app_file: ../x.py", "line 2: app_file is a path inside the repository"),
+        ("app_file: .git/config", "app_file is a path inside the repository"),
+        ("a: &x 1\nb: *x", "line 3: aliases"),
+        ("a: " + "[" * 30 + "]" * 30, "more than 20 levels"),
+        ("- a", "key: value"),
+        ("x: " + "y" * 17_000, "at most 16,384 bytes"),
+    ],
+)
+def test_what_is_wrong_is_told(front: str, reason: str) -> None:
+    with pytest.raises(CardError, match=r"^README\.md") as error:
+        card.parse(readme(front))
+    assert reason in str(error.value)
+    assert len(str(error.value)) < 500
+
+
+def test_an_open_front_matter_is_an_error() -> None:
+    with pytest.raises(CardError, match="no second '---'"):
+        card.parse("---\nsdk: gradio\n")
+
+
+@pytest.mark.parametrize("unit", ["[", "{a: ", "- ", "? ", "!!x ", "&a ", "a:\n "])
+def test_hostile_nesting_takes_no_time(unit: str) -> None:
+    began = time.process_time()
+    with pytest.raises(CardError):
+        card.parse(readme("a: " + unit * (14_000 // len(unit))))
+    assert time.process_time() - began < 2
+
+
+def outcome(text: str) -> str:
+    """The parsed card as JSON, or the error's message."""
+    try:
+        return json.dumps(card.parse(text).raw, allow_nan=False)
+    except CardError as error:
+        return str(error)
+
+
+FUZZ = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+
+
+@FUZZ
+@given(st.dictionaries(KEYS, VALUES, max_size=5))
+def test_any_mapping_is_a_card_or_a_card_error(front: dict[str, object]) -> None:
+    found = outcome(readme(yaml.safe_dump(front, allow_unicode=True)))
+    assert found.startswith(("{", "README.md"))
+    assert "\\u0000" not in found
+
+
+@FUZZ
+@given(st.text(alphabet=st.sampled_from("ab-:[]{}&*!|>'\"%@`#?, \n\t\\0\0é\ud800~<="), max_size=80))
+def test_any_text_is_a_card_or_a_card_error(front: str) -> None:
+    found = outcome(readme(front))
+    assert found.startswith(("{", "README.md"))
+    assert "\\u0000" not in found
