@@ -36,7 +36,10 @@ def run(build: Build, log: Log) -> Artifact:
     settings.SPACEPORT_HOME.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="build-", dir=settings.SPACEPORT_HOME) as folder:
         source = Path(folder) / "source"
-        repository.export(space, build.sha, source)
+        try:
+            repository.export(space, build.sha, source)
+        except repository.BadPath as error:
+            raise BuildFailed(str(error)) from error
         log(f"Building {space} at {build.sha[:7]}.")
         return choose(settings.SPACEPORT_RUNTIME).build(
             BuildSpec(

@@ -64,8 +64,45 @@ def create(
             space.stage_reason = "Push an app to start this Space."
             space.save()
     except IntegrityError:
-        raise AlreadyExists(Space.objects.get(owner=owner, name__iexact=name)) from None
+        there = Space.objects.filter(owner=owner, name__iexact=name).first()
+        if there is None:
+            raise
+        raise AlreadyExists(there) from None
     publishing.publish(space)
+    return space
+
+
+def duplicate(
+    source: Space,
+    owner: Owner,
+    name: str,
+    *,
+    author: str,
+    visibility: str,
+    hardware: str,
+    sleep_time_s: int | None,
+    secrets: dict[str, tuple[str, str]],
+    variables: dict[str, tuple[str, str]],
+) -> Space:
+    """A copy of a Space under another name, with its whole history on `main`, and built.
+
+    Raises:
+        names.BadRepoId, hardware.tiers.UnknownTier, AlreadyExists
+    """
+    space = create(
+        owner,
+        name,
+        sdk=source.sdk,
+        author=author,
+        visibility=visibility,
+        hardware=hardware,
+        sleep_time_s=sleep_time_s,
+        secrets=secrets,
+        variables=variables,
+    )
+    repository.copy(source, space)
+    lifecycle.pushed(space)
+    space.refresh_from_db()
     return space
 
 

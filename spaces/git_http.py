@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import IO
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.auth import BadCredentials, Caller, caller_of
 from spaces import lifecycle, repository
-from spaces.api.hub import HubError, readable, writable
+from spaces.api.hub import HubError, hub, readable, writable
 from spaces.models import Space
 
 CHUNK = 256 * 1024
@@ -51,8 +51,26 @@ def serve(request: HttpRequest, owner: str, name: str, service: str) -> HttpResp
     except HubError as error:
         # git tries without credentials first, even when it has them.
         anonymous = getattr(request, "caller", Caller()).user is None
-        return _ask(str(error)) if anonymous else HttpResponse(str(error), status=error.status)
-    return _run(request, space, service, pushing=pushing)
+        return _ask(str(error)) if anonymous else _refuse(error)
+    try:
+        return _run(request, space, service, pushing=pushing)
+    except HubError as error:
+        return _refuse(error)
+
+
+@hub("GET", "POST", "PUT")
+def no_lfs(request: HttpRequest) -> HttpResponse:
+    """git-lfs shows this message and stops."""
+    limit = settings.SPACEPORT_UPLOAD_LIMIT_BYTES
+    text = f"Git LFS is not taken here: push files of up to {limit:,} bytes as they are, without LFS rules."
+    answer = JsonResponse({"message": text}, status=501)
+    answer["Content-Type"] = "application/vnd.git-lfs+json"
+    return answer
+
+
+def _refuse(error: HubError) -> HttpResponse:
+    """git shows plain text to its user."""
+    return HttpResponse(f"{error}\n", status=error.status, content_type="text/plain; charset=utf-8")
 
 
 def _ask(text: str) -> HttpResponse:
@@ -70,15 +88,19 @@ def _run(request: HttpRequest, space: Space, service: str, *, pushing: bool) -> 
         size = _store(request, body)
         out = tempfile.TemporaryFile()  # noqa: SIM115  # the answer streams it after this view returned
         with tempfile.TemporaryFile() as errors:
-            subprocess.run(  # noqa: S603
-                [git, "http-backend"],
-                stdin=body,
-                stdout=out,
-                stderr=errors,
-                env=_environment(request, space, service, size=size),
-                timeout=BACKEND_TIMEOUT_S,
-                check=False,
-            )
+            try:
+                subprocess.run(  # noqa: S603
+                    [git, "http-backend"],
+                    stdin=body,
+                    stdout=out,
+                    stderr=errors,
+                    env=_environment(request, space, service, size=size),
+                    timeout=BACKEND_TIMEOUT_S,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                out.close()
+                raise HubError(504, f"git did not end within {BACKEND_TIMEOUT_S} s.") from None
     if pushing and repository.head(space) != before:
         lifecycle.pushed(space)
     out.seek(0)
@@ -90,13 +112,23 @@ def _store(request: HttpRequest, body: IO[bytes]) -> int:
     unzip = zlib.decompressobj(31) if request.headers.get("Content-Encoding") == "gzip" else None
     size = 0
     while chunk := request.read(CHUNK):
-        piece = unzip.decompress(chunk) if unzip else chunk
-        size += len(piece)
-        if size > MOST_BYTES:
-            raise HubError(413, f"A push may have at most {MOST_BYTES:,} bytes.")
-        body.write(piece)
+        for piece in _unzipped(unzip, chunk) if unzip else [chunk]:
+            size += len(piece)
+            if size > MOST_BYTES:
+                raise HubError(413, f"A push may have at most {MOST_BYTES:,} bytes.")
+            body.write(piece)
     body.seek(0)
     return size
+
+
+def _unzipped(unzip: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
+    """What is in the chunk, in pieces: a small one can unfold to a thousand times its size."""
+    try:
+        while chunk:
+            yield unzip.decompress(chunk, CHUNK)
+            chunk = unzip.unconsumed_tail
+    except zlib.error as error:
+        raise HubError(400, f"The body is no gzip: {error}") from error
 
 
 def _environment(request: HttpRequest, space: Space, service: str, *, size: int) -> dict[str, str]:

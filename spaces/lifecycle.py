@@ -88,7 +88,11 @@ def build(space: Space) -> None:
         _retire_all(space)
         _move(space, Stage.RUNNING)
         return
-    card = read_card(space)
+    try:
+        card = read_card(space)
+    except CardError as error:
+        _move(space, Stage.CONFIG_ERROR, str(error))
+        return
     wanted = "Dockerfile" if space.sdk == Sdk.DOCKER else card.app_file
     if not repository.exists(space, wanted):
         reason = f"There is no {wanted} in the repository yet. Push one to start the Space."
@@ -108,7 +112,8 @@ def built(build_row: Build, artifact: Artifact) -> None:
     """A build succeeded: run it, unless a newer commit came meanwhile."""
     space = Space.objects.select_related("owner", "replica").get(pk=build_row.space_id)
     newer = space.builds.filter(pk__gt=build_row.pk).exclude(status=Build.Status.CANCELLED).exists()
-    if not newer and space.stage != Stage.PAUSED:
+    # A newer commit without a build has a card with an error, or no app: that is told, not this.
+    if not newer and build_row.sha == space.sha and space.stage != Stage.PAUSED:
         roll_out(space, build_row, artifact)
     _forget_old_builds(space)
 
@@ -129,7 +134,7 @@ def _forget_old_builds(space: Space) -> None:
 def build_failed(build_row: Build) -> None:
     """A build failed. A version that runs goes on serving."""
     space = Space.objects.select_related("owner", "replica").get(pk=build_row.space_id)
-    if space.builds.filter(pk__gt=build_row.pk).exists():
+    if space.builds.filter(pk__gt=build_row.pk).exists() or build_row.sha != space.sha:
         return
     goes_on = " The version before it goes on serving." if _serving(space) else ""
     _move(space, Stage.BUILD_ERROR, build_row.reason + goes_on)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from itertools import count
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -43,8 +44,12 @@ def subdomain_for(owner: str, name: str) -> str:
     plain = _label(f"{owner}-{name}")
     if len(plain) <= LABEL and not Space.objects.filter(subdomain=plain).exists():
         return plain
-    digest = hashlib.sha256(f"{owner}/{name}".encode()).hexdigest()[:8]
-    return f"{plain[: LABEL - 9].rstrip('-')}-{digest}"
+    for salt in count():
+        digest = hashlib.sha256(f"{owner}/{name}{salt or ''}".encode()).hexdigest()[:8]
+        label = f"{plain[: LABEL - 9].rstrip('-')}-{digest}"
+        if not Space.objects.filter(subdomain=label).exists():
+            return label
+    raise AssertionError
 
 
 def _label(text: str) -> str:

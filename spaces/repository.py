@@ -75,6 +75,14 @@ def create(space: Space, *, author: str, files: dict[str, bytes]) -> str:
     return changes.commit("initial commit", author=author)
 
 
+def copy(source: Space, target: Space) -> None:
+    """Give `target` the history and files of `source`'s `main`, in place of its own."""
+    with opened(source.pk) as there, opened(target.pk) as here:
+        commit = there.refs[MAIN]
+        there.fetch(here, determine_wants=lambda refs, depth=None: [commit])
+        here.refs[MAIN] = commit
+
+
 def remove(space: Space) -> None:
     """Delete the repository. One that is gone is no error."""
     shutil.rmtree(folder_of(space.pk), ignore_errors=True)
@@ -137,7 +145,8 @@ def read_blob(space_id: int, commit: str, path: str) -> bytes | None:
         return None
     with opened(space_id) as repo:
         entry = _find(repo, commit, path)
-        if entry is None or not entry.is_file:
+        # A submodule's commit is in no repository of ours.
+        if entry is None or not entry.is_file or entry.oid.encode() not in repo.object_store:
             return None
         blob = repo[entry.oid.encode()]
         return bytes(blob.data) if isinstance(blob, Blob) else None
@@ -159,7 +168,7 @@ def log(space_id: int, revision: str, *, skip: int = 0, limit: int = 50) -> list
     """Commits from this one back, newest first."""
     with opened(space_id) as repo:
         walker = repo.get_walker(include=[revision.encode()], max_entries=skip + limit)
-        return [_info(entry.commit) for entry in list(walker)[skip:]]
+        return [info(entry.commit) for entry in list(walker)[skip:]]
 
 
 def refs(space_id: int) -> tuple[dict[str, str], dict[str, str]]:
@@ -219,7 +228,8 @@ def _entries(repo: Repo, root: Tree, prefix: str, *, recursive: bool) -> Iterato
             yield from _entries(repo, repo[item.sha], path, recursive=True)
 
 
-def _info(commit: Commit) -> CommitInfo:
+def info(commit: Commit) -> CommitInfo:
+    """What is told of a commit."""
     message = commit.message.decode("utf-8", "replace")
     title, _, rest = message.partition("\n")
     author = commit.author.decode("utf-8", "replace").partition(" <")[0]

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Schema
-from ninja.errors import ValidationError
+from ninja.errors import HttpError, ValidationError
 from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
 from queueing import live, tuning
@@ -15,10 +15,25 @@ from spaces.api.hub import HubError, error_response, hub, readable, writable
 from spaces.models import Space
 
 DESCRIPTION = """
-The deploy API of this Spaceport. `HF_ENDPOINT` set to this address, the official `huggingface_hub` and `hf`
-work as they are: they speak the Hub's own paths (`/api/whoami-v2`, `/api/repos/create`,
-`/api/spaces/{owner}/{name}/…`, `/spaces/{owner}/{name}/resolve/…`, git over HTTP), which are not repeated here.
-Below is what Spaceport adds. Send `Authorization: Bearer hf_…`.
+With `HF_ENDPOINT` set to this address, the official `huggingface_hub` and `hf` work as they are. They speak
+the Hub's own paths; below the table is what Spaceport adds. Send `Authorization: Bearer hf_…`.
+
+| The Hub's paths | For |
+|---|---|
+| `GET /api/whoami-v2` | who the token is |
+| `POST /api/repos/create`, `DELETE /api/repos/delete` | make and delete a Space |
+| `GET /api/spaces?search=&author=&filter=&limit=` | list Spaces, paged by the `Link` header |
+| `GET /api/spaces/{owner}/{name}` (`/revision/{rev}`) | all about one |
+| `PUT …/settings` · `POST …/duplicate` | visibility · a copy |
+| `POST /api/validate-yaml`, `…/preupload/{rev}`, `…/commit/{rev}` | upload |
+| `GET …/tree/{rev}/{path}` · `POST …/paths-info/{rev}` | the files there are |
+| `GET /spaces/{owner}/{name}/resolve/{rev}/{path}` | download |
+| `GET …/commits/{rev}`, `…/refs` · `POST`, `DELETE …/branch/{branch}`, `…/tag/{rev}` | history |
+| `GET …/runtime` · `POST …/hardware`, `…/sleeptime`, `…/pause`, `…/restart` | the running Space |
+| `GET`, `POST`, `DELETE …/secrets`, `…/variables` | its environment |
+| `GET …/logs/build`, `…/logs/run` | logs, as server-sent events |
+| `GET /api/spaces/hardware` | the hardware there is |
+| `/spaces/{owner}/{name}` as a git remote | clone and push; the token is the password |
 """
 
 api = NinjaAPI(
@@ -34,10 +49,10 @@ class QueueChange(Schema):
     concurrency_count: StrictInt = Field(1, description="Calls that run at once.")
     max_size: StrictInt | None = Field(None, description="How many may wait; null is no limit.")
     batch: StrictBool = Field(
-        False, description="Hand several waiting inputs to a batch function in one call."
+        default=False, description="Hand several waiting inputs to a batch function in one call."
     )
     max_batch_size: StrictInt = Field(4, description="The most inputs in one batch.")
-    api_open: StrictBool = Field(True, description="Whether programs may use the Space.")
+    api_open: StrictBool = Field(default=True, description="Whether programs may use the Space.")
     max_threads: StrictInt = Field(40, description="The most calls of any kind at once in the container.")
 
 
@@ -69,6 +84,11 @@ def on_bad_values(request: HttpRequest, error: ValidationError) -> HttpResponse:
     first = error.errors[0]
     where = ".".join(str(part) for part in first["loc"][2:]) or "body"
     return error_response(HubError(400, f"{where}: {first['msg']}"))
+
+
+@api.exception_handler(HttpError)
+def on_no_json(request: HttpRequest, error: HttpError) -> HttpResponse:
+    return error_response(HubError(error.status_code, str(error)))
 
 
 @api.get("/spaces/{owner}/{name}/queue", response=Queue, summary="The queue's settings and figures")

@@ -7,10 +7,12 @@ import functools
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
-from urllib.parse import quote, unquote
+from typing import Any, TypeVar
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
+from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -23,6 +25,7 @@ from spaces.models import Space
 logger = logging.getLogger(__name__)
 
 View = Callable[..., HttpResponseBase]
+T = TypeVar("T")
 
 JSON_LIMIT = 1024 * 1024  # bytes of an ordinary JSON body
 
@@ -45,13 +48,18 @@ def not_found(name: str, caller: Caller) -> HubError:
 
 def error_response(error: HubError) -> JsonResponse:
     response = JsonResponse({"error": str(error)}, status=error.status)
-    # Header values are latin-1 in one line.
-    response["X-Error-Message"] = str(error).replace("\n", " ").encode("latin-1", "replace").decode("latin-1")
+    response["X-Error-Message"] = _one_line(str(error))
     if error.code:
         response["X-Error-Code"] = error.code
     for name, value in error.headers.items():
         response[name.replace("_", "-")] = value
     return response
+
+
+def _one_line(text: str) -> str:
+    """As a header's value may be: latin-1, no control characters."""
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    return printable.encode("latin-1", "replace").decode("latin-1")
 
 
 def hub(*methods: str) -> Callable[[View], View]:
@@ -64,6 +72,8 @@ def hub(*methods: str) -> Callable[[View], View]:
             try:
                 if request.method not in methods:
                     raise HubError(405, f"Only {' and '.join(methods)} here.")
+                if "%00" in request.META.get("QUERY_STRING", ""):
+                    raise HubError(400, "The query has a NUL character.")
                 request.caller = caller_of(request)  # type: ignore[attr-defined]
                 # A session is for reading: what writes must carry a token, which no other site can send.
                 if request.method not in {"GET", "HEAD"} and request.caller.token is None:  # type: ignore[attr-defined]
@@ -75,10 +85,13 @@ def hub(*methods: str) -> Callable[[View], View]:
                 return error_response(HubError(401, "Invalid credentials in Authorization header"))
             except UnknownTier as error:
                 return error_response(HubError(400, str(error)))
-            except (repository.BadPath, msgspec.ValidationError) as error:
+            except (repository.BadPath, msgspec.ValidationError, SuspiciousOperation) as error:
                 return error_response(HubError(400, str(error)))
             except repository.UnknownRevision as error:
                 return error_response(HubError(404, str(error), "RevisionNotFound"))
+            except Exception:
+                logger.exception("%s %s", request.method, request.path)
+                return error_response(HubError(500, "Spaceport failed here; its log tells why."))
 
         return wrapped
 
@@ -114,6 +127,8 @@ def readable(request: HttpRequest, owner: str, name: str) -> Space:
         Space.objects.select_related("owner", "replica")
         .filter(owner__name__iexact=owner, name__iexact=name)
         .first()
+        if "\0" not in owner + name
+        else None
     )
     if space is None or not access.can_read(who.user, space.owner_id, space.visibility):
         raise not_found(f"{owner}/{name}", who)
@@ -141,22 +156,34 @@ def body(request: HttpRequest) -> dict[str, Any]:
     Raises:
         HubError
     """
-    raw = request.read(JSON_LIMIT + 1)
-    if len(raw) > JSON_LIMIT:
-        raise HubError(413, f"The body may have at most {JSON_LIMIT:,} bytes.")
+    return read_json(request, dict[str, Any])
+
+
+def read_json(request: HttpRequest, kind: type[T], *, most: int = JSON_LIMIT) -> T:
+    """The request's JSON, of at most `most` bytes, as `kind` describes it; an empty body is {}.
+
+    Raises:
+        HubError
+    """
+    raw = request.read(most + 1)
+    if len(raw) > most:
+        raise HubError(413, f"The body may have at most {most:,} bytes.")
     try:
-        value = msgspec.json.decode(raw) if raw.strip() else {}
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise HubError(400, f"The body is no JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise HubError(400, "The body must be a JSON object.")
-    if _has_nul(value):
-        raise HubError(400, "The body has a NUL character.")
+        value = msgspec.json.decode(raw.strip() or b"{}", type=kind)
+        # PostgreSQL's texts cannot hold it. The search in `raw` alone would also find an escaped backslash.
+        if b"\\u0000" in raw and _has_nul(msgspec.to_builtins(value)):
+            raise HubError(400, "The body has a NUL character.")
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise HubError(400, f"The body is not what is expected here: {error}") from error
     return value
 
 
 def _has_nul(value: Any) -> bool:
-    return "\\u0000" in msgspec.json.encode(value).decode()
+    if isinstance(value, dict):
+        return any(_has_nul(part) for item in value.items() for part in item)
+    if isinstance(value, list):
+        return any(_has_nul(part) for part in value)
+    return isinstance(value, str) and "\0" in value
 
 
 def text(values: dict[str, Any], key: str, *, default: str | None = None, most: int = 65536) -> str:
@@ -174,14 +201,34 @@ def text(values: dict[str, Any], key: str, *, default: str | None = None, most: 
 def segments(request: HttpRequest, after: int) -> list[str]:
     """The path's segments from number `after` on, each decoded by itself: a revision `feat/x` comes as
     one segment, `feat%2Fx`, which `request.path` no longer shows."""
-    scope = getattr(request, "scope", {})
-    raw = scope.get("raw_path") or quote(request.path).encode()
-    return [unquote(part) for part in raw.decode("latin-1").split("/")[after + 1 :]]
+    return [unquote(part) for part in _raw_path(request).split("/")[after + 1 :]]
 
 
 def base_url(request: HttpRequest) -> str:
     """The address the client itself used: its URLs must carry the same host."""
-    return f"{request.scheme}://{request.get_host()}"
+    host = request.get_host()
+    platform = urlsplit(settings.SPACEPORT_URL)
+    # Behind a proxy that ends TLS the request itself came in the clear.
+    return f"{platform.scheme if host == platform.netloc else request.scheme}://{host}"
+
+
+def link_to_next(request: HttpRequest, **query: object) -> str:
+    """The `Link` header to a list's next page, at the path the client wrote."""
+    values = request.GET.copy()
+    for name, value in query.items():
+        values[name] = str(value)
+    return f'<{base_url(request)}{_raw_path(request)}?{values.urlencode()}>; rel="next"'
+
+
+def _raw_path(request: HttpRequest) -> str:
+    raw: bytes = getattr(request, "scope", {}).get("raw_path") or quote(request.path).encode()
+    return raw.decode("latin-1")
+
+
+def number(value: str | None, default: int, most: int) -> int:
+    """A number of the query; `default` for what is none."""
+    plain = value is not None and value.isascii() and value.isdigit() and len(value) < 10
+    return min(int(value or 0), most) if plain else default
 
 
 def date(value: datetime) -> str:

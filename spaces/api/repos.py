@@ -22,6 +22,8 @@ from spaces.api.hub import (
     caller,
     date,
     hub,
+    link_to_next,
+    number,
     ok,
     readable,
     segments,
@@ -32,6 +34,9 @@ from spaces.api.hub import (
 from spaces.models import Sdk, Space, Visibility
 
 PAGE = 100
+MOST_SLEEP_S = 10**9
+VALUE_LIMIT = 64 * 1024  # characters
+MOST_KEYS = 200
 KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 
@@ -90,18 +95,64 @@ def create(request: HttpRequest) -> HttpResponse:
             sdk=sdk,
             author=who.user.username,
             visibility=_visibility(values),
-            hardware=values.get("hardware") or "cpu",
-            sleep_time_s=_sleep(values.get("sleepTimeSeconds")),
-            secrets=_pairs(values.get("secrets")),
-            variables=_pairs(values.get("variables")),
+            **_settings(values),
         )
     except names.BadRepoId as error:
         raise HubError(400, str(error)) from error
     except creation.AlreadyExists as error:
-        answer = ok({"error": str(error), "url": _url(request, error.space)}, status=409)
-        answer["X-Error-Message"] = str(error)
-        return answer
+        return _conflict(request, error)
     return ok({"url": _url(request, space), "name": str(space), "id": str(space.pk)})
+
+
+def _settings(values: dict[str, Any]) -> dict[str, Any]:
+    """What a new Space may be given besides its files."""
+    return {
+        "hardware": text(values, "hardware", most=64) if values.get("hardware") else "cpu",
+        "sleep_time_s": sleep_seconds(values["sleepTimeSeconds"])
+        if values.get("sleepTimeSeconds") is not None
+        else None,
+        "secrets": _pairs(values.get("secrets")),
+        "variables": _pairs(values.get("variables")),
+    }
+
+
+def _conflict(request: HttpRequest, error: creation.AlreadyExists) -> HttpResponse:
+    """The client takes the `url` where it was told that the Space may exist."""
+    answer = ok({"error": str(error), "url": _url(request, error.space)}, status=409)
+    answer["X-Error-Message"] = str(error)
+    return answer
+
+
+@hub("POST")
+def duplicate(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    """A copy with its history and variables; secrets stay behind."""
+    source = readable(request, owner, name)
+    who = signed_in(request)
+    values = body(request)
+    namespace, _, new_name = text(values, "repository", most=200).rpartition("/")
+    target = _owner(request, namespace)
+    if not who.may_write:
+        raise HubError(403, "This token may only read. Make one with write access on the tokens page.")
+    assert who.user is not None
+    wanted = values.get("visibility") or values.get("private") is not None
+    settings = _settings(values)
+    settings["variables"] = {v.key: (v.value, v.description) for v in source.variables.all()} | settings[
+        "variables"
+    ]
+    try:
+        space = creation.duplicate(
+            source,
+            target,
+            new_name,
+            author=who.user.username,
+            visibility=_visibility(values) if wanted else source.visibility,
+            **settings,
+        )
+    except names.BadRepoId as error:
+        raise HubError(400, str(error)) from error
+    except creation.AlreadyExists as error:
+        return _conflict(request, error)
+    return ok({"url": _url(request, space), "filesCopyPending": False})
 
 
 @hub("DELETE")
@@ -143,20 +194,34 @@ def _visibility(values: dict[str, Any]) -> str:
     return str(wanted)
 
 
-def _sleep(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+def sleep_seconds(value: Any) -> int | None:
+    """A sleep time as the client sends it; None (-1 on the wire) is never.
+
+    Raises:
+        HubError
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not -1 <= value <= MOST_SLEEP_S:
+        raise HubError(400, f"A sleep time is a whole number of seconds up to {MOST_SLEEP_S:,}; -1 is never.")
+    return value if value >= 0 else None
 
 
 def _pairs(items: Any) -> dict[str, tuple[str, str]]:
-    found = {}
-    for item in items or []:
-        if not isinstance(item, dict):
-            raise HubError(400, "secrets and variables are lists of {key, value}.")
-        found[check_key(item.get("key"))] = (
-            str(item.get("value", "")),
-            str(item.get("description") or "")[:300],
-        )
-    return found
+    items = items or []
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise HubError(400, "secrets and variables are lists of {key, value}.")
+    if len(items) > MOST_KEYS:
+        raise HubError(400, f"A Space may have at most {MOST_KEYS} of these.")
+    return {check_key(item.get("key")): value_and_description(item) for item in items}
+
+
+def value_and_description(values: dict[str, Any]) -> tuple[str, str]:
+    """Those of a secret or variable.
+
+    Raises:
+        HubError
+    """
+    about = text(values, "description", most=300) if values.get("description") else ""
+    return text(values, "value", most=VALUE_LIMIT), about
 
 
 def check_key(key: Any) -> str:
@@ -203,14 +268,12 @@ def listing(request: HttpRequest) -> HttpResponse:
         found = matching(found, search)
     for wanted in request.GET.getlist("filter"):
         found = found.filter(Q(sdk=wanted) | Q(card__tags__contains=[wanted]))
-    start = _number(request.GET.get("cursor"), 0, 10**9)
-    limit = _number(request.GET.get("limit"), PAGE, PAGE)
+    start = number(request.GET.get("cursor"), 0, 10**9)
+    limit = number(request.GET.get("limit"), PAGE, PAGE) or PAGE
     page = list(found[start : start + limit + 1])
     answer = ok([summary(request, space) | {"runtime": runtime(space)} for space in page[:limit]])
     if len(page) > limit:
-        query = request.GET.copy()
-        query["cursor"] = str(start + limit)
-        answer["Link"] = f'<{base_url(request)}{request.path}?{query.urlencode()}>; rel="next"'
+        answer["Link"] = link_to_next(request, cursor=start + limit)
     return answer
 
 
@@ -343,11 +406,3 @@ def _siblings(space: Space, sha: str, *, with_sizes: bool) -> list[dict[str, Any
 
 def _url(request: HttpRequest, space: Space) -> str:
     return f"{base_url(request)}/spaces/{space}"
-
-
-def _number(value: str | None, default: int, most: int) -> int:
-    return (
-        min(int(value), most)
-        if value and value.isascii() and value.isdigit() and len(value) < 10
-        else default
-    )

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email.utils import formatdate
-from typing import Any, Literal
+from typing import Literal
 
 from asgiref.sync import sync_to_async
 from django.db import transaction
@@ -15,15 +15,20 @@ from django.views.decorators.csrf import csrf_exempt
 
 from accounts import access
 from hardware import logs
+from hardware.tiers import tier
 from spaces import lifecycle
 from spaces.api.hub import HubError, body, date, hub, ok, readable, text, writable
-from spaces.api.repos import check_key, runtime
-from spaces.models import Secret, Space, Stage, Variable
+from spaces.api.repos import (
+    MOST_KEYS,
+    VALUE_LIMIT,
+    check_key,
+    runtime,
+    sleep_seconds,
+    value_and_description,
+)
+from spaces.models import Secret, Space, Variable
 
-VALUE_LIMIT = 64 * 1024  # characters
-MOST_KEYS = 200
-KEEP_ALIVE_S = 20  # more often than 5 s makes a plain `hf spaces logs` hang; proxies cut at 60
-GROWING = {Stage.BUILDING, Stage.RUNNING_BUILDING}
+__all__ = ["MOST_KEYS", "VALUE_LIMIT"]
 
 
 @hub("GET")
@@ -35,16 +40,17 @@ def get_runtime(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 def set_hardware(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     space = writable(request, owner, name)
     values = body(request)
-    if "sleepTimeSeconds" in values:
-        lifecycle.set_sleep_time(space, _seconds(values["sleepTimeSeconds"]))
-    lifecycle.set_hardware(space, text(values, "flavor", most=64))
+    wanted = tier(text(values, "flavor", most=64)).name
+    if values.get("sleepTimeSeconds") is not None:
+        lifecycle.set_sleep_time(space, sleep_seconds(values["sleepTimeSeconds"]))
+    lifecycle.set_hardware(space, wanted)
     return _now(space)
 
 
 @hub("POST")
 def set_sleep_time(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     space = writable(request, owner, name)
-    lifecycle.set_sleep_time(space, _seconds(body(request).get("seconds")))
+    lifecycle.set_sleep_time(space, sleep_seconds(body(request).get("seconds")))
     return _now(space)
 
 
@@ -60,12 +66,6 @@ def restart(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     space = writable(request, owner, name)
     lifecycle.restart(space, factory=request.GET.get("factory") == "true")
     return _now(space)
-
-
-def _seconds(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not -1 <= value <= 10**9:
-        raise HubError(400, "seconds is a whole number; -1 is never.")
-    return value
 
 
 def _now(space: Space) -> HttpResponse:
@@ -102,15 +102,14 @@ def _about(row: Secret | Variable) -> dict[str, str]:
 def _change(space: Space, request: HttpRequest, model: type[Secret] | type[Variable]) -> None:
     values = body(request)
     key = check_key(values.get("key"))
-    rows = model.objects.filter(space=space)  # type: ignore[attr-defined]
+    rows = model.objects.filter(space=space)
     if request.method == "DELETE":
         if not rows.filter(key=key).delete()[0]:
             raise HubError(404, f"There is no '{key}' to delete.")
     else:
         if not rows.filter(key=key).exists() and rows.count() >= MOST_KEYS:
             raise HubError(400, f"A Space may have at most {MOST_KEYS} of these.")
-        value = text(values, "value", most=VALUE_LIMIT)
-        about = text(values, "description", default="", most=300) if values.get("description") else ""
+        value, about = value_and_description(values)
         with transaction.atomic():
             rows.update_or_create(space=space, key=key, defaults={"value": value, "description": about})
     lifecycle.environment_changed(space)

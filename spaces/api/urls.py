@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 
 from spaces import git_http
-from spaces.api import files, repos, runtime
+from spaces.api import files, history, reading, repos, runtime
 from spaces.api.deploy import api
 from spaces.api.hub import HubError, hub
 
@@ -33,10 +33,13 @@ urlpatterns = [
     path(f"{SPACE}/settings", repos.change_settings),
     path(f"{SPACE}/preupload/<path:revision>", files.preupload),
     path(f"{SPACE}/commit/<path:revision>", files.commit),
-    path(f"{SPACE}/tree/<path:rest>", files.tree),
-    path(f"{SPACE}/paths-info/<path:revision>", files.paths_info),
-    path(f"{SPACE}/commits/<path:revision>", files.commits),
-    path(f"{SPACE}/refs", files.refs),
+    path(f"{SPACE}/tree/<path:rest>", reading.tree),
+    path(f"{SPACE}/paths-info/<path:revision>", reading.paths_info),
+    path(f"{SPACE}/commits/<path:revision>", reading.commits),
+    path(f"{SPACE}/refs", reading.refs),
+    path(f"{SPACE}/branch/<path:branch>", history.branch),
+    path(f"{SPACE}/tag/<path:revision>", history.tag),
+    path(f"{SPACE}/duplicate", repos.duplicate),
     path(f"{SPACE}/runtime", runtime.get_runtime),
     path(f"{SPACE}/hardware", runtime.set_hardware),
     path(f"{SPACE}/sleeptime", runtime.set_sleep_time),
@@ -46,11 +49,12 @@ urlpatterns = [
     path(f"{SPACE}/variables", runtime.variables),
     path(f"{SPACE}/logs/run", runtime.log_stream, {"kind": "run"}),
     path(f"{SPACE}/logs/build", runtime.log_stream, {"kind": "build"}),
-    path("spaces/<str:owner>/<str:name>/resolve/<path:rest>", files.resolve),
+    path("spaces/<str:owner>/<str:name>/resolve/<path:rest>", reading.resolve),
     re_path(
         r"^(?:spaces/)?(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/(?P<service>info/refs|git-(?:upload|receive)-pack)$",
         git_http.serve,
     ),
+    re_path(r"^(?:spaces/)?[^/]+/[^/]+/info/lfs/.*$", git_http.no_lfs),
     path("api/", api.urls),
     re_path(r"^api/(?P<rest>.*)$", nothing),
 ]

@@ -1,0 +1,44 @@
+"""The Hub's routes that make and delete branches and tags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from spaces import references
+from spaces.api.hub import HubError, body, hub, ok, segments, text, writable
+from spaces.repository import BRANCH
+
+
+@hub("POST", "DELETE")
+def branch(request: HttpRequest, owner: str, name: str, branch: str) -> HttpResponse:
+    space = writable(request, owner, name)
+    wanted = segments(request, 5)[0]
+    if request.method == "DELETE":
+        return _done(lambda: references.delete_branch(space.pk, wanted))
+    start = text(body(request), "startingPoint", default=BRANCH, most=200)
+    return _done(lambda: references.create_branch(space.pk, wanted, start))
+
+
+@hub("POST", "DELETE")
+def tag(request: HttpRequest, owner: str, name: str, revision: str) -> HttpResponse:
+    """POST names the revision in the path and the tag in the body; DELETE the tag in the path."""
+    space = writable(request, owner, name)
+    there = segments(request, 5)[0]
+    if request.method == "DELETE":
+        return _done(lambda: references.delete_tag(space.pk, there))
+    wanted = text(body(request), "tag", most=200)
+    return _done(lambda: references.create_tag(space.pk, wanted, there))
+
+
+def _done(change: Callable[[], None]) -> HttpResponse:
+    try:
+        change()
+    except references.BadName as error:
+        raise HubError(400, str(error)) from error
+    except references.Exists as error:
+        raise HubError(409, str(error)) from error
+    except references.Unknown as error:
+        raise HubError(404, str(error), "RevisionNotFound") from error
+    return ok()

@@ -1,0 +1,172 @@
+"""The Hub's routes that read files and history: tree, download, commits, branches and tags."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from spaces import references, repository
+from spaces.api.hub import (
+    HubError,
+    date,
+    hub,
+    link_to_next,
+    number,
+    ok,
+    readable,
+    segments,
+)
+from spaces.models import Space
+
+TREE_PAGE = 1000
+EXPANDED_PAGE = 50
+COMMITS_PAGE = 50
+MOST_COMMITS = 10**6
+_RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
+
+
+@hub("GET")
+def tree(request: HttpRequest, owner: str, name: str, rest: str) -> HttpResponse:
+    space = readable(request, owner, name)
+    revision, *path = segments(request, 5)
+    sha = repository.resolve(space.pk, revision)
+    folder = "/".join(path).strip("/")
+    entries = repository.tree(space.pk, sha, folder, recursive=request.GET.get("recursive") == "true")
+    if entries is None:
+        raise _no_entry(space, sha, folder)
+    expand = request.GET.get("expand") == "true"
+    size = EXPANDED_PAGE if expand else TREE_PAGE
+    start = number(request.GET.get("cursor"), 0, 10**9)
+    answer = ok(_described(space, sha, entries[start : start + size], expand=expand))
+    if len(entries) > start + size:
+        answer["Link"] = link_to_next(request, cursor=start + size)
+    return answer
+
+
+@hub("POST")
+def paths_info(request: HttpRequest, owner: str, name: str, revision: str) -> HttpResponse:
+    space = readable(request, owner, name)
+    sha = repository.resolve(space.pk, segments(request, 5)[0])
+    found = (repository.find(space.pk, sha, path.strip("/")) for path in request.POST.getlist("paths"))
+    entries = [entry for entry in found if entry is not None]
+    return ok(_described(space, sha, entries, expand=request.POST.get("expand") == "true"))
+
+
+def _described(
+    space: Space, sha: str, entries: list[repository.Entry], *, expand: bool
+) -> list[dict[str, Any]]:
+    """The entries as the Hub tells them, with the commit that last changed each where that was asked."""
+    last = references.last_changes(space.pk, sha, [e.path for e in entries]) if expand else {}
+    described = []
+    for entry in entries:
+        kind = "file" if entry.is_file else "directory"
+        value: dict[str, Any] = {"type": kind, "path": entry.path, "oid": entry.oid, "size": entry.size}
+        if commit := last.get(entry.path):
+            value["lastCommit"] = {"id": commit.oid, "title": commit.title, "date": _date(commit.date)}
+        described.append(value)
+    return described
+
+
+@hub("GET", "HEAD")
+def resolve(request: HttpRequest, owner: str, name: str, rest: str) -> HttpResponse:
+    """A file's content, as `hf download` takes it."""
+    space = readable(request, owner, name)
+    revision, *path = segments(request, 4)
+    sha = repository.resolve(space.pk, revision)
+    file = "/".join(path)
+    entry = repository.find(space.pk, sha, file)
+    content = repository.read_blob(space.pk, sha, file) if entry is not None else None
+    if entry is None or content is None:
+        raise _no_entry(space, sha, file)
+    answer = _part(request, content)
+    answer["Content-Type"] = _harmless(file)
+    answer["X-Repo-Commit"] = sha
+    answer["ETag"] = f'"{entry.oid}"'
+    answer["Accept-Ranges"] = "bytes"
+    answer["Content-Security-Policy"] = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
+    answer["X-Content-Type-Options"] = "nosniff"
+    answer["Access-Control-Expose-Headers"] = "X-Repo-Commit, ETag"
+    return answer
+
+
+def _part(request: HttpRequest, content: bytes) -> HttpResponse:
+    """All of the content, or the one range asked for; only its length for HEAD."""
+    size = len(content)
+    asked = _RANGE.fullmatch(request.headers.get("Range", ""))
+    if request.method == "HEAD" or asked is None or not any(asked.groups()):
+        answer = HttpResponse(b"" if request.method == "HEAD" else content)
+        answer["Content-Length"] = str(size)
+        return answer
+    first, last = asked.groups()
+    start = int(first) if first else max(size - int(last), 0)
+    end = min(int(last), size - 1) if first and last else size - 1
+    if start > end:
+        answer = HttpResponse(status=416)
+        answer["Content-Range"] = f"bytes */{size}"
+        return answer
+    answer = HttpResponse(content[start : end + 1], status=206)
+    answer["Content-Length"] = str(end + 1 - start)
+    answer["Content-Range"] = f"bytes {start}-{end}/{size}"
+    return answer
+
+
+def _harmless(file: str) -> str:
+    """The type to serve a stranger's file with on the platform's own host: nothing that runs there."""
+    kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
+    script = kind.endswith(("javascript", "xml")) and not kind.startswith("image/")
+    return "text/plain; charset=utf-8" if script or kind.startswith("text/") else kind
+
+
+def _no_entry(space: Space, sha: str, path: str) -> HubError:
+    text = f"'{path[:200]}' does not exist in {space} at {sha[:7]}."
+    return HubError(404, text, "EntryNotFound", X_Repo_Commit=sha)
+
+
+@hub("GET")
+def commits(request: HttpRequest, owner: str, name: str, revision: str) -> HttpResponse:
+    space = readable(request, owner, name)
+    sha = repository.resolve(space.pk, segments(request, 5)[0])
+    page = number(request.GET.get("p"), 0, MOST_COMMITS // COMMITS_PAGE)
+    found = repository.log(space.pk, sha, skip=page * COMMITS_PAGE, limit=COMMITS_PAGE + 1)
+    answer = ok(
+        [
+            {
+                "id": c.oid,
+                "title": c.title,
+                "message": c.message,
+                "date": _date(c.date),
+                "authors": [{"user": c.author}],
+                "formatted": {"title": c.title, "message": c.message},
+            }
+            for c in found[:COMMITS_PAGE]
+        ]
+    )
+    if len(found) > COMMITS_PAGE:
+        answer["Link"] = link_to_next(request, p=page + 1)
+    return answer
+
+
+@hub("GET")
+def refs(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    space = readable(request, owner, name)
+    branches, tags = repository.refs(space.pk)
+    value: dict[str, Any] = {
+        "branches": [_ref("heads", n, c) for n, c in branches.items()],
+        "converts": [],
+        "tags": [_ref("tags", n, c) for n, c in tags.items()],
+    }
+    if request.GET.get("include_prs"):
+        value["pullRequests"] = []
+    return ok(value)
+
+
+def _ref(kind: str, name: str, commit: str) -> dict[str, str]:
+    return {"name": name, "ref": f"refs/{kind}/{name}", "targetCommit": commit}
+
+
+def _date(seconds: float) -> str:
+    return date(datetime.fromtimestamp(seconds, UTC))

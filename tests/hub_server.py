@@ -1,0 +1,180 @@
+"""The web process alone (real Daphne, PostgreSQL, Valkey; no workers, so nothing is built), driven from
+outside with the official clients: what the deploy API answers, at the speed of its own tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg2  # type: ignore[import-untyped]
+import requests
+from huggingface_hub import HfApi
+
+from tests.platform_server import ROOT, free_port
+from tests.waiting import wait_until
+
+UPLOAD_LIMIT = 3_000_000
+REDIS_DATABASE = 5  # other tests empty theirs
+
+_PEOPLE = """
+import json, django
+django.setup()
+from django.core.management import call_command
+call_command("migrate", verbosity=0, interactive=False)
+from accounts import tokens
+from tests.people import make_people
+found = make_people()
+people = ("alice", "bob", "reader", "charlie")
+plain = {name: tokens.issue(getattr(found, name), "tests")[1] for name in people}
+plain["alice_read"] = tokens.issue(found.alice, "reading", "read")[1]
+print(json.dumps(plain))
+"""
+
+
+@dataclass
+class Hub:
+    """One web process with a database of its own."""
+
+    home: Path
+    port: int = field(default_factory=free_port)
+    tokens: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def database(self) -> str:
+        server = os.environ["DATABASE_URL"]
+        return server.replace("/spaceport", f"/hub_{self.port}", 1)
+
+    @property
+    def redis(self) -> str:
+        return urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{REDIS_DATABASE}").geturl()
+
+    @property
+    def env(self) -> dict[str, str]:
+        others = {k: v for k, v in os.environ.items() if not k.startswith(("SPACEPORT_", "HF_"))}
+        return {
+            **others,
+            "DJANGO_SETTINGS_MODULE": "spaceport.settings",
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'platform'}",
+            "SPACEPORT_HOME": str(self.home),
+            "SPACEPORT_UPLOAD_LIMIT_BYTES": str(UPLOAD_LIMIT),
+            "SPACEPORT_RUNTIME": "process",
+            "DATABASE_URL": self.database,
+            "REDIS_URL": self.redis,
+            "PORT": str(self.port),
+        }
+
+    def start(self) -> Hub:
+        self._admin(f'create database "hub_{self.port}"')
+        done = subprocess.run(
+            [sys.executable, "-c", _PEOPLE],
+            env=self.env, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        self.tokens = json.loads(done.stdout.strip().splitlines()[-1])
+        daphne = ["-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "spaceport.asgi:application"]
+        with (self.home / "web.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *daphne], env=self.env, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
+            )
+        wait_until(self._answers, "the web process answers", timeout_s=60)
+        return self
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log()
+        try:
+            return requests.get(f"{self.url}/api/spaces", timeout=5).status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    def stop(self) -> None:
+        if self.process is not None:
+            # Daphne would wait for kept-alive connections.
+            self.process.kill()
+            self.process.wait()
+        self._admin(f'drop database "hub_{self.port}" with (force)')
+
+    @staticmethod
+    def _admin(statement: str) -> None:
+        connection = psycopg2.connect(os.environ["DATABASE_URL"])
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+        connection.close()
+
+    def log(self) -> str:
+        return (self.home / "web.log").read_text()
+
+    def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Rows of this hub's own database."""
+        connection = psycopg2.connect(self.database)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(query, values)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def api(self, who: str) -> HfApi:
+        """The official client of this person."""
+        return HfApi(endpoint=self.url, token=self.tokens[who] if who else False)
+
+    def call(self, method: str, path: str, who: str = "", **options: Any) -> requests.Response:
+        """A hand-made request, for what the official client would never send."""
+        headers = {"Authorization": f"Bearer {self.tokens[who]}"} if who else {}
+        headers |= options.pop("headers", {})
+        return requests.request(method, f"{self.url}{path}", headers=headers, timeout=30, **options)
+
+    def client_env(self, who: str) -> dict[str, str]:
+        """The environment of the official command."""
+        named = {"HF_TOKEN": self.tokens[who]} if who else {}
+        return {
+            **self.env,
+            **named,
+            "HF_ENDPOINT": self.url,
+            "HF_HOME": str(self.home / "hf"),
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "HOME": str(self.home),
+        }
+
+    def hf(self, who: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The real `hf` command."""
+        command = [str(Path(sys.executable).parent / "hf"), *arguments]
+        return subprocess.run(
+            command, env=self.client_env(who), capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def git(self, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """The real git."""
+        identity = [
+            "-c",
+            "user.name=test",
+            "-c",
+            "user.email=test@example.org",
+            "-c",
+            "init.defaultBranch=main",
+        ]
+        return subprocess.run(
+            ["git", *identity, *arguments],
+            cwd=cwd, env=self.client_env(""), capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    def remote(self, space: str, who: str = "") -> str:
+        """The address of a Space for git."""
+        login = f"anyone:{self.tokens[who]}@" if who else ""
+        return f"http://{login}127.0.0.1:{self.port}/spaces/{space}"
