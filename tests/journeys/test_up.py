@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -51,8 +52,10 @@ def test_first_start_stop_and_second_start(here: Platform) -> None:
     assert token.startswith("hf_")
     assert here.push("alice/stays", token, APPS / "echo") == "RUNNING"
     here.queue("alice/stays", token, max_size=7)
+    valkey = json.loads((here.home / "valkey" / "address.json").read_text())["pid"]
     here.stop()
     wait_until(lambda: not processes_of(here), "nothing is left running", timeout_s=10)
+    assert not os.path.exists(f"/proc/{valkey}")  # noqa: PTH110
 
     started = time.monotonic()
     here.start()
@@ -70,26 +73,26 @@ def test_first_start_stop_and_second_start(here: Platform) -> None:
 
 def test_what_dies_is_started_again_and_said(here: Platform) -> None:
     token = here.token("alice")
-    for name, part in (("web", "daphne"), ("node worker", "node@"), ("Valkey", "valkey-server")):
-        victim = next(
-            line
-            for line in processes_of(here)
-            if part in line or (name == "node worker" and "hw.cpu" in line)
-        )
-        os.kill(int(victim.split()[0]), signal.SIGKILL)
-        wait_until(
-            lambda name=name: f"{name} ended" in here.log() or f"{name} died" in here.log(), f"{name} is said"
-        )
-
-        def well() -> bool:
-            try:
-                return requests.get(f"{here.url}/healthz", timeout=10).status_code == 200
-            except requests.ConnectionError:
-                return False
-
-        wait_until(well, f"well after {name}", timeout_s=60)
+    valkey = json.loads((here.home / "valkey" / "address.json").read_text())["pid"]
+    victims = {"web": pid_of(here, "daphne"), "node worker": pid_of(here, "hw.cpu"), "Valkey": valkey}
+    for name, pid in victims.items():
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda name=name: f"{name} ended" in here.log() or f"{name} died" in here.log(), name)
+        wait_until(lambda: is_well(here), f"well after {name}", timeout_s=60)
     assert here.stage("alice/stays", token) == "RUNNING"
     assert Client(here.run_url("alice/stays"), verbose=False).predict("x", api_name="/echo")
+
+
+def pid_of(platform: Platform, part: str) -> int:
+    """The process with this in its command line."""
+    return int(next(line for line in processes_of(platform) if part in line).split()[0])
+
+
+def is_well(platform: Platform) -> bool:
+    try:
+        return requests.get(f"{platform.url}/healthz", timeout=10).status_code == 200
+    except requests.ConnectionError:
+        return False
 
 
 @pytest.mark.parametrize(
