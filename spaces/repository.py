@@ -12,8 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
 from django.conf import settings
+from dulwich.errors import NotTreeError
 from dulwich.object_store import iter_tree_contents
-from dulwich.objects import Blob, Commit, Tree
+from dulwich.objects import Blob, Commit, SubmoduleEncountered, Tree
 from dulwich.repo import Repo
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def resolve(space_id: int, revision: str) -> str:
     Raises:
         UnknownRevision
     """
-    name = revision.encode()
+    name = revision.encode("utf-8", "replace")
     with opened(space_id) as repo:
         for ref in (b"refs/heads/" + name, b"refs/tags/" + name, name):
             if ref.startswith(b"refs/") and ref in repo.refs:
@@ -205,7 +206,7 @@ def _tree_id(repo: Repo, commit: str) -> bytes:
 def _find(repo: Repo, commit: str, path: str) -> Entry | None:
     try:
         mode, sha = repo[_tree_id(repo, commit)].lookup_path(repo.object_store.__getitem__, path.encode())
-    except (KeyError, ValueError, NotADirectoryError):
+    except (KeyError, ValueError, NotADirectoryError, NotTreeError, SubmoduleEncountered):
         return None
     return _entry(repo, path, mode, sha)
 
@@ -254,9 +255,9 @@ def check_path(path: str) -> str:
         )
     if any(ord(c) < 32 or ord(c) == 127 for c in path):
         raise BadPath(f"'{path[:200]!r}' has control characters.")
+    if path != "/".join(parts) or ".." in parts:
+        raise BadPath(f"'{path[:200]}' leads outside the repository.")
     for part in parts:
-        if part in {".", ".."} or path != "/".join(parts):
-            raise BadPath(f"'{path[:200]}' leads outside the repository.")
         if part.lower() == ".git":
             raise BadPath(f"'{path[:200]}': '.git' is git's own.")
         if len(part.encode()) > MAX_NAME_BYTES:
@@ -364,5 +365,5 @@ def _commit(tree_id: bytes, parent: bytes | None, message: str, author: str) -> 
     commit.commit_time = commit.author_time = int(time.time())
     commit.commit_timezone = commit.author_timezone = 0
     commit.encoding = b"UTF-8"
-    commit.message = message.encode()
+    commit.message = message.replace("\0", "").encode()
     return commit

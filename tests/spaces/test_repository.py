@@ -1,0 +1,159 @@
+"""Repositories without a checkout: paths, commits, histories, and what leaves them for a build."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pytest_django import Settings
+
+from spaces import repository
+from spaces.repository import BadPath, Changes, Stale, UnknownRevision
+
+PATHS = st.text(alphabet=st.sampled_from("a.b/\\-~ gitGIT\0\nü🚀"), max_size=40)
+FUZZ = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture
+def space(settings: Settings, tmp_path: Path) -> Any:
+    settings.SPACEPORT_HOME = tmp_path
+    found = SimpleNamespace(pk=7)
+    repository.create(found, author="alice", files={"README.md": b"# Hi", "d/a.txt": b"1"})  # type: ignore[arg-type]
+    return found
+
+
+def commit(**files: bytes) -> str:
+    changes = Changes(7)
+    for path, content in files.items():
+        changes.add(path.replace("__", "/"), content)
+    return changes.commit("change", author="alice")
+
+
+def paths(space: Any) -> list[str]:
+    entries = repository.tree(7, repository.head(space), recursive=True) or []
+    return [entry.path for entry in entries if entry.is_file]
+
+
+@FUZZ
+@given(PATHS)
+def test_a_path_is_inside_or_bad(path: str) -> None:
+    try:
+        checked = repository.check_path(path)
+    except BadPath:
+        return
+    resolved = Path("/repo").joinpath(checked)
+    assert ".." not in resolved.parts
+    assert resolved.is_relative_to("/repo")
+    assert resolved != Path("/repo")
+    assert not any(part.lower() == ".git" for part in resolved.parts)
+
+
+@pytest.mark.parametrize(
+    "path", ["a", "a/b.py", ".gitignore", ".github/x", "git", "a b", "ünï/🚀.txt", "..a", "a..", "~"]
+)
+def test_good_paths(path: str) -> None:
+    assert repository.check_path(path) == path
+
+
+def test_a_commit_replaces_files_by_folders_and_back(space: Any) -> None:
+    commit(d=b"now a file")
+    assert paths(space) == ["README.md", "d"]
+    commit(d__x__y=b"deep")
+    assert paths(space) == ["README.md", "d/x/y"]
+
+
+def test_a_commit_without_a_change_is_none(space: Any) -> None:
+    before = repository.head(space)
+    assert commit(d__a__txt=b"") != before
+    now = repository.head(space)
+    again = Changes(7)
+    again.add("README.md", b"# Hi")
+    assert again.commit("same", author="alice") == now
+
+
+def test_deleting(space: Any) -> None:
+    changes = Changes(7)
+    changes.delete("nothing")
+    with pytest.raises(KeyError, match="nothing"):
+        changes.commit("x", author="alice")
+    changes = Changes(7)
+    changes.delete_folder("d/")
+    changes.delete("README.md")
+    changes.commit("x", author="alice")
+    assert paths(space) == []
+
+
+def test_who_comes_late_is_told(space: Any) -> None:
+    before = repository.head(space)
+    commit(x=b"1")
+    with pytest.raises(Stale):
+        Changes(7).commit("late", author="alice", parent=before)
+    with pytest.raises(UnknownRevision):
+        Changes(7).commit("nowhere", author="alice", branch="other")
+
+
+def test_histories_and_revisions(space: Any) -> None:
+    first = repository.head(space)
+    second = commit(x=b"1")
+    assert [c.oid for c in repository.log(7, second)] == [second, first]
+    assert [c.oid for c in repository.log(7, second, skip=1, limit=1)] == [first]
+    for revision in ("main", "refs/heads/main", second, second[:7]):
+        assert repository.resolve(7, revision) == second
+    tree = subprocess.run(
+        ["git", "rev-parse", f"{second}^{{tree}}"],
+        cwd=repository.folder_of(7),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    for revision in (
+        "",
+        "x",
+        "f" * 40,
+        "0000000",
+        "../config",
+        "refs/heads",
+        "HEAD",
+        "a\0b",
+        "ü",
+        "\ud800",
+        tree,
+    ):
+        with pytest.raises(UnknownRevision):
+            repository.resolve(7, revision)
+
+
+def test_odd_authors_and_messages_make_a_sound_repository(space: Any) -> None:
+    changes = Changes(7)
+    changes.add("x", b"1")
+    changes.commit("ünï\n\nlong\0", author="a <b>\nparent x")
+    done = subprocess.run(
+        ["git", "fsck", "--strict"], cwd=repository.folder_of(7), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_links_do_not_leave_for_a_build(space: Any, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run([*git, "clone", "-q", repository.folder_of(7), work], check=True)
+    (work / "link").symlink_to("/etc/passwd")
+    (work / "folder").symlink_to("/etc")
+    (work / "run.sh").write_text("#!/bin/sh\n")
+    (work / "run.sh").chmod(0o755)
+    subprocess.run([*git, "add", "-A"], cwd=work, check=True)
+    subprocess.run([*git, "commit", "-qm", "x"], cwd=work, check=True)
+    subprocess.run([*git, "push", "-q", "origin", "HEAD:main"], cwd=work, check=True)
+    out = tmp_path / "out"
+    repository.export(space, repository.head(space), out)
+    assert not (out / "link").exists()
+    assert not (out / "folder").exists()
+    assert (out / "run.sh").stat().st_mode & 0o111
+    assert (out / "d" / "a.txt").read_bytes() == b"1"
+    assert repository.read_blob(7, repository.head(space), "link") == b"/etc/passwd"
+    assert repository.find(7, repository.head(space), "folder/passwd") is None
