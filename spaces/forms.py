@@ -65,7 +65,7 @@ class VariableForm(forms.Form):
     """One environment variable, or secret."""
 
     key = forms.RegexField(
-        KEY,
+        rf"\A{KEY.pattern}\Z",
         max_length=128,
         error_messages={
             "required": "Give it a name.",

@@ -16,7 +16,7 @@ from accounts import people
 from accounts.models import AccessToken, Membership, Owner, User
 
 
-class NewUserForm(AdminUserCreationForm):
+class NewUserForm(AdminUserCreationForm):  # type: ignore[type-arg]
     """Refuses names that no owner can have."""
 
     class Meta(AdminUserCreationForm.Meta):
@@ -30,7 +30,7 @@ class NewUserForm(AdminUserCreationForm):
 
 
 @admin.register(User)
-class PeopleAdmin(UserAdmin):
+class PeopleAdmin(UserAdmin):  # type: ignore[type-arg]
     """Users. Their names stay: they are part of the addresses of their Spaces."""
 
     add_form = NewUserForm
@@ -61,7 +61,8 @@ class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]
     def save(self, commit: bool = True) -> Owner:
         if self.instance.pk is None:
             self.instance.kind = Owner.Kind.ORGANIZATION
-        return super().save(commit)
+        owner: Owner = super().save(commit)
+        return owner
 
 
 class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]

@@ -72,6 +72,21 @@
     window.htmx.ajax("GET", panel.dataset.src, { target: panel, swap: "innerHTML" });
   };
 
+  // What was fetched may be older than what the socket told: look again until they agree.
+  let again = 0;
+  const lookAgain = (after) => {
+    clearTimeout(again);
+    again = setTimeout(() => { if (!agrees()) swap(); }, after);
+  };
+  const agrees = () => {
+    const shown = panel.querySelector("[data-shown-stage]")?.dataset.shownStage ?? "";
+    return running(shown) ? running(stage) : shown === stage;
+  };
+  panel.addEventListener("htmx:afterSwap", () => { if (!agrees()) lookAgain(700); });
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    if (detail.target === panel && !detail.successful) lookAgain(3000);
+  });
+
   const onStage = (next) => {
     if (next === stage) return;
     const before = stage;

@@ -1,0 +1,407 @@
+"""The pages as a browser asks for them: who sees what, what is refused and where, and what is never shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from hardware import logs, nodes
+from queueing import tuning
+from spaces import creation, names, repository
+from spaces.models import Secret, Space, Stage, Variable
+from spaces.views.files import markdown
+from tests.people import People, make_people
+
+pytestmark = pytest.mark.django_db
+
+HTMX = {"HX-Request": "true"}
+GOOD = {
+    "concurrency_count": "4",
+    "max_size": "20",
+    "batch": "on",
+    "max_batch_size": "8",
+    "max_threads": "40",
+}  # api_open left out: an empty box
+
+
+@pytest.fixture
+def folks(settings: Any, tmp_path: Any) -> People:
+    settings.SPACEPORT_HOME = tmp_path
+    return make_people()
+
+
+def as_(user: Any) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def space_of(folks: People, name: str = "demo", **given: Any) -> Space:
+    given = {"sdk": "gradio", "author": "alice", **given}
+    return creation.create(folks.lab, name, **given)
+
+
+def text_of(answer: Any) -> str:
+    return str(answer.content.decode())
+
+
+# --- who sees what ----------------------------------------------------------------------------------
+
+
+PRIVATE_PATHS = [
+    "",
+    "/panel",
+    "/stage",
+    "/files",
+    "/files/README.md",
+    "/logs",
+    "/settings",
+    "/settings/figures",
+]
+
+
+@pytest.mark.parametrize("path", PRIVATE_PATHS)
+def test_a_private_space_does_not_exist_for_strangers(folks: People, path: str) -> None:
+    space_of(folks, visibility="private")
+    for client in (Client(), as_(folks.charlie)):
+        assert client.get(f"/lab/demo{path}").status_code == 404
+    assert as_(folks.bob).get(f"/lab/demo{path}").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/logs", "/settings", "/settings/figures"])
+def test_owner_tabs_are_absent_for_others(folks: People, path: str) -> None:
+    space_of(folks)
+    for client in (Client(), as_(folks.charlie), as_(folks.reader)):
+        assert client.get(f"/lab/demo{path}").status_code == 404
+    assert "/lab/demo/settings" not in text_of(as_(folks.reader).get("/lab/demo"))
+    assert "/lab/demo/settings" in text_of(as_(folks.bob).get("/lab/demo"))
+
+
+@pytest.mark.parametrize(
+    "path", ["queue", "hardware", "sleep", "visibility", "variables", "secrets", "delete", "action/pause"]
+)
+def test_strangers_change_nothing(folks: People, path: str) -> None:
+    space_of(folks)
+    for client in (Client(), as_(folks.charlie), as_(folks.reader)):
+        answer = client.post(
+            f"/lab/demo/settings/{path}", {**GOOD, "confirm": "lab/demo", "visibility": "private"}
+        )
+        assert answer.status_code == 404
+    space = Space.objects.get(name="demo")
+    assert (space.visibility, space.stage) == ("public", Stage.NO_APP_FILE)
+    assert tuning.effective(space.pk) == tuning.Settings()
+
+
+def test_a_change_without_the_csrf_token_is_refused(folks: People) -> None:
+    space = space_of(folks)
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(folks.alice)
+    answer = client.post("/lab/demo/settings/queue", GOOD)
+    assert answer.status_code == 403
+    assert "send it again" in text_of(answer)
+    assert tuning.effective(space.pk).concurrency_count == 1
+
+
+# --- discover ---------------------------------------------------------------------------------------
+
+
+def test_discover_shows_searches_and_hides(folks: People) -> None:
+    space_of(folks, "darkroom")
+    space_of(folks, "hidden-darkroom", visibility="private")
+    space_of(folks, "other")
+    stranger = text_of(Client().get("/?q=lab/darkroom"))
+    assert "/lab/darkroom" in stranger
+    assert "hidden-darkroom" not in stranger
+    assert "/lab/other" not in stranger
+    assert "hidden-darkroom" in text_of(as_(folks.alice).get("/?q=darkroom"))
+    part = text_of(Client().get("/?q=darkroom", headers={**HTMX, "HX-Target": "cards"}))
+    assert "<html" not in part
+    assert "/lab/darkroom" in part
+    nothing = text_of(Client().get("/", {"q": "<script>x\0"}))
+    assert "&lt;script&gt;x" in nothing
+    assert "<script>x" not in nothing
+
+
+def test_the_front_page_says_what_to_do_when_there_is_nothing(folks: People) -> None:
+    assert "No Spaces yet" in text_of(Client().get("/"))
+    assert "Create your first Space" in text_of(as_(folks.alice).get("/dashboard"))
+
+
+# --- the Space's page -------------------------------------------------------------------------------
+
+
+def test_a_running_space_is_framed_with_a_signed_visit(folks: People) -> None:
+    space = space_of(folks)
+    Space.objects.filter(pk=space.pk).update(stage=Stage.RUNNING)
+    answer = Client().get("/lab/demo")
+    assert f'<iframe class="demo" src="{names.demo_url(space)}/?__visit=' in text_of(answer)
+    assert "/ws/spaces/lab/demo/queue?visit=" in text_of(answer)
+    policy = answer["Content-Security-Policy"]
+    assert "frame-src http://*.localhost:" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_the_hubs_address_and_other_spellings_lead_to_it(folks: People) -> None:
+    space_of(folks)
+    assert Client().get("/spaces/lab/demo")["Location"] == "/lab/demo"
+    assert Client().get("/Lab/Demo")["Location"] == "/lab/demo"
+
+
+def test_why_it_does_not_run_is_told_in_full_to_writers_only(folks: People) -> None:
+    space = space_of(folks)
+    Space.objects.filter(pk=space.pk).update(
+        stage=Stage.RUNTIME_ERROR, stage_reason="KeyError: <b>sesame</b>"
+    )
+    logs.append("run", space.pk, ["Traceback <script>alert(1)</script>"])
+    owner, stranger = text_of(as_(folks.alice).get("/lab/demo")), text_of(Client().get("/lab/demo"))
+    assert "KeyError: &lt;b&gt;sesame&lt;/b&gt;" in owner
+    assert "Traceback &lt;script&gt;" in owner
+    assert "sesame" not in stranger
+    assert "Traceback" not in stranger
+    assert "Runtime error" in stranger
+    logs.forget(space.pk)
+
+
+def test_unknown_pages_are_404_and_say_so(folks: People) -> None:
+    for path in ("/lab/nothing", "/nobody/demo", "/lab/nothing/settings", "/a/b/c/d"):
+        answer = Client().get(path)
+        assert answer.status_code == 404
+        assert "Nothing here" in text_of(answer)
+
+
+# --- settings ---------------------------------------------------------------------------------------
+
+
+def test_queue_settings_are_saved_and_act(folks: People) -> None:
+    space = space_of(folks)
+    answer = as_(folks.alice).post("/lab/demo/settings/queue", GOOD, headers=HTMX)
+    assert answer.status_code == 200
+    assert "Saved" in text_of(answer)
+    wanted = tuning.Settings(concurrency_count=4, max_size=20, batch=True, max_batch_size=8, api_open=False)
+    assert tuning.effective(space.pk) == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [
+        ("concurrency_count", "-3"),
+        ("concurrency_count", "a lot"),
+        ("concurrency_count", "9" * 5000),
+        ("max_size", "0"),
+        ("max_batch_size", "1.5"),
+        ("max_threads", ""),
+        ("max_threads", '"><script>'),
+    ],
+)
+@pytest.mark.parametrize("headers", [HTMX, {}])
+def test_bad_settings_are_refused_beside_the_field(
+    folks: People, name: str, typed: str, headers: dict[str, str]
+) -> None:
+    space = space_of(folks)
+    answer = as_(folks.alice).post("/lab/demo/settings/queue", {**GOOD, name: typed}, headers=headers)
+    page = text_of(answer)
+    assert answer.status_code == 422
+    assert f'id="e-{name}"' in page
+    assert page.count('class="error"') == 1
+    assert 'value="20"' in page or name == "max_size"  # what was typed elsewhere is kept
+    assert '"><script>' not in page
+    assert tuning.effective(space.pk) == tuning.Settings()
+
+
+def test_what_is_left_alone_stays_the_codes_to_decide(folks: People) -> None:
+    space = space_of(folks)
+    tuning.found_in_code(space.pk, {"max_batch_size": 16})
+    now = {
+        "concurrency_count": "2",
+        "max_size": "",
+        "max_batch_size": "16",
+        "max_threads": "40",
+        "api_open": "on",
+    }
+    as_(folks.alice).post("/lab/demo/settings/queue", now)
+    tuning.found_in_code(space.pk, {"max_batch_size": 32})
+    assert tuning.effective(space.pk).max_batch_size == 32
+    assert tuning.effective(space.pk).concurrency_count == 2
+
+
+def test_hardware_without_a_node_is_told_at_once(folks: People) -> None:
+    nodes.register("here", {"cpu": False, "t4": True}, "process")
+    space_of(folks)
+    client = as_(folks.alice)
+    page = text_of(client.get("/lab/demo/settings"))
+    assert "simulated" in page
+    assert page.count("no node is up") == 1
+    assert client.post("/lab/demo/settings/hardware", {"tier": "a100"}, headers=HTMX)["HX-Refresh"] == "true"
+    assert Space.objects.get(name="demo").hardware == "a100"
+    assert "No node with NVIDIA A100 hardware is up" in text_of(client.get("/lab/demo/settings"))
+    answer = client.post("/lab/demo/settings/hardware", {"tier": "abacus"}, headers=HTMX)
+    assert answer.status_code == 422
+    assert "no hardware &#x27;abacus&#x27;" in text_of(answer)
+
+
+def test_a_secret_is_never_shown_again(folks: People) -> None:
+    space = space_of(folks)
+    client = as_(folks.alice)
+    answer = client.post("/lab/demo/settings/secrets", {"key": "KEY", "value": "open sesame"}, headers=HTMX)
+    assert "KEY" in text_of(answer)
+    assert Secret.objects.get(space=space).value == "open sesame"
+    for shown in (answer, client.get("/lab/demo/settings")):
+        assert "sesame" not in text_of(shown)
+    refused = client.post(
+        "/lab/demo/settings/secrets", {"key": "1 bad", "value": "open sesame"}, headers=HTMX
+    )
+    assert refused.status_code == 422
+    assert "sesame" not in text_of(refused)
+    client.post("/lab/demo/settings/secrets", {"key": "KEY", "value": "new"}, headers=HTMX)
+    assert Secret.objects.get(space=space).value == "new"
+    client.post("/lab/demo/settings/secrets", {"key": "KEY", "delete": "KEY"}, headers=HTMX)
+    assert not Secret.objects.exists()
+
+
+def test_variables_are_added_changed_deleted(folks: People) -> None:
+    space_of(folks)
+    client = as_(folks.alice)
+    client.post("/lab/demo/settings/variables", {"key": "SIZE", "value": "a", "description": "how big"})
+    client.post("/lab/demo/settings/variables", {"key": "SIZE", "value": "b"})
+    one = Variable.objects.get()
+    assert (one.value, one.description) == ("b", "how big")
+    refused = client.post("/lab/demo/settings/variables", {"key": "no space", "value": "kept"}, headers=HTMX)
+    assert refused.status_code == 422
+    assert 'id="variables-key-error"' in text_of(refused)
+    assert 'value="kept"' in text_of(refused)
+    client.post("/lab/demo/settings/variables", {"key": "SIZE", "delete": "SIZE"})
+    assert not Variable.objects.exists()
+
+
+def test_sleep_visibility_pause(folks: People) -> None:
+    space = space_of(folks)
+    client = as_(folks.alice)
+    client.post("/lab/demo/settings/sleep", {"seconds": "300"})
+    client.post("/lab/demo/settings/visibility", {"visibility": "private"})
+    client.post("/lab/demo/settings/action/pause")
+    space.refresh_from_db()
+    assert (space.sleep_time_s, space.visibility, space.stage) == (300, "private", Stage.PAUSED)
+    assert client.post("/lab/demo/settings/sleep", {"seconds": "-5"}, headers=HTMX).status_code == 422
+    assert client.post("/lab/demo/settings/visibility", {"visibility": "x"}, headers=HTMX).status_code == 422
+    assert client.post("/lab/demo/settings/nothing").status_code == 404
+    assert client.post("/lab/demo/settings/action/nothing").status_code == 404
+
+
+def test_deleting_needs_the_typed_name(folks: People) -> None:
+    space_of(folks)
+    client = as_(folks.alice)
+    answer = client.post("/lab/demo/settings/delete", {"confirm": "demo"})
+    assert answer.status_code == 422
+    assert "Type lab/demo exactly" in text_of(answer)
+    assert Space.objects.exists()
+    client.post("/lab/demo/settings/delete", {"confirm": "lab/demo"})
+    assert not Space.objects.exists()
+
+
+# --- files ------------------------------------------------------------------------------------------
+
+
+def test_files_are_shown_as_text(folks: People) -> None:
+    evil = b"---\ntitle: x\n---\n# Hi\n<script>alert(1)</script> [x](javascript:alert(1)) ![p](http://x.test/p.png)\n"
+    files = {
+        "README.md": evil,
+        "a/deep.py": b"print('<b>')\n",
+        "bin": b"\0\1",
+        "page.html": b"<script>1</script>",
+    }
+    space = space_of(folks, files=files)
+    assert repository.head(space) == space.sha
+    client = Client()
+    root = text_of(client.get("/lab/demo/files"))
+    assert "<h1>Hi</h1>" in root
+    assert "/lab/demo/files/a" in root
+    for forbidden in ("<script>alert", 'href="javascript', "<img"):
+        assert forbidden not in root
+    assert "print(&#x27;&lt;b&gt;&#x27;)" in text_of(client.get("/lab/demo/files/a/deep.py"))
+    assert "deep.py" in text_of(client.get("/lab/demo/files/a"))
+    assert "This file is no text" in text_of(client.get("/lab/demo/files/bin"))
+    assert "&lt;script&gt;1" in text_of(client.get("/lab/demo/files/page.html"))
+    for missing in ("nothing", "a/nothing", "../../secret_key", "a/../README.md"):
+        assert client.get(f"/lab/demo/files/{missing}").status_code == 404
+
+
+def test_markdown_is_cleaned() -> None:
+    assert str(markdown("**a** <b onclick=x>b</b>")).startswith("<p><strong>a</strong>")
+    assert "<b" not in str(markdown("<b onclick=x>b</b>"))
+    assert "<a" not in str(markdown("[x](javascript:1)"))
+
+
+# --- dashboard, new, console ------------------------------------------------------------------------
+
+
+def test_the_dashboard_is_ones_own(folks: People) -> None:
+    space_of(folks)
+    assert "lab/demo" in text_of(as_(folks.bob).get("/dashboard"))
+    assert "lab/demo" not in text_of(as_(folks.charlie).get("/dashboard"))
+    assert Client().get("/dashboard")["Location"].startswith("/login")
+
+
+def test_a_new_space_shows_its_push_commands(folks: People) -> None:
+    client = as_(folks.alice)
+    given = {"owner": "lab", "name": "fresh", "sdk": "gradio", "visibility": "private"}
+    page = text_of(client.post("/new", given))
+    assert "hf upload --repo-type=space lab/fresh . ." in page
+    assert "HF_ENDPOINT=http://testserver" in page
+    again = client.post("/new", given)
+    assert again.status_code == 422
+    assert "lab/fresh exists already" in text_of(again)
+    for bad in (
+        {"name": "no/slash"},
+        {"owner": "charlie"},
+        {"sdk": "perl"},
+        {"name": ""},
+        {"visibility": "?"},
+    ):
+        answer = client.post("/new", {**given, "name": "two", **bad})
+        assert answer.status_code == 422
+        assert 'class="error"' in text_of(answer)
+    assert Space.objects.count() == 1
+
+
+def test_the_console_is_for_administrators(folks: People) -> None:
+    space = space_of(folks)
+    nodes.register("here", {"cpu": False, "t4": True}, "process")
+    act = f"/console/spaces/{space.pk}/pause"
+    for client in (Client(), as_(folks.alice)):
+        assert client.get("/console").status_code in (302, 404)
+        assert client.get("/console/figures").status_code == 404
+        assert client.post(act).status_code == 404
+    folks.charlie.is_superuser = folks.charlie.is_staff = True
+    folks.charlie.save()
+    client = as_(folks.charlie)
+    page = text_of(client.get("/console"))
+    for told in ("lab/demo", "here", "NVIDIA T4", "simulated", "alice", "Nobody waits"):
+        assert told in page
+    client.post(act)
+    space.refresh_from_db()
+    assert space.stage == Stage.PAUSED
+    assert client.post(f"/console/spaces/{space.pk}/delete").status_code == 404
+    assert client.post(f"/console/spaces/{space.pk}/clear").status_code == 302
+
+
+def test_the_records_pause_restart_and_clear(folks: People) -> None:
+    space = space_of(folks)
+    folks.charlie.is_superuser = folks.charlie.is_staff = True
+    folks.charlie.save()
+    client = as_(folks.charlie)
+    for action in ("pause", "clear_queue", "restart"):
+        client.post("/admin/spaces/space/", {"action": action, "_selected_action": [space.pk]})
+        space.refresh_from_db()
+        assert space.stage == (Stage.NO_APP_FILE if action == "restart" else Stage.PAUSED)
+    for page in (
+        "spaces/space",
+        "spaces/build",
+        "hardware/node",
+        "hardware/replica",
+        "queueing/queuesettings",
+    ):
+        assert client.get(f"/admin/{page}/").status_code == 200
+    assert client.get(f"/admin/spaces/space/{space.pk}/change/").status_code == 200
