@@ -74,7 +74,7 @@ def test_first_start_stop_and_second_start(here: Platform) -> None:
 def test_what_dies_is_started_again_and_said(here: Platform) -> None:
     token = here.token("alice")
     valkey = json.loads((here.home / "valkey" / "address.json").read_text())["pid"]
-    victims = {"web": pid_of(here, "daphne"), "node worker": pid_of(here, "hw.cpu"), "Valkey": valkey}
+    victims = {"web": pid_of(here, "daphne"), "node worker": pid_of(here, "manage.py node"), "Valkey": valkey}
     for name, pid in victims.items():
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda name=name: f"{name} ended" in here.log() or f"{name} died" in here.log(), name)
