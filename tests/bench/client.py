@@ -1,0 +1,96 @@
+"""One client program for both sides: Gradio's protocol as a page speaks it, as lean as asyncio allows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from dataclasses import dataclass, field
+
+import aiohttp
+
+
+@dataclass
+class Measured:
+    """What a run of clients came to. Times in seconds."""
+
+    seconds: float
+    latencies: list[float] = field(default_factory=list)
+    failed: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Events a second."""
+        return len(self.latencies) / self.seconds
+
+    def quantile(self, q: float) -> float:
+        ordered = sorted(self.latencies)
+        return ordered[min(int(q * len(ordered)), len(ordered) - 1)] if ordered else float("nan")
+
+
+class Client:
+    """One visitor: joins, listens to the session's stream, joins again."""
+
+    def __init__(self, http: aiohttp.ClientSession, base: str, fn_index: int) -> None:
+        self.http, self.base, self.fn_index = http, base, fn_index
+        self.session = secrets.token_hex(6)
+        self.stream: asyncio.Task[None] | None = None
+        self.done: dict[str, asyncio.Future[bool]] = {}
+
+    async def call(self) -> bool:
+        body = {"data": ["x"], "fn_index": self.fn_index, "session_hash": self.session}
+        async with self.http.post(f"{self.base}/queue/join", json=body) as answer:
+            if answer.status != 200:
+                await asyncio.sleep(0.1)
+                return False
+            event_id = (await answer.json())["event_id"]
+        future = self.done.setdefault(event_id, asyncio.get_running_loop().create_future())
+        if self.stream is None or self.stream.done():
+            self.stream = asyncio.create_task(self._listen())
+        try:
+            async with asyncio.timeout(60):
+                return await future
+        except TimeoutError:
+            return False
+
+    async def _listen(self) -> None:
+        url = f"{self.base}/queue/data?session_hash={self.session}"
+        async with self.http.get(url) as answer:
+            async for line in answer.content:
+                if not line.startswith(b"data:") or (
+                    b"completed" not in line and b"close_stream" not in line
+                ):
+                    continue
+                message = json.loads(line[5:])
+                if message["msg"] == "close_stream":
+                    return
+                if message["msg"] == "process_completed":
+                    loop = asyncio.get_running_loop()
+                    future = self.done.setdefault(message["event_id"], loop.create_future())
+                    if not future.done():
+                        future.set_result(bool(message["success"]))
+
+
+async def load(base: str, fn_index: int, *, clients: int, seconds: float) -> Measured:
+    """So many clients, each with one event at a time, for so long."""
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as http:
+        measured = Measured(seconds)
+        visitors = [Client(http, base, fn_index) for _ in range(clients)]
+        began = time.monotonic()
+
+        async def visit(client: Client) -> None:
+            while (at := time.monotonic()) - began < seconds:
+                ok = await client.call()
+                if not ok:
+                    measured.failed += 1
+                elif time.monotonic() - began <= seconds:
+                    measured.latencies.append(time.monotonic() - at)
+
+        await asyncio.gather(*(visit(c) for c in visitors))
+        for c in visitors:
+            if c.stream is not None:
+                c.stream.cancel()
+        await asyncio.gather(*(c.stream for c in visitors if c.stream), return_exceptions=True)
+        return measured
