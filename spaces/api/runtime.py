@@ -155,6 +155,8 @@ def _may_read_logs(request: HttpRequest, owner: str, name: str) -> Space | HttpR
 
 
 async def _events(kind: Literal["build", "run"], space: Space) -> AsyncIterator[bytes]:
+    # Daphne sends the headers with the first bytes: an empty log must not look like a server that is silent.
+    yield b": log\n\n"
     async for entry in logs.follow(kind, space.pk):
         if entry is None:
             yield b": keep-alive\n\n"

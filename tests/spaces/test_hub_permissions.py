@@ -1,0 +1,167 @@
+"""Who may do what with a private Space: every route of the API, by anonymous, a stranger, a token that only
+reads, and the owner. A route that is not in the table fails."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.urls import URLPattern, URLResolver
+
+from spaces.api.urls import urlpatterns
+from tests.hub_server import Hub
+
+SPACE = "api/spaces/<str:owner>/<str:name>"
+GIT = (
+    r"^(?:spaces/)?(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/"
+    r"(?P<service>info/refs|git-(?:upload|receive)-pack)$"
+)
+CANARY = "canary-of-a-private-space"
+
+NEW = {"name": "{new}", "organization": "alice", "type": "space"}
+OLD = {"name": "{name}", "organization": "alice", "type": "space"}
+FILE = "spaces/<str:owner>/<str:name>/resolve/<path:rest>"
+OF_AN_OWNER = "api/organizations/<str:owner>/settings/repositories"
+LFS = r"^(?:spaces/)?[^/]+/[^/]+/info/lfs/.*$"
+
+#: Anonymous, stranger, read token, owner.
+READ = (401, 404, 200, 200)
+WRITE = (401, 404, 403, 200)
+ANYONE = (200, 200, 200, 200)
+SIGNED_IN = (401, 200, 200, 200)
+
+PREUPLOAD = {"files": [{"path": "app.py", "size": 1}]}
+COMMIT = "\n".join(
+    json.dumps(line)
+    for line in (
+        {"key": "header", "value": {"summary": "s"}},
+        {"key": "file", "value": {"path": "x.txt", "content": "eA==", "encoding": "base64"}},
+    )
+)
+KEY = {"key": "KEY", "value": "v"}
+
+#: Route, method, rest of the address below the Space (or all of it), body, who may.
+TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
+    ("api/whoami-v2", "GET", "/api/whoami-v2", None, SIGNED_IN),
+    ("api/repos/create", "POST", "/api/repos/create", NEW, (401, 403, 403, 200)),
+    ("api/repos/delete", "DELETE", "/api/repos/delete", OLD, WRITE),
+    ("api/validate-yaml", "POST", "/api/validate-yaml", {"content": "# x"}, ANYONE),
+    ("api/settings/repositories", "GET", "/api/settings/repositories", None, SIGNED_IN),
+    (OF_AN_OWNER, "GET", "/api/organizations/alice/settings/repositories", None, SIGNED_IN),
+    ("api/spaces", "GET", "/api/spaces?limit=100", None, ANYONE),
+    ("api/spaces/hardware", "GET", "/api/spaces/hardware", None, ANYONE),
+    ("api/spaces/templates", "GET", "/api/spaces/templates", None, ANYONE),
+    (SPACE, "GET", "", None, READ),
+    (f"{SPACE}/revision/<path:revision>", "GET", "/revision/main", None, READ),
+    (f"{SPACE}/auth-check", "GET", "/auth-check", None, READ),
+    (f"{SPACE}/auth-check/<str:write>", "GET", "/auth-check/write", None, WRITE),
+    (f"{SPACE}/settings", "PUT", "/settings", {"visibility": "private"}, WRITE),
+    (f"{SPACE}/preupload/<path:revision>", "POST", "/preupload/main", PREUPLOAD, WRITE),
+    (f"{SPACE}/commit/<path:revision>", "POST", "/commit/main", COMMIT, WRITE),
+    (f"{SPACE}/tree/<path:rest>", "GET", "/tree/main", None, READ),
+    (f"{SPACE}/paths-info/<path:revision>", "POST", "/paths-info/main", None, READ),
+    (f"{SPACE}/commits/<path:revision>", "GET", "/commits/main", None, READ),
+    (f"{SPACE}/refs", "GET", "/refs", None, READ),
+    (f"{SPACE}/branch/<path:branch>", "POST", "/branch/b", {}, WRITE),
+    (f"{SPACE}/branch/<path:branch>", "DELETE", "/branch/b", None, WRITE),
+    (f"{SPACE}/tag/<path:revision>", "POST", "/tag/main", {"tag": "t"}, WRITE),
+    (f"{SPACE}/tag/<path:revision>", "DELETE", "/tag/t", None, WRITE),
+    (f"{SPACE}/duplicate", "POST", "/duplicate", {"repository": "alice/{new}"}, WRITE),
+    (f"{SPACE}/runtime", "GET", "/runtime", None, READ),
+    (f"{SPACE}/hardware", "POST", "/hardware", {"flavor": "cpu-basic"}, WRITE),
+    (f"{SPACE}/sleeptime", "POST", "/sleeptime", {"seconds": 60}, WRITE),
+    (f"{SPACE}/pause", "POST", "/pause", None, WRITE),
+    (f"{SPACE}/restart", "POST", "/restart", None, WRITE),
+    (f"{SPACE}/secrets", "GET", "/secrets", None, (401, 404, 403, 200)),
+    (f"{SPACE}/secrets", "POST", "/secrets", KEY, WRITE),
+    (f"{SPACE}/secrets", "DELETE", "/secrets", KEY, WRITE),
+    (f"{SPACE}/variables", "GET", "/variables", None, READ),
+    (f"{SPACE}/variables", "POST", "/variables", KEY, WRITE),
+    (f"{SPACE}/variables", "DELETE", "/variables", KEY, WRITE),
+    (f"{SPACE}/logs/run", "GET", "/logs/run", None, READ),
+    (f"{SPACE}/logs/build", "GET", "/logs/build", None, READ),
+    (f"{SPACE}/queue", "GET", "/queue", None, READ),
+    (f"{SPACE}/queue", "PUT", "/queue", {"max_size": 5}, WRITE),
+    (FILE, "GET", "/spaces/{id}/resolve/main/README.md", None, READ),
+    (FILE, "HEAD", "/spaces/{id}/resolve/main/README.md", None, READ),
+    (GIT, "GET", "/spaces/{id}/info/refs?service=git-upload-pack", None, READ),
+    (GIT, "GET", "/{id}.git/info/refs?service=git-receive-pack", None, WRITE),
+    (GIT, "POST", "/spaces/{id}/git-upload-pack", "0000", READ),
+    (GIT, "POST", "/spaces/{id}.git/git-receive-pack", "0000", WRITE),
+    (LFS, "POST", "/{id}.git/info/lfs/objects/batch", {}, (501, 501, 501, 501)),
+    ("api/docs", "GET", "/api/docs", None, ANYONE),
+    ("api/openapi.json", "GET", "/api/openapi.json", None, ANYONE),
+    ("api/", "GET", "/api/", None, (404, 404, 404, 404)),
+    (r"^api/(?P<rest>.*)$", "GET", "/api/models/{id}", None, (404, 404, 404, 404)),
+]  # fmt: skip
+
+
+def routes(patterns: list[URLPattern | URLResolver], before: str = "") -> Iterator[str]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern.url_patterns, f"{before}{pattern.pattern}")
+        else:
+            # Ninja writes its parameters without their converter.
+            yield re.sub(r"(?<!\?P)<(owner|name)>", r"<str:\1>", f"{before}{pattern.pattern}")
+
+
+def test_every_route_is_in_the_table() -> None:
+    assert {row[0] for row in TABLE} == set(routes(urlpatterns)) | {"api/"}
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row[1]} {row[2]}")
+def test_who_may(hub: Hub, new_space: Callable[..., str], row: Any) -> None:
+    _, method, where, body, expected = row
+    space = new_space(visibility="private", space_variables=[{"key": "KEY", "value": CANARY}])
+    hub.call("POST", f"/api/spaces/{space}/secrets", "alice", json=KEY)
+    if method == "DELETE" and ("/branch/" in where or "/tag/" in where):
+        hub.call("POST", f"/api/spaces/{space}/branch/b", "alice", json={})
+        hub.call("POST", f"/api/spaces/{space}/tag/main", "alice", json={"tag": "t"})
+    if not where.startswith(("/api/", "/spaces/", "/{id}")):
+        where = f"/api/spaces/{{id}}{where}"
+    name = space.split("/")[1]
+    url = where.replace("{id}", space)
+    text = body if isinstance(body, str | None) else json.dumps(body)
+    data = text.replace("{name}", name).replace("{new}", f"{name}-new") if text else None
+    state = hub.sql("select sha, stage, hardware, sleep_time_s from spaces_space where name = %s", name)
+    for who, status in zip(("", "charlie", "alice_read", "alice"), expected, strict=True):
+        headers = (
+            {"Content-Type": f"application/x-{url.rpartition('/')[2]}-request"} if "/git-" in url else {}
+        )
+        with hub.call(method, url, who, data=data, headers=headers, stream=True) as answer:
+            assert answer.status_code == status, (who, answer.text)
+            if status >= 400 and "event-stream" not in answer.headers["Content-Type"]:
+                assert CANARY not in answer.text
+                assert "Traceback" not in answer.text
+        if status in {401, 403, 404}:
+            now = hub.sql("select sha, stage, hardware, sleep_time_s from spaces_space where name = %s", name)
+            assert now == state, who
+            assert hub.sql("select count(*) from spaces_space where name = %s", f"{name}-new") == [(0,)]
+
+
+@pytest.mark.parametrize("who", ["", "charlie"])
+def test_lists_do_not_name_private_spaces(hub: Hub, new_space: Callable[..., str], who: str) -> None:
+    space = new_space(visibility="private")
+    for url in (
+        "/api/spaces?author=alice",
+        f"/api/spaces?search={space}",
+        "/api/organizations/alice/settings/repositories",
+    ):
+        assert f'"{space}"' not in hub.call("GET", url, who).text
+
+
+def test_a_stranger_cannot_tell_a_private_space_from_none(hub: Hub, new_space: Callable[..., str]) -> None:
+    space = new_space(visibility="private")
+    absent = "alice/never-was"
+    for row in TABLE:
+        if not row[0].startswith(f"{SPACE}/"):
+            continue
+        answers = []
+        for one in (space, absent):
+            answer = hub.call(row[1], f"/api/spaces/{one}{row[2]}", "charlie", json=row[3])
+            text = answer.text.replace(one, "X")
+            answers.append((answer.status_code, answer.headers.get("X-Error-Code"), text))
+        assert answers[0] == answers[1], row
