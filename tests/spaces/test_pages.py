@@ -29,6 +29,7 @@ GOOD = {
 @pytest.fixture
 def folks(settings: Any, tmp_path: Any) -> People:
     settings.SPACEPORT_HOME = tmp_path
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick; nobody signs in
     return make_people()
 
 
