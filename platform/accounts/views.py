@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import LoginView
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import tokens
-from accounts.forms import NewToken
+from accounts import people, throttle, tokens
+from accounts.forms import NewToken, SignUp
 from accounts.models import AccessToken, User
 
 MOST_TOKENS = 100
@@ -23,6 +28,65 @@ class SignIn(LoginView):
 
     template_name = "accounts/login.html"
     redirect_authenticated_user = True
+    extra_context = {"signup": settings.SPACEPORT_SIGNUP}
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Check the password, unless too many were wrong before."""
+        if throttle.too_many(*self._who()):
+            form = AuthenticationForm(initial={"username": request.POST.get("username", "")})
+            context = self.get_context_data(form=form, throttled=True)
+            return self.render_to_response(context, status=429, headers={"Retry-After": throttle.WINDOW_S})
+        return super().post(request, *args, **kwargs)
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        """Signed in."""
+        throttle.succeeded(*self._who())
+        return super().form_valid(form)
+
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        """Refused, in the same words whether the name exists or not."""
+        throttle.failed(*self._who())
+        return self.render_to_response(self.get_context_data(form=form), status=422)
+
+    def _who(self) -> tuple[str, str]:
+        return self.request.POST.get("username", ""), self.request.META.get("REMOTE_ADDR", "")
+
+
+@sensitive_post_parameters()
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_up(request: HttpRequest) -> HttpResponse:
+    """A new account for whoever comes, where this installation allows it (`SPACEPORT_SIGNUP`)."""
+    if not settings.SPACEPORT_SIGNUP:
+        raise Http404("There is no such page, or you may not see it.")
+    if request.user.is_authenticated:
+        return redirect("dashboard")
+    address = request.META.get("REMOTE_ADDR", "")
+    form = SignUp(request.POST or None)
+    if request.method == "POST" and throttle.too_many("", address):
+        return render(request, "accounts/signup.html", {"form": SignUp(), "throttled": True}, status=429)
+    if request.method == "POST" and form.is_valid():
+        throttle.failed("", address)  # accounts are limited as guesses are
+        user = people.create_user(form.cleaned_data["username"], form.cleaned_data["password1"])
+        login(request, user, "django.contrib.auth.backends.ModelBackend")
+        return redirect("dashboard")
+    return render(request, "accounts/signup.html", {"form": form}, status=422 if form.errors else 200)
+
+
+class ChangePassword(PasswordChangeView):
+    """One's own password; other browsers are signed out by it."""
+
+    template_name = "accounts/password.html"
+    success_url = "/tokens"
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Changed."""
+        messages.success(self.request, "Your password is changed. Other browsers are signed out.")
+        return super().form_valid(form)
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        """Refused beside the field."""
+        return self.render_to_response(self.get_context_data(form=form), status=422)
 
 
 @login_required

@@ -1,5 +1,9 @@
-"""The Content-Security-Policy of the platform's own pages: nothing inline, nothing from elsewhere, and only
-demos in frames. Demo hosts have none: they never come through Django."""
+"""What guards the platform's own pages in a browser. Demo hosts have none of it: they never come through
+Django.
+
+The Content-Security-Policy: nothing inline, nothing from elsewhere, and only demos in frames. And a second
+look at who sends a form, beside Django's token and Origin check: a demo on the same domain, or on another
+port of this host, is the same *site* to a browser, so cookies travel; it is not the same *origin*."""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.utils.deprecation import MiddlewareMixin
 
 #: The OpenAPI page's own script sets styles and shows `data:` pictures.
@@ -21,6 +26,18 @@ class ContentSecurityPolicy(MiddlewareMixin):
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         response.headers.setdefault("Content-Security-Policy", policy(request))
         return response
+
+
+class SameOriginForms(MiddlewareMixin):
+    """Refuses what another origin's page sends with a visitor's session: everything but reading. Programs say
+    no `Sec-Fetch-Site`; what carries a token needs no session."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponseBase | None:
+        if request.method in {"GET", "HEAD", "OPTIONS"} or "Authorization" in request.headers:
+            return None
+        if request.headers.get("Sec-Fetch-Site", "none") in {"same-origin", "none"}:
+            return None
+        return render(request, "403_csrf.html", status=403)
 
 
 def policy(request: HttpRequest) -> str:

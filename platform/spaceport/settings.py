@@ -23,6 +23,9 @@ SPACEPORT_NODE = env.str("SPACEPORT_NODE", socket.gethostname())
 SPACEPORT_RUNTIME = env.str("SPACEPORT_RUNTIME", "auto")
 SPACEPORT_BASE_IMAGE = env.str("SPACEPORT_BASE_IMAGE", "spaceport/base")
 
+# Whether strangers may make themselves an account; else whoever runs this Spaceport makes them.
+SPACEPORT_SIGNUP = env.bool("SPACEPORT_SIGNUP", False)
+
 # --- limits -----------------------------------------------------------------------------------------
 MEGABYTE = 1024 * 1024
 SPACEPORT_UPLOAD_LIMIT_BYTES = env.int("SPACEPORT_UPLOAD_LIMIT_BYTES", 100 * 1000 * 1000)
@@ -82,6 +85,7 @@ MIDDLEWARE = [
     "servestatic.middleware.ServeStaticMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "spaceport.security.SameOriginForms",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -41,7 +41,10 @@ def test_signing_in_and_out(ada: User) -> None:
     assert client.get("/dashboard")["Location"] == "/login?next=/dashboard"
 
 
-@pytest.mark.parametrize("target", ["https://evil.test/", "//evil.test/", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "target",
+    ["https://evil.test/", "//evil.test/", "/\\evil.test/", "https:evil.test", "javascript:alert(1)"],
+)
 def test_signing_in_leads_nowhere_else(ada: User, target: str) -> None:
     given = {"username": "ada", "password": "engine no 1", "next": target}
     assert Client().post("/login", given)["Location"] == "/dashboard"
