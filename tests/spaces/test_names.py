@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts import people
+from accounts.models import Owner
 from spaces import names
 from spaces.models import Space
 from spaces.names import BadRepoId
@@ -42,7 +43,7 @@ def test_bad_names(name: str) -> None:
 
 
 def make(owner: str, name: str) -> Space:
-    row = people.Owner.objects.filter(name=owner).first() or people.own_namespace(people.create_user(owner))
+    row = Owner.objects.filter(name=owner).first() or people.own_namespace(people.create_user(owner))
     return Space.objects.create(owner=row, name=name, subdomain=names.subdomain_for(owner, name))
 
 
