@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, BinaryIO
 from django.conf import settings
 from dulwich.errors import NotTreeError
 from dulwich.object_store import iter_tree_contents
-from dulwich.objects import Blob, Commit, SubmoduleEncountered, Tree
+from dulwich.objects import Blob, Commit, ObjectID, SubmoduleEncountered, Tree
+from dulwich.refs import Ref
 from dulwich.repo import Repo
 
 if TYPE_CHECKING:
     from spaces.models import Space
 
-MAIN = b"refs/heads/main"
+MAIN = Ref(b"refs/heads/main")
 BRANCH = "main"
 MAX_PATH_BYTES = 1024
 MAX_NAME_BYTES = 200
@@ -80,7 +81,11 @@ def copy(source: Space, target: Space) -> None:
     """Give `target` the history and files of `source`'s `main`, in place of its own."""
     with opened(source.pk) as there, opened(target.pk) as here:
         commit = there.refs[MAIN]
-        there.fetch(here, determine_wants=lambda refs, depth=None: [commit])
+
+        def wanted(refs: Mapping[Ref, ObjectID], depth: int | None = None) -> list[ObjectID]:
+            return [commit]
+
+        there.fetch(here, determine_wants=wanted)
         here.refs[MAIN] = commit
 
 
@@ -116,12 +121,12 @@ def resolve(space_id: int, revision: str) -> str:
     """
     name = revision.encode("utf-8", "replace")
     with opened(space_id) as repo:
-        for ref in (b"refs/heads/" + name, b"refs/tags/" + name, name):
+        for ref in map(Ref, (b"refs/heads/" + name, b"refs/tags/" + name, name)):
             if ref.startswith(b"refs/") and ref in repo.refs:
                 sha = repo.get_peeled(ref)
                 return sha.decode()
         if 7 <= len(revision) <= 40 and all(c in "0123456789abcdef" for c in revision):
-            if len(revision) == 40 and name in repo.object_store and isinstance(repo[name], Commit):
+            if len(revision) == 40 and ObjectID(name) in repo.object_store and isinstance(repo[name], Commit):
                 return revision
             for entry in repo.get_walker(max_entries=10_000) if MAIN in repo.refs else ():
                 if entry.commit.id.startswith(name):
@@ -147,7 +152,7 @@ def read_blob(space_id: int, commit: str, path: str) -> bytes | None:
     with opened(space_id) as repo:
         entry = _find(repo, commit, path)
         # A submodule's commit is in no repository of ours.
-        if entry is None or not entry.is_file or entry.oid.encode() not in repo.object_store:
+        if entry is None or not entry.is_file or ObjectID(entry.oid.encode()) not in repo.object_store:
             return None
         blob = repo[entry.oid.encode()]
         return bytes(blob.data) if isinstance(blob, Blob) else None
@@ -162,13 +167,14 @@ def tree(space_id: int, commit: str, path: str = "", *, recursive: bool = False)
             if entry is None or entry.is_file:
                 return None
             root = repo[entry.oid.encode()]
+        assert isinstance(root, Tree)
         return sorted(_entries(repo, root, path, recursive=recursive), key=lambda e: e.path)
 
 
 def log(space_id: int, revision: str, *, skip: int = 0, limit: int = 50) -> list[CommitInfo]:
     """Commits from this one back, newest first."""
     with opened(space_id) as repo:
-        walker = repo.get_walker(include=[revision.encode()], max_entries=skip + limit)
+        walker = repo.get_walker(include=[ObjectID(revision.encode())], max_entries=skip + limit)
         return [info(entry.commit) for entry in list(walker)[skip:]]
 
 
@@ -192,26 +198,30 @@ def export(space: Space, commit: str, folder: Path) -> None:
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             blob = repo[item.sha]
-            target.write_bytes(blob.data)  # type: ignore[union-attr]
+            assert isinstance(blob, Blob)
+            target.write_bytes(blob.data)
             target.chmod(0o755 if item.mode & 0o100 else 0o644)
 
 
-def _tree_id(repo: Repo, commit: str) -> bytes:
+def _tree_id(repo: Repo, commit: str) -> ObjectID:
     found = repo[commit.encode()]
     if not isinstance(found, Commit):
         raise UnknownRevision(f"{commit} is no commit.")
-    return found.tree
+    tree_id: ObjectID = found.tree
+    return tree_id
 
 
 def _find(repo: Repo, commit: str, path: str) -> Entry | None:
     try:
-        mode, sha = repo[_tree_id(repo, commit)].lookup_path(repo.object_store.__getitem__, path.encode())
+        root = repo[_tree_id(repo, commit)]
+        assert isinstance(root, Tree)
+        mode, sha = root.lookup_path(repo.object_store.__getitem__, path.encode())
     except (KeyError, ValueError, NotADirectoryError, NotTreeError, SubmoduleEncountered):
         return None
     return _entry(repo, path, mode, sha)
 
 
-def _entry(repo: Repo, path: str, mode: int, sha: bytes) -> Entry:
+def _entry(repo: Repo, path: str, mode: int, sha: ObjectID) -> Entry:
     is_file = not stat.S_ISDIR(mode)
     size = 0
     if is_file and sha in repo.object_store:
@@ -226,7 +236,9 @@ def _entries(repo: Repo, root: Tree, prefix: str, *, recursive: bool) -> Iterato
         entry = _entry(repo, path, item.mode, item.sha)
         yield entry
         if recursive and not entry.is_file:
-            yield from _entries(repo, repo[item.sha], path, recursive=True)
+            below = repo[item.sha]
+            assert isinstance(below, Tree)
+            yield from _entries(repo, below, path, recursive=True)
 
 
 def info(commit: Commit) -> CommitInfo:
@@ -272,7 +284,7 @@ class Changes:
 
     def __init__(self, space_id: int) -> None:
         self.space_id = space_id
-        self._blobs: dict[str, bytes] = {}
+        self._blobs: dict[str, ObjectID] = {}
         self._deleted: set[str] = set()
         self._deleted_folders: set[str] = set()
 
@@ -304,7 +316,7 @@ class Changes:
             Stale: `parent` is not the head, or the head moved meanwhile.
             UnknownRevision: the branch does not exist.
         """
-        ref = b"refs/heads/" + branch.encode()
+        ref = Ref(b"refs/heads/" + branch.encode())
         with opened(self.space_id) as repo:
             before = repo.refs[ref] if ref in repo.refs else None  # noqa: SIM401  # no `get` there
             if before is None and MAIN in repo.refs:
@@ -313,7 +325,7 @@ class Changes:
                 raise Stale(f"The branch {branch} has moved on from {parent[:12]}; pull first.")
             files = self._files_of(repo, before)
             new_tree = _write_tree(repo, files)
-            if before is not None and repo[before].tree == new_tree:  # type: ignore[union-attr]
+            if before is not None and _tree_id(repo, before.decode()) == new_tree:
                 return before.decode()
             commit = _commit(new_tree, before, message, author)
             repo.object_store.add_object(commit)
@@ -321,26 +333,27 @@ class Changes:
                 raise Stale(f"Somebody else committed to {branch} at the same moment; try again.")
             return commit.id.decode()
 
-    def _files_of(self, repo: Repo, before: bytes | None) -> dict[bytes, tuple[int, bytes]]:
-        files: dict[bytes, tuple[int, bytes]] = {}
+    def _files_of(self, repo: Repo, before: ObjectID | None) -> dict[bytes, tuple[int, ObjectID]]:
+        files: dict[bytes, tuple[int, ObjectID]] = {}
         if before is not None:
-            for item in iter_tree_contents(repo.object_store, repo[before].tree):  # type: ignore[union-attr]
-                files[item.path] = (item.mode, item.sha)  # type: ignore[index,assignment]
+            for item in iter_tree_contents(repo.object_store, _tree_id(repo, before.decode())):
+                if item.path is not None and item.mode is not None and item.sha is not None:
+                    files[item.path] = (item.mode, item.sha)
         for folder in self._deleted_folders:
-            for path in [p for p in files if p.startswith(folder.encode())]:
-                del files[path]
-        for path in self._deleted:
-            if path.encode() not in files:
-                raise KeyError(path)
-            del files[path.encode()]
+            for inside in [p for p in files if p.startswith(folder.encode())]:
+                del files[inside]
+        for gone in self._deleted:
+            if gone.encode() not in files:
+                raise KeyError(gone)
+            del files[gone.encode()]
         for path, sha in self._blobs.items():
             _make_room(files, path)
-            mode = files.get(path.encode(), (0o100644, b""))[0]
+            mode = files.get(path.encode(), (0o100644, sha))[0]
             files[path.encode()] = (mode if stat.S_ISREG(mode) else 0o100644, sha)
         return files
 
 
-def _make_room(files: dict[bytes, tuple[int, bytes]], path: str) -> None:
+def _make_room(files: dict[bytes, tuple[int, ObjectID]], path: str) -> None:
     """A file may replace a folder of its name, and a folder a file."""
     for parent in PurePosixPath(path).parents:
         files.pop(str(parent).encode(), None)
@@ -349,14 +362,13 @@ def _make_room(files: dict[bytes, tuple[int, bytes]], path: str) -> None:
         del files[inside]
 
 
-def _write_tree(repo: Repo, files: dict[bytes, tuple[int, bytes]]) -> bytes:
+def _write_tree(repo: Repo, files: dict[bytes, tuple[int, ObjectID]]) -> ObjectID:
     from dulwich.index import commit_tree
 
-    blobs: Iterable[tuple[bytes, bytes, int]] = [(p, sha, mode) for p, (mode, sha) in files.items()]
-    return commit_tree(repo.object_store, blobs)
+    return commit_tree(repo.object_store, [(p, sha, mode) for p, (mode, sha) in files.items()])
 
 
-def _commit(tree_id: bytes, parent: bytes | None, message: str, author: str) -> Commit:
+def _commit(tree_id: ObjectID, parent: ObjectID | None, message: str, author: str) -> Commit:
     commit = Commit()
     commit.tree = tree_id
     commit.parents = [parent] if parent is not None else []
