@@ -284,7 +284,9 @@ def my_repositories(request: HttpRequest, owner: str = "") -> HttpResponse:
     if owner:
         mine = mine.filter(owner__name__iexact=owner)
     found = Space.objects.filter(owner__in=mine.values("owner")).select_related("owner")
-    return ok(
+    start = number(request.GET.get("cursor"), 0, 10**9)
+    page = list(found.order_by("-last_modified", "pk")[start : start + PAGE + 1])
+    answer = ok(
         [
             {
                 "id": str(space),
@@ -294,9 +296,12 @@ def my_repositories(request: HttpRequest, owner: str = "") -> HttpResponse:
                 "storage": 0,
                 "storagePercent": 0,
             }
-            for space in found
+            for space in page[:PAGE]
         ]
     )
+    if len(page) > PAGE:
+        answer["Link"] = link_to_next(request, cursor=start + PAGE)
+    return answer
 
 
 @hub("GET")
@@ -329,6 +334,12 @@ def hardware(request: HttpRequest) -> HttpResponse:
 @hub("GET")
 def templates(request: HttpRequest) -> HttpResponse:
     return ok({"templates": []})
+
+
+@hub("GET")
+def agent_harnesses(request: HttpRequest) -> HttpResponse:
+    """Every `hf` command asks once a day how to tell that a coding agent runs it; nothing here does."""
+    return ok({"standardEnvVars": [], "harnesses": {}})
 
 
 def visible(user: Any) -> QuerySet[Space]:

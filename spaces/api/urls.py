@@ -20,6 +20,7 @@ urlpatterns = [
     path("api/whoami-v2", repos.whoami),
     path("api/repos/create", repos.create),
     path("api/repos/delete", repos.delete),
+    path("api/agent-harnesses", repos.agent_harnesses),
     path("api/validate-yaml", files.validate_yaml),
     path("api/settings/repositories", repos.my_repositories),
     path("api/organizations/<str:owner>/settings/repositories", repos.my_repositories),

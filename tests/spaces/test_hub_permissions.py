@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -48,6 +48,7 @@ TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
     ("api/whoami-v2", "GET", "/api/whoami-v2", None, SIGNED_IN),
     ("api/repos/create", "POST", "/api/repos/create", NEW, (401, 403, 403, 200)),
     ("api/repos/delete", "DELETE", "/api/repos/delete", OLD, WRITE),
+    ("api/agent-harnesses", "GET", "/api/agent-harnesses", None, ANYONE),
     ("api/validate-yaml", "POST", "/api/validate-yaml", {"content": "# x"}, ANYONE),
     ("api/settings/repositories", "GET", "/api/settings/repositories", None, SIGNED_IN),
     (OF_AN_OWNER, "GET", "/api/organizations/alice/settings/repositories", None, SIGNED_IN),
@@ -99,11 +100,11 @@ TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
 ]  # fmt: skip
 
 
-def routes(patterns: list[URLPattern | URLResolver], before: str = "") -> Iterator[str]:
+def routes(patterns: Iterable[object], before: str = "") -> Iterator[str]:
     for pattern in patterns:
         if isinstance(pattern, URLResolver):
             yield from routes(pattern.url_patterns, f"{before}{pattern.pattern}")
-        else:
+        elif isinstance(pattern, URLPattern):
             # Ninja writes its parameters without their converter.
             yield re.sub(r"(?<!\?P)<(owner|name)>", r"<str:\1>", f"{before}{pattern.pattern}")
 
