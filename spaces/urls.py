@@ -21,6 +21,7 @@ urlpatterns = [
     path(f"{SPACE}/files", files.folder, name="files"),
     path(f"{SPACE}/files/<path:path>", files.item, name="file"),
     path(f"{SPACE}/logs", files.log, name="logs"),
+    path(f"{SPACE}/logs/download", files.log_download, name="log-download"),
     path(f"{SPACE}/settings", settings.page, name="settings"),
     path(f"{SPACE}/settings/figures", settings.figures, name="settings-figures"),
     path(f"{SPACE}/settings/delete", settings.delete, name="settings-delete"),

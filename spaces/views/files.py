@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import nh3
@@ -19,6 +20,7 @@ from spaces.views.pages import space_context
 
 SHOWN_BYTES = 512 * 1024
 README_BYTES = 256 * 1024
+PICTURES = {"avif", "bmp", "gif", "ico", "jpeg", "jpg", "png", "svg", "webp"}
 TAGS = nh3.ALLOWED_TAGS - {"img", "style", "svg", "math"}
 
 
@@ -45,6 +47,8 @@ def item(request: HttpRequest, owner: str, name: str, path: str) -> HttpResponse
         "text": text,
         "lines": "\n".join(str(n) for n in range(1, text.count("\n") + 2)) if text is not None else "",
         "too_large": entry.size > SHOWN_BYTES,
+        # As a picture alone: in an <img> no SVG runs its scripts.
+        "picture": path.rpartition(".")[2].lower() in PICTURES,
     }
     if path.endswith(".md") and text is not None and len(text) <= README_BYTES:
         context["prose"] = markdown(text)
@@ -106,6 +110,28 @@ def log(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     if kind not in ("build", "run"):
         raise Http404("There are a build log and a run log.")
     build = space.builds.order_by("-pk").first()
-    old = build.log if build is not None and kind == "build" and not logs.tail("build", space.pk, 1) else ""
+    old = _ended_build(space) if kind == "build" and not logs.tail("build", space.pk, 1) else ""
     context = space_context(request, space, "logs") | {"kind": kind, "build": build, "old": old}
     return render(request, "spaces/logs.html", context)
+
+
+@require_safe
+def log_download(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    """A log as a text file, each line with its time."""
+    space = writable(request, owner, name)
+    kind = request.GET.get("kind", "run")
+    if kind not in ("build", "run"):
+        raise Http404("There are a build log and a run log.")
+    lines = [
+        f"{datetime.fromtimestamp(entry.timestamp, UTC).isoformat(timespec='milliseconds')}  {entry.text}"
+        for entry in logs.tail(kind, space.pk, logs.MOST_LINES)
+    ]
+    text = "\n".join([*lines, ""]) if lines or kind == "run" else _ended_build(space)
+    answer = HttpResponse(text, content_type="text/plain; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="{space.owner.name}-{space.name}-{kind}.log"'
+    return answer
+
+
+def _ended_build(space: Space) -> str:
+    build = space.builds.order_by("-pk").first()
+    return build.log if build is not None else ""
