@@ -44,10 +44,10 @@ def _doors() -> tuple[Routes, GradioDoor]:
     return _shared[loop]
 
 
-class QueueConsumer(AsyncWebsocketConsumer):
+class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
     """One socket. It joins no channel layer: deliveries come by this process's one subscription."""
 
-    channel_layer_alias = None  # type: ignore[assignment]
+    channel_layer_alias = None
     #: What a visit's token says; given by the subclass that knows Spaces.
     read_visit: ReadVisit | None = None
 

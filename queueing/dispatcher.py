@@ -18,7 +18,7 @@ from queueing.calls import CallRefused, GradioApp
 from queueing.errors import ContainerDied, LeaseLost
 from queueing.events import Call, Event
 from queueing.messages import ProcessStarts, cancelled, completed, encode, failed
-from queueing.queue import MAX_DEATHS, Queue
+from queueing.queue import MAX_DEATHS, Final, Queue
 
 if TYPE_CHECKING:
     import aiohttp
@@ -190,7 +190,7 @@ class Dispatcher:
                 if not await self.queue.emit(event, call.token, payload):
                     answered = True  # ended by a cancel, or no longer ours: read on, the place stays taken
                 continue
-            status = "completed" if message.get("success") else "failed"
+            status: Final = "completed" if message.get("success") else "failed"
             if message.get("success") and not message.get("output"):
                 status = "cancelled"
             await self.queue.finish(
@@ -253,8 +253,8 @@ class Dispatcher:
     async def _fail(self, call: Call, event: Event, text: str) -> None:
         await self._finish(call, event, "failed", failed(event.id, text))
 
-    async def _finish(self, call: Call, event: Event, status: str, payload: bytes) -> None:
-        await self.queue.finish(event, call, status, payload, free=False, duration_s=None)  # type: ignore[arg-type]
+    async def _finish(self, call: Call, event: Event, status: Final, payload: bytes) -> None:
+        await self.queue.finish(event, call, status, payload, free=False, duration_s=None)
 
     @staticmethod
     def _refused(event: Event, refused: CallRefused) -> bytes:

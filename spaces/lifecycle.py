@@ -160,7 +160,7 @@ def roll_out(space: Space, build_row: Build, artifact: Artifact) -> Replica:
     )
     # One that was still starting is no longer wanted: only the newest may take over.
     serving_id = space.replica_id if _serving(space) else None
-    for other in space.replicas.filter(wanted=True).exclude(pk=serving_id):
+    for other in space.replicas.filter(wanted=True).exclude(pk=serving_id or 0):
         replicas.order_stop(other)
     replica = replicas.order(space_id=space.pk, build_id=build_row.pk, spec=spec)
     stage = Stage.RUNNING_APP_STARTING if serving_id else Stage.APP_STARTING

@@ -16,7 +16,8 @@ def environment(space: Space) -> dict[str, str]:
 
     `SYSTEM` is not among them: with it Gradio closes its API and turns to another hub.
     """
-    owners = {row.key: row.value for row in (*space.variables.all(), *space.secrets.all())}
+    owners = {row.key: row.value for row in space.variables.all()}
+    owners |= {row.key: row.value for row in space.secrets.all()}
     owners.pop("SYSTEM", None)
     return {
         **owners,

@@ -1,5 +1,5 @@
 """Fixtures for all tests: `platform` (the whole of it, with the engine where one answers) and
-`process_platform` (with plain processes), each started once for a run; `alice` and `charlie`, tokens there."""
+`process_platform` (with plain processes), each started once a run; `alice` and `charlie`, tokens there."""
 
 from __future__ import annotations
 

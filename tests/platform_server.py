@@ -48,7 +48,11 @@ class Platform:
     @property
     def env(self) -> dict[str, str]:
         """The environment of every command about this platform: nothing of the test's own servers."""
-        ours = {k: v for k, v in os.environ.items() if not k.startswith(("SPACEPORT_", "DATABASE", "REDIS", "HF_"))}
+        ours = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("SPACEPORT_", "DATABASE", "REDIS", "HF_"))
+        }
         return {
             **ours,
             "SPACEPORT_HOME": str(self.home),
@@ -131,7 +135,9 @@ class Platform:
     def push(self, space: str, token: str, folder: Path, **create: Any) -> str:
         """Create where missing, upload, wait; the stage it settles in."""
         api = self.api(token)
-        api.create_repo(space, repo_type="space", space_sdk=create.pop("sdk", "gradio"), exist_ok=True, **create)
+        api.create_repo(
+            space, repo_type="space", space_sdk=create.pop("sdk", "gradio"), exist_ok=True, **create
+        )
         api.upload_folder(repo_id=space, repo_type="space", folder_path=folder)
         return self.settled(space, token)
 
@@ -161,7 +167,9 @@ def engine_answers() -> bool:
         found = False
     else:
         found = subprocess.run(["docker", "version"], capture_output=True, check=False).returncode == 0
-    assert found or not os.environ.get("SPACEPORT_REQUIRE_DOCKER"), "no Docker engine answers, but one is required"
+    assert found or not os.environ.get("SPACEPORT_REQUIRE_DOCKER"), (
+        "no Docker engine answers, but one is required"
+    )
     return found
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 DATABASE = "spaceport"
@@ -35,7 +36,7 @@ class Postgres:
     """An embedded PostgreSQL with its data in `folder`."""
 
     folder: Path
-    _server: object = field(default=None, repr=False)
+    _server: Any = field(default=None, repr=False)
 
     def start(self) -> str:
         """Start it, or join the one that runs there; answers its URL."""
@@ -58,8 +59,8 @@ class Postgres:
 
         if (self.folder / "postmaster.pid").exists():
             server = self._server or PostgresServer(self.folder, cleanup_mode=None)
-            server.ensure_postgres_running()  # type: ignore[attr-defined]  # binds to the one that runs
-            server.stop()  # type: ignore[attr-defined]
+            server.ensure_postgres_running()  # binds to the one that runs
+            server.stop()
 
     def pid(self) -> int | None:
         """Its process id, or None."""

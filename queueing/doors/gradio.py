@@ -330,9 +330,7 @@ class GradioDoor:
 class _Stream:
     """One open `queue/data`: the session's messages, its places in line, heartbeats."""
 
-    def __init__(
-        self, door: GradioDoor, route: Route, channel: str, cursor: int, *, linger_s: float
-    ) -> None:
+    def __init__(self, door: GradioDoor, route: Route, channel: str, cursor: int, *, linger_s: float) -> None:
         self.door, self.route, self.channel = door, route, channel
         self.linger_s = linger_s
         self.idle = False  # nothing of the session was open when we looked last

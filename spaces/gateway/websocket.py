@@ -37,7 +37,7 @@ async def forward(
             headers={k: v for k, v in headers.items() if k not in drop},
             protocols=protocols,
             max_msg_size=MAX_MESSAGE_BYTES,
-            timeout=aiohttp.ClientWSTimeout(ws_close=CONNECT_S),  # type: ignore[call-arg]
+            timeout=aiohttp.ClientWSTimeout(ws_close=CONNECT_S),
         )
     except (aiohttp.ClientError, OSError, TimeoutError):
         await send({"type": "websocket.close", "code": 1011})

@@ -119,12 +119,10 @@ def log(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 def log_download(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """A log as a text file, each line with its time."""
     space = writable(request, owner, name)
-    kind = request.GET.get("kind", "run")
-    if kind not in ("build", "run"):
-        raise Http404("There are a build log and a run log.")
+    kind: logs.Kind = "build" if request.GET.get("kind") == "build" else "run"
     lines = [
-        f"{datetime.fromtimestamp(entry.timestamp, UTC).isoformat(timespec='milliseconds')}  {entry.text}"
-        for entry in logs.tail(kind, space.pk, logs.MOST_LINES)
+        f"{datetime.fromtimestamp(entry.at, UTC).isoformat(timespec='milliseconds')}  {entry.text}"
+        for entry in logs.tail(kind, space.pk, logs.MAX_LINES)
     ]
     text = "\n".join([*lines, ""]) if lines or kind == "run" else _ended_build(space)
     answer = HttpResponse(text, content_type="text/plain; charset=utf-8")

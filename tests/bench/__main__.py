@@ -21,7 +21,7 @@ from tests.platform_server import Platform, free_port, new_home
 from tests.waiting import wait_until
 
 SPACE = "bench/app"
-LOADS = (("no-op", 0, None), ("50 ms × 4", 1, 80), ("50 ms, batches of 16", 2, 320))
+LOADS = (("no-op", 0, None), ("50 ms x 4", 1, 80), ("50 ms, batches of 16", 2, 320))
 SETTINGS = {0: 4, 1: 4, 2: 1}  # concurrency_count for each load, as the app itself asks for
 
 
@@ -61,9 +61,7 @@ def main() -> None:
 
 def measure(platform: Platform, token: str, sides: dict[str, str], options: argparse.Namespace) -> None:
     print(f"\nmedians of {options.rounds} rounds of {options.seconds:g} s, sides taking turns\n")
-    print(
-        "| load | clients | alone, events/s | Spaceport, events/s | ratio | p50 alone → Spaceport | p95 | of ideal |"
-    )
+    print("| load | clients | alone, events/s | Spaceport | ratio | p50 alone → Spaceport | p95 | of ideal |")
     print("|---|---|---|---|---|---|---|---|")
     for name, fn_index, ideal in LOADS:
         platform.queue(SPACE, token, concurrency_count=SETTINGS[fn_index])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,7 @@ from tests.platform_server import APPS, Platform
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import FrameLocator, Page
+    from playwright.sync_api import FrameLocator, Page, Request
 
 pytestmark = pytest.mark.browser
 
@@ -33,6 +34,10 @@ def demo(page: Page) -> FrameLocator:
     frame = page.frame_locator("iframe")
     frame.get_by_role("button", name="Echo").wait_for(timeout=30_000)
     return frame
+
+
+def shows(frame: FrameLocator, text: str) -> bool:
+    return frame.get_by_label("Out").input_value() == text
 
 
 def line(page: Page) -> str:
@@ -114,7 +119,7 @@ def test_the_owner_changes_settings_while_it_runs(
             frame = demo(visitor)
             frame.get_by_label("Text").fill("Grace")
             frame.get_by_role("button", name="Echo").click()
-            wait_until(lambda f=frame: f.get_by_label("Out").input_value() == "hello Grace", "the page works")
+            wait_until(partial(shows, frame, "hello Grace"), "the page works")
             visitor.reload()
     finally:
         platform.queue(SPACE, alice, api_open=True, concurrency_count=1)
@@ -123,9 +128,21 @@ def test_the_owner_changes_settings_while_it_runs(
 def test_the_demo_sees_nothing_of_the_platform(platform: Platform, url: str, visit: Visit) -> None:
     page = visit(url)
     cookies: list[str] = []
-    page.on("request", lambda r: "alice-shown.localhost" in r.url and cookies.append(r.headers.get("cookie", "")))
+
+    def note(request: Request) -> None:
+        if "alice-shown.localhost" in request.url:
+            cookies.append(request.headers.get("cookie", ""))
+
+    page.on("request", note)
     page.context.add_cookies(
-        [{"name": "sessionid", "value": "secret", "url": f"http://localhost:{platform.port}", "httpOnly": True}]
+        [
+            {
+                "name": "sessionid",
+                "value": "secret",
+                "url": f"http://localhost:{platform.port}",
+                "httpOnly": True,
+            }
+        ]
     )
     page.reload()
     demo(page)

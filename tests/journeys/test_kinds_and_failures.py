@@ -29,10 +29,8 @@ def test_a_docker_space_runs_its_own_dockerfile(platform: Platform, alice: str) 
     assert platform.push("alice/docked", alice, ROOT / "examples" / "docker", sdk="docker") == "RUNNING"
     color = requests.get(f"{platform.run_url('alice/docked')}color?name=sea", timeout=10)
     assert color.json()["name"] == "sea"
-    page = requests.get(
-        f"{platform.url}/", headers={"Host": f"alice-docked.localhost:{platform.port}", "Accept": "text/html"},
-        timeout=10,
-    )  # fmt: skip
+    host = {"Host": f"alice-docked.localhost:{platform.port}", "Accept": "text/html"}
+    page = requests.get(f"{platform.url}/", headers=host, timeout=10)
     assert "Color thesaurus" in page.text
 
 

@@ -143,7 +143,7 @@ def test_a_code_only_push_installs_nothing_and_fails_no_visitor(
     platform.api(alice).upload_file(
         path_or_fileobj=code.encode(), path_in_repo="app.py", repo_id=space, repo_type="space"
     )
-    answers = []
+    answers: list[str] = []
 
     def updated() -> bool:
         answers.append(Client(platform.run_url(space), verbose=False).predict("x", api_name="/echo"))

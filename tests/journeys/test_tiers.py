@@ -20,8 +20,8 @@ def test_moving_to_a_tier_that_comes_later(platform: Platform, alice: str) -> No
     assert platform.push(SPACE, alice, APPS / "echo") == "RUNNING"
     api = platform.api(alice)
     with pytest.raises(HfHubHTTPError, match="There is no hardware 'h999'"):
-        api.request_space_hardware(SPACE, "h999")
-    runtime = api.request_space_hardware(SPACE, "t4-small")
+        api.request_space_hardware(SPACE, "h999")  # type: ignore[arg-type]
+    runtime = api.request_space_hardware(SPACE, "t4-small")  # type: ignore[arg-type]
     assert runtime.requested_hardware == "t4-small"
     assert "No node with NVIDIA T4 hardware is up" in str(runtime.raw["errorMessage"])
     # Until one comes, visitors are served where it was.
@@ -39,7 +39,7 @@ def test_moving_to_a_tier_that_comes_later(platform: Platform, alice: str) -> No
         raw = requests.get(f"{platform.url}/api/spaces/{SPACE}/runtime", timeout=10).json()
         assert raw["simulated"] is True
         assert Client(platform.run_url(SPACE), verbose=False).predict("x", api_name="/echo")
-        api.request_space_hardware(SPACE, "cpu-basic")
+        api.request_space_hardware(SPACE, "cpu-basic")  # type: ignore[arg-type]
         wait_until(lambda: api.get_space_runtime(SPACE).hardware == "cpu-basic", "it is back", timeout_s=90)
         assert Client(platform.run_url(SPACE), verbose=False).predict("x", api_name="/echo")
     finally:

@@ -1,4 +1,4 @@
-"""`make up` itself: progress, first login, a crash mended, Ctrl-C, a second start that finds all as it was."""
+"""`make up` itself: progress, first login, a crash mended, Ctrl-C, and a second start that finds all."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import requests
@@ -77,10 +78,14 @@ def test_what_dies_is_started_again_and_said(here: Platform) -> None:
     victims = {"web": pid_of(here, "daphne"), "node worker": pid_of(here, "manage.py node"), "Valkey": valkey}
     for name, pid in victims.items():
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda name=name: f"{name} ended" in here.log() or f"{name} died" in here.log(), name)
+        wait_until(partial(is_said, here, name), f"the death of {name} is said")
         wait_until(lambda: is_well(here), f"well after {name}", timeout_s=60)
     assert here.stage("alice/stays", token) == "RUNNING"
     assert Client(here.run_url("alice/stays"), verbose=False).predict("x", api_name="/echo")
+
+
+def is_said(platform: Platform, name: str) -> bool:
+    return f"{name} ended" in platform.log() or f"{name} died" in platform.log()
 
 
 def pid_of(platform: Platform, part: str) -> int:

@@ -3,41 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from queueing.errors import ApiClosed, LeaseLost, QueueFull, Refused
+from queueing.events import Accepted, Call, Event
 from queueing.keys import SpaceKeys
 from queueing.messages import completed, failed
-from queueing.queue import MAX_LOSSES
+from queueing.queue import MAX_LOSSES, Final, Queue
+
+Joins = Callable[..., Awaitable[Accepted]]
+Configure = Callable[..., Awaitable[None]]
 
 
-async def finish(queue, call, event=None, status="completed"):
+async def finish(queue: Queue, call: Call, event: Event | None = None, status: Final = "completed") -> bool:
     event = event or call.events[0]
     return await queue.finish(
         event, call, status, completed(event.id, {"data": []}), free=True, duration_s=0.1
     )
 
 
-async def final_messages(queue, channel):
+async def final_messages(queue: Queue, channel: str) -> list[str]:
     entries = await queue.redis.xrange(SpaceKeys(queue.space_id).messages(channel))
     return [fields[b"e"].decode() for _, fields in entries if fields[b"f"] == b"1"]
 
 
-async def test_positions_count_from_zero_and_order_is_first_come(queue, join):
+async def test_positions_count_from_zero_and_order_is_first_come(queue: Queue, join: Joins) -> None:
     first, second = await join(), await join("other")
     assert (first.position, first.size) == (0, 1)
     assert (second.position, second.size) == (1, 2)
     assert await queue.pending_ids() == [first.event_id, second.event_id]
 
 
-async def test_join_asks_to_wake_a_dispatcher_only_while_there_is_none(queue, join):
+async def test_join_asks_to_wake_a_dispatcher_only_while_there_is_none(queue: Queue, join: Joins) -> None:
     assert (await join()).wake
     assert await queue.acquire("d1")
     assert not (await join()).wake
 
 
-async def test_full_queue_refuses_at_once_and_says_how_many(queue, join, configure):
+async def test_full_queue_refuses_at_once_and_says_how_many(
+    queue: Queue, join: Joins, configure: Configure
+) -> None:
     await configure(max_size=2)
     await join()
     await join()
@@ -45,33 +52,39 @@ async def test_full_queue_refuses_at_once_and_says_how_many(queue, join, configu
         await join()
 
 
-async def test_max_size_holds_against_64_joins_at_once(queue, join, configure):
+async def test_max_size_holds_against_64_joins_at_once(
+    queue: Queue, join: Joins, configure: Configure
+) -> None:
     await configure(max_size=10)
     answers = await asyncio.gather(*(join() for _ in range(64)), return_exceptions=True)
     assert sum(isinstance(a, QueueFull) for a in answers) == 54
     assert len(await queue.pending_ids()) == 10
 
 
-async def test_page_load_events_do_not_use_up_max_size(queue, join, configure):
+async def test_page_load_events_do_not_use_up_max_size(
+    queue: Queue, join: Joins, configure: Configure
+) -> None:
     await configure(max_size=1)
     await join()
     assert (await join(lane="side")).position == 0
 
 
-async def test_closed_api_refuses_programs_but_not_pages(queue, join, configure):
+async def test_closed_api_refuses_programs_but_not_pages(
+    queue: Queue, join: Joins, configure: Configure
+) -> None:
     await configure(api_open=0)
     with pytest.raises(ApiClosed):
         await join(origin="api")
     await join(origin="page")
 
 
-async def test_paused_space_says_why(queue, join, configure):
+async def test_paused_space_says_why(queue: Queue, join: Joins, configure: Configure) -> None:
     await configure(refuse="This Space is paused by its owner.")
     with pytest.raises(Refused, match="paused by its owner"):
         await join()
 
 
-async def test_a_repeated_submit_is_the_same_event(queue, join, configure):
+async def test_a_repeated_submit_is_the_same_event(queue: Queue, join: Joins, configure: Configure) -> None:
     first = await join(visitor="v", idempotency_key="k")
     await configure(max_size=1)
     again = await join(visitor="v", idempotency_key="k")
@@ -81,7 +94,9 @@ async def test_a_repeated_submit_is_the_same_event(queue, join, configure):
         await join(visitor="other", idempotency_key="k")
 
 
-async def test_claim_takes_as_many_calls_as_concurrency_count_allows(queue, join, configure):
+async def test_claim_takes_as_many_calls_as_concurrency_count_allows(
+    queue: Queue, join: Joins, configure: Configure
+) -> None:
     await configure(concurrency_count=2)
     ids = [(await join()).event_id for _ in range(3)]
     await queue.acquire("d")
@@ -94,7 +109,9 @@ async def test_claim_takes_as_many_calls_as_concurrency_count_allows(queue, join
     assert [c.events[0].id for c in calls] == ids[2:]
 
 
-async def test_raised_concurrency_acts_on_the_next_claim(queue, join, configure):
+async def test_raised_concurrency_acts_on_the_next_claim(
+    queue: Queue, join: Joins, configure: Configure
+) -> None:
     for _ in range(3):
         await join()
     await queue.acquire("d")
@@ -103,7 +120,7 @@ async def test_raised_concurrency_acts_on_the_next_claim(queue, join, configure)
     assert len((await queue.claim("d"))[0]) == 2
 
 
-async def test_lowered_concurrency_drains(queue, join, configure):
+async def test_lowered_concurrency_drains(queue: Queue, join: Joins, configure: Configure) -> None:
     await configure(concurrency_count=2)
     for _ in range(4):
         await join()
@@ -116,7 +133,9 @@ async def test_lowered_concurrency_drains(queue, join, configure):
     assert len((await queue.claim("d"))[0]) == 1
 
 
-async def test_thirty_waiting_go_as_sixteen_then_fourteen(queue, join, configure):
+async def test_thirty_waiting_go_as_sixteen_then_fourteen(
+    queue: Queue, join: Joins, configure: Configure
+) -> None:
     await configure(batch=1, max_batch_size=16)
     for n in range(30):
         await join(f"session{n}", batch=64)
@@ -125,13 +144,13 @@ async def test_thirty_waiting_go_as_sixteen_then_fourteen(queue, join, configure
     while calls := (await queue.claim("d"))[0]:
         sizes += [len(c.events) for c in calls]
         for event in calls[0].events:
-            await queue.finish(
-                event, calls[0], "completed", completed(event.id, {}), free=True, duration_s=0
-            )
+            await queue.finish(event, calls[0], "completed", completed(event.id, {}), free=True, duration_s=0)
     assert sizes == [16, 14]
 
 
-async def test_batches_hold_one_function_and_respect_its_own_bound(queue, join, configure):
+async def test_batches_hold_one_function_and_respect_its_own_bound(
+    queue: Queue, join: Joins, configure: Configure
+) -> None:
     await configure(batch=1, max_batch_size=16)
     for fn in ("0", "1", "0", "0", "0"):
         await join(fn=fn, batch=3)
@@ -140,7 +159,7 @@ async def test_batches_hold_one_function_and_respect_its_own_bound(queue, join, 
     assert [e.fn for e in call.events] == ["0", "0", "0"]
 
 
-async def test_batch_off_sends_one_at_a_time(queue, join, configure):
+async def test_batch_off_sends_one_at_a_time(queue: Queue, join: Joins, configure: Configure) -> None:
     await configure(batch=0, max_batch_size=16)
     for _ in range(3):
         await join(batch=16)
@@ -149,7 +168,7 @@ async def test_batch_off_sends_one_at_a_time(queue, join, configure):
     assert len(call.events) == 1
 
 
-async def test_side_lane_runs_beside_a_busy_main_lane(queue, join):
+async def test_side_lane_runs_beside_a_busy_main_lane(queue: Queue, join: Joins) -> None:
     await join()
     await join(lane="side")
     await queue.acquire("d")
@@ -157,7 +176,7 @@ async def test_side_lane_runs_beside_a_busy_main_lane(queue, join):
     assert {c.lane for c in calls} == {"main", "side"}
 
 
-async def test_max_threads_bounds_all_lanes_together(queue, join, configure):
+async def test_max_threads_bounds_all_lanes_together(queue: Queue, join: Joins, configure: Configure) -> None:
     await configure(concurrency_count=3, max_threads=3)
     for lane in ("main", "main", "main", "side"):
         await join(lane=lane)
@@ -165,21 +184,21 @@ async def test_max_threads_bounds_all_lanes_together(queue, join, configure):
     assert len((await queue.claim("d"))[0]) == 3
 
 
-async def test_claim_without_the_lease_is_refused(queue, join):
+async def test_claim_without_the_lease_is_refused(queue: Queue, join: Joins) -> None:
     await join()
     with pytest.raises(LeaseLost):
         await queue.claim("nobody")
 
 
-async def test_second_dispatcher_does_not_get_a_living_ones_lease(queue):
+async def test_second_dispatcher_does_not_get_a_living_ones_lease(queue: Queue) -> None:
     assert await queue.acquire("one")
     assert not await queue.acquire("two")
     assert await queue.acquire("one")
 
 
 async def test_events_of_a_dead_dispatcher_return_to_the_front_and_its_writes_are_refused(
-    queue, join, configure
-):
+    queue: Queue, join: Joins, configure: Configure
+) -> None:
     await configure(concurrency_count=2)
     ids = [(await join(f"s{n}")).event_id for n in range(4)]
     await queue.acquire("dead")
@@ -195,7 +214,7 @@ async def test_events_of_a_dead_dispatcher_return_to_the_front_and_its_writes_ar
     assert await final_messages(queue, "s0") == [ids[0]]
 
 
-async def test_an_event_fails_after_five_lost_workers(queue, join):
+async def test_an_event_fails_after_five_lost_workers(queue: Queue, join: Joins) -> None:
     accepted = await join()
     for n in range(MAX_LOSSES):
         assert await queue.acquire(f"d{n}")
@@ -207,7 +226,9 @@ async def test_an_event_fails_after_five_lost_workers(queue, join):
     assert (await queue.state(accepted.event_id, "state"))["state"] == "failed"
 
 
-async def test_waiting_visitors_keep_their_position_when_an_interrupted_event_returns(queue, join):
+async def test_waiting_visitors_keep_their_position_when_an_interrupted_event_returns(
+    queue: Queue, join: Joins
+) -> None:
     await join("running")
     waiting = await join("waiting")
     await queue.acquire("d")
@@ -218,7 +239,7 @@ async def test_waiting_visitors_keep_their_position_when_an_interrupted_event_re
     assert (await queue.redis.zrank(queue.keys.wait("main"), waiting.event_id),) == before
 
 
-async def test_cancelled_pending_event_leaves_with_one_final_message(queue, join):
+async def test_cancelled_pending_event_leaves_with_one_final_message(queue: Queue, join: Joins) -> None:
     first, second = await join("a"), await join("b")
     assert await queue.cancel(first.event_id, "a") == "cancelled"
     assert await queue.cancel(first.event_id, "a") == "unknown"
@@ -226,33 +247,31 @@ async def test_cancelled_pending_event_leaves_with_one_final_message(queue, join
     assert await final_messages(queue, "a") == [first.event_id]
 
 
-async def test_nobody_cancels_somebody_elses_event(queue, join):
+async def test_nobody_cancels_somebody_elses_event(queue: Queue, join: Joins) -> None:
     mine = await join("mine")
     assert await queue.cancel(mine.event_id, "theirs") == "unknown"
     assert await queue.pending_ids() == [mine.event_id]
 
 
-async def test_a_running_event_is_flagged_for_its_dispatcher(queue, join):
+async def test_a_running_event_is_flagged_for_its_dispatcher(queue: Queue, join: Joins) -> None:
     accepted = await join("a")
     await queue.acquire("d")
     await queue.claim("d")
     assert await queue.cancel(accepted.event_id, "a") == "running"
 
 
-async def test_an_event_ends_once(queue, join):
+async def test_an_event_ends_once(queue: Queue, join: Joins) -> None:
     await join("a")
     await queue.acquire("d")
     (call,), _ = await queue.claim("d")
     assert await finish(queue, call)
     assert not await finish(queue, call)
     event = call.events[0]
-    assert not await queue.finish(
-        event, call, "failed", failed(event.id, "x"), free=True, duration_s=None
-    )
+    assert not await queue.finish(event, call, "failed", failed(event.id, "x"), free=True, duration_s=None)
     assert len(await final_messages(queue, "a")) == 1
 
 
-async def test_release_refuses_while_somebody_joined_meanwhile(queue, join):
+async def test_release_refuses_while_somebody_joined_meanwhile(queue: Queue, join: Joins) -> None:
     await queue.acquire("d")
     await join()
     assert not await queue.release("d")
@@ -260,7 +279,7 @@ async def test_release_refuses_while_somebody_joined_meanwhile(queue, join):
     assert await queue.release("d")
 
 
-async def test_the_step_after_one_just_finished_goes_first(queue, join):
+async def test_the_step_after_one_just_finished_goes_first(queue: Queue, join: Joins) -> None:
     await join("a", fn="3")
     for n in range(3):
         await join(f"w{n}")

@@ -177,7 +177,7 @@ def test_odd_requests_of_the_git_door(hub: Hub, space: str) -> None:
         ("POST", "git-upload-pack", {"data": b"0000", "headers": {"Content-Type": "text/plain"}}),
         ("DELETE", "git-receive-pack", {}),
     ):
-        answer = hub.call(method, f"/spaces/{space}/{path}", "alice", **options)  # type: ignore[arg-type]
+        answer = hub.call(method, f"/spaces/{space}/{path}", "alice", **options)
         assert answer.status_code < 500 or answer.status_code == 501, (method, path, answer.text)
     assert hub.call("GET", f"/spaces/{space}/info/refs?service=git-receive-pack").status_code == 401
     bearer = hub.call("GET", f"/spaces/{space}/info/refs?service=git-receive-pack", "alice")

@@ -71,8 +71,8 @@ class Command(BaseCommand):
     @staticmethod
     def _servers(home: Path) -> list[Server]:
         pg, vk = postgres(home), valkey(home)
-        ours = [("PostgreSQL", pg), ("Valkey", vk)]
-        return [Server(name, s.pid, s.start) for name, s in ours if s.pid() is not None]
+        ours = [Server("PostgreSQL", pg.pid, pg.start), Server("Valkey", vk.pid, vk.start)]
+        return [server for server in ours if server.pid() is not None]
 
     @staticmethod
     def _children(home: Path, options: dict[str, Any]) -> list[Child]:
@@ -127,11 +127,13 @@ class Command(BaseCommand):
         api = f"http://127.0.0.1:{settings.PORT}" if "//localhost" in url else url
         login = f"user {first_start.FIRST_USER}, password {password}" if password else "as before"
         self.say(f"Spaceport is up: {url}")
+        user = first_start.FIRST_USER
+        python = os.path.relpath(sys.executable)
         self.stdout.write(
             f"\n  Address   {url}\n  Sign in   {login}\n\n  Push a demo:\n"
             f"    export HF_ENDPOINT={api}\n"
-            f"    export HF_TOKEN=$(python manage.py token {first_start.FIRST_USER} | tail -1)\n"
-            f"    hf upload {first_start.FIRST_USER}/my-demo . --repo-type space\n\n  Ctrl-C stops everything.\n"
+            f"    export HF_TOKEN=$({python} manage.py token {user} | tail -1)\n"
+            f"    hf upload {user}/my-demo . --repo-type space\n\n  Ctrl-C stops everything.\n"
         )
         self.stdout.flush()
 
