@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import contextlib
+import hashlib
 import io
 import os
 import re
@@ -22,6 +23,8 @@ FOLDER = Path(__file__).resolve().parent.parent / "docker" / "base"
 LAUNCHER = FOLDER / "launcher"
 DEFAULT_PYTHON = "3.11"
 DEFAULT_FROM = "debian:bookworm-slim"
+#: Labels of a base image: what it was made of (a digest), and from which image.
+MADE_OF, MADE_FROM = "spaceport.made-of", "spaceport.made-from"
 HOST_CERTIFICATES = Path("/usr/local/share/ca-certificates")
 
 _building = threading.Lock()
@@ -41,27 +44,39 @@ def pythons(client: docker.DockerClient) -> list[str]:
 
 
 def ensure(client: docker.DockerClient, python_version: str, log: Log) -> str:
-    """The base image for this Python (empty: the default), built now when it is the default one and missing.
+    """The base image for this Python (empty: the default), built now when it is the default one and missing,
+    and built again when `docker/base/` has changed since: an upgraded platform needs its own launcher.
 
     Raises:
         BuildFailed: there is no image for this version; names the ones there are.
         EngineUnavailable: the base image itself cannot be built.
     """
     wanted = python_version or DEFAULT_PYTHON
-    if wanted in pythons(client):
-        return tag(wanted)
-    if wanted != DEFAULT_PYTHON:
-        there = ", ".join(pythons(client) or [DEFAULT_PYTHON])
+    there = pythons(client)
+    if wanted not in there and wanted != DEFAULT_PYTHON:
         raise BuildFailed(
-            f"README.md asks for python_version {wanted}, but this platform has Python {there}. "
+            f"README.md asks for python_version {wanted}, but this platform has Python "
+            f"{', '.join(there or [DEFAULT_PYTHON])}. "
             "Change the version, or ask its administrator to run `manage.py base_image --from python:"
             f"{wanted}-slim`."
         )
     with _building:
-        if wanted not in pythons(client):
+        labels = _labels(client, tag(wanted))
+        if labels.get(MADE_OF) != _digest(_context()):
             log(f"Building the base image {tag(wanted)}, once on this node; this takes a minute.")
-            build(client, DEFAULT_FROM, log)
+            build(client, labels.get(MADE_FROM, DEFAULT_FROM), log)
     return tag(wanted)
+
+
+def _labels(client: docker.DockerClient, image: str) -> dict[str, str]:
+    try:
+        return dict(client.images.get(image).labels)
+    except docker.errors.ImageNotFound:
+        return {}
+
+
+def _digest(context: io.BytesIO) -> str:
+    return hashlib.sha256(context.getbuffer()).hexdigest()
 
 
 def build(client: docker.DockerClient, base: str, log: Log) -> str:
@@ -72,10 +87,11 @@ def build(client: docker.DockerClient, base: str, log: Log) -> str:
     """
     lines: list[str] = []
     image_id = ""
+    context = _context()
     try:
         stream = client.api.build(
-            fileobj=_context(), custom_context=True, rm=True, forcerm=True, decode=True,
-            buildargs={"BASE_IMAGE": base},
+            fileobj=context, custom_context=True, rm=True, forcerm=True, decode=True,
+            buildargs={"BASE_IMAGE": base}, labels={MADE_OF: _digest(context), MADE_FROM: base},
         )  # fmt: skip
         for part in stream:
             if "error" in part:

@@ -1,0 +1,47 @@
+"""The base image follows what it is made of."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import docker
+import pytest
+
+from hardware import base_image
+from hardware.runtimes.base import BuildFailed
+from tests.platform_server import engine_answers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def client() -> Iterator[docker.DockerClient]:
+    if not engine_answers():
+        pytest.skip("no Docker engine answers")
+    client = docker.from_env()
+    yield client
+    client.close()
+
+
+def test_a_changed_launcher_is_built_in_before_the_next_space(
+    client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = base_image.ensure(client, "", print)
+    built: list[str] = []
+    monkeypatch.setattr(base_image, "build", lambda _client, base, _log: built.append(base))
+    assert base_image.ensure(client, "", print) == image
+    assert built == []
+    monkeypatch.setattr(base_image, "_context", lambda: io.BytesIO(b"another launcher"))
+    assert base_image.ensure(client, "3.11", print) == image
+    assert built == ["debian:bookworm-slim"], "from the image it was made from before"
+
+
+def test_a_python_there_is_no_image_for_names_those_there_are(client: docker.DockerClient) -> None:
+    said: list[Any] = []
+    with pytest.raises(BuildFailed, match=r"this platform has Python 3\.11"):
+        base_image.ensure(client, "2.7", said.append)
+    assert said == []
