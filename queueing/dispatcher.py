@@ -18,7 +18,7 @@ from queueing.calls import CallRefused, GradioApp
 from queueing.errors import ContainerDied, LeaseLost
 from queueing.events import Call, Event
 from queueing.messages import ProcessStarts, cancelled, completed, encode, failed
-from queueing.queue import MAX_DEATHS, Final, Queue
+from queueing.queue import MAX_DEATHS, ONCE, Final, Queue
 
 if TYPE_CHECKING:
     import aiohttp
@@ -214,7 +214,8 @@ class Dispatcher:
         except CallRefused as refused:
             if len(call.events) > 1:
                 for event in reversed(call.events):
-                    await self.queue.requeue(event, call, "splits", len(call.events))
+                    if await self.queue.requeue(event, call, "splits", len(call.events)) == "once":
+                        await self._finish(call, event, "failed", self._refused(event, refused))
                 return
             await self._finish(call, call.events[0], "failed", self._refused(call.events[0], refused))
         except TimeoutError:
@@ -233,8 +234,11 @@ class Dispatcher:
     async def _died(self, call: Call, events: tuple[Event, ...] | list[Event]) -> None:
         """The container went away: each event is tried again, but not one that did this twice."""
         for event in reversed(events):
-            if not await self.queue.requeue(event, call, "deaths", MAX_DEATHS - 1):
+            answer = await self.queue.requeue(event, call, "deaths", MAX_DEATHS - 1)
+            if answer == "spent":
                 await self._fail(call, event, CRASHED)
+            elif answer == "once":
+                await self._fail(call, event, ONCE.format(what="container running it"))
         # The agent restarts it; until then every claim would only burn attempts of innocent events.
         await asyncio.sleep(0.5)
         self.draining = not await self._answers()

@@ -104,6 +104,7 @@ def clear(space_id: int, reason: str = CLEARED) -> int:
                     k.event(event_id),
                     k.wait(lane),
                     k.next(lane),
+                    k.shares(lane),
                     k.messages(channel),
                     k.open(channel),
                     day,

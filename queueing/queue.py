@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from queueing.errors import ApiClosed, LeaseLost, QueueFull, Refused
+from queueing.errors import ApiClosed, LeaseLost, QueueFull, Refused, VisitorLimit
 from queueing.events import Accepted, Call, Event, Join, decode, encode
 from queueing.keys import LANES, SpaceKeys
 from queueing.messages import cancelled, failed
@@ -30,6 +30,10 @@ MAX_LOSSES = 5  # of the worker or node
 MAX_DEATHS = 2  # of the container
 
 LOST = "Interrupted five times because the worker running it went away. Please try again."
+ONCE = (
+    "Interrupted: the {what} went away. It may have run in part, and it was not run again, because this Space "
+    "does not run an interrupted call twice. Send it again if that is safe."
+)
 
 _join = Script("join")
 _acquire = Script("acquire")
@@ -58,7 +62,7 @@ class Queue:
         """Append an event.
 
         Raises:
-            QueueFull, ApiClosed, Refused: it was not accepted, and nothing of it is kept.
+            QueueFull, VisitorLimit, ApiClosed, Refused: it was not accepted, and nothing of it is kept.
         """
         k = self.keys
         answer = await _join(
@@ -67,6 +71,7 @@ class Queue:
             seq=k.seq,
             wait=k.wait(join.lane),
             next=k.next(join.lane),
+            shares=k.shares(join.lane),
             idem=k.idempotency(join.visitor, join.idempotency_key),
             event=k.event(join.event_id),
             open=k.open(join.channel),
@@ -87,6 +92,7 @@ class Queue:
             body=encode(join.body),
             request=encode(join.request),
             visit_id=join.visit,
+            visitor=join.visitor,
             wake=k.wake,
             repeatable=int(bool(join.idempotency_key)),
             present=int(join.present),
@@ -99,6 +105,9 @@ class Queue:
             case [b"full", size, max_size]:
                 await self._count("refused_full")
                 raise QueueFull(size, max_size)
+            case [b"limit", pending, most]:
+                await self._count("refused_visitor")
+                raise VisitorLimit(pending, most)
             case [b"closed"]:
                 await self._count("refused_closed")
                 raise ApiClosed
@@ -111,6 +120,7 @@ class Queue:
         k = self.keys
         answer = await _acquire(
             self.redis,
+            cfg=k.cfg,
             lease=k.lease,
             fence=k.fence,
             running=k.running,
@@ -125,6 +135,7 @@ class Queue:
             now=time.time(),
             final_ttl=FINAL_TTL_S,
             failure=failed("EVENT_ID", LOST),
+            interrupted=failed("EVENT_ID", ONCE.format(what="worker running it")),
         )
         return bool(answer[0] == b"held")
 
@@ -135,6 +146,7 @@ class Queue:
             LeaseLost: this holder may claim no more.
         """
         k = self.keys
+        now = time.time()
         answer = await _claim(
             self.redis,
             cfg=k.cfg,
@@ -144,11 +156,15 @@ class Queue:
             wait_main=k.wait("main"),
             next_main=k.next("main"),
             calls_main=k.calls("main"),
+            shares_main=k.shares("main"),
             wait_side=k.wait("side"),
             next_side=k.next("side"),
             calls_side=k.calls("side"),
+            shares_side=k.shares("side"),
+            promises=k.promises,
+            honesty=k.honesty(day_of(now)),
             holder=holder,
-            now=time.time(),
+            now=now,
             prefix=k.prefix,
             side_calls=SIDE_CALLS,
             most=CLAIMS_AT_ONCE,
@@ -186,8 +202,8 @@ class Queue:
             running=k.running,
             calls=k.calls(call.lane),
             last=k.last(event.channel),
-            durations=k.durations(call.lane),
-            day=k.day(time.strftime("%Y%m%d", time.gmtime(now))),
+            service=k.service,
+            day=k.day(day_of(now)),
             token=call.token,
             id=event.id,
             status=status,
@@ -195,7 +211,7 @@ class Queue:
             now=now,
             free=int(free),
             fn=event.fn,
-            duration="" if duration_s is None else f"{duration_s:.4f}",
+            measured=int(duration_s is not None and event.id == call.events[0].id),
             ttl=FINAL_TTL_S,
         )
         return bool(answer[0] == b"finished")
@@ -204,11 +220,15 @@ class Queue:
         """Give back the place of a call of which nothing runs any more."""
         await self.redis.zrem(self.keys.calls(call.lane), call.token)
 
-    async def requeue(self, event: Event, call: Call, kind: Literal["deaths", "splits"], most: int) -> bool:
-        """Back to the front. False: it was there `most` times already, or the token is stale."""
+    async def requeue(
+        self, event: Event, call: Call, kind: Literal["deaths", "splits"], most: int
+    ) -> Literal["requeued", "spent", "once", "stale"]:
+        """Back to the front; or it was there `most` times already (`spent`), the Space runs nothing twice
+        (`once`), or the token is stale."""
         k = self.keys
         answer = await _requeue(
             self.redis,
+            cfg=k.cfg,
             event=k.event(event.id),
             next=k.next(call.lane),
             running=k.running,
@@ -217,7 +237,8 @@ class Queue:
             kind=kind,
             most=most,
         )
-        return bool(answer[0] == b"requeued")
+        word: Literal["requeued", "spent", "once", "stale"] = answer[0].decode()
+        return word
 
     async def cancel(self, event_id: str, channel: str) -> Literal["cancelled", "running", "unknown"]:
         """End a pending event of this channel, or ask its dispatcher to end the running one."""
@@ -228,9 +249,10 @@ class Queue:
             event=k.event(event_id),
             wait=k.wait(lane),
             next=k.next(lane),
+            shares=k.shares(lane),
             messages=k.messages(channel),
             open=k.open(channel),
-            day=k.day(time.strftime("%Y%m%d", time.gmtime())),
+            day=k.day(day_of(time.time())),
             id=event_id,
             channel=channel,
             payload=cancelled(event_id),
@@ -271,11 +293,16 @@ class Queue:
         return {f: v.decode() for f, v in zip(fields, values, strict=True) if v is not None}
 
     async def _count(self, what: str) -> None:
-        key = self.keys.day(time.strftime("%Y%m%d", time.gmtime()))
+        key = self.keys.day(day_of(time.time()))
         pipe = self.redis.pipeline(transaction=False)
         pipe.hincrby(key, what, 1)
         pipe.expire(key, 8 * 24 * 3600)
         await pipe.execute()
+
+
+def day_of(now: float) -> str:
+    """The UTC day of a Unix time, as keys have it."""
+    return time.strftime("%Y%m%d", time.gmtime(now))
 
 
 def _call(raw: list[Any]) -> Call:

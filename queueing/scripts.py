@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import redis
     from redis.asyncio import Redis
 
 FOLDER = Path(__file__).parent / "lua"
@@ -38,6 +39,17 @@ class Script:
         for line in re.findall(rf"^-- {kind}:(.*)$", text, re.MULTILINE):
             names += line.split()
         return names
+
+    def in_order(self, **keys: str) -> list[str]:
+        """The keys by name as the list that the script takes; a missing one is a KeyError."""
+        return [keys[name] for name in self.keys]
+
+    def on(self, client: redis.Redis) -> Any:
+        """The same script for a blocking client."""
+        script = self._registered.get(id(client))
+        if script is None:
+            script = self._registered[id(client)] = client.register_script(self.source)
+        return script
 
     async def __call__(self, redis: Redis, **values: Any) -> Any:
         """Run it (EVALSHA, loading it first where the server does not know it)."""
