@@ -31,8 +31,8 @@ MAX_DEATHS = 2  # of the container
 
 LOST = "Interrupted five times because the worker running it went away. Please try again."
 ONCE = (
-    "Interrupted: the {what} went away. It may have run in part, and it was not run again, because this Space "
-    "does not run an interrupted call twice. Send it again if that is safe."
+    "Interrupted: the {what} went away. It may have run in part, and it was not run again, because this "
+    "Space does not run an interrupted call twice. Send it again if that is safe."
 )
 
 _join = Script("join")
@@ -253,6 +253,7 @@ class Queue:
             messages=k.messages(channel),
             open=k.open(channel),
             day=k.day(day_of(time.time())),
+            promises=k.promises,
             id=event_id,
             channel=channel,
             payload=cancelled(event_id),

@@ -109,7 +109,7 @@ class GradioDoor:
     ) -> str:
         if not isinstance(body.get("data", []), list):
             raise BadRequest("data is no list.")
-        event_id = new_event_id(channel)
+        event_id = new_event_id(channel, str(fn))
         accepted = await Queue(self.redis, route.space_id).join(
             Join(
                 event_id=event_id,

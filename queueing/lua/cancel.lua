@@ -1,5 +1,5 @@
 -- cancel: a pending event leaves at once with its final message; a running one is flagged for its dispatcher.
--- KEYS: event wait next shares messages open day
+-- KEYS: event wait next shares messages open day promises
 -- ARGV: id channel payload now ttl wake
 -- returns {"cancelled"} | {"running"} | {"unknown"}
 local fields = redis.call("HMGET", event, "state", "channel", "visitor")
@@ -17,6 +17,7 @@ if redis.call("ZREM", wait, id) == 1 and visitor
 end
 if redis.call("EXISTS", wait) == 0 then redis.call("DEL", shares) end
 redis.call("ZREM", next, id)
+redis.call("HDEL", promises, id)
 redis.call("HSET", event, "state", "cancelled", "ended", now)
 redis.call("HDEL", event, "body", "request")
 redis.call("EXPIRE", event, ttl)

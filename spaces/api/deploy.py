@@ -83,6 +83,7 @@ class Queue(QueueChange):
     running: int
     served_today: int
     eta_s: float | None = Field(description="Seconds until one who joins now starts; null while unknown.")
+    eta_max_s: float | None = Field(description="And at most.")
     events: list[Place] = Field(description="The caller's events, by the `session_hash` given.")
 
 

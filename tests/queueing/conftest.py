@@ -57,7 +57,7 @@ def join(queue: Queue) -> Callable[..., Awaitable[Accepted]]:
 
     async def do(channel: str = "session", **values: Any) -> Accepted:
         fields: dict[str, Any] = {
-            "event_id": new_event_id(channel),
+            "event_id": new_event_id(channel, values.get("fn", "0")),
             "fn": "0",
             "channel": channel,
             "body": {"data": [1], "fn_index": 0},

@@ -64,7 +64,9 @@ async def fresh_queue(**settings: object) -> AsyncIterator[Queue]:
     client = Redis.from_url(os.environ["REDIS_URL"])
     queue = Queue(client, next(_spaces))
     try:
-        await client.hset(queue.keys.cfg, mapping={"policy": "fifo", **{k: str(v) for k, v in settings.items()}})
+        await client.hset(
+            queue.keys.cfg, mapping={"policy": "fifo", **{k: str(v) for k, v in settings.items()}}
+        )
         await queue.acquire("d")
         yield queue
     finally:
@@ -78,7 +80,7 @@ async def join(queue: Queue, visitor: str, origin: str, **values: object) -> tup
     channel = f"{visitor}-channel"
     accepted = await queue.join(
         Join(
-            event_id=new_event_id(channel),
+            event_id=new_event_id(channel, "0"),
             fn="0",
             channel=channel,
             body={},

@@ -1,4 +1,4 @@
-"""The fair policy: its order against a plain model, and the bounds that docs/explanation/fairness.md states."""
+"""The fair policy: its order against a plain model, and the bounds of docs/explanation/fairness.md."""
 
 from __future__ import annotations
 
