@@ -4,7 +4,7 @@
 -- ARGV: holder now prefix side_calls most scan
 -- returns {"claimed", pending_left, {lane, token, {event fields}, {event fields}…}, …} | {"lost"}
 if redis.call("GET", lease) ~= holder then return { "lost" } end
-local settings = redis.call("HMGET", cfg, "concurrency_count", "batch", "max_batch_size", "max_threads")
+local settings = redis.call("HMGET", cfg, "concurrency_count", "batch", "max_batch_size", "max_threads", "retry")
 local concurrency = tonumber(settings[1] or "") or 1
 local batching = settings[2] == "1"
 local max_batch = tonumber(settings[3] or "") or 4
@@ -23,8 +23,10 @@ local function take(lane, from, id, token)
   if redis.call("EXISTS", event) == 0 then return nil end
   redis.call("HSET", event, "state", "running", "token", token, "started", now)
   redis.call("ZADD", running, now, id)
-  local fields = redis.call("HMGET", event, "fn", "channel", "body", "request", "origin", "joined", "deaths", "visit")
-  return { id, unpack(fields, 1, 8) }
+  local fields = redis.call("HMGET", event, "fn", "channel", "body", "request", "origin", "joined", "deaths", "visit",
+    "losses", "told", "cancel")
+  fields[12] = settings[5] or "1"
+  return { id, unpack(fields, 1, 12) }
 end
 
 for _, lane in ipairs(lanes) do

@@ -7,7 +7,8 @@ local state = redis.call("HMGET", event, "token", "state", "seq")
 if state[1] ~= token or state[2] ~= "running" then return { "stale" } end
 local times = redis.call("HINCRBY", event, kind, 1)
 if times > tonumber(most) then return { "spent", times } end
-redis.call("HSET", event, "state", "pending", "token", "")
+-- It begins anew, so its messages count from one again.
+redis.call("HSET", event, "state", "pending", "token", "", "told", 0)
 redis.call("ZREM", running, id)
 redis.call("ZADD", next, state[3], id)
 return { "requeued", times }
