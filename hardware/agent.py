@@ -84,6 +84,12 @@ class Agent:
         """Something changed: look now."""
         self._hinted.set()
 
+    def restart(self, replica_id: int) -> None:
+        """Stop what runs for this replica and start it again; nobody's fault is counted."""
+        row = self._mine().filter(pk=replica_id, wanted=True, state=State.READY).first()
+        if row is not None:
+            self._work(row.pk, self._start_again, row)
+
     def _forever(self, work: Callable[[], None], every_s: float) -> None:
         while not self._stopping.is_set():
             try:
@@ -221,6 +227,9 @@ class Agent:
         if counts and end.code is not None:
             self._again_or_fail(row, row.runtime_id, end, is_ready=True)
             return
+        self._start_again(row)
+
+    def _start_again(self, row: Replica) -> None:
         self.runtime.stop(row.runtime_id)
         back = self._mine().filter(pk=row.pk, wanted=True, state=State.READY)
         if back.update(state=State.STARTING, address="", reason="It is started again."):

@@ -12,3 +12,10 @@ def reconcile() -> None:
     """An order changed: the agent of this node looks at once."""
     if (agent := worker.agent()) is not None:
         agent.hint()
+
+
+@shared_task(name="hardware.tasks.restart", ignore_result=True)
+def restart(replica_id: int) -> None:
+    """Something in this replica does not end: stop it and start it again."""
+    if (agent := worker.agent()) is not None:
+        agent.restart(replica_id)

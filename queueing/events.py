@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -79,19 +80,40 @@ class Accepted:
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Event:
-    """One claimed event."""
+    """One claimed event. `told`: how many messages of its call its channel has had already."""
 
     id: str
     fn: str
     channel: str
-    body: dict[str, Any]
-    request: dict[str, Any]
+    raw_body: bytes
+    raw_request: bytes
     origin: str
     joined: float
     deaths: int
+    losses: int
+    told: int
+    cancel: bool  # its visitor asked for its end
+    retry: bool  # whether an interrupted one may be begun anew
     visit: str
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether the function may be called: not a second time where its owner forbids that."""
+        return self.retry or not (self.losses or self.deaths)
+
+    @cached_property
+    def body(self) -> dict[str, Any]:
+        """As the app's own join takes it: data, fn_index, session_hash, event_data, trigger_id."""
+        value: dict[str, Any] = decode(self.raw_body)
+        return value
+
+    @cached_property
+    def request(self) -> dict[str, Any]:
+        """The visitor's headers and query string, to be replayed."""
+        value: dict[str, Any] = decode(self.raw_request)
+        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,12 +15,15 @@ _sent: dict[int, float] = {}
 
 
 def hint(route: Route) -> None:
-    """Ask the worker beside this replica to serve its queue."""
-    if not route.celery_queue or not route.address:
-        return
-    current_app.send_task(
-        "queueing.tasks.drain", kwargs={"space_id": route.space_id}, queue=route.celery_queue, expires=60
-    )
+    """Ask the worker beside this replica to serve its queue; a Space that sleeps is woken first."""
+    if route.address and route.celery_queue:
+        _send("queueing.tasks.drain", route, route.celery_queue)
+    elif route.stage == "SLEEPING":
+        _send("spaces.tasks.wake", route, "control")
+
+
+def _send(task: str, route: Route, queue: str) -> None:
+    current_app.send_task(task, kwargs={"space_id": route.space_id}, queue=queue, expires=60)
 
 
 async def hint_from_loop(route: Route) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from queueing.errors import ApiClosed, LeaseLost, QueueFull, Refused, VisitorLimit
-from queueing.events import Accepted, Call, Event, Join, decode, encode
+from queueing.events import Accepted, Call, Event, Join, encode
 from queueing.keys import LANES, SpaceKeys
 from queueing.messages import cancelled, failed
 from queueing.scripts import Script
@@ -30,10 +30,6 @@ MAX_LOSSES = 5  # of the worker or node
 MAX_DEATHS = 2  # of the container
 
 LOST = "Interrupted five times because the worker running it went away. Please try again."
-ONCE = (
-    "Interrupted: the {what} went away. It may have run in part, and it was not run again, because this "
-    "Space does not run an interrupted call twice. Send it again if that is safe."
-)
 
 _join = Script("join")
 _acquire = Script("acquire")
@@ -45,6 +41,7 @@ _requeue = Script("requeue")
 _release = Script("release")
 
 Final = Literal["completed", "failed", "cancelled"]
+Requeued = Literal["deaths", "losses", "splits"]
 
 
 @dataclass(frozen=True)
@@ -120,7 +117,6 @@ class Queue:
         k = self.keys
         answer = await _acquire(
             self.redis,
-            cfg=k.cfg,
             lease=k.lease,
             fence=k.fence,
             running=k.running,
@@ -135,7 +131,6 @@ class Queue:
             now=time.time(),
             final_ttl=FINAL_TTL_S,
             failure=failed("EVENT_ID", LOST),
-            interrupted=failed("EVENT_ID", ONCE.format(what="worker running it")),
         )
         return bool(answer[0] == b"held")
 
@@ -174,28 +169,39 @@ class Queue:
             raise LeaseLost
         return [_call(raw) for raw in answer[2:]], int(answer[1])
 
-    async def emit(self, event: Event, token: int, payload: bytes) -> bool:
-        """Tell the event's channel something that is not the end. False: the token is stale, stop."""
+    async def emit(self, event: Event, token: int, *payloads: bytes, told: int = 0) -> bool:
+        """Tell the event's channel things that are not the end; `told` counts them and those before. False:
+        the token is stale, stop."""
         k = self.keys
         answer = await _emit(
             self.redis,
+            *payloads,
             event=k.event(event.id),
             messages=k.messages(event.channel),
             token=token,
-            payload=payload,
+            told=told,
             id=event.id,
             ttl=FINAL_TTL_S,
         )
         return bool(answer[0] == b"sent")
 
     async def finish(
-        self, event: Event, call: Call, status: Final, payload: bytes, *, free: bool, duration_s: float | None
+        self,
+        event: Event,
+        call: Call,
+        status: Final,
+        payload: bytes,
+        *before: bytes,
+        free: bool,
+        duration_s: float | None,
     ) -> bool:
-        """End the event with its one final message. False: the token is stale and nothing was changed."""
+        """End the event with its one final message; messages `before` it are told in the same step. False:
+        the token is stale and nothing was changed."""
         k = self.keys
         now = time.time()
         answer = await _finish(
             self.redis,
+            *before,
             event=k.event(event.id),
             messages=k.messages(event.channel),
             open=k.open(event.channel),
@@ -216,19 +222,29 @@ class Queue:
         )
         return bool(answer[0] == b"finished")
 
+    async def hold(self, call_id: str) -> str:
+        """Take a place for a call that still runs in the container though its event has ended; what to give
+        back is the answer. No place: its event will be claimed again, or is unknown."""
+        state = (await self.state(call_id, "state")).get("state")
+        if state in (None, "pending", "running"):
+            return ""
+        token = f"stray:{call_id}"
+        await self.redis.zadd(self.keys.calls("main"), {token: time.time()})
+        return token
+
+    async def let_go(self, token: str) -> None:
+        """Give such a place back."""
+        await self.redis.zrem(self.keys.calls("main"), token)
+
     async def free(self, call: Call) -> None:
         """Give back the place of a call of which nothing runs any more."""
         await self.redis.zrem(self.keys.calls(call.lane), call.token)
 
-    async def requeue(
-        self, event: Event, call: Call, kind: Literal["deaths", "splits"], most: int
-    ) -> Literal["requeued", "spent", "once", "stale"]:
-        """Back to the front; or it was there `most` times already (`spent`), the Space runs nothing twice
-        (`once`), or the token is stale."""
+    async def requeue(self, event: Event, call: Call, kind: Requeued, most: int) -> bool:
+        """Back to the front. False: it was there `most` times already, or the token is stale."""
         k = self.keys
         answer = await _requeue(
             self.redis,
-            cfg=k.cfg,
             event=k.event(event.id),
             next=k.next(call.lane),
             running=k.running,
@@ -237,8 +253,7 @@ class Queue:
             kind=kind,
             most=most,
         )
-        word: Literal["requeued", "spent", "once", "stale"] = answer[0].decode()
-        return word
+        return bool(answer[0] == b"requeued")
 
     async def cancel(self, event_id: str, channel: str) -> Literal["cancelled", "running", "unknown"]:
         """End a pending event of this channel, or ask its dispatcher to end the running one."""
@@ -312,15 +327,19 @@ def _call(raw: list[Any]) -> Call:
 
 
 def _event(raw: list[bytes | None]) -> Event:
-    event_id, fn, channel, body, request, origin, joined, deaths, visit = raw
+    event_id, fn, channel, body, request, origin, joined, deaths, visit, losses, told, cancel, retry = raw
     return Event(
         id=(event_id or b"").decode(),
         fn=(fn or b"").decode(),
         channel=(channel or b"").decode(),
-        body=decode(body or b"{}"),
-        request=decode(request or b"{}"),
+        raw_body=body or b"{}",
+        raw_request=request or b"{}",
         origin=(origin or b"api").decode(),
         joined=float(joined or 0),
         deaths=int(deaths or 0),
+        losses=int(losses or 0),
+        told=int(told or 0),
+        cancel=cancel == b"1",
+        retry=retry != b"0",
         visit=(visit or b"").decode(),
     )

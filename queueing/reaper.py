@@ -17,7 +17,8 @@ GRACE_S = 60.0  # how long a waiting visitor may be away and keep the place
 
 
 async def forgotten(redis: Redis, space_ids: Sequence[int]) -> list[Route]:
-    """Routes of Spaces with pending or running events, a replica, and no live lease."""
+    """Routes of Spaces with pending or running events and no live lease: their replica must be served, or
+    they are asleep and must be woken (who joins while the last dispatcher ends wakes nobody)."""
     pipe = redis.pipeline(transaction=False)
     for space_id in space_ids:
         k = SpaceKeys(space_id)
@@ -27,8 +28,8 @@ async def forgotten(redis: Redis, space_ids: Sequence[int]) -> list[Route]:
     answers = await pipe.execute()
     found = []
     for alive, work, raw in zip(answers[::3], answers[1::3], answers[2::3], strict=True):
-        if work and not alive and raw is not None and (route := decode(raw)).address:
-            found.append(route)
+        if work and not alive and raw is not None:
+            found.append(decode(raw))
     return found
 
 

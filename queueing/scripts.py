@@ -1,7 +1,8 @@
 """A `.lua` file as a Python call, by the names in its header.
 
 Each file begins with comment lines; `-- KEYS: a b c` and `-- ARGV: x y` name what it takes, and the
-loader turns them into locals on the first line, so that line numbers in errors stay true.
+loader turns them into locals on the first line, so that line numbers in errors stay true. `-- and then:`
+says what any number of further arguments are; `rest` is the place in ARGV where they begin.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import redis
     from redis.asyncio import Redis
 
 FOLDER = Path(__file__).parent / "lua"
@@ -30,8 +30,10 @@ class Script:
             head.append(f"local {', '.join(self.keys)} = unpack(KEYS)")
         if self.argv:
             head.append(f"local {', '.join(self.argv)} = unpack(ARGV)")
+        if "-- and then:" in text:
+            head.append(f"local rest = {len(self.argv) + 1}")
         self.source = f"{' '.join(head)} {text}"
-        self._registered: dict[int, Any] = {}
+        self._script: Any = None
 
     @staticmethod
     def _names(text: str, kind: str) -> list[str]:
@@ -44,21 +46,16 @@ class Script:
         """The keys by name as the list that the script takes; a missing one is a KeyError."""
         return [keys[name] for name in self.keys]
 
-    def on(self, client: redis.Redis) -> Any:
-        """The same script for a blocking client."""
-        script = self._registered.get(id(client))
-        if script is None:
-            script = self._registered[id(client)] = client.register_script(self.source)
-        return script
-
-    async def __call__(self, redis: Redis, **values: Any) -> Any:
-        """Run it (EVALSHA, loading it first where the server does not know it)."""
-        script = self._registered.get(id(redis))
-        if script is None:
-            script = self._registered[id(redis)] = redis.register_script(self.source)
+    async def __call__(self, redis: Redis, *rest: bytes, **values: Any) -> Any:
+        """Run it (EVALSHA, loading it first where the server does not know it). `rest` follows the named
+        arguments, for scripts that take any number of a thing."""
+        if self._script is None:
+            self._script = redis.register_script(self.source)
         unknown = values.keys() - {*self.keys, *self.argv}
         if unknown:
             raise TypeError(f"{self.name}.lua takes no {', '.join(sorted(unknown))}")
-        return await script(
-            keys=[values[name] for name in self.keys], args=[values[name] for name in self.argv]
+        return await self._script(
+            keys=[values[name] for name in self.keys],
+            args=[*(values[name] for name in self.argv), *rest],
+            client=redis,
         )

@@ -174,7 +174,7 @@ def publish(space_id: int, settings: Settings) -> None:
     client = sync_redis()
     pipe = client.pipeline()
     pipe.hset(k.cfg, mapping=values)
-    _reorder.on(client)(
+    client.register_script(_reorder.source)(
         keys=_reorder.in_order(
             cfg=k.cfg,
             wait_main=k.wait("main"),

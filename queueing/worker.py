@@ -15,17 +15,19 @@ from functools import cache
 import aiohttp
 import redis
 import uvloop
+from celery import current_app
 from redis.asyncio import Redis
 
 from queueing.dispatcher import Dispatcher
 from queueing.keys import SpaceKeys
 from queueing.queue import LEASE_MS, Queue
-from queueing.routes import Routes
+from queueing.routes import Route, Routes
 from queueing.scripts import Script
 
 logger = logging.getLogger(__name__)
 
 RENEW_S = LEASE_MS / 3000
+AGAIN_S = 0.5
 
 _renew = Script("renew")
 
@@ -75,9 +77,17 @@ class Drains:
         self._routes = Routes(self._redis)
 
     async def _drain(self, space_id: int) -> None:
-        route = await self._routes.by_id(space_id, fresh=True)
-        if route is None or not route.address or space_id in self._active:
+        if space_id in self._active:
             return
+        while await self._drain_once(space_id):  # noqa: ASYNC110
+            # The container is gone, or Redis was: whoever looks after it needs a moment.
+            await asyncio.sleep(AGAIN_S)
+
+    async def _drain_once(self, space_id: int) -> bool:
+        """Serve until there is nothing left; True: there may be more at once."""
+        route = await self._routes.by_id(space_id, fresh=True)
+        if route is None or not route.address or self.stopping:
+            return False
         dispatcher = Dispatcher(
             redis=self._redis,
             http=self._http,
@@ -86,6 +96,7 @@ class Drains:
             # `spaces.lifecycle` reads from it which replica is still served.
             holder=f"{route.replica_id}:{self.holder}-{secrets.token_hex(3)}",
             event_timeout_s=self.event_timeout_s,
+            restart=restart,
         )
         self._active[space_id] = dispatcher
         try:
@@ -93,6 +104,7 @@ class Drains:
                 await dispatcher.run()
         finally:
             del self._active[space_id]
+        return dispatcher.again
 
     def _renew_forever(self) -> None:
         client = redis.Redis.from_url(self.redis_url, socket_timeout=5)
@@ -107,6 +119,17 @@ class Drains:
                     continue
                 if answer[0] == b"lost":
                     self._loop.call_soon_threadsafe(dispatcher.lost.set)
+
+
+async def restart(route: Route) -> None:
+    """Have the replica's container stopped and started again."""
+    await asyncio.to_thread(
+        current_app.send_task,
+        "hardware.tasks.restart",
+        kwargs={"replica_id": route.replica_id},
+        queue=route.celery_queue,
+        expires=60,
+    )
 
 
 @cache

@@ -1,8 +1,7 @@
 -- acquire: take the lease of a Space's replica, or renew one's own. Where the holder before is gone, its
 -- running events go back to the front first, so that nobody can claim between the two.
--- Where the owner has turned `retry` off they fail at once: they may have run.
--- KEYS: cfg lease fence running calls_main calls_side next_main next_side
--- ARGV: holder ttl_ms prefix max_losses now final_ttl failure interrupted
+-- KEYS: lease fence running calls_main calls_side next_main next_side
+-- ARGV: holder ttl_ms prefix max_losses now final_ttl failure
 -- returns {"held", losses} | {"taken", holder}
 local owner = redis.call("GET", lease)
 if owner and owner ~= holder then return { "taken", owner } end
@@ -11,7 +10,6 @@ if owner then return { "held", 0 } end
 
 -- Tokens given before this point must never be valid again, even where the counter was lost.
 redis.call("INCR", fence)
-local once = redis.call("HGET", cfg, "retry") == "0"
 local lost = 0
 for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
   local event = prefix .. "ev:" .. id
@@ -19,14 +17,14 @@ for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
   redis.call("ZREM", running, id)
   if lane then
     lost = lost + 1
-    if redis.call("HINCRBY", event, "losses", 1) >= tonumber(max_losses) or once then
+    if redis.call("HINCRBY", event, "losses", 1) >= tonumber(max_losses) then
       redis.call("HSET", event, "state", "failed", "token", "", "ended", now)
       redis.call("HDEL", event, "body", "request")
       redis.call("EXPIRE", event, final_ttl)
       local open = prefix .. "open:" .. channel
       redis.call("SREM", open, id)
       local messages = prefix .. "msgs:" .. channel
-      local payload = string.gsub(once and interrupted or failure, "EVENT_ID", id)
+      local payload = string.gsub(failure, "EVENT_ID", id)
       local n = redis.call("XADD", messages, "MAXLEN", "~", 2000, "0-*", "d", payload, "e", id, "f", "1")
       redis.call("EXPIRE", messages, final_ttl)
       redis.call("PUBLISH", messages, n .. " 1 " .. redis.call("SCARD", open) .. " " .. payload)

@@ -6,12 +6,12 @@
 -- returns {"claimed", pending_left, {lane, token, {event fields}, {event fields}…}, …} | {"lost"}
 if redis.call("GET", lease) ~= holder then return { "lost" } end
 local settings = redis.call("HMGET", cfg, "concurrency_count", "batch", "max_batch_size", "max_threads",
-  "policy")
+  "retry", "policy")
 local concurrency = tonumber(settings[1] or "") or 1
 local batching = settings[2] == "1"
 local max_batch = tonumber(settings[3] or "") or 4
 local threads = math.max(tonumber(settings[4] or "") or 40, concurrency)
-local fair = settings[5] == "fair"
+local fair = settings[6] == "fair"
 
 local lanes = {
   { "main", wait_main, next_main, calls_main, concurrency, shares_main },
@@ -49,14 +49,15 @@ local function take(id, from, shares, token, started)
   redis.call("HSET", event, "state", "running", "token", token, "started", started)
   redis.call("ZADD", running, started, id)
   local fields = redis.call("HMGET", event, "fn", "channel", "body", "request", "origin", "joined", "deaths",
-    "visit", "visitor")
-  local visitor = fields[9]
+    "visit", "losses", "told", "cancel", "visitor")
+  local visitor = fields[12]
   -- A visitor with nothing left in line owes nothing: a tag is kept only while it orders something.
   if shares and visitor and redis.call("HINCRBY", shares, "n:" .. visitor, -1) <= 0 then
     redis.call("HDEL", shares, "n:" .. visitor, "t:" .. visitor)
   end
   if promised then compare(id) end
-  return { id, unpack(fields, 1, 8) }
+  fields[12] = settings[5] or "1"
+  return { id, unpack(fields, 1, 12) }
 end
 
 for _, lane in ipairs(lanes) do

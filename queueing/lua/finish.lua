@@ -2,6 +2,7 @@
 -- place where `free` says that nothing of it runs on.
 -- KEYS: event messages open running calls last service day
 -- ARGV: token id status payload now free fn measured ttl
+-- and then: payloads to tell before the final one
 -- returns {"finished", open_left} | {"stale"}
 local state = redis.call("HMGET", event, "token", "state")
 if free == "1" then redis.call("ZREM", calls, token) end
@@ -12,6 +13,10 @@ redis.call("EXPIRE", event, ttl)
 redis.call("ZREM", running, id)
 redis.call("SREM", open, id)
 local left = redis.call("SCARD", open)
+for i = rest, #ARGV do
+  local before = redis.call("XADD", messages, "MAXLEN", "~", 2000, "0-*", "d", ARGV[i], "e", id, "f", "0")
+  redis.call("PUBLISH", messages, before .. " 0 1 " .. ARGV[i])
+end
 local n = redis.call("XADD", messages, "MAXLEN", "~", 2000, "0-*", "d", payload, "e", id, "f", "1")
 redis.call("EXPIRE", messages, ttl)
 redis.call("PUBLISH", messages, n .. " 1 " .. left .. " " .. payload)

@@ -18,7 +18,8 @@ ARGS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+# For a module, not for the session: while Playwright is open its event loop runs, and no other test's may.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 

@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from spaceport_launcher import report
+from spaceport_launcher import calls, report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,6 +50,7 @@ def _patch_blocks(module: Any) -> None:
 
 def _patch_routes(module: Any) -> None:
     module.App.create_app = staticmethod(_create_app(module.App.create_app))
+    calls.patch(module.App)
 
 
 def _patch_uvicorn(module: Any) -> None:

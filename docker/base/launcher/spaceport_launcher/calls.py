@@ -1,0 +1,392 @@
+"""The platform's own way into the app: one connection, any number of calls at once.
+
+`POST /__spaceport__/calls`, both directions open for as long as the platform likes, one line each:
+
+    to the app      {"do": "hello"}
+                    {"do": "call", "id": …, "after": n, "again": bool, "body": {…}, "request": {…}}
+                    {"do": "cancel", "id": …}
+                    {"do": "forget", "id": …}
+    from the app    hello <ids of the calls that run>
+                    <id> <n> <kind> <message, as Gradio's own queue would send it>
+
+`n` counts a call's messages from 1. Kinds: `m` more to come; `c` completed, `f` failed, `x` cancelled (the
+end); `e` a call of an earlier connection ended; `-` not here: use Gradio's own protocol; `?` unknown, and not
+to be begun again.
+
+A call goes through Gradio's own `Queue.process_events` (5.x and 6.x), so sessions, generators, progress, logs
+and errors are exactly its own; what is left out is its queue. A call outlives its connection: it runs on, its
+messages are kept, and the next connection that asks for the same id gets those after the `n` it names. So a
+prediction survives the process that asked for it, and is not run twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import json
+import time
+import traceback
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+PATH = "/__spaceport__/calls"
+#: Middleware that Gradio itself adds and that no function can see the work of.
+OWN_MIDDLEWARE = {"CustomCORSMiddleware", "BrotliMiddleware"}
+KEPT_S = 120.0  # an ended call that nobody has asked for, and a generator that nobody reads
+KEPT_BYTES = 16 * 1024 * 1024  # messages kept of one call
+INNER_POLL_S = 0.02
+CANCELLED = b'{"msg":"process_completed","event_id":"%s","output":{},"success":true}'
+CLEAN_S = 10.0
+
+_services: dict[int, _Service] = {}
+
+
+def patch(app_class: Any) -> None:
+    """Answer PATH in front of the app's own middleware; everything else is left to it."""
+    original = app_class.__call__
+
+    async def call(self: Any, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
+            await _serve(self, receive, send)
+        else:
+            await original(self, scope, receive, send)
+
+    app_class.__call__ = call
+
+
+def usable(app: Any) -> bool:
+    """Whether calls may come this way: not past a password or somebody's middleware."""
+    from gradio import data_classes
+    from gradio.queueing import Queue
+
+    if not hasattr(data_classes, "PredictBodyInternal"):  # Gradio 4 and older
+        return False
+    names = {getattr(m.cls, "__name__", "") for m in app.user_middleware}
+    known = {"events", "batch", "begin_time"} <= set(inspect.signature(Queue.process_events).parameters)
+    return app.auth is None and app.auth_dependency is None and names <= OWN_MIDDLEWARE and known
+
+
+async def _serve(app: Any, receive: Any, send: Any) -> None:
+    if not usable(app):
+        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
+        return
+    service = _services.get(id(app))
+    if service is None:
+        service = _services[id(app)] = _Service(app)
+    await send({
+        "type": "http.response.start",
+        "status": 200,
+        "headers": [(b"content-type", b"application/x-ndjson")],
+    })  # fmt: skip
+    connection = _Connection(send)
+    service.connect(connection)
+    writer = asyncio.create_task(connection.write())
+    try:
+        await _read(service, connection, receive)
+    finally:
+        service.disconnect(connection)
+        writer.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await writer
+    await send({"type": "http.response.body"})
+
+
+async def _read(service: _Service, connection: _Connection, receive: Any) -> None:
+    rest = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        *lines, rest = (rest + message.get("body", b"")).split(b"\n")
+        for line in lines:
+            if line:
+                service.order(connection, json.loads(line))
+        if not message.get("more_body"):
+            return
+
+
+class _Connection:
+    """One dispatcher's connection: what it is told waits here until it is written."""
+
+    def __init__(self, send: Callable[[Any], Awaitable[None]]) -> None:
+        self._send = send
+        self._lines: list[bytes] = []
+        self._more = asyncio.Event()
+
+    def say(self, line: bytes) -> None:
+        self._lines.append(line)
+        self._more.set()
+
+    async def write(self) -> None:
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            lines, self._lines = self._lines, []
+            await self._send({"type": "http.response.body", "body": b"".join(lines), "more_body": True})
+
+
+class _Call:
+    """One call, from its order until it is forgotten."""
+
+    def __init__(self, call_id: str) -> None:
+        self.id = call_id
+        self.number = 0
+        self.said: deque[tuple[int, bytes, bytes]] = deque()
+        self.bytes = 0
+        self.reader: _Connection | None = None
+        self.event: Any = None
+        self.task: asyncio.Task[None] | None = None
+        self.stoppable = False  # a generator or a coroutine: ending its task ends its work
+        self.ended = False
+        self.unread_since = time.monotonic()
+
+    def say(self, kind: bytes, payload: bytes) -> None:
+        if self.ended:
+            return
+        self.ended = kind != b"m"
+        self.number += 1
+        self.said.append((self.number, kind, payload))
+        self.bytes += len(payload)
+        while self.bytes > KEPT_BYTES and len(self.said) > 1:
+            self.bytes -= len(self.said.popleft()[2])
+        if self.reader is not None:
+            self.reader.say(self._line(self.number, kind, payload))
+
+    def attach(self, reader: _Connection, after: int) -> None:
+        """From now on `reader` is told, beginning with what came after message `after`."""
+        self.reader = reader
+        for number, kind, payload in self.said:
+            if number > after:
+                reader.say(self._line(number, kind, payload))
+
+    def _line(self, number: int, kind: bytes, payload: bytes) -> bytes:
+        return b"%s %d %s %s\n" % (self.id.encode(), number, kind, payload)
+
+
+class _Service:
+    """The calls of one app."""
+
+    def __init__(self, app: Any) -> None:
+        import orjson
+        from gradio import queueing
+
+        self.app = app
+        self.queueing = queueing
+        self.dumps = orjson.dumps
+        self.calls: dict[str, _Call] = {}
+        self.newest: _Connection | None = None
+        self.places = asyncio.Condition()
+        self._cleaner = asyncio.create_task(self._clean())
+        queue = app.get_blocks()._queue
+        if queue.server_app is None:
+            queue.set_server_app(app)
+        self._redirect(queue)
+
+    def _redirect(self, queue: Any) -> None:
+        """Send the messages of our events to us, and spare them what only Gradio's own queue needs."""
+        original = queue.send_message
+        module = self.queueing
+
+        def send_message(event: Any, message: Any) -> None:
+            call = getattr(event, "spaceport_call", None)
+            if call is None:
+                original(event, message)
+            elif event.alive:
+                message.event_id = event._id
+                self._say(call, message)
+
+        queue.send_message = send_message
+        # It polls for events of its own a thousand times a second; the few that still come may wait 20 ms.
+        queue.sleep_when_free = INNER_POLL_S
+        run_sync = module.run_sync
+
+        async def run_sync_if_needed(function: Any, *args: Any) -> Any:
+            # Statistics of all events so far, anew after each one: only its monitoring page reads them.
+            if function == queue.compute_analytics_summary and not self.app.monitoring_enabled:
+                return None
+            return await run_sync(function, *args)
+
+        module.run_sync = run_sync_if_needed
+
+    # --- connections --------------------------------------------------------------------------------
+
+    def connect(self, connection: _Connection) -> None:
+        self.newest = connection
+        running = [call.id for call in self.calls.values() if not call.ended]
+        connection.say(b"hello %s\n" % " ".join(running).encode())
+
+    def disconnect(self, connection: _Connection) -> None:
+        if self.newest is connection:
+            self.newest = None
+        for call in self.calls.values():
+            if call.reader is connection:
+                call.reader = None
+                call.unread_since = time.monotonic()
+
+    def order(self, connection: _Connection, order: dict[str, Any]) -> None:
+        call = self.calls.get(order["id"])
+        match order["do"]:
+            case "call" if call is not None:
+                call.attach(connection, order["after"])
+            case "call":
+                self._begin(connection, order)
+            case "cancel" if call is not None:
+                self._cancel(call)
+            case "forget" if call is not None and call.ended:
+                del self.calls[order["id"]]
+
+    # --- calls --------------------------------------------------------------------------------------
+
+    def _begin(self, connection: _Connection, order: dict[str, Any]) -> None:
+        call = _Call(order["id"])
+        call.reader = connection
+        if not order["again"]:
+            call.say(b"?", b"")
+            return
+        try:
+            event = self._event(call, order)
+        except Exception as error:
+            call.say(b"f", self._failure(call, error))
+            return
+        if event is None:
+            call.say(b"-", b"")
+            return
+        call.event = event
+        self.calls[call.id] = call
+        call.task = asyncio.create_task(self._run(call))
+
+    def _event(self, call: _Call, order: dict[str, Any]) -> Any | None:
+        """Gradio's own event; None for a function that needs its own queue (input streams, validators,
+        cached results)."""
+        from gradio import route_utils
+        from gradio.data_classes import PredictBodyInternal
+
+        request = _request(self.app, order["request"])
+        body = PredictBodyInternal(**order["body"], request=request)
+        function = route_utils.get_fn(self.app.get_blocks(), None, body)
+        own = getattr(function, "validator", None) is not None or hasattr(function.fn, "cache")
+        if own or getattr(function, "connection", "sse") == "stream":
+            return None
+        event = self.queueing.Event(body.session_hash, function, request, None)
+        event._id = call.id
+        event.data = body
+        event.spaceport_call = call
+        body.event_id = call.id
+        work = inspect.unwrap(function.fn) if function.fn is not None else None
+        call.stoppable = function.types_generator or inspect.iscoroutinefunction(work)
+        return event
+
+    async def _run(self, call: _Call) -> None:
+        queue = self.app.get_blocks()._queue
+        event, began = call.event, time.time()
+        function = event.fn
+        queue.create_event_queue_for_fn(function)
+        inner = queue.event_queue_per_concurrency_id[event.concurrency_id]
+        await self._inner_place(inner)
+        inner.current_concurrency += 1
+        inner.start_times_per_fn[function].add(began)
+        queue.event_analytics[call.id] = {
+            "time": began,
+            "status": "processing",
+            "process_time": None,
+            "function": function.api_name,
+            "session_hash": event.session_hash,
+        }
+        jobs = [event]
+        self._take_slot(queue, jobs)
+        arguments = {"events": jobs, "batch": False, "begin_time": began, "fn": function}
+        wanted = inspect.signature(queue.process_events).parameters
+        try:
+            await queue.process_events(**{k: v for k, v in arguments.items() if k in wanted})
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:
+            traceback.print_exc()
+            call.say(b"f", self._failure(call, error))
+        finally:
+            if not self.app.monitoring_enabled:
+                queue.event_analytics.pop(call.id, None)
+            # Says nothing where the end has been said.
+            call.say(b"x", CANCELLED % call.id.encode())
+            call.unread_since = time.monotonic()
+            if call.reader is None and self.newest is not None:
+                self.newest.say(b"%s 0 e \n" % call.id.encode())
+            async with self.places:
+                self.places.notify_all()
+
+    async def _inner_place(self, inner: Any) -> None:
+        """The author's own `concurrency_limit` stays in force: it may protect a GPU."""
+        while inner.concurrency_limit is not None and inner.current_concurrency >= inner.concurrency_limit:
+            with contextlib.suppress(asyncio.TimeoutError):
+                async with self.places:
+                    await asyncio.wait_for(self.places.wait(), INNER_POLL_S)
+
+    @staticmethod
+    def _take_slot(queue: Any, jobs: list[Any]) -> None:
+        """Where Gradio looks for running events (progress, logs)."""
+        if None in queue.active_jobs:
+            queue.active_jobs[queue.active_jobs.index(None)] = jobs
+        else:
+            queue.active_jobs.append(jobs)
+
+    def _cancel(self, call: _Call) -> None:
+        if call.stoppable and call.task is not None:
+            call.task.cancel()
+
+    # --- messages -----------------------------------------------------------------------------------
+
+    def _say(self, call: _Call, message: Any) -> None:
+        values = message.model_dump()
+        kind = b"m"
+        if values["msg"] == "process_completed":
+            kind = b"c" if values["success"] else b"f"
+        call.say(kind, self.dumps(values, default=str))
+
+    def _failure(self, call: _Call, error: BaseException) -> bytes:
+        show = getattr(self.app.get_blocks(), "show_error", False)
+        output = {"error": str(error) if show else None, "visible": True, "duration": 10, "title": "Error"}
+        values = {"msg": "process_completed", "event_id": call.id, "output": output, "success": False}
+        return bytes(self.dumps({**values, "title": "Error"}))
+
+    async def _clean(self) -> None:
+        while True:
+            await asyncio.sleep(CLEAN_S)
+            late = time.monotonic() - KEPT_S
+            for call in tuple(self.calls.values()):
+                if call.reader is not None and not call.ended:
+                    continue
+                if call.unread_since < late:
+                    if call.ended:
+                        del self.calls[call.id]
+                    else:
+                        self._cancel(call)
+
+
+def _request(app: Any, told: dict[str, Any]) -> Any:
+    """The visitor's request, as the function sees it (`gr.Request`)."""
+    import fastapi
+
+    headers = {k.lower(): v for k, v in (told.get("headers") or {}).items()}
+    path = "/gradio_api/queue/join"
+    host, _, port = headers.get("host", "localhost").partition(":")
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": headers.get("x-forwarded-proto", "http"),
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": (told.get("query") or "").encode("latin-1"),
+        "root_path": "",
+        "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()],
+        "client": (headers.get("x-forwarded-for", "").partition(",")[0].strip() or "127.0.0.1", 0),
+        "server": (host, int(port) if port.isdigit() else 80),
+        "app": app,
+        "state": {},
+    }
+    return fastapi.Request(scope)

@@ -1,0 +1,293 @@
+"""One call, from its claim to the moment its place is free again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from redis.exceptions import RedisError
+
+from queueing.calls import CallRefused
+from queueing.direct import Direct, Said
+from queueing.errors import ContainerDied
+from queueing.messages import ProcessStarts, cancelled, completed, encode, failed
+from queueing.queue import MAX_DEATHS, MAX_LOSSES, Final, Queue, Requeued
+from queueing.suspects import Turnstile
+
+if TYPE_CHECKING:
+    from queueing.calls import GradioApp
+    from queueing.events import Call, Event
+    from queueing.routes import Function, Route
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+CRASHED = "This input crashed the demo twice, so it was not tried again."
+INTERRUPTED = "Interrupted: the demo went away while it worked on this, and its owner allows no second try."
+STOP_S = 5.0  # for a call that was told to end
+REDIS_BACK_S = 60.0  # how long a result waits for Redis
+AGAIN_S = 0.2
+
+
+class Running:
+    """The calls of one dispatcher."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        route: Route,
+        app: GradioApp,
+        direct: Direct | None,
+        *,
+        event_timeout_s: float,
+        restart: Callable[[Route], Awaitable[None]],
+    ) -> None:
+        self.queue, self.route, self.app, self.direct = queue, route, app, direct
+        self.event_timeout_s = event_timeout_s
+        self._restart = restart
+        self._restarted = False
+        self._turnstile = Turnstile()
+        self._not_direct: set[str] = set()  # functions that need Gradio's own protocol
+        self._events: dict[str, tuple[Event, Call, Function | None]] = {}
+        self.died = asyncio.Event()  # the container went away
+
+    async def run(self, call: Call) -> None:
+        """Work on the call; its place is free when this returns."""
+        function = self.route.app.function(int(call.events[0].fn))
+        suspect = any(event.deaths for event in call.events)
+        freed = False
+        try:
+            async with self._turnstile.pass_through(suspect=suspect):
+                first = call.events[0]
+                # Asked for while nobody served the queue. What came back is never part of a batch.
+                if first.cancel:
+                    await self._finish(call, first, "cancelled", cancelled(first.id))
+                elif function is not None and function.batch:
+                    await self._batch(call)
+                else:
+                    freed = await self._one(call, call.events[0], function)
+        finally:
+            if not freed:
+                await asyncio.shield(surely(lambda: self.queue.free(call)))
+
+    # --- one event ----------------------------------------------------------------------------------
+
+    async def _one(self, call: Call, event: Event, function: Function | None) -> bool:
+        """True when its place was freed together with its end."""
+        self._events[event.id] = (event, call, function)
+        try:
+            async with asyncio.timeout(self.event_timeout_s):
+                return await self._stream(call, event, function)
+        except TimeoutError:
+            text = f"Timed out after {self.event_timeout_s:g} s, the longest one run may take here."
+            await self._finish(call, event, "failed", failed(event.id, text))
+            await self._end_work(event, function)
+        except CallRefused as refused:
+            await self._finish(call, event, "failed", _refused(event, refused))
+        except ContainerDied:
+            await self._died(call, (event,))
+        finally:
+            self._events.pop(event.id, None)
+        return False
+
+    async def _stream(self, call: Call, event: Event, function: Function | None) -> bool:
+        started = time.monotonic()
+        ours = True  # False: ended by a cancel, or no longer ours; read on, the place stays taken
+        async for taken in self._said(event):
+            if taken[-1].kind == "unknown":
+                await self._finish(call, event, "failed", failed(event.id, INTERRUPTED))
+                return False
+            if taken[0].number == 1 and function is not None and function.streams:
+                await self._publish_app_id(event)
+            *before, last = taken
+            if not last.ends:
+                ours = ours and await self._tell(call, event, taken)
+            elif ours:
+                await self._end(call, event, before, last, time.monotonic() - started)
+                if self.direct is not None:
+                    self.direct.forget(event.id)
+                return True
+        return False
+
+    async def _said(self, event: Event) -> AsyncIterator[list[Said]]:
+        """What the app says of the event, by the direct way where there is one."""
+        if self.direct is not None and event.fn not in self._not_direct:
+            async for taken in self.direct.call(event, again=event.may_begin):
+                if taken[-1].kind == "elsewhere":
+                    self._not_direct.add(event.fn)
+                    break
+                yield taken
+            else:
+                return
+        if not event.may_begin:
+            yield [Said(0, "unknown", b"")]
+            return
+        number = 0
+        async for message in self.app.call(event):
+            number += 1
+            yield [_said(number, message, event.id)]
+
+    async def _tell(self, call: Call, event: Event, taken: list[Said]) -> bool:
+        payloads = [said.payload for said in taken]
+        return await surely(lambda: self.queue.emit(event, call.token, *payloads, told=taken[-1].number))
+
+    async def _end(self, call: Call, event: Event, before: list[Said], last: Said, duration_s: float) -> None:
+        status: Final = last.kind  # type: ignore[assignment]  # the kinds that end are the statuses
+        payloads = [said.payload for said in before]
+        await surely(
+            lambda: self.queue.finish(
+                event, call, status, last.payload, *payloads, free=True, duration_s=duration_s
+            )
+        )
+
+    async def _publish_app_id(self, event: Event) -> None:
+        """Input chunks come by the gateway: it must know the app's own id of the event."""
+        key = self.queue.keys.event(event.id)
+        await self.queue.redis.hset(key, "app_id", self.app.app_ids.get(event.id, ""))
+
+    # --- a batch ------------------------------------------------------------------------------------
+
+    async def _batch(self, call: Call) -> None:
+        """One call for all; a failed batch is tried again one by one, so one bad input fails alone."""
+        if not all(event.may_begin for event in call.events):
+            for event in call.events:
+                await self._finish(call, event, "failed", failed(event.id, INTERRUPTED))
+            return
+        started = time.monotonic()
+        for event in call.events:
+            await self.queue.emit(event, call.token, encode(ProcessStarts(event_id=event.id)))
+        try:
+            async with asyncio.timeout(self.event_timeout_s):
+                outputs = await self.app.batch(call.events)
+        except CallRefused as refused:
+            if len(call.events) > 1 and call.events[0].retry:
+                for event in reversed(call.events):
+                    await self.queue.requeue(event, call, "splits", len(call.events))
+                return
+            for event in call.events:
+                await self._finish(call, event, "failed", _refused(event, refused))
+        except TimeoutError:
+            text = f"Timed out after {self.event_timeout_s:g} s, the longest one run may take here."
+            for event in call.events:
+                await self._finish(call, event, "failed", failed(event.id, text))
+            await self._restart_container()
+        except ContainerDied:
+            await self._died(call, call.events)
+        else:
+            duration_s = time.monotonic() - started
+            for event, output in zip(call.events, outputs, strict=True):
+                await self._finish(call, event, "completed", completed(event.id, output), duration_s)
+
+    # --- when something is wrong ------------------------------------------------------------------------
+
+    async def _died(self, call: Call, events: tuple[Event, ...]) -> None:
+        """The container went away: each event is tried again, but not one that did this twice."""
+        # A container that we had restarted for another call's sake is nobody's fault here.
+        kind: Requeued = "losses" if self._restarted else "deaths"
+        most = MAX_LOSSES if self._restarted else MAX_DEATHS - 1
+        for event in reversed(events):
+            if not event.retry:
+                await self._finish(call, event, "failed", failed(event.id, INTERRUPTED))
+            elif not await surely(partial(self.queue.requeue, event, call, kind, most)):
+                await self._finish(call, event, "failed", failed(event.id, CRASHED))
+        # The agent restarts it; until then every claim would only burn attempts of innocent events.
+        self.died.set()
+
+    async def _end_work(self, event: Event, function: Function | None) -> None:
+        """Let nothing of a timed out call run on: what cannot be stopped takes its container along."""
+        try:
+            async with asyncio.timeout(STOP_S):
+                if self.direct is not None and event.fn not in self._not_direct:
+                    self.direct.cancel(event.id)
+                    await self.direct.rest(event.id)
+                    self.direct.forget(event.id)
+                    return
+                await self.app.cancel(event)
+                if function is not None and function.generator:
+                    return
+        except ContainerDied:
+            return
+        except TimeoutError:
+            pass
+        logger.warning("space %s: restarted, for a call did not end", self.route.space_id)
+        await self._restart_container()
+
+    async def _restart_container(self) -> None:
+        self._restarted = True
+        await self._restart(self.route)
+
+    async def _finish(
+        self, call: Call, event: Event, status: Final, payload: bytes, duration_s: float | None = None
+    ) -> None:
+        await surely(
+            lambda: self.queue.finish(event, call, status, payload, free=False, duration_s=duration_s)
+        )
+
+    async def cancel(self, event_id: str, *, left: bool) -> None:
+        """End a running event for its visitor. What can be stopped is; a plain function's place stays taken
+        until it ends by itself, and a visitor who only `left` may still get its result."""
+        if (found := self._events.get(event_id)) is None:
+            return
+        event, call, function = found
+        stoppable = function is not None and (function.generator or function.streams)
+        if left and not stoppable:
+            return
+        if self.direct is not None and event.fn not in self._not_direct:
+            self.direct.cancel(event_id)
+        elif stoppable:
+            await self.app.cancel(event)
+        if not stoppable:
+            await self._finish(call, event, "cancelled", cancelled(event_id))
+
+    async def hold_stray(self, call_id: str) -> None:
+        """Keep a place for a call that still runs in the container though its event has ended."""
+        if self.direct is None or not (token := await self.queue.hold(call_id)):
+            return
+        try:
+            await self.direct.stray_ended(call_id)
+        finally:
+            await asyncio.shield(surely(lambda: self.queue.let_go(token)))
+
+
+async def surely(step: Callable[[], Awaitable[T]]) -> T:
+    """Do a step that may be done twice, again until Redis has taken it.
+
+    Raises:
+        RedisError, OSError: Redis stayed away for a minute.
+    """
+    deadline = time.monotonic() + REDIS_BACK_S
+    while True:
+        try:
+            return await step()
+        except (RedisError, OSError):
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(AGAIN_S)
+
+
+def _said(number: int, message: dict[str, object], event_id: str) -> Said:
+    """A message of Gradio's own protocol, under our event's id."""
+    message["event_id"] = event_id
+    kind = "more"
+    if message.get("msg") == "process_completed":
+        kind = "completed" if message.get("success") else "failed"
+        if message.get("success") and not message.get("output"):
+            kind = "cancelled"
+    return Said(number, kind, encode(message))  # type: ignore[arg-type]
+
+
+def _refused(event: Event, refused: CallRefused) -> bytes:
+    return encode(
+        {
+            "msg": "process_completed",
+            "event_id": event.id,
+            "output": refused.output,
+            "success": False,
+            "title": "Error",
+        }
+    )

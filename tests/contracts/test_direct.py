@@ -1,0 +1,206 @@
+"""The direct way into an app, and Gradio's own protocol: a call means the same by both, and by the direct way
+it outlives whoever asked for it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+import requests
+
+from hardware.base_image import LAUNCHER
+from queueing.app_config import app_from_config
+from queueing.calls import GradioApp
+from queueing.direct import Direct, Said
+from queueing.errors import ContainerDied
+from queueing.events import Event, decode, encode, new_event_id
+from queueing.routes import App, Route
+from tests.platform_server import APPS, free_port
+from tests.waiting import wait_until
+
+#: What is measured or made anew for each call, and says nothing about what the visitor gets.
+VARIES = {"duration", "average_duration", "eta", "avg_time", "cache_duration", "event_id"}
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    port = free_port()
+    env = {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("SPACEPORT_", "GRADIO_"))},
+        "PYTHONPATH": str(LAUNCHER),
+        "GRADIO_SERVER_NAME": "127.0.0.1",
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_ANALYTICS_ENABLED": "False",
+    }
+    app = subprocess.Popen(
+        [sys.executable, "-m", "spaceport_launcher", "app.py"], cwd=APPS / "everything", env=env
+    )
+    try:
+        url = f"http://127.0.0.1:{port}/config"
+
+        def answers() -> bool:
+            try:
+                return requests.get(url, timeout=5).ok
+            except requests.ConnectionError:
+                return False
+
+        wait_until(answers, "the app answers", timeout_s=90)
+        yield f"127.0.0.1:{port}"
+    finally:
+        app.kill()
+        app.wait()
+
+
+@pytest.fixture(scope="module")
+def app(address: str) -> App:
+    return app_from_config(requests.get(f"http://{address}/config", timeout=10).json())
+
+
+@pytest.fixture
+def route(address: str, app: App) -> Route:
+    return Route(
+        space_id=1, owner="a", name="b", owner_id=1, subdomain="a-b", sdk="gradio", private=False,
+        stage="RUNNING", address=address, app=app,
+    )  # fmt: skip
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield session
+
+
+@pytest.fixture
+async def direct(http: aiohttp.ClientSession, route: Route) -> AsyncIterator[Direct]:
+    made = Direct(http, route)
+    assert await made.open() is not None
+    yield made
+    await made.close()
+
+
+def event(app: App, api_name: str, *data: Any, session: str = "", told: int = 0) -> Event:
+    function = app.named(api_name)
+    assert function is not None
+    event_id = new_event_id(api_name)
+    body = {"data": list(data), "fn_index": function.id, "session_hash": session or event_id}
+    request = {"headers": {"host": "demo.example", "x-forwarded-host": "demo.example"}, "query": "a=1"}
+    return Event(
+        id=event_id, fn=str(function.id), channel="c", raw_body=encode(body), raw_request=encode(request),
+        origin="api", joined=0.0, deaths=0, losses=0, told=told, cancel=False, retry=True, visit="",
+    )  # fmt: skip
+
+
+async def told(direct: Direct, asked: Event, *, again: bool = True) -> list[Said]:
+    return [said async for taken in direct.call(asked, again=again) for said in taken]
+
+
+def words(message: Any) -> Any:
+    """A message without what differs from call to call."""
+    if isinstance(message, dict):
+        return {k: words(v) for k, v in message.items() if k not in VARIES}
+    return message
+
+
+@pytest.mark.parametrize(
+    ("api_name", "data"),
+    [("echo", ["Ada"]), ("count_up", [3]), ("fail", ["x"]), ("bug", ["x"]), ("step", ["s"]), ("slow", ["z"])],
+)
+async def test_both_ways_tell_the_same(
+    http: aiohttp.ClientSession, route: Route, direct: Direct, api_name: str, data: list[Any]
+) -> None:
+    asked = event(route.app, api_name, *data)
+    by_gradio = [words(message) async for message in GradioApp(http, route).call(asked)]
+    directly = [words(decode(said.payload)) for said in await told(direct, event(route.app, api_name, *data))]
+    # How often progress is told is a matter of time.
+    assert [m for m in directly if m["msg"] != "progress"] == [m for m in by_gradio if m["msg"] != "progress"]
+    assert {m["msg"] for m in directly} == {m["msg"] for m in by_gradio}
+
+
+async def test_state_is_the_sessions_by_both_ways(
+    http: aiohttp.ClientSession, route: Route, direct: Direct
+) -> None:
+    seen = []
+    for _ in range(2):
+        said = await told(direct, event(route.app, "remember", None, session="one"))
+        seen.append(decode(said[-1].payload)["output"]["data"][1])
+        async for message in GradioApp(http, route).call(event(route.app, "remember", None, session="one")):
+            last = message
+        seen.append(last["output"]["data"][1])
+    assert seen == [1, 2, 3, 4]
+
+
+async def test_a_hundred_calls_at_once_are_told_apart(route: Route, direct: Direct) -> None:
+    calls = [event(route.app, "echo", str(n)) for n in range(100)]
+    answers = await asyncio.gather(*(told(direct, call) for call in calls))
+    assert [decode(said[-1].payload)["output"]["data"] for said in answers] == [
+        [f"hello {n}"] for n in range(100)
+    ]
+
+
+async def test_a_running_generator_is_ended(route: Route, direct: Direct) -> None:
+    forever = event(route.app, "forever")
+    said: list[Said] = []
+    async for taken in direct.call(forever, again=True):
+        said += taken
+        if len(said) >= 3:
+            direct.cancel(forever.id)
+    assert said[-1].kind == "cancelled"
+
+
+async def test_a_call_outlives_its_connection_and_is_not_run_twice(
+    http: aiohttp.ClientSession, route: Route
+) -> None:
+    first = Direct(http, route)
+    await first.open()
+    asked = event(route.app, "count_up", 40)
+    before: list[Said] = []
+    async for taken in first.call(asked, again=True):
+        before += taken
+        if len(before) >= 4:
+            break
+    await first.close()
+    second = Direct(http, route)
+    running = await second.open()
+    assert running == [asked.id]
+    goes_on = event(route.app, "count_up", 40, told=before[-1].number)
+    object.__setattr__(goes_on, "id", asked.id)
+    after = await told(second, goes_on, again=False)
+    numbers = [said.number for said in (*before, *after)]
+    assert numbers == list(range(1, len(numbers) + 1)), "nothing is missed, nothing comes twice"
+    assert decode(after[-1].payload)["output"]["data"] == ["x" * 40]
+    second.forget(asked.id)
+    assert (await told(second, goes_on, again=False))[-1].kind == "unknown"
+    await second.close()
+
+
+async def test_who_comes_next_hears_when_a_stray_call_ends(http: aiohttp.ClientSession, route: Route) -> None:
+    first = Direct(http, route)
+    await first.open()
+    slow = event(route.app, "slow", "s")
+    async for _ in first.call(slow, again=True):
+        break
+    await first.close()
+    second = Direct(http, route)
+    assert slow.id in (await second.open() or ())
+    async with asyncio.timeout(10):
+        await second.stray_ended(slow.id)
+    await second.close()
+
+
+async def test_a_container_that_goes_away_is_told_to_all_who_wait(
+    http: aiohttp.ClientSession, route: Route
+) -> None:
+    server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    gone = Direct(http, msgspec.structs.replace(route, address=f"127.0.0.1:{port}"))
+    with pytest.raises(ContainerDied):
+        await gone.open()
+    await gone.close()
+    server.close()
