@@ -8,7 +8,7 @@ from dataclasses import dataclass
 LANES = ("main", "side")
 
 #: Keys that stay for the life of a Space; everything else has a time to live or is emptied by the work.
-PERMANENT = ("cfg", "route", "seq", "fence")
+PERMANENT = ("cfg", "route", "seq", "fence", "starts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,11 @@ class SpaceKeys:
     def route(self) -> str:
         """string: JSON, where the Space runs and what its app offers (`queueing.routes`)."""
         return self.prefix + "route"
+
+    @property
+    def starts(self) -> str:
+        """list: how long the latest starts of the Space took, in seconds, newest first."""
+        return self.prefix + "starts"
 
     @property
     def seq(self) -> str:
