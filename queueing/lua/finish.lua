@@ -28,7 +28,7 @@ if measured == "1" and status ~= "cancelled" then
   -- Pages that make functions while they run (`gr.render`) may make any number of them.
   if not known and redis.call("HLEN", service) > 400 then redis.call("DEL", service) end
   local times = string.format("%.4g", math.max(now - (about[1] or now), 0)) .. (known and "," .. known or "")
-  if #times > 900 then times = string.match(string.sub(times, 1, 900), "^(.*),") end
+  if #times > 1000 then times = string.match(string.sub(times, 1, 1000), "^(.*),") end
   redis.call("HSET", service, "t:" .. fn, times, "b:" .. fn, about[2] or 0)
   redis.call("EXPIRE", service, 604800)
 end
