@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from queueing.events import new_event_id
 from queueing.keys import SpaceKeys
 from queueing.positions import Place, Positions, Waiter
+from tests.waiting import eventually
 
 SPACE = 999_999_999
 ROUNDS = 5
@@ -43,8 +44,7 @@ async def measure(count: int) -> list[float]:
 
             for channel in channels:
                 group.create_task(wait(channel))
-            while heard < count:
-                await asyncio.sleep(0.05)
+            await eventually(lambda: heard >= count, "everybody is told once", timeout_s=120)
             spent = []
             for event_id in ids[:ROUNDS]:
                 await redis.zrem(k.wait("main"), event_id)
