@@ -149,6 +149,8 @@ class Direct:
             ContainerDied: its end will never be heard.
         """
         inbox = self._inboxes[event.id] = _Inbox()
+        if self._reader is None or self._reader.done():
+            inbox.break_off()
         self._send(
             _Order(
                 "call",

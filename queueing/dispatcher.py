@@ -112,13 +112,13 @@ class Dispatcher:
         idle_since: float | None = None
         while not self.lost.is_set():
             self._woken.clear()
+            if self._running.died.is_set():
+                self.again = self.draining = True
             pending = await self._claim()
             if self._calls or pending:
                 idle_since = None
             elif idle_since is None:
                 idle_since = time.monotonic()
-            if self._running.died.is_set():
-                self.again = self.draining = True
             gone = self.draining or await self._moved()
             if not self._calls and (gone or self._idle_long(idle_since)):
                 if await self.queue.release(self.holder, force=gone):

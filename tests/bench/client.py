@@ -7,8 +7,12 @@ import json
 import secrets
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
+
+ANSWER_S = 60.0
+FILE_BYTES = 1_000_000
 
 
 @dataclass
@@ -32,27 +36,30 @@ class Measured:
 class Client:
     """One visitor: joins, listens to the session's stream, joins again."""
 
-    def __init__(self, http: aiohttp.ClientSession, base: str, fn_index: int) -> None:
-        self.http, self.base, self.fn_index = http, base, fn_index
+    def __init__(self, http: aiohttp.ClientSession, base: str, fn_index: int, data: list[Any]) -> None:
+        self.http, self.base, self.fn_index, self.data = http, base, fn_index, data
         self.session = secrets.token_hex(6)
         self.stream: asyncio.Task[None] | None = None
-        self.done: dict[str, asyncio.Future[bool]] = {}
+        self.done: dict[str, asyncio.Future[dict[str, Any]]] = {}
 
-    async def call(self) -> bool:
-        body = {"data": ["x"], "fn_index": self.fn_index, "session_hash": self.session}
+    async def call(self) -> dict[str, Any] | None:
+        """The final message; None when it was not accepted or did not come."""
+        body = {"data": self.data, "fn_index": self.fn_index, "session_hash": self.session}
         async with self.http.post(f"{self.base}/queue/join", json=body) as answer:
             if answer.status != 200:
                 await asyncio.sleep(0.1)
-                return False
+                return None
             event_id = (await answer.json())["event_id"]
         future = self.done.setdefault(event_id, asyncio.get_running_loop().create_future())
         if self.stream is None or self.stream.done():
             self.stream = asyncio.create_task(self._listen())
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(ANSWER_S):
                 return await future
         except TimeoutError:
-            return False
+            return None
+        finally:
+            self.done.pop(event_id, None)
 
     async def _listen(self) -> None:
         url = f"{self.base}/queue/data?session_hash={self.session}"
@@ -69,20 +76,42 @@ class Client:
                     loop = asyncio.get_running_loop()
                     future = self.done.setdefault(message["event_id"], loop.create_future())
                     if not future.done():
-                        future.set_result(bool(message["success"]))
+                        future.set_result(message)
+
+    async def upload(self) -> dict[str, Any]:
+        """A file, as the page sends it; what a function is given of it."""
+        form = aiohttp.FormData()
+        form.add_field("files", secrets.token_bytes(FILE_BYTES), filename="in.bin")
+        async with self.http.post(f"{self.base}/upload", data=form) as answer:
+            path = (await answer.json())[0]
+        return {"path": path, "orig_name": "in.bin", "meta": {"_type": "gradio.FileData"}}
+
+    async def download(self, message: dict[str, Any]) -> bool:
+        """Fetch the file that came back."""
+        path = message["output"]["data"][0]["path"]
+        async with self.http.get(f"{self.base}/file={path}") as answer:
+            return len(await answer.read()) == FILE_BYTES
 
 
-async def load(base: str, fn_index: int, *, clients: int, seconds: float) -> Measured:
+async def load(
+    base: str, fn_index: int, *, clients: int, seconds: float, data: Any = "x", files: bool = False
+) -> Measured:
     """So many clients, each with one event at a time, for so long."""
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as http:
         measured = Measured(seconds)
-        visitors = [Client(http, base, fn_index) for _ in range(clients)]
+        visitors = [Client(http, base, fn_index, [data]) for _ in range(clients)]
+        if files:
+            for client in visitors:
+                client.data = [await client.upload()]
         began = time.monotonic()
 
         async def visit(client: Client) -> None:
             while (at := time.monotonic()) - began < seconds:
-                ok = await client.call()
+                message = await client.call()
+                ok = message is not None and message["success"]
+                if ok and files and message is not None:
+                    ok = await client.download(message)
                 if not ok:
                     measured.failed += 1
                 elif time.monotonic() - began <= seconds:

@@ -1,0 +1,195 @@
+"""What `make bench` measures: each section prints one table."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from tests.bench.client import Measured, load
+from tests.bench.doors import by_gradio_client, by_websocket
+from tests.bench.processes import by_command, cpu_seconds, memory_bytes
+from tests.bench.sockets import hold
+from tests.platform_server import Platform
+
+#: name, api_name, fn_index, concurrency_count (as the app itself asks for), ideal events a second
+LOADS = (
+    ("no-op", "noop", 0, 4, None),
+    ("50 ms x 4", "fifty_ms", 1, 4, 80),
+    ("50 ms, batches of 16", "fifty_ms_batch", 2, 1, 320),
+)
+#: Gradio's own four load shapes: echo text, a file-heavy function, a stateful counter, a streaming chat.
+SHAPES = (("echo", 0), ("file-heavy (1 MB)", 3), ("counter", 4), ("chat, 20 steps", 5))
+MIB = 1024 * 1024
+
+
+@dataclass
+class Bench:
+    """Both sides, and how to measure them."""
+
+    platform: Platform
+    token: str
+    space: str
+    alone: str
+    options: argparse.Namespace
+
+    def bases(self) -> dict[str, str]:
+        """Where the protocol is spoken, by side."""
+        return {
+            "alone": f"{self.alone}gradio_api",
+            "Spaceport": f"{self.platform.run_url(self.space)}gradio_api",
+        }
+
+    def socket_url(self) -> str:
+        return f"{self.platform.url.replace('http', 'ws')}/ws/spaces/{self.space}/queue"
+
+    def concurrency(self, count: int) -> None:
+        self.platform.queue(self.space, self.token, concurrency_count=count)
+
+    def pid(self, part: str) -> int:
+        return by_command(self.platform.home, part)
+
+    def rounds(self, measure: Callable[[str], Measured]) -> dict[str, list[Measured]]:
+        """So many rounds of both sides, taking turns."""
+        found: dict[str, list[Measured]] = {side: [] for side in self.bases()}
+        for _ in range(self.options.rounds):
+            for side in found:
+                found[side].append(measure(side))
+                time.sleep(0.5)
+        return found
+
+
+def protocol(bench: Bench) -> None:
+    """Gradio's protocol, as its page speaks it."""
+    options = bench.options
+    print(f"\nmedians of {options.rounds} rounds of {options.seconds:g} s, sides taking turns\n")
+    print("| load | clients | alone, events/s | Spaceport | ratio | p50 alone → Spaceport | p95 | of ideal |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name, _, fn_index, count, ideal in LOADS:
+        bench.concurrency(count)
+        for base in bench.bases().values():
+            asyncio.run(load(base, fn_index, clients=4, seconds=1))
+        for clients in options.clients:
+
+            def measure(side: str, fn: int = fn_index, clients: int = clients) -> Measured:
+                return asyncio.run(load(bench.bases()[side], fn, clients=clients, seconds=options.seconds))
+
+            print(row(name, clients, bench.rounds(measure), ideal), flush=True)
+
+
+def shapes(bench: Bench) -> None:
+    """Gradio's published load shapes."""
+    print("\n| shape | users | alone, events/s | Spaceport | ratio | p50 alone → Spaceport | p95 | |")
+    print("|---|---|---|---|---|---|---|---|")
+    bench.concurrency(4)
+    for name, fn_index in SHAPES:
+        for clients in (10, 100):
+
+            def measure(side: str, fn: int = fn_index, clients: int = clients) -> Measured:
+                return asyncio.run(
+                    load(
+                        bench.bases()[side], fn, clients=clients, seconds=bench.options.seconds,
+                        data="x" if fn != 4 else None, files=fn == 3,
+                    )
+                )  # fmt: skip
+
+            print(row(name, clients, bench.rounds(measure), None), flush=True)
+
+
+def doors(bench: Bench) -> None:
+    """The same loads by the websocket and by the official Python client."""
+    print("\n| door | load | clients | events/s | p50 | p95 | of ideal |\n|---|---|---|---|---|---|---|")
+    seconds = bench.options.seconds
+    url = bench.platform.run_url(bench.space)
+    for name, api_name, _, count, ideal in LOADS:
+        bench.concurrency(count)
+        official = partial(by_gradio_client, api_name=api_name, clients=40, seconds=seconds)
+        socket = partial(by_websocket, bench.socket_url(), api_name, clients=100, seconds=seconds)
+        for door, clients, measure in (
+            ("websocket", 100, lambda socket=socket: asyncio.run(socket())),
+            ("gradio_client", 40, partial(official, url)),
+            ("gradio_client, app alone", 40, partial(official, bench.alone)),
+        ):
+            runs: list[Measured] = [measure() for _ in range(bench.options.rounds)]
+            rate = statistics.median(run.rate for run in runs)
+            share = f"{rate / ideal:.0%}" if ideal else ""
+            times = f"{ms(runs, 0.5)} | {ms(runs, 0.95)}"
+            print(f"| {door} | {name} | {clients} | {rate:.0f} | {times} | {share} |", flush=True)
+
+
+def sockets(bench: Bench) -> None:
+    """Waiting visitors that one web process holds."""
+    print("\n| waiting sockets | KiB each | CPU of one core | told a second, each | longest silence |")
+    print("|---|---|---|---|---|")
+    bench.concurrency(1)
+    web = bench.pid("daphne")
+    for count in sorted({1000, bench.options.sockets}):
+        held = asyncio.run(hold(bench.socket_url(), web, sockets=count, api_name="fifty_ms", seconds=20))
+        print(
+            f"| {count:,} | {held.bytes_each / 1024:.0f} | {held.cpu_share:.0%} | {held.told_each:.2f} | "
+            f"{held.longest_silence_s:.1f} s |",
+            flush=True,
+        )
+
+
+def age(bench: Bench) -> None:
+    """Whether anything slows down or grows."""
+    print("\n| events so far | Spaceport, events/s | p95 | web MiB | node worker MiB | app MiB |")
+    print("|---|---|---|---|---|---|")
+    bench.concurrency(4)
+    base, done = bench.bases()["Spaceport"], 0
+    watched = [bench.pid("daphne"), bench.pid("manage.py node")]
+    while done < bench.options.events:
+        # New clients each time: sessions grow old as well.
+        run = asyncio.run(load(base, 0, clients=50, seconds=10))
+        done += len(run.latencies)
+        grown = " | ".join(f"{memory_bytes(pid) / MIB:.0f}" for pid in watched)
+        print(f"| {done:,} | {run.rate:.0f} | {run.quantile(0.95) * 1000:.0f} ms | {grown} | |", flush=True)
+
+
+def growth(bench: Bench) -> None:
+    """What an event costs as clients grow in number."""
+    print("\n| clients | events/s | p95 | CPU ms an event: web | node worker | Valkey |")
+    print("|---|---|---|---|---|---|")
+    bench.concurrency(4)
+    base = bench.bases()["Spaceport"]
+    watched = [bench.pid("daphne"), bench.pid("manage.py node"), bench.pid("valkey-server")]
+    for clients in (1, 3, 10, 30, 100, 300, 1000):
+        used = [cpu_seconds(pid) for pid in watched]
+        run = asyncio.run(load(base, 0, clients=clients, seconds=bench.options.seconds))
+        events = max(len(run.latencies), 1)
+        cost = " | ".join(
+            f"{(cpu_seconds(pid) - before) / events * 1000:.2f}"
+            for pid, before in zip(watched, used, strict=True)
+        )
+        print(f"| {clients} | {run.rate:.0f} | {run.quantile(0.95) * 1000:.0f} ms | {cost} |", flush=True)
+
+
+SECTIONS: dict[str, Callable[[Bench], None]] = {
+    "protocol": protocol,
+    "shapes": shapes,
+    "doors": doors,
+    "sockets": sockets,
+    "age": age,
+    "growth": growth,
+}
+
+
+def ms(runs: list[Measured], q: float) -> str:
+    return f"{statistics.median(run.quantile(q) for run in runs) * 1000:.0f} ms"
+
+
+def row(name: str, clients: int, rounds: dict[str, list[Measured]], ideal: int | None) -> str:
+    alone, ours = rounds["alone"], rounds["Spaceport"]
+    a, o = (statistics.median(run.rate for run in runs) for runs in (alone, ours))
+    share = f"{o / ideal:.0%} (alone {a / ideal:.0%})" if ideal and clients > 1 else ""
+    failed = sum(run.failed for run in ours)
+    return (
+        f"| {name} | {clients} | {a:.0f} | {o:.0f} | {o / a if a else float('nan'):.2f} | "
+        f"{ms(alone, 0.5)} → {ms(ours, 0.5)} | {ms(alone, 0.95)} → {ms(ours, 0.95)} | {share}"
+        f"{f' {failed} FAILED' if failed else ''} |"
+    )

@@ -1,0 +1,75 @@
+"""How many waiting visitors one web process holds, each told its place at least once a second."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import time
+from dataclasses import dataclass
+
+import aiohttp
+
+from tests.bench.processes import cpu_seconds, memory_bytes
+
+OPENED_AT_ONCE = 50
+
+
+@dataclass
+class Held:
+    """What holding so many sockets came to."""
+
+    sockets: int
+    bytes_each: float
+    cpu_share: float  # of one core, over the watched time
+    told_each: float  # messages with a place or the state of the line, a socket and second
+    longest_silence_s: float  # the longest that any socket waited for news while the line moved
+
+
+async def hold(url: str, pid: int, *, sockets: int, api_name: str, seconds: float) -> Held:
+    """Open so many, each with one event in line, and watch for so long. `pid`: the web process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, sockets + 1000), hard), hard))
+    before = memory_bytes(pid)
+    told: list[float] = [0.0] * sockets
+    counts = [0] * sockets
+    silences = [0.0] * sockets
+    ready = asyncio.Semaphore(OPENED_AT_ONCE)
+    watching = asyncio.Event()
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+
+        async def wait(at: int, joined: asyncio.Future[None]) -> None:
+            async with ready:
+                socket = await http.ws_connect(url, heartbeat=None)
+                await socket.send_json({"msg": "join", "api_name": api_name, "data": ["x"]})
+                while json.loads((await socket.receive()).data)["msg"] not in ("joined", "error"):
+                    pass
+            joined.set_result(None)
+            async for _ in socket:
+                now = time.monotonic()
+                if watching.is_set():
+                    silences[at] = max(silences[at], now - told[at])
+                    counts[at] += 1
+                told[at] = now
+
+        loop = asyncio.get_running_loop()
+        joined = [loop.create_future() for _ in range(sockets)]
+        tasks = [asyncio.create_task(wait(at, future)) for at, future in enumerate(joined)]
+        await asyncio.gather(*joined)
+        await asyncio.sleep(2)
+        used, began = cpu_seconds(pid), time.monotonic()
+        told[:] = [began] * sockets
+        watching.set()
+        await asyncio.sleep(seconds)
+        lasted = time.monotonic() - began
+        held = Held(
+            sockets=sockets,
+            bytes_each=(memory_bytes(pid) - before) / sockets,
+            cpu_share=(cpu_seconds(pid) - used) / lasted,
+            told_each=sum(counts) / sockets / lasted,
+            longest_silence_s=max(max(s, began + lasted - t) for s, t in zip(silences, told, strict=True)),
+        )
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return held
