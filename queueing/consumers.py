@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 import msgspec
 from asgiref.sync import sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
 
 from accounts import access
 from queueing.connections import async_redis
@@ -24,6 +25,7 @@ from queueing.hints import hint_from_loop
 from queueing.keys import SpaceKeys
 from queueing.positions import Place, Positions, Status, Waiter
 from queueing.routes import Route, Routes
+from queueing.visitors import client_of, visitor
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 STAGE_EVERY_S = 1.0
@@ -141,7 +143,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
                 "host": self._host(),
                 "x-forwarded-host": f"{self._host()}/run/{route.owner}/{route.name}",
             },
-            visitor=str(self._user_id() or self.session),
+            visitor=visitor(user_id=self._user_id(), page=self._visit(), address=self._address()),
             idempotency_key=key if isinstance(key, str) else "",
         )
         event_id = await self.door.join(route, body, caller)
@@ -236,6 +238,10 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             return ""
         found = self.read_visit(token, self.route.space_id)
         return found[0] if found else ""
+
+    def _address(self) -> str:
+        peer = (self.scope.get("client") or ("", 0))[0]
+        return client_of(self.scope["headers"], peer, settings.SPACEPORT_PROXIES)
 
     def _host(self) -> str:
         return next((v.decode("latin-1") for n, v in self.scope["headers"] if n == b"host"), "localhost")

@@ -30,6 +30,19 @@ class ApiClosed(QueueError):
     status = 403
 
 
+class VisitorLimit(QueueError):
+    """You have as many events waiting as one visitor may have here."""
+
+    code = "queue.visitor_limit"
+    status = 429
+
+    def __init__(self, pending: int, most: int) -> None:
+        super().__init__(
+            f"You have {pending} of at most {most} events waiting in this queue. "
+            "Send the next one when one of them has ended."
+        )
+
+
 class Refused(QueueError):
     """The Space takes no events now; the message says why."""
 

@@ -1,12 +1,23 @@
-"""How long until it is one's turn: a pure function of what was measured."""
+"""How long until it is one's turn: pure functions of what was measured.
+
+Who waits is laid out on the places there are, each call as long as its function's calls were on average;
+that is the likely time. What may come on top follows from how much those calls varied, from how few of them
+were measured, and from how long the running ones have run. Where anything ahead was never measured,
+nothing is said."""
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-FEWEST = 3  # service times below which nothing is promised
+FEWEST = 3  # calls of a function below which nothing is promised
+FADE = 0.98  # each call counts this much of the next newer one
+#: Standard deviations above the mean that hold about 92 % of what comes, for one call of any usual
+#: distribution (even, normal, exponential, lognormal) as for a long line of them.
+SURE = 1.5
+JITTER_S = 0.03  # hand-overs between processes: no promise is finer
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +28,17 @@ class Eta:
     at_most: float
 
 
+@dataclass(frozen=True, slots=True)
+class Service:
+    """How long one function's calls take, in seconds; `batch`: its own largest batch, 0 for none."""
+
+    mean: float
+    variance: float
+    calls: float  # how many equally weighted measurements the weighted ones are worth
+    times: tuple[float, ...]  # newest first
+    batch: int = 0
+
+
 def quantile(sorted_values: Sequence[float], q: float) -> float:
     """The q-quantile of sorted values, between neighbours by linear interpolation."""
     at = q * (len(sorted_values) - 1)
@@ -25,34 +47,149 @@ def quantile(sorted_values: Sequence[float], q: float) -> float:
     return sorted_values[low] + (sorted_values[high] - sorted_values[low]) * (at - low)
 
 
-def estimate(
-    durations: Sequence[float], *, ahead: int, running: Sequence[float], concurrency: int, batch: int = 1
-) -> Eta | None:
-    """When the event with `ahead` events before it starts; None while too little is known.
+def measured(times: Sequence[float], batch: int = 0) -> Service | None:
+    """What a function's latest calls say, newest first; None while there are too few."""
+    if len(times) < FEWEST:
+        return None
+    mean, variance, worth = _moments(times)
+    # The spread of a handful is easily underrated.
+    return Service(mean, variance * worth / (worth - 1), worth, tuple(times), batch)
+
+
+def _moments(times: Sequence[float], beyond: float = -1.0) -> tuple[float, float, float]:
+    """Mean, variance and worth of the times longer than `beyond`, older ones counting less."""
+    weight, total, of_times, of_squares, squared = 1.0, 0.0, 0.0, 0.0, 0.0
+    for value in times:
+        if value > beyond:
+            total += weight
+            squared += weight * weight
+            of_times += weight * value
+            of_squares += weight * value * value
+        weight *= FADE
+    if not total:
+        return 0.0, 0.0, 0.0
+    mean = of_times / total
+    return mean, max(of_squares / total - mean * mean, 0.0), total * total / squared
+
+
+def rest(service: Service, ran: float) -> tuple[float, float]:
+    """Mean and variance of what is left of a call that has run so long, from the calls that ran longer."""
+    mean, variance, worth = _moments(service.times, beyond=ran)
+    if worth >= FEWEST:
+        return mean - ran, variance
+    # Longer than (nearly) all before: it may end any moment, or have got stuck.
+    half = max(service.mean, ran) / 2
+    return half, half * half
+
+
+@dataclass(slots=True)
+class Forecast:
+    """When each of those in line starts, by position; the one after the last is who joins now."""
+
+    likely: list[float] = field(default_factory=list)
+    variance: list[float] = field(default_factory=list)
+
+    def at(self, position: int) -> Eta | None:
+        """The promise for this position; None where something ahead of it is unknown."""
+        if position >= len(self.likely):
+            return None
+        likely = self.likely[position]
+        return Eta(likely, likely + SURE * math.sqrt(self.variance[position]) + JITTER_S)
+
+
+def forecast(
+    line: Sequence[str],
+    *,
+    running: Sequence[tuple[str, float]],
+    services: Mapping[str, Service],
+    concurrency: int,
+    max_batch: int = 1,
+    alone: int = 0,
+    start: Eta | None = None,
+) -> Forecast:
+    """When everybody in a line starts.
 
     Args:
-        durations: latest service times of a call, in seconds.
-        ahead: pending events before it.
-        running: for each call running now, how long it has run, in seconds.
+        line: the function of each waiting event, in the order of service.
+        running: for each call running now, its function ("": unknown, of any) and how long it has run.
+        services: what is known of each function.
         concurrency: calls at once.
-        batch: events that share one call.
+        max_batch: the most events in one call; 1 where batching is off.
+        alone: how many at the head of the line are never put into a batch (they have failed in one).
+        start: the time until the Space runs, where it does not.
     """
-    if len(durations) < FEWEST:
-        return None
-    values = sorted(durations)
-    usual, slow = quantile(values, 0.5), quantile(values, 0.9)
-    calls_ahead = ahead // max(batch, 1)
-    return Eta(
-        likely=_turn(usual, calls_ahead, running, concurrency),
-        at_most=_turn(slow, calls_ahead, running, concurrency),
-    )
+    places = max(concurrency, 1)
+    free, spread = _places(running, services, places)
+    if start is not None:
+        free = [start.likely] * places
+        spread += ((start.at_most - start.likely) / SURE * places) ** 2
+    elif free is None:
+        return Forecast()
+    heapq.heapify(free)
+    return _lay_out(line, free, spread, services, max_batch, alone)
 
 
-def _turn(service: float, calls_ahead: int, running: Sequence[float], concurrency: int) -> float:
-    """Start time when every call takes `service` seconds: the first free place after those ahead."""
-    # A call over its time may end any moment: half a service time more is the honest middle.
-    rests = [service - ran if ran < service else service / 2 for ran in running]
-    free_at = sorted([*rests, *[0.0] * max(concurrency - len(running), 0)])[: max(concurrency, 1)]
-    places = len(free_at)
-    rounds, place = divmod(calls_ahead, places)
-    return max(free_at[place], 0.0) + rounds * service
+def _places(
+    running: Sequence[tuple[str, float]], services: Mapping[str, Service], places: int
+) -> tuple[list[float] | None, float]:
+    """When each place is free, and the spread of that; None where a running call's function is unmeasured."""
+    free, spread = [], 0.0
+    for kind, ran in running:
+        # A call whose event was cancelled runs on nameless: take it for the longest.
+        service = services.get(kind) if kind else max(services.values(), key=lambda s: s.mean, default=None)
+        if service is None:
+            return None, 0.0
+        left, variance = rest(service, ran)
+        free.append(left)
+        spread += variance
+    # After concurrency_count was lowered more run than may: the last ones to end give no place.
+    free = sorted(free)[max(len(free) - places, 0) :]
+    return [0.0] * (places - len(free)) + free, spread
+
+
+def _lay_out(
+    line: Sequence[str],
+    free: list[float],
+    spread: float,
+    services: Mapping[str, Service],
+    max_batch: int,
+    alone: int,
+) -> Forecast:
+    """Put call after call on the place that is free first."""
+    found = Forecast()
+    likely, variance = found.likely, found.variance
+    share = 1 / len(free) ** 2  # of the whole work's spread that one place feels
+    known: dict[str, tuple[float, float, float, int]] = {
+        kind: (s.mean, s.variance, s.variance / s.calls, min(s.batch, max_batch))
+        for kind, s in services.items()
+    }
+    calls_of: dict[str, int] = dict.fromkeys(known, 0)
+    filling: dict[str, tuple[int, float, float]] = {}  # batches that have room: room, start, variance
+    for position, kind in enumerate(line):
+        if kind in filling and position >= alone:
+            room, at, unsure = filling[kind]
+            likely.append(at)
+            variance.append(unsure)
+            if room > 1:
+                filling[kind] = (room - 1, at, unsure)
+            else:
+                del filling[kind]
+            continue
+        at, unsure = free[0], spread * share
+        likely.append(at)
+        variance.append(unsure)
+        if kind not in known:
+            return found
+        mean, varied, mistaken, batch = known[kind]
+        heapq.heapreplace(free, at + mean)
+        # Each call varies by itself; an error in the measured mean is the same in all calls.
+        spread += varied + (2 * calls_of[kind] + 1) * mistaken
+        calls_of[kind] += 1
+        if batch > 1 and position >= alone:
+            filling[kind] = (batch - 1, at, unsure)
+    end = (0, free[0], spread * share)
+    if len(known) == 1:  # whoever joins now joins the batch that has room
+        end = filling.get(next(iter(known)), end)
+    likely.append(end[1])
+    variance.append(end[2])
+    return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 LANES = ("main", "side")
 
 #: Keys that stay for the life of a Space; everything else has a time to live or is emptied by the work.
-PERMANENT = ("cfg", "route", "seq", "fence")
+PERMANENT = ("cfg", "route", "seq", "fence", "starts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,20 @@ class SpaceKeys:
 
     @property
     def cfg(self) -> str:
-        """hash: the six queue settings, and `refuse` (why nobody may join now, or absent)."""
+        """hash: the queue settings, `refuse` (why nobody may join now, or absent), `order` (the policy that
+        `wait` is sorted by now; absent: fifo), `serving` ("0": no replica runs) and then, where it is known,
+        `start_likely`, `start_at_most` (seconds a start takes) and `start_since` (Unix time it began)."""
         return self.prefix + "cfg"
 
     @property
     def route(self) -> str:
         """string: JSON, where the Space runs and what its app offers (`queueing.routes`)."""
         return self.prefix + "route"
+
+    @property
+    def starts(self) -> str:
+        """list: how long the latest starts of the Space took, in seconds, newest first."""
+        return self.prefix + "starts"
 
     @property
     def seq(self) -> str:
@@ -43,13 +50,20 @@ class SpaceKeys:
         return self.prefix + "fence"
 
     def wait(self, lane: str) -> str:
-        """zset event id -> seq: pending events in order of joining."""
+        """zset event id -> score: pending events in the order they will be served. The score is seq under
+        fifo; under fair it is tag * 2^22 + seq modulo 2^22 (see `shares`)."""
         return f"{self.prefix}wait:{lane}"
 
     def next(self, lane: str) -> str:
         """zset event id -> seq: pending events served before `wait`: the interrupted ones, and steps that
         follow one just done. They are not counted in anybody's position or in `max_size`."""
         return f"{self.prefix}next:{lane}"
+
+    def shares(self, lane: str) -> str:
+        """hash, gone when nobody waits in the lane: `n:visitor`, how many events of this visitor stand in
+        `wait`; under fair also `t:visitor`, the tag last given to one of them, and `v`, the lane's virtual
+        time, which is the tag last served (docs/explanation/fairness.md)."""
+        return f"{self.prefix}shares:{lane}"
 
     def calls(self, lane: str) -> str:
         """zset fencing token -> start time: calls running now; its size is what concurrency_count bounds."""
@@ -99,9 +113,22 @@ class SpaceKeys:
         """zset channel -> time: when a waiting page was last connected."""
         return self.prefix + "seen"
 
-    def durations(self, lane: str) -> str:
-        """list with TTL: the latest service times in one lane, in seconds."""
-        return f"{self.prefix}dur:{lane}"
+    @property
+    def service(self) -> str:
+        """hash with TTL: `t:fn`, how long the function's latest calls took a place, in seconds, newest first,
+        parted by commas; `b:fn`, the function's own largest batch (0: it takes none)."""
+        return self.prefix + "service"
+
+    @property
+    def promises(self) -> str:
+        """hash with TTL: waiting event -> the first promise told to its visitor: when (Unix time), and the
+        seconds from then, likely and at most. Of a sample; `claim` compares it with what came of it."""
+        return self.prefix + "promises"
+
+    def honesty(self, day: str) -> str:
+        """hash with TTL: how good the promises of one UTC day were: `count`, `within` (at most held), and
+        `off:bound`, how many were off by so much of what was waited."""
+        return f"{self.prefix}honesty:{day}"
 
     def day(self, day: str) -> str:
         """hash with TTL: counters of one UTC day (completed, failed, cancelled, refused…)."""

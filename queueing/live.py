@@ -7,21 +7,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from queueing import line
 from queueing.connections import sync_redis
-from queueing.eta import estimate
 from queueing.keys import SpaceKeys
 from queueing.messages import failed
-from queueing.queue import FINAL_TTL_S
+from queueing.queue import FINAL_TTL_S, day_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """One queue now. `eta_s`: seconds until somebody who joins now starts, None while unknown."""
+    """One queue now. `eta_s`, `eta_max_s`: seconds until somebody who joins now starts, likely and at most;
+    None while unknown."""
 
     pending: int = 0
     running: int = 0
     served_today: int = 0
     eta_s: float | None = None
+    eta_max_s: float | None = None
 
 
 def figures(space_id: int) -> Figures:
@@ -32,34 +34,26 @@ def figures(space_id: int) -> Figures:
 def figures_of(space_ids: Iterable[int]) -> dict[int, Figures]:
     """The figures of several Spaces, in one round trip."""
     ids = list(space_ids)
-    today = time.strftime("%Y%m%d", time.gmtime())
+    now = time.time()
     pipe = sync_redis().pipeline(transaction=False)
     for space_id in ids:
         k = SpaceKeys(space_id)
-        pipe.zcard(k.wait("main"))
-        pipe.zcard(k.next("main"))
-        pipe.zrange(k.calls("main"), 0, -1, withscores=True)
-        pipe.hget(k.day(today), "completed")
-        pipe.hget(k.cfg, "concurrency_count")
-        pipe.lrange(k.durations("main"), 0, -1)
-    answers = pipe.execute()
-    return {space_id: _figures(answers[at * 6 : at * 6 + 6]) for at, space_id in enumerate(ids)}
+        line.ask(pipe, k)
+        pipe.hget(k.day(day_of(now)), "completed")
+    answers, each = pipe.execute(), line.ANSWERS + 1
+    return {space_id: _figures(answers[at * each : (at + 1) * each], now) for at, space_id in enumerate(ids)}
 
 
-def _figures(answer: list[Any]) -> Figures:
-    wait, returned, calls, completed, concurrency, durations = answer
-    now = time.time()
-    eta = estimate(
-        [float(d) for d in durations],
-        ahead=wait + returned,
-        running=[now - started for _, started in calls],
-        concurrency=int(concurrency or 1),
-    )
+def _figures(answers: list[Any], now: float) -> Figures:
+    *about, completed = answers
+    main = line.understand(about, now)["main"]
+    eta = main.eta(len(main.wait))
     return Figures(
-        pending=wait + returned,
-        running=len(calls),
+        pending=len(main.first) + len(main.wait),
+        running=main.running,
         served_today=int(completed or 0),
         eta_s=None if eta is None else eta.likely,
+        eta_max_s=None if eta is None else eta.at_most,
     )
 
 
@@ -94,7 +88,7 @@ def clear(space_id: int, reason: str = CLEARED) -> int:
     k = SpaceKeys(space_id)
     script = client.register_script(Script("cancel").source)
     cleared = 0
-    day = k.day(time.strftime("%Y%m%d", time.gmtime()))
+    day = k.day(day_of(time.time()))
     for lane in ("main", "side"):
         for raw in (*client.zrange(k.next(lane), 0, -1), *client.zrange(k.wait(lane), 0, -1)):
             event_id = raw.decode()
@@ -104,9 +98,11 @@ def clear(space_id: int, reason: str = CLEARED) -> int:
                     k.event(event_id),
                     k.wait(lane),
                     k.next(lane),
+                    k.shares(lane),
                     k.messages(channel),
                     k.open(channel),
                     day,
+                    k.promises,
                 ],
                 args=[event_id, channel, failed(event_id, reason), time.time(), FINAL_TTL_S, k.wake],
             )

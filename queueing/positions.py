@@ -1,23 +1,26 @@
 """The places in line of this process's own waiters: one pipelined read per Space a few times a second,
-and only what changed is told. Completions reach nobody but their own visitor."""
+and only what changed is told. Completions reach nobody but their own visitor.
+
+A round costs one pass over the ids in line, and a message for each own waiter whose place changed."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
-from queueing.eta import Eta, estimate
-from queueing.events import prefix_of, prefix_of_id
-from queueing.keys import LANES, SpaceKeys
-from queueing.queue import SIDE_CALLS
+from queueing import line
+from queueing.eta import Eta
+from queueing.events import prefix_of
+from queueing.keys import SpaceKeys
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -27,6 +30,15 @@ logger = logging.getLogger(__name__)
 EVERY_S = 0.5
 SOON_S = 0.02
 PRESENT_EVERY_S = 15.0
+VISITS_AT_ONCE = 1000  # visits whose events are looked up in one round
+TOLD_AT_ONCE = 500  # waiters told before others on this loop get a turn
+#: First promises noted in one round, to be compared with what comes of them (`queueing.honesty`).
+NOTED_AT_ONCE = 16
+NOTED_TTL_S = 24 * 3600
+NOTED_AT_MOST = 20_000
+
+#: What a waiter was told of one event: state, position, size, likely time as coarse as it is shown.
+Told = tuple[str, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +61,7 @@ class Status:
     eta: Eta | None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Waiter:
     """Somebody who is told places. `channel` "" hears only the status."""
 
@@ -59,6 +71,53 @@ class Waiter:
     on_status: Callable[[Status], None] | None = None
     visit: str = ""
     present: bool = True
+    told: dict[bytes, Told] = field(default_factory=dict, init=False)
+    status: tuple[int, int, int] | None = field(default=None, init=False)
+
+
+@dataclass(eq=False, slots=True)
+class _Group:
+    """The waiters of one Space, found by how their events' ids begin."""
+
+    everyone: set[Waiter] = field(default_factory=set)
+    by_prefix: dict[bytes, set[Waiter]] = field(default_factory=lambda: defaultdict(set))
+    by_visit: dict[str, set[Waiter]] = field(default_factory=lambda: defaultdict(set))
+    visits_told: int = 0  # where the next round goes on among the visits
+    round_at: float = 0.0  # when to look again at the latest, by the monotonic clock
+    again_at: float = 0.0  # and at the earliest
+    soon: bool = True
+
+    def add(self, waiter: Waiter) -> None:
+        self.everyone.add(waiter)
+        if waiter.channel:
+            self.by_prefix[prefix_of(waiter.channel).encode()].add(waiter)
+        if waiter.visit:
+            self.by_visit[waiter.visit].add(waiter)
+
+    def drop(self, waiter: Waiter) -> None:
+        self.everyone.discard(waiter)
+        prefix = prefix_of(waiter.channel).encode()
+        named: tuple[tuple[dict[Any, set[Waiter]], Any], ...] = (
+            (self.by_prefix, prefix),
+            (self.by_visit, waiter.visit),
+        )
+        for table, key in named:
+            if key in table:
+                table[key].discard(waiter)
+                if not table[key]:
+                    del table[key]
+
+    def visits(self) -> list[str]:
+        """The visits to look up in this round: all, or the next ones of many."""
+        visits = list(self.by_visit)
+        if len(visits) <= VISITS_AT_ONCE:
+            return visits
+        start = self.visits_told % len(visits)
+        self.visits_told = start + VISITS_AT_ONCE
+        return (visits + visits)[start : start + VISITS_AT_ONCE]
+
+    def due_at(self) -> float:
+        return self.again_at if self.soon else self.round_at
 
 
 class Positions:
@@ -66,10 +125,7 @@ class Positions:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._waiters: dict[int, set[Waiter]] = defaultdict(set)
-        self._told: dict[tuple[Waiter, str], tuple[str, int, int, int]] = {}
-        self._status: dict[Waiter, tuple[int, int, int]] = {}
-        self._soon: set[int] = set()
+        self._groups: dict[int, _Group] = {}
         self._task: asyncio.Task[None] | None = None
         self._kick = asyncio.Event()
         self._present_at = 0.0
@@ -77,7 +133,7 @@ class Positions:
     @contextlib.asynccontextmanager
     async def waiting(self, waiter: Waiter) -> Any:
         """Tell this waiter places while the block lasts, the first ones at once."""
-        self._waiters[waiter.space_id].add(waiter)
+        self._groups.setdefault(waiter.space_id, _Group()).add(waiter)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="positions")
         if waiter.channel and waiter.present:
@@ -86,158 +142,169 @@ class Positions:
         try:
             yield
         finally:
-            self._drop(waiter)
+            if (group := self._groups.get(waiter.space_id)) is not None:
+                group.drop(waiter)
+                if not group.everyone:
+                    del self._groups[waiter.space_id]
 
     def soon(self, space_id: int) -> None:
         """Somebody joined this Space's queue: look in a moment, not at the next round."""
-        if space_id in self._waiters:
-            self._soon.add(space_id)
+        if (group := self._groups.get(space_id)) is not None:
+            group.soon = True
             self._kick.set()
 
-    def _drop(self, waiter: Waiter) -> None:
-        waiters = self._waiters.get(waiter.space_id)
-        if waiters is not None:
-            waiters.discard(waiter)
-            if not waiters:
-                del self._waiters[waiter.space_id]
-        self._status.pop(waiter, None)
-        for key in [key for key in self._told if key[0] is waiter]:
-            del self._told[key]
-
     async def _run(self) -> None:
-        while self._waiters:
-            started = time.monotonic()
+        while self._groups:
+            due_at = min(group.due_at() for group in self._groups.values())
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(EVERY_S):
+                async with asyncio.timeout(max(due_at - time.monotonic(), 0)):
                     await self._kick.wait()
                     await asyncio.sleep(SOON_S)
             self._kick.clear()
-            only = self._soon if time.monotonic() - started < EVERY_S else set(self._waiters)
-            self._soon = set()
-            for space_id in tuple(only):
-                try:
-                    await self._refresh(space_id)
-                except (RedisError, OSError) as error:
-                    logger.warning("positions of space %s: %s", space_id, error)
+            now = time.monotonic()
+            for space_id, group in tuple(self._groups.items()):
+                if group.due_at() <= now:
+                    await self._round(space_id, group)
             if time.monotonic() - self._present_at > PRESENT_EVERY_S:
                 self._present_at = time.monotonic()
                 await self._all_present()
 
+    async def _round(self, space_id: int, group: _Group) -> None:
+        group.soon = False
+        started = time.monotonic()
+        try:
+            await self.refresh(space_id)
+        except (RedisError, OSError) as error:
+            logger.warning("positions of space %s: %s", space_id, error)
+        ended = time.monotonic()
+        # However many wait and join, this takes a fifth of the process at most.
+        group.again_at = ended + max(SOON_S, 4 * (ended - started))
+        group.round_at = ended + max(EVERY_S, 4 * (ended - started))
+
     async def _all_present(self) -> None:
         with contextlib.suppress(RedisError, OSError):
-            for space_id, waiters in tuple(self._waiters.items()):
-                await self._mark_present(space_id, (w.channel for w in waiters if w.channel and w.present))
+            for space_id, group in tuple(self._groups.items()):
+                channels = [w.channel for w in group.everyone if w.channel and w.present]
+                await self._mark_present(space_id, channels)
 
     async def _mark_present(self, space_id: int, channels: Iterable[str]) -> None:
         now = time.time()
         if scores := dict.fromkeys(channels, now):
             await self._redis.zadd(SpaceKeys(space_id).seen, scores)
 
-    async def _refresh(self, space_id: int) -> None:
-        waiters = tuple(self._waiters.get(space_id, ()))
-        if not waiters:
+    # --- one round --------------------------------------------------------------------------------------
+
+    async def refresh(self, space_id: int) -> None:
+        """Read one Space's line and tell its waiters what changed."""
+        group = self._groups.get(space_id)
+        if group is None:
             return
-        lanes, status, visits = await self._read(space_id, [w.visit for w in waiters if w.visit])
-        states = await self._states(space_id, [i for ids in visits.values() for i in ids])
-        by_prefix: dict[str, list[Place]] = defaultdict(list)
-        by_id: dict[str, Place] = {}
-        for places in lanes:
-            for place in places:
-                by_prefix[prefix_of_id(place.event_id)].append(place)
-                by_id[place.event_id] = place
-        for waiter in waiters:
-            mine = list(by_prefix.get(prefix_of(waiter.channel), ())) if waiter.channel else []
-            for event_id in visits.get(waiter.visit, ()):
-                mine.append(
-                    by_id.get(event_id) or Place(event_id, 0, 0, None, states.get(event_id, "completed"))
-                )
-            for place in mine:
-                self._tell(waiter, place)
-            self._tell_status(waiter, status)
-
-    def _tell(self, waiter: Waiter, place: Place) -> None:
-        told = (place.state, place.position, place.size, round(place.eta.likely) if place.eta else -1)
-        if self._told.get((waiter, place.event_id)) != told:
-            self._told[waiter, place.event_id] = told
-            waiter.on_place(place)
-
-    def _tell_status(self, waiter: Waiter, status: Status) -> None:
-        if waiter.on_status is None:
-            return
-        told = (status.pending, status.running, round(status.eta.likely) if status.eta else -1)
-        if self._status.get(waiter) != told:
-            self._status[waiter] = told
-            waiter.on_status(status)
-
-    async def _states(self, space_id: int, event_ids: list[str]) -> dict[str, str]:
-        """What the events of visits came to; they have left the line, or are about to."""
-        if not event_ids:
-            return {}
         k = SpaceKeys(space_id)
+        visits = group.visits()
         pipe = self._redis.pipeline(transaction=False)
-        for event_id in event_ids:
-            pipe.hget(k.event(event_id), "state")
-        states = await pipe.execute()
-        return {e: s.decode() for e, s in zip(event_ids, states, strict=True) if s is not None}
-
-    async def _read(
-        self, space_id: int, visit_ids: list[str]
-    ) -> tuple[list[list[Place]], Status, dict[str, list[str]]]:
-        k = SpaceKeys(space_id)
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.hmget(k.cfg, "concurrency_count", "batch", "max_batch_size")
-        for lane in LANES:
-            pipe.zcard(k.next(lane))
-            pipe.zrange(k.next(lane), 0, -1)
-            pipe.zrange(k.wait(lane), 0, -1)
-            pipe.zrange(k.calls(lane), 0, -1, withscores=True)
-            pipe.lrange(k.durations(lane), 0, -1)
-        for visit_id in visit_ids:
+        line.ask(pipe, k)
+        for visit_id in visits:
             pipe.smembers(k.visit(visit_id))
-        (concurrency, batch, max_batch), *rest = await pipe.execute()
-        now = time.time()
-        size_of_batch = int(max_batch or 4) if batch == b"1" else 1
-        lanes = []
-        status = Status(0, 0, None)
-        for at, lane in enumerate(LANES):
-            returned, first, wait, calls, durations = rest[at * 5 : at * 5 + 5]
-            measured = _Measured(
-                durations=[float(d) for d in durations],
-                running=[now - started for _, started in calls],
-                concurrency=int(concurrency or 1) if lane == "main" else SIDE_CALLS,
-                batch=size_of_batch if lane == "main" else 1,
-                returned=returned,
-            )
-            # Returned events and next steps are ahead of all but in nobody's count: see `keys.next`.
-            lanes.append([Place(i.decode(), 0, max(len(wait), 1), measured.eta(0)) for i in first])
-            lanes.append(
-                [
-                    Place(event_id.decode(), position, len(wait), measured.eta(position))
-                    for position, event_id in enumerate(wait)
-                ]
-            )
-            if lane == "main":
-                status = Status(len(wait) + len(first), len(calls), measured.eta(len(wait)))
-        visits = {
-            visit_id: [i.decode() for i in ids]
-            for visit_id, ids in zip(visit_ids, rest[len(LANES) * 5 :], strict=True)
-        }
-        return lanes, status, visits
-
-
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    durations: list[float]
-    running: list[float]
-    concurrency: int
-    batch: int
-    returned: int
-
-    def eta(self, position: int) -> Eta | None:
-        return estimate(
-            self.durations,
-            ahead=position + self.returned,
-            running=self.running,
-            concurrency=self.concurrency,
-            batch=self.batch,
+        answers = await pipe.execute()
+        lanes = line.understand(answers[: line.ANSWERS], time.time())
+        visitors: dict[bytes, set[Waiter]] = {}
+        for visit_id, ids in zip(visits, answers[line.ANSWERS :], strict=True):
+            for event_id in ids:
+                visitors[event_id] = group.by_visit.get(visit_id, set())
+        promised: dict[str, Eta] = {}
+        for lane in lanes.values():
+            await self._tell_lane(group, lane, visitors, promised)
+        await self._note(k, promised)
+        await self._tell_others(k, visitors)
+        main = lanes["main"]
+        self._tell_status(
+            group, Status(len(main.first) + len(main.wait), main.running, main.eta(len(main.wait)))
         )
+
+    async def _tell_lane(
+        self,
+        group: _Group,
+        lane: line.Lane,
+        visitors: dict[bytes, set[Waiter]],
+        promised: dict[str, Eta],
+    ) -> None:
+        """Tell own waiters their places in one lane; their events leave `visitors`."""
+        by_prefix, nobody = group.by_prefix, frozenset[Waiter]()
+        size, ahead = max(len(lane.wait), 1), len(lane.first)
+        told = 0
+        for at, event_id in enumerate([*lane.first, *lane.wait]):
+            mine: Iterable[Waiter] = by_prefix.get(event_id[:12], nobody)
+            if visitors and event_id in visitors:
+                mine = {*mine, *visitors.pop(event_id)}
+            if not mine:
+                continue
+            # Returned events and next steps are ahead of all but in nobody's count: see `keys.next`.
+            place = Place(event_id.decode(), max(at - ahead, 0), size, lane.starts.at(at))
+            for waiter in tuple(mine):
+                if _tell(waiter, event_id, place) and place.eta is not None:
+                    promised[place.event_id] = place.eta
+            told += 1
+            if told % TOLD_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    async def _note(self, k: SpaceKeys, promised: dict[str, Eta]) -> None:
+        """Note some of the first promises of this round, for `claim` to compare."""
+        if not promised:
+            return
+        some = random.sample(sorted(promised), min(NOTED_AT_ONCE, len(promised)))
+        now = time.time()
+        values = {e: f"{now:.3f} {promised[e].likely:.3f} {promised[e].at_most:.3f}" for e in some}
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.hset(k.promises, mapping=values)
+        pipe.expire(k.promises, NOTED_TTL_S)
+        pipe.hlen(k.promises)
+        if (await pipe.execute())[-1] > NOTED_AT_MOST:  # of events that were never claimed
+            await self._redis.delete(k.promises)
+
+    async def _tell_others(self, k: SpaceKeys, visitors: dict[bytes, set[Waiter]]) -> None:
+        """What became of a visit's events that have left the line."""
+        open_ = [e for e, waiters in visitors.items() if any(_may_change(w, e) for w in waiters)]
+        if not open_:
+            return
+        pipe = self._redis.pipeline(transaction=False)
+        for event_id in open_:
+            pipe.hget(k.event(event_id.decode()), "state")
+        for event_id, state in zip(open_, await pipe.execute(), strict=True):
+            if state == b"pending":  # it joined between the two reads
+                continue
+            place = Place(event_id.decode(), 0, 0, None, (state or b"completed").decode())
+            for waiter in tuple(visitors[event_id]):
+                _tell(waiter, event_id, place)
+
+    @staticmethod
+    def _tell_status(group: _Group, status: Status) -> None:
+        told = (status.pending, status.running, _coarse(status.eta))
+        for waiter in tuple(group.everyone):
+            if waiter.on_status is not None and waiter.status != told:
+                waiter.status = told
+                waiter.on_status(status)
+
+
+def _tell(waiter: Waiter, event_id: bytes, place: Place) -> bool:
+    """Tell a place that changed; True where it is the first one with a time."""
+    told = (place.state, place.position, place.size, _coarse(place.eta))
+    before = waiter.told.get(event_id)
+    if before == told:
+        return False
+    waiter.told[event_id] = told
+    waiter.on_place(place)
+    return before is None or before[3] < 0
+
+
+def _may_change(waiter: Waiter, event_id: bytes) -> bool:
+    told = waiter.told.get(event_id)
+    return told is None or told[0] in ("pending", "running")
+
+
+def _coarse(eta: Eta | None) -> int:
+    """The likely time as a page shows it, in seconds; -1 where there is none."""
+    if eta is None:
+        return -1
+    if eta.likely < 10:
+        return round(eta.likely)
+    return round(eta.likely / 5) * 5 if eta.likely < 90 else round(eta.likely / 60) * 60

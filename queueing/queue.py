@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from queueing.errors import ApiClosed, LeaseLost, QueueFull, Refused
+from queueing.errors import ApiClosed, LeaseLost, QueueFull, Refused, VisitorLimit
 from queueing.events import Accepted, Call, Event, Join, encode
 from queueing.keys import LANES, SpaceKeys
 from queueing.messages import cancelled, failed
@@ -59,7 +59,7 @@ class Queue:
         """Append an event.
 
         Raises:
-            QueueFull, ApiClosed, Refused: it was not accepted, and nothing of it is kept.
+            QueueFull, VisitorLimit, ApiClosed, Refused: it was not accepted, and nothing of it is kept.
         """
         k = self.keys
         answer = await _join(
@@ -68,6 +68,7 @@ class Queue:
             seq=k.seq,
             wait=k.wait(join.lane),
             next=k.next(join.lane),
+            shares=k.shares(join.lane),
             idem=k.idempotency(join.visitor, join.idempotency_key),
             event=k.event(join.event_id),
             open=k.open(join.channel),
@@ -88,6 +89,7 @@ class Queue:
             body=encode(join.body),
             request=encode(join.request),
             visit_id=join.visit,
+            visitor=join.visitor,
             wake=k.wake,
             repeatable=int(bool(join.idempotency_key)),
             present=int(join.present),
@@ -100,6 +102,9 @@ class Queue:
             case [b"full", size, max_size]:
                 await self._count("refused_full")
                 raise QueueFull(size, max_size)
+            case [b"limit", pending, most]:
+                await self._count("refused_visitor")
+                raise VisitorLimit(pending, most)
             case [b"closed"]:
                 await self._count("refused_closed")
                 raise ApiClosed
@@ -136,6 +141,7 @@ class Queue:
             LeaseLost: this holder may claim no more.
         """
         k = self.keys
+        now = time.time()
         answer = await _claim(
             self.redis,
             cfg=k.cfg,
@@ -145,11 +151,15 @@ class Queue:
             wait_main=k.wait("main"),
             next_main=k.next("main"),
             calls_main=k.calls("main"),
+            shares_main=k.shares("main"),
             wait_side=k.wait("side"),
             next_side=k.next("side"),
             calls_side=k.calls("side"),
+            shares_side=k.shares("side"),
+            promises=k.promises,
+            honesty=k.honesty(day_of(now)),
             holder=holder,
-            now=time.time(),
+            now=now,
             prefix=k.prefix,
             side_calls=SIDE_CALLS,
             most=CLAIMS_AT_ONCE,
@@ -198,8 +208,8 @@ class Queue:
             running=k.running,
             calls=k.calls(call.lane),
             last=k.last(event.channel),
-            durations=k.durations(call.lane),
-            day=k.day(time.strftime("%Y%m%d", time.gmtime(now))),
+            service=k.service,
+            day=k.day(day_of(now)),
             token=call.token,
             id=event.id,
             status=status,
@@ -207,7 +217,7 @@ class Queue:
             now=now,
             free=int(free),
             fn=event.fn,
-            duration="" if duration_s is None else f"{duration_s:.4f}",
+            measured=int(duration_s is not None and event.id == call.events[0].id),
             ttl=FINAL_TTL_S,
         )
         return bool(answer[0] == b"finished")
@@ -254,9 +264,11 @@ class Queue:
             event=k.event(event_id),
             wait=k.wait(lane),
             next=k.next(lane),
+            shares=k.shares(lane),
             messages=k.messages(channel),
             open=k.open(channel),
-            day=k.day(time.strftime("%Y%m%d", time.gmtime())),
+            day=k.day(day_of(time.time())),
+            promises=k.promises,
             id=event_id,
             channel=channel,
             payload=cancelled(event_id),
@@ -297,11 +309,16 @@ class Queue:
         return {f: v.decode() for f, v in zip(fields, values, strict=True) if v is not None}
 
     async def _count(self, what: str) -> None:
-        key = self.keys.day(time.strftime("%Y%m%d", time.gmtime()))
+        key = self.keys.day(day_of(time.time()))
         pipe = self.redis.pipeline(transaction=False)
         pipe.hincrby(key, what, 1)
         pipe.expire(key, 8 * 24 * 3600)
         await pipe.execute()
+
+
+def day_of(now: float) -> str:
+    """The UTC day of a Unix time, as keys have it."""
+    return time.strftime("%Y%m%d", time.gmtime(now))
 
 
 def _call(raw: list[Any]) -> Call:

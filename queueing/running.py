@@ -165,11 +165,12 @@ class Running:
             async with asyncio.timeout(self.event_timeout_s):
                 outputs = await self.app.batch(call.events)
         except CallRefused as refused:
-            if len(call.events) > 1:
+            if len(call.events) > 1 and call.events[0].retry:
                 for event in reversed(call.events):
                     await self.queue.requeue(event, call, "splits", len(call.events))
                 return
-            await self._finish(call, call.events[0], "failed", _refused(call.events[0], refused))
+            for event in call.events:
+                await self._finish(call, event, "failed", _refused(event, refused))
         except TimeoutError:
             text = f"Timed out after {self.event_timeout_s:g} s, the longest one run may take here."
             for event in call.events:

@@ -42,6 +42,10 @@ class Script:
             names += line.split()
         return names
 
+    def in_order(self, **keys: str) -> list[str]:
+        """The keys by name as the list that the script takes; a missing one is a KeyError."""
+        return [keys[name] for name in self.keys]
+
     async def __call__(self, redis: Redis, *rest: bytes, **values: Any) -> Any:
         """Run it (EVALSHA, loading it first where the server does not know it). `rest` follows the named
         arguments, for scripts that take any number of a thing."""

@@ -1,7 +1,7 @@
-"""The six queue settings: their bounds, who decides them, and how a change reaches the next claim.
+"""The queue settings: their bounds, who decides them, and how a change reaches the next claim.
 
 The owner's choice wins over what the app's code asks for, which wins over Gradio's old defaults
-(`Blocks.queue` of 3.x, whose names these are)."""
+(`Blocks.queue` of 3.x, whose names the first six are)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from django.db import transaction
 from queueing.connections import sync_redis
 from queueing.keys import SpaceKeys
 from queueing.models import QueueSettings
+from queueing.scripts import Script
+
+_reorder = Script("reorder")
 
 
 class BadSetting(ValueError):
@@ -33,6 +36,10 @@ class Settings:
     max_batch_size: int = 4
     api_open: bool = True
     max_threads: int = 40
+    policy: str = "fifo"
+    page_weight: int = 2
+    max_per_visitor: int | None = None
+    retry: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +47,11 @@ class Field:
     """One setting: its kind, its bounds, and the guide's advice in one line."""
 
     name: str
-    kind: str  # "int", "int or none", "bool"
+    kind: str  # "int", "int or none", "bool", "choice"
     advice: str
     low: int = 0
     high: int = 0
+    choices: tuple[str, ...] = ()
 
 
 FIELDS = (
@@ -91,6 +99,35 @@ FIELDS = (
         advice="The most calls of any kind at once in the container, page-load events included. Takes full "
         "effect at the next start of the container.",
     ),
+    Field(
+        name="policy",
+        kind="choice",
+        choices=("fifo", "fair"),
+        advice="Who is next: fifo serves in order of arrival; fair lets visitors take turns, so that fifty "
+        "requests of one do not stand before another's first. Choose fair where programs call the Space.",
+    ),
+    Field(
+        name="page_weight",
+        kind="int",
+        low=1,
+        high=10,
+        advice="Under fair: how many events of a visitor on the page are served for one of a program's when "
+        "both wait. 1 treats them alike.",
+    ),
+    Field(
+        name="max_per_visitor",
+        kind="int or none",
+        low=1,
+        high=100_000,
+        advice="How many events one visitor may have waiting; empty is no limit. Where max_size is set, keep "
+        "this well below it, or one program can fill the queue for everybody.",
+    ),
+    Field(
+        name="retry",
+        kind="bool",
+        advice="Runs an event again when its worker or container went away under it. Turn it off for "
+        "functions that must not run twice: the visitor is then told that it was interrupted.",
+    ),
 )
 _BY_NAME = {field.name: field for field in FIELDS}
 
@@ -134,8 +171,20 @@ def publish(space_id: int, settings: Settings) -> None:
     """Write the settings to where the scripts read them, and wake the dispatcher to look."""
     k = SpaceKeys(space_id)
     values = {name: _redis_value(value) for name, value in asdict(settings).items()}
-    pipe = sync_redis().pipeline()
+    client = sync_redis()
+    pipe = client.pipeline()
     pipe.hset(k.cfg, mapping=values)
+    client.register_script(_reorder.source)(
+        keys=_reorder.in_order(
+            cfg=k.cfg,
+            wait_main=k.wait("main"),
+            shares_main=k.shares("main"),
+            wait_side=k.wait("side"),
+            shares_side=k.shares("side"),
+        ),
+        args=[k.prefix],
+        client=pipe,
+    )
     pipe.publish(k.wake, "settings")
     pipe.execute()
 
@@ -153,7 +202,9 @@ def _effective(row: QueueSettings) -> Settings:
     return Settings(**{**asdict(settings), "max_threads": threads})
 
 
-def _redis_value(value: bool | int | None) -> str:
+def _redis_value(value: bool | int | str | None) -> str:
+    if isinstance(value, str):
+        return value
     return "" if value is None else str(int(value))
 
 
@@ -169,6 +220,10 @@ def clean(name: str, value: Any) -> Any:
     if field.kind == "bool":
         if not isinstance(value, bool):
             raise BadSetting(name, f"{name} is true or false.")
+        return value
+    if field.kind == "choice":
+        if value not in field.choices:
+            raise BadSetting(name, f"{name} is {' or '.join(field.choices)}.")
         return value
     if value is None and field.kind == "int or none":
         return None

@@ -22,17 +22,23 @@ TITLES = {
     "max_batch_size": "Largest batch",
     "api_open": "API open",
     "max_threads": "Threads",
+    "policy": "Who is next",
+    "page_weight": "Weight of the page",
+    "max_per_visitor": "Most for one visitor",
+    "retry": "Run again after an interruption",
 }
 SLEEP_TIMES = {"": "Never", "300": "5 minutes", "1800": "30 minutes", "3600": "1 hour", "86400": "1 day"}
 
 
 def typed_settings(posted: QueryDict) -> tuple[dict[str, Any], dict[str, str]]:
-    """The six queue settings of a posted form: their values, and the refusals by name."""
+    """The queue settings of a posted form: their values, and the refusals by name."""
     values: dict[str, Any] = {}
     errors: dict[str, str] = {}
     for field in tuning.FIELDS:
         text = posted.get(field.name, "").strip()
-        value: Any = text == "on" if field.kind == "bool" else _number(text)
+        value: Any = text == "on" if field.kind == "bool" else text
+        if field.kind in ("int", "int or none"):
+            value = _number(text)
         if value == "" and field.kind == "int or none":
             value = None
         try:

@@ -12,6 +12,7 @@ from queueing.app_config import app_from_config
 from queueing.connections import sync_redis
 from queueing.keys import SpaceKeys
 from queueing.routes import App, Route
+from spaces import starting
 from spaces.models import Sdk, Space, Stage, Visibility
 
 logger = logging.getLogger(__name__)
@@ -48,8 +49,11 @@ def publish(space: Space) -> Route:
         celery_queue=f"hw.{replica.tier}@{replica.node.name}" if replica and replica.node else "",
         app=_app_of(space, replica),
     )
+    before = known(space.pk)
+    start = starting.told(space, before.stage if before else "", serving=replica is not None)
     pipe = sync_redis().pipeline()
     pipe.set(SpaceKeys(space.pk).route, routes.encode(route))
+    pipe.hset(SpaceKeys(space.pk).cfg, mapping=start)
     pipe.set(keys.host(space.subdomain), space.pk)
     pipe.set(keys.name(f"{space.owner.name}/{space.name}"), space.pk)
     pipe.execute()

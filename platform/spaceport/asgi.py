@@ -17,7 +17,11 @@ from spaces.gateway.app import Gateway
 from spaces.gateway.headers import first
 from spaces.routing import websocket_urlpatterns
 
-gateway = Gateway(key=settings.SECRET_KEY, demo_domain=settings.SPACEPORT_DEMO_DOMAIN)
+gateway = Gateway(
+    key=settings.SECRET_KEY,
+    demo_domain=settings.SPACEPORT_DEMO_DOMAIN,
+    proxies=settings.SPACEPORT_PROXIES,
+)
 platform = ProtocolTypeRouter(
     {
         "http": django,

@@ -19,6 +19,8 @@ PORT = env.int("PORT", 8000)
 # The platform's own address as people type it; demos live on hosts below the demo domain.
 SPACEPORT_URL = env.str("SPACEPORT_URL", f"http://localhost:{PORT}").rstrip("/")
 SPACEPORT_DEMO_DOMAIN = env.str("SPACEPORT_DEMO_DOMAIN", "localhost")
+#: How many reverse proxies of one's own stand before the web process: so far X-Forwarded-For is believed.
+SPACEPORT_PROXIES = env.int("SPACEPORT_PROXIES", 0)
 SPACEPORT_NODE = env.str("SPACEPORT_NODE", socket.gethostname())
 SPACEPORT_RUNTIME = env.str("SPACEPORT_RUNTIME", "auto")
 SPACEPORT_BASE_IMAGE = env.str("SPACEPORT_BASE_IMAGE", "spaceport/base")

@@ -60,7 +60,7 @@ class Caller:
     query: str = ""
     origin: str = "api"  # "page" when the gateway has proof of the demo's page
     visit: str = ""
-    visitor: str = ""
+    visitor: str = ""  # who shares a turn under the fair policy: `queueing.visitors`
     idempotency_key: str = ""
 
 
@@ -109,7 +109,7 @@ class GradioDoor:
     ) -> str:
         if not isinstance(body.get("data", []), list):
             raise BadRequest("data is no list.")
-        event_id = new_event_id(channel)
+        event_id = new_event_id(channel, str(fn))
         accepted = await Queue(self.redis, route.space_id).join(
             Join(
                 event_id=event_id,
@@ -123,7 +123,7 @@ class GradioDoor:
                 after=str(function.after) if function and function.after is not None else "",
                 visit=caller.visit,
                 visitor=caller.visitor or channel,
-                idempotency_key=caller.idempotency_key,
+                idempotency_key=_own_key(caller, channel),
                 present=present,
             )
         )
@@ -406,6 +406,14 @@ class _Stream:
                 first = encode_message(Estimation(event_id=event_id, rank=0, queue_size=1))
                 return _sse(first) + chunk
         return chunk
+
+
+def _own_key(caller: Caller, channel: str) -> str:
+    """An idempotency key counts within its account, else within its session: strangers behind one address are
+    one visitor in line, but must never get each other's events."""
+    if not caller.idempotency_key or caller.visitor.startswith("account:"):
+        return caller.idempotency_key
+    return f"{channel}:{caller.idempotency_key}"
 
 
 def _sse(payload: bytes) -> bytes:

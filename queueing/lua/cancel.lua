@@ -1,8 +1,8 @@
 -- cancel: a pending event leaves at once with its final message; a running one is flagged for its dispatcher.
--- KEYS: event wait next messages open day
+-- KEYS: event wait next shares messages open day promises
 -- ARGV: id channel payload now ttl wake
 -- returns {"cancelled"} | {"running"} | {"unknown"}
-local fields = redis.call("HMGET", event, "state", "channel")
+local fields = redis.call("HMGET", event, "state", "channel", "visitor")
 if not fields[1] or fields[2] ~= channel then return { "unknown" } end
 if fields[1] == "running" then
   redis.call("HSET", event, "cancel", "1")
@@ -10,8 +10,14 @@ if fields[1] == "running" then
   return { "running" }
 end
 if fields[1] ~= "pending" then return { "unknown" } end
-redis.call("ZREM", wait, id)
+local visitor = fields[3]
+if redis.call("ZREM", wait, id) == 1 and visitor
+  and redis.call("HINCRBY", shares, "n:" .. visitor, -1) <= 0 then
+  redis.call("HDEL", shares, "n:" .. visitor, "t:" .. visitor)
+end
+if redis.call("EXISTS", wait) == 0 then redis.call("DEL", shares) end
 redis.call("ZREM", next, id)
+redis.call("HDEL", promises, id)
 redis.call("HSET", event, "state", "cancelled", "ended", now)
 redis.call("HDEL", event, "body", "request")
 redis.call("EXPIRE", event, ttl)

@@ -1,67 +1,102 @@
 -- claim: for the holder of the lease, as many calls as there are free places; a call is one event, or a
--- batch of events of one function.
--- KEYS: cfg lease fence running wait_main next_main calls_main wait_side next_side calls_side
+-- batch of events of one function. What was promised to an event is compared with what it waited.
+-- KEYS: cfg lease fence running wait_main next_main calls_main shares_main
+-- KEYS: wait_side next_side calls_side shares_side promises honesty
 -- ARGV: holder now prefix side_calls most scan
 -- returns {"claimed", pending_left, {lane, token, {event fields}, {event fields}…}, …} | {"lost"}
 if redis.call("GET", lease) ~= holder then return { "lost" } end
-local settings = redis.call("HMGET", cfg, "concurrency_count", "batch", "max_batch_size", "max_threads", "retry")
+local settings = redis.call("HMGET", cfg, "concurrency_count", "batch", "max_batch_size", "max_threads",
+  "retry", "policy")
 local concurrency = tonumber(settings[1] or "") or 1
 local batching = settings[2] == "1"
 local max_batch = tonumber(settings[3] or "") or 4
 local threads = math.max(tonumber(settings[4] or "") or 40, concurrency)
+local fair = settings[6] == "fair"
 
 local lanes = {
-  { "main", wait_main, next_main, calls_main, concurrency },
-  { "side", wait_side, next_side, calls_side, tonumber(side_calls) },
+  { "main", wait_main, next_main, calls_main, concurrency, shares_main },
+  { "side", wait_side, next_side, calls_side, tonumber(side_calls), shares_side },
 }
 local answer = { "claimed", 0 }
 local total = redis.call("ZCARD", calls_main) + redis.call("ZCARD", calls_side)
+local promised = redis.call("EXISTS", promises) == 1
 
-local function take(lane, from, id, token)
+-- The first promise of a waiter (seconds from `told`) beside what came of it: `queueing.honesty`.
+local function compare(id)
+  local promise = redis.call("HGET", promises, id)
+  if not promise then return end
+  redis.call("HDEL", promises, id)
+  local told, likely, at_most = string.match(promise, "^(%S+) (%S+) (%S+)$")
+  local waited = now - told
+  local off = math.abs(likely - waited) / math.max(waited, 1)
+  local bucket = "more"
+  for _, bound in ipairs({ "0.05", "0.1", "0.15", "0.2", "0.3", "0.5", "0.75", "1", "2" }) do
+    if off <= tonumber(bound) then
+      bucket = bound
+      break
+    end
+  end
+  redis.call("HINCRBY", honesty, "count", 1)
+  redis.call("HINCRBY", honesty, "off:" .. bucket, 1)
+  if waited <= tonumber(at_most) then redis.call("HINCRBY", honesty, "within", 1) end
+  redis.call("EXPIRE", honesty, 2678400)
+end
+
+local function take(id, from, shares, token, started)
   local event = prefix .. "ev:" .. id
   redis.call("ZREM", from, id)
   if redis.call("EXISTS", event) == 0 then return nil end
-  redis.call("HSET", event, "state", "running", "token", token, "started", now)
-  redis.call("ZADD", running, now, id)
-  local fields = redis.call("HMGET", event, "fn", "channel", "body", "request", "origin", "joined", "deaths", "visit",
-    "losses", "told", "cancel")
+  redis.call("HSET", event, "state", "running", "token", token, "started", started)
+  redis.call("ZADD", running, started, id)
+  local fields = redis.call("HMGET", event, "fn", "channel", "body", "request", "origin", "joined", "deaths",
+    "visit", "losses", "told", "cancel", "visitor")
+  local visitor = fields[12]
+  -- A visitor with nothing left in line owes nothing: a tag is kept only while it orders something.
+  if shares and visitor and redis.call("HINCRBY", shares, "n:" .. visitor, -1) <= 0 then
+    redis.call("HDEL", shares, "n:" .. visitor, "t:" .. visitor)
+  end
+  if promised then compare(id) end
   fields[12] = settings[5] or "1"
   return { id, unpack(fields, 1, 12) }
 end
 
 for _, lane in ipairs(lanes) do
-  local name, wait, next, calls, limit = unpack(lane)
+  local name, wait, next, calls, limit, shares = unpack(lane)
   local free = limit - redis.call("ZCARD", calls)
   while free > 0 and total < threads and #answer - 2 < tonumber(most) do
-    local from = next
-    local head = redis.call("ZRANGE", next, 0, 0)[1]
-    if not head then
-      from = wait
-      head = redis.call("ZRANGE", wait, 0, 0)[1]
-    end
+    local returned = redis.call("ZRANGE", next, 0, 0)[1]
+    local from = returned and next or wait
+    local head, score = unpack(redis.call("ZRANGE", from, 0, 0, "WITHSCORES"))
     if not head then break end
     local token = redis.call("INCR", fence)
+    -- No two calls have the same start: it tells which events of `running` belong to which call.
+    local started = tonumber(now) + #answer / 1000000
     local fn, size = unpack(redis.call("HMGET", prefix .. "ev:" .. head, "fn", "batch"))
-    local event = take(name, from, head, token)
+    local event = take(head, from, not returned and shares, token, started)
+    if fair and not returned then
+      redis.call("HSET", shares, "v", math.floor(tonumber(score) / 4194304))
+    end
     if event then
       local call = { name, token, event }
       size = math.min(tonumber(size) or 0, max_batch)
       -- An event that came back from a failed batch is tried alone: one bad input must not fail others.
-      if batching and size > 1 and from == wait then
+      if batching and size > 1 and not returned then
         for _, id in ipairs(redis.call("ZRANGE", wait, 0, tonumber(scan) - 1)) do
           if #call - 2 >= size then break end
           if redis.call("HGET", prefix .. "ev:" .. id, "fn") == fn then
-            local other = take(name, wait, id, token)
+            local other = take(id, wait, shares, token, started)
             if other then call[#call + 1] = other end
           end
         end
       end
-      redis.call("ZADD", calls, now, token)
+      redis.call("ZADD", calls, started, token)
       answer[#answer + 1] = call
       free = free - 1
       total = total + 1
     end
   end
-  answer[2] = answer[2] + redis.call("ZCARD", wait) + redis.call("ZCARD", next)
+  local waiting = redis.call("ZCARD", wait)
+  if waiting == 0 then redis.call("DEL", shares) end
+  answer[2] = answer[2] + waiting + redis.call("ZCARD", next)
 end
 return answer

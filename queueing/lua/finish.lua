@@ -1,7 +1,7 @@
 -- finish: end a running event with its one final message, only under its current token; frees the call's
 -- place where `free` says that nothing of it runs on.
--- KEYS: event messages open running calls last durations day
--- ARGV: token id status payload now free fn duration ttl
+-- KEYS: event messages open running calls last service day
+-- ARGV: token id status payload now free fn measured ttl
 -- and then: payloads to tell before the final one
 -- returns {"finished", open_left} | {"stale"}
 local state = redis.call("HMGET", event, "token", "state")
@@ -21,10 +21,16 @@ local n = redis.call("XADD", messages, "MAXLEN", "~", 2000, "0-*", "d", payload,
 redis.call("EXPIRE", messages, ttl)
 redis.call("PUBLISH", messages, n .. " 1 " .. left .. " " .. payload)
 redis.call("SET", last, fn, "EX", 30)
-if status == "completed" and duration ~= "" then
-  redis.call("LPUSH", durations, duration)
-  redis.call("LTRIM", durations, 0, 63)
-  redis.call("EXPIRE", durations, 604800)
+-- How long its place was taken, newest first, for the ETA of those behind it (`queueing.eta`).
+if measured == "1" and status ~= "cancelled" then
+  local about = redis.call("HMGET", event, "started", "batch")
+  local known = redis.call("HGET", service, "t:" .. fn)
+  -- Pages that make functions while they run (`gr.render`) may make any number of them.
+  if not known and redis.call("HLEN", service) > 400 then redis.call("DEL", service) end
+  local times = string.format("%.4g", math.max(now - (about[1] or now), 0)) .. (known and "," .. known or "")
+  if #times > 1000 then times = string.match(string.sub(times, 1, 1000), "^(.*),") end
+  redis.call("HSET", service, "t:" .. fn, times, "b:" .. fn, about[2] or 0)
+  redis.call("EXPIRE", service, 604800)
 end
 redis.call("HINCRBY", day, status, 1)
 redis.call("EXPIRE", day, 691200)

@@ -1,28 +1,49 @@
--- join: append one event to its lane, or refuse it.
--- KEYS: cfg seq wait next idem event open visit last lease seen
--- ARGV: now id lane origin channel fn after batch side_limit ttl body request visit_id wake repeatable present
+-- join: append one event to its lane, or refuse it. Under `fair` its place follows from its tag: a visitor's
+-- next tag is one step behind the later of the visitor's last one and the lane's virtual time.
+-- KEYS: cfg seq wait next shares idem event open visit last lease seen
+-- ARGV: now id lane origin channel fn after batch side_limit ttl body request visit_id visitor wake
+-- ARGV: repeatable present
 -- returns {"accepted", position, size, lease_alive} | {"duplicate", id} | {"refused", text}
---         | {"closed"} | {"full", size, max_size}
+--         | {"closed"} | {"full", size, max_size} | {"limit", pending, most}
 -- A repeated submit must find its first event even while the queue refuses new ones.
 if repeatable == "1" then
   local first = redis.call("GET", idem)
   if first then return { "duplicate", first } end
 end
-local refuse = redis.call("HGET", cfg, "refuse")
+local settings = redis.call("HMGET", cfg, "refuse", "api_open", "max_size", "policy", "page_weight",
+  "max_per_visitor")
+local refuse, api_open, max_size, policy, page_weight, most = unpack(settings, 1, 6)
 if refuse and refuse ~= "" then return { "refused", refuse } end
-if origin == "api" and redis.call("HGET", cfg, "api_open") == "0" then return { "closed" } end
+if origin == "api" and api_open == "0" then return { "closed" } end
 
 -- A step right after one its session has just finished goes behind the running calls, not to the back.
 local follows = after ~= "" and redis.call("GET", last) == after
 local size = redis.call("ZCARD", wait)
-local max_size = tonumber(redis.call("HGET", cfg, "max_size") or "")
+max_size = tonumber(max_size or "")
 if lane == "side" then max_size = tonumber(side_limit) end
 if not follows and max_size and size >= max_size then return { "full", size, max_size } end
+most = lane == "main" and not follows and tonumber(most or "")
+if most then
+  local mine = tonumber(redis.call("HGET", shares, "n:" .. visitor) or 0)
+  if mine >= most then return { "limit", mine, most } end
+end
 
 local place = redis.call("INCR", seq)
-redis.call("ZADD", follows and next or wait, place, id)
+local score = place
+if not follows then
+  redis.call("HINCRBY", shares, "n:" .. visitor, 1)
+  if policy == "fair" then
+    local tags = redis.call("HMGET", shares, "v", "t:" .. visitor)
+    local step = origin == "page" and 1 or tonumber(page_weight or 2)
+    local tag = math.max(tonumber(tags[1] or 0), tonumber(tags[2] or 0)) + step
+    redis.call("HSET", shares, "t:" .. visitor, tag)
+    score = tag * 4194304 + place % 4194304
+  end
+end
+redis.call("ZADD", follows and next or wait, score, id)
 redis.call("HSET", event, "state", "pending", "lane", lane, "origin", origin, "channel", channel, "fn", fn,
-  "batch", batch, "seq", place, "joined", now, "body", body, "request", request, "visit", visit_id)
+  "batch", batch, "seq", place, "joined", now, "body", body, "request", request, "visit", visit_id,
+  "visitor", visitor)
 redis.call("EXPIRE", event, ttl)
 redis.call("SADD", open, id)
 redis.call("EXPIRE", open, ttl)
@@ -34,5 +55,10 @@ end
 -- A page that never opens its stream is as gone as one that closed it.
 if present == "1" then redis.call("ZADD", seen, "NX", now, channel) end
 redis.call("PUBLISH", wake, "join")
-local position = follows and 0 or size
+local position = size
+if follows then
+  position = 0
+elseif policy == "fair" then
+  position = redis.call("ZRANK", wait, id)
+end
 return { "accepted", position, follows and size or size + 1, redis.call("EXISTS", lease) }

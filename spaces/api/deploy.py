@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
-from pydantic import ConfigDict, Field, StrictBool, StrictInt
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from queueing import live, tuning
 from spaces.api.hub import HubError, error_response, hub, readable, writable
@@ -42,7 +42,7 @@ api = NinjaAPI(
 
 
 class QueueChange(Schema):
-    """Any subset of the six queue settings."""
+    """Any subset of the queue settings."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -54,6 +54,18 @@ class QueueChange(Schema):
     max_batch_size: StrictInt = Field(4, description="The most inputs in one batch.")
     api_open: StrictBool = Field(default=True, description="Whether programs may use the Space.")
     max_threads: StrictInt = Field(40, description="The most calls of any kind at once in the container.")
+    policy: StrictStr = Field(
+        "fifo", description="Who is next: fifo in order of arrival, fair lets visitors take turns."
+    )
+    page_weight: StrictInt = Field(
+        2, description="Under fair: events of a visitor on the page served for one of a program's, 1 to 10."
+    )
+    max_per_visitor: StrictInt | None = Field(
+        None, description="How many events one visitor may have waiting; null is no limit."
+    )
+    retry: StrictBool = Field(
+        default=True, description="Run an event again whose worker or container went away under it."
+    )
 
 
 class Place(Schema):
@@ -71,6 +83,7 @@ class Queue(QueueChange):
     running: int
     served_today: int
     eta_s: float | None = Field(description="Seconds until one who joins now starts; null while unknown.")
+    eta_max_s: float | None = Field(description="And at most.")
     events: list[Place] = Field(description="The caller's events, by the `session_hash` given.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from queueing.routes import Route
     from spaces.gateway.http import Scope
     from spaces.gateway.tokens import PageToken
+
+REMEMBERED = 10_000
+REMEMBERED_S = 60.0
+
+_accounts: dict[str, tuple[float, int | None]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,27 @@ def _known(route: Route, scope: Scope, token: PageToken | None) -> Visitor:
     signed = query.get("__visit", [""])[-1]
     found = visits.read(signed, route.space_id) if signed else None
     return Visitor(found[1], found[0]) if found else Visitor(None, "")
+
+
+async def account_of(scope: Scope) -> int | None:
+    """The account whose token a program sends, for its place in line (not for what it may do): up to a minute
+    old."""
+    bearer = _bearer(scope)
+    if not bearer.startswith(tokens.PREFIX):
+        return None
+    now = time.monotonic()
+    until, user_id = _accounts.get(bearer, (0.0, None))
+    if until < now:
+        user_id = await sync_to_async(_user_of)(bearer)
+        if len(_accounts) > REMEMBERED:
+            _accounts.clear()
+        _accounts[bearer] = (now + REMEMBERED_S, user_id)
+    return user_id
+
+
+def _user_of(bearer: str) -> int | None:
+    token = tokens.check(bearer)
+    return token.user_id if token is not None else None
 
 
 def _bearer(scope: Scope) -> str:

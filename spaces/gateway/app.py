@@ -15,6 +15,7 @@ import aiohttp
 
 from queueing.errors import QueueError
 from queueing.routes import Route
+from queueing.visitors import client_of
 from spaces.gateway import headers as head
 from spaces.gateway import http, notices, static, tokens, websocket
 from spaces.gateway.access import visitor_of
@@ -47,8 +48,9 @@ class Asked:
 class Gateway:
     """One web process's gateway. `key` signs page tokens."""
 
-    def __init__(self, *, key: str, demo_domain: str) -> None:
+    def __init__(self, *, key: str, demo_domain: str, proxies: int = 0) -> None:
         self.key = key
+        self.proxies = proxies  # of one's own, between visitors and this process
         self.demo_domain = demo_domain
         self._doors: Doors | None = None
 
@@ -100,7 +102,8 @@ class Gateway:
         visitor = await visitor_of(route, scope, token)
         if visitor is None:
             return None
-        client = (scope.get("client") or ("", 0))[0]
+        peer = (scope.get("client") or ("", 0))[0]
+        client = client_of(scope["headers"], peer, self.proxies)
         return Asked(
             route=route,
             path=path,

@@ -20,8 +20,10 @@ from queueing.hints import hint_from_loop
 from queueing.keys import SpaceKeys
 from queueing.positions import Positions
 from queueing.routes import Route, Routes
+from queueing.visitors import visitor
 from spaces.gateway import headers as head
 from spaces.gateway import http
+from spaces.gateway.access import account_of
 from spaces.models import Stage
 
 if TYPE_CHECKING:
@@ -165,7 +167,7 @@ class Doors:
         body = await self._body(receive)
         if match["v2"]:
             body = {"data": await self._positional(asked, match["name"], body)}
-        event_id = await self.gradio.call(asked.route, match["name"], body, self._replay(asked, scope))
+        event_id = await self.gradio.call(asked.route, match["name"], body, await self._replay(asked, scope))
         await self.visited(asked.route)
         await http.respond(send, 200, encode({"event_id": event_id}), "application/json")
         return True
@@ -247,7 +249,7 @@ class Doors:
             raise BadRequest("The body is no JSON object.")
         return value
 
-    def _replay(self, asked: Asked, scope: Scope, origin: str = "api") -> Caller:
+    async def _replay(self, asked: Asked, scope: Scope, origin: str = "api") -> Caller:
         host = asked.host
         if asked.token is not None:
             from spaces.gateway import tokens
@@ -261,7 +263,12 @@ class Doors:
             query=scope["query_string"].decode("latin-1"),
             origin=origin,
             visit=asked.visit,
-            visitor=str(asked.user_id or ""),
+            visitor=visitor(
+                user_id=asked.user_id or await account_of(scope),
+                # Only what is bound to one session: a copied token must not be a new visitor with each call.
+                page=(asked.visit or asked.token.nonce) if origin == "page" and asked.token else "",
+                address=asked.client,
+            ),
             idempotency_key=head.first(scope["headers"], "idempotency-key")[:200],
         )
 
@@ -274,7 +281,7 @@ class Doors:
                 await self._bind(asked.route.space_id, asked.token.nonce, session_hash)
             if await self._bound(asked.route.space_id, asked.token.nonce) == session_hash:
                 origin = "page"
-        return self._replay(asked, scope, origin)
+        return await self._replay(asked, scope, origin)
 
     async def _bound(self, space_id: int, nonce: str) -> str:
         if nonce in _TOKENS_BOUND:

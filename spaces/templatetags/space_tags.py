@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from django import template
 
 from hardware.tiers import TIERS
@@ -56,12 +58,19 @@ def tier_title(name: str) -> str:
 
 
 @register.filter
-def seconds(value: float | None) -> str:
-    """A duration of so many seconds, as in "about 20 s"."""
+def seconds(value: float | None, up: str = "") -> str:
+    """A duration of so many seconds, as in "about 20 s"; a bound is rounded up and has no "about"."""
     if value is None:
         return "unknown"
     if value < 1.5:
         return "a moment"
+    whole, about = (math.ceil, "") if up else (round, "about ")
     if value < 90:
-        return f"about {round(value)} s"
-    return f"about {round(value / 60)} min" if value < 5400 else f"about {round(value / 3600)} h"
+        return f"{about}{whole(value)} s"
+    return f"{about}{whole(value / 60)} min" if value < 5400 else f"{about}{whole(value / 3600)} h"
+
+
+@register.filter
+def percent(share: float) -> str:
+    """A share, as in "91 %"."""
+    return f"{share:.0%}".replace("%", " %")

@@ -14,7 +14,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from hardware import nodes
 from hardware.tiers import TIERS, UnknownTier
-from queueing import live, tuning
+from queueing import honesty, live, tuning
+from queueing.connections import sync_redis
 from spaces import lifecycle
 from spaces.api.runtime import MOST_KEYS
 from spaces.card import CardError
@@ -39,7 +40,13 @@ def page(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 def figures(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """The live figures alone."""
     space = writable(request, owner, name)
-    return render(request, "components/figures.html", {"figures": live.figures(space.pk)})
+    return render(request, "components/figures.html", _now(space))
+
+
+def _now(space: Space) -> dict[str, Any]:
+    """The live figures, and how good the promised times were this week."""
+    kept = honesty.read(sync_redis(), [space.pk], days=7)[space.pk]
+    return {"figures": live.figures(space.pk), "honesty": kept}
 
 
 @require_POST
@@ -73,7 +80,7 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
     sleep = "" if space.sleep_time_s is None else str(space.sleep_time_s)
     return space_context(request, space, "settings") | {
         "rows": setting_rows(space.pk),
-        "figures": live.figures(space.pk),
+        **_now(space),
         "offers": offers,
         "absence": nodes.absence(space.hardware),
         "variables": space.variables.order_by("key"),

@@ -31,7 +31,7 @@ async def redis() -> AsyncIterator[Redis]:
     await client.flushdb()
     await client.aclose()
     # What is still waiting or running lives as long as its event; only finished work may leave nothing.
-    working = ("wait", "next", "calls", "running", "seen")
+    working = ("wait", "next", "shares", "calls", "running", "seen")
     assert [k for k in forever if k.split(":")[2] not in working] == []
 
 
@@ -57,7 +57,7 @@ def join(queue: Queue) -> Callable[..., Awaitable[Accepted]]:
 
     async def do(channel: str = "session", **values: Any) -> Accepted:
         fields: dict[str, Any] = {
-            "event_id": new_event_id(channel),
+            "event_id": new_event_id(channel, values.get("fn", "0")),
             "fn": "0",
             "channel": channel,
             "body": {"data": [1], "fn_index": 0},

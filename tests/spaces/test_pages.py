@@ -23,6 +23,10 @@ GOOD = {
     "batch": "on",
     "max_batch_size": "8",
     "max_threads": "40",
+    "policy": "fair",
+    "page_weight": "3",
+    "max_per_visitor": "",
+    "retry": "on",
 }  # api_open left out: an empty box
 
 
@@ -181,7 +185,15 @@ def test_queue_settings_are_saved_and_act(folks: People) -> None:
     answer = as_(folks.alice).post("/lab/demo/settings/queue", GOOD, headers=HTMX)
     assert answer.status_code == 200
     assert "Saved" in text_of(answer)
-    wanted = tuning.Settings(concurrency_count=4, max_size=20, batch=True, max_batch_size=8, api_open=False)
+    wanted = tuning.Settings(
+        concurrency_count=4,
+        max_size=20,
+        batch=True,
+        max_batch_size=8,
+        api_open=False,
+        policy="fair",
+        page_weight=3,
+    )
     assert tuning.effective(space.pk) == wanted
 
 
@@ -195,6 +207,9 @@ def test_queue_settings_are_saved_and_act(folks: People) -> None:
         ("max_batch_size", "1.5"),
         ("max_threads", ""),
         ("max_threads", '"><script>'),
+        ("policy", "mine first"),
+        ("page_weight", "11"),
+        ("max_per_visitor", "-1"),
     ],
 )
 @pytest.mark.parametrize("headers", [HTMX, {}])
@@ -221,6 +236,10 @@ def test_what_is_left_alone_stays_the_codes_to_decide(folks: People) -> None:
         "max_batch_size": "16",
         "max_threads": "40",
         "api_open": "on",
+        "policy": "fifo",
+        "page_weight": "2",
+        "max_per_visitor": "",
+        "retry": "on",
     }
     as_(folks.alice).post("/lab/demo/settings/queue", now)
     tuning.found_in_code(space.pk, {"max_batch_size": 32})

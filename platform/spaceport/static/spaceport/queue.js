@@ -37,12 +37,19 @@
     const ending = tens > 10 && tens < 14 ? "th" : ({ 1: "st", 2: "nd", 3: "rd" })[n % 10] ?? "th";
     return `${n}${ending}`;
   };
-  const about = (eta) => {
-    if (eta === null || eta === undefined) return "";
-    if (eta < 1.5) return " · in a moment";
-    if (eta < 90) return ` · about ${Math.round(eta < 10 ? eta : eta / 5) * (eta < 10 ? 1 : 5)} s`;
-    if (eta < 5400) return ` · about ${Math.round(eta / 60)} min`;
-    return ` · about ${Math.round(eta / 3600)} h`;
+  const span = (seconds, round) => {
+    if (seconds < 90) {
+      const step = seconds < 10 ? 1 : 5;
+      return `${Math.max(round(seconds / step) * step, step)} s`;
+    }
+    return seconds < 5400 ? `${round(seconds / 60)} min` : `${round(seconds / 3600)} h`;
+  };
+  // "about" to the nearest, "at most" upwards: the promise must hold as it is read.
+  const about = ({ eta, eta_max: most }) => {
+    if (eta === null || eta === undefined) return " · time unknown until a few have run";
+    if (most < 1.5) return " · in a moment";
+    const [likely, limit] = [span(eta, Math.round), span(most ?? eta, Math.ceil)];
+    return likely === limit ? ` · about ${likely}` : ` · about ${likely}, at most ${limit}`;
   };
 
   const sentence = () => {
@@ -50,13 +57,13 @@
     if (places.some((p) => p.state === "running")) return ["turn", "It is your turn: running"];
     if (places.length) {
       const first = places.reduce((a, b) => (b.position < a.position ? b : a));
-      return ["waiting", `You are ${ordinal(first.position + 1)} of ${first.size}${about(first.eta)}`];
+      return ["waiting", `You are ${ordinal(first.position + 1)} of ${first.size}${about(first)}`];
     }
     if (ended) return [ended === "completed" ? "done" : "bad", ENDED[ended]];
     if (!running(stage)) return [STAGES[stage]?.startsWith("Stopped") ? "bad" : "busy", STAGES[stage] ?? stage];
     if (line.dataset.sdk === "static") return ["calm", "A static page: no queue, no waiting"];
     if (!status) return ["busy", "Looking at the queue…"];
-    if (status.pending) return ["waiting", `${status.pending} waiting${about(status.eta)}`];
+    if (status.pending) return ["waiting", `${status.pending} waiting${about(status)}`];
     return ["calm", "Nobody is waiting"];
   };
 
