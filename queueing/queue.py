@@ -74,6 +74,7 @@ class Queue:
             last=k.last(join.channel),
             lease=k.lease,
             seen=k.seen,
+            minutes=k.minutes,
             now=time.time(),
             id=join.event_id,
             lane=join.lane,
@@ -97,10 +98,8 @@ class Queue:
             case [b"duplicate", first]:
                 return Accepted(event_id=first.decode(), position=0, size=0, wake=False, replayed=True)
             case [b"full", size, max_size]:
-                await self._count("refused_full")
                 raise QueueFull(size, max_size)
             case [b"closed"]:
-                await self._count("refused_closed")
                 raise ApiClosed
             case [b"refused", text]:
                 raise Refused(text.decode())
@@ -118,6 +117,7 @@ class Queue:
             calls_side=k.calls("side"),
             next_main=k.next("main"),
             next_side=k.next("side"),
+            minutes=k.minutes,
             holder=holder,
             ttl_ms=LEASE_MS,
             prefix=k.prefix,
@@ -147,6 +147,7 @@ class Queue:
             wait_side=k.wait("side"),
             next_side=k.next("side"),
             calls_side=k.calls("side"),
+            minutes=k.minutes,
             holder=holder,
             now=time.time(),
             prefix=k.prefix,
@@ -187,6 +188,7 @@ class Queue:
             calls=k.calls(call.lane),
             last=k.last(event.channel),
             durations=k.durations(call.lane),
+            minutes=k.minutes,
             day=k.day(time.strftime("%Y%m%d", time.gmtime(now))),
             token=call.token,
             id=event.id,
@@ -212,6 +214,7 @@ class Queue:
             event=k.event(event.id),
             next=k.next(call.lane),
             running=k.running,
+            minutes=k.minutes,
             token=call.token,
             id=event.id,
             kind=kind,
@@ -230,6 +233,7 @@ class Queue:
             next=k.next(lane),
             messages=k.messages(channel),
             open=k.open(channel),
+            minutes=k.minutes,
             day=k.day(time.strftime("%Y%m%d", time.gmtime())),
             id=event_id,
             channel=channel,
@@ -269,13 +273,6 @@ class Queue:
         """Some fields of an event as text; empty when it is unknown."""
         values = await self.redis.hmget(self.keys.event(event_id), fields)
         return {f: v.decode() for f, v in zip(fields, values, strict=True) if v is not None}
-
-    async def _count(self, what: str) -> None:
-        key = self.keys.day(time.strftime("%Y%m%d", time.gmtime()))
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.hincrby(key, what, 1)
-        pipe.expire(key, 8 * 24 * 3600)
-        await pipe.execute()
 
 
 def _call(raw: list[Any]) -> Call:

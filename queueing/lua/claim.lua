@@ -3,6 +3,7 @@
 -- KEYS: cfg lease fence running wait_main next_main calls_main wait_side next_side calls_side
 -- ARGV: holder now prefix side_calls most scan
 -- returns {"claimed", pending_left, {lane, token, {event fields}, {event fields}…}, …} | {"lost"}
+-- USES: count
 if redis.call("GET", lease) ~= holder then return { "lost" } end
 local settings = redis.call("HMGET", cfg, "concurrency_count", "batch", "max_batch_size", "max_threads")
 local concurrency = tonumber(settings[1] or "") or 1
@@ -21,9 +22,10 @@ local function take(lane, from, id, token)
   local event = prefix .. "ev:" .. id
   redis.call("ZREM", from, id)
   if redis.call("EXISTS", event) == 0 then return nil end
-  redis.call("HSET", event, "state", "running", "token", token, "started", now)
+  local first = redis.call("HSET", event, "state", "running", "token", token, "started", now) > 0
   redis.call("ZADD", running, now, id)
   local fields = redis.call("HMGET", event, "fn", "channel", "body", "request", "origin", "joined", "deaths", "visit")
+  if first then count(now, "wait:" .. bucket(now - fields[6]) .. ":" .. lane .. ":" .. fields[1]) end
   return { id, unpack(fields, 1, 8) }
 end
 
@@ -54,6 +56,7 @@ for _, lane in ipairs(lanes) do
           end
         end
       end
+      if batching and size > 0 then count(now, "batch:" .. #call - 2 .. ":" .. name .. ":" .. fn) end
       redis.call("ZADD", calls, now, token)
       answer[#answer + 1] = call
       free = free - 1
@@ -61,5 +64,10 @@ for _, lane in ipairs(lanes) do
     end
   end
   answer[2] = answer[2] + redis.call("ZCARD", wait) + redis.call("ZCARD", next)
+end
+if #answer > 2 then
+  local main = redis.call("ZCARD", calls_main)
+  peak(now, "running", main)
+  if total > main then peak(now, "calls", total) end
 end
 return answer

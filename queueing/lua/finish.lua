@@ -3,7 +3,8 @@
 -- KEYS: event messages open running calls last durations day
 -- ARGV: token id status payload now free fn duration ttl
 -- returns {"finished", open_left} | {"stale"}
-local state = redis.call("HMGET", event, "token", "state")
+-- USES: count
+local state = redis.call("HMGET", event, "token", "state", "started", "lane")
 if free == "1" then redis.call("ZREM", calls, token) end
 if state[1] ~= token or state[2] ~= "running" then return { "stale" } end
 redis.call("HSET", event, "state", status, "ended", now)
@@ -21,6 +22,7 @@ if status == "completed" and duration ~= "" then
   redis.call("LTRIM", durations, 0, 63)
   redis.call("EXPIRE", durations, 604800)
 end
+count(now, status .. ":" .. bucket(now - state[3]) .. ":" .. state[4] .. ":" .. fn)
 redis.call("HINCRBY", day, status, 1)
 redis.call("EXPIRE", day, 691200)
 return { "finished", left }

@@ -3,21 +3,23 @@
 -- ARGV: now id lane origin channel fn after batch side_limit ttl body request visit_id wake repeatable present
 -- returns {"accepted", position, size, lease_alive} | {"duplicate", id} | {"refused", text}
 --         | {"closed"} | {"full", size, max_size}
+-- USES: count
 -- A repeated submit must find its first event even while the queue refuses new ones.
 if repeatable == "1" then
   local first = redis.call("GET", idem)
   if first then return { "duplicate", first } end
 end
 local refuse = redis.call("HGET", cfg, "refuse")
-if refuse and refuse ~= "" then return { "refused", refuse } end
-if origin == "api" and redis.call("HGET", cfg, "api_open") == "0" then return { "closed" } end
+local what = "::" .. lane .. ":" .. fn
+if refuse and refuse ~= "" then count(now, "refused" .. what) return { "refused", refuse } end
+if origin == "api" and redis.call("HGET", cfg, "api_open") == "0" then count(now, "closed" .. what) return { "closed" } end
 
 -- A step right after one its session has just finished goes behind the running calls, not to the back.
 local follows = after ~= "" and redis.call("GET", last) == after
 local size = redis.call("ZCARD", wait)
 local max_size = tonumber(redis.call("HGET", cfg, "max_size") or "")
 if lane == "side" then max_size = tonumber(side_limit) end
-if not follows and max_size and size >= max_size then return { "full", size, max_size } end
+if not follows and max_size and size >= max_size then count(now, "full" .. what) return { "full", size, max_size } end
 
 local place = redis.call("INCR", seq)
 redis.call("ZADD", follows and next or wait, place, id)
@@ -34,5 +36,7 @@ end
 -- A page that never opens its stream is as gone as one that closed it.
 if present == "1" then redis.call("ZADD", seen, "NX", now, channel) end
 redis.call("PUBLISH", wake, "join")
+count(now, origin .. what)
+if size > 0 and lane == "main" then peak(now, "pending", size + 1) end
 local position = follows and 0 or size
 return { "accepted", position, follows and size or size + 1, redis.call("EXISTS", lease) }
