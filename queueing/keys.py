@@ -113,7 +113,7 @@ class SpaceKeys:
         return self.prefix + "min"
 
     def minute(self, minute: int) -> str:
-        """hash with TTL: counters of one minute (`queueing.counters`); its name is made in `lib/count.lua` too."""
+        """hash with TTL: counters of one minute (`queueing.counters`); `lib/count.lua` makes its name too."""
         return f"{self.minutes}:{minute}"
 
     @property
