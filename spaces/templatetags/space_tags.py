@@ -65,3 +65,15 @@ def seconds(value: float | None) -> str:
     if value < 90:
         return f"about {round(value)} s"
     return f"about {round(value / 60)} min" if value < 5400 else f"about {round(value / 3600)} h"
+
+
+@register.filter
+def duration(value: float | None) -> str:
+    """A measured time: "40 ms", "1.2 s", "3 min"; a dash where none was measured."""
+    if value is None:
+        return "–"
+    if value < 0.9995:
+        return f"{max(value * 1000, 1):.0f} ms"
+    if value < 9.95:
+        return f"{value:.1f} s"
+    return f"{value:.0f} s" if value < 119.5 else f"{value / 60:.0f} min"
