@@ -14,7 +14,7 @@ from queueing.connections import sync_redis
 from queueing.counters import COUNTS, Fn, Minute, Tally, read_minute
 from queueing.keys import SpaceKeys
 from queueing.rollup import names_of
-from queueing.routes import decode
+from queueing.routes import Route, decode
 
 #: Name to (seconds back, seconds of one point in the charts).
 RANGES = {
@@ -47,6 +47,7 @@ class History:
     bins: dict[int, Bin] = field(default_factory=lambda: defaultdict(Bin))  # by their start
     functions: dict[Fn, Tally] = field(default_factory=lambda: defaultdict(Tally))
     names: dict[str, str] = field(default_factory=dict)
+    route: Route | None = None
 
     @property
     def total(self) -> Tally:
@@ -102,7 +103,8 @@ def history(space_id: int, name: str) -> History:
             for fn, tally in minute.functions.items():
                 found.take(fn, at, tally)
             found.take_peaks(at, minute.pending, minute.running, minute.calls)
-    found.names |= names_of(decode(route) if route else None)
+    found.route = decode(route) if route else None
+    found.names |= names_of(found.route)
     return found
 
 

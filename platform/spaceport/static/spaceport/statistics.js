@@ -27,6 +27,7 @@
     ] },
   };
   const duration = (s) => {
+    if (s === 0) return "0";
     if (s < 1) return `${Math.round(s * 1000)} ms`;
     if (s < 120) return `${+s.toFixed(s < 10 ? 1 : 0)} s`;
     return `${+(s / 60).toFixed(s < 600 ? 1 : 0)} min`;
