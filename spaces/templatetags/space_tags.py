@@ -77,3 +77,9 @@ def duration(value: float | None) -> str:
     if value < 9.95:
         return f"{value:.1f} s"
     return f"{value:.0f} s" if value < 119.5 else f"{value / 60:.0f} min"
+
+
+@register.filter
+def item(values: dict[str, str], name: str) -> str:
+    """The value of this name; nothing where there is none."""
+    return values.get(name, "")

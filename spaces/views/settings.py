@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -14,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from hardware import nodes
 from hardware.tiers import TIERS, UnknownTier
-from queueing import live, tuning
+from queueing import facts, live, tuning
 from spaces import lifecycle
 from spaces.api.runtime import MOST_KEYS
 from spaces.card import CardError
@@ -73,6 +74,7 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
     sleep = "" if space.sleep_time_s is None else str(space.sleep_time_s)
     return space_context(request, space, "settings") | {
         "rows": setting_rows(space.pk),
+        "measured": partial(facts.sentences, space.pk, space.hardware),  # read where the template shows it
         "figures": live.figures(space.pk),
         "offers": offers,
         "absence": nodes.absence(space.hardware),
