@@ -133,7 +133,7 @@ def _max_batch_size(facts: Facts, settings: Settings, tier: Tier) -> str:
     mean = sum(size * count for size, count in facts.batches.items()) / calls
     full = facts.batches.get(settings.max_batch_size, 0) / calls
     size = settings.max_batch_size
-    said = f"{_share(full)} batches had the full {size} inputs, all {_number(mean)} on average"
+    said = f"{_share(full)} batches had the full {size} inputs ({_number(mean)} on average)"
     over, waited = _waited(facts)
     if full < MANY:
         return f"{said}: it is large enough."

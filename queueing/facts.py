@@ -31,7 +31,7 @@ def facts(space_id: int) -> Facts:
 
 
 def _used(space_id: int) -> Used | None:
-    """Of the minutes in which it worked and somebody waited; of all in which it worked, where they are few."""
+    """Of the minutes in which it worked and somebody waited; where they are few, of all it worked in."""
     since = timezone.now() - timedelta(days=1)
     rows = QueueMinute.objects.filter(space_id=space_id, minute__gte=since, fn="", running__gt=0)
     waiting = {int(m.timestamp()) // 60: pending > 0 for m, pending in rows.values_list("minute", "pending")}
