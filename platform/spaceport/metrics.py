@@ -126,6 +126,17 @@ def look() -> Read:
     return found
 
 
+def reference() -> str:
+    """Every family as a table in Markdown, for `docs/reference/metrics.md`: a test compares them."""
+    families = [part for made in (_parts, _queues, _hardware, _process) for part in made(Read())]
+    lines = ["", "", "| metric | type | labels | meaning |", "|---|---|---|---|"]
+    for family in families:
+        name = family.name + ("_total" if family.type == "counter" else "")
+        labels = ", ".join(f"`{label}`" for label in family._labelnames)  # type: ignore[attr-defined]
+        lines.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
+    return "\n".join(lines) + "\n"
+
+
 # --- families ------------------------------------------------------------------------------------------
 
 
