@@ -17,7 +17,7 @@ from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 from redis import RedisError
 
-from hardware import devices, logs, nodes, readiness, replicas
+from hardware import devices, logs, nodes, readiness, replicas, usage, worker
 from hardware.models import Replica
 from hardware.runtimes.base import EngineUnavailable, StartFailed
 from hardware.tiers import TIERS
@@ -62,6 +62,11 @@ class Agent:
         self._threads = [
             threading.Thread(target=self._forever, args=(self._beat, nodes.HEARTBEAT_S), name="heartbeat"),
             threading.Thread(target=self._forever, args=(self.reconcile, LOOK_EVERY_S), name="reconcile"),
+            threading.Thread(
+                target=self._forever,
+                args=(usage.Sampler(self.node_id, runtime).look, usage.LOOK_EVERY_S),
+                name="usage",
+            ),
         ]
 
     def start(self) -> None:
@@ -110,6 +115,8 @@ class Agent:
 
     def _beat(self) -> None:
         nodes.beat(self.node_id)
+        if (slots := worker.slots()) is not None:
+            usage.tell_slots(self.name, busy=slots[0], slots=slots[1])
         for replica_id in nodes.release_lost(list(self.tiers)):
             replicas.tell(replica_id)
 

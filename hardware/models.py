@@ -36,7 +36,7 @@ class Replica(models.Model):
         STOPPED = "stopped"  # ended because it was no longer wanted
         FAILED = "failed"  # ended, or never got ready, though it was wanted
 
-    # One of the two foreign keys that point up, as a string (the other is QueueSettings.space).
+    # One of the foreign keys that point up, as strings (the others are in queueing.models).
     space = models.ForeignKey("spaces.Space", on_delete=models.CASCADE, related_name="replicas")
     build_id = models.BigIntegerField(null=True)
     tier = models.CharField(max_length=16)

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_down
+from celery.worker.state import active_requests
 from django.conf import settings
 
 from hardware.runtimes import choose
@@ -20,6 +21,7 @@ TIERS_VARIABLE = "SPACEPORT_NODE_TIERS"
 LEAST_THREADS = 8
 
 _agent: Agent | None = None
+_slots = 0  # of this worker; 0 outside a node's worker
 
 
 class BadWorker(RuntimeError):
@@ -47,6 +49,14 @@ def check_settings(instance: Any, **_: Any) -> None:
         raise BadWorker(f"A node's worker needs -P threads, not {pool}. Start it by `manage.py node`.")
     if instance.concurrency < LEAST_THREADS:
         raise BadWorker(f"A node's worker needs -c {LEAST_THREADS} or more. Start it by `manage.py node`.")
+    global _slots
+    _slots = instance.concurrency
+
+
+def slots() -> tuple[int, int] | None:
+    """(busy, all) of this worker's slots; a dispatcher takes one while its Space is busy. None outside a
+    node's worker."""
+    return (len(active_requests), _slots) if _slots else None
 
 
 @worker_ready.connect

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 LANES = ("main", "side")
 
 #: Keys that stay for the life of a Space; everything else has a time to live or is emptied by the work.
-PERMANENT = ("cfg", "route", "seq", "fence", "starts")
+PERMANENT = ("cfg", "route", "seq", "fence", "starts", "totals")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,20 @@ class SpaceKeys:
     def day(self, day: str) -> str:
         """hash with TTL: counters of one UTC day (completed, failed, cancelled, refused…)."""
         return f"{self.prefix}day:{day}"
+
+    @property
+    def minutes(self) -> str:
+        """set with TTL: the minutes (since 1970) whose counters are not stored yet."""
+        return self.prefix + "min"
+
+    def minute(self, minute: int) -> str:
+        """hash with TTL: counters of one minute (`queueing.counters`); `lib/count.lua` makes its name too."""
+        return f"{self.minutes}:{minute}"
+
+    @property
+    def totals(self) -> str:
+        """hash: counters since the Space is there, of stored minutes (`queueing.totals`)."""
+        return self.prefix + "totals"
 
     def visit(self, visit_id: str) -> str:
         """set with TTL: events made by one visit of the demo page."""

@@ -103,6 +103,7 @@ def clear(space_id: int, reason: str = CLEARED) -> int:
                     k.open(channel),
                     day,
                     k.promises,
+                    k.minutes,
                 ],
                 args=[event_id, channel, failed(event_id, reason), time.time(), FINAL_TTL_S, k.wake],
             )

@@ -1,5 +1,10 @@
-"""The queue settings of one Space. Rows are the record; `queueing.tuning` publishes them to Redis,
-where the scripts read them on every claim and join."""
+"""The queue settings of one Space, and what its minutes were like. Of the settings rows are the record;
+`queueing.tuning` publishes them to Redis, where the scripts read them on every claim and join. Of the minutes
+Redis has the newest; `queueing.rollup` stores them here."""
+
+from __future__ import annotations
+
+from typing import ClassVar
 
 from django.db import models
 
@@ -7,7 +12,7 @@ from django.db import models
 class QueueSettings(models.Model):
     """What the owner chose, and what the app's own code asked for; see `queueing.tuning.effective`."""
 
-    # One of the two foreign keys that point up, as a string (the other is hardware.Replica.space).
+    # One of the foreign keys that point up, as strings (there are hardware.Replica.space and the one below).
     space = models.OneToOneField("spaces.Space", on_delete=models.CASCADE, related_name="queue_settings")
     #: Settings the owner has set, by name; they win.
     chosen = models.JSONField(default=dict, blank=True)
@@ -17,3 +22,41 @@ class QueueSettings(models.Model):
 
     def __str__(self) -> str:
         return f"queue settings of {self.space_id}"
+
+
+class QueueMinute(models.Model):
+    """What one function did in one minute in which something happened; kept 30 days. The row without a
+    function has the whole Space's highest numbers of that minute."""
+
+    space = models.ForeignKey("spaces.Space", on_delete=models.CASCADE, related_name="+", db_index=False)
+    minute = models.DateTimeField()
+    lane = models.CharField(max_length=8, blank=True)
+    #: The app's fn_index as text; with the API name it had then.
+    fn = models.CharField(max_length=200, blank=True)
+    api_name = models.CharField(max_length=200, blank=True)
+    page = models.PositiveIntegerField(default=0)
+    api = models.PositiveIntegerField(default=0)
+    full = models.PositiveIntegerField(default=0)
+    closed = models.PositiveIntegerField(default=0)
+    refused = models.PositiveIntegerField(default=0)
+    completed = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    cancelled = models.PositiveIntegerField(default=0)
+    retried = models.PositiveIntegerField(default=0)
+    pending = models.PositiveIntegerField(default=0)
+    running = models.PositiveIntegerField(default=0)
+    calls = models.PositiveIntegerField(default=0)
+    #: {bucket: events}, `queueing.histograms`; join to first claim, and claim to finish.
+    wait = models.JSONField(default=dict)
+    service = models.JSONField(default=dict)
+    #: {events in one call: calls}, of batch functions.
+    batch = models.JSONField(default=dict)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["space", "minute", "lane", "fn"], name="one_row_a_minute")
+        ]
+        indexes: ClassVar = [models.Index(fields=["minute"])]
+
+    def __str__(self) -> str:
+        return f"{self.space_id} at {self.minute:%H:%M}: {self.lane} {self.fn}"

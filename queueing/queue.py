@@ -76,6 +76,7 @@ class Queue:
             last=k.last(join.channel),
             lease=k.lease,
             seen=k.seen,
+            minutes=k.minutes,
             now=time.time(),
             id=join.event_id,
             lane=join.lane,
@@ -100,13 +101,10 @@ class Queue:
             case [b"duplicate", first]:
                 return Accepted(event_id=first.decode(), position=0, size=0, wake=False, replayed=True)
             case [b"full", size, max_size]:
-                await self._count("refused_full")
                 raise QueueFull(size, max_size)
             case [b"limit", pending, most]:
-                await self._count("refused_visitor")
                 raise VisitorLimit(pending, most)
             case [b"closed"]:
-                await self._count("refused_closed")
                 raise ApiClosed
             case [b"refused", text]:
                 raise Refused(text.decode())
@@ -124,6 +122,7 @@ class Queue:
             calls_side=k.calls("side"),
             next_main=k.next("main"),
             next_side=k.next("side"),
+            minutes=k.minutes,
             holder=holder,
             ttl_ms=LEASE_MS,
             prefix=k.prefix,
@@ -158,6 +157,7 @@ class Queue:
             shares_side=k.shares("side"),
             promises=k.promises,
             honesty=k.honesty(day_of(now)),
+            minutes=k.minutes,
             holder=holder,
             now=now,
             prefix=k.prefix,
@@ -209,6 +209,7 @@ class Queue:
             calls=k.calls(call.lane),
             last=k.last(event.channel),
             service=k.service,
+            minutes=k.minutes,
             day=k.day(day_of(now)),
             token=call.token,
             id=event.id,
@@ -248,6 +249,7 @@ class Queue:
             event=k.event(event.id),
             next=k.next(call.lane),
             running=k.running,
+            minutes=k.minutes,
             token=call.token,
             id=event.id,
             kind=kind,
@@ -269,6 +271,7 @@ class Queue:
             open=k.open(channel),
             day=k.day(day_of(time.time())),
             promises=k.promises,
+            minutes=k.minutes,
             id=event_id,
             channel=channel,
             payload=cancelled(event_id),
@@ -307,13 +310,6 @@ class Queue:
         """Some fields of an event as text; empty when it is unknown."""
         values = await self.redis.hmget(self.keys.event(event_id), fields)
         return {f: v.decode() for f, v in zip(fields, values, strict=True) if v is not None}
-
-    async def _count(self, what: str) -> None:
-        key = self.keys.day(day_of(time.time()))
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.hincrby(key, what, 1)
-        pipe.expire(key, 8 * 24 * 3600)
-        await pipe.execute()
 
 
 def day_of(now: float) -> str:

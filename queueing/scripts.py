@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 FOLDER = Path(__file__).parent / "lua"
+LIBRARY = FOLDER / "lib"  # Lua functions that several scripts share, by `-- USES: name`; they may take keys
 
 
 class Script:
@@ -23,13 +24,15 @@ class Script:
     def __init__(self, name: str) -> None:
         text = (FOLDER / f"{name}.lua").read_text()
         self.name = name
-        self.keys = self._names(text, "KEYS")
+        shared = [(LIBRARY / f"{used}.lua").read_text() for used in self._names(text, "USES")]
+        self.keys = [key for part in (text, *shared) for key in self._names(part, "KEYS")]
         self.argv = self._names(text, "ARGV")
         head = []
         if self.keys:
             head.append(f"local {', '.join(self.keys)} = unpack(KEYS)")
         if self.argv:
             head.append(f"local {', '.join(self.argv)} = unpack(ARGV)")
+        head += [_on_one_line(part) for part in shared]
         if "-- and then:" in text:
             head.append(f"local rest = {len(self.argv) + 1}")
         self.source = f"{' '.join(head)} {text}"
@@ -59,3 +62,8 @@ class Script:
             args=[*(values[name] for name in self.argv), *rest],
             client=redis,
         )
+
+
+def _on_one_line(lua: str) -> str:
+    """Without its comment lines."""
+    return " ".join(line.strip() for line in lua.splitlines() if not line.startswith("--"))

@@ -10,7 +10,7 @@ from celery.signals import worker_shutting_down
 from django.conf import settings
 from redis.asyncio import Redis
 
-from queueing import reaper
+from queueing import reaper, rollup
 from queueing.hints import hint
 from queueing.models import QueueSettings
 from queueing.worker import drains
@@ -40,6 +40,18 @@ def wake_forgotten() -> None:
 def reap() -> None:
     """Cancel what waits for pages that are gone."""
     asyncio.run(_with_redis(reaper.cancel_abandoned))
+
+
+@shared_task(name="queueing.tasks.store_minutes", ignore_result=True)
+def store_minutes() -> None:
+    """Move the minutes that are over from Redis to PostgreSQL."""
+    rollup.store(QueueSettings.objects.values_list("space_id", flat=True))
+
+
+@shared_task(name="queueing.tasks.forget_minutes", ignore_result=True)
+def forget_minutes() -> None:
+    """Delete the minutes nobody asks for any more."""
+    rollup.forget()
 
 
 async def _with_redis(work: Any) -> Any:

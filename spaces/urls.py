@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from spaces.views import console, dashboard, discover, files, pages, settings
+from spaces.views import console, dashboard, discover, files, pages, settings, statistics
 
 SPACE = "<str:owner>/<str:name>"
 
@@ -22,6 +22,8 @@ urlpatterns = [
     path(f"{SPACE}/files/<path:path>", files.item, name="file"),
     path(f"{SPACE}/logs", files.log, name="logs"),
     path(f"{SPACE}/logs/download", files.log_download, name="log-download"),
+    path(f"{SPACE}/statistics", statistics.page, name="statistics"),
+    path(f"{SPACE}/statistics/figures", statistics.figures, name="statistics-figures"),
     path(f"{SPACE}/settings", settings.page, name="settings"),
     path(f"{SPACE}/settings/figures", settings.figures, name="settings-figures"),
     path(f"{SPACE}/settings/delete", settings.delete, name="settings-delete"),

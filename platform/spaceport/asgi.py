@@ -13,6 +13,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 
 from spaceport.origins import PlatformOriginOnly
+from spaceport.watch import watched
 from spaces.gateway.app import Gateway
 from spaces.gateway.headers import first
 from spaces.routing import websocket_urlpatterns
@@ -30,7 +31,7 @@ platform = ProtocolTypeRouter(
 )
 
 
-async def application(scope, receive, send):  # type: ignore[no-untyped-def]
+async def by_host(scope, receive, send):  # type: ignore[no-untyped-def]
     """Every connection of this web process."""
     if scope["type"] == "lifespan":
         return
@@ -38,3 +39,6 @@ async def application(scope, receive, send):  # type: ignore[no-untyped-def]
         await gateway(scope, receive, send)
     else:
         await platform(scope, receive, send)
+
+
+application = watched(by_host)

@@ -4,9 +4,11 @@ from django.contrib import admin
 from django.urls import include, path
 
 from spaceport.health import healthz
+from spaceport.metrics import metrics
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
+    path("metrics", metrics, name="metrics"),
     path("admin/", admin.site.urls),
     path("", include("spaces.api.urls")),
     path("", include("accounts.urls")),

@@ -3,6 +3,7 @@
 -- KEYS: lease fence running calls_main calls_side next_main next_side
 -- ARGV: holder ttl_ms prefix max_losses now final_ttl failure
 -- returns {"held", losses} | {"taken", holder}
+-- USES: count
 local owner = redis.call("GET", lease)
 if owner and owner ~= holder then return { "taken", owner } end
 redis.call("SET", lease, holder, "PX", ttl_ms)
@@ -13,13 +14,14 @@ redis.call("INCR", fence)
 local lost = 0
 for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
   local event = prefix .. "ev:" .. id
-  local lane, channel, seq = unpack(redis.call("HMGET", event, "lane", "channel", "seq"))
+  local lane, channel, seq, fn = unpack(redis.call("HMGET", event, "lane", "channel", "seq", "fn"))
   redis.call("ZREM", running, id)
   if lane then
     lost = lost + 1
     if redis.call("HINCRBY", event, "losses", 1) >= tonumber(max_losses) then
       redis.call("HSET", event, "state", "failed", "token", "", "ended", now)
       redis.call("HDEL", event, "body", "request")
+      count(now, "failed::" .. lane .. ":" .. fn)
       redis.call("EXPIRE", event, final_ttl)
       local open = prefix .. "open:" .. channel
       redis.call("SREM", open, id)
@@ -30,6 +32,7 @@ for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
       redis.call("PUBLISH", messages, n .. " 1 " .. redis.call("SCARD", open) .. " " .. payload)
     else
       redis.call("HSET", event, "state", "pending", "token", "")
+      count(now, "retried::" .. lane .. ":" .. fn)
       redis.call("ZADD", lane == "side" and next_side or next_main, seq, id)
     end
   end

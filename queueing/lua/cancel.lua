@@ -2,6 +2,7 @@
 -- KEYS: event wait next shares messages open day promises
 -- ARGV: id channel payload now ttl wake
 -- returns {"cancelled"} | {"running"} | {"unknown"}
+-- USES: count
 local fields = redis.call("HMGET", event, "state", "channel", "visitor")
 if not fields[1] or fields[2] ~= channel then return { "unknown" } end
 if fields[1] == "running" then
@@ -25,6 +26,7 @@ redis.call("SREM", open, id)
 local n = redis.call("XADD", messages, "MAXLEN", "~", 2000, "0-*", "d", payload, "e", id, "f", "1")
 redis.call("EXPIRE", messages, ttl)
 redis.call("PUBLISH", messages, n .. " 1 " .. redis.call("SCARD", open) .. " " .. payload)
+count(now, "cancelled::" .. table.concat(redis.call("HMGET", event, "lane", "fn"), ":"))
 redis.call("HINCRBY", day, "cancelled", 1)
 redis.call("EXPIRE", day, 691200)
 return { "cancelled" }

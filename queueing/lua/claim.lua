@@ -4,6 +4,7 @@
 -- KEYS: wait_side next_side calls_side shares_side promises honesty
 -- ARGV: holder now prefix side_calls most scan
 -- returns {"claimed", pending_left, {lane, token, {event fields}, {event fields}…}, …} | {"lost"}
+-- USES: count
 if redis.call("GET", lease) ~= holder then return { "lost" } end
 local settings = redis.call("HMGET", cfg, "concurrency_count", "batch", "max_batch_size", "max_threads",
   "retry", "policy")
@@ -42,11 +43,11 @@ local function compare(id)
   redis.call("EXPIRE", honesty, 2678400)
 end
 
-local function take(id, from, shares, token, started)
+local function take(lane, id, from, shares, token, started)
   local event = prefix .. "ev:" .. id
   redis.call("ZREM", from, id)
   if redis.call("EXISTS", event) == 0 then return nil end
-  redis.call("HSET", event, "state", "running", "token", token, "started", started)
+  local first = redis.call("HSET", event, "state", "running", "token", token, "started", started) > 0
   redis.call("ZADD", running, started, id)
   local fields = redis.call("HMGET", event, "fn", "channel", "body", "request", "origin", "joined", "deaths",
     "visit", "losses", "told", "cancel", "visitor")
@@ -55,6 +56,7 @@ local function take(id, from, shares, token, started)
   if shares and visitor and redis.call("HINCRBY", shares, "n:" .. visitor, -1) <= 0 then
     redis.call("HDEL", shares, "n:" .. visitor, "t:" .. visitor)
   end
+  if first then count(now, "wait:" .. bucket(now - fields[6]) .. ":" .. lane .. ":" .. fields[1]) end
   if promised then compare(id) end
   fields[12] = settings[5] or "1"
   return { id, unpack(fields, 1, 12) }
@@ -72,7 +74,7 @@ for _, lane in ipairs(lanes) do
     -- No two calls have the same start: it tells which events of `running` belong to which call.
     local started = tonumber(now) + #answer / 1000000
     local fn, size = unpack(redis.call("HMGET", prefix .. "ev:" .. head, "fn", "batch"))
-    local event = take(head, from, not returned and shares, token, started)
+    local event = take(name, head, from, not returned and shares, token, started)
     if fair and not returned then
       redis.call("HSET", shares, "v", math.floor(tonumber(score) / 4194304))
     end
@@ -84,11 +86,12 @@ for _, lane in ipairs(lanes) do
         for _, id in ipairs(redis.call("ZRANGE", wait, 0, tonumber(scan) - 1)) do
           if #call - 2 >= size then break end
           if redis.call("HGET", prefix .. "ev:" .. id, "fn") == fn then
-            local other = take(id, wait, shares, token, started)
+            local other = take(name, id, wait, shares, token, started)
             if other then call[#call + 1] = other end
           end
         end
       end
+      if batching and size > 0 then count(now, "batch:" .. #call - 2 .. ":" .. name .. ":" .. fn) end
       redis.call("ZADD", calls, started, token)
       answer[#answer + 1] = call
       free = free - 1
@@ -98,5 +101,10 @@ for _, lane in ipairs(lanes) do
   local waiting = redis.call("ZCARD", wait)
   if waiting == 0 then redis.call("DEL", shares) end
   answer[2] = answer[2] + waiting + redis.call("ZCARD", next)
+end
+if #answer > 2 then
+  local main = redis.call("ZCARD", calls_main)
+  peak(now, "running", main)
+  if total > main then peak(now, "calls", total) end
 end
 return answer

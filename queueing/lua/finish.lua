@@ -4,7 +4,8 @@
 -- ARGV: token id status payload now free fn measured ttl
 -- and then: payloads to tell before the final one
 -- returns {"finished", open_left} | {"stale"}
-local state = redis.call("HMGET", event, "token", "state")
+-- USES: count
+local state = redis.call("HMGET", event, "token", "state", "started", "lane")
 if free == "1" then redis.call("ZREM", calls, token) end
 if state[1] ~= token or state[2] ~= "running" then return { "stale" } end
 redis.call("HSET", event, "state", status, "ended", now)
@@ -32,6 +33,7 @@ if measured == "1" and status ~= "cancelled" then
   redis.call("HSET", service, "t:" .. fn, times, "b:" .. fn, about[2] or 0)
   redis.call("EXPIRE", service, 604800)
 end
+count(now, status .. ":" .. bucket(now - state[3]) .. ":" .. state[4] .. ":" .. fn)
 redis.call("HINCRBY", day, status, 1)
 redis.call("EXPIRE", day, 691200)
 return { "finished", left }

@@ -5,6 +5,7 @@
 -- ARGV: repeatable present
 -- returns {"accepted", position, size, lease_alive} | {"duplicate", id} | {"refused", text}
 --         | {"closed"} | {"full", size, max_size} | {"limit", pending, most}
+-- USES: count
 -- A repeated submit must find its first event even while the queue refuses new ones.
 if repeatable == "1" then
   local first = redis.call("GET", idem)
@@ -13,19 +14,23 @@ end
 local settings = redis.call("HMGET", cfg, "refuse", "api_open", "max_size", "policy", "page_weight",
   "max_per_visitor")
 local refuse, api_open, max_size, policy, page_weight, most = unpack(settings, 1, 6)
-if refuse and refuse ~= "" then return { "refused", refuse } end
-if origin == "api" and api_open == "0" then return { "closed" } end
+local what = "::" .. lane .. ":" .. fn
+if refuse and refuse ~= "" then count(now, "refused" .. what) return { "refused", refuse } end
+if origin == "api" and api_open == "0" then count(now, "closed" .. what) return { "closed" } end
 
 -- A step right after one its session has just finished goes behind the running calls, not to the back.
 local follows = after ~= "" and redis.call("GET", last) == after
 local size = redis.call("ZCARD", wait)
 max_size = tonumber(max_size or "")
 if lane == "side" then max_size = tonumber(side_limit) end
-if not follows and max_size and size >= max_size then return { "full", size, max_size } end
+if not follows and max_size and size >= max_size then
+  count(now, "full" .. what)
+  return { "full", size, max_size }
+end
 most = lane == "main" and not follows and tonumber(most or "")
 if most then
   local mine = tonumber(redis.call("HGET", shares, "n:" .. visitor) or 0)
-  if mine >= most then return { "limit", mine, most } end
+  if mine >= most then count(now, "refused" .. what) return { "limit", mine, most } end
 end
 
 local place = redis.call("INCR", seq)
@@ -55,6 +60,8 @@ end
 -- A page that never opens its stream is as gone as one that closed it.
 if present == "1" then redis.call("ZADD", seen, "NX", now, channel) end
 redis.call("PUBLISH", wake, "join")
+count(now, origin .. what)
+if size > 0 and lane == "main" then peak(now, "pending", size + 1) end
 local position = size
 if follows then
   position = 0

@@ -106,12 +106,12 @@ def on_no_json(request: HttpRequest, error: HttpError) -> HttpResponse:
 
 @api.get("/spaces/{owner}/{name}/queue", response=Queue, summary="The queue's settings and figures")
 def get_queue(request: HttpRequest, owner: str, name: str, session_hash: str = "") -> Any:
-    return _queue(_space(request, owner, name, write=False), session_hash)
+    return _queue(space_of(request, owner, name, write=False), session_hash)
 
 
 @api.put("/spaces/{owner}/{name}/queue", response=Queue, summary="Change queue settings; acts at once")
 def put_queue(request: HttpRequest, owner: str, name: str, change: QueueChange) -> Any:
-    space = _space(request, owner, name, write=True)
+    space = space_of(request, owner, name, write=True)
     try:
         tuning.change(space.pk, change.dict(exclude_unset=True))
     except tuning.BadSetting as error:
@@ -119,7 +119,7 @@ def put_queue(request: HttpRequest, owner: str, name: str, change: QueueChange) 
     return _queue(space, "")
 
 
-def _space(request: HttpRequest, owner: str, name: str, *, write: bool) -> Space:
+def space_of(request: HttpRequest, owner: str, name: str, *, write: bool) -> Space:
     """The Space by the same rules and refusals as on the Hub's paths."""
     found: list[Space] = []
 

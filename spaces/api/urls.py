@@ -3,11 +3,13 @@
 from django.urls import path, re_path
 
 from spaces import git_http
-from spaces.api import files, history, reading, repos, runtime
+from spaces.api import files, history, reading, repos, runtime, statistics
 from spaces.api.deploy import api
 from spaces.api.hub import HubError, hub
 
 SPACE = "api/spaces/<str:owner>/<str:name>"
+
+api.add_router("", statistics.router)
 
 
 @hub("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH")

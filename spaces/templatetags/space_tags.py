@@ -74,3 +74,21 @@ def seconds(value: float | None, up: str = "") -> str:
 def percent(share: float) -> str:
     """A share, as in "91 %"."""
     return f"{share:.0%}".replace("%", " %")
+
+
+@register.filter
+def duration(value: float | None) -> str:
+    """A measured time: "40 ms", "1.2 s", "3 min"; a dash where none was measured."""
+    if value is None:
+        return "–"  # noqa: RUF001
+    if value < 0.9995:
+        return f"{max(value * 1000, 1):.0f} ms"
+    if value < 9.95:
+        return f"{value:.1f} s"
+    return f"{value:.0f} s" if value < 119.5 else f"{value / 60:.0f} min"
+
+
+@register.filter
+def item(values: dict[str, str], name: str) -> str:
+    """The value of this name; nothing where there is none."""
+    return values.get(name, "")

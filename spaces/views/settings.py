@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -14,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from hardware import nodes
 from hardware.tiers import TIERS, UnknownTier
-from queueing import honesty, live, tuning
+from queueing import facts, honesty, live, tuning
 from queueing.connections import sync_redis
 from spaces import lifecycle
 from spaces.api.runtime import MOST_KEYS
@@ -81,6 +82,7 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
     return space_context(request, space, "settings") | {
         "rows": setting_rows(space.pk),
         **_now(space),
+        "measured": partial(facts.sentences, space.pk, space.hardware),  # read where the template shows it
         "offers": offers,
         "absence": nodes.absence(space.hardware),
         "variables": space.variables.order_by("key"),

@@ -1,0 +1,138 @@
+"""What replicas use of memory and cores: looked at every 15 s by their node's agent, kept by the minute for a
+day in Redis, for advice. And how many of a node's worker slots are taken, for the metrics."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import redis
+from django.conf import settings
+
+from hardware.models import Replica
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hardware.runtimes.base import Runtime, Stats
+
+LOOK_EVERY_S = 15.0
+KEPT_S = 24 * 3600
+SLOTS_KEPT_S = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """One minute of a replica: the most memory in bytes; cores on average, and in its busiest 15 s."""
+
+    minute: int  # since 1970
+    memory_bytes: int
+    cores: float
+    cores_peak: float
+
+
+def key(space_id: int) -> str:
+    """sorted set with TTL, by minute: `minute:replica:memory:cores:cores_peak`."""
+    return f"usage:{space_id}"
+
+
+def slots_key(node: str) -> str:
+    """string with TTL: `busy/all` slots of this node's worker."""
+    return f"slots:{node}"
+
+
+@cache
+def _redis() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=10)
+
+
+class Minute:
+    """One replica in the minute that goes on."""
+
+    def __init__(self, space_id: int, number: int) -> None:
+        self.space_id, self.number = space_id, number
+        self.memory_bytes = 0
+        self.cores: list[float] = []
+
+    def member(self, replica_id: int) -> str:
+        """As it is kept."""
+        mean, peak = sum(self.cores) / len(self.cores), max(self.cores)
+        return f"{self.number}:{replica_id}:{self.memory_bytes}:{mean:.3f}:{peak:.3f}"
+
+
+class Sampler:
+    """Looks at the replicas that this node runs."""
+
+    def __init__(self, node_id: int, runtime: Runtime) -> None:
+        self.node_id, self.runtime = node_id, runtime
+        self._minutes: dict[int, Minute] = {}
+        self._before: dict[str, tuple[float, float]] = {}  # runtime_id: when, CPU seconds till then
+
+    def look(self) -> None:
+        """Look at all of them once, and keep the minutes that are over."""
+        rows = Replica.objects.filter(node_id=self.node_id, state=Replica.State.READY)
+        seen = {}
+        number = int(time.time()) // 60
+        self._keep(before=number)
+        for replica_id, space_id, runtime_id in rows.values_list("pk", "space_id", "runtime_id"):
+            stats = self.runtime.stats(runtime_id)
+            if stats is None:
+                continue
+            now = time.monotonic()
+            if (last := self._before.get(runtime_id)) is not None:
+                minute = self._minutes.setdefault(replica_id, Minute(space_id, number))
+                minute.memory_bytes = max(minute.memory_bytes, stats.memory_bytes)
+                minute.cores.append(_cores(last, now, stats))
+            seen[runtime_id] = (now, stats.cpu_seconds)
+        self._before = seen
+
+    def _keep(self, *, before: int) -> None:
+        over = {replica: minute for replica, minute in self._minutes.items() if minute.number < before}
+        if not over:
+            return
+        pipe = _redis().pipeline(transaction=False)
+        for replica_id, minute in over.items():
+            name = key(minute.space_id)
+            pipe.zadd(name, {minute.member(replica_id): minute.number})
+            pipe.zremrangebyscore(name, 0, before - KEPT_S // 60)
+            pipe.expire(name, KEPT_S)
+        pipe.execute()
+        for replica_id in over:
+            del self._minutes[replica_id]
+
+
+def _cores(last: tuple[float, float], now: float, stats: Stats) -> float:
+    """Cores used since the last look. Processes that ended take their CPU time with them: not below none."""
+    at, seconds = last
+    return max(0.0, (stats.cpu_seconds - seconds) / (now - at))
+
+
+def of(space_id: int) -> list[Use]:
+    """The minutes of the last 24 hours in which this Space ran, oldest first; of several replicas each."""
+    since = int(time.time() - KEPT_S) // 60
+    found: list[bytes] = _redis().zrangebyscore(key(space_id), since, "+inf")
+    return [_use(raw.decode()) for raw in found]
+
+
+def _use(member: str) -> Use:
+    minute, _, memory, cores, peak = member.split(":")
+    return Use(minute=int(minute), memory_bytes=int(memory), cores=float(cores), cores_peak=float(peak))
+
+
+def tell_slots(node: str, *, busy: int, slots: int) -> None:
+    """The node's worker has so many slots, so many of them taken."""
+    _redis().set(slots_key(node), f"{busy}/{slots}", ex=SLOTS_KEPT_S)
+
+
+def slots(nodes: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Node to (busy, all) slots of its worker; nodes that told nothing lately are left out."""
+    names = list(nodes)
+    told: list[Any] = _redis().mget([slots_key(name) for name in names]) if names else []
+    return {
+        name: (int(busy), int(all_of_them))
+        for name, raw in zip(names, told, strict=True)
+        if raw
+        for busy, all_of_them in (raw.decode().split("/"),)
+    }

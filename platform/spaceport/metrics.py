@@ -1,0 +1,280 @@
+"""`/metrics` for Prometheus: every queue, the nodes, and the web process that answers. The queues' figures
+are read from Redis at this moment, in one pipeline, so that any web process tells the same.
+
+Who may read it: a program on this machine that asks for this machine, or who holds SPACEPORT_METRICS_TOKEN.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.http.request import split_domain_port
+from django.views.decorators.http import require_safe
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from redis import RedisError
+
+from hardware import nodes, usage
+from hardware.models import Node, Replica
+from queueing import totals
+from queueing.connections import sync_redis
+from queueing.histograms import LAST, Histogram, seconds_in, upper_edge
+from queueing.totals import Totals
+from spaceport import watch
+from spaces.models import Sdk, Space
+
+#: Every third edge of the statistics' own buckets: ratios of two, from 1 ms to an hour and more.
+EDGES = range(0, LAST, 3)
+PROXIED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP")
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """The metrics in Prometheus's text format; 403 for whoever may not read them."""
+    if not may_read(request):
+        text = "Metrics are for programs on the platform's own machine, or with its metrics token.\n"
+        return HttpResponse(text, status=403, content_type="text/plain; charset=utf-8")
+    registry = CollectorRegistry()
+    registry.register(Platform())
+    answer = HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+def may_read(request: HttpRequest) -> bool:
+    """Whether the caller has the token; where no proxy stands between, being on this machine is enough. A
+    proxy's own connection comes from this machine too, for anybody: it gives itself away by its headers or by
+    the name it asks for."""
+    token = settings.SPACEPORT_METRICS_TOKEN
+    given = request.headers.get("Authorization", "")
+    if token and hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        return True
+    if any(name in request.META for name in PROXIED):
+        return False
+    host, _ = split_domain_port(request.get_host())
+    return _is_loopback(request.META.get("REMOTE_ADDR", "")) and _is_loopback(host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@dataclass
+class Read:
+    """What one scrape read. `None` where its part did not answer."""
+
+    spaces: dict[int, str] = field(default_factory=dict)
+    queues: dict[int, Totals] = field(default_factory=dict)
+    nodes: list[Node] | None = None
+    replicas: dict[str, int] | None = None
+    slots: dict[str, tuple[int, int]] | None = None
+    redis_s: float | None = None
+
+
+class Platform(Collector):
+    """Collects everything, once a scrape."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family, also those that have no sample now: a dashboard shows zero, not nothing."""
+        read = look()
+        yield from _parts(read)
+        yield from _queues(read)
+        yield from _hardware(read)
+        yield from _process(read)
+
+
+#: Space ids and names as the database last told them: while it is away the queues are still shown.
+_known: dict[int, str] = {}
+
+
+def look() -> Read:
+    """Read it: three queries of the database, two round trips to Redis."""
+    found = Read()
+    try:
+        spaces = Space.objects.exclude(sdk=Sdk.STATIC).values_list("pk", "owner__name", "name")
+        names = {pk: f"{owner}/{name}" for pk, owner, name in spaces}
+        found.nodes = list(Node.objects.order_by("name"))
+        counted = Replica.objects.order_by().values_list("state").annotate(Count("pk"))
+        found.replicas = dict(counted)
+        _known.clear()
+        _known.update(names)
+    except DatabaseError:
+        found.nodes = found.replicas = None
+    found.spaces = dict(_known)
+    try:
+        started = time.perf_counter()
+        sync_redis().ping()
+        found.redis_s = time.perf_counter() - started
+        found.queues = totals.read(found.spaces)
+        found.slots = usage.slots([node.name for node in found.nodes or []])
+    except RedisError:
+        found.redis_s = None
+    return found
+
+
+def reference() -> str:
+    """Every family as a table in Markdown, for `docs/reference/metrics.md`: a test compares them."""
+    families = [part for made in (_parts, _queues, _hardware, _process) for part in made(Read())]
+    lines = ["", "", "| metric | type | labels | meaning |", "|---|---|---|---|"]
+    for family in families:
+        name = family.name + ("_total" if family.type == "counter" else "")
+        labels = ", ".join(f"`{label}`" for label in family._labelnames)  # type: ignore[attr-defined]
+        lines.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
+    return "\n".join(lines) + "\n"
+
+
+# --- families ------------------------------------------------------------------------------------------
+
+
+def _parts(read: Read) -> Iterator[Metric]:
+    up = GaugeMetricFamily(
+        "spaceport_part_up", "Whether the part answered at this scrape (1) or not (0).", labels=["part"]
+    )
+    up.add_metric(["database"], float(read.nodes is not None))
+    up.add_metric(["redis"], float(read.redis_s is not None))
+    yield up
+    trip = GaugeMetricFamily("spaceport_redis_round_trip_seconds", "One PING of Redis, there and back.")
+    if read.redis_s is not None:
+        trip.add_metric([], read.redis_s)
+    yield trip
+
+
+def _queues(read: Read) -> Iterator[Metric]:
+    queues = [(read.spaces[pk], queue) for pk, queue in read.queues.items()]
+    yield _gauge(
+        "spaceport_queue_pending", "Events waiting in the Space's queue.", queues, lambda queue: queue.pending
+    )
+    yield _gauge(
+        "spaceport_queue_running", "Events running in the Space.", queues, lambda queue: queue.running
+    )
+    yield _gauge(
+        "spaceport_queue_oldest_running_seconds",
+        "How long the Space's longest running event has run; 0 where none runs.",
+        queues,
+        lambda queue: queue.oldest_s,
+    )
+    yield _counter(
+        "spaceport_queue_accepted",
+        "Events accepted, by where they came from.",
+        queues,
+        "origin",
+        {"page": "page", "api": "api"},
+    )
+    yield _counter(
+        "spaceport_queue_refused",
+        "Events not accepted: the queue was full, closed to programs, or the Space could not run.",
+        queues,
+        "reason",
+        {"full": "full", "closed": "closed", "refused": "other"},
+    )
+    yield _counter(
+        "spaceport_queue_finished",
+        "Events that ended, by how.",
+        queues,
+        "outcome",
+        {"completed": "completed", "failed": "failed", "cancelled": "cancelled"},
+    )
+    yield _counter(
+        "spaceport_queue_retried",
+        "Times an event went back to the front because its container or worker went away.",
+        queues,
+        "",
+        {"retried": ""},
+    )
+    yield _histogram(
+        "spaceport_queue_wait_seconds",
+        "From joining the queue to the first claim. The sum is taken from buckets of 26 %.",
+        [(name, queue.wait) for name, queue in queues],
+    )
+    yield _histogram(
+        "spaceport_queue_service_seconds",
+        "From the claim to the end of an event. The sum is taken from buckets of 26 %.",
+        [(name, queue.service) for name, queue in queues],
+    )
+
+
+def _hardware(read: Read) -> Iterator[Metric]:
+    there = GaugeMetricFamily("spaceport_nodes", "Nodes, by whether their heartbeat is fresh.", labels=["up"])
+    replicas = GaugeMetricFamily("spaceport_replicas", "Replicas, by state.", labels=["state"])
+    if read.nodes is not None:
+        fresh = sum(nodes.is_up(node) for node in read.nodes)
+        there.add_metric(["yes"], fresh)
+        there.add_metric(["no"], len(read.nodes) - fresh)
+    if read.replicas is not None:
+        for state in Replica.State.values:
+            replicas.add_metric([state], read.replicas.get(state, 0))
+    yield there
+    yield replicas
+    slots = GaugeMetricFamily(
+        "spaceport_worker_slots",
+        "Slots of a node's worker; a Space whose queue is served takes one.",
+        labels=["node", "state"],
+    )
+    for node, (busy, all_of_them) in (read.slots or {}).items():
+        slots.add_metric([node, "busy"], busy)
+        slots.add_metric([node, "free"], max(all_of_them - busy, 0))
+    yield slots
+
+
+def _process(read: Read) -> Iterator[Metric]:
+    lag = GaugeMetricFamily(
+        "spaceport_web_event_loop_lag_seconds",
+        "The longest wait of something ready in the last minute, in the web process that answers.",
+    )
+    lag.add_metric([], watch.lag_s())
+    yield lag
+    sockets = GaugeMetricFamily(
+        "spaceport_web_open_sockets",
+        "Open websockets and event streams of the web process that answers.",
+        labels=["kind"],
+    )
+    for kind in ("websocket", "sse"):
+        sockets.add_metric([kind], watch.sockets[kind])
+    yield sockets
+
+
+# --- samples -------------------------------------------------------------------------------------------
+
+Queues = Sequence[tuple[str, Totals]]
+
+
+def _gauge(name: str, about: str, queues: Queues, value: Callable[[Totals], float]) -> Metric:
+    family = GaugeMetricFamily(name, about, labels=["space"])
+    for space, queue in queues:
+        family.add_metric([space], value(queue))
+    return family
+
+
+def _counter(name: str, about: str, queues: Queues, label: str, kinds: dict[str, str]) -> Metric:
+    """One sample for each kind: what it is counted as, and the value of its label."""
+    family = CounterMetricFamily(name, about, labels=["space", label] if label else ["space"])
+    for space, queue in queues:
+        for counted, value in kinds.items():
+            family.add_metric([space, value] if label else [space], queue.counts[counted])
+    return family
+
+
+def _histogram(name: str, about: str, queues: Iterable[tuple[str, Histogram]]) -> Metric:
+    family = HistogramMetricFamily(name, about, labels=["space"])
+    for space, histogram in queues:
+        buckets = [
+            (f"{upper_edge(edge):.4g}", sum(n for bucket, n in histogram.items() if bucket <= edge))
+            for edge in EDGES
+        ]
+        buckets.append(("+Inf", sum(histogram.values())))
+        family.add_metric([space], buckets, seconds_in(histogram))
+    return family

@@ -1,0 +1,254 @@
+"""`/metrics`: who may read it, what is in it, and that its reference tells the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as sync
+from channels.testing import ApplicationCommunicator
+from django.db import OperationalError
+from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
+
+from hardware import nodes, usage
+from queueing import connections, rollup
+from queueing.keys import SpaceKeys
+from spaceport import metrics, watch
+from spaces.models import Space
+from tests.people import make_people
+
+REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metrics.md"
+HERE = {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "127.0.0.1:8000"}
+
+
+@pytest.fixture
+def space(settings: Any, tmp_path: Any, db: None) -> Space:
+    settings.SPACEPORT_HOME = tmp_path
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    return Space.objects.create(owner=make_people().lab, name="demo", sdk="gradio")
+
+
+@pytest.fixture
+def server() -> Iterator[sync.Redis]:
+    client = connections.sync_redis()
+    client.flushdb()
+    yield client
+    client.flushdb()
+
+
+def samples(**environ: str) -> dict[tuple[str, ...], float]:
+    """Sample by its name and its labels' values, as Prometheus's own parser reads them."""
+    answer = Client().get("/metrics", **{**HERE, **environ})  # type: ignore[arg-type]
+    assert answer.status_code == 200
+    found = {}
+    for family in text_string_to_metric_families(answer.content.decode()):
+        for sample in family.samples:
+            found[sample.name, *(v for _, v in sorted(sample.labels.items()))] = sample.value
+    return found
+
+
+def put(server: sync.Redis, space: Space, minute: int, **fields: int) -> None:
+    k = SpaceKeys(space.pk)
+    server.hset(k.minute(minute), mapping={name.replace("__", ":"): n for name, n in fields.items()})
+    server.sadd(k.minutes, minute)
+
+
+# --- who --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "environ"),
+    [
+        (200, HERE),
+        (200, {"REMOTE_ADDR": "::1", "HTTP_HOST": "[::1]:8000"}),
+        (200, {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "localhost"}),
+        (403, {**HERE, "REMOTE_ADDR": "192.0.2.7"}),
+        (403, {**HERE, "HTTP_HOST": "spaces.example.org"}),  # a proxy here, or a page that rebinds its name
+        (403, {**HERE, "HTTP_X_FORWARDED_FOR": "192.0.2.7"}),
+        (403, {**HERE, "HTTP_FORWARDED": "for=192.0.2.7"}),
+        (403, {**HERE, "HTTP_X_REAL_IP": "127.0.0.1"}),
+        (403, {"REMOTE_ADDR": "192.0.2.7", "HTTP_HOST": "127.0.0.1", "HTTP_AUTHORIZATION": "Bearer "}),
+    ],
+)
+def test_without_a_token_only_this_machine_itself_may_read(
+    server: sync.Redis, space: Space, settings: Any, status: int, environ: dict[str, str]
+) -> None:
+    settings.ALLOWED_HOSTS = ["*"]
+    answer = Client().get("/metrics", **environ)  # type: ignore[arg-type]
+    assert answer.status_code == status
+    assert (b"spaceport_" in answer.content) == (status == 200)
+
+
+@pytest.mark.parametrize(
+    ("status", "given"), [(200, "Bearer s3cret"), (403, "Bearer other"), (403, "s3cret"), (403, "Bearer é")]
+)
+def test_from_elsewhere_the_token_opens(
+    server: sync.Redis, space: Space, settings: Any, status: int, given: str
+) -> None:
+    settings.SPACEPORT_METRICS_TOKEN = "s3cret"
+    away = {"REMOTE_ADDR": "192.0.2.7", "HTTP_X_FORWARDED_FOR": "192.0.2.9", "HTTP_AUTHORIZATION": given}
+    assert Client().get("/metrics", **away).status_code == status  # type: ignore[arg-type]
+
+
+# --- what -------------------------------------------------------------------------------------------
+
+
+def test_queues_are_told_from_stored_and_newest_minutes(server: sync.Redis, space: Space) -> None:
+    now = int(time.time()) // 60
+    put(server, space, now - 9, page____main__0=3, completed__20__main__0=2, wait__0__main__0=2)
+    rollup.store([space.pk])
+    put(server, space, now, api____side__1=1, closed____main__0=4, failed__40__main__0=1, wait__67__main__0=1)
+    k = SpaceKeys(space.pk)
+    server.zadd(k.wait("main"), {"a": 1, "b": 2})
+    server.zadd(k.running, {"c": time.time() - 100, "d": time.time()})
+    found = samples()
+    name = "lab/demo"
+    assert found["spaceport_queue_pending", name] == 2
+    assert found["spaceport_queue_running", name] == 2
+    assert 99 <= found["spaceport_queue_oldest_running_seconds", name] < 160
+    assert found["spaceport_queue_accepted_total", "page", name] == 3
+    assert found["spaceport_queue_accepted_total", "api", name] == 1
+    assert found["spaceport_queue_refused_total", "closed", name] == 4
+    assert found["spaceport_queue_finished_total", "completed", name] == 2
+    assert found["spaceport_queue_finished_total", "failed", name] == 1
+    assert found["spaceport_queue_wait_seconds_bucket", "0.001", name] == 2
+    assert found["spaceport_queue_wait_seconds_bucket", "3981", name] == 2
+    assert found["spaceport_queue_wait_seconds_count", name] == 3
+    # Bucket 20 ends at 0.1 s, bucket 40 at 10 s; the edges told are those of 18, 21, 39 and 42.
+    edges = ("0.0631", "0.1259", "7.943", "15.85")
+    assert [found["spaceport_queue_service_seconds_bucket", edge, name] for edge in edges] == [0, 2, 2, 3]
+    assert found["spaceport_queue_service_seconds_count", name] == 3
+    assert 8 < found["spaceport_queue_service_seconds_sum", name] < 11
+
+
+def test_a_histogram_never_goes_down_from_one_edge_to_the_next(server: sync.Redis, space: Space) -> None:
+    put(server, space, 1, **{f"wait__{bucket}__main__0": bucket + 1 for bucket in range(68)})
+    answer = Client().get("/metrics", **HERE).content.decode()  # type: ignore[arg-type]
+    counts = [
+        float(v)
+        for v in re.findall(r'queue_wait_seconds_bucket\{le="[^"]*",space="lab/demo"\} (\S+)', answer)
+    ]
+    assert len(counts) == len(metrics.EDGES) + 1
+    assert counts == sorted(counts)
+    assert counts[-1] == sum(range(1, 69))
+
+
+def test_nodes_replicas_and_worker_slots(server: sync.Redis, space: Space) -> None:
+    nodes.register("here", {"cpu": False}, "process")
+    nodes.leave(nodes.register("gone", {"cpu": False}, "process").pk)
+    usage.tell_slots("here", busy=3, slots=64)
+    found = samples()
+    assert (found["spaceport_nodes", "yes"], found["spaceport_nodes", "no"]) == (1, 1)
+    assert found["spaceport_replicas", "ready"] == 0
+    assert found["spaceport_worker_slots", "here", "busy"] == 3
+    assert found["spaceport_worker_slots", "here", "free"] == 61
+    assert ("spaceport_worker_slots", "gone", "busy") not in found
+
+
+def test_without_the_database_the_queues_are_still_told(
+    server: sync.Redis, space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(server, space, 1, page____main__0=3)
+    samples()
+
+    def away() -> None:
+        raise OperationalError("the server closed the connection")
+
+    monkeypatch.setattr(Space.objects, "exclude", lambda **_: away())
+    found = samples()
+    assert (found["spaceport_part_up", "database"], found["spaceport_part_up", "redis"]) == (0, 1)
+    assert found["spaceport_queue_accepted_total", "page", "lab/demo"] == 3
+
+
+def test_a_scrape_of_many_spaces_costs_a_few_round_trips(
+    server: sync.Redis, space: Space, django_assert_max_num_queries: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Space.objects.bulk_create(
+        Space(owner=space.owner, name=f"s{n}", subdomain=f"s{n}", sdk="gradio") for n in range(200)
+    )
+    samples()
+    trips = []
+    connection = sync.connection.Connection
+    for method in ("send_command", "send_packed_command"):
+        before = getattr(connection, method)
+
+        def counted(self: Any, *args: Any, _before: Any = before, **kwargs: Any) -> Any:
+            trips.append(1)
+            return _before(self, *args, **kwargs)
+
+        monkeypatch.setattr(connection, method, counted)
+    with django_assert_max_num_queries(3):
+        found = samples()
+    assert ("spaceport_queue_pending", "lab/s199") in found
+    assert len(trips) <= 8
+
+
+# --- this process -----------------------------------------------------------------------------------
+
+
+async def test_the_event_loops_lag_is_noticed() -> None:
+    watch._lags.clear()
+    looking = asyncio.create_task(watch._look_forever())
+    await asyncio.sleep(0)
+    time.sleep(watch.LOOK_EVERY_S + 0.3)  # noqa: ASYNC251  # what it is there to notice
+    deadline = time.monotonic() + 10
+    while not watch._lags and time.monotonic() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    looking.cancel()
+    assert watch.lag_s() >= 0.25
+    watch._lags.clear()
+
+
+@pytest.mark.parametrize(
+    ("kind", "scope", "opening"),
+    [
+        ("websocket", {"type": "websocket"}, {"type": "websocket.accept"}),
+        (
+            "sse",
+            {"type": "http"},
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"Content-Type", b"text/event-stream; charset=utf-8")],
+            },
+        ),
+        (
+            "",
+            {"type": "http"},
+            {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]},
+        ),
+    ],
+)
+async def test_open_sockets_are_counted_while_they_are_open(
+    kind: str, scope: dict[str, Any], opening: dict[str, Any]
+) -> None:
+    watch.sockets.clear()
+    closing = asyncio.Event()
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send(opening)
+        await closing.wait()
+
+    served = ApplicationCommunicator(watch.watched(app), scope)
+    await served.receive_output(5)
+    assert +watch.sockets == ({kind: 1} if kind else {})
+    closing.set()
+    await served.wait(5)
+    assert not +watch.sockets
+    for task in tuple(watch._looking):
+        task.cancel()
+    watch._looking.clear()
+
+
+# --- its reference ----------------------------------------------------------------------------------
+
+
+def test_the_reference_lists_every_metric_and_no_other(server: sync.Redis, space: Space) -> None:
+    """Name, kind, labels and meaning as the collector gives them."""
+    assert REFERENCE.read_text().split("<!-- metrics -->")[1] == metrics.reference()
