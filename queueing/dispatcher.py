@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
-from queueing.calls import CallRefused, GradioApp
+from queueing.calls import CallRefused, connect
 from queueing.errors import ContainerDied, LeaseLost
 from queueing.events import Call, Event
 from queueing.messages import ProcessStarts, cancelled, completed, encode, failed
@@ -55,7 +55,7 @@ class Dispatcher:
         self.holder = holder
         self.event_timeout_s = event_timeout_s
         self.queue = Queue(redis, route.space_id)
-        self.app = GradioApp(http, route)
+        self.app = connect(http, route)
         self.lost = asyncio.Event()  # set by whoever renews the lease, when it is gone
         self.draining = False
         self._woken = asyncio.Event()
