@@ -38,7 +38,8 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
 
     protocol: str = ""  # "" for an app that is not Gradio's
     version: str = ""
-    prefix: str = ""  # "/gradio_api" from 5.0 on
+    prefix: str = ""  # what its API's paths begin with: "/gradio_api" from 5.0 on, after `mount`
+    mount: str = ""  # where the app lies in its server, "" for the root
     pages: tuple[str, ...] = ("",)
     functions: tuple[Function, ...] = ()
 
