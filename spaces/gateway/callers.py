@@ -64,7 +64,7 @@ class Callers:
         )
 
 
-def to_container(asked: Asked, scope: Scope, *, token: str = "") -> dict[str, str]:  # noqa: S107  # none is a value
+def to_container(asked: Asked, scope: Scope, *, token: str = "") -> dict[str, str]:  # none is a value
     """The headers a container gets with this request; `token` is one for a page about to be served."""
     token = asked.raw_token if asked.token is not None else token
     return head.to_container(

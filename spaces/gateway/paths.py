@@ -56,5 +56,7 @@ def loosely(path: str) -> str:
         if (decoded := unquote(path)) == path:
             break
         path = decoded
-    segments = [segment.partition(";")[0].strip().rstrip(".") for segment in path.replace("\\", "/").split("/")]
+    segments = [
+        segment.partition(";")[0].strip().rstrip(".") for segment in path.replace("\\", "/").split("/")
+    ]
     return "/" + "/".join(segment for segment in segments if segment).casefold()

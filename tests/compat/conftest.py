@@ -46,7 +46,9 @@ def owner(process_platform: Platform) -> str:
 
 
 @pytest.fixture(scope="session")
-def aged(process_platform: Platform, owner: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+def aged(
+    process_platform: Platform, owner: str, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], str]:
     """The Space of this Gradio version, pushed at first use."""
     there: dict[str, str] = {}
 
@@ -97,7 +99,7 @@ def node_modules() -> Path:
     return folder
 
 
-class locked:  # noqa: N801  # reads as what it does
+class locked:  # reads as what it does
     """Only one process installs into this folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -117,7 +119,12 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str,
     home = tmp_path_factory.mktemp("client")
 
     def run(version: str, url: str, *only: str) -> dict[str, Any]:
-        env = {**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HOME": str(home), "GRADIO_TEMP_DIR": str(home)}
+        env = {
+            **os.environ,
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HOME": str(home),
+            "GRADIO_TEMP_DIR": str(home),
+        }
         done = subprocess.run(
             [client_python(version), str(HERE / "journey.py"), url, *only],
             env=env, capture_output=True, text=True, timeout=150, check=False,
@@ -127,4 +134,3 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str,
         return seen
 
     return run
-
