@@ -32,7 +32,7 @@ class ResetApp(GradioApp):
         over = asyncio.ensure_future(ended.wait())
         try:
             while True:
-                following = asyncio.ensure_future(anext(messages, None))
+                following = asyncio.ensure_future(_next(messages))
                 await asyncio.wait([following, over], return_when=asyncio.FIRST_COMPLETED)
                 if not following.done():
                     following.cancel()
@@ -58,3 +58,7 @@ class ResetApp(GradioApp):
             async with self.http.post(f"{self.base}/reset", json=body, timeout=timeout) as answer:
                 await answer.read()
         asyncio.get_running_loop().call_later(SETTLE_S, ended.set)
+
+
+async def _next(messages: AsyncIterator[dict[str, Any]]) -> dict[str, Any] | None:
+    return await anext(messages, None)

@@ -1,7 +1,7 @@
 """Spaces of every age on the platform with plain processes, clients of their age, Chromium.
 
-What has to be installed for them (old Gradios, old clients, npm packages) is kept in ~/.cache/spaceport-tests,
-so only a machine's first run installs anything.
+What has to be installed for them (old Gradios, old clients, npm packages) is kept in
+~/.cache/spaceport-tests, so only a machine's first run installs anything.
 """
 
 from __future__ import annotations
