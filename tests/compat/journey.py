@@ -121,8 +121,8 @@ def mark(client: Client) -> Any:
 STEPS: dict[str, Callable[[Client], Any]] = {
     step.__name__: step
     for step in (
-        plain, by_number, generator, state, own_state, batch, error, position, progress, upload, cancel, unqueued,
-        together,
+        plain, by_number, generator, state, own_state, batch, error, position, progress, upload, cancel,
+        unqueued, together,
     )
 }  # fmt: skip
 

@@ -46,8 +46,8 @@ def test_every_spelling_of_what_runs_is_known(route: str, spell: object) -> None
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/config", "/assets/run/x.js", "/file=/tmp/gradio/queue/join", "/gradio_api/file=/a/run/b", "/upload",
-     "/gradio_api/heartbeat/s", "/gradio_api/stream/s/1/2/playlist.m3u8", "/theme.css"],
+    ["/", "/config", "/assets/run/x.js", "/file=/tmp/gradio/queue/join", "/gradio_api/file=/a/run/b",
+     "/upload", "/gradio_api/heartbeat/s", "/gradio_api/stream/s/1/2/playlist.m3u8", "/theme.css"],
 )  # fmt: skip
 def test_what_runs_nothing_passes(path: str) -> None:
     assert not paths.runs(path, APP)
