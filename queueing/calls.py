@@ -236,6 +236,18 @@ class GradioApp:
                 await answer.read()
 
 
+def connect(http: aiohttp.ClientSession, route: Route) -> GradioApp:
+    """What calls this replica: by the protocol of its app."""
+    from queueing.calls_reset import ResetApp
+    from queueing.calls_ws import WebSocketApp
+
+    if route.app.protocol == "ws":
+        return WebSocketApp(http, route)  # type: ignore[return-value]  # the same interface
+    if (4, 0) <= route.app.release < (4, 29):
+        return ResetApp(http, route)
+    return GradioApp(http, route)
+
+
 def _headers(event: Event) -> dict[str, str]:
     """The visitor's own headers, replayed: they decide the URLs in results and what `gr.Request` shows."""
     return {

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
-from queueing.calls import GradioApp
+from queueing.calls import connect
 from queueing.direct import Direct
 from queueing.errors import ContainerDied, LeaseLost
 from queueing.queue import Queue
@@ -70,7 +70,7 @@ class Dispatcher:
             self._running = Running(
                 self.queue,
                 self.route,
-                GradioApp(self.http, self.route),
+                connect(self.http, self.route),
                 None if strays is None else direct,
                 event_timeout_s=self.event_timeout_s,
                 restart=self.restart,

@@ -3,6 +3,7 @@ cached by every process that sends visitors there."""
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -37,9 +38,16 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
 
     protocol: str = ""  # "" for an app that is not Gradio's
     version: str = ""
-    prefix: str = ""  # "/gradio_api" from 5.0 on
+    prefix: str = ""  # what its API's paths begin with: "/gradio_api" from 5.0 on, after `mount`
+    mount: str = ""  # where the app lies in its server, "" for the root
     pages: tuple[str, ...] = ("",)
     functions: tuple[Function, ...] = ()
+
+    @property
+    def release(self) -> tuple[int, int]:
+        """Major and minor version; (0, 0) where it is not known."""
+        numbers = [int(n) for n in re.findall(r"\d+", self.version)[:2]]
+        return (numbers[0], numbers[1]) if len(numbers) > 1 else (0, 0)
 
     def function(self, fn_index: int) -> Function | None:
         """The function of this id; None for those a page makes later (`gr.render`)."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.platform_server import Platform, engine_answers, new_home
+from tests.platform_server import CACHE, Platform, engine_answers, new_home
 
 
 def pytest_report_header() -> str:
@@ -20,6 +20,9 @@ def pytest_report_header() -> str:
 
 def _platform(runtime: str) -> Iterator[Platform]:
     home = new_home()
+    if runtime == "process":  # environments with old Gradios are made once a machine, not once a run
+        (CACHE / "environments").mkdir(parents=True, exist_ok=True)
+        (home / "environments").symlink_to(CACHE / "environments")
     platform = Platform(runtime, home)
     try:
         yield platform.start()

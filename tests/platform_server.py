@@ -21,6 +21,7 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ROOT / "tests" / "apps"
+CACHE = Path.home() / ".cache" / "spaceport-tests"  # what tests install, from one run to the next
 SETTLED = {"RUNNING", "BUILD_ERROR", "RUNTIME_ERROR", "CONFIG_ERROR", "NO_APP_FILE", "PAUSED"}
 
 
@@ -132,14 +133,14 @@ class Platform:
         wait_until(look, f"{space} settles (last: {stages[-1:]})", timeout_s)
         return stages[-1]
 
-    def push(self, space: str, token: str, folder: Path, **create: Any) -> str:
+    def push(self, space: str, token: str, folder: Path, timeout_s: float = 180, **create: Any) -> str:
         """Create where missing, upload, wait; the stage it settles in."""
         api = self.api(token)
         api.create_repo(
             space, repo_type="space", space_sdk=create.pop("sdk", "gradio"), exist_ok=True, **create
         )
         api.upload_folder(repo_id=space, repo_type="space", folder_path=folder)
-        return self.settled(space, token)
+        return self.settled(space, token, timeout_s)
 
     def run_url(self, space: str) -> str:
         return f"{self.url}/run/{space}/"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ HEARTBEAT_S = 15.0
 #: A browser has six connections for a host, so its pages give theirs back sooner.
 LINGER_S = {"page": 1.0, "api": 10.0}
 V3 = "sse_v3"
+WHOLE = {"ws", "sse", "sse_v1"}  # protocols whose every step carries whole values, not differences
+REMEMBERED = 10_000
 
 
 class BadRequest(QueueError):
@@ -62,6 +65,7 @@ class Caller:
     visit: str = ""
     visitor: str = ""  # who shares a turn under the fair policy: `queueing.visitors`
     idempotency_key: str = ""
+    hold_s: float = 0.0  # its events' ends are told no sooner than this after their join was answered
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class GradioDoor:
     delivery: Delivery
     positions: Positions
     wake: Callable[[Route], Awaitable[None]]
+    held: dict[str, float] = field(default_factory=dict)  # event id -> its end is told no sooner
 
     # --- joining ------------------------------------------------------------------------------------
 
@@ -89,14 +94,14 @@ class GradioDoor:
             raise BadRequest("fn_index is missing or no whole number.")
         function = self._function(route, fn_index)
         try:
-            return await self._join(
+            return await self.enqueue(
                 route, body, caller, channel=session_hash, fn=fn_index, function=function, present=True
             )
         except ApiClosed as closed:
             # gradio_client shows nobody the text of a refused POST, but the text of a failed event.
             return await self._refuse_readably(route, session_hash, str(closed))
 
-    async def _join(
+    async def enqueue(
         self,
         route: Route,
         body: dict[str, Any],
@@ -107,9 +112,15 @@ class GradioDoor:
         function: Function | None,
         present: bool,
     ) -> str:
+        """Queue an event whose messages go to `channel`; its id.
+
+        Raises:
+            QueueError
+        """
         if not isinstance(body.get("data", []), list):
             raise BadRequest("data is no list.")
         event_id = new_event_id(channel, str(fn))
+        self._hold(event_id, caller.hold_s)
         accepted = await Queue(self.redis, route.space_id).join(
             Join(
                 event_id=event_id,
@@ -127,10 +138,17 @@ class GradioDoor:
                 present=present,
             )
         )
+        self._hold(event_id, caller.hold_s)
         if accepted.wake:
             await self.wake(route)
         self.positions.soon(route.space_id)
         return accepted.event_id
+
+    def _hold(self, event_id: str, seconds: float) -> None:
+        if seconds:
+            if len(self.held) > REMEMBERED:
+                self.held.clear()
+            self.held[event_id] = time.monotonic() + seconds
 
     async def _refuse_readably(self, route: Route, channel: str, text: str) -> str:
         """Accept nothing, but tell the refusal as an event that failed at once."""
@@ -196,6 +214,15 @@ class GradioDoor:
         if await Queue(self.redis, route.space_id).cancel(event_id, session_hash) == "unknown":
             raise UnknownEvent
 
+    async def reset(self, route: Route, body: dict[str, Any]) -> None:
+        """`POST reset` of clients before 4.29: cancels the event it names, which is known to nobody else."""
+        event_id = body.get("event_id")
+        if not isinstance(event_id, str) or route.app.release >= (4, 29):
+            return
+        with contextlib.suppress(UnknownEvent):
+            channel = await self.channel_of(route, event_id)
+            await Queue(self.redis, route.space_id).cancel(event_id, channel)
+
     async def cancel_functions(self, route: Route, session_hash: str, functions: tuple[int, ...]) -> None:
         """End every event of these functions in the session (`cancels=[…]` of older pages)."""
         queue = Queue(self.redis, route.space_id)
@@ -236,7 +263,7 @@ class GradioDoor:
             "event_data": None,
             "trigger_id": None,
         }
-        return await self._join(
+        return await self.enqueue(
             route, full, caller, channel=channel, fn=function.id, function=function, present=False
         )
 
@@ -253,7 +280,8 @@ class GradioDoor:
             if word == "heartbeat":
                 yield b"event: heartbeat\ndata: null\n\n"
             elif word == "process_generating" and message.get("success"):
-                values = _apply(values, message["output"].get("data") or [])
+                data = message["output"].get("data") or []
+                values = data if route.app.protocol in WHOLE else _apply(values, data)
                 yield b"event: generating\ndata: " + encode(values) + b"\n\n"
             elif word == "process_completed":
                 ok = bool(message.get("success"))
@@ -317,7 +345,7 @@ class GradioDoor:
             "fn_index": function.id,
             "session_hash": session if isinstance(session, str) and session else channel,
         }
-        event_id = await self._join(
+        event_id = await self.enqueue(
             route, full, caller, channel=channel, fn=function.id, function=function, present=False
         )
         async for message in self.event_messages(route, event_id):
@@ -361,9 +389,11 @@ class _Stream:
                     if isinstance(item, Place):
                         yield _sse(self._estimation(item))
                         continue
-                    yield self._message(item)
+                    await self._not_too_soon(item)
                     self.number = item.number
+                    # Asked before it is told: clients before sse_v3 hang up by themselves then.
                     self.idle = item.final and await self._all_ended(item)
+                    yield self._message(item)
         finally:
             follower.cancel()
             await asyncio.gather(follower, return_exceptions=True)
@@ -384,6 +414,11 @@ class _Stream:
             return False
         await self.door.delivered(self.route, self.channel, item.number)
         return True
+
+    async def _not_too_soon(self, item: Delivered) -> None:
+        if item.final and self.door.held:
+            until = self.door.held.pop(decode(item.payload).get("event_id") or "", 0.0)
+            await asyncio.sleep(max(0.0, until - time.monotonic()))
 
     def _estimation(self, place: Place) -> bytes:
         self.estimated.add(place.event_id)

@@ -16,8 +16,8 @@ import aiohttp
 from queueing.errors import QueueError
 from queueing.routes import Route
 from queueing.visitors import client_of
+from spaces.gateway import callers, http, notices, paths, sockets, static, tokens, websocket
 from spaces.gateway import headers as head
-from spaces.gateway import http, notices, static, tokens, websocket
 from spaces.gateway.access import visitor_of
 from spaces.gateway.doors import Doors
 from spaces.gateway.http import Receive, Scope, Send
@@ -146,21 +146,12 @@ class Gateway:
 
     async def _forward(self, asked: Asked, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         page = self._is_page(asked, scope)
-        host = asked.host
         if page:
             await self.doors.visited(route)
-        if asked.raw_token and asked.token is not None:
-            host = f"{host}{tokens.PREFIX}{asked.raw_token}"
-        elif page and not asked.program:
+        token = ""
+        if page and not asked.program:
             token = tokens.make(self.key, route.space_id, visit=asked.visit, user_id=asked.user_id or 0)
-            host = f"{host}{tokens.PREFIX}{token}"
-        headers = head.to_container(
-            scope["headers"],
-            host=host,
-            scheme=asked.scheme,
-            client=asked.client,
-            cookies=not asked.program,
-        )
+        headers = callers.to_container(asked, scope, token=token)
         length = head.first(scope["headers"], "content-length")
         has_body = bool(length and length != "0") or bool(head.first(scope["headers"], "transfer-encoding"))
         if has_body and length:
@@ -171,7 +162,7 @@ class Gateway:
                 scope,
                 receive,
                 send,
-                url=http.url_of(route.address, asked.path, scope["query_string"]),
+                url=http.url_of(route.address, self._path(asked), scope["query_string"]),
                 headers=headers,
                 cookies=not asked.program,
                 program=asked.program,
@@ -180,6 +171,15 @@ class Gateway:
         except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError, TimeoutError) as error:
             logger.info("space %s does not answer: %r", route.space_id, error)
             await self._not_running(asked, route, scope, send)
+
+    @staticmethod
+    def _path(asked: Asked) -> str:
+        """The path as the container knows it: Gradio before 5 has no API prefix, newer clients use it."""
+        app = asked.route.app
+        inner = paths.inner(asked.path, app)
+        if app.protocol and inner is not None and not app.prefix.endswith(paths.PREFIX):
+            return f"{app.mount}{inner}"
+        return asked.path
 
     def _is_page(self, asked: Asked, scope: Scope) -> bool:
         """A browser opening one of the app's pages (not its scripts asking for data)."""
@@ -198,13 +198,13 @@ class Gateway:
     # --- websockets ---------------------------------------------------------------------------------
 
     async def _websocket(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
+        if await sockets.serve(self.doors, asked, scope, receive, send):
+            return
         if asked.program or not asked.route.address:
             await receive()
             await send({"type": "websocket.close", "code": 1013})
             return
-        headers = head.to_container(
-            scope["headers"], host=asked.host, scheme=asked.scheme, client=asked.client, cookies=True
-        )
+        headers = callers.to_container(asked, scope)
         url = http.url_of(asked.route.address, asked.path, scope["query_string"])
         await websocket.forward(self.doors.http, scope, receive, send, url=url, headers=headers)
 

@@ -14,16 +14,15 @@ from celery import current_app
 from queueing import keys
 from queueing.connections import async_redis
 from queueing.delivery import Delivery
-from queueing.doors.gradio import BadRequest, Caller, GradioDoor, UnknownFunction
+from queueing.doors.gradio import BadRequest, GradioDoor, UnknownFunction
+from queueing.errors import ApiClosed, QueueError
 from queueing.events import encode
 from queueing.hints import hint_from_loop
 from queueing.keys import SpaceKeys
 from queueing.positions import Positions
 from queueing.routes import Route, Routes
-from queueing.visitors import visitor
-from spaces.gateway import headers as head
-from spaces.gateway import http
-from spaces.gateway.access import account_of
+from spaces.gateway import callers, http, paths
+from spaces.gateway.callers import Callers
 from spaces.models import Stage
 
 if TYPE_CHECKING:
@@ -37,9 +36,16 @@ if TYPE_CHECKING:
 BODY_LIMIT = 32 * 1024 * 1024  # events carry references to uploads, not files
 HOLD_S = 30.0  # how long a program's request waits for a Space that is starting
 VISITED_EVERY_S = 20.0
-REMEMBERED = 50_000
+#: What a program may still send while the API is closed: the app's own password form.
+WITHOUT_API = {"/login", "/login/"}
+READS = {"GET", "HEAD"}
 
-_TOKENS_BOUND: dict[str, str] = {}
+
+class NoSuchPath(QueueError):
+    """This is no path of the app's API, as it is spelled here."""
+
+    code = "queue.no_such_path"
+    status = 404
 
 
 class Doors:
@@ -60,6 +66,7 @@ class Doors:
             max_field_size=65536,
         )
         self.gradio = GradioDoor(self.redis, self.delivery, self.positions, self.wake)
+        self.callers = Callers(self.redis)
         self._visited: dict[int, float] = {}
         self._table: list[tuple[str, re.Pattern[str], Handler]] = [
             ("POST", re.compile(r"/queue/join"), self._join),
@@ -79,13 +86,30 @@ class Doors:
         Raises:
             QueueError, http.TooLarge
         """
-        if not asked.route.app.protocol:
+        app = asked.route.app
+        if not app.protocol:
             return False
-        path = asked.path.removeprefix("/gradio_api")
+        path = paths.inner(asked.path, app)
         for method, pattern, handler in self._table:
-            if scope["method"] == method and (match := pattern.fullmatch(path)):
+            if path and scope["method"] == method and (match := pattern.fullmatch(path)):
                 return await handler(asked, match, scope, receive, send)
+        if scope["method"] == "OPTIONS":
+            return False
+        mcp = path is not None and paths.is_mcp(path)
+        if not mcp and paths.runs(asked.path, app):
+            raise NoSuchPath
+        if asked.origin == "api" and (mcp or (scope["method"] not in READS and path not in WITHOUT_API)):
+            await self._refuse_if_closed(asked.route)
         return False
+
+    async def _refuse_if_closed(self, route: Route) -> None:
+        """A program asks for something that is no event, but that runs or fills something.
+
+        Raises:
+            ApiClosed
+        """
+        if await self.redis.hget(SpaceKeys(route.space_id).cfg, "api_open") == b"0":
+            raise ApiClosed
 
     # --- Space-wide ---------------------------------------------------------------------------------
 
@@ -123,7 +147,7 @@ class Doors:
 
     async def _join(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
         body = await self._body(receive)
-        caller = await self._caller(asked, scope, body)
+        caller = await self.callers.of(asked, scope, body)
         event_id = await self.gradio.join(asked.route, body, caller)
         await self.visited(asked.route)
         await http.respond(send, 200, encode({"event_id": event_id}), "application/json")
@@ -142,7 +166,7 @@ class Doors:
         return True
 
     async def _reset(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
-        await self._body(receive)
+        await self.gradio.reset(asked.route, await self._body(receive))
         await http.respond(send, 200, b'{"success":true}', "application/json")
         return True
 
@@ -167,7 +191,8 @@ class Doors:
         body = await self._body(receive)
         if match["v2"]:
             body = {"data": await self._positional(asked, match["name"], body)}
-        event_id = await self.gradio.call(asked.route, match["name"], body, await self._replay(asked, scope))
+        caller = await self.callers.replay(asked, scope)
+        event_id = await self.gradio.call(asked.route, match["name"], body, caller)
         await self.visited(asked.route)
         await http.respond(send, 200, encode({"event_id": event_id}), "application/json")
         return True
@@ -200,7 +225,7 @@ class Doors:
     ) -> bool:
         """A direct run. Unqueued functions of the page go straight to the app, with its queue's leave."""
         body = await self._body(receive)
-        caller = await self._caller(asked, scope, body)
+        caller = await self.callers.of(asked, scope, body)
         function = self.gradio.runs_directly(asked.route, match["name"], body)
         session_hash = body.get("session_hash")
         if function is not None and function.cancels and isinstance(session_hash, str):
@@ -216,13 +241,7 @@ class Doors:
         """Apps before 5.0 do not say their prefix; newer clients then look for it at the host's root."""
         if asked.route.app.prefix or not asked.route.address:
             return False
-        headers = head.to_container(
-            scope["headers"],
-            host=asked.host,
-            scheme=asked.scheme,
-            client=asked.client,
-            cookies=not asked.program,
-        )
+        headers = callers.to_container(asked, scope)
         headers["accept-encoding"] = "identity"
         async with self.http.get(
             http.url_of(asked.route.address, "/config", scope["query_string"]), headers=headers
@@ -248,54 +267,3 @@ class Doors:
         if not isinstance(value, dict):
             raise BadRequest("The body is no JSON object.")
         return value
-
-    async def _replay(self, asked: Asked, scope: Scope, origin: str = "api") -> Caller:
-        host = asked.host
-        if asked.token is not None:
-            from spaces.gateway import tokens
-
-            host = f"{host}{tokens.PREFIX}{asked.raw_token}"
-        headers = head.to_container(
-            scope["headers"], host=host, scheme=asked.scheme, client=asked.client, cookies=not asked.program
-        )
-        return Caller(
-            headers=head.replayed(headers),
-            query=scope["query_string"].decode("latin-1"),
-            origin=origin,
-            visit=asked.visit,
-            visitor=visitor(
-                user_id=asked.user_id or await account_of(scope),
-                # Only what is bound to one session: a copied token must not be a new visitor with each call.
-                page=(asked.visit or asked.token.nonce) if origin == "page" and asked.token else "",
-                address=asked.client,
-            ),
-            idempotency_key=head.first(scope["headers"], "idempotency-key")[:200],
-        )
-
-    async def _caller(self, asked: Asked, scope: Scope, body: dict[str, Any]) -> Caller:
-        """Page or program: a page token counts for the first session that uses it."""
-        origin = "api"
-        session_hash = body.get("session_hash")
-        if asked.token is not None and isinstance(session_hash, str):
-            if await self._bound(asked.route.space_id, asked.token.nonce) in ("", session_hash):
-                await self._bind(asked.route.space_id, asked.token.nonce, session_hash)
-            if await self._bound(asked.route.space_id, asked.token.nonce) == session_hash:
-                origin = "page"
-        return await self._replay(asked, scope, origin)
-
-    async def _bound(self, space_id: int, nonce: str) -> str:
-        if nonce in _TOKENS_BOUND:
-            return _TOKENS_BOUND[nonce]
-        raw = await self.redis.get(SpaceKeys(space_id).page(nonce))
-        if raw is None:
-            return ""
-        if len(_TOKENS_BOUND) > REMEMBERED:
-            _TOKENS_BOUND.clear()
-        _TOKENS_BOUND[nonce] = raw.decode()
-        return _TOKENS_BOUND[nonce]
-
-    async def _bind(self, space_id: int, nonce: str, session_hash: str) -> None:
-        from spaces.gateway import tokens
-
-        if nonce not in _TOKENS_BOUND:
-            await self.redis.set(SpaceKeys(space_id).page(nonce), session_hash, nx=True, ex=tokens.AGE_S)

@@ -4,8 +4,11 @@ platform or a proxy says about the visitor is never taken from the visitor."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 Raw = Iterable[tuple[bytes, bytes]]
+#: The header an app learns its public address from.
+Root = Literal["forwarded", "host", "direct"]
 
 HOP_BY_HOP = {
     "connection",
@@ -51,12 +54,16 @@ def first(raw: Raw, name: str) -> str:
     return next((value for key, value in decoded(raw) if key == name), "")
 
 
-def to_container(raw: Raw, *, host: str, scheme: str, client: str, cookies: bool) -> dict[str, str]:
+def to_container(
+    raw: Raw, *, host: str, scheme: str, client: str, cookies: bool, root: Root = "forwarded"
+) -> dict[str, str]:
     """The header list a container gets.
 
     Args:
         host: public host and path of the Space, as Gradio pastes it into URLs (`X-Forwarded-Host`).
         cookies: whether the visitor's cookies belong to this Space's own host.
+        root: where the app looks for that: Gradio 4 began to read `X-Forwarded-Host` late, and pasted
+            `Host` before; Gradio 3 reads `X-Direct-Url`.
     """
     pairs = decoded(raw)
     named = {n.strip().lower() for key, value in pairs if key == "connection" for n in value.split(",")}
@@ -70,7 +77,9 @@ def to_container(raw: Raw, *, host: str, scheme: str, client: str, cookies: bool
         if key == "authorization" and (not cookies or value.lower().startswith("bearer hf_")):
             continue
         headers[key] = f"{headers[key]}, {value}" if key in headers and key != "cookie" else value
-    headers["host"] = host.partition("/")[0]
+    headers["host"] = host if root == "host" else host.partition("/")[0]
+    if root == "direct":
+        headers["x-direct-url"] = f"{scheme}://{host}"
     headers["x-forwarded-host"] = host
     headers["x-forwarded-proto"] = scheme
     headers["x-forwarded-for"] = client

@@ -1,0 +1,62 @@
+"""Which of a Gradio app's paths run something, however they are spelled: pure functions.
+
+A request is matched strictly to be served, and loosely to be refused: what only resembles a path that
+runs a function is told so, and the container never sees it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from queueing.routes import App
+
+PREFIX = "/gradio_api"
+#: Below these a path names a file, which may be called anything.
+_FILES = re.compile(r"/(file|proxy)=|/(file|static|assets|svelte|custom_component)/")
+_RUNS = re.compile(
+    r"/(queue/(join|data|push)|(run|api|call)/.+|cancel|reset|stream/[^/]+(/close)?|(mcp|mcp_sse)(/.*)?)"
+)
+_MCP = re.compile(r"/mcp(/.*)?")
+
+
+def inner(path: str, app: App) -> str | None:
+    """The path as the Gradio app routes it, without the place it is mounted at and its API prefix; None
+    outside of that place."""
+    if app.mount:
+        if path != app.mount and not path.startswith(f"{app.mount}/"):
+            return None
+        path = path.removeprefix(app.mount) or "/"
+    return path.removeprefix(PREFIX) or "/"
+
+
+def runs(path: str, app: App) -> bool:
+    """Whether this path, read as kindly as any server might, runs a function or listens to one."""
+    loose = loosely(path)
+    mount = loosely(app.mount) if app.mount else ""
+    if mount and loose != mount and not loose.startswith(f"{mount}/"):
+        return False
+    loose = loose.removeprefix(mount)
+    while loose.startswith(f"{PREFIX}/"):
+        loose = loose.removeprefix(PREFIX)
+    return not _FILES.match(loose) and _RUNS.fullmatch(loose) is not None
+
+
+def is_mcp(path: str) -> bool:
+    """Whether an `inner` path is the app's MCP server."""
+    return _MCP.fullmatch(path) is not None
+
+
+def loosely(path: str) -> str:
+    """The one spelling that stands for all that some server might take for the same path: decoded as often
+    as it was encoded, without doubled or trailing slashes and path parameters, in lower case."""
+    for _ in range(5):
+        if (decoded := unquote(path)) == path:
+            break
+        path = decoded
+    segments = [
+        segment.partition(";")[0].strip().rstrip(".") for segment in path.replace("\\", "/").split("/")
+    ]
+    return "/" + "/".join(segment for segment in segments if segment).casefold()
