@@ -12,6 +12,7 @@ from queueing.eta import estimate
 from queueing.keys import SpaceKeys
 from queueing.messages import failed
 from queueing.queue import FINAL_TTL_S
+from queueing.scripts import seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +43,13 @@ def figures_of(space_ids: Iterable[int]) -> dict[int, Figures]:
         pipe.hget(k.day(today), "completed")
         pipe.hget(k.cfg, "concurrency_count")
         pipe.lrange(k.durations("main"), 0, -1)
-    answers = pipe.execute()
-    return {space_id: _figures(answers[at * 6 : at * 6 + 6]) for at, space_id in enumerate(ids)}
+    pipe.time()
+    *answers, now = pipe.execute()
+    return {space_id: _figures(answers[at * 6 : at * 6 + 6], seconds(now)) for at, space_id in enumerate(ids)}
 
 
-def _figures(answer: list[Any]) -> Figures:
+def _figures(answer: list[Any], now: float) -> Figures:
     wait, returned, calls, completed, concurrency, durations = answer
-    now = time.time()
     eta = estimate(
         [float(d) for d in durations],
         ahead=wait + returned,
@@ -108,7 +109,7 @@ def clear(space_id: int, reason: str = CLEARED) -> int:
                     k.open(channel),
                     day,
                 ],
-                args=[event_id, channel, failed(event_id, reason), time.time(), FINAL_TTL_S, k.wake],
+                args=[event_id, channel, failed(event_id, reason), FINAL_TTL_S, k.wake],
             )
             cleared += answer[0] == b"cancelled"
     return cleared

@@ -18,6 +18,7 @@ from queueing.eta import Eta, estimate
 from queueing.events import prefix_of, prefix_of_id
 from queueing.keys import LANES, SpaceKeys
 from queueing.queue import SIDE_CALLS
+from queueing.scripts import seconds
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -129,9 +130,9 @@ class Positions:
                 await self._mark_present(space_id, (w.channel for w in waiters if w.channel and w.present))
 
     async def _mark_present(self, space_id: int, channels: Iterable[str]) -> None:
-        now = time.time()
-        if scores := dict.fromkeys(channels, now):
-            await self._redis.zadd(SpaceKeys(space_id).seen, scores)
+        if names := tuple(channels):
+            now = seconds(await self._redis.time())
+            await self._redis.zadd(SpaceKeys(space_id).seen, dict.fromkeys(names, now))
 
     async def _refresh(self, space_id: int) -> None:
         waiters = tuple(self._waiters.get(space_id, ()))
@@ -194,8 +195,9 @@ class Positions:
             pipe.lrange(k.durations(lane), 0, -1)
         for visit_id in visit_ids:
             pipe.smembers(k.visit(visit_id))
-        (concurrency, batch, max_batch), *rest = await pipe.execute()
-        now = time.time()
+        pipe.time()
+        (concurrency, batch, max_batch), *rest, server_time = await pipe.execute()
+        now = seconds(server_time)
         size_of_batch = int(max_batch or 4) if batch == b"1" else 1
         lanes = []
         status = Status(0, 0, None)

@@ -1,7 +1,7 @@
 """The only door to the queue's state: join, claim, finish, cancel, and the lease, each one atomic script.
 
-Times are Unix seconds of the Redis server where they are compared with each other (leases have a TTL of
-their own), so the clocks of machines do not matter.
+Every time in it is the Redis server's own (`TIME` inside the scripts), so the clocks of machines do not
+matter.
 """
 
 from __future__ import annotations
@@ -74,7 +74,6 @@ class Queue:
             last=k.last(join.channel),
             lease=k.lease,
             seen=k.seen,
-            now=time.time(),
             id=join.event_id,
             lane=join.lane,
             origin=join.origin,
@@ -122,7 +121,6 @@ class Queue:
             ttl_ms=LEASE_MS,
             prefix=k.prefix,
             max_losses=MAX_LOSSES,
-            now=time.time(),
             final_ttl=FINAL_TTL_S,
             failure=failed("EVENT_ID", LOST),
         )
@@ -148,7 +146,6 @@ class Queue:
             next_side=k.next("side"),
             calls_side=k.calls("side"),
             holder=holder,
-            now=time.time(),
             prefix=k.prefix,
             side_calls=SIDE_CALLS,
             most=CLAIMS_AT_ONCE,
@@ -177,7 +174,6 @@ class Queue:
     ) -> bool:
         """End the event with its one final message. False: the token is stale and nothing was changed."""
         k = self.keys
-        now = time.time()
         answer = await _finish(
             self.redis,
             event=k.event(event.id),
@@ -187,12 +183,11 @@ class Queue:
             calls=k.calls(call.lane),
             last=k.last(event.channel),
             durations=k.durations(call.lane),
-            day=k.day(time.strftime("%Y%m%d", time.gmtime(now))),
+            day=k.day(time.strftime("%Y%m%d", time.gmtime())),
             token=call.token,
             id=event.id,
             status=status,
             payload=payload,
-            now=now,
             free=int(free),
             fn=event.fn,
             duration="" if duration_s is None else f"{duration_s:.4f}",
@@ -234,7 +229,6 @@ class Queue:
             id=event_id,
             channel=channel,
             payload=cancelled(event_id),
-            now=time.time(),
             ttl=FINAL_TTL_S,
             wake=k.wake,
         )

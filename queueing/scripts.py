@@ -1,7 +1,8 @@
 """A `.lua` file as a Python call, by the names in its header.
 
 Each file begins with comment lines; `-- KEYS: a b c` and `-- ARGV: x y` name what it takes, and the
-loader turns them into locals on the first line, so that line numbers in errors stay true.
+loader turns them into locals on the first line, so that line numbers in errors stay true. `-- TIME: now`
+gives the server's own time (Unix seconds with microseconds, as text): the clocks of machines never matter.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+#: Text, because a Lua number printed as an argument loses digits.
+SERVER_TIME = 'local {} = string.format("%d.%06d", unpack(redis.call("TIME")))'
 
 FOLDER = Path(__file__).parent / "lua"
 
@@ -29,6 +33,7 @@ class Script:
             head.append(f"local {', '.join(self.keys)} = unpack(KEYS)")
         if self.argv:
             head.append(f"local {', '.join(self.argv)} = unpack(ARGV)")
+        head += [SERVER_TIME.format(name) for name in self._names(text, "TIME")]
         self.source = f"{' '.join(head)} {text}"
         self._registered: dict[int, Any] = {}
 
@@ -50,3 +55,8 @@ class Script:
         return await script(
             keys=[values[name] for name in self.keys], args=[values[name] for name in self.argv]
         )
+
+
+def seconds(server_time: tuple[int, int]) -> float:
+    """The answer of Redis `TIME` as Unix seconds."""
+    return server_time[0] + server_time[1] / 1_000_000

@@ -1,7 +1,8 @@
 -- claim: for the holder of the lease, as many calls as there are free places; a call is one event, or a
 -- batch of events of one function.
 -- KEYS: cfg lease fence running wait_main next_main calls_main wait_side next_side calls_side
--- ARGV: holder now prefix side_calls most scan
+-- ARGV: holder prefix side_calls most scan
+-- TIME: now
 -- returns {"claimed", pending_left, {lane, token, {event fields}, {event fields}…}, …} | {"lost"}
 if redis.call("GET", lease) ~= holder then return { "lost" } end
 local settings = redis.call("HMGET", cfg, "concurrency_count", "batch", "max_batch_size", "max_threads")

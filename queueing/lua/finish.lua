@@ -1,7 +1,8 @@
 -- finish: end a running event with its one final message, only under its current token; frees the call's
 -- place where `free` says that nothing of it runs on.
 -- KEYS: event messages open running calls last durations day
--- ARGV: token id status payload now free fn duration ttl
+-- ARGV: token id status payload free fn duration ttl
+-- TIME: now
 -- returns {"finished", open_left} | {"stale"}
 local state = redis.call("HMGET", event, "token", "state")
 if free == "1" then redis.call("ZREM", calls, token) end

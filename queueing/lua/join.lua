@@ -1,6 +1,7 @@
 -- join: append one event to its lane, or refuse it.
 -- KEYS: cfg seq wait next idem event open visit last lease seen
--- ARGV: now id lane origin channel fn after batch side_limit ttl body request visit_id wake repeatable present
+-- ARGV: id lane origin channel fn after batch side_limit ttl body request visit_id wake repeatable present
+-- TIME: now
 -- returns {"accepted", position, size, lease_alive} | {"duplicate", id} | {"refused", text}
 --         | {"closed"} | {"full", size, max_size}
 -- A repeated submit must find its first event even while the queue refuses new ones.
