@@ -91,8 +91,12 @@ class SpaceKeys:
         return f"{self.prefix}last:{channel}"
 
     def idempotency(self, visitor: str, key: str) -> str:
-        """string with TTL: the event that this visitor's key made."""
+        """string with TTL: "<event id> <digest of its input>", the event that this visitor's key made."""
         return f"{self.prefix}idem:{visitor}:{key}"
+
+    def deaths(self, input_digest: str) -> str:
+        """string with TTL: "<count> <time of the last>", containers that died while they ran this input."""
+        return f"{self.prefix}deaths:{input_digest}"
 
     @property
     def seen(self) -> str:

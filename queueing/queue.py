@@ -6,12 +6,13 @@ matter.
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from queueing.errors import ApiClosed, LeaseLost, QueueFull, Refused
-from queueing.events import Accepted, Call, Event, Join, decode, encode
+from queueing.errors import ApiClosed, KeyReused, LeaseLost, NotStored, PoisonInput, QueueFull, Refused
+from queueing.events import Accepted, Call, Event, Join, decode, encode, input_digest
 from queueing.keys import LANES, SpaceKeys
 from queueing.messages import cancelled, failed
 from queueing.scripts import Script
@@ -26,6 +27,9 @@ SIDE_CALLS = 4  # calls of page-load events, ticks and unqueued functions at onc
 SIDE_LIMIT = 500  # such events waiting in one Space
 CLAIMS_AT_ONCE = 32
 BATCH_SCAN = 2048  # how far back a batch looks for events of its function
+#: Replicas of Redis that must have an event before it is acknowledged; 0 where none is configured.
+REPLICAS = int(os.environ.get("SPACEPORT_REDIS_REPLICAS") or 0)
+WAIT_MS = 200
 MAX_LOSSES = 5  # of the worker or node
 MAX_DEATHS = 2  # of the container
 
@@ -58,11 +62,13 @@ class Queue:
         """Append an event.
 
         Raises:
-            QueueFull, ApiClosed, Refused: it was not accepted, and nothing of it is kept.
+            QueueFull, ApiClosed, Refused, KeyReused, PoisonInput, NotStored: it was not accepted, and
+                nothing of it is kept.
         """
         k = self.keys
-        answer = await _join(
-            self.redis,
+        digest = input_digest(join.fn, join.body.get("data"))
+        answer, stored = await self._stored(
+            _join,
             cfg=k.cfg,
             seq=k.seq,
             wait=k.wait(join.lane),
@@ -89,8 +95,18 @@ class Queue:
             wake=k.wake,
             repeatable=int(bool(join.idempotency_key)),
             present=int(join.present),
+            deaths=k.deaths(digest),
+            input=digest,
+            max_deaths=MAX_DEATHS,
         )
         match answer:
+            case [b"accepted", *_] if not stored:
+                # Nobody is told that it is here; one already claimed is found again by its key.
+                if await self.cancel(join.event_id, join.channel) == "cancelled":
+                    await self.redis.delete(k.idempotency(join.visitor, join.idempotency_key))
+                raise NotStored
+            case [b"duplicate", _] if not stored:
+                raise NotStored
             case [b"accepted", position, size, alive]:
                 return Accepted(event_id=join.event_id, position=position, size=size, wake=not alive)
             case [b"duplicate", first]:
@@ -98,12 +114,22 @@ class Queue:
             case [b"full", size, max_size]:
                 await self._count("refused_full")
                 raise QueueFull(size, max_size)
+            case [b"reused"]:
+                raise KeyReused
+            case [b"poison"]:
+                raise PoisonInput
             case [b"closed"]:
                 await self._count("refused_closed")
                 raise ApiClosed
             case [b"refused", text]:
                 raise Refused(text.decode())
         raise AssertionError(answer)
+
+    async def _stored(self, script: Script, **values: Any) -> tuple[Any, bool]:
+        """Run it; whether what it wrote is as safe as an acknowledgement needs."""
+        if not REPLICAS:
+            return await script(self.redis, **values), True
+        return await script.then_wait(self.redis, REPLICAS, WAIT_MS, **values)
 
     async def acquire(self, holder: str) -> bool:
         """Take or renew the lease; events of a dead holder go back to the front. False: another has it."""
@@ -193,6 +219,9 @@ class Queue:
             duration="" if duration_s is None else f"{duration_s:.4f}",
             ttl=FINAL_TTL_S,
         )
+        if event.deaths and status == "completed":
+            # It was not this input that killed the container before.
+            await self.redis.delete(k.deaths(input_digest(event.fn, event.body.get("data"))))
         return bool(answer[0] == b"finished")
 
     async def free(self, call: Call) -> None:
@@ -207,6 +236,7 @@ class Queue:
             event=k.event(event.id),
             next=k.next(call.lane),
             running=k.running,
+            input_deaths=k.deaths(input_digest(event.fn, event.body.get("data"))),
             token=call.token,
             id=event.id,
             kind=kind,

@@ -7,9 +7,12 @@ gives the server's own time (Unix seconds with microseconds, as text): the clock
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import NoScriptError
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -35,6 +38,7 @@ class Script:
             head.append(f"local {', '.join(self.argv)} = unpack(ARGV)")
         head += [SERVER_TIME.format(name) for name in self._names(text, "TIME")]
         self.source = f"{' '.join(head)} {text}"
+        self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
         self._registered: dict[int, Any] = {}
 
     @staticmethod
@@ -49,12 +53,32 @@ class Script:
         script = self._registered.get(id(redis))
         if script is None:
             script = self._registered[id(redis)] = redis.register_script(self.source)
+        keys, args = self._ordered(values)
+        return await script(keys=keys, args=args)
+
+    async def then_wait(
+        self, redis: Redis, replicas: int, timeout_ms: int, **values: Any
+    ) -> tuple[Any, bool]:
+        """Run it, and say whether so many replicas had its writes in time (WAIT on the same connection)."""
+        keys, args = self._ordered(values)
+        while True:
+            pipe = redis.pipeline(transaction=False)
+            pipe.evalsha(self.sha, len(keys), *keys, *args)
+            pipe.wait(replicas, timeout_ms)
+            answer, seen = await pipe.execute(raise_on_error=False)
+            if isinstance(answer, NoScriptError):
+                await redis.script_load(self.source)
+                continue
+            for value in (answer, seen):
+                if isinstance(value, Exception):
+                    raise value
+            return answer, seen >= replicas
+
+    def _ordered(self, values: dict[str, Any]) -> tuple[list[Any], list[Any]]:
         unknown = values.keys() - {*self.keys, *self.argv}
         if unknown:
             raise TypeError(f"{self.name}.lua takes no {', '.join(sorted(unknown))}")
-        return await script(
-            keys=[values[name] for name in self.keys], args=[values[name] for name in self.argv]
-        )
+        return [values[name] for name in self.keys], [values[name] for name in self.argv]
 
 
 def seconds(server_time: tuple[int, int]) -> float:
