@@ -18,6 +18,21 @@ local lanes = {
 local answer = { "claimed", 0 }
 local total = redis.call("ZCARD", calls_main) + redis.call("ZCARD", calls_side)
 
+-- A suspect is an event that ran when its container died. It runs with nothing beside it: so an innocent
+-- neighbour neither dies with it again nor is blamed for it.
+local alone = false
+if total == 1 then
+  local id = redis.call("ZRANGE", running, 0, 0)[1]
+  alone = id and tonumber(redis.call("HGET", prefix .. "ev:" .. id, "deaths") or 0) > 0
+end
+local suspect
+for _, lane in ipairs(lanes) do
+  local id = not suspect and redis.call("ZRANGE", lane[3], 0, 0)[1]
+  if id and tonumber(redis.call("HGET", prefix .. "ev:" .. id, "deaths") or 0) > 0 then suspect = lane[1] end
+end
+if suspect then most = total > 0 and 0 or 1 end
+if alone then most = 0 end
+
 local function take(lane, from, id, token)
   local event = prefix .. "ev:" .. id
   redis.call("ZREM", from, id)
@@ -30,7 +45,7 @@ end
 
 for _, lane in ipairs(lanes) do
   local name, wait, next, calls, limit = unpack(lane)
-  local free = limit - redis.call("ZCARD", calls)
+  local free = (suspect and suspect ~= name) and 0 or limit - redis.call("ZCARD", calls)
   while free > 0 and total < threads and #answer - 2 < tonumber(most) do
     local from = next
     local head = redis.call("ZRANGE", next, 0, 0)[1]
