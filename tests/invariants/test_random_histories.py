@@ -1,0 +1,35 @@
+"""Random histories of the queue against the plain model of it (`machine`, `model`).
+
+`SPACEPORT_TEST_EXAMPLES=20000` runs more of them, `SPACEPORT_TEST_SEED=7` others; both are printed."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.invariants.machine import QueueMachine
+
+EXAMPLES = int(os.environ.get("SPACEPORT_TEST_EXAMPLES", "40"))
+SEED = int(os.environ.get("SPACEPORT_TEST_SEED", "1"))
+STEPS = 40
+
+
+def run_histories(examples: int) -> None:
+    """So many histories from the seed; the first that breaks a promise is told in its shortest form."""
+    run_state_machine_as_test(
+        seed(SEED)(QueueMachine),
+        settings=settings(
+            max_examples=examples, stateful_step_count=STEPS, deadline=None, database=None,
+            suppress_health_check=list(HealthCheck), print_blob=True,
+        ),
+    )  # fmt: skip
+
+
+@pytest.mark.timeout(0 if EXAMPLES > 100 else 240)
+def test_no_history_breaks_a_promise_of_the_queue() -> None:
+    print(f"seed {SEED}, {EXAMPLES} histories of up to {STEPS} steps")
+
+    run_histories(EXAMPLES)
