@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from redis.asyncio import Redis
 
-from queueing.errors import ApiClosed, KeyReused, LeaseLost, PoisonInput, QueueFull, Refused
+from queueing.errors import ApiClosed, KeyReused, LeaseLost, PoisonInput, QueueError, QueueFull, Refused
 from queueing.events import Call, Join, input_digest, new_event_id
 from queueing.messages import cancelled, completed, failed
 from queueing.queue import Final, Queue
@@ -27,7 +27,9 @@ _spaces = itertools.count(1_000_000)
 _renew = Script("renew")
 
 DISPATCHERS = ("one", "two", "three")
-CHANNELS = ("a", "b", "c", "d")
+#: Who acts: mostly the one that may ("").
+WHO = st.sampled_from(["", "", "", *DISPATCHERS])
+CHANNELS = ("a", "b", "c")
 FUNCTIONS = ("0", "1", "2")
 
 WORDS = {
@@ -53,10 +55,19 @@ class QueueMachine(RuleBasedStateMachine):
 
     # --- rules --------------------------------------------------------------------------------------
 
-    @initialize(concurrency=st.integers(1, 3), max_size=st.none() | st.integers(1, 5), batch=st.booleans())
-    def configured(self, concurrency: int, max_size: int | None, batch: bool) -> None:
+    @initialize(
+        concurrency=st.integers(1, 3),
+        max_size=st.none() | st.integers(1, 5),
+        batch=st.booleans(),
+        channels=st.lists(st.sampled_from(CHANNELS), min_size=1, max_size=5),
+    )
+    def opens(self, concurrency: int, max_size: int | None, batch: bool, channels: list[str]) -> None:
+        """The Space begins to run, and somebody is there already: else too many histories stay empty."""
         self.model.settings = Settings(concurrency_count=concurrency, max_size=max_size, batch=batch)
         self.wait(self._configure())
+        self.some_arrive(channels)
+        self.acquire("one")
+        self.claim("one")
 
     async def _configure(self) -> None:
         s = self.model.settings
@@ -91,7 +102,7 @@ class QueueMachine(RuleBasedStateMachine):
         fn=st.sampled_from(FUNCTIONS),
         after=st.sampled_from(["", "", "0", "1"]),
         key=st.sampled_from(["", "", "k1", "k2"]),
-        data=st.integers(0, 3),
+        data=st.integers(0, 1),
     )
     def join(self, lane: str, origin: str, channel: str, fn: str, after: str, key: str, data: int) -> None:
         event_id = new_event_id(channel)
@@ -108,7 +119,7 @@ class QueueMachine(RuleBasedStateMachine):
             )  # fmt: skip
             word = "duplicate" if accepted.replayed else "accepted"
             got = (word, accepted.event_id, accepted.position)
-        except tuple(WORDS) as refusal:
+        except QueueError as refusal:
             got = (WORDS[type(refusal)], "", -1)
         expected = self.model.join(
             event_id=event_id, lane=lane, origin=origin, channel=channel, fn=fn, batch=batch, after=after,
@@ -119,12 +130,19 @@ class QueueMachine(RuleBasedStateMachine):
             assert got[2] == expected[2]
             assert accepted.wake == (self.model.holder is None)
 
-    @rule(who=st.sampled_from(DISPATCHERS))
+    @rule(channels=st.lists(st.sampled_from(CHANNELS), min_size=2, max_size=4))
+    def some_arrive(self, channels: list[str]) -> None:
+        for channel in channels:
+            self.join(lane="main", origin="page", channel=channel, fn="0", after="", key="", data=0)
+
+    @rule(who=WHO)
     def acquire(self, who: str) -> None:
+        who = self._who(who)
         assert self.wait(self.queue.acquire(who)) == self.model.acquire(who)
 
-    @rule(who=st.sampled_from(DISPATCHERS))
+    @rule(who=WHO)
     def renew(self, who: str) -> None:
+        who = self._who(who)
         answer = self.wait(_renew(self.redis, lease=self.queue.keys.lease, holder=who, ttl_ms=15_000))
         assert (answer[0] == b"held") == (self.model.holder == who)
 
@@ -135,8 +153,9 @@ class QueueMachine(RuleBasedStateMachine):
         self.wait(self.redis.delete(self.queue.keys.lease))
         self.model.holder = None
 
-    @rule(who=st.sampled_from(DISPATCHERS))
+    @rule(who=WHO)
     def claim(self, who: str) -> None:
+        who = self._who(who)
         before = {lane: len(tokens) for lane, tokens in self.model.calls.items()}
         try:
             calls, pending = self.wait(self.queue.claim(who))
@@ -201,10 +220,14 @@ class QueueMachine(RuleBasedStateMachine):
         channel = event.channel if mine else "somebody else"
         assert self.wait(self.queue.cancel(event.id, channel)) == self.model.cancel(event.id, channel)
 
-    @rule(who=st.sampled_from(DISPATCHERS), force=st.booleans())
+    @rule(who=WHO, force=st.booleans())
     def release(self, who: str, force: bool) -> None:
+        who = self._who(who)
         released = self.wait(self.queue.release(who, force=force))
         assert released == self.model.release(who, force=force)
+
+    def _who(self, name: str) -> str:
+        return name or self.model.holder or "one"
 
     def _some_call(self, data: st.DataObject) -> tuple[str, Call]:
         """Mostly a late one; now and then one that was lost long ago."""
