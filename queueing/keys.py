@@ -130,5 +130,13 @@ def name(owner_and_name: str) -> str:
     return f"spaceport:name:{owner_and_name.lower()}"
 
 
+def open_of(messages: str) -> str:
+    """The set of open events of the channel whose message stream has this key."""
+    return messages.replace(":msgs:", ":open:", 1)
+
+
+#: string: drawn once by whoever finds none. Another value than before: the queue was reset, all is gone.
+EPOCH = "spaceport:epoch"
+
 #: zset Space id -> time: when somebody last visited it.
 VISITED = "spaceport:visited"

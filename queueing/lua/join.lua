@@ -15,6 +15,8 @@ if repeatable == "1" then
     return { "duplicate", first_id }
   end
 end
+-- The connection broke behind the first try of this very call and the client sent it again.
+if redis.call("EXISTS", event) == 1 then return { "accepted", 0, 1, 0 } end
 local refuse = redis.call("HGET", cfg, "refuse")
 if refuse and refuse ~= "" then return { "refused", refuse } end
 if origin == "api" and redis.call("HGET", cfg, "api_open") == "0" then return { "closed" } end
