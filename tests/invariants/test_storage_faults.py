@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,10 @@ def forgetful(tmp_path: Path) -> Iterator[Valkey]:
     server.kill()
 
 
+def _more_than(found: list[str], number: int) -> bool:
+    return len(found) > number
+
+
 def a_join(n: int, channel: str, key: str = "") -> Join:
     return Join(
         event_id=new_event_id(channel), fn="0", channel=channel, body={"data": [n]}, request={},
@@ -64,7 +69,7 @@ async def test_kill_9_with_the_append_only_file_loses_nothing_and_keeps_the_orde
 
     tasks = [asyncio.create_task(joins(f"c{n}")) for n in range(8)]
     for kill in range(1, kills + 1):
-        await eventually(lambda kill=kill: len(acknowledged) > kill * 100, "joins go on")
+        await eventually(partial(_more_than, acknowledged, kill * 100), "joins go on")
         await asyncio.to_thread(durable.kill)
         began = time.monotonic()
         await asyncio.to_thread(durable.start)
@@ -113,7 +118,8 @@ async def test_a_reset_tells_everybody_within_25_seconds(forgetful: Valkey) -> N
     client = forgetful.client()
     queue = Queue(client, 1)
     delivery = Delivery(client)
-    heard: dict[str, list[dict[str, object]]] = {f"s{n}": [] for n in range(20)} | {"idle": []}
+    names = [*(f"s{n}" for n in range(20)), "idle"]
+    heard: dict[str, list[dict[str, object]]] = {name: [] for name in names}
 
     async def follow(channel: str) -> None:
         async for message in delivery.follow(SpaceKeys(1).messages(channel)):
