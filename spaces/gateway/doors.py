@@ -263,7 +263,8 @@ class Doors:
             query=scope["query_string"].decode("latin-1"),
             origin=origin,
             visit=asked.visit,
-            visitor=str(asked.user_id or ""),
+            # Nobody known: the address, or a program that repeats itself after a lost answer would be two.
+            visitor=str(asked.user_id or "") or f"from {asked.client}",
             idempotency_key=head.first(scope["headers"], "idempotency-key")[:200],
         )
 
