@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import threading
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,8 +101,3 @@ class Nemesis:
             max_size=self.rng.choice([None, 30, 100]),
         )  # fmt: skip
         return True
-
-
-def wait_calm(seconds: float) -> None:
-    """Let what was broken last come back."""
-    time.sleep(seconds)

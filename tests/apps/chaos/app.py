@@ -18,9 +18,9 @@ def work(ledger, key, seconds, kind):
     time.sleep(seconds)
     if kind == "poison":
         os._exit(9)
+    note("end")
     if kind == "error":
         raise gr.Error("refused on purpose")
-    note("end")
     return f"{key} done"
 
 
