@@ -32,7 +32,7 @@ from queueing.routes import Route, Routes
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 STAGE_EVERY_S = 1.0
 NO_SUCH_SPACE = 4404
-GOING_AWAY = 1012  # this process restarts: come back
+GOING_AWAY = 4012  # this process restarts: come back (1012's own; Autobahn sends none below 3000 but 1000)
 BACK_WITHIN_MS = 5000  # each socket is told its own moment, so that they do not come back all at once
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
                 task.cancel()
 
     async def send_away(self) -> None:
-        """Close with 1012. The moment to come back is a message: Daphne drops a close frame's reason."""
+        """Close with 4012. The moment to come back is a message: Daphne drops a close frame's reason."""
         retry_after_ms = random.randrange(BACK_WITHIN_MS)  # noqa: S311
         await self._say({"msg": "goodbye", "retry_after_ms": retry_after_ms})
         await self.close(GOING_AWAY)

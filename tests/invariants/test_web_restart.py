@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from queueing.consumers import GOING_AWAY
 from tests.chaos.nemesis import pids_of
 from tests.platform_server import APPS, Platform
 from tests.waiting import eventually, wait_until
@@ -61,9 +62,9 @@ async def test_waiting_sockets_are_told_when_to_come_back_and_get_their_results(
         moments = []
         for socket in sockets:
             moments.append((await until(socket, "goodbye"))["retry_after_ms"])
-            while (await socket.receive(timeout=10)).type is not aiohttp.WSMsgType.CLOSE:
-                pass
-            assert socket.close_code == 1012
+            while not socket.closed:
+                await socket.receive(timeout=10)
+            assert socket.close_code == GOING_AWAY
         assert len(set(moments)) > SOCKETS / 2, "each its own moment"
         back = await asyncio.gather(
             *(
