@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test bench lint format clean
+.PHONY: help up test chaos bench lint format clean
 
 help:  ## show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -30,6 +30,9 @@ test: $(VENV)/.dev  ## run all tests
 
 bench: $(VENV)/.dev  ## measure: the same app by itself and behind Spaceport
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: $(VENV)/.dev  ## break everything under load and count what is lost
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: $(VENV)/.dev  ## ruff, mypy, import borders, migrations
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -23,6 +23,8 @@ def async_redis() -> Redis:
     """The running event loop's client."""
     loop = asyncio.get_running_loop()
     if loop not in _loops:
-        pool = BlockingConnectionPool.from_url(settings.REDIS_URL, max_connections=64, timeout=10)
+        pool = BlockingConnectionPool.from_url(
+            settings.REDIS_URL, max_connections=64, timeout=10, socket_timeout=10, socket_connect_timeout=5
+        )
         _loops[loop] = Redis(connection_pool=pool)
     return _loops[loop]

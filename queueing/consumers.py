@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import random
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import parse_qs
+from weakref import WeakSet
 
 import msgspec
 from asgiref.sync import sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
+from redis.exceptions import RedisError
 
 from accounts import access
 from queueing.connections import async_redis
@@ -30,9 +34,14 @@ from queueing.visitors import client_of, visitor
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 STAGE_EVERY_S = 1.0
 NO_SUCH_SPACE = 4404
+GOING_AWAY = 4012  # this process restarts: come back (1012's own; Autobahn sends none below 3000 but 1000)
+BACK_WITHIN_MS = 5000  # each socket is told its own moment, so that they do not come back all at once
+
+logger = logging.getLogger(__name__)
 
 ReadVisit = Callable[[str, int], tuple[str, int | None] | None]
 
+_open: WeakSet[QueueConsumer] = WeakSet()
 _shared: dict[int, tuple[Routes, GradioDoor]] = {}
 
 
@@ -44,6 +53,13 @@ def _doors() -> tuple[Routes, GradioDoor]:
         door = GradioDoor(redis, Delivery(redis), Positions(redis), hint_from_loop)
         _shared[loop] = (Routes(redis), door)
     return _shared[loop]
+
+
+async def goodbye() -> int:
+    """This process ends: tell every socket when to come back, and close it; how many there were."""
+    leaving = tuple(_open)
+    await asyncio.gather(*(socket.send_away() for socket in leaving), return_exceptions=True)
+    return len(leaving)
 
 
 class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
@@ -63,6 +79,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             await self._say({"msg": "error", "code": "space.unknown", "message": "There is no such Space."})
             await self.close(NO_SUCH_SPACE)
             return
+        _open.add(self)
         self.route: Route = route
         self.session = new_channel()
         self._follower: asyncio.Task[None] | None = None
@@ -74,9 +91,16 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
 
     async def disconnect(self, code: int) -> None:
         """Stop telling; pending events keep their place for a minute (`queueing.reaper`)."""
+        _open.discard(self)
         for task in [*getattr(self, "_tasks", []), getattr(self, "_follower", None)]:
             if task is not None:
                 task.cancel()
+
+    async def send_away(self) -> None:
+        """Close with 4012. The moment to come back is a message: Daphne drops a close frame's reason."""
+        retry_after_ms = random.randrange(BACK_WITHIN_MS)  # noqa: S311
+        await self._say({"msg": "goodbye", "retry_after_ms": retry_after_ms})
+        await self.close(GOING_AWAY)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """One message of the client; a bad one is answered, the socket stays open."""
@@ -86,6 +110,10 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             await self._handle(self._parsed(text_data, bytes_data))
         except QueueError as error:
             await self._say({"msg": "error", "code": error.code, "message": str(error)})
+        except (RedisError, OSError) as error:
+            logger.warning("a socket's message: %s", error)
+            text = "The queue does not answer for a moment. Please send it again."
+            await self._say({"msg": "error", "code": "queue.away", "message": text, "retry_after_ms": 2000})
 
     # --- messages -----------------------------------------------------------------------------------
 
@@ -181,6 +209,13 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             self._on_status if status else None,
             visit=self._visit(),
         )
+        while True:
+            # While Redis is away the socket stays open, and tells again when it is back.
+            with contextlib.suppress(RedisError, OSError):
+                await self._tell_while_redis_answers(waiter, status=status)
+            await asyncio.sleep(STAGE_EVERY_S)
+
+    async def _tell_while_redis_answers(self, waiter: Waiter, *, status: bool) -> None:
         async with self.door.positions.waiting(waiter):
             last: dict[str, Any] = {}
             while True:

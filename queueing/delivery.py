@@ -1,16 +1,25 @@
 """How a web process hears about events: one pub/sub connection for all of its followers. Pub/sub is a
-hint that carries the message; the stream is the record, and is read again on any gap."""
+hint that carries the message; the stream is the record, and is read again on any gap.
+
+A follower outlives its Redis: while that is away it waits, and where it came back empty (a server without
+an append-only file was restarted) every open event gets a last message that says so."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+import random
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis.exceptions import RedisError
+
+from queueing import keys
+from queueing.events import decode
+from queueing.messages import UnexpectedError, encode, failed
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -18,7 +27,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 RESYNC_S = 20.0
+AGAIN_S = (0.1, 1.0)  # between tries while Redis is away, the shortest and the longest
+RESET = "The queue was reset and this event is lost. Please send it again."
 _RESYNC = b""  # a followers' inbox entry that says: read the stream again
 
 
@@ -36,6 +49,8 @@ class Delivered:
 @dataclass(eq=False)
 class _Follower:
     inbox: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
+    open: set[str] = field(default_factory=set)  # events whose end this follower has not told yet
+    epoch: bytes = b""
 
 
 class Delivery:
@@ -47,6 +62,11 @@ class Delivery:
         self._pubsub: PubSub | None = None
         self._listener: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
+
+    def expect(self, key: str, event_id: str) -> None:
+        """An event was accepted whose messages will come by this stream."""
+        for follower in self._followers.get(key, ()):
+            follower.open.add(event_id)
 
     async def follow(self, key: str, *, after: int = 0) -> AsyncIterator[Delivered]:
         """Messages of one stream after number `after`, in order, none twice, without end."""
@@ -63,13 +83,66 @@ class Delivery:
                         continue
                     if number == after + 1:
                         after += 1
-                        yield Delivered(after, payload, final == b"1", int(left))
+                        yield self._told(follower, Delivered(after, payload, final == b"1", int(left)))
                         continue
-                for message in await self._read(key, after):
+                if await self._was_reset(key, follower):
+                    after = 0
+                    for message in self._last_words(follower):
+                        yield message
+                for message in await self._patiently(self._read, key, after):
                     after = message.number
-                    yield message
+                    yield self._told(follower, message)
         finally:
             await self._remove(key, follower)
+
+    @staticmethod
+    def _told(follower: _Follower, message: Delivered) -> Delivered:
+        if message.final:
+            follower.open.discard(decode(message.payload).get("event_id") or "")
+        return message
+
+    async def _was_reset(self, key: str, follower: _Follower) -> bool:
+        """Whether Redis lost everything since this follower looked last; notes what is open."""
+        epoch, opened = await self._patiently(self._look, key)
+        if follower.epoch and epoch != follower.epoch:
+            follower.epoch = epoch
+            return True
+        follower.epoch = epoch
+        follower.open |= opened
+        return False
+
+    async def _look(self, key: str) -> tuple[bytes, set[str]]:
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.get(keys.EPOCH)
+        pipe.smembers(keys.open_of(key))
+        epoch, opened = await pipe.execute()
+        if epoch is None:
+            await self._redis.set(keys.EPOCH, secrets.token_hex(8), nx=True)
+            epoch = await self._redis.get(keys.EPOCH)
+        return epoch, {event_id.decode() for event_id in opened}
+
+    @staticmethod
+    def _last_words(follower: _Follower) -> list[Delivered]:
+        """The end of every event that was open; a session of which none is known hears it as a whole."""
+        lost, follower.open = sorted(follower.open), set()
+        if not lost:
+            return [Delivered(0, encode(UnexpectedError(message=RESET)), final=True, left=0)]
+        return [
+            Delivered(0, failed(event_id, RESET), final=True, left=len(lost) - at)
+            for at, event_id in enumerate(lost, start=1)
+        ]
+
+    @staticmethod
+    async def _patiently(look: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+        """The answer, however long Redis is away."""
+        pause = AGAIN_S[0]
+        while True:
+            try:
+                return await look(*arguments)
+            except (RedisError, OSError) as error:
+                logger.info("delivery: Redis is away (%s)", error)
+                await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311
+                pause = min(pause * 2, AGAIN_S[1])
 
     @staticmethod
     async def _next(follower: _Follower) -> bytes:
@@ -93,7 +166,9 @@ class Delivery:
             if self._pubsub is None:
                 self._pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
             if first:
-                await self._pubsub.subscribe(key)
+                # While Redis is away: the connection subscribes to all of them again when it is back.
+                with contextlib.suppress(RedisError, OSError):
+                    await self._pubsub.subscribe(key)
             if self._listener is None or self._listener.done():
                 self._listener = asyncio.create_task(self._listen(), name="delivery")
 
@@ -114,9 +189,12 @@ class Delivery:
             assert self._pubsub is not None
             try:
                 message = await self._pubsub.get_message(timeout=30)
-            except (RedisError, OSError) as error:
+            except (RedisError, OSError, RuntimeError) as error:
                 logger.warning("delivery: lost Redis (%s), reading again", error)
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(AGAIN_S[0])
+                # Also those that came while it was away, of which the connection knows nothing.
+                with contextlib.suppress(RedisError, OSError):
+                    await self._pubsub.subscribe(*self._followers)
                 for followers in self._followers.values():
                     for follower in followers:
                         follower.inbox.put_nowait(_RESYNC)

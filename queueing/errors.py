@@ -50,6 +50,27 @@ class Refused(QueueError):
     status = 503
 
 
+class KeyReused(QueueError):
+    """This idempotency key was used before with another input. Use a new key for a new request."""
+
+    code = "queue.key_reused"
+    status = 422
+
+
+class PoisonInput(QueueError):
+    """This input crashed the demo twice within a day, so it is not tried again."""
+
+    code = "queue.poison_input"
+    status = 422
+
+
+class NotStored(QueueError):
+    """The queue could not store this safely now (its replica does not answer). Please send it again."""
+
+    code = "queue.not_stored"
+    status = 503
+
+
 class ContainerDied(Exception):
     """The replica went away while it worked on an event."""
 

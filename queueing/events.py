@@ -50,6 +50,11 @@ def prefix_of_id(event_id: str) -> str:
     return event_id[:_PREFIX]
 
 
+def input_digest(fn: str, data: Any) -> str:
+    """What tells two inputs apart: the same function with the same data has the same digest."""
+    return hashlib.blake2b(encode([fn, data]), digest_size=16).hexdigest()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Join:
     """A request to join: what the doors hand to the queue."""

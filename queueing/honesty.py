@@ -6,14 +6,13 @@ likely time was off, and whether the "at most" held."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from queueing.keys import SpaceKeys
-from queueing.queue import day_of
+from queueing.queue import day
 
 if TYPE_CHECKING:
     import redis
@@ -36,11 +35,10 @@ class Honesty:
 def read(client: redis.Redis, space_ids: Iterable[int], days: int = 1) -> dict[int, Honesty]:
     """The figures of several Spaces over the last so many UTC days (today is one), in one round trip."""
     ids = list(space_ids)
-    now = time.time()
     pipe = client.pipeline(transaction=False)
     for space_id in ids:
         for back in range(days):
-            pipe.hgetall(SpaceKeys(space_id).honesty(day_of(now - back * DAY_S)))
+            pipe.hgetall(SpaceKeys(space_id).honesty(day(back)))
     answers = pipe.execute()
     return {space_id: of_days(answers[at * days : (at + 1) * days]) for at, space_id in enumerate(ids)}
 
@@ -48,8 +46,8 @@ def read(client: redis.Redis, space_ids: Iterable[int], days: int = 1) -> dict[i
 def of_days(days: Iterable[Mapping[bytes, bytes]]) -> Honesty:
     """The figures of some days together."""
     total: Counter[str] = Counter()
-    for day in days:
-        total.update({name.decode(): int(value) for name, value in day.items()})
+    for figures in days:
+        total.update({name.decode(): int(value) for name, value in figures.items()})
     count = total["count"]
     if not count:
         return Honesty()

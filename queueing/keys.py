@@ -105,8 +105,12 @@ class SpaceKeys:
         return f"{self.prefix}last:{channel}"
 
     def idempotency(self, visitor: str, key: str) -> str:
-        """string with TTL: the event that this visitor's key made."""
+        """string with TTL: "<event id> <digest of its input>", the event that this visitor's key made."""
         return f"{self.prefix}idem:{visitor}:{key}"
+
+    def deaths(self, input_digest: str) -> str:
+        """string with TTL: "<count> <time of the last>", containers that died while they ran this input."""
+        return f"{self.prefix}deaths:{input_digest}"
 
     @property
     def seen(self) -> str:
@@ -166,6 +170,14 @@ def name(owner_and_name: str) -> str:
     """string: the Space of this owner/name, lower case."""
     return f"spaceport:name:{owner_and_name.lower()}"
 
+
+def open_of(messages: str) -> str:
+    """The set of open events of the channel whose message stream has this key."""
+    return messages.replace(":msgs:", ":open:", 1)
+
+
+#: string: drawn once by whoever finds none. Another value than before: the queue was reset, all is gone.
+EPOCH = "spaceport:epoch"
 
 #: zset Space id -> time: when somebody last visited it.
 VISITED = "spaceport:visited"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,8 @@ from queueing import line
 from queueing.connections import sync_redis
 from queueing.keys import SpaceKeys
 from queueing.messages import failed
-from queueing.queue import FINAL_TTL_S, day_of
+from queueing.queue import FINAL_TTL_S, day
+from queueing.scripts import seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +34,15 @@ def figures(space_id: int) -> Figures:
 def figures_of(space_ids: Iterable[int]) -> dict[int, Figures]:
     """The figures of several Spaces, in one round trip."""
     ids = list(space_ids)
-    now = time.time()
+    today = day()
     pipe = sync_redis().pipeline(transaction=False)
     for space_id in ids:
         k = SpaceKeys(space_id)
         line.ask(pipe, k)
-        pipe.hget(k.day(day_of(now)), "completed")
-    answers, each = pipe.execute(), line.ANSWERS + 1
+        pipe.hget(k.day(today), "completed")
+    pipe.time()
+    *answers, server_time = pipe.execute()
+    now, each = seconds(server_time), line.ANSWERS + 1
     return {space_id: _figures(answers[at * each : (at + 1) * each], now) for at, space_id in enumerate(ids)}
 
 
@@ -88,7 +90,7 @@ def clear(space_id: int, reason: str = CLEARED) -> int:
     k = SpaceKeys(space_id)
     script = client.register_script(Script("cancel").source)
     cleared = 0
-    day = k.day(day_of(time.time()))
+    today = k.day(day())
     for lane in ("main", "side"):
         for raw in (*client.zrange(k.next(lane), 0, -1), *client.zrange(k.wait(lane), 0, -1)):
             event_id = raw.decode()
@@ -101,11 +103,11 @@ def clear(space_id: int, reason: str = CLEARED) -> int:
                     k.shares(lane),
                     k.messages(channel),
                     k.open(channel),
-                    day,
+                    today,
                     k.promises,
                     k.minutes,
                 ],
-                args=[event_id, channel, failed(event_id, reason), time.time(), FINAL_TTL_S, k.wake],
+                args=[event_id, channel, failed(event_id, reason), FINAL_TTL_S, k.wake],
             )
             cleared += answer[0] == b"cancelled"
     return cleared

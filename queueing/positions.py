@@ -21,6 +21,7 @@ from queueing import line
 from queueing.eta import Eta
 from queueing.events import prefix_of
 from queueing.keys import SpaceKeys
+from queueing.scripts import seconds
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -188,9 +189,9 @@ class Positions:
                 await self._mark_present(space_id, channels)
 
     async def _mark_present(self, space_id: int, channels: Iterable[str]) -> None:
-        now = time.time()
-        if scores := dict.fromkeys(channels, now):
-            await self._redis.zadd(SpaceKeys(space_id).seen, scores)
+        if names := tuple(channels):
+            now = seconds(await self._redis.time())
+            await self._redis.zadd(SpaceKeys(space_id).seen, dict.fromkeys(names, now))
 
     # --- one round --------------------------------------------------------------------------------------
 
@@ -205,8 +206,10 @@ class Positions:
         line.ask(pipe, k)
         for visit_id in visits:
             pipe.smembers(k.visit(visit_id))
-        answers = await pipe.execute()
-        lanes = line.understand(answers[: line.ANSWERS], time.time())
+        pipe.time()
+        *answers, server_time = await pipe.execute()
+        now = seconds(server_time)
+        lanes = line.understand(answers[: line.ANSWERS], now)
         visitors: dict[bytes, set[Waiter]] = {}
         for visit_id, ids in zip(visits, answers[line.ANSWERS :], strict=True):
             for event_id in ids:
@@ -214,7 +217,7 @@ class Positions:
         promised: dict[str, Eta] = {}
         for lane in lanes.values():
             await self._tell_lane(group, lane, visitors, promised)
-        await self._note(k, promised)
+        await self._note(k, promised, now)
         await self._tell_others(k, visitors)
         main = lanes["main"]
         self._tell_status(
@@ -247,12 +250,11 @@ class Positions:
             if told % TOLD_AT_ONCE == 0:
                 await asyncio.sleep(0)
 
-    async def _note(self, k: SpaceKeys, promised: dict[str, Eta]) -> None:
+    async def _note(self, k: SpaceKeys, promised: dict[str, Eta], now: float) -> None:
         """Note some of the first promises of this round, for `claim` to compare."""
         if not promised:
             return
         some = random.sample(sorted(promised), min(NOTED_AT_ONCE, len(promised)))
-        now = time.time()
         values = {e: f"{now:.3f} {promised[e].likely:.3f} {promised[e].at_most:.3f}" for e in some}
         pipe = self._redis.pipeline(transaction=False)
         pipe.hset(k.promises, mapping=values)

@@ -1,20 +1,31 @@
 """The only door to the queue's state: join, claim, finish, cancel, and the lease, each one atomic script.
 
-Times are Unix seconds of the Redis server where they are compared with each other (leases have a TTL of
-their own), so the clocks of machines do not matter.
+Every time in it is the Redis server's own (`TIME` inside the scripts), so the clocks of machines do not
+matter.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from queueing.errors import ApiClosed, LeaseLost, QueueFull, Refused, VisitorLimit
-from queueing.events import Accepted, Call, Event, Join, encode
+from queueing.errors import (
+    ApiClosed,
+    KeyReused,
+    LeaseLost,
+    NotStored,
+    PoisonInput,
+    QueueFull,
+    Refused,
+    VisitorLimit,
+)
+from queueing.events import Accepted, Call, Event, Join, encode, input_digest
 from queueing.keys import LANES, SpaceKeys
 from queueing.messages import cancelled, failed
-from queueing.scripts import Script
+from queueing.scripts import Script, seconds
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -26,6 +37,9 @@ SIDE_CALLS = 4  # calls of page-load events, ticks and unqueued functions at onc
 SIDE_LIMIT = 500  # such events waiting in one Space
 CLAIMS_AT_ONCE = 32
 BATCH_SCAN = 2048  # how far back a batch looks for events of its function
+#: Replicas of Redis that must have an event before it is acknowledged; 0 where none is configured.
+REPLICAS = int(os.environ.get("SPACEPORT_REDIS_REPLICAS") or 0)
+WAIT_MS = 200
 MAX_LOSSES = 5  # of the worker or node
 MAX_DEATHS = 2  # of the container
 
@@ -59,11 +73,13 @@ class Queue:
         """Append an event.
 
         Raises:
-            QueueFull, VisitorLimit, ApiClosed, Refused: it was not accepted, and nothing of it is kept.
+            QueueFull, VisitorLimit, ApiClosed, Refused, KeyReused, PoisonInput, NotStored: it was not
+                accepted, and nothing of it is kept.
         """
         k = self.keys
-        answer = await _join(
-            self.redis,
+        digest = input_digest(join.fn, join.body.get("data"))
+        answer, stored = await self._stored(
+            _join,
             cfg=k.cfg,
             seq=k.seq,
             wait=k.wait(join.lane),
@@ -77,7 +93,6 @@ class Queue:
             lease=k.lease,
             seen=k.seen,
             minutes=k.minutes,
-            now=time.time(),
             id=join.event_id,
             lane=join.lane,
             origin=join.origin,
@@ -94,8 +109,18 @@ class Queue:
             wake=k.wake,
             repeatable=int(bool(join.idempotency_key)),
             present=int(join.present),
+            deaths=k.deaths(digest),
+            input=digest,
+            max_deaths=MAX_DEATHS,
         )
         match answer:
+            case [b"accepted", *_] if not stored:
+                # Nobody is told that it is here; one already claimed is found again by its key.
+                if await self.cancel(join.event_id, join.channel) == "cancelled":
+                    await self.redis.delete(k.idempotency(join.visitor, join.idempotency_key))
+                raise NotStored
+            case [b"duplicate", _] if not stored:
+                raise NotStored
             case [b"accepted", position, size, alive]:
                 return Accepted(event_id=join.event_id, position=position, size=size, wake=not alive)
             case [b"duplicate", first]:
@@ -104,11 +129,21 @@ class Queue:
                 raise QueueFull(size, max_size)
             case [b"limit", pending, most]:
                 raise VisitorLimit(pending, most)
+            case [b"reused"]:
+                raise KeyReused
+            case [b"poison"]:
+                raise PoisonInput
             case [b"closed"]:
                 raise ApiClosed
             case [b"refused", text]:
                 raise Refused(text.decode())
         raise AssertionError(answer)
+
+    async def _stored(self, script: Script, **values: Any) -> tuple[Any, bool]:
+        """Run it; whether what it wrote is as safe as an acknowledgement needs."""
+        if not REPLICAS:
+            return await script(self.redis, **values), True
+        return await script.then_wait(self.redis, REPLICAS, WAIT_MS, **values)
 
     async def acquire(self, holder: str) -> bool:
         """Take or renew the lease; events of a dead holder go back to the front. False: another has it."""
@@ -127,7 +162,6 @@ class Queue:
             ttl_ms=LEASE_MS,
             prefix=k.prefix,
             max_losses=MAX_LOSSES,
-            now=time.time(),
             final_ttl=FINAL_TTL_S,
             failure=failed("EVENT_ID", LOST),
         )
@@ -140,7 +174,6 @@ class Queue:
             LeaseLost: this holder may claim no more.
         """
         k = self.keys
-        now = time.time()
         answer = await _claim(
             self.redis,
             cfg=k.cfg,
@@ -156,10 +189,9 @@ class Queue:
             calls_side=k.calls("side"),
             shares_side=k.shares("side"),
             promises=k.promises,
-            honesty=k.honesty(day_of(now)),
+            honesty=k.honesty(day()),
             minutes=k.minutes,
             holder=holder,
-            now=now,
             prefix=k.prefix,
             side_calls=SIDE_CALLS,
             most=CLAIMS_AT_ONCE,
@@ -198,7 +230,6 @@ class Queue:
         """End the event with its one final message; messages `before` it are told in the same step. False:
         the token is stale and nothing was changed."""
         k = self.keys
-        now = time.time()
         answer = await _finish(
             self.redis,
             *before,
@@ -210,17 +241,19 @@ class Queue:
             last=k.last(event.channel),
             service=k.service,
             minutes=k.minutes,
-            day=k.day(day_of(now)),
+            day=k.day(day()),
             token=call.token,
             id=event.id,
             status=status,
             payload=payload,
-            now=now,
             free=int(free),
             fn=event.fn,
             measured=int(duration_s is not None and event.id == call.events[0].id),
             ttl=FINAL_TTL_S,
         )
+        if event.deaths and status == "completed":
+            # It was not this input that killed the container before.
+            await self.redis.delete(k.deaths(input_digest(event.fn, event.body.get("data"))))
         return bool(answer[0] == b"finished")
 
     async def hold(self, call_id: str) -> str:
@@ -230,7 +263,7 @@ class Queue:
         if state in (None, "pending", "running"):
             return ""
         token = f"stray:{call_id}"
-        await self.redis.zadd(self.keys.calls("main"), {token: time.time()})
+        await self.redis.zadd(self.keys.calls("main"), {token: seconds(await self.redis.time())})
         return token
 
     async def let_go(self, token: str) -> None:
@@ -250,6 +283,7 @@ class Queue:
             next=k.next(call.lane),
             running=k.running,
             minutes=k.minutes,
+            input_deaths=k.deaths(input_digest(event.fn, event.body.get("data"))),
             token=call.token,
             id=event.id,
             kind=kind,
@@ -269,13 +303,12 @@ class Queue:
             shares=k.shares(lane),
             messages=k.messages(channel),
             open=k.open(channel),
-            day=k.day(day_of(time.time())),
+            day=k.day(day()),
             promises=k.promises,
             minutes=k.minutes,
             id=event_id,
             channel=channel,
             payload=cancelled(event_id),
-            now=time.time(),
             ttl=FINAL_TTL_S,
             wake=k.wake,
         )
@@ -312,9 +345,9 @@ class Queue:
         return {f: v.decode() for f, v in zip(fields, values, strict=True) if v is not None}
 
 
-def day_of(now: float) -> str:
-    """The UTC day of a Unix time, as keys have it."""
-    return time.strftime("%Y%m%d", time.gmtime(now))
+def day(back: int = 0) -> str:
+    """The UTC day, or the one so many days ago, as keys have it: it names counters, and times nothing."""
+    return f"{date(*time.gmtime()[:3]) - timedelta(days=back):%Y%m%d}"
 
 
 def _call(raw: list[Any]) -> Call:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from queueing.keys import LANES, SpaceKeys
 from queueing.queue import Queue
 from queueing.routes import Route, decode
+from queueing.scripts import seconds
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -36,9 +36,10 @@ async def forgotten(redis: Redis, space_ids: Sequence[int]) -> list[Route]:
 async def cancel_abandoned(redis: Redis, space_ids: Sequence[int]) -> int:
     """Cancel pending events of pages not seen for a minute; how many."""
     cancelled = 0
+    now = seconds(await redis.time())
     for space_id in space_ids:
         k = SpaceKeys(space_id)
-        for raw in await redis.zrangebyscore(k.seen, 0, time.time() - GRACE_S):
+        for raw in await redis.zrangebyscore(k.seen, 0, now - GRACE_S):
             channel = raw.decode()
             for event_id in await redis.smembers(k.open(channel)):
                 cancelled += await _leave(redis, space_id, event_id.decode(), channel)

@@ -16,7 +16,6 @@ from queueing.direct import Direct, Said
 from queueing.errors import ContainerDied
 from queueing.messages import ProcessStarts, cancelled, completed, encode, failed
 from queueing.queue import MAX_DEATHS, MAX_LOSSES, Final, Queue, Requeued
-from queueing.suspects import Turnstile
 
 if TYPE_CHECKING:
     from queueing.calls import GradioApp
@@ -51,7 +50,6 @@ class Running:
         self.event_timeout_s = event_timeout_s
         self._restart = restart
         self._restarted = False
-        self._turnstile = Turnstile()
         self._not_direct: set[str] = set()  # functions that need Gradio's own protocol
         self._events: dict[str, tuple[Event, Call, Function | None]] = {}
         self.died = asyncio.Event()  # the container went away
@@ -59,18 +57,16 @@ class Running:
     async def run(self, call: Call) -> None:
         """Work on the call; its place is free when this returns."""
         function = self.route.app.function(int(call.events[0].fn))
-        suspect = any(event.deaths for event in call.events)
         freed = False
         try:
-            async with self._turnstile.pass_through(suspect=suspect):
-                first = call.events[0]
-                # Asked for while nobody served the queue. What came back is never part of a batch.
-                if first.cancel:
-                    await self._finish(call, first, "cancelled", cancelled(first.id))
-                elif function is not None and function.batch:
-                    await self._batch(call)
-                else:
-                    freed = await self._one(call, call.events[0], function)
+            first = call.events[0]
+            # Asked for while nobody served the queue. What came back is never part of a batch.
+            if first.cancel:
+                await self._finish(call, first, "cancelled", cancelled(first.id))
+            elif function is not None and function.batch:
+                await self._batch(call)
+            else:
+                freed = await self._one(call, first, function)
         finally:
             if not freed:
                 await asyncio.shield(surely(lambda: self.queue.free(call)))

@@ -17,6 +17,8 @@ import redis
 import uvloop
 from celery import current_app
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from queueing.dispatcher import Dispatcher
 from queueing.keys import SpaceKeys
@@ -67,7 +69,9 @@ class Drains:
         self._loop.run_forever()
 
     async def _connect(self) -> None:
-        self._redis = Redis.from_url(self.redis_url)
+        # Nothing is sent twice behind our back: a claim whose answer was lost has taken events that nobody
+        # knows of. What may be done twice is done again by `queueing.running.surely`.
+        self._redis = Redis.from_url(self.redis_url, retry=Retry(NoBackoff(), 0))
         # No cookie jar: one visitor's cookies must never reach another's request.
         self._http = aiohttp.ClientSession(
             cookie_jar=aiohttp.DummyCookieJar(),

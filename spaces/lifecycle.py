@@ -6,7 +6,6 @@ the record; Celery messages only make the next step happen soon.
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from functools import partial
 
@@ -23,6 +22,7 @@ from queueing import keys, live, tuning
 from queueing.connections import sync_redis
 from queueing.hints import hint
 from queueing.keys import SpaceKeys
+from queueing.scripts import seconds as seconds_of
 from spaces import publishing, repository
 from spaces.card import CardError, SpaceCard, read_card
 from spaces.models import Build, Sdk, Space, Stage
@@ -299,7 +299,11 @@ def put_to_sleep(space: Space) -> None:
         return
     visited = sync_redis().zscore(keys.VISITED, space.pk) or space.last_modified.timestamp()
     figures = live.figures(space.pk)
-    if time.time() - visited > space.sleep_time_s and not figures.pending and not figures.running:
+    if (
+        seconds_of(sync_redis().time()) - visited > space.sleep_time_s
+        and not figures.pending
+        and not figures.running
+    ):
         _retire_all(space)
         _move(space, Stage.SLEEPING)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import statistics
-import time
 
 from queueing.connections import sync_redis
 from queueing.keys import SpaceKeys
+from queueing.scripts import seconds
 from spaces.models import Build, Space, Stage
 
 LAST = 5  # starts and builds that count
@@ -18,7 +18,8 @@ def told(space: Space, stage_before: str, *, serving: bool) -> dict[str, str]:
     """What the queue is told (`queueing.keys.SpaceKeys.cfg`): whether the Space runs, and if not, how many
     seconds its start takes, likely and at most, and since when it is under way; empty where nothing was
     measured. A start that has just ended is measured here."""
-    k, client, now = SpaceKeys(space.pk), sync_redis(), time.time()
+    k, client = SpaceKeys(space.pk), sync_redis()
+    now = seconds(client.time())
     since = (client.hget(k.cfg, "start_since") or b"").decode()
     nothing = {"start_likely": "", "start_at_most": "", "start_since": ""}
     if serving:

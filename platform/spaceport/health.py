@@ -27,7 +27,21 @@ def problems() -> dict[str, str]:
     return found
 
 
+def warnings() -> dict[str, str]:
+    """What works but is not safe."""
+    found = {}
+    try:
+        if sync_redis().config_get("appendonly").get(b"appendonly") == b"no":
+            found["redis"] = (
+                "queue storage is not durable: Redis has no append-only file, and a restart of it loses "
+                "every waiting visitor (appendonly yes)"
+            )
+    except RedisError:  # managed servers forbid CONFIG
+        pass
+    return found
+
+
 def healthz(request: HttpRequest) -> JsonResponse:
     """200 when all is well, else 503 naming what is not."""
     bad = problems()
-    return JsonResponse({"ok": not bad, "problems": bad}, status=503 if bad else 200)
+    return JsonResponse({"ok": not bad, "problems": bad, "warnings": warnings()}, status=503 if bad else 200)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from queueing.delivery import Delivered, Delivery
-from queueing.errors import ApiClosed, QueueError
+from queueing.errors import ApiClosed, PoisonInput, QueueError
 from queueing.events import Join, decode, encode, new_channel, new_event_id
 from queueing.keys import SpaceKeys
 from queueing.messages import CLOSE_STREAM, HEARTBEAT, Estimation, UnexpectedError, failed
@@ -97,7 +97,7 @@ class GradioDoor:
             return await self.enqueue(
                 route, body, caller, channel=session_hash, fn=fn_index, function=function, present=True
             )
-        except ApiClosed as closed:
+        except (ApiClosed, PoisonInput) as closed:
             # gradio_client shows nobody the text of a refused POST, but the text of a failed event.
             return await self._refuse_readably(route, session_hash, str(closed))
 
@@ -121,6 +121,8 @@ class GradioDoor:
             raise BadRequest("data is no list.")
         event_id = new_event_id(channel, str(fn))
         self._hold(event_id, caller.hold_s)
+        # Before it joins: its end may be told before the answer of the join is here.
+        self.delivery.expect(SpaceKeys(route.space_id).messages(channel), event_id)
         accepted = await Queue(self.redis, route.space_id).join(
             Join(
                 event_id=event_id,

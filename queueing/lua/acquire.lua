@@ -1,7 +1,8 @@
 -- acquire: take the lease of a Space's replica, or renew one's own. Where the holder before is gone, its
 -- running events go back to the front first, so that nobody can claim between the two.
 -- KEYS: lease fence running calls_main calls_side next_main next_side
--- ARGV: holder ttl_ms prefix max_losses now final_ttl failure
+-- ARGV: holder ttl_ms prefix max_losses final_ttl failure
+-- TIME: now
 -- returns {"held", losses} | {"taken", holder}
 -- USES: count
 local owner = redis.call("GET", lease)

@@ -1,6 +1,7 @@
 -- cancel: a pending event leaves at once with its final message; a running one is flagged for its dispatcher.
 -- KEYS: event wait next shares messages open day promises
--- ARGV: id channel payload now ttl wake
+-- ARGV: id channel payload ttl wake
+-- TIME: now
 -- returns {"cancelled"} | {"running"} | {"unknown"}
 -- USES: count
 local fields = redis.call("HMGET", event, "state", "channel", "visitor")

@@ -2,7 +2,8 @@
 -- batch of events of one function. What was promised to an event is compared with what it waited.
 -- KEYS: cfg lease fence running wait_main next_main calls_main shares_main
 -- KEYS: wait_side next_side calls_side shares_side promises honesty
--- ARGV: holder now prefix side_calls most scan
+-- ARGV: holder prefix side_calls most scan
+-- TIME: now
 -- returns {"claimed", pending_left, {lane, token, {event fields}, {event fields}…}, …} | {"lost"}
 -- USES: count
 if redis.call("GET", lease) ~= holder then return { "lost" } end
@@ -43,6 +44,21 @@ local function compare(id)
   redis.call("EXPIRE", honesty, 2678400)
 end
 
+-- A suspect is an event that ran when its container died. It runs with nothing beside it: so an innocent
+-- neighbour neither dies with it again nor is blamed for it.
+local alone = false
+if total == 1 then
+  local id = redis.call("ZRANGE", running, 0, 0)[1]
+  alone = id and tonumber(redis.call("HGET", prefix .. "ev:" .. id, "deaths") or 0) > 0
+end
+local suspect
+for _, lane in ipairs(lanes) do
+  local id = not suspect and redis.call("ZRANGE", lane[3], 0, 0)[1]
+  if id and tonumber(redis.call("HGET", prefix .. "ev:" .. id, "deaths") or 0) > 0 then suspect = lane[1] end
+end
+if suspect then most = total > 0 and 0 or 1 end
+if alone then most = 0 end
+
 local function take(lane, id, from, shares, token, started)
   local event = prefix .. "ev:" .. id
   redis.call("ZREM", from, id)
@@ -64,7 +80,7 @@ end
 
 for _, lane in ipairs(lanes) do
   local name, wait, next, calls, limit, shares = unpack(lane)
-  local free = limit - redis.call("ZCARD", calls)
+  local free = (suspect and suspect ~= name) and 0 or limit - redis.call("ZCARD", calls)
   while free > 0 and total < threads and #answer - 2 < tonumber(most) do
     local returned = redis.call("ZRANGE", next, 0, 0)[1]
     local from = returned and next or wait

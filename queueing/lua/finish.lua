@@ -1,7 +1,8 @@
 -- finish: end a running event with its one final message, only under its current token; frees the call's
 -- place where `free` says that nothing of it runs on.
 -- KEYS: event messages open running calls last service day
--- ARGV: token id status payload now free fn measured ttl
+-- ARGV: token id status payload free fn measured ttl
+-- TIME: now
 -- and then: payloads to tell before the final one
 -- returns {"finished", open_left} | {"stale"}
 -- USES: count

@@ -1,22 +1,35 @@
 -- join: append one event to its lane, or refuse it. Under `fair` its place follows from its tag: a visitor's
 -- next tag is one step behind the later of the visitor's last one and the lane's virtual time.
--- KEYS: cfg seq wait next shares idem event open visit last lease seen
--- ARGV: now id lane origin channel fn after batch side_limit ttl body request visit_id visitor wake
--- ARGV: repeatable present
--- returns {"accepted", position, size, lease_alive} | {"duplicate", id} | {"refused", text}
---         | {"closed"} | {"full", size, max_size} | {"limit", pending, most}
+-- KEYS: cfg seq wait next shares idem event open visit last lease seen deaths
+-- ARGV: id lane origin channel fn after batch side_limit ttl body request visit_id visitor wake
+-- ARGV: repeatable present input max_deaths
+-- TIME: now
+-- returns {"accepted", position, size, lease_alive} | {"duplicate", id} | {"reused"} | {"refused", text}
+--         | {"closed"} | {"full", size, max_size} | {"limit", pending, most} | {"poison"}
 -- USES: count
 -- A repeated submit must find its first event even while the queue refuses new ones.
 if repeatable == "1" then
   local first = redis.call("GET", idem)
-  if first then return { "duplicate", first } end
+  if first then
+    -- A write, so that a WAIT behind this call waits for the first submit's writes too.
+    redis.call("EXPIRE", idem, 86400)
+    local first_id, first_input = string.match(first, "^(%S+) ?(%S*)$")
+    if first_input ~= "" and first_input ~= input then return { "reused" } end
+    return { "duplicate", first_id }
+  end
 end
+-- The connection broke behind the first try of this very call and the client sent it again.
+if redis.call("EXISTS", event) == 1 then return { "accepted", 0, 1, 0 } end
 local settings = redis.call("HMGET", cfg, "refuse", "api_open", "max_size", "policy", "page_weight",
   "max_per_visitor")
 local refuse, api_open, max_size, policy, page_weight, most = unpack(settings, 1, 6)
 local what = "::" .. lane .. ":" .. fn
 if refuse and refuse ~= "" then count(now, "refused" .. what) return { "refused", refuse } end
 if origin == "api" and api_open == "0" then count(now, "closed" .. what) return { "closed" } end
+if tonumber(string.match(redis.call("GET", deaths) or "0", "^%d+")) >= tonumber(max_deaths) then
+  count(now, "refused" .. what)
+  return { "poison" }
+end
 
 -- A step right after one its session has just finished goes behind the running calls, not to the back.
 local follows = after ~= "" and redis.call("GET", last) == after
@@ -47,12 +60,12 @@ if not follows then
 end
 redis.call("ZADD", follows and next or wait, score, id)
 redis.call("HSET", event, "state", "pending", "lane", lane, "origin", origin, "channel", channel, "fn", fn,
-  "batch", batch, "seq", place, "joined", now, "body", body, "request", request, "visit", visit_id,
-  "visitor", visitor)
+  "batch", batch, "seq", place, "joined", now, "input", input, "body", body, "request", request, 
+  "visit", visit_id, "visitor", visitor)
 redis.call("EXPIRE", event, ttl)
 redis.call("SADD", open, id)
 redis.call("EXPIRE", open, ttl)
-if repeatable == "1" then redis.call("SET", idem, id, "EX", 86400) end
+if repeatable == "1" then redis.call("SET", idem, id .. " " .. input, "EX", 86400) end
 if visit_id ~= "" then
   redis.call("SADD", visit, id)
   redis.call("EXPIRE", visit, 86400)

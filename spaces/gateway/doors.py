@@ -21,6 +21,7 @@ from queueing.hints import hint_from_loop
 from queueing.keys import SpaceKeys
 from queueing.positions import Positions
 from queueing.routes import Route, Routes
+from queueing.scripts import seconds
 from spaces.gateway import callers, http, paths
 from spaces.gateway.callers import Callers
 from spaces.models import Stage
@@ -138,10 +139,11 @@ class Doors:
 
     async def visited(self, route: Route) -> None:
         """Remember that somebody uses the Space: it must not fall asleep."""
-        now = time.time()
-        if now - self._visited.get(route.space_id, 0.0) > VISITED_EVERY_S:
+        now = time.monotonic()
+        if now - self._visited.get(route.space_id, -VISITED_EVERY_S) >= VISITED_EVERY_S:
             self._visited[route.space_id] = now
-            await self.redis.zadd(keys.VISITED, {str(route.space_id): now})
+            # The server's time: whoever puts Spaces to sleep may have another clock.
+            await self.redis.zadd(keys.VISITED, {str(route.space_id): seconds(await self.redis.time())})
 
     # --- one request --------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from queueing import honesty
 from queueing.events import Accepted, prefix_of
 from queueing.honesty import Honesty
 from queueing.positions import EVERY_S, Place, Positions, Waiter
-from queueing.queue import Queue, day_of
+from queueing.queue import Queue, day
 from tests.waiting import eventually
 
 Joins = Callable[..., Awaitable[Accepted]]
@@ -223,7 +223,7 @@ async def test_a_cancelled_event_leaves_no_promise_behind(queue: Queue, join: Jo
     await queue.redis.hset(queue.keys.promises, accepted.event_id, "0 1 2")
     await queue.cancel(accepted.event_id, "me")
     assert not await queue.redis.exists(queue.keys.promises)
-    assert await queue.redis.exists(queue.keys.honesty(day_of(time.time()))) == 0
+    assert await queue.redis.exists(queue.keys.honesty(day())) == 0
 
 
 def test_the_middle_error_is_read_from_the_buckets() -> None:

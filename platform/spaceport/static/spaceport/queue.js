@@ -123,13 +123,16 @@
   fresh.addEventListener("click", () => { fresh.hidden = true; swap(); });
 
   let failures = 0;
+  let comeBackIn = null; // ms, told by a web process that restarts
   const connect = () => {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(`${scheme}//${location.host}${line.dataset.queue}`);
     socket.addEventListener("message", ({ data }) => {
       const message = JSON.parse(data);
       failures = 0;
-      if (message.msg === "status") {
+      if (message.msg === "goodbye") {
+        comeBackIn = message.retry_after_ms;
+      } else if (message.msg === "status") {
         status = message;
         onStage(message.stage);
       } else if (message.msg === "place") {
@@ -151,7 +154,8 @@
       text.textContent = "Connecting again…";
       count.textContent = "";
       const most = Math.min(20_000, 500 * 2 ** Math.min(failures, 6));
-      setTimeout(connect, most * (0.5 + Math.random() / 2));
+      setTimeout(connect, comeBackIn ?? most * (0.5 + Math.random() / 2));
+      comeBackIn = null;
     });
   };
   show();

@@ -1,0 +1,142 @@
+"""The tests see: with one defence taken out of a script or a class, at least one of them must fail.
+
+The defences are removed here, in memory; the product has no switch that weakens it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+
+import queueing.queue
+from queueing.delivery import Delivered, Delivery
+from queueing.errors import QueueFull
+from queueing.events import Accepted
+from queueing.keys import SpaceKeys
+from queueing.queue import Queue
+from queueing.scripts import Script
+from tests.invariants.test_random_histories import run_histories
+
+Joins = Callable[..., Awaitable[Accepted]]
+Configure = Callable[..., Awaitable[None]]
+
+
+def without(name: str, defence: str, instead: str = "") -> Script:
+    """This script as it is, but for one defence."""
+    script = Script(name)
+    assert script.source.count(defence) == 1, f"{name}.lua has no such line (any more): {defence}"
+    weakened = Script(name)
+    weakened.source = script.source.replace(defence, instead)
+    return weakened
+
+
+@contextlib.contextmanager
+def use(script: Script) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(queueing.queue, f"_{script.name}", script)
+        yield
+
+
+FENCE = 'if state[1] ~= token or state[2] ~= "running" then return { "stale" } end'
+DEFENCES = {
+    "the fence of finish": ("finish", FENCE, ""),
+    "the fence of emit": ("emit", FENCE, ""),
+    "the fence of requeue": ("requeue", FENCE, ""),
+    "claiming needs the lease": (
+        "claim", 'if redis.call("GET", lease) ~= holder then return { "lost" } end', "",
+    ),
+    "a living holder keeps the lease": (
+        "acquire", 'if owner and owner ~= holder then return { "taken", owner } end', "",
+    ),
+    "an heir takes back what the dead ran": (
+        "acquire", 'redis.call("ZADD", lane == "side" and next_side or next_main, seq, id)', "",
+    ),
+    "the heir forgets the calls of the dead": ("acquire", 'redis.call("DEL", calls_main, calls_side)', ""),
+    "max_size is looked at inside join": (
+        "join", "if not follows and max_size and size >= max_size then", "if false then",
+    ),
+    "a key finds its first event": ("join", 'return { "duplicate", first_id }', ""),
+    "a key belongs to one input": ("join", "first_input ~= input", "false"),
+    "api_open is looked at inside join": ("join", 'api_open == "0"', "false"),
+    "release looks for work once more": ("release", 'if force ~= "1" and pending > 0 then', "if false then"),
+    "concurrency_count bounds a claim": ("claim", 'limit - redis.call("ZCARD", calls)', "limit"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("defence", DEFENCES)
+def test_random_histories_notice_a_missing_defence(defence: str) -> None:
+    name, line, instead = DEFENCES[defence]
+    with use(without(name, line, instead)), pytest.raises(BaseException) as caught:  # noqa: PT011
+        run_histories(240, explain=False)
+    assert not isinstance(caught.value, KeyboardInterrupt)
+
+
+async def test_looking_first_and_adding_then_is_not_enough(
+    queue: Queue, join: Joins, configure: Configure
+) -> None:
+    """Why the size is compared inside the script: the same comparison before it lets a crowd through."""
+    limit = 10
+
+    async def look_then_join() -> None:
+        if await queue.redis.zcard(queue.keys.wait("main")) >= limit:
+            raise QueueFull(limit, limit)
+        await join()
+
+    await asyncio.gather(*(look_then_join() for _ in range(64)), return_exceptions=True)
+    outside = await queue.redis.zcard(queue.keys.wait("main"))
+    await queue.redis.delete(queue.keys.wait("main"))
+    await configure(max_size=limit)
+    await asyncio.gather(*(join() for _ in range(64)), return_exceptions=True)
+    assert await queue.redis.zcard(queue.keys.wait("main")) == limit < outside
+
+
+async def hear_all(queue: Queue) -> list[int]:
+    """Follow a stream of five messages of which pub/sub carried only the last."""
+    key = SpaceKeys(queue.space_id).messages("s")
+    delivery = Delivery(queue.redis)
+    heard: list[int] = []
+
+    async def follow() -> None:
+        message: Delivered
+        async for message in delivery.follow(key):
+            heard.append(message.number)
+            if message.number == 1:
+                first.set()
+            if message.number == 5:
+                return
+
+    async def add(*, announced: bool) -> None:
+        number = await queue.redis.xadd(key, {"d": b"{}", "e": "e", "f": "0"}, id="0-*")
+        await queue.redis.expire(key, 60)
+        if announced:
+            await queue.redis.publish(key, number + b" 0 1 {}")
+
+    first = asyncio.Event()
+    await add(announced=False)
+    task = asyncio.create_task(follow())
+    await first.wait()
+    for number in range(2, 6):
+        await add(announced=number == 5)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(2):
+            await task
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await delivery.close()
+    return heard
+
+
+async def test_a_gap_in_the_news_is_read_again(queue: Queue) -> None:
+    assert await hear_all(queue) == [1, 2, 3, 4, 5]
+
+
+async def test_without_reading_again_the_gap_stays(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Delivery._read
+
+    async def only_at_the_beginning(self: Delivery, key: str, after: int) -> list[Delivered]:
+        return await whole(self, key, after) if after == 0 else []
+
+    monkeypatch.setattr(Delivery, "_read", only_at_the_beginning)
+    assert await hear_all(queue) != [1, 2, 3, 4, 5]

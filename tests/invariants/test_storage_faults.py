@@ -1,0 +1,227 @@
+"""What becomes of accepted events when their storage dies: Valkey killed with and without its append-only
+file, and a failover (faults F6, F7, F8). Servers of the test's own, killed for real."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import redis.exceptions
+from redis.asyncio import Redis
+
+import queueing.queue
+from queueing.delivery import RESET, Delivery
+from queueing.errors import NotStored
+from queueing.events import Join, decode, new_event_id
+from queueing.keys import SpaceKeys
+from queueing.messages import completed
+from queueing.queue import Queue
+from tests.valkeys import Relay, Valkey
+from tests.waiting import eventually, wait_until
+
+
+@pytest.fixture
+def durable(tmp_path: Path) -> Iterator[Valkey]:
+    server = Valkey(tmp_path / "aof").start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def forgetful(tmp_path: Path) -> Iterator[Valkey]:
+    server = Valkey(tmp_path / "none", durable=False).start()
+    yield server
+    server.kill()
+
+
+def _more_than(found: list[str], number: int) -> bool:
+    return len(found) > number
+
+
+def a_join(n: int, channel: str, key: str = "") -> Join:
+    return Join(
+        event_id=new_event_id(channel), fn="0", channel=channel, body={"data": [n]}, request={},
+        origin="page", visitor=channel, idempotency_key=key,
+    )  # fmt: skip
+
+
+async def test_kill_9_with_the_append_only_file_loses_nothing_and_keeps_the_order(durable: Valkey) -> None:
+    """Eight clients join all the time; each repeats by its key what had no answer (F6)."""
+    client = durable.client()
+    queue = Queue(client, 1)
+    acknowledged: list[str] = []
+    kills = 3
+
+    async def joins(name: str) -> None:
+        for n in range(60):
+            while True:
+                try:
+                    accepted = await queue.join(a_join(n, name, f"{name}-{n}"))
+                except (redis.exceptions.RedisError, OSError):
+                    await asyncio.sleep(0.02)
+                    continue
+                acknowledged.append(accepted.event_id)
+                break
+
+    tasks = [asyncio.create_task(joins(f"c{n}")) for n in range(8)]
+    for kill in range(1, kills + 1):
+        await eventually(partial(_more_than, acknowledged, kill * 100), "joins go on")
+        await asyncio.to_thread(durable.kill)
+        began = time.monotonic()
+        await asyncio.to_thread(durable.start)
+        assert time.monotonic() - began < 10
+    await asyncio.gather(*tasks)
+    pending = await queue.pending_ids()
+    assert len(acknowledged) == len(set(acknowledged)) == 480
+    assert sorted(pending) == sorted(acknowledged), "none lost, none twice"
+    order = {event_id: at for at, event_id in enumerate(pending)}
+    for name in range(8):
+        mine = [e for e in acknowledged if e.startswith(new_event_id(f"c{name}")[:12])]
+        assert [order[e] for e in mine] == sorted(order[e] for e in mine)
+    await client.aclose()
+
+
+async def test_a_socket_lives_through_a_restart_and_hears_the_end(durable: Valkey) -> None:
+    client = durable.client()
+    queue = Queue(client, 1)
+    accepted = await queue.join(a_join(1, "s"))
+    delivery = Delivery(client)
+    heard: list[bytes] = []
+
+    async def follow() -> None:
+        async for message in delivery.follow(SpaceKeys(1).messages("s")):
+            heard.append(message.payload)
+
+    task = asyncio.create_task(follow())
+    await eventually(lambda: delivery._followers, "it follows")
+    await asyncio.to_thread(durable.kill)
+    await asyncio.sleep(0.5)
+    assert not task.done(), "it waits for Redis"
+    await asyncio.to_thread(durable.start)
+    assert await queue.acquire("d")
+    (call,), _ = await queue.claim("d")
+    payload = completed(accepted.event_id, {"data": []})
+    assert await queue.finish(call.events[0], call, "completed", payload, free=True, duration_s=0)
+    await eventually(lambda: heard == [payload], f"the end is heard once: {heard}", timeout_s=25)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await delivery.close()
+    await client.aclose()
+
+
+async def test_a_reset_tells_everybody_within_25_seconds(forgetful: Valkey) -> None:
+    """Also those whose session it knows no event of, and the next event of the session is heard (F7)."""
+    client = forgetful.client()
+    queue = Queue(client, 1)
+    delivery = Delivery(client)
+    names = [*(f"s{n}" for n in range(20)), "idle"]
+    heard: dict[str, list[dict[str, object]]] = {name: [] for name in names}
+
+    async def follow(channel: str) -> None:
+        async for message in delivery.follow(SpaceKeys(1).messages(channel)):
+            heard[channel].append(decode(message.payload))
+
+    ids = {name: (await queue.join(a_join(1, name))).event_id for name in heard if name != "idle"}
+    tasks = [asyncio.create_task(follow(name)) for name in heard]
+    await eventually(
+        lambda: sum(f.epoch != b"" for fs in delivery._followers.values() for f in fs) == 21, "all follow"
+    )
+    await asyncio.to_thread(forgetful.kill)
+    await asyncio.to_thread(forgetful.start)
+    began = time.monotonic()
+    await eventually(lambda: all(heard.values()), "everybody hears of it", timeout_s=25)
+    print(f"told after {time.monotonic() - began:.1f} s")
+    for name, event_id in ids.items():
+        (end,) = heard[name]
+        assert end["msg"] == "process_completed"
+        assert end["success"] is False
+        assert end["event_id"] == event_id
+        assert RESET in str(end["output"])
+    assert heard["idle"][0]["msg"] == "unexpected_error"
+
+    again = await queue.join(a_join(2, "s0"))
+    await queue.acquire("d")
+    (call,), _ = await queue.claim("d")
+    assert await queue.finish(
+        call.events[0], call, "completed", completed(again.event_id, {}), free=True, duration_s=0
+    )
+    await eventually(lambda: len(heard["s0"]) == 2, "what comes after it is heard")
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await delivery.close()
+    await client.aclose()
+
+
+async def failover(tmp_path: Path) -> tuple[set[str], set[str], int]:
+    """Joins at a primary whose replica is cut off; the replica takes over. Acknowledged, there, refused."""
+    primary = Valkey(tmp_path / "primary").start()
+    async with Relay(primary.port) as relay:
+        replica = await asyncio.to_thread(
+            Valkey(tmp_path / "replica", options=("--replicaof", f"127.0.0.1 {relay.port}")).start
+        )
+        client: Redis = primary.client()
+        heir: Redis = replica.client()
+        try:
+            await eventually(lambda: _linked(heir), "the replica follows")
+            queue = Queue(client, 1)
+            acknowledged: set[str] = set()
+            refused = 0
+            for n in range(30):
+                if n == 15:
+                    relay.cut()
+                try:
+                    acknowledged.add((await queue.join(a_join(n, f"s{n}", f"k{n}"))).event_id)
+                except NotStored:
+                    refused += 1
+                    if refused == 5:
+                        break
+            assert await client.zcard(queue.keys.wait("main")) == len(acknowledged), (
+                "nothing kept of a refusal"
+            )
+            primary.kill()
+            await heir.execute_command("REPLICAOF", "NO", "ONE")
+            there = set(await Queue(heir, 1).pending_ids())
+            # What was refused is sent again under its key, and is new to the new primary.
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(queueing.queue, "REPLICAS", 0)
+                assert not (await Queue(heir, 1).join(a_join(15, "s15", "k15"))).replayed or not refused
+            return acknowledged, there, refused
+        finally:
+            await client.aclose()
+            await heir.aclose()
+            if primary.process is not None and primary.process.poll() is None:
+                primary.kill()
+            replica.kill()
+
+
+async def _linked(heir: Redis) -> bool:
+    return bool((await heir.info("replication")).get("master_link_status") == "up")
+
+
+async def test_a_failover_loses_nothing_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queueing.queue, "REPLICAS", 1)
+    acknowledged, there, refused = await failover(tmp_path)
+    assert len(acknowledged) == 15
+    assert acknowledged <= there
+    assert refused == 5, "told readably, not accepted and lost"
+
+
+async def test_without_waiting_for_the_replica_a_failover_loses_events(tmp_path: Path) -> None:
+    """The other half of the proof: the test above sees what WAIT is for."""
+    acknowledged, there, refused = await failover(tmp_path)
+    assert refused == 0
+    assert len(acknowledged - there) >= 10
+
+
+def test_valkey_is_back_within_3_seconds(durable: Valkey) -> None:
+    for _ in range(3):
+        durable.kill()
+        began = time.monotonic()
+        durable.start()
+        wait_until(durable.answers, "it answers")
+        assert time.monotonic() - began < 3

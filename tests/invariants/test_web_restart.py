@@ -1,0 +1,81 @@
+"""A web process that is told to end says goodbye to its sockets; their visitors keep their places (F10)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from typing import Any
+
+import aiohttp
+import pytest
+
+from queueing.consumers import GOING_AWAY
+from tests.chaos.nemesis import pids_of
+from tests.platform_server import APPS, Platform
+from tests.waiting import eventually, wait_until
+
+SPACE = "alice/restarts"
+SOCKETS = 30
+
+
+@pytest.fixture(scope="module")
+def url(process_platform: Platform) -> str:
+    assert process_platform.push(SPACE, process_platform.token("alice"), APPS / "slow") == "RUNNING"
+    return f"{process_platform.url.replace('http', 'ws')}/ws/spaces/{SPACE}/queue"
+
+
+async def until(socket: aiohttp.ClientWebSocketResponse, word: str) -> dict[str, Any]:
+    while True:
+        message: dict[str, Any] = json.loads((await socket.receive(timeout=60)).data)
+        if message["msg"] == word:
+            return message
+
+
+async def come_back(
+    http: aiohttp.ClientSession, url: str, session: str, after_ms: int
+) -> aiohttp.ClientWebSocketResponse:
+    """As a page does: at the moment it was told, and again until the door is open."""
+    await asyncio.sleep(after_ms / 1000)
+    while True:
+        try:
+            socket = await http.ws_connect(url)
+        except (aiohttp.ClientError, OSError):
+            await asyncio.sleep(0.3)
+            continue
+        await socket.send_json({"msg": "follow", "session_hash": session})
+        return socket
+
+
+async def test_waiting_sockets_are_told_when_to_come_back_and_get_their_results(
+    process_platform: Platform, url: str
+) -> None:
+    async with aiohttp.ClientSession() as http:
+        sockets = [await http.ws_connect(url) for _ in range(SOCKETS)]
+        joined = []
+        for socket in sockets:
+            await socket.send_json({"msg": "join", "api_name": "slow", "data": [0.2]})
+            joined.append(await until(socket, "joined"))
+        (before,) = pids_of(process_platform, "daphne")
+        os.kill(before, signal.SIGTERM)
+        moments = []
+        for socket in sockets:
+            moments.append((await until(socket, "goodbye"))["retry_after_ms"])
+            while not socket.closed:
+                await socket.receive(timeout=10)
+            assert socket.close_code == GOING_AWAY
+        assert len(set(moments)) > SOCKETS / 2, "each its own moment"
+        back = await asyncio.gather(
+            *(
+                come_back(http, url, one["session_hash"], after)
+                for one, after in zip(joined, moments, strict=True)
+            )
+        )
+        for socket, one in zip(back, joined, strict=True):
+            done = await until(socket, "process_completed")
+            assert done["event_id"] == one["event_id"]
+            assert done["success"] is True
+            await socket.close()
+    wait_until(lambda: pids_of(process_platform, "daphne") != [before], "another process serves")
+    await eventually(lambda: pids_of(process_platform, "daphne"), "web is back")
