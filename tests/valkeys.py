@@ -48,7 +48,7 @@ class Valkey:
             [
                 str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
                 "--dir", str(self.folder), "--appendonly", "yes" if self.durable else "no",
-                "--appendfsync", "everysec", "--repl-ping-replica-period", "1", *self.options,
+                "--appendfsync", "always", "--repl-ping-replica-period", "1", *self.options,
             ],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip

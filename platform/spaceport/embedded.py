@@ -111,7 +111,7 @@ class Valkey:
         config.touch(mode=0o600)
         config.write_text(
             f"bind 127.0.0.1\nport {address['port']}\nrequirepass {address['password']}\n"
-            f'dir {self.folder}\nappendonly yes\nappendfsync everysec\nsave ""\n'
+            f'dir {self.folder}\nappendonly yes\nappendfsync always\nsave ""\n'
             "maxmemory-policy noeviction\ntcp-backlog 1024\nmaxclients 20000\n"
             f"pidfile {self.folder / 'valkey.pid'}\nlogfile {self.folder / 'log'}\ndaemonize no\n"
         )
