@@ -31,6 +31,17 @@ def home_of(environ: MutableMapping[str, str]) -> Path:
     return Path(environ.get("SPACEPORT_HOME") or default).resolve()
 
 
+def _lives(pid: int) -> bool:
+    """Whether this process runs. An ended child of ours keeps its number until it is waited for."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
 @dataclass
 class Postgres:
     """An embedded PostgreSQL with its data in `folder`."""
@@ -66,8 +77,7 @@ class Postgres:
         """Its process id, or None."""
         with contextlib.suppress(OSError, ValueError, IndexError):
             pid = int((self.folder / "postmaster.pid").read_text().split()[0])
-            os.kill(pid, 0)
-            return pid
+            return pid if _lives(pid) else None
         return None
 
     @staticmethod
@@ -146,8 +156,7 @@ class Valkey:
         """Its process id, or None."""
         with contextlib.suppress(OSError, ValueError, KeyError):
             pid = int(json.loads(self._note.read_text())["pid"])
-            os.kill(pid, 0)
-            return pid
+            return pid if _lives(pid) else None
         return None
 
     def stop(self) -> None:
