@@ -9,7 +9,7 @@ from spaceport.metrics import metrics
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("metrics", metrics, name="metrics"),
-    path("admin/", admin.site.urls),
+    path("console/records/", admin.site.urls),
     path("", include("spaces.api.urls")),
     path("", include("accounts.urls")),
     path("", include("spaces.urls")),

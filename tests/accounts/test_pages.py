@@ -94,10 +94,10 @@ def test_the_records_make_users_with_their_owner(ada: User) -> None:
     client = as_(ada)
     word = "difference engine"
     given = {"username": "babbage", "usable_password": "true", "password1": word, "password2": word}
-    assert client.post("/admin/accounts/user/add/", given).status_code == 302
+    assert client.post("/console/records/accounts/user/add/", given).status_code == 302
     made = User.objects.get(username="babbage")
     assert Owner.objects.filter(name="babbage", memberships__user=made).exists()
-    refused = client.post("/admin/accounts/user/add/", {**given, "username": "console"})
+    refused = client.post("/console/records/accounts/user/add/", {**given, "username": "console"})
     assert "reserved" in text_of(refused)
     for page in ("user", "owner", "accesstoken", "owner/add"):
-        assert client.get(f"/admin/accounts/{page}/").status_code == 200
+        assert client.get(f"/console/records/accounts/{page}/").status_code == 200

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import resolve
 
 from hardware import logs, nodes
 from queueing import tuning
@@ -413,7 +414,7 @@ def test_the_records_pause_restart_and_clear(folks: People) -> None:
     folks.charlie.save()
     client = as_(folks.charlie)
     for action in ("pause", "clear_queue", "restart"):
-        client.post("/admin/spaces/space/", {"action": action, "_selected_action": [space.pk]})
+        client.post("/console/records/spaces/space/", {"action": action, "_selected_action": [space.pk]})
         space.refresh_from_db()
         assert space.stage == (Stage.NO_APP_FILE if action == "restart" else Stage.PAUSED)
     for page in (
@@ -423,5 +424,14 @@ def test_the_records_pause_restart_and_clear(folks: People) -> None:
         "hardware/replica",
         "queueing/queuesettings",
     ):
-        assert client.get(f"/admin/{page}/").status_code == 200
-    assert client.get(f"/admin/spaces/space/{space.pk}/change/").status_code == 200
+        assert client.get(f"/console/records/{page}/").status_code == 200
+    assert client.get(f"/console/records/spaces/space/{space.pk}/change/").status_code == 200
+
+
+def test_no_address_of_the_platform_hides_the_first_users_spaces() -> None:
+    """`make up` makes this user, and the README pushes the first demo under its name."""
+    from spaceport.first_start import EXAMPLES_OWNER, FIRST_USER
+
+    for owner in (FIRST_USER, EXAMPLES_OWNER):
+        for path in (f"/{owner}/my-demo", f"/{owner}/my-demo/settings", f"/spaces/{owner}/my-demo"):
+            assert resolve(path).kwargs["owner"] == owner, path
