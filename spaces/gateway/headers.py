@@ -50,8 +50,9 @@ def decoded(raw: Raw) -> list[tuple[str, str]]:
 
 
 def first(raw: Raw, name: str) -> str:
-    """The first value of a header, or ""."""
-    return next((value for key, value in decoded(raw) if key == name), "")
+    """The first value of a header (its name in lower case), or ""."""
+    wanted = name.encode("latin-1")
+    return next((value.decode("latin-1") for key, value in raw if key.lower() == wanted), "")
 
 
 def to_container(

@@ -58,6 +58,14 @@ def patch(app_class: Any) -> None:
     app_class.__call__ = call
 
 
+def calm(blocks: Any) -> None:
+    """Let Gradio's own queue look for events 50 times a second, not 1,000 times: few go there, and an idle app
+    used 8 % of a core for it."""
+    queue = getattr(blocks, "_queue", None)
+    if hasattr(queue, "sleep_when_free"):
+        queue.sleep_when_free = INNER_POLL_S
+
+
 def usable(app: Any) -> bool:
     """Whether calls may come this way: not past a password or somebody's middleware."""
     from gradio import data_classes
@@ -201,8 +209,6 @@ class _Service:
                 self._say(call, message)
 
         queue.send_message = send_message
-        # It polls for events of its own a thousand times a second; the few that still come may wait 20 ms.
-        queue.sleep_when_free = INNER_POLL_S
         run_sync = module.run_sync
 
         async def run_sync_if_needed(function: Any, *args: Any) -> Any:

@@ -145,6 +145,7 @@ def _create_app(original: Callable[..., Any]) -> Callable[..., Any]:
                 function.max_batch_size = max(function.max_batch_size, INNER_MAX_BATCH_SIZE)
         report.write()
         app = original(blocks, *args, **kwargs)
+        calls.calm(blocks)
         report.serve(app)
         return app
 
