@@ -59,8 +59,8 @@ def patch(app_class: Any) -> None:
 
 
 def calm(blocks: Any) -> None:
-    """Let Gradio's own queue look for events 50 times a second, not 1,000 times: few go there, and an idle app
-    used 8 % of a core for it."""
+    """Let Gradio's own queue look for events 50 times a second, not 1,000 times: few go there, and an
+    idle app used 8 % of a core for it."""
     queue = getattr(blocks, "_queue", None)
     if hasattr(queue, "sleep_when_free"):
         queue.sleep_when_free = INNER_POLL_S
