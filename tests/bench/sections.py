@@ -12,6 +12,7 @@ from functools import partial
 
 from tests.bench.client import Measured, load
 from tests.bench.doors import by_gradio_client, by_websocket
+from tests.bench.eta import table
 from tests.bench.processes import by_command, cpu_seconds, memory_bytes
 from tests.bench.sockets import hold
 from tests.platform_server import Platform
@@ -169,6 +170,11 @@ def growth(bench: Bench) -> None:
         print(f"| {clients} | {run.rate:.0f} | {run.quantile(0.95) * 1000:.0f} ms | {cost} |", flush=True)
 
 
+def eta(_bench: Bench) -> None:
+    """How honest the promised times are, in simulation (the same each time)."""
+    print(f"\n{table()}")
+
+
 SECTIONS: dict[str, Callable[[Bench], None]] = {
     "protocol": protocol,
     "shapes": shapes,
@@ -176,6 +182,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "sockets": sockets,
     "age": age,
     "growth": growth,
+    "eta": eta,
 }
 
 
