@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -33,19 +34,17 @@ async def until(socket: aiohttp.ClientWebSocketResponse, word: str) -> dict[str,
             return message
 
 
-async def come_back(
-    http: aiohttp.ClientSession, url: str, session: str, after_ms: int
-) -> aiohttp.ClientWebSocketResponse:
-    """As a page does: at the moment it was told, and again until the door is open."""
+async def result_of(
+    http: aiohttp.ClientSession, url: str, joined: dict[str, Any], after_ms: int
+) -> dict[str, Any]:
+    """As a page does: back when it was told to be, and again whenever the door is shut, until the result."""
     await asyncio.sleep(after_ms / 1000)
     while True:
-        try:
-            socket = await http.ws_connect(url)
-        except (aiohttp.ClientError, OSError):
-            await asyncio.sleep(0.3)
-            continue
-        await socket.send_json({"msg": "follow", "session_hash": session})
-        return socket
+        with contextlib.suppress(aiohttp.ClientError, OSError, TypeError):  # TypeError: it was closed again
+            async with http.ws_connect(url) as socket:
+                await socket.send_json({"msg": "follow", "session_hash": joined["session_hash"]})
+                return await until(socket, "process_completed")
+        await asyncio.sleep(0.3)
 
 
 async def test_waiting_sockets_are_told_when_to_come_back_and_get_their_results(
@@ -66,16 +65,10 @@ async def test_waiting_sockets_are_told_when_to_come_back_and_get_their_results(
                 await socket.receive(timeout=10)
             assert socket.close_code == GOING_AWAY
         assert len(set(moments)) > SOCKETS / 2, "each its own moment"
-        back = await asyncio.gather(
-            *(
-                come_back(http, url, one["session_hash"], after)
-                for one, after in zip(joined, moments, strict=True)
-            )
+        results = await asyncio.gather(
+            *(result_of(http, url, one, after) for one, after in zip(joined, moments, strict=True))
         )
-        for socket, one in zip(back, joined, strict=True):
-            done = await until(socket, "process_completed")
-            assert done["event_id"] == one["event_id"]
-            assert done["success"] is True
-            await socket.close()
+        assert [done["event_id"] for done in results] == [one["event_id"] for one in joined]
+        assert all(done["success"] for done in results)
     wait_until(lambda: pids_of(process_platform, "daphne") != [before], "another process serves")
     await eventually(lambda: pids_of(process_platform, "daphne"), "web is back")
