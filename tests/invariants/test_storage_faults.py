@@ -85,34 +85,6 @@ async def test_kill_9_with_the_append_only_file_loses_nothing_and_keeps_the_orde
     await client.aclose()
 
 
-async def test_a_socket_lives_through_a_restart_and_hears_the_end(durable: Valkey) -> None:
-    client = durable.client()
-    queue = Queue(client, 1)
-    accepted = await queue.join(a_join(1, "s"))
-    delivery = Delivery(client)
-    heard: list[bytes] = []
-
-    async def follow() -> None:
-        async for message in delivery.follow(SpaceKeys(1).messages("s")):
-            heard.append(message.payload)
-
-    task = asyncio.create_task(follow())
-    await eventually(lambda: delivery._followers, "it follows")
-    await asyncio.to_thread(durable.kill)
-    await asyncio.sleep(0.5)
-    assert not task.done(), "it waits for Redis"
-    await asyncio.to_thread(durable.start)
-    assert await queue.acquire("d")
-    (call,), _ = await queue.claim("d")
-    payload = completed(accepted.event_id, {"data": []})
-    assert await queue.finish(call.events[0], call, "completed", payload, free=True, duration_s=0)
-    await eventually(lambda: heard == [payload], f"the end is heard once: {heard}", timeout_s=25)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    await delivery.close()
-    await client.aclose()
-
-
 async def test_a_reset_tells_everybody_within_25_seconds(forgetful: Valkey) -> None:
     """Also those whose session it knows no event of, and the next event of the session is heard (F7)."""
     client = forgetful.client()
