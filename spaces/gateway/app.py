@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qsl
 
 import aiohttp
@@ -231,11 +230,3 @@ class Gateway:
 def query_of(scope: Scope) -> dict[str, str]:
     """The query string as a dict; of repeated names the last."""
     return dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-
-
-def body_fields(raw: bytes) -> dict[str, Any]:
-    """A JSON object, or {}."""
-    from queueing.events import decode
-
-    value = decode(raw) if raw else {}
-    return value if isinstance(value, dict) else {}
