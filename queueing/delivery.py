@@ -71,9 +71,8 @@ class Delivery:
     async def follow(self, key: str, *, after: int = 0) -> AsyncIterator[Delivered]:
         """Messages of one stream after number `after`, in order, none twice, without end."""
         follower = _Follower()
-        await self._add(key, follower)
         try:
-            follower.inbox.put_nowait(_RESYNC)
+            await self._add(key, follower)
             while True:
                 raw = await self._next(follower)
                 if raw is not _RESYNC:
@@ -164,24 +163,25 @@ class Delivery:
             first = key not in self._followers
             self._followers.setdefault(key, set()).add(follower)
             if self._pubsub is None:
-                self._pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
+                self._pubsub = self._redis.pubsub()
             if first:
-                # While Redis is away: the connection subscribes to all of them again when it is back.
+                # While Redis is away: the listener subscribes to all of them when it is back.
                 with contextlib.suppress(RedisError, OSError):
                     await self._pubsub.subscribe(key)
+            else:
+                follower.inbox.put_nowait(_RESYNC)
             if self._listener is None or self._listener.done():
                 self._listener = asyncio.create_task(self._listen(), name="delivery")
 
     async def _remove(self, key: str, follower: _Follower) -> None:
-        followers = self._followers.get(key)
-        if followers is None:
-            return
-        followers.discard(follower)
-        if not followers:
-            del self._followers[key]
-            if self._pubsub is not None:
-                with contextlib.suppress(Exception):
-                    await self._pubsub.unsubscribe(key)
+        self._followers.get(key, set()).discard(follower)
+        # One at a time: a new follower's subscription must not be overtaken by this end of the last one's.
+        async with self._lock:
+            if self._followers.get(key) or self._pubsub is None:
+                return
+            self._followers.pop(key, None)
+            with contextlib.suppress(RedisError, OSError):
+                await self._pubsub.unsubscribe(key)
 
     async def _listen(self) -> None:
         """Hand announced messages to their followers; after a broken connection all read again."""
@@ -190,18 +190,19 @@ class Delivery:
             try:
                 message = await self._pubsub.get_message(timeout=30)
             except (RedisError, OSError, RuntimeError) as error:
-                logger.warning("delivery: lost Redis (%s), reading again", error)
+                logger.warning("delivery: lost Redis (%s), listening again", error)
                 await asyncio.sleep(AGAIN_S[0])
                 # Also those that came while it was away, of which the connection knows nothing.
                 with contextlib.suppress(RedisError, OSError):
                     await self._pubsub.subscribe(*self._followers)
-                for followers in self._followers.values():
-                    for follower in followers:
-                        follower.inbox.put_nowait(_RESYNC)
                 continue
-            if message is not None and message["type"] == "message":
-                for follower in tuple(self._followers.get(message["channel"].decode(), ())):
-                    follower.inbox.put_nowait(message["data"])
+            if message is None or message["type"] == "unsubscribe":
+                continue
+            # A connection that was lost subscribes anew by itself, and tells nobody: what was said meanwhile
+            # is in the stream. So everybody reads that when his subscription is confirmed, first and again.
+            said = message["data"] if message["type"] == "message" else _RESYNC
+            for follower in tuple(self._followers.get(message["channel"].decode(), ())):
+                follower.inbox.put_nowait(said)
 
     async def close(self) -> None:
         """Stop listening and give the connection back."""
