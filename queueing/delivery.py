@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from redis.exceptions import RedisError
 
 from queueing import keys
-from queueing.events import decode
 from queueing.messages import UnexpectedError, encode, failed
 
 if TYPE_CHECKING:
@@ -37,10 +36,11 @@ _RESYNC = b""  # a followers' inbox entry that says: read the stream again
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """One message: its number in the stream, its JSON, and whether it ended its event. `left` is how many
-    events of the channel were open then (-1 when read back from the stream)."""
+    """One message: its number in the stream, its event, its JSON, and whether it ended its event. `left` is
+    how many events of the channel were open then (-1 when read back from the stream)."""
 
     number: int
+    event_id: str
     payload: bytes
     final: bool
     left: int
@@ -75,15 +75,13 @@ class Delivery:
             await self._add(key, follower)
             while True:
                 raw = await self._next(follower)
-                if raw is not _RESYNC:
-                    entry_id, final, left, payload = raw.split(b" ", 3)
-                    number = _number(entry_id)
-                    if number <= after:
-                        continue
-                    if number == after + 1:
-                        after += 1
-                        yield self._told(follower, Delivered(after, payload, final == b"1", int(left)))
-                        continue
+                announced = [] if raw is _RESYNC else [_announced(line) for line in raw.split(b"\n")]
+                if announced and announced[0].number <= after + 1:
+                    for message in announced:
+                        if message.number > after:
+                            after = message.number
+                            yield self._told(follower, message)
+                    continue
                 if await self._was_reset(key, follower):
                     after = 0
                     for message in self._last_words(follower):
@@ -97,7 +95,7 @@ class Delivery:
     @staticmethod
     def _told(follower: _Follower, message: Delivered) -> Delivered:
         if message.final:
-            follower.open.discard(decode(message.payload).get("event_id") or "")
+            follower.open.discard(message.event_id)
         return message
 
     async def _was_reset(self, key: str, follower: _Follower) -> bool:
@@ -125,9 +123,9 @@ class Delivery:
         """The end of every event that was open; a session of which none is known hears it as a whole."""
         lost, follower.open = sorted(follower.open), set()
         if not lost:
-            return [Delivered(0, encode(UnexpectedError(message=RESET)), final=True, left=0)]
+            return [Delivered(0, "", encode(UnexpectedError(message=RESET)), final=True, left=0)]
         return [
-            Delivered(0, failed(event_id, RESET), final=True, left=len(lost) - at)
+            Delivered(0, event_id, failed(event_id, RESET), final=True, left=len(lost) - at)
             for at, event_id in enumerate(lost, start=1)
         ]
 
@@ -154,7 +152,7 @@ class Delivery:
     async def _read(self, key: str, after: int) -> list[Delivered]:
         entries = await self._redis.xrange(key, min=f"(0-{after}", max="+")
         return [
-            Delivered(_number(entry_id), fields[b"d"], fields[b"f"] == b"1", -1)
+            Delivered(_number(entry_id), fields[b"e"].decode(), fields[b"d"], fields[b"f"] == b"1", -1)
             for entry_id, fields in entries
         ]
 
@@ -211,6 +209,12 @@ class Delivery:
             await asyncio.gather(self._listener, return_exceptions=True)
         if self._pubsub is not None:
             await self._pubsub.aclose()
+
+
+def _announced(line: bytes) -> Delivered:
+    """A line as `lua/lib/tell.lua` writes it."""
+    entry_id, final, left, event_id, payload = line.split(b" ", 4)
+    return Delivered(_number(entry_id), event_id.decode(), payload, final == b"1", int(left))
 
 
 def _number(entry_id: bytes) -> int:
