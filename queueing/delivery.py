@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RESYNC_S = 20.0
+INBOX = 64  # announcements a follower may be behind; past that it reads the stream when it gets there
+READ_AT_ONCE = 64
 AGAIN_S = (0.1, 1.0)  # between tries while Redis is away, the shortest and the longest
 RESET = "The queue was reset and this event is lost. Please send it again."
 _RESYNC = b""  # a followers' inbox entry that says: read the stream again
@@ -51,6 +53,14 @@ class _Follower:
     inbox: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
     open: set[str] = field(default_factory=set)  # events whose end this follower has not told yet
     epoch: bytes = b""
+
+    def hear(self, said: bytes) -> None:
+        """Never more than so much for one that is slow: what is dropped here is in the stream."""
+        if self.inbox.qsize() >= INBOX:
+            while not self.inbox.empty():
+                self.inbox.get_nowait()
+            said = _RESYNC
+        self.inbox.put_nowait(said)
 
 
 class Delivery:
@@ -86,9 +96,13 @@ class Delivery:
                     after = 0
                     for message in self._last_words(follower):
                         yield message
-                for message in await self._patiently(self._read, key, after):
-                    after = message.number
-                    yield self._told(follower, message)
+                more = True
+                while more:
+                    read = await self._patiently(self._read, key, after)
+                    more = len(read) == READ_AT_ONCE
+                    for message in read:
+                        after = message.number
+                        yield self._told(follower, message)
         finally:
             await self._remove(key, follower)
 
@@ -150,7 +164,7 @@ class Delivery:
             return _RESYNC
 
     async def _read(self, key: str, after: int) -> list[Delivered]:
-        entries = await self._redis.xrange(key, min=f"(0-{after}", max="+")
+        entries = await self._redis.xrange(key, min=f"(0-{after}", max="+", count=READ_AT_ONCE)
         return [
             Delivered(_number(entry_id), fields[b"e"].decode(), fields[b"d"], fields[b"f"] == b"1", -1)
             for entry_id, fields in entries
@@ -200,7 +214,7 @@ class Delivery:
             # is in the stream. So everybody reads that when his subscription is confirmed, first and again.
             said = message["data"] if message["type"] == "message" else _RESYNC
             for follower in tuple(self._followers.get(message["channel"].decode(), ())):
-                follower.inbox.put_nowait(said)
+                follower.hear(said)
 
     async def close(self) -> None:
         """Stop listening and give the connection back."""

@@ -134,19 +134,27 @@ class Positions:
     @contextlib.asynccontextmanager
     async def waiting(self, waiter: Waiter) -> Any:
         """Tell this waiter places while the block lasts, the first ones at once."""
+        self.add(waiter)
+        try:
+            if waiter.channel and waiter.present:
+                await self.mark_present(waiter.space_id, [waiter.channel])
+            yield
+        finally:
+            self.drop(waiter)
+
+    def add(self, waiter: Waiter) -> None:
+        """Tell this waiter places from now on, the first ones at once."""
         self._groups.setdefault(waiter.space_id, _Group()).add(waiter)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="positions")
-        if waiter.channel and waiter.present:
-            await self._mark_present(waiter.space_id, [waiter.channel])
         self.soon(waiter.space_id)
-        try:
-            yield
-        finally:
-            if (group := self._groups.get(waiter.space_id)) is not None:
-                group.drop(waiter)
-                if not group.everyone:
-                    del self._groups[waiter.space_id]
+
+    def drop(self, waiter: Waiter) -> None:
+        """Tell it nothing more."""
+        if (group := self._groups.get(waiter.space_id)) is not None:
+            group.drop(waiter)
+            if not group.everyone:
+                del self._groups[waiter.space_id]
 
     def soon(self, space_id: int) -> None:
         """Somebody joined this Space's queue: look in a moment, not at the next round."""
@@ -186,9 +194,10 @@ class Positions:
         with contextlib.suppress(RedisError, OSError):
             for space_id, group in tuple(self._groups.items()):
                 channels = [w.channel for w in group.everyone if w.channel and w.present]
-                await self._mark_present(space_id, channels)
+                await self.mark_present(space_id, channels)
 
-    async def _mark_present(self, space_id: int, channels: Iterable[str]) -> None:
+    async def mark_present(self, space_id: int, channels: Iterable[str]) -> None:
+        """Somebody is connected who waits for what comes by these channels."""
         if names := tuple(channels):
             now = seconds(await self._redis.time())
             await self._redis.zadd(SpaceKeys(space_id).seen, dict.fromkeys(names, now))

@@ -32,6 +32,7 @@ LINGER_S = {"page": 1.0, "api": 10.0}
 #: A client that was told something and is still here after so long surely has it.
 NOTED_AFTER_S = 0.5
 NOTED_AFTER = 64  # messages, at the latest
+AHEAD = 64  # messages read for a client that has not taken those before
 V3 = "sse_v3"
 WHOLE = {"ws", "sse", "sse_v1"}  # protocols whose every step carries whole values, not differences
 REMEMBERED = 10_000
@@ -370,6 +371,7 @@ class _Stream:
         self.number = self.noted = cursor  # what the client was told, and what is written down of that
         self.out: asyncio.Queue[Delivered | Place | BaseException] = asyncio.Queue()
         self.estimated: set[str] = set()
+        self.ahead = asyncio.Semaphore(AHEAD)
 
     async def messages(self) -> AsyncIterator[bytes]:
         waiter = Waiter(self.route.space_id, self.channel, self.out.put_nowait)
@@ -405,6 +407,7 @@ class _Stream:
         key = SpaceKeys(self.route.space_id).messages(self.channel)
         try:
             async for delivered in self.door.delivery.follow(key, after=self.number):
+                await self.ahead.acquire()
                 self.out.put_nowait(delivered)
         except Exception as error:  # whoever reads `out` must not wait for ever
             self.out.put_nowait(error)
@@ -431,6 +434,7 @@ class _Stream:
             raise item
         if isinstance(item, Place):
             return _sse(self._estimation(item))
+        self.ahead.release()
         if item.final and self.door.held:
             until = self.door.held.pop(item.event_id, 0.0)
             await asyncio.sleep(max(0.0, until - time.monotonic()))
