@@ -55,9 +55,13 @@ async def test_who_takes_nothing_is_given_up_when_there_is_no_more_room(
 ) -> None:
     monkeypatch.setattr(queueing.outbox, "PATIENCE_S", 0.05)
     outbox = Outbox(Reader())
-    with pytest.raises(TooSlow):
+
+    async def flood() -> None:
         for _ in range(10):
             await outbox.message(bytes(ROOM_BYTES // 4))
+
+    with pytest.raises(TooSlow):
+        await flood()
 
 
 async def test_a_slow_follower_reads_what_was_dropped_for_it_from_the_stream(
