@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EVERY_S = (0.5, 1.0)  # between rounds for everybody: with few own waiters, and with MANY
-MANY = 1000
+MANY = 100
 SOON_S = 0.05
 PRESENT_EVERY_S = 15.0
 VISITS_AT_ONCE = 1000  # visits whose events are looked up in one round

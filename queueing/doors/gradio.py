@@ -18,6 +18,7 @@ from queueing.messages import CLOSE_STREAM, HEARTBEAT, Estimation, UnexpectedErr
 from queueing.messages import encode as encode_message
 from queueing.positions import Place, Positions, Waiter
 from queueing.queue import FINAL_TTL_S, Queue
+from queueing.together import together
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -204,7 +205,8 @@ class GradioDoor:
 
     async def delivered(self, route: Route, channel: str, number: int) -> None:
         """The client surely has everything up to `number`: a new stream begins behind it."""
-        await self.redis.set(SpaceKeys(route.space_id).cursor(channel), number, ex=FINAL_TTL_S)
+        cursor = SpaceKeys(route.space_id).cursor(channel)
+        await together(self.redis).ask("SET", cursor, number, "EX", FINAL_TTL_S)
 
     # --- cancelling ---------------------------------------------------------------------------------
 
