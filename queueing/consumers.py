@@ -197,7 +197,6 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             self._follower.cancel()
         self._follow(session)
         self._tell_places(session)
-        await self.door.positions.mark_present(self.route.space_id, [session])
 
     # --- telling ------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from queueing import keys
 from queueing.messages import UnexpectedError, encode, failed
+from queueing.together import together
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -92,17 +93,19 @@ class Delivery:
                             after = message.number
                             yield self._told(follower, message)
                     continue
-                if await self._was_reset(key, follower):
-                    after = 0
+                was_reset, read = await asyncio.gather(
+                    self._was_reset(key, follower), self._patiently(self._read, key, after)
+                )
+                if was_reset:
                     for message in self._last_words(follower):
                         yield message
-                more = True
-                while more:
-                    read = await self._patiently(self._read, key, after)
-                    more = len(read) == READ_AT_ONCE
+                    after, read = 0, await self._patiently(self._read, key, 0)
+                while read:
                     for message in read:
                         after = message.number
                         yield self._told(follower, message)
+                    full = len(read) == READ_AT_ONCE
+                    read = await self._patiently(self._read, key, after) if full else []
         finally:
             await self._remove(key, follower)
 
@@ -123,13 +126,11 @@ class Delivery:
         return False
 
     async def _look(self, key: str) -> tuple[bytes, set[str]]:
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.get(keys.EPOCH)
-        pipe.smembers(keys.open_of(key))
-        epoch, opened = await pipe.execute()
+        ask = together(self._redis).ask
+        epoch, opened = await asyncio.gather(ask("GET", keys.EPOCH), ask("SMEMBERS", keys.open_of(key)))
         if epoch is None:
-            await self._redis.set(keys.EPOCH, secrets.token_hex(8), nx=True)
-            epoch = await self._redis.get(keys.EPOCH)
+            await ask("SET", keys.EPOCH, secrets.token_hex(8), "NX")
+            epoch = await ask("GET", keys.EPOCH)
         return epoch, {event_id.decode() for event_id in opened}
 
     @staticmethod
@@ -164,7 +165,8 @@ class Delivery:
             return _RESYNC
 
     async def _read(self, key: str, after: int) -> list[Delivered]:
-        entries = await self._redis.xrange(key, min=f"(0-{after}", max="+", count=READ_AT_ONCE)
+        ask = together(self._redis).ask
+        entries = await ask("XRANGE", key, f"(0-{after}", "+", "COUNT", READ_AT_ONCE)
         return [
             Delivered(_number(entry_id), fields[b"e"].decode(), fields[b"d"], fields[b"f"] == b"1", -1)
             for entry_id, fields in entries

@@ -132,14 +132,13 @@ class Positions:
         self._task: asyncio.Task[None] | None = None
         self._kick = asyncio.Event()
         self._present_at = 0.0
+        self._arrived: dict[int, set[str]] = defaultdict(set)  # to be marked present in a moment
 
     @contextlib.asynccontextmanager
     async def waiting(self, waiter: Waiter) -> Any:
         """Tell this waiter places while the block lasts, the first ones at once."""
         self.add(waiter)
         try:
-            if waiter.channel and waiter.present:
-                await self.mark_present(waiter.space_id, [waiter.channel])
             yield
         finally:
             self.drop(waiter)
@@ -149,6 +148,8 @@ class Positions:
         self._groups.setdefault(waiter.space_id, _Group()).add(waiter)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="positions")
+        if waiter.channel and waiter.present:
+            self._arrived[waiter.space_id].add(waiter.channel)
         self.soon(waiter.space_id)
 
     def drop(self, waiter: Waiter) -> None:
@@ -172,6 +173,7 @@ class Positions:
                     await self._kick.wait()
                     await asyncio.sleep(SOON_S)
             self._kick.clear()
+            await self._mark_arrived()
             now = time.monotonic()
             for space_id, group in tuple(self._groups.items()):
                 if group.due_at() <= now:
@@ -196,14 +198,20 @@ class Positions:
             pause = few + (many - few) * min(len(group.everyone) / MANY, 1)
             group.round_at = ended + max(pause, 4 * (ended - started))
 
+    async def _mark_arrived(self) -> None:
+        """A join marks its visitor present itself; a moment later is soon enough for who came back."""
+        arrived, self._arrived = self._arrived, defaultdict(set)
+        with contextlib.suppress(RedisError, OSError):
+            for space_id, channels in arrived.items():
+                await self._mark_present(space_id, channels)
+
     async def _all_present(self) -> None:
         with contextlib.suppress(RedisError, OSError):
             for space_id, group in tuple(self._groups.items()):
                 channels = [w.channel for w in group.everyone if w.channel and w.present]
-                await self.mark_present(space_id, channels)
+                await self._mark_present(space_id, channels)
 
-    async def mark_present(self, space_id: int, channels: Iterable[str]) -> None:
-        """Somebody is connected who waits for what comes by these channels."""
+    async def _mark_present(self, space_id: int, channels: Iterable[str]) -> None:
         if names := tuple(channels):
             now = seconds(await self._redis.time())
             await self._redis.zadd(SpaceKeys(space_id).seen, dict.fromkeys(names, now))

@@ -11,13 +11,14 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from redis.exceptions import RedisError
+from redis.asyncio.client import Pipeline
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 AT_ONCE = 256  # commands in one write
 
+_Asked = tuple[tuple[Any, ...], "asyncio.Future[Any]"]
 _of: WeakKeyDictionary[Redis, Together] = WeakKeyDictionary()
 
 
@@ -25,8 +26,9 @@ class Together:
     """The commands of one client."""
 
     def __init__(self, redis: Redis) -> None:
-        self._pipeline = redis.pipeline(transaction=False)
-        self._asked: list[tuple[tuple[Any, ...], asyncio.Future[Any]]] = []
+        # Not the client itself, whose end is this one's too.
+        self._pool, self._callbacks = redis.connection_pool, redis.response_callbacks
+        self._asked: list[_Asked] = []
         self._sender: asyncio.Task[None] | None = None
 
     def ask(self, *command: Any) -> asyncio.Future[Any]:
@@ -57,12 +59,14 @@ class Together:
         finally:
             self._sender = None
 
-    async def _answers(self, now: list[tuple[tuple[Any, ...], asyncio.Future[Any]]]) -> list[Any]:
+    async def _answers(self, now: list[_Asked]) -> list[Any]:
+        # A new one each time: one that failed may keep its commands, and would send them again with the next.
+        pipeline: Pipeline = Pipeline(self._pool, self._callbacks, transaction=False, shard_hint=None)
         for command, _ in now:
-            self._pipeline.execute_command(*command)
+            pipeline.execute_command(*command)
         try:
-            answers: list[Any] = await self._pipeline.execute(raise_on_error=False)
-        except (RedisError, OSError) as error:
+            answers: list[Any] = await pipeline.execute(raise_on_error=False)
+        except Exception as error:  # whatever it was, nobody may wait for ever
             return [error] * len(now)
         return answers
 

@@ -190,18 +190,19 @@ class GradioDoor:
             yield chunk
 
     async def _state(self, keys: SpaceKeys, channel: str) -> tuple[int, int]:
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.get(keys.cursor(channel))
-        pipe.scard(keys.open(channel))
-        cursor, opened = await pipe.execute()
+        ask = together(self.redis).ask
+        cursor, opened = await asyncio.gather(
+            ask("GET", keys.cursor(channel)), ask("SCARD", keys.open(channel))
+        )
         return int(cursor or 0), opened
 
     async def _anything(self, keys: SpaceKeys, channel: str, cursor: int) -> bool:
-        return bool(await self.redis.xrange(keys.messages(channel), min=f"(0-{cursor}", count=1))
+        ask = together(self.redis).ask
+        return bool(await ask("XRANGE", keys.messages(channel), f"(0-{cursor}", "+", "COUNT", 1))
 
     async def still_open(self, route: Route, channel: str) -> bool:
         """Whether some event of the channel has had no final message yet."""
-        return bool(await self.redis.scard(SpaceKeys(route.space_id).open(channel)))
+        return bool(await together(self.redis).ask("SCARD", SpaceKeys(route.space_id).open(channel)))
 
     async def delivered(self, route: Route, channel: str, number: int) -> None:
         """The client surely has everything up to `number`: a new stream begins behind it."""
