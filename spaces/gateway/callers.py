@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 REMEMBERED = 50_000
 #: gradio_client before 2 breaks off all its jobs when one ends before its own POST was fully answered. Its
-#: servers looked into their queue every 50 ms, so it never met that; a tenth of a second keeps it from it.
+#: servers looked into their queue every 50 ms, so it never met that; a fifth of a second keeps it from it.
 HASTY_CLIENT = re.compile(r"gradio_client/[01]\.")
-HOLD_S = 0.1
+HOLD_S = 0.2
 
 
 class Callers:
