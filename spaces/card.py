@@ -193,8 +193,8 @@ def _queued_paths(text: str, raw: dict[str, Any]) -> tuple[str, ...]:
     for path in value:
         if not _QUEUED_PATH.fullmatch(path) or len(path) > MAX_PATH_CHARS:
             raise wrong(
-                f"has {path[:80]!r}, but a path begins with '/', has no '//', '.' or '..' segments, no query and "
-                "no % codes, and may end with '/*' for itself and all below it"
+                f"has {path[:80]!r}, but a path begins with '/', has no '//', '.' or '..' segments, no query "
+                "and no % codes, and may end with '/*' for itself and all below it"
             )
         if path.startswith(RESERVED_PATHS):
             raise wrong(f"has {path[:80]!r}, but {' and '.join(RESERVED_PATHS)} are the platform's own")
