@@ -139,6 +139,19 @@ def test_one_that_waits_can_be_cancelled(paths: Paths, busy: Callable[[], None])
     assert requests.get(f"{place[:-4]}0000", timeout=30).status_code == 404
 
 
+def test_one_that_runs_keeps_its_place_though_it_was_cancelled(paths: Paths) -> None:
+    door, name = uuid4().hex, uuid4().hex
+    place = paths.at(paths.ask(f"/predict?door={door}", headers=ASYNC))
+    wait_until(lambda: requests.get(place, timeout=30).json()["state"] == "running", "it runs")
+    assert requests.delete(place, timeout=30).status_code == 200
+    assert paths.ends(place).status_code == 410
+    following = paths.at(paths.ask(f"/predict?name={name}", headers=ASYNC))
+    assert requests.get(following, timeout=30).json()["state"] == "pending"
+    paths.open(door)
+    assert paths.ends(following).status_code == 200
+    assert requests.delete(following, timeout=30).status_code == 409
+
+
 def test_who_hangs_up_gives_the_place_away(paths: Paths, busy: Callable[[], None]) -> None:
     name = uuid4().hex
     with socket.create_connection(("127.0.0.1", paths.platform.port)) as visitor:
@@ -193,6 +206,21 @@ def test_no_spelling_slips_past_the_queue(paths: Paths, spelling: str) -> None:
     else:
         assert answer.status_code == 404
         assert paths.log()["order"] == before
+
+
+def test_no_other_kind_of_request_slips_past_the_queue(paths: Paths, busy: Callable[[], None]) -> None:
+    before = paths.log()["order"]
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    upgrade["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ=="
+    host = {"Host": f"alice-paths.localhost:{paths.platform.port}"}
+    for spelling in ("predict", "predict/"):
+        url = f"{paths.platform.url}/{spelling}"
+        assert requests.get(url, headers={**host, **upgrade}, timeout=60).status_code >= 400
+    head = paths.at(paths.ask("/predict", method="HEAD", headers=ASYNC))
+    assert requests.get(head, timeout=30).json()["state"] == "pending"
+    assert paths.log()["order"] == before
+    busy()
+    assert paths.ends(head).status_code == 200
 
 
 def test_a_body_that_is_too_large_is_told_the_limit(paths: Paths) -> None:

@@ -1,4 +1,4 @@
-"""Answers what it was sent, slowly where the query says so; `/log` has the order, and how many ran at once."""
+"""Answers what it was sent, slowly where the query says so; `/log` has the order and how many ran at once."""
 
 import json
 import threading
