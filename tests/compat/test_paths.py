@@ -65,7 +65,8 @@ QUEUED = ("/predict", "/v1/models/*", "/")
 @pytest.mark.parametrize(
     ("path", "index"),
     [("/predict", 0), ("/v1/models", 1), ("/v1/models/", 1), ("/v1/models/a/b", 1), ("/v1/models//a", 1),
-     ("/", 2), ("/predict/", None), ("/predictor", None), ("/v1/modelss", None), ("/V1/models/a", None), ("/v1", None)],
+     ("/", 2), ("/predict/", None), ("/predictor", None), ("/v1/modelss", None),
+     ("/V1/models/a", None), ("/v1", None)],
 )  # fmt: skip
 def test_a_queued_path_is_known_as_it_is_written(path: str, index: int | None) -> None:
     assert paths.queued(path, QUEUED) == index
