@@ -77,7 +77,9 @@ def paths(space: Paths) -> Iterator[Paths]:
 
 @pytest.fixture
 def busy(paths: Paths) -> Iterator[Callable[[], None]]:
-    """A request that runs until `busy()` is called, or the test ends."""
+    """A request that runs until `busy()` is called, or the test ends; how long others take is known."""
+    for _ in range(3):
+        assert paths.ask("/predict").status_code == 200
     door = uuid4().hex
     place = paths.at(paths.ask(f"/predict?door={door}&name=first", headers=ASYNC))
     wait_until(lambda: requests.get(place, timeout=30).json()["state"] == "running", "it runs")
@@ -118,6 +120,7 @@ def test_who_came_first_is_served_first_and_told_the_place(paths: Paths, busy: C
     place = requests.get(paths.at(asked[2]), timeout=30)
     assert place.status_code == 202
     assert (place.json()["state"], place.json()["position"], place.json()["size"]) == ("pending", 2, 4)
+    assert 0 <= place.json()["eta"] <= place.json()["eta_max"]
     busy()
     answers = [paths.ends(paths.at(answer)) for answer in asked]
     assert {answer.status_code for answer in answers} == {200}
@@ -218,6 +221,8 @@ def test_no_other_kind_of_request_slips_past_the_queue(paths: Paths, busy: Calla
         assert requests.get(url, headers={**host, **upgrade}, timeout=60).status_code >= 400
     head = paths.at(paths.ask("/predict", method="HEAD", headers=ASYNC))
     assert requests.get(head, timeout=30).json()["state"] == "pending"
+    asked = requests.options(f"{paths.platform.url}/predict", headers=host, timeout=60)
+    assert asked.status_code == 501, "the container's own answer, and at once"
     assert paths.log()["order"] == before
     busy()
     assert paths.ends(head).status_code == 200
@@ -259,3 +264,15 @@ def test_what_is_not_named_passes_and_statistics_name_the_path(paths: Paths) -> 
         headers={"Authorization": f"Bearer {paths.token}"}, timeout=30,
     )  # fmt: skip
     assert {"/predict", "/models/*"} <= {function["api_name"] for function in answer.json()["functions"]}
+
+
+def test_a_request_that_kills_the_app_is_told_so_and_those_behind_it_are_served(paths: Paths) -> None:
+    deadly = f"/predict?die={uuid4().hex}"
+    fatal = paths.at(paths.ask(deadly, headers=ASYNC))
+    behind = paths.at(paths.ask("/predict", headers=ASYNC))
+    answer = paths.ends(fatal)
+    assert (answer.status_code, answer.json()["code"]) == (502, "queue.no_answer")
+    assert "crashed the demo twice" in answer.json()["error"]
+    assert paths.ends(behind).status_code == 200
+    again = paths.ask(deadly)
+    assert (again.status_code, again.json()["code"]) == (422, "queue.poison_input")

@@ -1,6 +1,7 @@
 """Answers what it was sent, slowly where the query says so; `/log` has the order and how many ran at once."""
 
 import json
+import os
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,6 +35,8 @@ class Paths(BaseHTTPRequestHandler):
             log["running"] += 1
             log["most"] = max(log["most"], log["running"])
             log["order"].append(query.get("name", ""))
+        if "die" in query:
+            os._exit(1)
         if "door" in query:
             door(query["door"]).wait(60)
         time.sleep(float(query.get("s", 0)))
