@@ -11,11 +11,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import msgspec
 
+from queueing.answers import Answers
 from queueing.errors import ContainerDied
 from queueing.events import Event, encode
 from queueing.routes import Route
@@ -37,6 +38,32 @@ class CallRefused(Exception):
     def __init__(self, output: dict[str, Any]) -> None:
         super().__init__(str(output.get("error")))
         self.output = output
+
+
+class Container(Protocol):
+    """What the dispatcher needs of a replica, whatever its app speaks."""
+
+    @property
+    def app_ids(self) -> dict[str, str]:
+        """Our event id -> the app's, while it runs."""
+
+    def call(self, event: Event) -> AsyncIterator[dict[str, Any]]:
+        """The messages about this event; ends after the final one.
+
+        Raises:
+            CallRefused: the app did not take it.
+            ContainerDied: its end will never be heard.
+        """
+
+    async def batch(self, events: Sequence[Event]) -> list[dict[str, Any]]:
+        """One call for all of them; one output each.
+
+        Raises:
+            CallRefused, ContainerDied
+        """
+
+    async def cancel(self, event: Event) -> None:
+        """Ask the app to end a running generator."""
 
 
 class _Session:
@@ -236,13 +263,20 @@ class GradioApp:
                 await answer.read()
 
 
-def connect(http: aiohttp.ClientSession, route: Route) -> GradioApp:
-    """What calls this replica: by the protocol of its app."""
+def connect(http: aiohttp.ClientSession, route: Route, answers: Answers) -> Container:
+    """What calls this replica: by the protocol of its app, and by plain HTTP where paths queue."""
+    from queueing.calls_http import PathsContainer
+
+    app = _gradio(http, route)
+    return PathsContainer(http, route, answers, app) if route.app.paths else app
+
+
+def _gradio(http: aiohttp.ClientSession, route: Route) -> Container:
     from queueing.calls_reset import ResetApp
     from queueing.calls_ws import WebSocketApp
 
     if route.app.protocol == "ws":
-        return WebSocketApp(http, route)  # type: ignore[return-value]  # the same interface
+        return WebSocketApp(http, route)
     if (4, 0) <= route.app.release < (4, 29):
         return ResetApp(http, route)
     return GradioApp(http, route)

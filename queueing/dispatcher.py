@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
+from queueing.answers import Answers
 from queueing.calls import connect
 from queueing.direct import Direct
 from queueing.errors import ContainerDied, LeaseLost
@@ -72,7 +73,7 @@ class Dispatcher:
             self._running = Running(
                 self.queue,
                 self.route,
-                connect(self.http, self.route),
+                connect(self.http, self.route, Answers(self.redis, self.route.space_id)),
                 None if strays is None else direct,
                 event_timeout_s=self.event_timeout_s,
                 restart=self.restart,

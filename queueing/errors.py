@@ -71,6 +71,13 @@ class NotStored(QueueError):
     status = 503
 
 
+class NoSuchPath(QueueError):
+    """This is no path of the app's API, as it is spelled here."""
+
+    code = "queue.no_such_path"
+    status = 404
+
+
 class ContainerDied(Exception):
     """The replica went away while it worked on an event."""
 

@@ -112,6 +112,10 @@ class SpaceKeys:
         """string with TTL: "<count> <time of the last>", containers that died while they ran this input."""
         return f"{self.prefix}deaths:{input_digest}"
 
+    def answer(self, name: str) -> str:
+        """string with TTL: what the container answered to a queued HTTP request (`queueing.answers`)."""
+        return f"{self.prefix}answer:{name}"
+
     @property
     def seen(self) -> str:
         """zset channel -> time: when a waiting page was last connected."""

@@ -33,8 +33,19 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     cancels: tuple[int, ...] = ()
 
 
+def path_fn(index: int) -> int:
+    """The function number of the queued path at this index of `App.paths`: below those of Gradio."""
+    return -1 - index
+
+
+def is_path(fn: str) -> bool:
+    """Whether an event of this function is a request to a queued path."""
+    return fn.startswith("-")
+
+
 class App(msgspec.Struct, frozen=True, kw_only=True):
-    """What a Gradio app says of itself; empty for other apps and for apps behind a password."""
+    """What a Gradio app says of itself; empty for other apps and for apps behind a password. `paths` are
+    those of any app in a Docker Space whose requests queue, as its card names them."""
 
     protocol: str = ""  # "" for an app that is not Gradio's
     version: str = ""
@@ -42,6 +53,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     mount: str = ""  # where the app lies in its server, "" for the root
     pages: tuple[str, ...] = ("",)
     functions: tuple[Function, ...] = ()
+    paths: tuple[str, ...] = ()
 
     @property
     def release(self) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from queueing.messages import ProcessStarts, cancelled, completed, encode, faile
 from queueing.queue import MAX_DEATHS, MAX_LOSSES, Final, Queue, Requeued
 
 if TYPE_CHECKING:
-    from queueing.calls import GradioApp
+    from queueing.calls import Container
     from queueing.events import Call, Event
     from queueing.routes import Function, Route
 
@@ -40,7 +40,7 @@ class Running:
         self,
         queue: Queue,
         route: Route,
-        app: GradioApp,
+        app: Container,
         direct: Direct | None,
         *,
         event_timeout_s: float,

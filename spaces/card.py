@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,12 @@ MAX_BYTES = 16 * 1024
 MAX_DEPTH = 20
 README = "README.md"
 DEFAULT_PORT = 7860
+MAX_QUEUED_PATHS = 50
+MAX_PATH_CHARS = 200
+RESERVED_PATHS = ("/_queue/", "/_ui/", "/__spaceport__/")
+#: Segments of visible characters that mean nothing else in an address; the last one may be "*" for all below.
+_SEGMENT = r"(?!\.{1,2}(?:/|$))[\w\-.~!$&'()+,=:@]+"
+_QUEUED_PATH = re.compile(rf"/|(?:/{_SEGMENT})+/?|(?:/{_SEGMENT})*/\*")
 
 
 class CardError(ValueError):
@@ -36,6 +43,7 @@ class SpaceCard:
     title: str = ""
     emoji: str = ""
     short_description: str = ""
+    queued_paths: tuple[str, ...] = ()
 
 
 class _Loader(yaml.SafeLoader):
@@ -102,6 +110,7 @@ def parse(text: str) -> SpaceCard:
         title=_text(raw, "title")[:200],
         emoji=_text(raw, "emoji")[:16],
         short_description=_text(raw, "short_description")[:300],
+        queued_paths=_queued_paths(text, raw),
     )
 
 
@@ -164,6 +173,34 @@ def _port(text: str, raw: dict[str, Any]) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
         raise CardError(_at(text, "app_port", "app_port is a number from 1 to 65535"))
     return value
+
+
+def _queued_paths(text: str, raw: dict[str, Any]) -> tuple[str, ...]:
+    """Paths of a Docker Space whose requests wait in its queue."""
+    value = raw.get("queued_paths")
+    if value is None:
+        return ()
+
+    def wrong(problem: str) -> CardError:
+        return CardError(_at(text, "queued_paths", f"queued_paths {problem}"))
+
+    if not isinstance(value, list) or not all(isinstance(path, str) for path in value):
+        raise wrong("is a list of paths, like [/predict, /models/*]")
+    if _text(raw, "sdk") in {Sdk.GRADIO, Sdk.STATIC}:
+        raise wrong("are of Docker Spaces only: a Gradio app's functions queue by themselves")
+    if len(value) > MAX_QUEUED_PATHS:
+        raise wrong(f"may name at most {MAX_QUEUED_PATHS} paths")
+    for path in value:
+        if not _QUEUED_PATH.fullmatch(path) or len(path) > MAX_PATH_CHARS:
+            raise wrong(
+                f"has {path[:80]!r}, but a path begins with '/', has no '//', '.' or '..' segments, no query "
+                "and no % codes, and may end with '/*' for itself and all below it"
+            )
+        if path.startswith(RESERVED_PATHS):
+            raise wrong(f"has {path[:80]!r}, but {' and '.join(RESERVED_PATHS)} are the platform's own")
+    if len(set(value)) < len(value):
+        raise wrong("names a path twice")
+    return tuple(value)
 
 
 def _check_path(text: str, key: str, value: str) -> None:

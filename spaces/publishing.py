@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import requests
+from msgspec import structs
 
 from hardware.models import Replica
 from queueing import keys, routes, tuning
@@ -47,7 +48,7 @@ def publish(space: Space) -> Route:
         replica_id=replica.pk if replica else 0,
         address=replica.address if replica else "",
         celery_queue=f"hw.{replica.tier}@{replica.node.name}" if replica and replica.node else "",
-        app=_app_of(space, replica),
+        app=structs.replace(_app_of(space, replica), paths=_queued_paths(space)),
     )
     before = known(space.pk)
     start = starting.told(space, before.stage if before else "", serving=replica is not None)
@@ -75,6 +76,14 @@ def withdraw(space: Space) -> None:
     client.zrem(keys.VISITED, space.pk)
     for key in client.scan_iter(match=f"{SpaceKeys(space.pk).prefix}*", count=1000):
         client.delete(key)
+
+
+def _queued_paths(space: Space) -> tuple[str, ...]:
+    """As its card names them, whether it runs or not: no request may slip past while it starts."""
+    named = space.card.get("queued_paths")
+    if space.sdk != Sdk.DOCKER or not isinstance(named, list):
+        return ()
+    return tuple(path for path in named if isinstance(path, str))
 
 
 def _app_of(space: Space, replica: Replica | None) -> App:

@@ -23,6 +23,9 @@ from spaces.gateway.http import Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
+#: The pages of this Gradio take the address they were opened at for the app's, whatever they are told.
+GOES_BY_ADDRESS = 5
+
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
@@ -148,8 +151,12 @@ class Gateway:
         if page:
             await self.doors.visited(route)
         token = ""
-        if page and not asked.program:
+        if page and not asked.program and not await self._is_fresh(asked):
             token = tokens.make(self.key, route.space_id, visit=asked.visit, user_id=asked.user_id or 0)
+            if route.app.release[0] == GOES_BY_ADDRESS:
+                where = http.target_of(f"{tokens.PREFIX}{token}{asked.path}", scope["query_string"])
+                await http.respond(send, 307, b"", "text/plain", ((b"location", where.encode("latin-1")),))
+                return
         headers = callers.to_container(asked, scope, token=token)
         length = head.first(scope["headers"], "content-length")
         has_body = bool(length and length != "0") or bool(head.first(scope["headers"], "transfer-encoding"))
@@ -179,6 +186,12 @@ class Gateway:
         if app.protocol and inner is not None and not app.prefix.endswith(paths.PREFIX):
             return f"{app.mount}{inner}"
         return asked.path
+
+    async def _is_fresh(self, asked: Asked) -> bool:
+        """Whether the page has come with a token that no session has used yet."""
+        return asked.token is not None and not await self.doors.callers.is_used(
+            asked.token, asked.route.space_id
+        )
 
     def _is_page(self, asked: Asked, scope: Scope) -> bool:
         """A browser opening one of the app's pages (not its scripts asking for data)."""

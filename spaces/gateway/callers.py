@@ -52,6 +52,11 @@ class Callers:
             self._sessions[nonce] = (await self.redis.get(key) or b"").decode()
         return self._sessions[nonce] == session_hash
 
+    async def is_used(self, token: tokens.PageToken, space_id: int) -> bool:
+        """Whether some session has used this page token."""
+        key = SpaceKeys(space_id).page(token.nonce)
+        return token.nonce in self._sessions or bool(await self.redis.exists(key))
+
     async def replay(self, asked: Asked, scope: Scope, origin: str = "api") -> Caller:
         """What the app will be told of the visitor when the event's turn comes."""
         agent = head.first(scope["headers"], "user-agent")

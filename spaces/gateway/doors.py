@@ -15,7 +15,7 @@ from queueing import keys
 from queueing.connections import async_redis
 from queueing.delivery import Delivery
 from queueing.doors.gradio import BadRequest, GradioDoor, UnknownFunction
-from queueing.errors import ApiClosed, QueueError
+from queueing.errors import ApiClosed, NoSuchPath
 from queueing.events import encode
 from queueing.hints import hint_from_loop
 from queueing.keys import SpaceKeys
@@ -24,6 +24,7 @@ from queueing.routes import Route, Routes
 from queueing.scripts import seconds
 from spaces.gateway import callers, http, paths
 from spaces.gateway.callers import Callers
+from spaces.gateway.queued import QueuedPaths
 from spaces.models import Stage
 
 if TYPE_CHECKING:
@@ -40,13 +41,6 @@ VISITED_EVERY_S = 20.0
 #: What a program may still send while the API is closed: the app's own password form.
 WITHOUT_API = {"/login", "/login/"}
 READS = {"GET", "HEAD"}
-
-
-class NoSuchPath(QueueError):
-    """This is no path of the app's API, as it is spelled here."""
-
-    code = "queue.no_such_path"
-    status = 404
 
 
 class Doors:
@@ -68,6 +62,7 @@ class Doors:
         )
         self.gradio = GradioDoor(self.redis, self.delivery, self.positions, self.wake)
         self.callers = Callers(self.redis)
+        self.queued_paths = QueuedPaths(self)
         self._visited: dict[int, float] = {}
         self._table: list[tuple[str, re.Pattern[str], Handler]] = [
             ("POST", re.compile(r"/queue/join"), self._join),
@@ -88,6 +83,8 @@ class Doors:
             QueueError, http.TooLarge
         """
         app = asked.route.app
+        if app.paths and await self.queued_paths.serve(asked, scope, receive, send):
+            return True
         if not app.protocol:
             return False
         path = paths.inner(asked.path, app)

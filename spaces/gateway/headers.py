@@ -64,7 +64,8 @@ def to_container(
         host: public host and path of the Space, as Gradio pastes it into URLs (`X-Forwarded-Host`).
         cookies: whether the visitor's cookies belong to this Space's own host.
         root: where the app looks for that: Gradio 4 began to read `X-Forwarded-Host` late, and pasted
-            `Host` before; Gradio 3 reads `X-Direct-Url`.
+            `Host` before; Gradio 3 reads `X-Direct-Url`, of which its page uses for its socket only a path
+            without a host.
     """
     pairs = decoded(raw)
     named = {n.strip().lower() for key, value in pairs if key == "connection" for n in value.split(",")}
@@ -80,7 +81,7 @@ def to_container(
         headers[key] = f"{headers[key]}, {value}" if key in headers and key != "cookie" else value
     headers["host"] = host if root == "host" else host.partition("/")[0]
     if root == "direct":
-        headers["x-direct-url"] = f"{scheme}://{host}"
+        headers["x-direct-url"] = f"/{host.partition('/')[2]}" if cookies else f"{scheme}://{host}"
     headers["x-forwarded-host"] = host
     headers["x-forwarded-proto"] = scheme
     headers["x-forwarded-for"] = client

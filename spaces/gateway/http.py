@@ -40,10 +40,15 @@ def checked(path: str) -> str:
     return path
 
 
+def target_of(path: str, query: bytes) -> str:
+    """A decoded path and its query as they are sent; exactly what was matched is what is sent."""
+    text = quote(path, safe="/=:@!$&()*+,;~")
+    return f"{text}?{query.decode('latin-1')}" if query else text
+
+
 def url_of(address: str, path: str, query: bytes) -> URL:
-    """The container's URL for a decoded path; exactly what was matched is what is sent."""
-    text = f"http://{address}{quote(path, safe='/=:@!$&()*+,;~')}"
-    return URL(f"{text}?{query.decode('latin-1')}" if query else text, encoded=True)
+    """The container's URL for a decoded path."""
+    return URL(f"http://{address}{target_of(path, query)}", encoded=True)
 
 
 async def body_of(receive: Receive) -> AsyncIterator[bytes]:
@@ -126,6 +131,19 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
+def as_attachment(head: list[tuple[bytes, bytes]]) -> bytes | None:
+    """Change the headers of an answer for a program so that no browser shows it; for a page, which is not
+    sent at all, the text of its refusal."""
+    content_type = next((value.decode("latin-1") for name, value in head if name == b"content-type"), "")
+    if content_type.startswith(("text/html", "application/xhtml")):
+        return b'{"error":"Pages are served on the demo\'s own host, not here."}'
+    head[:] = [h for h in head if h[0] != b"content-disposition"]
+    head.append((b"content-security-policy", b"sandbox; default-src 'none'"))
+    if not content_type.startswith(("application/json", "text/event-stream")):
+        head.append((b"content-disposition", b"attachment"))
+    return None
+
+
 async def forward(
     http: aiohttp.ClientSession,
     scope: Scope,
@@ -154,16 +172,9 @@ async def forward(
         timeout=timeout,
     ) as answer:
         head = to_visitor(answer.raw_headers, cookies=cookies)
-        content_type = answer.headers.get("content-type", "")
-        if program:
-            if content_type.startswith(("text/html", "application/xhtml")):
-                text = b'{"error":"Pages are served on the demo\'s own host, not here."}'
-                await respond(send, 406, text, "application/json")
-                return
-            head = [h for h in head if h[0] != b"content-disposition"]
-            head.append((b"content-security-policy", b"sandbox; default-src 'none'"))
-            if not content_type.startswith(("application/json", "text/event-stream")):
-                head.append((b"content-disposition", b"attachment"))
+        if program and (refusal := as_attachment(head)) is not None:
+            await respond(send, 406, refusal, "application/json")
+            return
         await send({"type": "http.response.start", "status": answer.status, "headers": head})
 
         async def pump() -> None:

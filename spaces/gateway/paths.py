@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from queueing.routes import App
 
 PREFIX = "/gradio_api"
@@ -47,6 +49,26 @@ def runs(path: str, app: App) -> bool:
 def is_mcp(path: str) -> bool:
     """Whether an `inner` path is the app's MCP server."""
     return _MCP.fullmatch(path) is not None
+
+
+def queued(path: str, paths: Sequence[str]) -> int | None:
+    """Which of a Docker Space's queued paths this is, exactly as it is written: the index; `/a/*` is `/a` and
+    all that is below it."""
+    for index, known in enumerate(paths):
+        top = known.removesuffix("/*")
+        if path in (known, top) or (top != known and path.startswith(f"{top}/")):
+            return index
+    return None
+
+
+def resembles(path: str, paths: Sequence[str]) -> bool:
+    """Whether some server might take this path for a queued one."""
+    loose = loosely(path)
+    for known in paths:
+        top = loosely(known.removesuffix("/*"))
+        if loose == top or (known.endswith("/*") and loose.startswith(f"{top.rstrip('/')}/")):
+            return True
+    return False
 
 
 def loosely(path: str) -> str:

@@ -23,6 +23,10 @@ NO_SUCH_PATH = 4404
 async def serve(doors: Doors, asked: Asked, scope: Scope, receive: Receive, send: Send) -> bool:
     """Answer a websocket that is the queue's, refuse one that would pass it by; False for all others."""
     app = asked.route.app
+    if paths.resembles(asked.path, app.paths):
+        await receive()
+        await send({"type": "websocket.close", "code": NO_SUCH_PATH})
+        return True
     if not app.protocol:
         return False
     joins = app.protocol == "ws" and paths.inner(asked.path, app) == "/queue/join"

@@ -27,6 +27,7 @@ __all__ = ["chromium", "visit"]
 #: Gradio, and the gradio_client that came with it and what that needs beside it.
 AGES = {
     "3.50.2": ("0.6.1", ["gradio_client==0.6.1", "httpx<0.28", "huggingface_hub<0.26"]),
+    "4.20.1": ("0.11.0", ["gradio_client==0.11.0", "httpx<0.28", "huggingface_hub<0.26"]),
     "4.44.1": ("1.3.0", ["gradio_client==1.3.0", "httpx<0.28", "huggingface_hub<0.26"]),
     "5.50.0": ("1.14.0", ["gradio_client==1.14.0", "huggingface_hub<1"]),
     "6.31.0": ("2.7.2", []),

@@ -1,7 +1,7 @@
 """What a program does with the Space of `tests/apps/ages`, written for gradio_client 0.6 to 2.7 alike.
 
-Usage: journey.py URL [STEP…]; prints one JSON object, step -> what was seen, or "error: …" for a failure.
-Standard library and gradio_client only.
+Usage: journey.py URL [STEP… | -STEP…]: these steps, or all but these. It prints one JSON object, step -> what
+was seen, or "error: …" for a failure. Standard library and gradio_client only.
 """
 
 from __future__ import annotations
@@ -135,7 +135,9 @@ def main() -> None:
     except Exception as failure:
         seen["connect"] = f"error: {type(failure).__name__}: {failure}"
     else:
-        for name in only or STEPS:
+        left_out = {name[1:] for name in only if name.startswith("-")}
+        only = [name for name in only if not name.startswith("-")]
+        for name in only or [name for name in STEPS if name not in left_out]:
             try:
                 seen[name] = {**STEPS, "mark": mark}[name](client)
             except Exception as failure:

@@ -19,12 +19,17 @@ PAIRS = [
 ]
 
 
+#: This client cancels on its own side only: it never tells the server, ours or Gradio's own.
+CANCELS_ALONE = {"0.11.0"}
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("gradio", "client"), PAIRS)
 def test_a_client_finds_everything_it_knows_from_gradio(
     process_platform: Platform, aged: Callable[[str], str], journey: Journey, gradio: str, client: str
 ) -> None:
-    seen = journey(client, process_platform.run_url(aged(gradio)))
+    left_out = ["cancel"] if client in CANCELS_ALONE else []
+    seen = journey(client, process_platform.run_url(aged(gradio)), *(f"-{step}" for step in left_out))
     assert "no such thing as unicorns" in seen.pop("error")
     progress = seen.pop("progress")
     assert progress["result"] == "p"
@@ -32,7 +37,7 @@ def test_a_client_finds_everything_it_knows_from_gradio(
     shouted = seen.pop("batch")
     assert [s.split()[0] for s in shouted] == [f"T{n}" for n in range(6)]
     assert max(int(s.split()[-1]) for s in shouted) > 1
-    assert seen == {
+    expected = {
         "plain": "hello Ada",
         "by_number": "hello Ada",
         "generator": ["x", "xx", "xxx", "xxxx"],
@@ -44,3 +49,4 @@ def test_a_client_finds_everything_it_knows_from_gradio(
         "unqueued": "hello Bob",
         "together": [f"hello {n}" for n in range(20)],
     }
+    assert seen == {step: value for step, value in expected.items() if step not in left_out}

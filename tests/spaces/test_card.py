@@ -39,6 +39,11 @@ def test_what_the_hub_writes_is_understood() -> None:
     assert found.raw["own"] == {"a": [1, "x"]}
 
 
+def test_queued_paths_are_read() -> None:
+    found = card.parse(readme('sdk: docker\nqueued_paths: [/, /predict, /v1/models/*, /é/x:run/, "/*"]'))
+    assert found.queued_paths == ("/", "/predict", "/v1/models/*", "/é/x:run/", "/*")
+
+
 @pytest.mark.parametrize(
     "text", ["", "# Title", "text\n---\nsdk: gradio\n---", "---\n---\n", "---\n# only a comment\n---"]
 )
@@ -54,6 +59,18 @@ def test_windows_files_are_read(text: str) -> None:
 @pytest.mark.parametrize(
     ("front", "reason"),
     [
+        ("sdk: docker\nqueued_paths: /predict", "line 3: queued_paths is a list of paths"),
+        ("sdk: docker\nqueued_paths: [1]", "line 3: queued_paths is a list of paths"),
+        ("sdk: docker\nqueued_paths:\n  - predict", "line 3: queued_paths has 'predict', but a path begins"),
+        ("sdk: docker\nqueued_paths: [/a//b]", "'/a//b'"),
+        ("sdk: docker\nqueued_paths: [/a/../b]", "'/a/../b'"),
+        ("sdk: docker\nqueued_paths: ['/a?b=1']", "no query"),
+        ("sdk: docker\nqueued_paths: [/a%20b]", "no % codes"),
+        ('sdk: docker\nqueued_paths: ["/a/*/b"]', "may end with '/*'"),
+        ("sdk: docker\nqueued_paths: [/_queue/x]", "the platform's own"),
+        ("sdk: docker\nqueued_paths: [/a, /a]", "names a path twice"),
+        (f"sdk: docker\nqueued_paths: {[f'/p{n}' for n in range(51)]}", "at most 50"),
+        ("sdk: gradio\nqueued_paths: [/a]", "Docker Spaces only"),
         ("sdk: gradio\ntitle: [", "line 3"),
         ("title: a\nsdk: streamlit", "line 3: sdk is 'streamlit', but can be gradio, docker, static"),
         ("app_port: 0", "line 2: app_port is a number from 1 to 65535"),
