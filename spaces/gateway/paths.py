@@ -20,6 +20,9 @@ _RUNS = re.compile(
     r"/(queue/(join|data|push)|(run|api|call)/.+|cancel|reset|stream/[^/]+(/close)?|(mcp|mcp_sse)(/.*)?)"
 )
 _MCP = re.compile(r"/mcp(/.*)?")
+#: Only the gateway makes such paths, and it has taken the token out before.
+_OURS = "/_ui/"
+_REST = re.compile(r"[;?#\0].*", re.DOTALL)
 
 
 def inner(path: str, app: App) -> str | None:
@@ -39,6 +42,8 @@ def runs(path: str, app: App) -> bool:
     if mount and loose != mount and not loose.startswith(f"{mount}/"):
         return False
     loose = loose.removeprefix(mount)
+    if loose.startswith(_OURS):
+        return True
     while loose.startswith(f"{PREFIX}/"):
         loose = loose.removeprefix(PREFIX)
     return not _FILES.match(loose) and _RUNS.fullmatch(loose) is not None
@@ -51,12 +56,11 @@ def is_mcp(path: str) -> bool:
 
 def loosely(path: str) -> str:
     """The one spelling that stands for all that some server might take for the same path: decoded as often
-    as it was encoded, without doubled or trailing slashes and path parameters, in lower case."""
+    as it was encoded, without doubled or trailing slashes, parameters, or what looks like a query, in lower
+    case."""
     for _ in range(5):
         if (decoded := unquote(path)) == path:
             break
         path = decoded
-    segments = [
-        segment.partition(";")[0].strip().rstrip(".") for segment in path.replace("\\", "/").split("/")
-    ]
+    segments = [_REST.sub("", segment).strip().rstrip(".") for segment in path.replace("\\", "/").split("/")]
     return "/" + "/".join(segment for segment in segments if segment).casefold()
