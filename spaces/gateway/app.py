@@ -7,6 +7,7 @@ platform's host for programs, which never serves a page.
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -15,7 +16,7 @@ import aiohttp
 from queueing.errors import QueueError
 from queueing.routes import Route
 from queueing.visitors import client_of
-from spaces.gateway import callers, http, notices, paths, sockets, static, tokens, websocket
+from spaces.gateway import callers, http, loads, notices, paths, sockets, static, tokens, websocket
 from spaces.gateway import headers as head
 from spaces.gateway.access import visitor_of
 from spaces.gateway.doors import Doors
@@ -47,8 +48,9 @@ class Asked:
 class Gateway:
     """One web process's gateway. `key` signs page tokens."""
 
-    def __init__(self, *, key: str, demo_domain: str, proxies: int = 0) -> None:
+    def __init__(self, *, key: str, demo_domain: str, proxies: int = 0, loads_per_minute: int = 0) -> None:
         self.key = key
+        self.loads_per_minute = loads_per_minute
         self.proxies = proxies  # of one's own, between visitors and this process
         self.demo_domain = demo_domain
         self._doors: Doors | None = None
@@ -149,6 +151,9 @@ class Gateway:
             await self.doors.visited(route)
         token = ""
         if page and not asked.program:
+            if wait_s := await self._too_many(asked):
+                await self._later(send, wait_s)
+                return
             token = tokens.make(self.key, route.space_id, visit=asked.visit, user_id=asked.user_id or 0)
         headers = callers.to_container(asked, scope, token=token)
         length = head.first(scope["headers"], "content-length")
@@ -170,6 +175,18 @@ class Gateway:
         except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError, TimeoutError) as error:
             logger.info("space %s does not answer: %r", route.space_id, error)
             await self._not_running(asked, route, scope, send)
+
+    async def _too_many(self, asked: Asked) -> int:
+        wait_s = await loads.wait_s(
+            self.doors.redis, self.loads_per_minute, user_id=asked.user_id, address=asked.client
+        )
+        return math.ceil(wait_s)
+
+    @staticmethod
+    async def _later(send: Send, wait_s: int) -> None:
+        body = await notices.too_many(wait_s)
+        extra = ((b"retry-after", str(wait_s).encode()),)
+        await http.respond(send, 429, body, "text/html; charset=utf-8", extra)
 
     @staticmethod
     def _path(asked: Asked) -> str:
