@@ -38,8 +38,10 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
 
     protocol: str = ""  # "" for an app that is not Gradio's
     version: str = ""
-    prefix: str = ""  # what its API's paths begin with: "/gradio_api" from 5.0 on, after `mount`
+    prefix: str = ""  # what its API's paths begin with: `mount`, then "/gradio_api" from 5.0 on
     mount: str = ""  # where the app lies in its server, "" for the root
+    others: tuple[str, ...] = ()  # where more Gradio apps lie in it; those do not queue
+    home: str = ""  # what to open instead of "/", where the server has nothing there
     pages: tuple[str, ...] = ("",)
     functions: tuple[Function, ...] = ()
 

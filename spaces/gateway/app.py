@@ -147,8 +147,12 @@ class Gateway:
 
     async def _forward(self, asked: Asked, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         page = self._is_page(asked, scope)
-        if page:
+        if page or self._is_home(asked, scope):
             await self.doors.visited(route)
+        if not page and route.app.home and self._is_home(asked, scope):
+            location = f"{route.app.home}?{scope['query_string'].decode('latin-1')}"
+            await http.respond(send, 307, b"", "text/plain", ((b"location", location.encode("latin-1")),))
+            return
         token = ""
         if page and not asked.program:
             if wait_s := await self._too_many(asked):
@@ -197,11 +201,19 @@ class Gateway:
             return f"{app.mount}{inner}"
         return asked.path
 
-    def _is_page(self, asked: Asked, scope: Scope) -> bool:
+    @staticmethod
+    def _is_page(asked: Asked, scope: Scope) -> bool:
         """A browser opening one of the app's pages (not its scripts asking for data)."""
         if scope["method"] != "GET" or "text/html" not in head.first(scope["headers"], "accept"):
             return False
-        return asked.path.strip("/") in asked.route.app.pages or asked.path == "/"
+        path = paths.inner(asked.path, asked.route.app)
+        return path is not None and (path.strip("/") in asked.route.app.pages or path == "/")
+
+    @staticmethod
+    def _is_home(asked: Asked, scope: Scope) -> bool:
+        """A browser opening the Space's address, whatever is there."""
+        html = "text/html" in head.first(scope["headers"], "accept")
+        return scope["method"] == "GET" and asked.path == "/" and html and not asked.program
 
     async def _not_running(self, asked: Asked, route: Route, scope: Scope, send: Send) -> None:
         if asked.program or "text/html" not in head.first(scope["headers"], "accept"):

@@ -102,7 +102,10 @@ class Doors:
             return await mcp.serve(self, asked, scope, receive, send)
         if paths.runs(asked.path, app):
             raise NoSuchPath
-        if scope["method"] not in READS and path not in WITHOUT_API and await self.closed_for(asked):
+        if path is None and not paths.of_another(asked.path, app):
+            return False  # the author's own server, around the app
+        reads = scope["method"] in READS and not (path is None and paths.runs_in_another(asked.path, app))
+        if not reads and path not in WITHOUT_API and await self.closed_for(asked):
             raise ApiClosed
         return False
 
@@ -227,17 +230,17 @@ class Doors:
 
     async def _config(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
         """Apps before 5.0 do not say their prefix; newer clients then look for it at the host's root."""
-        if asked.route.app.prefix or not asked.route.address:
+        app = asked.route.app
+        if app.prefix.endswith(paths.PREFIX) or not asked.route.address:
             return False
         headers = callers.to_container(asked, scope)
         headers["accept-encoding"] = "identity"
-        async with self.http.get(
-            http.url_of(asked.route.address, "/config", scope["query_string"]), headers=headers
-        ) as answer:
+        url = http.url_of(asked.route.address, f"{app.mount}/config", scope["query_string"])
+        async with self.http.get(url, headers=headers) as answer:
             raw = await answer.read()
             if answer.status == 200:
                 config = msgspec.json.decode(raw)
-                config["api_prefix"] = "/gradio_api"
+                config["api_prefix"] = paths.PREFIX
                 config.setdefault("connect_heartbeat", False)
                 raw = encode(config)
             await http.respond(send, answer.status, raw, "application/json")

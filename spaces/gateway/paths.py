@@ -38,12 +38,27 @@ def inner(path: str, app: App) -> str | None:
 def runs(path: str, app: App) -> bool:
     """Whether this path, read as kindly as any server might, runs a function or listens to one."""
     loose = loosely(path)
-    mount = loosely(app.mount) if app.mount else ""
+    if loose.startswith(_OURS):
+        return True
+    return _runs_at(app.mount, loose)
+
+
+def of_another(path: str, app: App) -> bool:
+    """Whether this path belongs to a Gradio app beside the one that queues."""
+    loose = loosely(path)
+    return any(loose == loosely(m) or loose.startswith(f"{loosely(m)}/") for m in app.others)
+
+
+def runs_in_another(path: str, app: App) -> bool:
+    """Whether this path runs a function of a Gradio app beside the one that queues."""
+    return any(_runs_at(mount, loosely(path)) for mount in app.others)
+
+
+def _runs_at(mount: str, loose: str) -> bool:
+    mount = loosely(mount) if mount else ""
     if mount and loose != mount and not loose.startswith(f"{mount}/"):
         return False
     loose = loose.removeprefix(mount)
-    if loose.startswith(_OURS):
-        return True
     while loose.startswith(f"{PREFIX}/"):
         loose = loose.removeprefix(PREFIX)
     return not _FILES.match(loose) and _RUNS.fullmatch(loose) is not None
