@@ -169,7 +169,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         caller = Caller(
             headers={
                 "host": self._host(),
-                "x-forwarded-host": f"{self._host()}/run/{route.owner}/{route.name}",
+                "x-forwarded-host": f"{self._host()}/run/{route.owner}/{route.name}{route.app.mount}",
             },
             visitor=visitor(user_id=self._user_id(), page=self._visit(), address=self._address()),
             idempotency_key=key if isinstance(key, str) else "",
