@@ -54,7 +54,8 @@ def _patch_routes(module: Any) -> None:
 
 
 def _patch_route_utils(module: Any) -> None:
-    module.get_root_url = _get_root_url(module.get_root_url)
+    if hasattr(module, "get_root_url"):  # Gradio 3 has none
+        module.get_root_url = _get_root_url(module.get_root_url)
 
 
 def _patch_uvicorn(module: Any) -> None:
