@@ -23,6 +23,7 @@ from accounts import access
 from queueing.connections import async_redis
 from queueing.delivery import Delivered, Delivery
 from queueing.doors.gradio import BadRequest, Caller, GradioDoor, UnknownFunction
+from queueing.earlier import Earlier
 from queueing.errors import QueueError
 from queueing.events import encode, new_channel
 from queueing.hints import hint_from_loop
@@ -35,6 +36,7 @@ MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 STAGE_EVERY_S = 1.0
 NO_SUCH_SPACE = 4404
 GOING_AWAY = 4012  # this process restarts: come back (1012's own; Autobahn sends none below 3000 but 1000)
+MOST_TASKS = 20  # of one socket
 BACK_WITHIN_MS = 5000  # each socket is told its own moment, so that they do not come back all at once
 
 logger = logging.getLogger(__name__)
@@ -143,9 +145,11 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
                 await self._resume(message)
             case "status":
                 await self._say(self._stage())
+            case "earlier":
+                self._look_back(str(message.get("visit") or ""))
             case other:
                 raise BadRequest(
-                    f"There is no message '{other[:40]}'. There are: join, cancel, follow, status."
+                    f"There is no message '{other[:40]}'. There are: join, cancel, follow, status, earlier."
                 )
 
     async def _join(self, message: dict[str, Any]) -> None:
@@ -185,6 +189,16 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         self.session = session
         self._follow(session, again=True)
         self._tasks.append(asyncio.create_task(self._tell_places(status=False), name="ws places"))
+
+    def _look_back(self, token: str) -> None:
+        """Tell what becomes of the calls of an earlier opening of the page, by the visit that it had."""
+        visit = self._visit_of(token)
+        if not visit or len(self._tasks) > MOST_TASKS:
+            raise BadRequest("earlier needs the visit of an earlier opening of this Space's page.")
+        earlier = Earlier(
+            self.door, self.route, visit, self._on_place, lambda told: self._out.put_nowait(encode(told))
+        )
+        self._tasks.append(asyncio.create_task(earlier.run(), name="ws earlier"))
 
     # --- telling ------------------------------------------------------------------------------------
 
@@ -268,7 +282,9 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         return user.pk if user is not None and user.is_authenticated else None
 
     def _visit(self) -> str:
-        token = parse_qs(self.scope["query_string"].decode("latin-1")).get("visit", [""])[-1]
+        return self._visit_of(parse_qs(self.scope["query_string"].decode("latin-1")).get("visit", [""])[-1])
+
+    def _visit_of(self, token: str) -> str:
         if not token or self.read_visit is None:
             return ""
         found = self.read_visit(token, self.route.space_id)
