@@ -27,6 +27,7 @@ pytestmark = pytest.mark.browser
 
 SPACE = "alice/reloaded"
 Visit = Callable[..., "Page"]
+Crowd = Callable[[int], list["Job"]]
 LONG_MS = 60_000
 
 
@@ -53,13 +54,17 @@ def line(page: Page) -> str:
     return page.locator("[data-queue-text]").inner_text()
 
 
-def crowd(platform: Platform, count: int) -> list[Job]:
-    """So many calls of a second each; all but the first wait in line now."""
-    client = Client(platform.run_url(SPACE), verbose=False)
-    jobs = [client.submit(f"s{n}", api_name="/slow") for n in range(count)]
-    token = platform.token("alice")
-    wait_until(lambda: platform.queue(SPACE, token)["pending"] >= count - 1, "they wait")
-    return jobs
+@pytest.fixture(scope="module")
+def crowd(platform: Platform) -> Callable[[int], list[Job]]:
+    """Make so many calls of a second each; all but the first wait in line when it returns."""
+    token, client = platform.token("alice"), Client(platform.run_url(SPACE), verbose=False)
+
+    def make(count: int) -> list[Job]:
+        jobs = [client.submit(f"s{n}", api_name="/slow") for n in range(count)]
+        wait_until(lambda: platform.queue(SPACE, token)["pending"] >= count - 1, "they wait")
+        return jobs
+
+    return make
 
 
 def waits(page: Page) -> bool:
@@ -80,16 +85,13 @@ def press(page: Page, button: str, text: str) -> None:
     frame.get_by_role("button", name=button, exact=True).click()
 
 
-def test_a_waiting_call_keeps_its_place_and_its_result_is_shown(
-    platform: Platform, url: str, visit: Visit
-) -> None:
+def test_a_waiting_call_keeps_its_place_and_its_result_is_shown(crowd: Crowd, url: str, visit: Visit) -> None:
     page = visit(url)
     demo(page)
-    before = crowd(platform, 6)
+    before = crowd(6)
     press(page, "Slow", "mine")
     wait_until(lambda: waits(page), "it waits in line")
-    client = Client(platform.run_url(SPACE), verbose=False)
-    after = [client.submit(f"t{n}", api_name="/slow") for n in range(4)]
+    after = crowd(4)
     wait_until(lambda: behind(page) >= 4, "they wait behind it")
     page.reload()
     wait_until(lambda: line(page).startswith("Your earlier call is"), "the new page tells of it")
@@ -110,10 +112,10 @@ def test_a_waiting_call_keeps_its_place_and_its_result_is_shown(
         job.result(timeout=60)
 
 
-def test_a_running_calls_failure_is_shown_with_its_reason(url: str, visit: Visit, platform: Platform) -> None:
+def test_a_running_calls_failure_is_shown_with_its_reason(crowd: Crowd, url: str, visit: Visit) -> None:
     page = visit(url)
     demo(page)
-    before = crowd(platform, 4)
+    before = crowd(4)
     press(page, "Fail", "unicorns")
     wait_until(lambda: waits(page), "it waits in line")
     page.reload()
@@ -136,10 +138,10 @@ def test_what_the_page_has_shown_is_not_shown_again(url: str, visit: Visit) -> N
     expect(page.locator("[data-earlier] article")).to_have_count(0)
 
 
-def test_a_strangers_tab_is_told_nothing(platform: Platform, url: str, visit: Visit) -> None:
+def test_a_strangers_tab_is_told_nothing(crowd: Crowd, url: str, visit: Visit) -> None:
     page, other = visit(url), visit(url)
     demo(page)
-    before = crowd(platform, 4)
+    before = crowd(4)
     press(page, "Slow", "private")
     wait_until(lambda: waits(page), "it waits in line")
     page.reload()
@@ -189,7 +191,9 @@ class Network:
                 end.shutdown(socket.SHUT_RDWR)
 
 
-def test_a_lost_network_loses_no_result(platform: Platform, url: str, chromium: Browser) -> None:
+def test_a_lost_network_loses_no_result(
+    platform: Platform, crowd: Crowd, url: str, chromium: Browser
+) -> None:
     network = Network(platform.port)
     rule = f"MAP *:{platform.port} 127.0.0.1:{network.server.getsockname()[1]}"
     browser = chromium.browser_type.launch(
@@ -199,7 +203,7 @@ def test_a_lost_network_loses_no_result(platform: Platform, url: str, chromium: 
         page = browser.new_page()
         page.goto(url)
         demo(page)
-        before = crowd(platform, 5)
+        before = crowd(5)
         press(page, "Slow", "kept")
         wait_until(lambda: waits(page), "it waits in line")
         network.cut()
