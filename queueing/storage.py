@@ -23,8 +23,8 @@ def warnings() -> list[str]:
     except RedisError:
         return []
     found = []
-    if told.get(b"appendonly") == b"no":
+    if told.get("appendonly") == "no":
         found.append(NOT_DURABLE)
-    if told.get(b"maxmemory", b"0") != b"0" and told.get(b"maxmemory-policy") != b"noeviction":
+    if told.get("maxmemory", "0") != "0" and told.get("maxmemory-policy") != "noeviction":
         found.append(EVICTS)
     return found

@@ -1,4 +1,4 @@
-"""Where a restart of Redis would lose who waits, administrators see it on their pages, and `/healthz` says it."""
+"""Where a restart of Redis would lose who waits, `/healthz` says it, and so do administrators' pages."""
 
 from __future__ import annotations
 
