@@ -9,6 +9,8 @@ from weakref import WeakKeyDictionary
 import redis
 from django.conf import settings
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
 
 _loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
 
@@ -20,11 +22,17 @@ def sync_redis() -> redis.Redis:
 
 
 def async_redis() -> Redis:
-    """The running event loop's client."""
+    """The running event loop's client. Whatever a web process asks may be asked twice (a join knows its event
+    again), so nobody hears of a restart that took less than a second."""
     loop = asyncio.get_running_loop()
     if loop not in _loops:
         pool = BlockingConnectionPool.from_url(
-            settings.REDIS_URL, max_connections=64, timeout=10, socket_timeout=10, socket_connect_timeout=5
+            settings.REDIS_URL,
+            max_connections=64,
+            timeout=10,
+            socket_timeout=10,
+            socket_connect_timeout=5,
+            retry=Retry(ExponentialBackoff(cap=0.4, base=0.02), 5),
         )
         _loops[loop] = Redis(connection_pool=pool)
     return _loops[loop]

@@ -28,15 +28,17 @@ from queueing.errors import QueueError
 from queueing.events import encode, new_channel
 from queueing.hints import hint_from_loop
 from queueing.keys import SpaceKeys
-from queueing.positions import Place, Positions, Status, Waiter
+from queueing.outbox import Outbox, TooSlow
+from queueing.positions import Place, Positions, Waiter
 from queueing.routes import Route, Routes
 from queueing.visitors import client_of, visitor
+from queueing.watches import Watches
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-STAGE_EVERY_S = 1.0
 NO_SUCH_SPACE = 4404
 GOING_AWAY = 4012  # this process restarts: come back (1012's own; Autobahn sends none below 3000 but 1000)
-MOST_TASKS = 20  # of one socket
+TOO_SLOW = 4013  # 1013's own: it took nothing of what it was told
+MOST_EARLIER = 20  # visits that one socket looks back on
 BACK_WITHIN_MS = 5000  # each socket is told its own moment, so that they do not come back all at once
 
 logger = logging.getLogger(__name__)
@@ -44,16 +46,17 @@ logger = logging.getLogger(__name__)
 ReadVisit = Callable[[str, int], tuple[str, int | None] | None]
 
 _open: WeakSet[QueueConsumer] = WeakSet()
-_shared: dict[int, tuple[Routes, GradioDoor]] = {}
+_shared: dict[int, tuple[Routes, GradioDoor, Watches]] = {}
 
 
-def _doors() -> tuple[Routes, GradioDoor]:
+def _doors() -> tuple[Routes, GradioDoor, Watches]:
     """One set for all sockets of this process's loop."""
     loop = id(asyncio.get_running_loop())
     if loop not in _shared:
         redis = async_redis()
         door = GradioDoor(redis, Delivery(redis), Positions(redis), hint_from_loop)
-        _shared[loop] = (Routes(redis), door)
+        routes = Routes(redis)
+        _shared[loop] = (routes, door, Watches(routes, door.positions))
     return _shared[loop]
 
 
@@ -73,7 +76,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
 
     async def connect(self) -> None:
         """Accept who may read the Space, and begin to tell the state of its line."""
-        self.routes, self.door = _doors()
+        self.routes, self.door, self.watches = _doors()
         kwargs = self.scope["url_route"]["kwargs"]
         route = await self.routes.by_name(kwargs["owner"], kwargs["name"])
         await self.accept()
@@ -85,16 +88,23 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         self.route: Route = route
         self.session = new_channel()
         self._follower: asyncio.Task[None] | None = None
-        self._out: asyncio.Queue[bytes] = asyncio.Queue()
-        self._tasks = [
-            asyncio.create_task(self._send_all(), name="ws out"),
-            asyncio.create_task(self._tell_places(), name="ws places"),
-        ]
+        self._waiters: list[Waiter] = []
+        self._earlier: list[asyncio.Task[None]] = []
+        self._outbox = Outbox(self._write)
+        self.watches.add(route, self._on_state)
+        if visit := self._visit():
+            self._tell_places("", visit)
 
     async def disconnect(self, code: int) -> None:
         """Stop telling; pending events keep their place for a minute (`queueing.reaper`)."""
         _open.discard(self)
-        for task in [*getattr(self, "_tasks", []), getattr(self, "_follower", None)]:
+        if not hasattr(self, "_outbox"):
+            return
+        self.watches.drop(self.route, self._on_state)
+        for waiter in self._waiters:
+            self.door.positions.drop(waiter)
+        self._outbox.close()
+        for task in (self._follower, *self._earlier):
             if task is not None:
                 task.cancel()
 
@@ -144,7 +154,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             case "follow":
                 await self._resume(message)
             case "status":
-                await self._say(self._stage())
+                await self._write(self.watches.state(self.route))
             case "earlier":
                 self._look_back(str(message.get("visit") or ""))
             case other:
@@ -168,7 +178,9 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             "event_data": None,
             "trigger_id": None,
         }
-        self._follow(self.session)
+        if self._follower is None:
+            self._tell_places(self.session)
+            self._follow(self.session)
         key = message.get("idempotency_key")
         caller = Caller(
             headers={
@@ -187,87 +199,59 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         if not isinstance(session, str) or len(session) != len(self.session):
             raise BadRequest("follow needs the session_hash that `joined` told.")
         self.session = session
-        self._follow(session, again=True)
-        self._tasks.append(asyncio.create_task(self._tell_places(status=False), name="ws places"))
+        if self._follower is not None:
+            self._follower.cancel()
+        self._follow(session)
+        self._tell_places(session)
+        await self.door.positions.mark_present(self.route.space_id, [session])
 
     def _look_back(self, token: str) -> None:
         """Tell what becomes of the calls of an earlier opening of the page, by the visit that it had."""
         visit = self._visit_of(token)
-        if not visit or len(self._tasks) > MOST_TASKS:
+        if not visit or len(self._earlier) >= MOST_EARLIER:
             raise BadRequest("earlier needs the visit of an earlier opening of this Space's page.")
-        earlier = Earlier(
-            self.door, self.route, visit, self._on_place, lambda told: self._out.put_nowait(encode(told))
-        )
-        self._tasks.append(asyncio.create_task(earlier.run(), name="ws earlier"))
+        earlier = Earlier(self.door, self.route, visit, self._on_place, self._tell)
+        self._earlier.append(asyncio.create_task(earlier.run(), name="ws earlier"))
+
+    async def _tell(self, message: dict[str, Any]) -> None:
+        await self._outbox.message(encode(message))
 
     # --- telling ------------------------------------------------------------------------------------
 
-    def _follow(self, channel: str, *, again: bool = False) -> None:
-        if self._follower is not None and again:
-            self._follower.cancel()
-            self._follower = None
-        if self._follower is None:
-            self._follower = asyncio.create_task(self._forward(channel), name="ws follow")
+    def _follow(self, channel: str) -> None:
+        self._follower = asyncio.create_task(self._forward(channel), name="ws follow")
 
     async def _forward(self, channel: str) -> None:
         delivered: Delivered
-        async for delivered in self.door.delivery.follow(SpaceKeys(self.route.space_id).messages(channel)):
-            self._out.put_nowait(delivered.payload)
+        try:
+            async for delivered in self.door.delivery.follow(
+                SpaceKeys(self.route.space_id).messages(channel)
+            ):
+                await self._outbox.message(delivered.payload)
+        except TooSlow:
+            await self.close(TOO_SLOW)
 
-    async def _tell_places(self, *, status: bool = True) -> None:
-        """The state of the line, this socket's places, and those of the visit its page belongs to."""
-        waiter = Waiter(
-            self.route.space_id,
-            self.session,
-            self._on_place,
-            self._on_status if status else None,
-            visit=self._visit(),
-        )
-        while True:
-            # While Redis is away the socket stays open, and tells again when it is back.
-            with contextlib.suppress(RedisError, OSError):
-                await self._tell_while_redis_answers(waiter, status=status)
-            await asyncio.sleep(STAGE_EVERY_S)
+    def _tell_places(self, channel: str, visit: str = "") -> None:
+        """This socket's places, or those of the visit its page belongs to."""
+        waiter = Waiter(self.route.space_id, channel, self._on_place, visit=visit)
+        self._waiters.append(waiter)
+        self.door.positions.add(waiter)
 
-    async def _tell_while_redis_answers(self, waiter: Waiter, *, status: bool) -> None:
-        async with self.door.positions.waiting(waiter):
-            last: dict[str, Any] = {}
-            while True:
-                self.route = await self.routes.by_id(self.route.space_id) or self.route
-                if status and self._stage() != last:
-                    last = self._stage()
-                    await self._say(last)
-                await asyncio.sleep(STAGE_EVERY_S)
-
-    def _stage(self) -> dict[str, Any]:
-        status: Status | None = getattr(self, "_status", None)
-        eta = status.eta if status else None
-        return {
-            "msg": "status",
-            "stage": self.route.stage,
-            "pending": status.pending if status else 0,
-            "running": status.running if status else 0,
-            "eta": eta.likely if eta else None,
-            "eta_max": eta.at_most if eta else None,
-        }
-
-    def _on_status(self, status: Status) -> None:
-        self._status = status
+    def _on_state(self, payload: bytes) -> None:
+        self._outbox.state("", payload)
 
     def _on_place(self, place: Place) -> None:
         value = asdict(place)
         eta = value.pop("eta")
         value |= {"eta": eta["likely"] if eta else None, "eta_max": eta["at_most"] if eta else None}
-        self._out.put_nowait(encode({"msg": "place", **value}))
+        self._outbox.state(place.event_id, encode({"msg": "place", **value}))
 
-    async def _send_all(self) -> None:
-        while True:
-            payload = await self._out.get()
+    async def _write(self, payload: bytes) -> None:
+        with contextlib.suppress(RuntimeError):  # the socket closed meanwhile
             await self.send(text_data=payload.decode())
 
     async def _say(self, message: dict[str, Any]) -> None:
-        with contextlib.suppress(RuntimeError):  # the socket closed meanwhile
-            await self.send(text_data=encode(message).decode())
+        await self._write(encode(message))
 
     # --- who ----------------------------------------------------------------------------------------
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from redis.exceptions import RedisError
 
 from queueing import keys
-from queueing.events import decode
 from queueing.messages import UnexpectedError, encode, failed
 
 if TYPE_CHECKING:
@@ -30,6 +29,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RESYNC_S = 20.0
+INBOX = 64  # announcements a follower may be behind; past that it reads the stream when it gets there
+READ_AT_ONCE = 64
 AGAIN_S = (0.1, 1.0)  # between tries while Redis is away, the shortest and the longest
 RESET = "The queue was reset and this event is lost. Please send it again."
 _RESYNC = b""  # a followers' inbox entry that says: read the stream again
@@ -37,10 +38,11 @@ _RESYNC = b""  # a followers' inbox entry that says: read the stream again
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """One message: its number in the stream, its JSON, and whether it ended its event. `left` is how many
-    events of the channel were open then (-1 when read back from the stream)."""
+    """One message: its number in the stream, its event, its JSON, and whether it ended its event. `left` is
+    how many events of the channel were open then (-1 when read back from the stream)."""
 
     number: int
+    event_id: str
     payload: bytes
     final: bool
     left: int
@@ -51,6 +53,14 @@ class _Follower:
     inbox: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
     open: set[str] = field(default_factory=set)  # events whose end this follower has not told yet
     epoch: bytes = b""
+
+    def hear(self, said: bytes) -> None:
+        """Never more than so much for one that is slow: what is dropped here is in the stream."""
+        if self.inbox.qsize() >= INBOX:
+            while not self.inbox.empty():
+                self.inbox.get_nowait()
+            said = _RESYNC
+        self.inbox.put_nowait(said)
 
 
 class Delivery:
@@ -71,34 +81,35 @@ class Delivery:
     async def follow(self, key: str, *, after: int = 0) -> AsyncIterator[Delivered]:
         """Messages of one stream after number `after`, in order, none twice, without end."""
         follower = _Follower()
-        await self._add(key, follower)
         try:
-            follower.inbox.put_nowait(_RESYNC)
+            await self._add(key, follower)
             while True:
                 raw = await self._next(follower)
-                if raw is not _RESYNC:
-                    entry_id, final, left, payload = raw.split(b" ", 3)
-                    number = _number(entry_id)
-                    if number <= after:
-                        continue
-                    if number == after + 1:
-                        after += 1
-                        yield self._told(follower, Delivered(after, payload, final == b"1", int(left)))
-                        continue
+                announced = [] if raw is _RESYNC else [_announced(line) for line in raw.split(b"\n")]
+                if announced and announced[0].number <= after + 1:
+                    for message in announced:
+                        if message.number > after:
+                            after = message.number
+                            yield self._told(follower, message)
+                    continue
                 if await self._was_reset(key, follower):
                     after = 0
                     for message in self._last_words(follower):
                         yield message
-                for message in await self._patiently(self._read, key, after):
-                    after = message.number
-                    yield self._told(follower, message)
+                more = True
+                while more:
+                    read = await self._patiently(self._read, key, after)
+                    more = len(read) == READ_AT_ONCE
+                    for message in read:
+                        after = message.number
+                        yield self._told(follower, message)
         finally:
             await self._remove(key, follower)
 
     @staticmethod
     def _told(follower: _Follower, message: Delivered) -> Delivered:
         if message.final:
-            follower.open.discard(decode(message.payload).get("event_id") or "")
+            follower.open.discard(message.event_id)
         return message
 
     async def _was_reset(self, key: str, follower: _Follower) -> bool:
@@ -126,9 +137,9 @@ class Delivery:
         """The end of every event that was open; a session of which none is known hears it as a whole."""
         lost, follower.open = sorted(follower.open), set()
         if not lost:
-            return [Delivered(0, encode(UnexpectedError(message=RESET)), final=True, left=0)]
+            return [Delivered(0, "", encode(UnexpectedError(message=RESET)), final=True, left=0)]
         return [
-            Delivered(0, failed(event_id, RESET), final=True, left=len(lost) - at)
+            Delivered(0, event_id, failed(event_id, RESET), final=True, left=len(lost) - at)
             for at, event_id in enumerate(lost, start=1)
         ]
 
@@ -153,9 +164,9 @@ class Delivery:
             return _RESYNC
 
     async def _read(self, key: str, after: int) -> list[Delivered]:
-        entries = await self._redis.xrange(key, min=f"(0-{after}", max="+")
+        entries = await self._redis.xrange(key, min=f"(0-{after}", max="+", count=READ_AT_ONCE)
         return [
-            Delivered(_number(entry_id), fields[b"d"], fields[b"f"] == b"1", -1)
+            Delivered(_number(entry_id), fields[b"e"].decode(), fields[b"d"], fields[b"f"] == b"1", -1)
             for entry_id, fields in entries
         ]
 
@@ -164,24 +175,25 @@ class Delivery:
             first = key not in self._followers
             self._followers.setdefault(key, set()).add(follower)
             if self._pubsub is None:
-                self._pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
+                self._pubsub = self._redis.pubsub()
             if first:
-                # While Redis is away: the connection subscribes to all of them again when it is back.
+                # While Redis is away: the listener subscribes to all of them when it is back.
                 with contextlib.suppress(RedisError, OSError):
                     await self._pubsub.subscribe(key)
+            else:
+                follower.inbox.put_nowait(_RESYNC)
             if self._listener is None or self._listener.done():
                 self._listener = asyncio.create_task(self._listen(), name="delivery")
 
     async def _remove(self, key: str, follower: _Follower) -> None:
-        followers = self._followers.get(key)
-        if followers is None:
-            return
-        followers.discard(follower)
-        if not followers:
-            del self._followers[key]
-            if self._pubsub is not None:
-                with contextlib.suppress(Exception):
-                    await self._pubsub.unsubscribe(key)
+        self._followers.get(key, set()).discard(follower)
+        # One at a time: a new follower's subscription must not be overtaken by this end of the last one's.
+        async with self._lock:
+            if self._followers.get(key) or self._pubsub is None:
+                return
+            self._followers.pop(key, None)
+            with contextlib.suppress(RedisError, OSError):
+                await self._pubsub.unsubscribe(key)
 
     async def _listen(self) -> None:
         """Hand announced messages to their followers; after a broken connection all read again."""
@@ -190,18 +202,19 @@ class Delivery:
             try:
                 message = await self._pubsub.get_message(timeout=30)
             except (RedisError, OSError, RuntimeError) as error:
-                logger.warning("delivery: lost Redis (%s), reading again", error)
+                logger.warning("delivery: lost Redis (%s), listening again", error)
                 await asyncio.sleep(AGAIN_S[0])
                 # Also those that came while it was away, of which the connection knows nothing.
                 with contextlib.suppress(RedisError, OSError):
                     await self._pubsub.subscribe(*self._followers)
-                for followers in self._followers.values():
-                    for follower in followers:
-                        follower.inbox.put_nowait(_RESYNC)
                 continue
-            if message is not None and message["type"] == "message":
-                for follower in tuple(self._followers.get(message["channel"].decode(), ())):
-                    follower.inbox.put_nowait(message["data"])
+            if message is None or message["type"] == "unsubscribe":
+                continue
+            # A connection that was lost subscribes anew by itself, and tells nobody: what was said meanwhile
+            # is in the stream. So everybody reads that when his subscription is confirmed, first and again.
+            said = message["data"] if message["type"] == "message" else _RESYNC
+            for follower in tuple(self._followers.get(message["channel"].decode(), ())):
+                follower.hear(said)
 
     async def close(self) -> None:
         """Stop listening and give the connection back."""
@@ -210,6 +223,12 @@ class Delivery:
             await asyncio.gather(self._listener, return_exceptions=True)
         if self._pubsub is not None:
             await self._pubsub.aclose()
+
+
+def _announced(line: bytes) -> Delivered:
+    """A line as `lua/lib/tell.lua` writes it."""
+    entry_id, final, left, event_id, payload = line.split(b" ", 4)
+    return Delivered(_number(entry_id), event_id.decode(), payload, final == b"1", int(left))
 
 
 def _number(entry_id: bytes) -> int:

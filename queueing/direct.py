@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 PATH = "/__spaceport__/calls"
 CONNECT_S = 10.0
 #: A start is held back this long: where the end comes at once, both are told in one step.
-HOLD_START_S = 0.003
+HOLD_START_S = 0.01
 
 Kind = Literal["more", "completed", "failed", "cancelled", "elsewhere", "unknown"]
 _KINDS: dict[bytes, Kind] = {

@@ -18,7 +18,8 @@ from redis.exceptions import RedisError
 from queueing.calls import connect
 from queueing.direct import Direct
 from queueing.errors import ContainerDied, LeaseLost
-from queueing.queue import Queue
+from queueing.keys import LANES
+from queueing.queue import CLAIMS_AT_ONCE, Queue
 from queueing.running import Running, surely
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Dispatcher:
         self.lost = asyncio.Event()  # set by whoever renews the lease, when it is gone
         self.draining = False
         self._woken = asyncio.Event()
+        self._pending = dict.fromkeys(LANES, 0)  # what the last claim left in line
         self._calls: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -74,6 +76,7 @@ class Dispatcher:
                 None if strays is None else direct,
                 event_timeout_s=self.event_timeout_s,
                 restart=self.restart,
+                freed=self._woken.set,
             )
             await self._work(strays or [])
         except LeaseLost:
@@ -114,8 +117,8 @@ class Dispatcher:
             self._woken.clear()
             if self._running.died.is_set():
                 self.again = self.draining = True
-            pending = await self._claim()
-            if self._calls or pending:
+            await self._claim()
+            if self._calls or any(self._pending.values()):
                 idle_since = None
             elif idle_since is None:
                 idle_since = time.monotonic()
@@ -127,14 +130,16 @@ class Dispatcher:
                 continue
             await self._something()
 
-    async def _claim(self) -> int:
-        """Start every call that may start; how many events stay pending."""
+    async def _claim(self) -> None:
+        """Start every call that may start."""
         if self.draining or not self.route.address:
-            return 0
-        calls, pending = await self.queue.claim(self.holder)
+            self._pending = dict.fromkeys(LANES, 0)
+            return
+        calls, self._pending = await self.queue.claim(self.holder)
         for call in calls:
             self._begin(self._running.run(call), f"call {call.token}")
-        return pending
+        if len(calls) == CLAIMS_AT_ONCE:
+            self._woken.set()
 
     def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
@@ -143,7 +148,8 @@ class Dispatcher:
 
     def _call_done(self, task: asyncio.Task[None]) -> None:
         self._calls.discard(task)
-        self._woken.set()
+        if self.draining:
+            self._woken.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("space %s: call failed", self.route.space_id, exc_info=error)
 
@@ -172,8 +178,10 @@ class Dispatcher:
                         message = await pubsub.get_message(timeout=30)
                         if message is None:
                             continue
-                        word, _, event_id = message["data"].decode().partition(" ")
+                        word, _, what = message["data"].decode().partition(" ")
                         if word in ("cancel", "leave"):
-                            await self._running.cancel(event_id, left=word == "leave")
-                        self._woken.set()
+                            await self._running.cancel(what, left=word == "leave")
+                        # Behind others that had to stay in line, a new one has to as well.
+                        if word != "join" or not self._pending.get(what):
+                            self._woken.set()
             await asyncio.sleep(0.2)

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ MOST_EVENTS = 200  # of one visit: a page in use makes many small ones
 
 logger = logging.getLogger(__name__)
 
-Tell = Callable[[dict[str, Any]], None]
+Tell = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Earlier:
         known = await self._known()
         for call in known:
             channels[call.channel].append(call)
-        self.tell({"msg": "earlier", "calls": {call.event_id: call.name for call in known}})
+        await self.tell({"msg": "earlier", "calls": {call.event_id: call.name for call in known}})
         async with asyncio.TaskGroup() as group:
             for channel, calls in channels.items():
                 group.create_task(self._channel(channel, calls), name=f"earlier {channel}")
@@ -139,4 +139,4 @@ class Earlier:
             value["data"] = output.get("data") or []
         else:
             value["error"] = str(output.get("error") or "")
-        self.tell(value)
+        await self.tell(value)

@@ -1,7 +1,8 @@
-"""The places in line of this process's own waiters: one pipelined read per Space a few times a second,
+"""The places in line of this process's own waiters: one pipelined read per Space once or twice a second,
 and only what changed is told. Completions reach nobody but their own visitor.
 
-A round costs one pass over the ids in line, and a message for each own waiter whose place changed."""
+A round costs one pass over the ids in line, and a message for each own waiter whose place changed. Who has
+just joined is told at once, and only he: telling everybody about every step is what makes queues slow."""
 
 from __future__ import annotations
 
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EVERY_S = 0.5
-SOON_S = 0.02
+EVERY_S = (0.5, 1.0)  # between rounds for everybody: with few own waiters, and with MANY
+MANY = 100
+SOON_S = 0.05
 PRESENT_EVERY_S = 15.0
 VISITS_AT_ONCE = 1000  # visits whose events are looked up in one round
 TOLD_AT_ONCE = 500  # waiters told before others on this loop get a turn
@@ -134,19 +136,27 @@ class Positions:
     @contextlib.asynccontextmanager
     async def waiting(self, waiter: Waiter) -> Any:
         """Tell this waiter places while the block lasts, the first ones at once."""
+        self.add(waiter)
+        try:
+            if waiter.channel and waiter.present:
+                await self.mark_present(waiter.space_id, [waiter.channel])
+            yield
+        finally:
+            self.drop(waiter)
+
+    def add(self, waiter: Waiter) -> None:
+        """Tell this waiter places from now on, the first ones at once."""
         self._groups.setdefault(waiter.space_id, _Group()).add(waiter)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="positions")
-        if waiter.channel and waiter.present:
-            await self._mark_present(waiter.space_id, [waiter.channel])
         self.soon(waiter.space_id)
-        try:
-            yield
-        finally:
-            if (group := self._groups.get(waiter.space_id)) is not None:
-                group.drop(waiter)
-                if not group.everyone:
-                    del self._groups[waiter.space_id]
+
+    def drop(self, waiter: Waiter) -> None:
+        """Tell it nothing more."""
+        if (group := self._groups.get(waiter.space_id)) is not None:
+            group.drop(waiter)
+            if not group.everyone:
+                del self._groups[waiter.space_id]
 
     def soon(self, space_id: int) -> None:
         """Somebody joined this Space's queue: look in a moment, not at the next round."""
@@ -171,32 +181,38 @@ class Positions:
                 await self._all_present()
 
     async def _round(self, space_id: int, group: _Group) -> None:
+        everybody = group.round_at <= time.monotonic()
         group.soon = False
         started = time.monotonic()
         try:
-            await self.refresh(space_id)
+            await self.refresh(space_id, everybody=everybody)
         except (RedisError, OSError) as error:
             logger.warning("positions of space %s: %s", space_id, error)
         ended = time.monotonic()
         # However many wait and join, this takes a fifth of the process at most.
         group.again_at = ended + max(SOON_S, 4 * (ended - started))
-        group.round_at = ended + max(EVERY_S, 4 * (ended - started))
+        if everybody:
+            few, many = EVERY_S
+            pause = few + (many - few) * min(len(group.everyone) / MANY, 1)
+            group.round_at = ended + max(pause, 4 * (ended - started))
 
     async def _all_present(self) -> None:
         with contextlib.suppress(RedisError, OSError):
             for space_id, group in tuple(self._groups.items()):
                 channels = [w.channel for w in group.everyone if w.channel and w.present]
-                await self._mark_present(space_id, channels)
+                await self.mark_present(space_id, channels)
 
-    async def _mark_present(self, space_id: int, channels: Iterable[str]) -> None:
+    async def mark_present(self, space_id: int, channels: Iterable[str]) -> None:
+        """Somebody is connected who waits for what comes by these channels."""
         if names := tuple(channels):
             now = seconds(await self._redis.time())
             await self._redis.zadd(SpaceKeys(space_id).seen, dict.fromkeys(names, now))
 
     # --- one round --------------------------------------------------------------------------------------
 
-    async def refresh(self, space_id: int) -> None:
-        """Read one Space's line and tell its waiters what changed."""
+    async def refresh(self, space_id: int, *, everybody: bool = True) -> None:
+        """Read one Space's line and tell its waiters what changed; not `everybody`: those of events that
+        have been told no place yet."""
         group = self._groups.get(space_id)
         if group is None:
             return
@@ -216,8 +232,10 @@ class Positions:
                 visitors[event_id] = group.by_visit.get(visit_id, set())
         promised: dict[str, Eta] = {}
         for lane in lanes.values():
-            await self._tell_lane(group, lane, visitors, promised)
+            await self._tell_lane(group, lane, visitors, promised, everybody=everybody)
         await self._note(k, promised, now)
+        if not everybody:
+            return
         await self._tell_others(k, visitors)
         main = lanes["main"]
         self._tell_status(
@@ -230,6 +248,8 @@ class Positions:
         lane: line.Lane,
         visitors: dict[bytes, set[Waiter]],
         promised: dict[str, Eta],
+        *,
+        everybody: bool,
     ) -> None:
         """Tell own waiters their places in one lane; their events leave `visitors`."""
         by_prefix, nobody = group.by_prefix, frozenset[Waiter]()
@@ -239,6 +259,8 @@ class Positions:
             mine: Iterable[Waiter] = by_prefix.get(event_id[:12], nobody)
             if visitors and event_id in visitors:
                 mine = {*mine, *visitors.pop(event_id)}
+            if not everybody:
+                mine = [waiter for waiter in mine if event_id not in waiter.told]
             if not mine:
                 continue
             # Returned events and next steps are ahead of all but in nobody's count: see `keys.next`.

@@ -167,8 +167,8 @@ class Queue:
         )
         return bool(answer[0] == b"held")
 
-    async def claim(self, holder: str) -> tuple[list[Call], int]:
-        """The calls that may start now, and how many events stay pending.
+    async def claim(self, holder: str) -> tuple[list[Call], dict[str, int]]:
+        """The calls that may start now, and how many events stay pending in each lane.
 
         Raises:
             LeaseLost: this holder may claim no more.
@@ -199,7 +199,7 @@ class Queue:
         )
         if answer[0] == b"lost":
             raise LeaseLost
-        return [_call(raw) for raw in answer[2:]], int(answer[1])
+        return [_call(raw) for raw in answer[3:]], dict(zip(LANES, answer[1:3], strict=True))
 
     async def emit(self, event: Event, token: int, *payloads: bytes, told: int = 0) -> bool:
         """Tell the event's channel things that are not the end; `told` counts them and those before. False:

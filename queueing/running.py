@@ -45,7 +45,11 @@ class Running:
         *,
         event_timeout_s: float,
         restart: Callable[[Route], Awaitable[None]],
+        freed: Callable[[], None],
     ) -> None:
+        """`freed` is called when a place is about to be free: commands are done in the order they are sent,
+        so a claim sent right behind the end finds the place."""
+        self._freed = freed
         self.queue, self.route, self.app, self.direct = queue, route, app, direct
         self.event_timeout_s = event_timeout_s
         self._restart = restart
@@ -64,12 +68,13 @@ class Running:
             if first.cancel:
                 await self._finish(call, first, "cancelled", cancelled(first.id))
             elif function is not None and function.batch:
-                await self._batch(call)
+                freed = await self._batch(call)
             else:
                 freed = await self._one(call, first, function)
         finally:
             if not freed:
                 await asyncio.shield(surely(lambda: self.queue.free(call)))
+                self._freed()
 
     # --- one event ----------------------------------------------------------------------------------
 
@@ -135,6 +140,7 @@ class Running:
     async def _end(self, call: Call, event: Event, before: list[Said], last: Said, duration_s: float) -> None:
         status: Final = last.kind  # type: ignore[assignment]  # the kinds that end are the statuses
         payloads = [said.payload for said in before]
+        self._freed()
         await surely(
             lambda: self.queue.finish(
                 event, call, status, last.payload, *payloads, free=True, duration_s=duration_s
@@ -148,15 +154,16 @@ class Running:
 
     # --- a batch ------------------------------------------------------------------------------------
 
-    async def _batch(self, call: Call) -> None:
-        """One call for all; a failed batch is tried again one by one, so one bad input fails alone."""
+    async def _batch(self, call: Call) -> bool:
+        """One call for all; a failed batch is tried again one by one, so one bad input fails alone. True when
+        its place was freed together with the ends."""
         if not all(event.may_begin for event in call.events):
             for event in call.events:
                 await self._finish(call, event, "failed", failed(event.id, INTERRUPTED))
-            return
+            return False
         started = time.monotonic()
-        for event in call.events:
-            await self.queue.emit(event, call.token, encode(ProcessStarts(event_id=event.id)))
+        # In one write; the call need not wait for it, and its ends are written behind it.
+        told = asyncio.gather(*(self._tell_start(call, event) for event in call.events))
         try:
             async with asyncio.timeout(self.event_timeout_s):
                 outputs = await self.app.batch(call.events)
@@ -164,7 +171,7 @@ class Running:
             if len(call.events) > 1 and call.events[0].retry:
                 for event in reversed(call.events):
                     await self.queue.requeue(event, call, "splits", len(call.events))
-                return
+                return False
             for event in call.events:
                 await self._finish(call, event, "failed", _refused(event, refused))
         except TimeoutError:
@@ -176,8 +183,18 @@ class Running:
             await self._died(call, call.events)
         else:
             duration_s = time.monotonic() - started
-            for event, output in zip(call.events, outputs, strict=True):
-                await self._finish(call, event, "completed", completed(event.id, output), duration_s)
+            ends = [
+                self._end(call, event, [], Said(0, "completed", completed(event.id, output)), duration_s)
+                for event, output in zip(call.events, outputs, strict=True)
+            ]
+            await asyncio.gather(*ends)
+            return True
+        finally:
+            await asyncio.gather(told, return_exceptions=True)
+        return False
+
+    async def _tell_start(self, call: Call, event: Event) -> None:
+        await self.queue.emit(event, call.token, encode(ProcessStarts(event_id=event.id)))
 
     # --- when something is wrong ------------------------------------------------------------------------
 
@@ -248,6 +265,7 @@ class Running:
             await self.direct.stray_ended(call_id)
         finally:
             await asyncio.shield(surely(lambda: self.queue.let_go(token)))
+            self._freed()
 
 
 async def surely(step: Callable[[], Awaitable[T]]) -> T:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
 
+from queueing.together import together
+
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
@@ -46,7 +48,6 @@ class Script:
             head.append(f"local rest = {len(self.argv) + 1}")
         self.source = f"{' '.join(head)} {text}"
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
-        self._script: Any = None
 
     @staticmethod
     def _names(text: str, kind: str) -> list[str]:
@@ -62,10 +63,13 @@ class Script:
     async def __call__(self, redis: Redis, *rest: bytes, **values: Any) -> Any:
         """Run it (EVALSHA, loading it first where the server does not know it). `rest` follows the named
         arguments, for scripts that take any number of a thing."""
-        if self._script is None:
-            self._script = redis.register_script(self.source)
         keys, args = self._ordered(values)
-        return await self._script(keys=keys, args=[*args, *rest], client=redis)
+        command = ("EVALSHA", self.sha, len(keys), *keys, *args, *rest)
+        try:
+            return await together(redis).ask(*command)
+        except NoScriptError:
+            await redis.script_load(self.source)
+            return await together(redis).ask(*command)
 
     async def then_wait(
         self, redis: Redis, replicas: int, timeout_ms: int, **values: Any

@@ -18,6 +18,7 @@ from queueing.messages import CLOSE_STREAM, HEARTBEAT, Estimation, UnexpectedErr
 from queueing.messages import encode as encode_message
 from queueing.positions import Place, Positions, Waiter
 from queueing.queue import FINAL_TTL_S, Queue
+from queueing.together import together
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -29,6 +30,10 @@ HEARTBEAT_S = 15.0
 #: when it hears `close_stream` may lose that event; and a program in a loop saves a stream for each call.
 #: A browser has six connections for a host, so its pages give theirs back sooner.
 LINGER_S = {"page": 1.0, "api": 10.0}
+#: A client that was told something and is still here after so long surely has it.
+NOTED_AFTER_S = 0.5
+NOTED_AFTER = 64  # messages, at the latest
+AHEAD = 64  # messages read for a client that has not taken those before
 V3 = "sse_v3"
 WHOLE = {"ws", "sse", "sse_v1"}  # protocols whose every step carries whole values, not differences
 REMEMBERED = 10_000
@@ -159,7 +164,7 @@ class GradioDoor:
         key = SpaceKeys(route.space_id).messages(channel)
         number = await self.redis.xadd(key, {"d": payload, "e": event_id, "f": "1"}, id="0-*", maxlen=2000)
         await self.redis.expire(key, FINAL_TTL_S)
-        await self.redis.publish(key, number + b" 1 0 " + payload)
+        await self.redis.publish(key, b" ".join((number, b"1 0", event_id.encode(), payload)))
         return event_id
 
     @staticmethod
@@ -200,7 +205,8 @@ class GradioDoor:
 
     async def delivered(self, route: Route, channel: str, number: int) -> None:
         """The client surely has everything up to `number`: a new stream begins behind it."""
-        await self.redis.set(SpaceKeys(route.space_id).cursor(channel), number, ex=FINAL_TTL_S)
+        cursor = SpaceKeys(route.space_id).cursor(channel)
+        await together(self.redis).ask("SET", cursor, number, "EX", FINAL_TTL_S)
 
     # --- cancelling ---------------------------------------------------------------------------------
 
@@ -364,9 +370,10 @@ class _Stream:
         self.door, self.route, self.channel = door, route, channel
         self.linger_s = linger_s
         self.idle = False  # nothing of the session was open when we looked last
-        self.number = cursor
+        self.number = self.noted = cursor  # what the client was told, and what is written down of that
         self.out: asyncio.Queue[Delivered | Place | BaseException] = asyncio.Queue()
         self.estimated: set[str] = set()
+        self.ahead = asyncio.Semaphore(AHEAD)
 
     async def messages(self) -> AsyncIterator[bytes]:
         waiter = Waiter(self.route.space_id, self.channel, self.out.put_nowait)
@@ -375,27 +382,25 @@ class _Stream:
             async with self.door.positions.waiting(waiter):
                 while True:
                     try:
-                        async with asyncio.timeout(self.linger_s if self.idle else HEARTBEAT_S):
+                        async with asyncio.timeout(self._patience_s()):
                             item = await self.out.get()
+                        chunk = await self._told(item)
                     except TimeoutError:
+                        if self.noted < self.number:
+                            await self._note()
+                            continue
                         if self.idle and not await self.door.still_open(self.route, self.channel):
-                            if self.route.app.protocol in ("", V3):
+                            if self.closes:
                                 yield _sse(CLOSE_STREAM)
                             return
                         self.idle = False
-                        yield _sse(HEARTBEAT)
-                        continue
-                    self.idle = False
-                    if isinstance(item, BaseException):
-                        raise item
-                    if isinstance(item, Place):
-                        yield _sse(self._estimation(item))
-                        continue
-                    await self._not_too_soon(item)
-                    self.number = item.number
-                    # Asked before it is told: clients before sse_v3 hang up by themselves then.
-                    self.idle = item.final and await self._all_ended(item)
-                    yield self._message(item)
+                        chunk = _sse(HEARTBEAT)
+                    # What came together is told together: each write costs the server a system call.
+                    while not self.out.empty():
+                        chunk += await self._told(self.out.get_nowait())
+                    if (self.idle and not self.closes) or self.number - self.noted > NOTED_AFTER:
+                        await self._note()
+                    yield chunk
         finally:
             follower.cancel()
             await asyncio.gather(follower, return_exceptions=True)
@@ -404,23 +409,45 @@ class _Stream:
         key = SpaceKeys(self.route.space_id).messages(self.channel)
         try:
             async for delivered in self.door.delivery.follow(key, after=self.number):
+                await self.ahead.acquire()
                 self.out.put_nowait(delivered)
         except Exception as error:  # whoever reads `out` must not wait for ever
             self.out.put_nowait(error)
 
-    async def _all_ended(self, item: Delivered) -> bool:
-        """Whether nothing of the session is open or undelivered any more."""
-        if item.left > 0 or not self.out.empty():
-            return False
-        if await self.door.still_open(self.route, self.channel) or not self.out.empty():
-            return False
-        await self.door.delivered(self.route, self.channel, item.number)
-        return True
+    @property
+    def closes(self) -> bool:
+        """Whether the client waits for `close_stream`; those before sse_v3 hang up by themselves."""
+        return self.route.app.protocol in ("", V3)
 
-    async def _not_too_soon(self, item: Delivered) -> None:
+    def _patience_s(self) -> float:
+        if self.noted < self.number:
+            return NOTED_AFTER_S
+        return self.linger_s if self.idle else HEARTBEAT_S
+
+    async def _note(self) -> None:
+        """A client that is still here has what it was told: its next stream begins behind that."""
+        self.noted = self.number
+        await self.door.delivered(self.route, self.channel, self.number)
+
+    async def _told(self, item: Delivered | Place | BaseException) -> bytes:
+        """What to write of it."""
+        self.idle = False
+        if isinstance(item, BaseException):
+            raise item
+        if isinstance(item, Place):
+            return _sse(self._estimation(item))
+        self.ahead.release()
         if item.final and self.door.held:
-            until = self.door.held.pop(decode(item.payload).get("event_id") or "", 0.0)
+            until = self.door.held.pop(item.event_id, 0.0)
             await asyncio.sleep(max(0.0, until - time.monotonic()))
+        self.number = item.number
+        self.idle = item.final and await self._nothing_open(item)
+        return self._message(item)
+
+    async def _nothing_open(self, item: Delivered) -> bool:
+        if item.left < 0:  # read back from the stream
+            return not await self.door.still_open(self.route, self.channel)
+        return item.left == 0
 
     def _estimation(self, place: Place) -> bytes:
         self.estimated.add(place.event_id)
@@ -437,11 +464,9 @@ class _Stream:
     def _message(self, item: Delivered) -> bytes:
         """The message as it is; before an event's start that had no estimation, the one Gradio sends."""
         chunk = _sse(item.payload)
-        if b'"msg":"process_starts"' in item.payload[:200]:
-            event_id = decode(item.payload).get("event_id")
-            if event_id not in self.estimated:
-                first = encode_message(Estimation(event_id=event_id, rank=0, queue_size=1))
-                return _sse(first) + chunk
+        if b'"msg":"process_starts"' in item.payload[:200] and item.event_id not in self.estimated:
+            first = encode_message(Estimation(event_id=item.event_id, rank=0, queue_size=1))
+            return _sse(first) + chunk
         return chunk
 
 

@@ -4,7 +4,7 @@
 -- ARGV: holder ttl_ms prefix max_losses final_ttl failure
 -- TIME: now
 -- returns {"held", losses} | {"taken", holder}
--- USES: count
+-- USES: count tell
 local owner = redis.call("GET", lease)
 if owner and owner ~= holder then return { "taken", owner } end
 redis.call("SET", lease, holder, "PX", ttl_ms)
@@ -28,9 +28,8 @@ for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
       redis.call("SREM", open, id)
       local messages = prefix .. "msgs:" .. channel
       local payload = string.gsub(failure, "EVENT_ID", id)
-      local n = redis.call("XADD", messages, "MAXLEN", "~", 2000, "0-*", "d", payload, "e", id, "f", "1")
+      tell(messages, id, { payload }, true, redis.call("SCARD", open))
       redis.call("EXPIRE", messages, final_ttl)
-      redis.call("PUBLISH", messages, n .. " 1 " .. redis.call("SCARD", open) .. " " .. payload)
     else
       redis.call("HSET", event, "state", "pending", "token", "")
       count(now, "retried::" .. lane .. ":" .. fn)

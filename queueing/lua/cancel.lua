@@ -3,7 +3,7 @@
 -- ARGV: id channel payload ttl wake
 -- TIME: now
 -- returns {"cancelled"} | {"running"} | {"unknown"}
--- USES: count
+-- USES: count tell
 local fields = redis.call("HMGET", event, "state", "channel", "visitor")
 if not fields[1] or fields[2] ~= channel then return { "unknown" } end
 if fields[1] == "running" then
@@ -24,10 +24,8 @@ redis.call("HSET", event, "state", "cancelled", "ended", now)
 redis.call("HDEL", event, "body", "request")
 redis.call("EXPIRE", event, ttl)
 redis.call("SREM", open, id)
-local n = redis.call("XADD", messages, "MAXLEN", "~", 2000, "0-*", "d", payload, "e", id, "f", "1")
+tell(messages, id, { payload }, true, redis.call("SCARD", open))
 redis.call("EXPIRE", messages, ttl)
-redis.call("PUBLISH", messages, n .. " 1 " .. redis.call("SCARD", open) .. " " .. payload)
 count(now, "cancelled::" .. table.concat(redis.call("HMGET", event, "lane", "fn"), ":"))
-redis.call("HINCRBY", day, "cancelled", 1)
-redis.call("EXPIRE", day, 691200)
+if redis.call("HINCRBY", day, "cancelled", 1) == 1 then redis.call("EXPIRE", day, 691200) end
 return { "cancelled" }

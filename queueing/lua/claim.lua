@@ -4,7 +4,7 @@
 -- KEYS: wait_side next_side calls_side shares_side promises honesty
 -- ARGV: holder prefix side_calls most scan
 -- TIME: now
--- returns {"claimed", pending_left, {lane, token, {event fields}, {event fields}…}, …} | {"lost"}
+-- returns {"claimed", pending_left_main, pending_left_side, {lane, token, {event fields}, …}, …} | {"lost"}
 -- USES: count
 if redis.call("GET", lease) ~= holder then return { "lost" } end
 local settings = redis.call("HMGET", cfg, "concurrency_count", "batch", "max_batch_size", "max_threads",
@@ -19,8 +19,12 @@ local lanes = {
   { "main", wait_main, next_main, calls_main, concurrency, shares_main },
   { "side", wait_side, next_side, calls_side, tonumber(side_calls), shares_side },
 }
-local answer = { "claimed", 0 }
-local total = redis.call("ZCARD", calls_main) + redis.call("ZCARD", calls_side)
+local answer = { "claimed" }
+local taken = {}
+for _, lane in ipairs(lanes) do
+  lane.wait, lane.next, lane.calls = redis.call("ZCARD", lane[2]), redis.call("ZCARD", lane[3]), redis.call("ZCARD", lane[4])
+end
+local total = lanes[1].calls + lanes[2].calls
 local promised = redis.call("EXISTS", promises) == 1
 
 -- The first promise of a waiter (seconds from `told`) beside what came of it: `queueing.honesty`.
@@ -53,7 +57,7 @@ if total == 1 then
 end
 local suspect
 for _, lane in ipairs(lanes) do
-  local id = not suspect and redis.call("ZRANGE", lane[3], 0, 0)[1]
+  local id = not suspect and lane.next > 0 and redis.call("ZRANGE", lane[3], 0, 0)[1]
   if id and tonumber(redis.call("HGET", prefix .. "ev:" .. id, "deaths") or 0) > 0 then suspect = lane[1] end
 end
 if suspect then most = total > 0 and 0 or 1 end
@@ -62,12 +66,12 @@ if alone then most = 0 end
 local function take(lane, id, from, shares, token, started)
   local event = prefix .. "ev:" .. id
   redis.call("ZREM", from, id)
-  if redis.call("EXISTS", event) == 0 then return nil end
+  local fields = redis.call("HMGET", event, "fn", "channel", "body", "request", "origin", "joined", "deaths",
+    "visit", "losses", "told", "cancel", "visitor", "batch")
+  if not fields[1] then return nil end
   local first = redis.call("HSET", event, "state", "running", "token", token, "started", started) > 0
   redis.call("ZADD", running, started, id)
-  local fields = redis.call("HMGET", event, "fn", "channel", "body", "request", "origin", "joined", "deaths",
-    "visit", "losses", "told", "cancel", "visitor")
-  local visitor = fields[12]
+  local visitor, batch = fields[12], fields[13]
   -- A visitor with nothing left in line owes nothing: a tag is kept only while it orders something.
   if shares and visitor and redis.call("HINCRBY", shares, "n:" .. visitor, -1) <= 0 then
     redis.call("HDEL", shares, "n:" .. visitor, "t:" .. visitor)
@@ -75,52 +79,55 @@ local function take(lane, id, from, shares, token, started)
   if first then count(now, "wait:" .. bucket(now - fields[6]) .. ":" .. lane .. ":" .. fields[1]) end
   if promised then compare(id) end
   fields[12] = settings[5] or "1"
-  return { id, unpack(fields, 1, 12) }
+  return { id, unpack(fields, 1, 12) }, fields[1], tonumber(batch) or 0
 end
 
 for _, lane in ipairs(lanes) do
   local name, wait, next, calls, limit, shares = unpack(lane)
-  local free = (suspect and suspect ~= name) and 0 or limit - redis.call("ZCARD", calls)
-  while free > 0 and total < threads and #answer - 2 < tonumber(most) do
-    local returned = redis.call("ZRANGE", next, 0, 0)[1]
+  local free = (suspect and suspect ~= name) and 0 or limit - lane.calls
+  local had = lane.wait
+  while free > 0 and total < threads and #taken < tonumber(most) and lane.wait + lane.next > 0 do
+    local returned = lane.next > 0
     local from = returned and next or wait
     local head, score = unpack(redis.call("ZRANGE", from, 0, 0, "WITHSCORES"))
     if not head then break end
     local token = redis.call("INCR", fence)
     -- No two calls have the same start: it tells which events of `running` belong to which call.
-    local started = tonumber(now) + #answer / 1000000
-    local fn, size = unpack(redis.call("HMGET", prefix .. "ev:" .. head, "fn", "batch"))
-    local event = take(name, head, from, not returned and shares, token, started)
+    local started = tonumber(now) + (#taken + 1) / 1000000
+    local event, fn, size = take(name, head, from, not returned and shares, token, started)
+    local gone = returned and "next" or "wait"
+    lane[gone] = lane[gone] - 1
     if fair and not returned then
       redis.call("HSET", shares, "v", math.floor(tonumber(score) / 4194304))
     end
     if event then
       local call = { name, token, event }
-      size = math.min(tonumber(size) or 0, max_batch)
+      size = math.min(size, max_batch)
       -- An event that came back from a failed batch is tried alone: one bad input must not fail others.
       if batching and size > 1 and not returned then
         for _, id in ipairs(redis.call("ZRANGE", wait, 0, tonumber(scan) - 1)) do
           if #call - 2 >= size then break end
           if redis.call("HGET", prefix .. "ev:" .. id, "fn") == fn then
             local other = take(name, id, wait, shares, token, started)
+            lane.wait = lane.wait - 1
             if other then call[#call + 1] = other end
           end
         end
       end
       if batching and size > 0 then count(now, "batch:" .. #call - 2 .. ":" .. name .. ":" .. fn) end
       redis.call("ZADD", calls, started, token)
-      answer[#answer + 1] = call
+      taken[#taken + 1] = call
       free = free - 1
+      lane.calls = lane.calls + 1
       total = total + 1
     end
   end
-  local waiting = redis.call("ZCARD", wait)
-  if waiting == 0 then redis.call("DEL", shares) end
-  answer[2] = answer[2] + waiting + redis.call("ZCARD", next)
+  if lane.wait == 0 and had > 0 then redis.call("DEL", shares) end
+  answer[#answer + 1] = lane.wait + lane.next
 end
-if #answer > 2 then
-  local main = redis.call("ZCARD", calls_main)
-  peak(now, "running", main)
-  if total > main then peak(now, "calls", total) end
+if #taken > 0 then
+  peak(now, "running", lanes[1].calls)
+  if total > lanes[1].calls then peak(now, "calls", total) end
 end
+for _, call in ipairs(taken) do answer[#answer + 1] = call end
 return answer

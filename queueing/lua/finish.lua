@@ -5,7 +5,7 @@
 -- TIME: now
 -- and then: payloads to tell before the final one
 -- returns {"finished", open_left} | {"stale"}
--- USES: count
+-- USES: count tell
 local state = redis.call("HMGET", event, "token", "state", "started", "lane")
 if free == "1" then redis.call("ZREM", calls, token) end
 if state[1] ~= token or state[2] ~= "running" then return { "stale" } end
@@ -15,13 +15,10 @@ redis.call("EXPIRE", event, ttl)
 redis.call("ZREM", running, id)
 redis.call("SREM", open, id)
 local left = redis.call("SCARD", open)
-for i = rest, #ARGV do
-  local before = redis.call("XADD", messages, "MAXLEN", "~", 2000, "0-*", "d", ARGV[i], "e", id, "f", "0")
-  redis.call("PUBLISH", messages, before .. " 0 1 " .. ARGV[i])
-end
-local n = redis.call("XADD", messages, "MAXLEN", "~", 2000, "0-*", "d", payload, "e", id, "f", "1")
+local payloads = { unpack(ARGV, rest) }
+payloads[#payloads + 1] = payload
+tell(messages, id, payloads, true, left)
 redis.call("EXPIRE", messages, ttl)
-redis.call("PUBLISH", messages, n .. " 1 " .. left .. " " .. payload)
 redis.call("SET", last, fn, "EX", 30)
 -- How long its place was taken, newest first, for the ETA of those behind it (`queueing.eta`).
 if measured == "1" and status ~= "cancelled" then
@@ -35,6 +32,5 @@ if measured == "1" and status ~= "cancelled" then
   redis.call("EXPIRE", service, 604800)
 end
 count(now, status .. ":" .. bucket(now - state[3]) .. ":" .. state[4] .. ":" .. fn)
-redis.call("HINCRBY", day, status, 1)
-redis.call("EXPIRE", day, 691200)
+if redis.call("HINCRBY", day, status, 1) == 1 then redis.call("EXPIRE", day, 691200) end
 return { "finished", left }

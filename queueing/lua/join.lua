@@ -72,7 +72,7 @@ if visit_id ~= "" then
 end
 -- A page that never opens its stream is as gone as one that closed it.
 if present == "1" then redis.call("ZADD", seen, "NX", now, channel) end
-redis.call("PUBLISH", wake, "join")
+redis.call("PUBLISH", wake, "join " .. lane)
 count(now, origin .. what)
 if size > 0 and lane == "main" then peak(now, "pending", size + 1) end
 local position = size

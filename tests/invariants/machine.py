@@ -168,7 +168,8 @@ class QueueMachine(RuleBasedStateMachine):
             (c.lane, c.token, c.ids) for c in expected
         ]
         assert self.model._groups() == [], "a free place was left empty"
-        assert pending == sum(e.state == "pending" for e in self.model.events.values())
+        waiting = [e.lane for e in self.model.events.values() if e.state == "pending"]
+        assert pending == {lane: waiting.count(lane) for lane in ("main", "side")}
         now = len(self.model.calls["main"])
         assert now <= max(self.model.settings.concurrency_count, before["main"]), "concurrency_count"
         self.given += [(who, call) for call in calls]

@@ -20,6 +20,7 @@ from queueing.events import Join, decode, new_event_id
 from queueing.keys import SpaceKeys
 from queueing.messages import completed
 from queueing.queue import Queue
+from queueing.running import surely
 from tests.valkeys import Relay, Valkey
 from tests.waiting import eventually, wait_until
 
@@ -82,6 +83,35 @@ async def test_kill_9_with_the_append_only_file_loses_nothing_and_keeps_the_orde
     for name in range(8):
         mine = [e for e in acknowledged if e.startswith(new_event_id(f"c{name}")[:12])]
         assert [order[e] for e in mine] == sorted(order[e] for e in mine)
+    await client.aclose()
+
+
+async def test_a_socket_lives_through_a_restart_and_hears_the_end(durable: Valkey) -> None:
+    client = durable.client()
+    queue = Queue(client, 1)
+    accepted = await queue.join(a_join(1, "s"))
+    delivery = Delivery(client)
+    heard: list[bytes] = []
+
+    async def follow() -> None:
+        async for message in delivery.follow(SpaceKeys(1).messages("s")):
+            heard.append(message.payload)
+
+    task = asyncio.create_task(follow())
+    await eventually(lambda: delivery._followers, "it follows")
+    await asyncio.to_thread(durable.kill)
+    await asyncio.sleep(0.5)
+    assert not task.done(), "it waits for Redis"
+    await asyncio.to_thread(durable.start)
+    # The first to use a connection that died with the server hears of it.
+    assert await surely(lambda: queue.acquire("d"))
+    (call,), _ = await queue.claim("d")
+    payload = completed(accepted.event_id, {"data": []})
+    assert await queue.finish(call.events[0], call, "completed", payload, free=True, duration_s=0)
+    await eventually(lambda: heard == [payload], f"the end is heard once: {heard}", timeout_s=25)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await delivery.close()
     await client.aclose()
 
 

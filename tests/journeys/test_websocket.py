@@ -36,8 +36,7 @@ async def until(socket: aiohttp.ClientWebSocketResponse, word: str, **fields: An
 
 async def test_it_tells_the_state_of_the_line(url: str, http: aiohttp.ClientSession) -> None:
     async with http.ws_connect(url) as socket:
-        message = await until(socket, "status")
-        assert message["stage"] == "RUNNING"
+        assert await until(socket, "status", stage="RUNNING")
 
 
 async def test_joining_gives_a_place_and_the_result(url: str, http: aiohttp.ClientSession) -> None:

@@ -174,9 +174,39 @@ async def test_every_waiter_of_a_long_line_hears_the_place_it_has(
             await eventually(truthful, "all places are those of the line")
             await queue.acquire("d")
             await queue.claim("d")
-            await eventually(truthful, "and they follow it", timeout_s=20 * EVERY_S)
+            await eventually(truthful, "and they follow it", timeout_s=20 * EVERY_S[1])
         finally:
             ended.set()
+
+
+async def test_only_the_one_who_joined_is_told_between_two_rounds(
+    queue: Queue, join: Joins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line of n must not cost n messages for each step of it."""
+
+    async def rounds_are_made_here(self: Positions) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Positions, "_run", rounds_are_made_here)
+    await join("early")
+    await join("late")
+    positions = Positions(queue.redis)
+    heard: list[str] = []
+
+    def waiter(channel: str) -> Waiter:
+        return Waiter(queue.space_id, channel, lambda _: heard.append(channel), present=False)
+
+    positions.add(waiter("late"))
+    positions.add(waiter("new"))
+    await positions.refresh(queue.space_id)
+    assert heard == ["late"]
+    await queue.acquire("d")
+    await queue.claim("d")  # the first leaves: all places change
+    await join("new")
+    await positions.refresh(queue.space_id, everybody=False)
+    assert heard == ["late", "new"]
+    await positions.refresh(queue.space_id)
+    assert heard == ["late", "new", "late"]
 
 
 # --- honesty --------------------------------------------------------------------------------------------

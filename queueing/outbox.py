@@ -1,0 +1,70 @@
+"""What one client has still to be told. Of a state only the newest is kept; messages, of which none may be
+missing, wait for room. So a client that reads slowly costs little memory, and nobody else any time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+ROOM_BYTES = 256 * 1024
+PATIENCE_S = 30.0
+
+
+class TooSlow(Exception):
+    """The client has taken nothing for half a minute, and there is no more room for it."""
+
+
+class Outbox:
+    """One client's. `write` may wait for the client to take what it is given."""
+
+    def __init__(self, write: Callable[[bytes], Awaitable[None]]) -> None:
+        self._write = write
+        self._states: dict[str, bytes] = {}
+        self._messages: deque[bytes] = deque()
+        self._bytes = 0
+        self._taken = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
+
+    def state(self, topic: str, payload: bytes) -> None:
+        """Tell how something is now; what was said of it before and not yet written is dropped."""
+        self._states.pop(topic, None)
+        self._states[topic] = payload
+        self._begin()
+
+    async def message(self, payload: bytes) -> None:
+        """Tell something that must not be missed, behind all others of its kind.
+
+        Raises:
+            TooSlow
+        """
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while self._bytes > ROOM_BYTES:
+                    self._taken.clear()
+                    await self._taken.wait()
+        except TimeoutError as error:
+            raise TooSlow from error
+        self._messages.append(payload)
+        self._bytes += len(payload)
+        self._begin()
+
+    def close(self) -> None:
+        """Write nothing more."""
+        if self._writer is not None:
+            self._writer.cancel()
+
+    def _begin(self) -> None:
+        # Only while there is something to write: most sockets are silent most of the time.
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_all(), name="outbox")
+
+    async def _write_all(self) -> None:
+        while self._states or self._messages:
+            if self._messages:
+                payload = self._messages.popleft()
+                await self._write(payload)
+                self._bytes -= len(payload)
+                self._taken.set()
+            else:
+                await self._write(self._states.pop(next(iter(self._states))))
