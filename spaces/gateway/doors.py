@@ -27,7 +27,7 @@ from spaces.gateway.callers import Callers
 from spaces.models import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from spaces.gateway.app import Asked
     from spaces.gateway.http import Receive, Scope, Send
@@ -69,6 +69,7 @@ class Doors:
         self.gradio = GradioDoor(self.redis, self.delivery, self.positions, self.wake)
         self.callers = Callers(self.redis)
         self._visited: dict[int, float] = {}
+        self._spawned: set[asyncio.Task[None]] = set()
         self._table: list[tuple[str, re.Pattern[str], Handler]] = [
             ("POST", re.compile(r"/queue/join"), self._join),
             ("GET", re.compile(r"/queue/data"), self._data),
@@ -147,6 +148,12 @@ class Doors:
             self._visited[route.space_id] = now
             # The server's time: whoever puts Spaces to sleep may have another clock.
             await self.redis.zadd(keys.VISITED, {str(route.space_id): seconds(await self.redis.time())})
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let work go on that a request has left behind."""
+        task = asyncio.create_task(work)
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
 
     # --- one request --------------------------------------------------------------------------------
 

@@ -28,6 +28,19 @@ def quick(text: str) -> str:
     return f"marked {text}"
 
 
+def slow(text: str) -> str:
+    """Takes a second."""
+    note(f"start {text}")
+    time.sleep(1)
+    note(f"end {text}")
+    return f"done {text}"
+
+
+def fail(text: str) -> str:
+    """Fails."""
+    raise gr.Error(f"no such thing as {text}")
+
+
 def many(texts: list[str]) -> list[list[str]]:
     note(f"many {texts}")
     return [[f"marked {text}" for text in texts]]
@@ -61,6 +74,8 @@ with gr.Blocks() as demo:
     gr.Button("Mark").click(mark, text, out, api_name="mark")
     gr.Button("Quick").click(quick, text, out, api_name="quick", queue=False)
     gr.Button("Many").click(many, text, out, api_name="many", batch=True)
+    gr.Button("Slow").click(slow, text, out, api_name="slow")
+    gr.Button("Fail").click(fail, text, out, api_name="fail")
     gr.Button("Count").click(count, number, out, api_name="count")
     demo.load(lambda: note("load"))
     demo.unload(unload)
