@@ -21,7 +21,7 @@ from queueing.connections import sync_redis
 from queueing.counters import COUNTS, Minute, read_minute
 from queueing.keys import SpaceKeys
 from queueing.models import QueueMinute
-from queueing.routes import Route, decode
+from queueing.routes import MCP, Route, decode
 from queueing.scripts import Script
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,8 @@ def _store(space_id: int, numbers: Sequence[int]) -> int:
 
 def names_of(route: Route | None) -> dict[str, str]:
     """fn to the API name the running app gives it."""
-    return {str(f.id): f.api_name for f in route.app.functions} if route else {}
+    named = {str(f.id): f.api_name for f in route.app.functions} if route else {}
+    return {str(MCP): "mcp", **named}
 
 
 def _rows(space_id: int, number: int, minute: Minute, names: dict[str, str]) -> list[QueueMinute]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 CACHE_S = 1.0
+#: What a request to an app's MCP server has for the function of its event: it may run any.
+MCP = 1_000_000
 
 
 class Function(msgspec.Struct, frozen=True, kw_only=True):

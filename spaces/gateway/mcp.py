@@ -12,6 +12,7 @@ import msgspec
 
 from queueing.errors import ApiClosed, QueueError, Refused
 from queueing.events import encode, new_channel
+from queueing.routes import MCP
 from spaces.gateway import callers, http, notices, paths
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 BODY_LIMIT = 32 * 1024 * 1024
 #: Methods that run functions of the app.
 CALLS = {"tools/call", "resources/read", "prompts/get"}
-#: What their events say they are, where others name their function.
-FUNCTION = 1_000_000
 REFUSED = -32000  # JSON-RPC: the server's own errors begin here
 NO_JSON = -32700
 WAITING = b": waiting\n\n"
@@ -106,14 +105,14 @@ async def _queue(
     channel = new_channel()
     body = {
         "data": [],
-        "fn_index": FUNCTION,
+        "fn_index": MCP,
         "session_hash": channel,
         "mcp": message,
         "query": scope["query_string"].decode("latin-1"),
     }
     caller = await doors.callers.replay(asked, scope)
     event_id = await doors.gradio.enqueue(
-        route, body, caller, channel=channel, fn=FUNCTION, function=None, present=False
+        route, body, caller, channel=channel, fn=MCP, function=None, present=False
     )
     await doors.visited(route)
     answer = _answer(doors, route, channel, event_id, _id_of(message))
