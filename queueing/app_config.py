@@ -11,13 +11,14 @@ from queueing.routes import App, Function
 BY_THEMSELVES = {"load", "tick", "unload"}
 
 
-def app_from_config(config: dict[str, Any]) -> App:
-    """The parts of `/config` that decide how events are queued."""
+def app_from_config(config: dict[str, Any], mount: str = "") -> App:
+    """The parts of `/config` that decide how events are queued, of an app that lies at `mount`."""
     dependencies = config.get("dependencies") or []
     return App(
         protocol=config.get("protocol") or "ws",
         version=str(config.get("version") or ""),
-        prefix=(config.get("api_prefix") or "").rstrip("/"),
+        prefix=mount + (config.get("api_prefix") or "").rstrip("/"),
+        mount=mount,
         pages=tuple(str(page[0]) for page in config.get("pages") or [("", "")]),
         functions=tuple(_function(i, d) for i, d in enumerate(dependencies)),
     )

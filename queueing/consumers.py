@@ -23,6 +23,7 @@ from accounts import access
 from queueing.connections import async_redis
 from queueing.delivery import Delivered, Delivery
 from queueing.doors.gradio import BadRequest, Caller, GradioDoor, UnknownFunction
+from queueing.earlier import Earlier
 from queueing.errors import QueueError
 from queueing.events import encode, new_channel
 from queueing.hints import hint_from_loop
@@ -37,6 +38,7 @@ MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 NO_SUCH_SPACE = 4404
 GOING_AWAY = 4012  # this process restarts: come back (1012's own; Autobahn sends none below 3000 but 1000)
 TOO_SLOW = 4013  # 1013's own: it took nothing of what it was told
+MOST_EARLIER = 20  # visits that one socket looks back on
 BACK_WITHIN_MS = 5000  # each socket is told its own moment, so that they do not come back all at once
 
 logger = logging.getLogger(__name__)
@@ -87,6 +89,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         self.session = new_channel()
         self._follower: asyncio.Task[None] | None = None
         self._waiters: list[Waiter] = []
+        self._earlier: list[asyncio.Task[None]] = []
         self._outbox = Outbox(self._write)
         self.watches.add(route, self._on_state)
         if visit := self._visit():
@@ -101,8 +104,9 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         for waiter in self._waiters:
             self.door.positions.drop(waiter)
         self._outbox.close()
-        if self._follower is not None:
-            self._follower.cancel()
+        for task in (self._follower, *self._earlier):
+            if task is not None:
+                task.cancel()
 
     async def send_away(self) -> None:
         """Close with 4012. The moment to come back is a message: Daphne drops a close frame's reason."""
@@ -151,9 +155,11 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
                 await self._resume(message)
             case "status":
                 await self._write(self.watches.state(self.route))
+            case "earlier":
+                self._look_back(str(message.get("visit") or ""))
             case other:
                 raise BadRequest(
-                    f"There is no message '{other[:40]}'. There are: join, cancel, follow, status."
+                    f"There is no message '{other[:40]}'. There are: join, cancel, follow, status, earlier."
                 )
 
     async def _join(self, message: dict[str, Any]) -> None:
@@ -179,7 +185,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         caller = Caller(
             headers={
                 "host": self._host(),
-                "x-forwarded-host": f"{self._host()}/run/{route.owner}/{route.name}",
+                "x-forwarded-host": f"{self._host()}/run/{route.owner}/{route.name}{route.app.mount}",
             },
             visitor=visitor(user_id=self._user_id(), page=self._visit(), address=self._address()),
             idempotency_key=key if isinstance(key, str) else "",
@@ -197,6 +203,17 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             self._follower.cancel()
         self._follow(session)
         self._tell_places(session)
+
+    def _look_back(self, token: str) -> None:
+        """Tell what becomes of the calls of an earlier opening of the page, by the visit that it had."""
+        visit = self._visit_of(token)
+        if not visit or len(self._earlier) >= MOST_EARLIER:
+            raise BadRequest("earlier needs the visit of an earlier opening of this Space's page.")
+        earlier = Earlier(self.door, self.route, visit, self._on_place, self._tell)
+        self._earlier.append(asyncio.create_task(earlier.run(), name="ws earlier"))
+
+    async def _tell(self, message: dict[str, Any]) -> None:
+        await self._outbox.message(encode(message))
 
     # --- telling ------------------------------------------------------------------------------------
 
@@ -248,7 +265,9 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         return user.pk if user is not None and user.is_authenticated else None
 
     def _visit(self) -> str:
-        token = parse_qs(self.scope["query_string"].decode("latin-1")).get("visit", [""])[-1]
+        return self._visit_of(parse_qs(self.scope["query_string"].decode("latin-1")).get("visit", [""])[-1])
+
+    def _visit_of(self, token: str) -> str:
         if not token or self.read_visit is None:
             return ""
         found = self.read_visit(token, self.route.space_id)

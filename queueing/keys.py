@@ -175,6 +175,11 @@ def name(owner_and_name: str) -> str:
     return f"spaceport:name:{owner_and_name.lower()}"
 
 
+def loads(visitor: str) -> str:
+    """string with TTL: until when this visitor's bucket of page loads is in use (`lua/page_load.lua`)."""
+    return f"spaceport:loads:{visitor}"
+
+
 def open_of(messages: str) -> str:
     """The set of open events of the channel whose message stream has this key."""
     return messages.replace(":msgs:", ":open:", 1)

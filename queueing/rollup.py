@@ -21,7 +21,7 @@ from queueing.connections import sync_redis
 from queueing.counters import COUNTS, Minute, read_minute
 from queueing.keys import SpaceKeys
 from queueing.models import QueueMinute
-from queueing.routes import Route, decode, path_fn
+from queueing.routes import MCP, Route, decode, path_fn
 from queueing.scripts import Script
 
 logger = logging.getLogger(__name__)
@@ -97,11 +97,11 @@ def _store(space_id: int, numbers: Sequence[int]) -> int:
 
 
 def names_of(route: Route | None) -> dict[str, str]:
-    """fn to the API name the running app gives it, or to the queued path."""
+    """fn to the API name the running app gives it, to "mcp", or to the queued path."""
     if route is None:
         return {}
     paths = {str(path_fn(index)): path for index, path in enumerate(route.app.paths)}
-    return {str(f.id): f.api_name for f in route.app.functions} | paths
+    return {str(MCP): "mcp", **{str(f.id): f.api_name for f in route.app.functions}, **paths}
 
 
 def _rows(space_id: int, number: int, minute: Minute, names: dict[str, str]) -> list[QueueMinute]:

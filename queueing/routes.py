@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 CACHE_S = 1.0
+#: What a request to an app's MCP server has for the function of its event: it may run any.
+MCP = 1_000_000
 
 
 class Function(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,8 +51,10 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
 
     protocol: str = ""  # "" for an app that is not Gradio's
     version: str = ""
-    prefix: str = ""  # what its API's paths begin with: "/gradio_api" from 5.0 on, after `mount`
+    prefix: str = ""  # what its API's paths begin with: `mount`, then "/gradio_api" from 5.0 on
     mount: str = ""  # where the app lies in its server, "" for the root
+    others: tuple[str, ...] = ()  # where more Gradio apps lie in it; those do not queue
+    home: str = ""  # what to open instead of "/", where the server has nothing there
     pages: tuple[str, ...] = ("",)
     functions: tuple[Function, ...] = ()
     paths: tuple[str, ...] = ()

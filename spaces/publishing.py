@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
 import requests
 from msgspec import structs
 
@@ -95,15 +96,23 @@ def _app_of(space: Space, replica: Replica | None) -> App:
         return before.app
     if space.sdk == Sdk.STATIC:
         return App()
+    mount, *others = replica.report.get("mounts") or [""]
+    app = _asked(space, replica, mount)
+    home = f"{mount}/" if mount and not replica.report.get("root", True) else ""
+    return msgspec.structs.replace(app, others=tuple(others), home=home)
+
+
+def _asked(space: Space, replica: Replica, mount: str) -> App:
+    """What the app at this place says of itself."""
     try:
-        answer = requests.get(f"http://{replica.address}/config", timeout=30)
+        answer = requests.get(f"http://{replica.address}{mount}/config", timeout=30)
         if answer.status_code == 200 and isinstance(config := answer.json(), dict):
             if "dependencies" in config:
-                return app_from_config(config)
+                return app_from_config(config, mount)
         elif answer.status_code == 401 and space.sdk == Sdk.GRADIO:
             version = str(replica.report.get("gradio") or "6")
             prefix = "/gradio_api" if int(version.split(".")[0]) >= 5 else ""
-            return App(protocol="sse_v3", version=version, prefix=prefix)
+            return App(protocol="sse_v3", version=version, prefix=mount + prefix, mount=mount)
     except (requests.RequestException, ValueError) as error:
         logger.info("space %s has no readable /config: %s", space.pk, error)
     return App()

@@ -28,6 +28,7 @@ gateway = Gateway(
     key=settings.SECRET_KEY,
     demo_domain=settings.SPACEPORT_DEMO_DOMAIN,
     proxies=settings.SPACEPORT_PROXIES,
+    loads_per_minute=settings.SPACEPORT_PAGE_LOADS_PER_MINUTE,
 )
 platform = ProtocolTypeRouter(
     {

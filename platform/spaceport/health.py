@@ -7,6 +7,7 @@ from django.http import HttpRequest, JsonResponse
 from redis import RedisError
 
 from hardware import nodes
+from queueing import storage
 from queueing.connections import sync_redis
 
 
@@ -29,16 +30,8 @@ def problems() -> dict[str, str]:
 
 def warnings() -> dict[str, str]:
     """What works but is not safe."""
-    found = {}
-    try:
-        if sync_redis().config_get("appendonly").get(b"appendonly") == b"no":
-            found["redis"] = (
-                "queue storage is not durable: Redis has no append-only file, and a restart of it loses "
-                "every waiting visitor (appendonly yes)"
-            )
-    except RedisError:  # managed servers forbid CONFIG
-        pass
-    return found
+    unsafe = storage.warnings()
+    return {"redis": "; ".join(unsafe)} if unsafe else {}
 
 
 def healthz(request: HttpRequest) -> JsonResponse:

@@ -51,7 +51,8 @@ def policy(request: HttpRequest) -> str:
         "default-src": "'self'",
         "script-src": "'self'",
         "style-src": styles,
-        "img-src": "'self' data:",
+        # Results of calls made before a page was reloaded are shown beside the demo.
+        "img-src": f"'self' data: {demo_hosts()}",
         # Not every browser counts websockets of the same host as 'self'.
         "connect-src": f"'self'{sockets}",
         "frame-src": demo_hosts(),

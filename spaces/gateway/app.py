@@ -7,6 +7,7 @@ platform's host for programs, which never serves a page.
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -15,7 +16,7 @@ import aiohttp
 from queueing.errors import QueueError
 from queueing.routes import Route
 from queueing.visitors import client_of
-from spaces.gateway import callers, http, notices, paths, sockets, static, tokens, websocket
+from spaces.gateway import callers, http, loads, notices, paths, sockets, static, tokens, websocket
 from spaces.gateway import headers as head
 from spaces.gateway.access import visitor_of
 from spaces.gateway.doors import Doors
@@ -50,8 +51,9 @@ class Asked:
 class Gateway:
     """One web process's gateway. `key` signs page tokens."""
 
-    def __init__(self, *, key: str, demo_domain: str, proxies: int = 0) -> None:
+    def __init__(self, *, key: str, demo_domain: str, proxies: int = 0, loads_per_minute: int = 0) -> None:
         self.key = key
+        self.loads_per_minute = loads_per_minute
         self.proxies = proxies  # of one's own, between visitors and this process
         self.demo_domain = demo_domain
         self._doors: Doors | None = None
@@ -148,10 +150,17 @@ class Gateway:
 
     async def _forward(self, asked: Asked, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         page = self._is_page(asked, scope)
-        if page:
+        if page or self._is_home(asked, scope):
             await self.doors.visited(route)
+        if not page and route.app.home and self._is_home(asked, scope):
+            location = f"{route.app.home}?{scope['query_string'].decode('latin-1')}"
+            await http.respond(send, 307, b"", "text/plain", ((b"location", location.encode("latin-1")),))
+            return
         token = ""
         if page and not asked.program and not await self._is_fresh(asked):
+            if wait_s := await self._too_many(asked):
+                await self._later(send, wait_s)
+                return
             token = tokens.make(self.key, route.space_id, visit=asked.visit, user_id=asked.user_id or 0)
             if route.app.release[0] == GOES_BY_ADDRESS:
                 where = http.target_of(f"{tokens.PREFIX}{token}{asked.path}", scope["query_string"])
@@ -178,6 +187,18 @@ class Gateway:
             logger.info("space %s does not answer: %r", route.space_id, error)
             await self._not_running(asked, route, scope, send)
 
+    async def _too_many(self, asked: Asked) -> int:
+        wait_s = await loads.wait_s(
+            self.doors.redis, self.loads_per_minute, user_id=asked.user_id, address=asked.client
+        )
+        return math.ceil(wait_s)
+
+    @staticmethod
+    async def _later(send: Send, wait_s: int) -> None:
+        body = await notices.too_many(wait_s)
+        extra = ((b"retry-after", str(wait_s).encode()),)
+        await http.respond(send, 429, body, "text/html; charset=utf-8", extra)
+
     @staticmethod
     def _path(asked: Asked) -> str:
         """The path as the container knows it: Gradio before 5 has no API prefix, newer clients use it."""
@@ -193,11 +214,19 @@ class Gateway:
             asked.token, asked.route.space_id
         )
 
-    def _is_page(self, asked: Asked, scope: Scope) -> bool:
+    @staticmethod
+    def _is_page(asked: Asked, scope: Scope) -> bool:
         """A browser opening one of the app's pages (not its scripts asking for data)."""
         if scope["method"] != "GET" or "text/html" not in head.first(scope["headers"], "accept"):
             return False
-        return asked.path.strip("/") in asked.route.app.pages or asked.path == "/"
+        path = paths.inner(asked.path, asked.route.app)
+        return path is not None and (path.strip("/") in asked.route.app.pages or path == "/")
+
+    @staticmethod
+    def _is_home(asked: Asked, scope: Scope) -> bool:
+        """A browser opening the Space's address, whatever is there."""
+        html = "text/html" in head.first(scope["headers"], "accept")
+        return scope["method"] == "GET" and asked.path == "/" and html and not asked.program
 
     async def _not_running(self, asked: Asked, route: Route, scope: Scope, send: Send) -> None:
         if asked.program or "text/html" not in head.first(scope["headers"], "accept"):

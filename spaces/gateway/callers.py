@@ -9,7 +9,7 @@ from queueing.doors.gradio import Caller
 from queueing.keys import SpaceKeys
 from queueing.visitors import visitor
 from spaces.gateway import headers as head
-from spaces.gateway import tokens
+from spaces.gateway import paths, tokens
 from spaces.gateway.access import account_of
 
 if TYPE_CHECKING:
@@ -77,11 +77,15 @@ class Callers:
 
 
 def to_container(asked: Asked, scope: Scope, *, token: str = "") -> dict[str, str]:  # none is a value
-    """The headers a container gets with this request; `token` is one for a page about to be served."""
+    """The headers a container gets with this request; `token` is one for a page about to be served. Beside
+    the Gradio app, in the server that its author put around it, the public address is the host alone."""
+    app = asked.route.app
+    inside = not app.mount or paths.inner(asked.path, app) is not None
     token = asked.raw_token if asked.token is not None else token
+    root = f"{asked.host}{tokens.PREFIX}{token}" if token and inside else asked.host
     return head.to_container(
         scope["headers"],
-        host=f"{asked.host}{tokens.PREFIX}{token}" if token else asked.host,
+        host=f"{root}{app.mount}" if inside else root,
         scheme=asked.scheme,
         client=asked.client,
         cookies=not asked.program,

@@ -14,7 +14,7 @@ from celery import current_app
 from queueing import keys
 from queueing.connections import async_redis
 from queueing.delivery import Delivery
-from queueing.doors.gradio import BadRequest, GradioDoor, UnknownFunction
+from queueing.doors.gradio import HEARTBEAT_S, BadRequest, GradioDoor
 from queueing.errors import ApiClosed, NoSuchPath
 from queueing.events import encode
 from queueing.hints import hint_from_loop
@@ -22,13 +22,13 @@ from queueing.keys import SpaceKeys
 from queueing.positions import Positions
 from queueing.routes import Route, Routes
 from queueing.scripts import seconds
-from spaces.gateway import callers, http, paths
+from spaces.gateway import callers, http, info, mcp, paths
 from spaces.gateway.callers import Callers
 from spaces.gateway.queued import QueuedPaths
 from spaces.models import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from spaces.gateway.app import Asked
     from spaces.gateway.http import Receive, Scope, Send
@@ -64,6 +64,7 @@ class Doors:
         self.callers = Callers(self.redis)
         self.queued_paths = QueuedPaths(self)
         self._visited: dict[int, float] = {}
+        self._spawned: set[asyncio.Task[None]] = set()
         self._table: list[tuple[str, re.Pattern[str], Handler]] = [
             ("POST", re.compile(r"/queue/join"), self._join),
             ("GET", re.compile(r"/queue/data"), self._data),
@@ -74,6 +75,8 @@ class Doors:
             ("POST", re.compile(r"/call/(?P<v2>v2/)?(?P<name>.+)"), self._call),
             ("POST", re.compile(r"/(?:run|api)/(?P<name>.+)"), self._run),
             ("GET", re.compile(r"/config"), self._config),
+            ("GET", re.compile(r"/info/?"), self._info),
+            ("GET", re.compile(r"/heartbeat/[^/]+"), self._heartbeat),
         ]
 
     async def serve(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> bool:
@@ -93,21 +96,22 @@ class Doors:
                 return await handler(asked, match, scope, receive, send)
         if scope["method"] == "OPTIONS":
             return False
-        mcp = path is not None and paths.is_mcp(path)
-        if not mcp and paths.runs(asked.path, app):
+        if path is not None and paths.is_mcp(path):
+            return await mcp.serve(self, asked, scope, receive, send)
+        if paths.runs(asked.path, app):
             raise NoSuchPath
-        if asked.origin == "api" and (mcp or (scope["method"] not in READS and path not in WITHOUT_API)):
-            await self._refuse_if_closed(asked.route)
+        if path is None and not paths.of_another(asked.path, app):
+            return False  # the author's own server, around the app
+        reads = scope["method"] in READS and not (path is None and paths.runs_in_another(asked.path, app))
+        if not reads and path not in WITHOUT_API and await self.closed_for(asked):
+            raise ApiClosed
         return False
 
-    async def _refuse_if_closed(self, route: Route) -> None:
-        """A program asks for something that is no event, but that runs or fills something.
-
-        Raises:
-            ApiClosed
-        """
-        if await self.redis.hget(SpaceKeys(route.space_id).cfg, "api_open") == b"0":
-            raise ApiClosed
+    async def closed_for(self, asked: Asked) -> bool:
+        """Whether a program asks, of a Space whose API is closed."""
+        if asked.origin != "api":
+            return False
+        return bool(await self.redis.hget(SpaceKeys(asked.route.space_id).cfg, "api_open") == b"0")
 
     # --- Space-wide ---------------------------------------------------------------------------------
 
@@ -141,6 +145,12 @@ class Doors:
             self._visited[route.space_id] = now
             # The server's time: whoever puts Spaces to sleep may have another clock.
             await self.redis.zadd(keys.VISITED, {str(route.space_id): seconds(await self.redis.time())})
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let work go on that a request has left behind."""
+        task = asyncio.create_task(work)
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
 
     # --- one request --------------------------------------------------------------------------------
 
@@ -189,28 +199,14 @@ class Doors:
     ) -> bool:
         body = await self._body(receive)
         if match["v2"]:
-            body = {"data": await self._positional(asked, match["name"], body)}
+            if await self.closed_for(asked):  # before the app is asked for the names
+                raise ApiClosed
+            body = {"data": await info.in_order(self.http, asked, match["name"], body)}
         caller = await self.callers.replay(asked, scope)
         event_id = await self.gradio.call(asked.route, match["name"], body, caller)
         await self.visited(asked.route)
         await http.respond(send, 200, encode({"event_id": event_id}), "application/json")
         return True
-
-    async def _positional(self, asked: Asked, name: str, named: dict[str, Any]) -> list[Any]:
-        """Arguments by name (`call/v2` of 6.x) in the order of the app's own description."""
-        url = http.url_of(asked.route.address, f"{asked.route.app.prefix}/info", b"")
-        async with self.http.get(url, headers={"accept-encoding": "identity"}) as answer:
-            info = msgspec.json.decode(await answer.read())
-        endpoint = (info.get("named_endpoints") or {}).get(f"/{name.strip('/')}")
-        if endpoint is None:
-            raise UnknownFunction(f"This app has no function named '{name}'.")
-        data = []
-        for parameter in endpoint["parameters"]:
-            key = parameter["parameter_name"]
-            if key not in named and not parameter.get("parameter_has_default"):
-                raise BadRequest(f"The argument '{key}' is missing.")
-            data.append(named.get(key, parameter.get("parameter_default")))
-        return data
 
     async def _call_data(
         self, asked: Asked, match: re.Match[str], scope: Scope, receive: Receive, send: Send
@@ -238,20 +234,35 @@ class Doors:
 
     async def _config(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
         """Apps before 5.0 do not say their prefix; newer clients then look for it at the host's root."""
-        if asked.route.app.prefix or not asked.route.address:
+        app = asked.route.app
+        if app.prefix.endswith(paths.PREFIX) or not asked.route.address:
             return False
         headers = callers.to_container(asked, scope)
         headers["accept-encoding"] = "identity"
-        async with self.http.get(
-            http.url_of(asked.route.address, "/config", scope["query_string"]), headers=headers
-        ) as answer:
+        url = http.url_of(asked.route.address, f"{app.mount}/config", scope["query_string"])
+        async with self.http.get(url, headers=headers) as answer:
             raw = await answer.read()
             if answer.status == 200:
                 config = msgspec.json.decode(raw)
-                config["api_prefix"] = "/gradio_api"
+                config["api_prefix"] = paths.PREFIX
                 config.setdefault("connect_heartbeat", False)
                 raw = encode(config)
             await http.respond(send, answer.status, raw, "application/json")
+        return True
+
+    async def _info(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+        if not asked.route.address:
+            return False
+        status, raw = await info.for_visitor(self.http, asked, scope)
+        await http.respond(send, status, raw, "application/json")
+        return True
+
+    async def _heartbeat(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+        """The app runs what is bound to `unload` when a heartbeat ends, so a closed API's programs get one of
+        ours: refused, older clients would ask for it again and again."""
+        if not await self.closed_for(asked):
+            return False
+        await http.stream(send, receive, _alive())
         return True
 
     # --- what a request says ------------------------------------------------------------------------
@@ -266,3 +277,9 @@ class Doors:
         if not isinstance(value, dict):
             raise BadRequest("The body is no JSON object.")
         return value
+
+
+async def _alive() -> AsyncIterator[bytes]:
+    while True:
+        yield b"data: ALIVE\n\n"
+        await asyncio.sleep(HEARTBEAT_S)

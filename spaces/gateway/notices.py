@@ -47,6 +47,15 @@ async def refusal(status: int, text: str) -> bytes:
     return await _render(title=str(status), heading=str(status), message=text, hint="", refresh_s=None)
 
 
+async def too_many(wait_s: int) -> bytes:
+    """This visitor opened too many pages, as a page that looks again when one more is allowed."""
+    message = "Too many pages were opened from here within a minute."
+    hint = "It opens by itself in a moment. Signed in, only your own count."
+    return await _render(
+        title="429", heading="A moment, please", message=message, hint=hint, refresh_s=wait_s
+    )
+
+
 def _words(route: Route) -> tuple[str, str, str]:
     stage = route.stage.replace("RUNNING_", "") if route.stage.startswith("RUNNING_") else route.stage
     return SENTENCES.get(stage, ("Not running", "is not running.", "Try again in a moment."))

@@ -22,6 +22,9 @@ _RUNS = re.compile(
     r"/(queue/(join|data|push)|(run|api|call)/.+|cancel|reset|stream/[^/]+(/close)?|(mcp|mcp_sse)(/.*)?)"
 )
 _MCP = re.compile(r"/mcp(/.*)?")
+#: Only the gateway makes such paths, and it has taken the token out before.
+_OURS = "/_ui/"
+_REST = re.compile(r"[;?#\0].*", re.DOTALL)
 
 
 def inner(path: str, app: App) -> str | None:
@@ -37,7 +40,24 @@ def inner(path: str, app: App) -> str | None:
 def runs(path: str, app: App) -> bool:
     """Whether this path, read as kindly as any server might, runs a function or listens to one."""
     loose = loosely(path)
-    mount = loosely(app.mount) if app.mount else ""
+    if loose.startswith(_OURS):
+        return True
+    return _runs_at(app.mount, loose)
+
+
+def of_another(path: str, app: App) -> bool:
+    """Whether this path belongs to a Gradio app beside the one that queues."""
+    loose = loosely(path)
+    return any(loose == loosely(m) or loose.startswith(f"{loosely(m)}/") for m in app.others)
+
+
+def runs_in_another(path: str, app: App) -> bool:
+    """Whether this path runs a function of a Gradio app beside the one that queues."""
+    return any(_runs_at(mount, loosely(path)) for mount in app.others)
+
+
+def _runs_at(mount: str, loose: str) -> bool:
+    mount = loosely(mount) if mount else ""
     if mount and loose != mount and not loose.startswith(f"{mount}/"):
         return False
     loose = loose.removeprefix(mount)
@@ -73,12 +93,11 @@ def resembles(path: str, paths: Sequence[str]) -> bool:
 
 def loosely(path: str) -> str:
     """The one spelling that stands for all that some server might take for the same path: decoded as often
-    as it was encoded, without doubled or trailing slashes and path parameters, in lower case."""
+    as it was encoded, without doubled or trailing slashes, parameters, or what looks like a query, in lower
+    case."""
     for _ in range(5):
         if (decoded := unquote(path)) == path:
             break
         path = decoded
-    segments = [
-        segment.partition(";")[0].strip().rstrip(".") for segment in path.replace("\\", "/").split("/")
-    ]
+    segments = [_REST.sub("", segment).strip().rstrip(".") for segment in path.replace("\\", "/").split("/")]
     return "/" + "/".join(segment for segment in segments if segment).casefold()

@@ -69,6 +69,7 @@ def app(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     named = [f.get("api_name") for f in functions or [] if f.get("api_name")]
     context |= {
         "visit": visit,
+        "demo_url": names.demo_url(space),
         "api": space.sdk == Sdk.GRADIO,
         "api_name": named[0] if named else "predict",
         "api_open": tuning.effective(space.pk).api_open,

@@ -32,6 +32,8 @@ import traceback
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from spaceport_launcher import mcp_calls
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -259,6 +261,11 @@ class _Service:
         if not order["again"]:
             call.say(b"?", b"")
             return
+        if "mcp" in order["body"]:
+            call.stoppable = True
+            self.calls[call.id] = call
+            call.task = asyncio.create_task(self._mcp(call, order["body"], order["request"]))
+            return
         try:
             event = self._event(call, order)
         except Exception as error:
@@ -322,13 +329,36 @@ class _Service:
         finally:
             if not self.app.monitoring_enabled:
                 queue.event_analytics.pop(call.id, None)
-            # Says nothing where the end has been said.
-            call.say(b"x", CANCELLED % call.id.encode())
-            call.unread_since = time.monotonic()
-            if call.reader is None and self.newest is not None:
-                self.newest.say(b"%s 0 e \n" % call.id.encode())
+            self._ended(call)
             async with self.places:
                 self.places.notify_all()
+
+    async def _mcp(self, call: _Call, body: dict[str, Any], request: dict[str, Any]) -> None:
+        """A request to the app's MCP server; pieces of its answer are messages."""
+
+        def tell(text: str) -> None:
+            call.say(b"m", self.dumps({"msg": "answer", "event_id": call.id, "text": text}))
+
+        call.say(b"m", self.dumps({"msg": "process_starts", "event_id": call.id}))
+        try:
+            status = await mcp_calls.answer(self.app, body["mcp"], request, body.get("query", ""), tell)
+            output = {"data": [], "status": status}
+            values = {"msg": "process_completed", "event_id": call.id, "output": output, "success": True}
+            call.say(b"c", self.dumps(values))
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:
+            traceback.print_exc()
+            call.say(b"f", self._failure(call, error))
+        finally:
+            self._ended(call)
+
+    def _ended(self, call: _Call) -> None:
+        # Says nothing where the end has been said.
+        call.say(b"x", CANCELLED % call.id.encode())
+        call.unread_since = time.monotonic()
+        if call.reader is None and self.newest is not None:
+            self.newest.say(b"%s 0 e \n" % call.id.encode())
 
     async def _inner_place(self, inner: Any) -> None:
         """The author's own `concurrency_limit` stays in force: it may protect a GPU."""

@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from spaceport_launcher import calls, report
+from spaceport_launcher import calls, mounted, report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,12 +53,18 @@ def _patch_routes(module: Any) -> None:
     calls.patch(module.App)
 
 
+def _patch_route_utils(module: Any) -> None:
+    if hasattr(module, "get_root_url"):  # Gradio 3 has none
+        module.get_root_url = _get_root_url(module.get_root_url)
+
+
 def _patch_uvicorn(module: Any) -> None:
     module.run = _uvicorn_run(module.run)
 
 
 _PATCHES: dict[str, Callable[[Any], None]] = {
     "gradio.blocks": _patch_blocks,
+    "gradio.route_utils": _patch_route_utils,
     "gradio.routes": _patch_routes,
     "uvicorn": _patch_uvicorn,
 }
@@ -152,6 +158,22 @@ def _create_app(original: Callable[..., Any]) -> Callable[..., Any]:
     return create_app
 
 
+def _get_root_url(original: Callable[..., Any]) -> Callable[..., Any]:
+    """The platform tells the whole public address, path included: neither the place where the app is mounted
+    nor a `root_path` that its author gave for another server may take the path's place."""
+    signature = inspect.signature(original)
+
+    @functools.wraps(original)
+    def get_root_url(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs)
+        request = given.arguments.get("request")
+        if "root_path" in signature.parameters and request.headers.get("x-forwarded-host"):
+            given.arguments["root_path"] = None
+        return original(*given.args, **given.kwargs)
+
+    return get_root_url
+
+
 def _uvicorn_run(original: Callable[..., Any]) -> Callable[..., Any]:
     """For apps that mount Gradio in a FastAPI of their own and run that."""
 
@@ -161,7 +183,7 @@ def _uvicorn_run(original: Callable[..., Any]) -> Callable[..., Any]:
         _launched = True
         kwargs["host"] = os.environ.get("GRADIO_SERVER_NAME", "0.0.0.0")  # noqa: S104  # a container's own
         kwargs["port"] = int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
-        return original(app, **kwargs)
+        return original(mounted.front(app, kwargs), **kwargs)
 
     return run
 

@@ -2,8 +2,9 @@
 
 One JSON object, written to the file SPACEPORT_REPORT and served at `/__spaceport__/report`:
 `gradio` (version), `queue` (the arguments given to `queue()`, of the four the platform knows),
-`max_threads` (given to `launch()`, or null) and `functions` (id, api_name, batch, max_batch_size, queue,
-concurrency_limit: a number, null for unlimited, or "default").
+`max_threads` (given to `launch()`, or null), `mounts` (where Gradio apps lie in a server of the author's own;
+empty where Gradio's own serves), `root` (whether that server answers "/" itself) and `functions` (id,
+api_name, batch, max_batch_size, queue, concurrency_limit: a number, null for unlimited, or "default").
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ AUTHORS = "_spaceport_max_batch_size"
 ROUTE = "/__spaceport__/report"
 QUEUE_ARGUMENTS = ("concurrency_count", "max_size", "api_open", "default_concurrency_limit")
 
-_report: dict[str, Any] = {"gradio": "", "queue": {}, "max_threads": None, "functions": []}
+_report: dict[str, Any] = {
+    "gradio": "",
+    "queue": {},
+    "max_threads": None,
+    "mounts": [],
+    "root": True,
+    "functions": [],
+}
 
 
 def queue_arguments(given: dict[str, Any]) -> None:
@@ -34,6 +42,13 @@ def queue_arguments(given: dict[str, Any]) -> None:
 def max_threads(value: Any) -> None:
     """Note the author's `launch(max_threads=...)`."""
     _report["max_threads"] = value if isinstance(value, int) else None
+
+
+def mounts(paths: list[str], *, answers_root: bool) -> None:
+    """Note where the Gradio apps lie in the server that is about to run."""
+    _report["mounts"] = [path.rstrip("/") for path in paths]
+    _report["root"] = answers_root
+    write()
 
 
 def block_functions(blocks: Any) -> list[Any]:

@@ -20,16 +20,17 @@
     DELETING: "Being deleted",
   };
   const ENDED = {
-    completed: "Your call is done",
-    failed: "Your call failed: the app says why",
-    cancelled: "Your call was cancelled",
+    completed: "call is done",
+    failed: "call failed: the app says why",
+    cancelled: "call was cancelled",
   };
 
   let stage = line.dataset.stage;
   let status = null;
-  let ended = "";
+  let ended = null;
   let endedTimer = 0;
   const mine = new Map(); // event id -> its last place
+  const earlier = new Set(); // event ids from before this page was loaded: `earlier.js` shows their results
 
   const running = (name) => name.startsWith("RUNNING");
   const ordinal = (n) => {
@@ -54,12 +55,17 @@
 
   const sentence = () => {
     const places = [...mine.values()];
-    if (places.some((p) => p.state === "running")) return ["turn", "It is your turn: running"];
+    const runs = places.find((p) => p.state === "running");
+    if (runs) return ["turn", earlier.has(runs.event_id) ? "Your earlier call is running" : "It is your turn: running"];
     if (places.length) {
       const first = places.reduce((a, b) => (b.position < a.position ? b : a));
-      return ["waiting", `You are ${ordinal(first.position + 1)} of ${first.size}${about(first)}`];
+      const who = earlier.has(first.event_id) ? "Your earlier call is" : "You are";
+      return ["waiting", `${who} ${ordinal(first.position + 1)} of ${first.size}${about(first)}`];
     }
-    if (ended) return [ended === "completed" ? "done" : "bad", ENDED[ended]];
+    if (ended) {
+      const which = earlier.has(ended.event_id) ? "Your earlier" : "Your";
+      return [ended.state === "completed" ? "done" : "bad", `${which} ${ENDED[ended.state]}`];
+    }
     if (!running(stage)) return [STAGES[stage]?.startsWith("Stopped") ? "bad" : "busy", STAGES[stage] ?? stage];
     if (line.dataset.sdk === "static") return ["calm", "A static page: no queue, no waiting"];
     if (!status) return ["busy", "Looking at the queue…"];
@@ -111,17 +117,18 @@
   const onPlace = (place) => {
     if (place.state in ENDED) {
       mine.delete(place.event_id);
-      ended = place.state;
+      ended = place;
       clearTimeout(endedTimer);
-      endedTimer = setTimeout(() => { ended = ""; show(); }, 5000);
+      endedTimer = setTimeout(() => { ended = null; show(); }, 5000);
     } else {
       mine.set(place.event_id, place);
-      ended = "";
+      ended = null;
     }
   };
 
   fresh.addEventListener("click", () => { fresh.hidden = true; swap(); });
 
+  let opened = false; // before: this page was connected, and is again
   let failures = 0;
   let comeBackIn = null; // ms, told by a web process that restarts
   const connect = () => {
@@ -137,8 +144,16 @@
         onStage(message.stage);
       } else if (message.msg === "place") {
         onPlace(message);
+      } else if (message.msg === "earlier") {
+        for (const id of Object.keys(message.calls)) earlier.add(id);
       }
+      document.dispatchEvent(new CustomEvent("queue:message", { detail: message }));
       show();
+    });
+    socket.addEventListener("open", () => {
+      const send = (message) => socket.send(JSON.stringify(message));
+      document.dispatchEvent(new CustomEvent("queue:open", { detail: { send, again: opened } }));
+      opened = true;
     });
     socket.addEventListener("close", ({ code }) => {
       if (code === 4404) {

@@ -1,0 +1,114 @@
+"""The Statistics tab in real Chromium: its charts are drawn, say what they show, and follow what happens."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from gradio_client import Client
+from playwright.sync_api import expect
+
+from tests.platform_server import APPS, Platform
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+SPACE = "alice/charted"
+Visit = Callable[..., "Page"]
+LONG_MS = 60_000
+#: How many colours a canvas shows, beside what is transparent.
+COLOURS = """canvas => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const seen = new Set();
+    for (let i = 0; i < data.length; i += 4) {
+        if (data[i + 3] > 200) seen.add(data.slice(i, i + 3).join());
+    }
+    return [...seen];
+}"""
+
+
+@pytest.fixture(scope="module")
+def owner(process_platform: Platform) -> str:
+    token = process_platform.token("alice")
+    assert process_platform.push(SPACE, token, APPS / "echo") == "RUNNING"
+    return token
+
+
+@pytest.fixture(scope="module")
+def password(process_platform: Platform, owner: str) -> str:
+    """Of Alice."""
+    password = secrets.token_hex(12)
+    process_platform.manage(
+        "shell", "-c",
+        "from accounts.models import User; u = User.objects.get(username='alice'); "
+        f"u.set_password({password!r}); u.save()",
+    )  # fmt: skip
+    return password
+
+
+@pytest.fixture
+def page(process_platform: Platform, password: str, visit: Visit) -> Page:
+    """The owner's browser, signed in."""
+    page = visit(f"http://localhost:{process_platform.port}/login")
+    page.get_by_label("User name").fill("alice")
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/dashboard")
+    return page
+
+
+def test_the_charts_are_drawn_and_follow_what_happens(
+    process_platform: Platform, owner: str, page: Page
+) -> None:
+    page.goto(f"http://localhost:{process_platform.port}/{SPACE}/statistics")
+    charts = page.locator("[data-statistics]")
+    page.get_by_text("Nothing happened").wait_for(timeout=LONG_MS)
+    expect(charts).to_be_hidden()
+
+    client = Client(process_platform.run_url(SPACE), verbose=False)
+    for n in range(5):
+        client.predict(f"{n}", fn_index=0)
+    process_platform.queue(SPACE, owner, api_open=False)
+    info = requests.get(f"{process_platform.run_url(SPACE)}gradio_api/info", timeout=30).json()
+    name = next(iter(info["named_endpoints"]))
+    for _ in range(3):
+        url = f"{process_platform.run_url(SPACE)}gradio_api/call{name}"
+        assert requests.post(url, json={"data": ["x"]}, timeout=30).status_code == 403
+    process_platform.queue(SPACE, owner, api_open=True)
+
+    # By itself, without a reload.
+    expect(charts).to_be_visible(timeout=LONG_MS)
+    events = charts.locator("[data-chart=events] [role=img]")
+    # All within one minute, or split by its end.
+    expect(events).to_have_attribute("aria-label", re.compile(r"Programs: at most [1-5]\."))
+    expect(events).to_have_attribute("aria-label", re.compile(r"Refused: at most [1-3]\."), timeout=LONG_MS)
+    assert charts.locator("canvas").count() == 3
+    for chart in ("line", "events", "wait"):
+        canvas = charts.locator(f"[data-chart={chart}] canvas")
+        box = canvas.bounding_box()
+        assert box
+        assert box["width"] > 300
+        assert len(canvas.evaluate(COLOURS)) >= 3, f"{chart} has a grid, words and a line"
+    expect(charts.locator("[data-chart=events] .u-legend")).to_contain_text("Refused")
+
+    light = events.locator("canvas").evaluate(COLOURS)
+    page.get_by_role("button", name=re.compile("light and dark")).click()
+    page.wait_for_function("() => document.documentElement.dataset.theme")
+    expect(events.locator("canvas")).to_have_count(1)
+    assert set(events.locator("canvas").evaluate(COLOURS)) != set(light), "drawn anew for the dark"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_they_fit_their_screen(process_platform: Platform, page: Page, width: int) -> None:
+    Client(process_platform.run_url(SPACE), verbose=False).predict("x", fn_index=0)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"http://localhost:{process_platform.port}/{SPACE}/statistics")
+    canvas = page.locator("[data-chart=line] canvas")
+    canvas.wait_for(timeout=LONG_MS)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
