@@ -1,4 +1,4 @@
-"""A rolling restart under load: no request fails, no connection is refused, each event ends once (F22, F10)."""
+"""A rolling restart under load: no request fails, nobody is refused, each event ends once (F22, F10)."""
 
 from __future__ import annotations
 
