@@ -1,10 +1,9 @@
 """Which host is served by what: demo hosts and `/run/` by the gateway, the rest by Django and Channels."""
 
 import asyncio
-import contextlib
 import os
-import signal
-import threading
+from collections.abc import MutableMapping
+from urllib.parse import urlsplit
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spaceport.settings")
 
@@ -17,7 +16,8 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from queueing.consumers import goodbye
+from hardware.telling import READY, tell
+from spaceport.leaving import Leaving, when_running
 from spaceport.origins import PlatformOriginOnly
 from spaceport.watch import watched
 from spaces.gateway.app import Gateway
@@ -38,44 +38,57 @@ platform = ProtocolTypeRouter(
 )
 
 
-GOODBYE_S = 3.0
 AWAY = b'{"detail":"The queue does not answer for a moment; please try again.","error":"queue.away"}'
+leaving = Leaving()
 _tasks: set[object] = set()
 
 
-def _say_goodbye_first():  # type: ignore[no-untyped-def]
-    """Before the server's own reaction to SIGTERM (it cuts every connection), its sockets are told when to
-    come back."""
-    loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
-
-    async def leave(number):  # type: ignore[no-untyped-def]
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GOODBYE_S):
-                await goodbye()
-                await asyncio.sleep(0.3)  # the frames are on their way
-        if callable(before):
-            before(number, None)
-        else:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-
-    def handle(number, _):  # type: ignore[no-untyped-def]
-        task = asyncio.run_coroutine_threadsafe(leave(number), loop)  # type: ignore[no-untyped-call]
-        _tasks.add(task)
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, handle)
+def _begin() -> None:
+    """On the server's loop, before the first connection."""
+    leaving.prepare()
+    _tasks.add(asyncio.ensure_future(_warm_up()))
 
 
-_first = threading.Lock()
+async def _warm_up() -> None:
+    """Answer one request of our own, so that the first visitor does not wait for what is made on first use;
+    only then the supervisor may end our predecessor."""
+    answered = asyncio.Event()
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: MutableMapping[str, object]) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            answered.set()
+
+    host = (b"host", urlsplit(settings.SPACEPORT_URL).netloc.encode())
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "path": "/healthz",
+        "raw_path": b"/healthz", "query_string": b"", "root_path": "", "headers": [host],
+        "client": ("127.0.0.1", 0), "server": ("127.0.0.1", 0),
+    }  # fmt: skip
+    task = asyncio.ensure_future(platform(scope, receive, send))
+    _tasks.add(task)
+    await answered.wait()  # what Django does after it is its own
+    tell(READY)
 
 
 async def by_host(scope, receive, send):  # type: ignore[no-untyped-def]
     """Every connection of this web process."""
     if scope["type"] == "lifespan":
         return
-    if _first.acquire(blocking=False):
-        _say_goodbye_first()  # type: ignore[no-untyped-call]
+    leaving.prepare()  # in a server that `when_running` does not know
+    if scope["type"] == "websocket":
+        await _served(scope, receive, send)  # type: ignore[no-untyped-call]
+        return
+    leaving.requests += 1
+    try:
+        await _served(scope, receive, leaving.closing(send))  # type: ignore[no-untyped-call]
+    finally:
+        leaving.requests -= 1
+
+
+async def _served(scope, receive, send):  # type: ignore[no-untyped-def]
     began = False
 
     async def send_noting(message):  # type: ignore[no-untyped-def]
@@ -95,3 +108,4 @@ async def by_host(scope, receive, send):  # type: ignore[no-untyped-def]
 
 
 application = watched(by_host)
+when_running(_begin)

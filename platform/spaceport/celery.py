@@ -6,9 +6,13 @@ A message is only ever a hint: rows and Redis hold the truth, so it may be lost 
 """
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_ready
 from kombu import Queue
+
+from hardware.telling import READY, tell
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spaceport.settings")
 
@@ -44,3 +48,9 @@ app.conf.update(
     },
 )
 app.autodiscover_tasks(["spaces", "queueing", "hardware"])
+
+
+@worker_ready.connect
+def say_ready(**_: Any) -> None:
+    """A new worker takes work: its predecessor may end."""
+    tell(READY)

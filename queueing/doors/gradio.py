@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from queueing import leaving
 from queueing.delivery import Delivered, Delivery
 from queueing.errors import ApiClosed, PoisonInput, QueueError
 from queueing.events import Join, decode, encode, new_channel, new_event_id
@@ -399,9 +400,15 @@ class _Stream:
                     # What came together is told together: each write costs the server a system call.
                     while not self.out.empty():
                         chunk += await self._told(self.out.get_nowait())
-                    if (self.idle and not self.closes) or self.number - self.noted > NOTED_AFTER:
+                    # A client that hears of its last event's end and of the stream's in one breath opens
+                    # another stream for its next event, which another process serves; one that is cut between
+                    # gives that event up (gradio_client).
+                    ends = self.idle and leaving.begun()
+                    if ends or (self.idle and not self.closes) or self.number - self.noted > NOTED_AFTER:
                         await self._note()
-                    yield chunk
+                    yield chunk + _sse(CLOSE_STREAM) if ends and self.closes else chunk
+                    if ends:
+                        return
         finally:
             follower.cancel()
             await asyncio.gather(follower, return_exceptions=True)

@@ -6,20 +6,24 @@ import contextlib
 import fcntl
 import json
 import os
-from typing import TYPE_CHECKING, Any
+import time
+from typing import IO, TYPE_CHECKING, Any
 
 from celery import current_app
+from celery.signals import worker_shutting_down
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from hardware import devices, worker
 from hardware.runtimes import choose
+from hardware.telling import READY, tell
 from hardware.tiers import Tier, UnknownTier, tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 THREADS = 64
+LOOK_EVERY_S = 0.02
 
 
 class Command(BaseCommand):
@@ -33,6 +37,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--simulate", action="store_true", help="serve a GPU tier without its device (said on the page)"
         )
+        parser.add_argument(
+            "--wait", type=float, default=0.0, metavar="SECONDS",
+            help="how long to wait for another worker of this node to end (default: not at all)",
+        )  # fmt: skip
         parser.add_argument("--loglevel", default="WARNING", help="of the worker (default: %(default)s)")
 
     def handle(self, **options: Any) -> None:
@@ -45,7 +53,7 @@ class Command(BaseCommand):
         os.environ[worker.TIERS_VARIABLE] = json.dumps(tiers)
         queues = [queue for one in tiers for queue in (tier(one).queue, f"{tier(one).queue}@{name}")]
         served = ", ".join(one + (" (simulated)" if simulated else "") for one, simulated in tiers.items())
-        with self._alone(name):
+        with self._alone(name, options["wait"]):
             self.stdout.write(f"Node {name} serves {served} with the {runtime.name} runtime.")
             self.stdout.flush()
             current_app.worker_main(
@@ -77,16 +85,33 @@ class Command(BaseCommand):
 
     @staticmethod
     @contextlib.contextmanager
-    def _alone(name: str) -> Iterator[None]:
-        """Two workers as one node would fight over its replicas."""
+    def _alone(name: str, wait_s: float) -> Iterator[None]:
+        """Two agents as one node would fight over its replicas. A worker that ends lets go as soon as its
+        agent has ended: its calls may go on beside the next worker, each under its Space's lease."""
         path = settings.SPACEPORT_HOME / f"node-{name}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + wait_s
         with path.open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise CommandError(
-                    f"The node {name} runs already on this machine. Give one command all its tiers, or set "
-                    "SPACEPORT_NODE to another name."
-                ) from None
+            if wait_s:
+                tell(READY)
+            while not _locked(lock):
+                if time.monotonic() > deadline:
+                    raise CommandError(
+                        f"The node {name} runs already on this machine. Give one command all its tiers, "
+                        "or set SPACEPORT_NODE to another name."
+                    )
+                time.sleep(LOOK_EVERY_S)
+
+            def let_go(**_: Any) -> None:  # connected after the agent's own receiver, so called after it
+                fcntl.flock(lock, fcntl.LOCK_UN)
+
+            worker_shutting_down.connect(let_go, weak=False)
             yield
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
 import sys
 import time
 import urllib.error
@@ -17,14 +19,20 @@ from django.core.management.base import BaseCommand, CommandError
 
 from hardware.runtimes import choose
 from spaceport import first_start
+from spaceport.child import Child
 from spaceport.embedded import postgres, valkey
-from spaceport.supervisor import Child, Server, Supervisor
+from spaceport.supervisor import Server, Supervisor
 
 READY_S = 90
+BACKLOG = 4096  # connections that may wait while no web process accepts; the system may allow fewer
+HANDOVER_S = 120
 
 
 class Command(BaseCommand):
-    help = "Run the whole platform on this machine: web, workers, scheduler; Ctrl-C stops it."
+    help = (
+        "Run the whole platform on this machine: web, workers, scheduler. Ctrl-C stops it; SIGHUP replaces "
+        "its processes one after the other, so that no request and no event fails."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: Any) -> None:
@@ -36,6 +44,7 @@ class Command(BaseCommand):
         self.began = time.monotonic()
         runtime = self._runtime()
         self.say(f"runtime: {runtime}")
+        self.listening = self._listen()
         self.say("preparing the database")
         call_command("migrate", verbosity=0, interactive=False)
         password = first_start.first_user()
@@ -43,6 +52,15 @@ class Command(BaseCommand):
         supervisor = Supervisor(self._children(home, options), self._servers(home), self.say)
         for sig in (signal.SIGINT, signal.SIGTERM):
             signal.signal(sig, lambda *_: setattr(supervisor, "stopping", True))
+        in_terminal = sys.stdin.isatty()
+
+        def hang_up(*_: object) -> None:
+            """Of a terminal that was closed, or asked for by `kill -HUP`."""
+            gone = in_terminal and not os.isatty(sys.stdin.fileno())
+            setattr(supervisor, "stopping" if gone else "renewing", True)
+
+        signal.signal(signal.SIGHUP, hang_up)
+        (home / "up.pid").write_text(f"{os.getpid()}\n")
         self.say("starting web, workers and scheduler")
         supervisor.start()
         try:
@@ -51,7 +69,7 @@ class Command(BaseCommand):
                 for space in first_start.examples():
                     self.say(f"pushed the example {space}")
             self._welcome(password)
-            supervisor.watch()
+            supervisor.watch(lambda: self._renew(supervisor))
         finally:
             self.say("stopping")
             supervisor.stop()
@@ -61,6 +79,25 @@ class Command(BaseCommand):
     def say(self, text: str) -> None:
         self.stdout.write(f"[{time.monotonic() - self.began:5.1f} s] {text}")
         self.stdout.flush()
+
+    def _listen(self) -> socket.socket:
+        """The web's socket. This process holds it and never accepts: whoever connects while a web process
+        ends, or has died, waits for the next one instead of being refused."""
+        try:
+            listening = socket.create_server(("127.0.0.1", settings.PORT), backlog=BACKLOG)
+        except OSError as error:
+            raise CommandError(f"Port {settings.PORT} cannot be listened on: {error.strerror}.") from error
+        return listening
+
+    def _renew(self, supervisor: Supervisor) -> None:
+        """With the code that lies here now: its migrations, then its processes."""
+        self.say("migrating the database")
+        migrate = [sys.executable, str(settings.BASE_DIR / "manage.py"), "migrate", "--noinput", "-v", "0"]
+        env = {**os.environ, "SPACEPORT_HOME": str(settings.SPACEPORT_HOME)}
+        if subprocess.run(migrate, env=env, stdin=subprocess.DEVNULL, check=False).returncode:  # noqa: S603
+            self.say("the migration failed: everything stays as it is")
+            return
+        supervisor.renew()
 
     def _runtime(self) -> str:
         try:
@@ -74,8 +111,7 @@ class Command(BaseCommand):
         ours = [Server("PostgreSQL", pg.pid, pg.start), Server("Valkey", vk.pid, vk.start)]
         return [server for server in ours if server.pid() is not None]
 
-    @staticmethod
-    def _children(home: Path, options: dict[str, Any]) -> list[Child]:
+    def _children(self, home: Path, options: dict[str, Any]) -> list[Child]:
         python, logs = sys.executable, home / "log"
         celery = [python, "-m", "celery", "-A", "spaceport", "--quiet"]
         manage = [python, str(settings.BASE_DIR / "manage.py")]
@@ -83,7 +119,8 @@ class Command(BaseCommand):
         simulate = ["--simulate"] if options["simulate"] else []
         path = os.pathsep.join([str(settings.BASE_DIR), str(settings.BASE_DIR / "platform")])
         env = {"PYTHONPATH": path, "SPACEPORT_HOME": str(home)}
-        web = [python, "-m", "daphne", "-b", "127.0.0.1", "-p", str(settings.PORT), "--no-server-name"]
+        fd = self.listening.fileno()
+        web = [python, "-m", "daphne", "--fd", str(fd), "--no-server-name", "spaceport.asgi:application"]
         build = [
             "worker",
             "-P",
@@ -97,11 +134,12 @@ class Command(BaseCommand):
             "-l",
             "WARNING",
         ]
+        node = ["node", "--wait", str(HANDOVER_S), *tiers, *simulate]
         beat = ["beat", "-l", "WARNING", "-s", str(home / "beat-schedule"), "--pidfile="]
         return [
-            Child("web", [*web, "spaceport.asgi:application"], logs / "web.log", env),
-            Child("build worker", [*celery, *build], logs / "build.log", env),
-            Child("node worker", [*manage, "node", *tiers, *simulate], logs / "node.log", env),
+            Child("web", web, logs / "web.log", env, fds=(fd,), beside=True, hurries=True),
+            Child("build worker", [*celery, *build], logs / "build.log", env, beside=True),
+            Child("node worker", [*manage, *node], logs / "node.log", env, beside=True),
             Child("beat", [*celery, *beat], logs / "beat.log", env),
         ]
 

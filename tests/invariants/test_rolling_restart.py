@@ -1,0 +1,220 @@
+"""A rolling restart under load: no request fails, nobody is refused, each event ends once (F22, F10)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import aiohttp
+import pytest
+import requests
+from gradio_client import Client
+from gradio_client.utils import Status
+
+from tests.chaos.nemesis import pids_of
+from tests.platform_server import APPS, Platform
+from tests.waiting import eventually, wait_until
+
+SPACE, HELD = "alice/rolls", "alice/held"
+PARTS = {"web": "daphne", "build worker": "build@", "node worker": "manage.py\0node", "beat": "beat-schedule"}
+WAITING = 200
+BACK_WITHIN_S = 10.0
+
+
+@pytest.fixture(scope="module")
+def space(process_platform: Platform) -> str:
+    assert process_platform.push(SPACE, process_platform.token("alice"), APPS / "slow") == "RUNNING"
+    process_platform.queue(SPACE, process_platform.token("alice"), concurrency_count=4)
+    return SPACE
+
+
+@dataclass
+class Load:
+    """Callers that go on until they are told to stop, and what became of every one of their requests."""
+
+    platform: Platform
+    stopping: threading.Event = field(default_factory=threading.Event)
+    done: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def clients(self, count: int, seconds: float) -> None:
+        """Official clients, each in a loop, whose calls take so long."""
+        for _ in range(count):
+            client = Client(self.platform.run_url(SPACE), verbose=False)
+            self._start("events", lambda client=client: self._call(client, seconds))
+
+    def requests(self) -> None:
+        """One connection for each request, and one that is kept for all."""
+        page = f"{self.platform.url}/{SPACE}"
+        self._start("requests", lambda: requests.get(page, timeout=60).raise_for_status())
+        session = requests.Session()
+        self._start("kept", lambda: session.get(page, timeout=60).raise_for_status())
+
+    @staticmethod
+    def _call(client: Client, seconds: float) -> None:
+        assert client.predict(seconds, api_name="/slow") == f"slept {seconds}"
+
+    def _start(self, what: str, ask: object) -> None:
+        def forever() -> None:
+            assert callable(ask)
+            while not self.stopping.is_set():
+                try:
+                    ask()
+                    self.done[what] += 1
+                except Exception as error:
+                    self.failed.append(f"{what}: {error!r}")
+
+        thread = threading.Thread(target=forever, daemon=True)
+        thread.start()
+        self.threads.append(thread)
+
+    def more(self) -> None:
+        """Wait until each kind was answered again."""
+        before = dict(self.done)
+        wait_until(lambda: all(self.done[what] > before[what] for what in before), "the load goes on", 60)
+
+    def end(self) -> None:
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join(60)
+
+
+@pytest.fixture
+def load(process_platform: Platform, space: str) -> Iterator[Load]:
+    load = Load(process_platform)
+    yield load
+    load.end()
+
+
+def renew(platform: Platform) -> None:
+    """Ask for a rolling restart, and wait until it is over."""
+    assert platform.process is not None
+    before = platform.log().count("all processes are new")
+    os.kill(platform.process.pid, signal.SIGHUP)
+    wait_until(
+        lambda: platform.log().count("all processes are new") > before,
+        f"renewed:\n{platform.log()[-2000:]}",
+        180,
+    )
+
+
+def test_no_request_fails_while_every_process_is_replaced_under_load(
+    process_platform: Platform, load: Load
+) -> None:
+    before = {part: set(pids_of(process_platform, line)) for part, line in PARTS.items()}
+    assert all(before.values()), before
+    load.clients(3, 0.3)
+    load.requests()
+    wait_until(lambda: {"events", "requests", "kept"} <= set(load.done), "the load has begun", 60)
+    renew(process_platform)
+    load.more()
+    load.end()
+    assert load.failed == []
+    after = {part: set(pids_of(process_platform, line)) for part, line in PARTS.items()}
+    assert all(after.values()), after
+    wait_until(
+        lambda: not any(before[part] & set(pids_of(process_platform, line)) for part, line in PARTS.items()),
+        "the old processes ended",
+        60,
+    )
+
+
+def test_a_killed_web_process_refuses_no_connection(process_platform: Platform, space: str) -> None:
+    """Who is being answered when it dies is cut; who comes while there is none waits."""
+    url = f"{process_platform.url}/healthz"
+    refused: list[str] = []
+    answered: list[tuple[float, float]] = []
+    stopping = threading.Event()
+
+    def ask() -> None:
+        while not stopping.is_set():
+            began = time.monotonic()
+            try:
+                requests.get(url, timeout=60)
+                answered.append((began, time.monotonic()))
+            except requests.ConnectionError as error:
+                if "refused" in str(error):
+                    refused.append(str(error))
+
+    threads = [threading.Thread(target=ask, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(answered) > 20, "requests are answered")
+    (old,) = pids_of(process_platform, "daphne")
+    os.kill(old, signal.SIGKILL)
+    killed = time.monotonic()
+    wait_until(lambda: any(began > killed for began, _ in answered), "answered again", 60)
+    stopping.set()
+    for thread in threads:
+        thread.join(60)
+    assert refused == []
+    assert pids_of(process_platform, "daphne") != [old]
+
+
+async def joined(
+    http: aiohttp.ClientSession, url: str, text: str
+) -> tuple[aiohttp.ClientWebSocketResponse, str]:
+    socket = await http.ws_connect(url)
+    await socket.send_json({"msg": "join", "api_name": "say", "data": [text]})
+    message = await until(socket, "joined")
+    return socket, str(message["session_hash"])
+
+
+async def until(socket: aiohttp.ClientWebSocketResponse, *words: str) -> dict[str, Any]:
+    while True:
+        message: dict[str, Any] = json.loads((await socket.receive(timeout=60)).data)
+        if message["msg"] in words:
+            return message
+
+
+async def back(
+    http: aiohttp.ClientSession, url: str, socket: aiohttp.ClientWebSocketResponse, session: str
+) -> tuple[float, aiohttp.ClientWebSocketResponse, int]:
+    """As a page does: back at its moment; how long that took from the goodbye, and its place then."""
+    goodbye = await until(socket, "goodbye")
+    began = time.monotonic()
+    while not socket.closed:
+        await socket.receive(timeout=10)
+    await asyncio.sleep(goodbye["retry_after_ms"] / 1000)
+    again = await http.ws_connect(url)  # the first try is enough: nobody is refused
+    await again.send_json({"msg": "follow", "session_hash": session})
+    place = await until(again, "place")
+    return time.monotonic() - began, again, place["position"]
+
+
+async def test_a_running_call_ends_well_and_all_who_wait_are_back_in_ten_seconds_with_their_places(
+    process_platform: Platform,
+) -> None:
+    """All processes are replaced while an official client's call runs and 200 sockets wait behind it."""
+    here = process_platform
+    stage = await asyncio.to_thread(here.push, HELD, here.token("alice"), APPS / "held")
+    assert stage == "RUNNING"
+    client = await asyncio.to_thread(Client, here.run_url(HELD), verbose=False)
+    running = client.submit(api_name="/hold")
+    await eventually(lambda: running.status().code == Status.PROCESSING, "it runs")
+    url = f"{here.url.replace('http', 'ws')}/ws/spaces/{HELD}/queue"
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+        waiting = [await joined(http, url, str(number)) for number in range(WAITING)]
+        renewal = asyncio.create_task(asyncio.to_thread(renew, here))
+        found = await asyncio.gather(*(back(http, url, *one) for one in waiting))
+        took = sorted(one[0] for one in found)
+        assert took[int(0.95 * WAITING)] < BACK_WITHIN_S, took[-10:]
+        places = [one[2] for one in found]
+        assert all(one < two for one, two in pairwise(places)), places
+        await renewal
+        assert not running.done()
+        await asyncio.to_thread(client.predict, api_name="/release")
+        assert await asyncio.to_thread(running.result, timeout=60) == "held"
+        ends = await asyncio.gather(*(until(one[1], "process_completed") for one in found))
+        said = [end["output"]["data"][0] for end in ends]
+        assert said == [str(number) for number in range(WAITING)]
