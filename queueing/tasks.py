@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.conf import settings
+from django.db import DatabaseError
 from redis.asyncio import Redis
 
 from queueing import reaper, rollup
 from queueing.hints import hint
 from queueing.models import QueueSettings
 from queueing.worker import drains
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task(name="queueing.tasks.drain", ignore_result=True)
@@ -54,10 +58,23 @@ def forget_minutes() -> None:
     rollup.forget()
 
 
+_space_ids: list[int] = []  # as PostgreSQL said when it last answered
+
+
+def _spaces() -> list[int]:
+    """All Spaces with a queue. While PostgreSQL is away those known before: queues go on without it."""
+    global _space_ids
+    try:
+        _space_ids = list(QueueSettings.objects.values_list("space_id", flat=True))
+    except DatabaseError as error:
+        logger.warning("PostgreSQL is away (%s), looking after the Spaces known before", error)
+    return _space_ids
+
+
 async def _with_redis(work: Any) -> Any:
     from asgiref.sync import sync_to_async
 
-    ids = await sync_to_async(lambda: list(QueueSettings.objects.values_list("space_id", flat=True)))()
+    ids = await sync_to_async(_spaces)()
     redis = Redis.from_url(settings.REDIS_URL)
     try:
         return await work(redis, ids)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-RESTART_S = (0.5, 1, 2, 5, 10, 30)  # pauses before a restart, longer each time it dies soon
-LONG_ENOUGH_S = 60  # a child that lived this long starts with the short pause again
+RESTART_S = (0.5, 1, 2, 5, 10)  # pauses before a restart, longer each time it dies soon
+LONG_ENOUGH_S = 10  # a child that lived this long starts with the short pause again
 STOP_S = 25
 _PR_SET_PDEATHSIG = 1
 
