@@ -16,7 +16,7 @@ from queueing.connections import async_redis
 from queueing.delivery import Delivery
 from queueing.doors.gradio import BadRequest, GradioDoor, UnknownFunction
 from queueing.errors import ApiClosed, QueueError
-from queueing.events import encode
+from queueing.events import Accepted, encode
 from queueing.hints import hint_from_loop
 from queueing.keys import SpaceKeys
 from queueing.positions import Positions
@@ -150,9 +150,9 @@ class Doors:
     async def _join(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
         body = await self._body(receive)
         caller = await self.callers.of(asked, scope, body)
-        event_id = await self.gradio.join(asked.route, body, caller)
+        accepted = await self.gradio.join(asked.route, body, caller)
         await self.visited(asked.route)
-        await http.respond(send, 200, encode({"event_id": event_id}), "application/json")
+        await _joined(send, accepted)
         return True
 
     async def _data(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
@@ -194,9 +194,9 @@ class Doors:
         if match["v2"]:
             body = {"data": await self._positional(asked, match["name"], body)}
         caller = await self.callers.replay(asked, scope)
-        event_id = await self.gradio.call(asked.route, match["name"], body, caller)
+        accepted = await self.gradio.call(asked.route, match["name"], body, caller)
         await self.visited(asked.route)
-        await http.respond(send, 200, encode({"event_id": event_id}), "application/json")
+        await _joined(send, accepted)
         return True
 
     async def _positional(self, asked: Asked, name: str, named: dict[str, Any]) -> list[Any]:
@@ -269,3 +269,11 @@ class Doors:
         if not isinstance(value, dict):
             raise BadRequest("The body is no JSON object.")
         return value
+
+
+async def _joined(send: Send, accepted: Accepted) -> None:
+    """The answer to a join; one repeated by its key hears that it is the same event."""
+    headers = ((b"idempotent-replayed", b"true"),) if accepted.replayed else ()
+    await http.respond(
+        send, 200, encode({"event_id": accepted.event_id}), "application/json", headers=headers
+    )
