@@ -63,7 +63,7 @@ class Together:
         try:
             answers: list[Any] = await self._pipeline.execute(raise_on_error=False)
         except (RedisError, OSError) as error:
-            # Where there was no connection at all they are still on its list, and would be done with the next.
+            # Where there was no connection at all they stay on its list, and would be done with the next.
             await self._pipeline.reset()
             return [error] * len(now)
         return answers

@@ -151,7 +151,7 @@ async def test_without_reading_again_the_gap_stays(queue: Queue, monkeypatch: py
 
 
 async def lease_after_three_lifetimes(queue: Queue) -> bytes | None:
-    """Who holds the lease of a dispatcher whose event loop did nothing for three times as long as it lasts."""
+    """Who holds the lease of a dispatcher whose loop did nothing for three times as long as it lasts."""
 
     @dataclass
     class Busy:

@@ -1,5 +1,5 @@
-"""Real processes killed and frozen in the middle of a call (F1, F3, F5, F9, F20, F23): one platform whose node
-has two workers, an app that notes its runs in a file the platform knows nothing of."""
+"""Real processes killed and frozen in the middle of a call (F1, F3, F5, F9, F20, F23): one platform whose
+node has two workers, and an app that notes its runs in a file the platform knows nothing of."""
 
 from __future__ import annotations
 
@@ -123,8 +123,8 @@ def second(faults: Faults) -> Iterator[int]:
 
 def _consumers(client: Redis) -> int:
     """Workers that wait for messages of the node's queue."""
-    clients = client.client_list()
-    return sum(one["cmd"] == "brpop" for one in clients) - 1  # one of them is the build worker's
+    waiting: list[str] = [one["cmd"] for one in client.client_list() if one["cmd"] == "brpop"]
+    return len(waiting) - 1  # one of them is the build worker
 
 
 @pytest.mark.usefixtures("second")

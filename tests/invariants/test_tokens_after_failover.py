@@ -1,5 +1,5 @@
-"""Fencing tokens after a failover (F8): the replica that took over may not know the last ones that were given,
-and must not give them again."""
+"""Fencing tokens after a failover (F8): the replica that took over may not know the last ones that were
+given, and must not give them again."""
 
 from __future__ import annotations
 
