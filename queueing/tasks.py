@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error, connection
 from redis.asyncio import Redis
 
 from queueing import reaper, rollup
@@ -18,6 +19,8 @@ from queueing.models import QueueSettings
 from queueing.worker import drains
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @shared_task(name="queueing.tasks.drain", ignore_result=True)
@@ -36,14 +39,14 @@ def stop_drains(**_: Any) -> None:
 @shared_task(name="queueing.tasks.wake_forgotten", ignore_result=True)
 def wake_forgotten() -> None:
     """Hint every Space that has work and no living dispatcher."""
-    for route in asyncio.run(_with_redis(reaper.forgotten)):
+    for route in _with_redis(reaper.forgotten):
         hint(route)
 
 
 @shared_task(name="queueing.tasks.reap", ignore_result=True)
 def reap() -> None:
     """Cancel what waits for pages that are gone."""
-    asyncio.run(_with_redis(reaper.cancel_abandoned))
+    _with_redis(reaper.cancel_abandoned)
 
 
 @shared_task(name="queueing.tasks.store_minutes", ignore_result=True)
@@ -66,17 +69,19 @@ def _spaces() -> list[int]:
     global _space_ids
     try:
         _space_ids = list(QueueSettings.objects.values_list("space_id", flat=True))
-    except DatabaseError as error:
+    except Error as error:
+        # A connection that died with the server is not used again.
+        connection.close()
         logger.warning("PostgreSQL is away (%s), looking after the Spaces known before", error)
     return _space_ids
 
 
-async def _with_redis(work: Any) -> Any:
-    from asgiref.sync import sync_to_async
+def _with_redis(work: Callable[[Redis, list[int]], Awaitable[T]]) -> T:
+    """Its answer. PostgreSQL is asked in the task's own thread, whose connections Celery looks after."""
+    space_ids = _spaces()
 
-    ids = await sync_to_async(_spaces)()
-    redis = Redis.from_url(settings.REDIS_URL)
-    try:
-        return await work(redis, ids)
-    finally:
-        await redis.aclose()
+    async def do() -> T:
+        async with Redis.from_url(settings.REDIS_URL) as redis:
+            return await work(redis, space_ids)
+
+    return asyncio.run(do())
