@@ -21,7 +21,7 @@ from tests.platform_server import Platform
 
 #: How often each is chosen.
 FAULTS = {
-    "worker": 4, "child": 4, "web": 2, "valkey": 2, "postgres": 1, "freeze": 3, "settings": 4,
+    "worker": 6, "child": 1, "web": 2, "valkey": 1, "postgres": 1, "freeze": 3, "settings": 4,
 }  # fmt: skip
 FROZEN_S = 25.0  # longer than a lease, and than the 20 s within which others must have taken over
 SIZES = (10, 20)  # of max_size

@@ -24,7 +24,7 @@ from tests.platform_server import APPS, Platform, new_home
 CONCURRENCY = 4
 TIME_LIMIT_S = 5  # of one event; what hangs is ended then, and its container started again
 #: What clients send, and how often; the last three take their container along.
-KINDS = {"ok": 9700, "error": 250, "poison": 10, "oom": 10, "hang": 10}
+KINDS = {"ok": 9700, "error": 250, "poison": 5, "oom": 5, "hang": 5}
 SETTLE_S = 75.0  # after the last fault everything accepted must have ended
 
 
