@@ -19,7 +19,7 @@ import redis
 from tests.chaos.ledger import Ledger, overlap
 from tests.chaos.nemesis import SIZES, Nemesis
 from tests.invariants.workers import TwoWorkers
-from tests.platform_server import APPS, Platform, new_home
+from tests.platform_server import APPS, CACHE, Platform, new_home
 
 CONCURRENCY = 4
 TIME_LIMIT_S = 5  # of one event; what hangs is ended then, and its container started again
@@ -158,6 +158,8 @@ def chaos(*, seed: int, seconds: float, clients: int = 12, every_s: float = 4.0)
     """Run it and count."""
     rng = random.Random(seed)  # noqa: S311
     home, outside = new_home(), Path(tempfile.mkdtemp(prefix="sp-ledger-", dir="/tmp"))
+    (CACHE / "environments").mkdir(parents=True, exist_ok=True)
+    (home / "environments").symlink_to(CACHE / "environments")
     platform = TwoWorkers("process", home, settings={"SPACEPORT_EVENT_TIMEOUT_S": str(TIME_LIMIT_S)})
     try:
         platform.start()
