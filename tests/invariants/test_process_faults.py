@@ -184,7 +184,7 @@ def test_ten_hints_make_one_call(faults: Faults) -> None:
     event_id, holder = faults.begun("hinted", 6)
     with faults.platform.valkey() as client:
         (key,) = client.scan_iter("sp:*:lease", count=1000)
-    space_id = int(key.split(b":")[1])
+    space_id = int(key.split(b":")[1].strip(b"{}"))
     what = f"'queueing.tasks.drain', kwargs={{'space_id': {space_id}}}, queue='hw.cpu@{NODE}'"
     send = f"from celery import current_app\nfor _ in range(10): current_app.send_task({what})"
     faults.platform.manage("shell", "-c", send)
