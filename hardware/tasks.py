@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 from celery import shared_task
 
 from hardware import worker
+
+PASS_ON_AFTER_S, PASSED_ON_AT_MOST = 0.25, 40
 
 
 @shared_task(name="hardware.tasks.reconcile", ignore_result=True)
@@ -14,8 +19,16 @@ def reconcile() -> None:
         agent.hint()
 
 
-@shared_task(name="hardware.tasks.restart", ignore_result=True)
-def restart(replica_id: int) -> None:
-    """Something in this replica does not end: stop it and start it again."""
+@shared_task(name="hardware.tasks.restart", bind=True, ignore_result=True)
+def restart(self: Any, replica_id: int, passed_on: int = 0) -> None:
+    """Something in this replica does not end: stop it and start it again. A second worker of the node has no
+    agent: it puts the order back for the one that has."""
     if (agent := worker.agent()) is not None:
         agent.restart(replica_id)
+    elif passed_on < PASSED_ON_AT_MOST:
+        time.sleep(PASS_ON_AFTER_S)
+        self.apply_async(
+            kwargs={"replica_id": replica_id, "passed_on": passed_on + 1},
+            queue=self.request.delivery_info["routing_key"],
+            expires=60,
+        )

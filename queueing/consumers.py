@@ -190,7 +190,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             visitor=visitor(user_id=self._user_id(), page=self._visit(), address=self._address()),
             idempotency_key=key if isinstance(key, str) else "",
         )
-        event_id = await self.door.join(route, body, caller)
+        event_id = (await self.door.join(route, body, caller)).event_id
         await self._say({"msg": "joined", "event_id": event_id, "session_hash": self.session})
 
     async def _resume(self, message: dict[str, Any]) -> None:

@@ -179,13 +179,22 @@ class Delivery:
             if self._pubsub is None:
                 self._pubsub = self._redis.pubsub()
             if first:
-                # While Redis is away: the listener subscribes to all of them when it is back.
-                with contextlib.suppress(RedisError, OSError):
-                    await self._pubsub.subscribe(key)
+                await self._subscribe(self._pubsub, key)
             else:
                 follower.inbox.put_nowait(_RESYNC)
             if self._listener is None or self._listener.done():
                 self._listener = asyncio.create_task(self._listen(), name="delivery")
+
+    @staticmethod
+    async def _subscribe(pubsub: PubSub, key: str) -> None:
+        while True:
+            try:
+                await pubsub.subscribe(key)
+                return
+            except (RedisError, OSError):
+                return  # Redis is away: the listener subscribes to all of them when it is back
+            except RuntimeError:  # the listener is just connecting again, and reads from the same connection
+                await asyncio.sleep(AGAIN_S[0])
 
     async def _remove(self, key: str, follower: _Follower) -> None:
         self._followers.get(key, set()).discard(follower)
@@ -194,7 +203,7 @@ class Delivery:
             if self._followers.get(key) or self._pubsub is None:
                 return
             self._followers.pop(key, None)
-            with contextlib.suppress(RedisError, OSError):
+            with contextlib.suppress(RedisError, OSError, RuntimeError):
                 await self._pubsub.unsubscribe(key)
 
     async def _listen(self) -> None:

@@ -59,11 +59,16 @@ class Dispatcher:
         self.restart = restart
         self.queue = Queue(redis, route.space_id)
         self.again = False  # whether another dispatcher should go on at once
-        self.lost = asyncio.Event()  # set by whoever renews the lease, when it is gone
+        self.lost = False
         self.draining = False
         self._woken = asyncio.Event()
         self._pending = dict.fromkeys(LANES, 0)  # what the last claim left in line
         self._calls: set[asyncio.Task[None]] = set()
+
+    def lose(self) -> None:
+        """Whoever renews the lease found it gone: all that runs here is stale now, or will be."""
+        self.lost = self.again = True
+        self._woken.set()
 
     async def run(self) -> None:
         """Work until the queue is empty, the lease is lost, or the replica is gone."""
@@ -81,7 +86,8 @@ class Dispatcher:
             )
             await self._work(strays or [])
         except LeaseLost:
-            logger.warning("space %s: lease lost", self.route.space_id)
+            # Frozen for longer than it lasts. Perhaps nobody else took it: then no hint comes for us either.
+            self.lose()
         except ContainerDied:
             await self._give_up()
         except (RedisError, OSError) as error:
@@ -89,6 +95,8 @@ class Dispatcher:
             logger.warning("space %s: lost Redis (%s)", self.route.space_id, error)
             await self._give_up()
         finally:
+            if self.lost:
+                logger.warning("space %s: lease lost", self.route.space_id)
             await direct.close()
 
     async def _work(self, strays: list[str]) -> None:
@@ -114,7 +122,7 @@ class Dispatcher:
 
     async def _serve(self) -> None:
         idle_since: float | None = None
-        while not self.lost.is_set():
+        while not self.lost:
             self._woken.clear()
             if self._running.died.is_set():
                 self.again = self.draining = True

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 LANES = ("main", "side")
 
 #: Keys that stay for the life of a Space; everything else has a time to live or is emptied by the work.
-PERMANENT = ("cfg", "route", "seq", "fence", "starts", "totals")
+PERMANENT = ("cfg", "route", "seq", "fence", "storage", "starts", "totals")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,11 @@ class SpaceKeys:
     def fence(self) -> str:
         """counter: one number per claimed call; writes under an older number are refused."""
         return self.prefix + "fence"
+
+    @property
+    def storage(self) -> str:
+        """string: the Redis (its replication id) that gave the fencing tokens since the last `acquire`."""
+        return self.prefix + "storage"
 
     def wait(self, lane: str) -> str:
         """zset event id -> score: pending events in the order they will be served. The score is seq under

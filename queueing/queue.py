@@ -152,6 +152,7 @@ class Queue:
             self.redis,
             lease=k.lease,
             fence=k.fence,
+            storage=k.storage,
             running=k.running,
             calls_main=k.calls("main"),
             calls_side=k.calls("side"),

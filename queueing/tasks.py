@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.conf import settings
+from django.db import Error, connection
 from redis.asyncio import Redis
 
 from queueing import reaper, rollup
 from queueing.hints import hint
 from queueing.models import QueueSettings
 from queueing.worker import drains
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @shared_task(name="queueing.tasks.drain", ignore_result=True)
@@ -32,14 +39,14 @@ def stop_drains(**_: Any) -> None:
 @shared_task(name="queueing.tasks.wake_forgotten", ignore_result=True)
 def wake_forgotten() -> None:
     """Hint every Space that has work and no living dispatcher."""
-    for route in asyncio.run(_with_redis(reaper.forgotten)):
+    for route in _with_redis(reaper.forgotten):
         hint(route)
 
 
 @shared_task(name="queueing.tasks.reap", ignore_result=True)
 def reap() -> None:
     """Cancel what waits for pages that are gone."""
-    asyncio.run(_with_redis(reaper.cancel_abandoned))
+    _with_redis(reaper.cancel_abandoned)
 
 
 @shared_task(name="queueing.tasks.store_minutes", ignore_result=True)
@@ -54,12 +61,27 @@ def forget_minutes() -> None:
     rollup.forget()
 
 
-async def _with_redis(work: Any) -> Any:
-    from asgiref.sync import sync_to_async
+_space_ids: list[int] = []  # as PostgreSQL said when it last answered
 
-    ids = await sync_to_async(lambda: list(QueueSettings.objects.values_list("space_id", flat=True)))()
-    redis = Redis.from_url(settings.REDIS_URL)
+
+def _spaces() -> list[int]:
+    """All Spaces with a queue. While PostgreSQL is away those known before: queues go on without it."""
+    global _space_ids
     try:
-        return await work(redis, ids)
-    finally:
-        await redis.aclose()
+        _space_ids = list(QueueSettings.objects.values_list("space_id", flat=True))
+    except Error as error:
+        # A connection that died with the server is not used again.
+        connection.close()
+        logger.warning("PostgreSQL is away (%s), looking after the Spaces known before", error)
+    return _space_ids
+
+
+def _with_redis(work: Callable[[Redis, list[int]], Awaitable[T]]) -> T:
+    """Its answer. PostgreSQL is asked in the task's own thread, whose connections Celery looks after."""
+    space_ids = _spaces()
+
+    async def do() -> T:
+        async with Redis.from_url(settings.REDIS_URL) as redis:
+            return await work(redis, space_ids)
+
+    return asyncio.run(do())

@@ -116,13 +116,17 @@ class Drains:
         while True:
             time.sleep(RENEW_S)
             for space_id, dispatcher in tuple(self._active.items()):
+                k = SpaceKeys(space_id)
                 try:
-                    answer = script(keys=[SpaceKeys(space_id).lease], args=[dispatcher.holder, LEASE_MS])
+                    answer = script(
+                        keys=_renew.in_order(lease=k.lease, storage=k.storage),
+                        args=[dispatcher.holder, LEASE_MS],
+                    )
                 except redis.RedisError as error:
                     logger.warning("lease of space %s not renewed: %s", space_id, error)
                     continue
                 if answer[0] == b"lost":
-                    self._loop.call_soon_threadsafe(dispatcher.lost.set)
+                    self._loop.call_soon_threadsafe(dispatcher.lose)
 
 
 async def restart(route: Route) -> None:

@@ -68,22 +68,6 @@ def _asks_nothing(protocol: Any) -> bool:
     return channel is not None and not channel.requests
 
 
-class Uvicorn:
-    """Uvicorn's connections: it closes those that ask nothing by itself, when it is told to end."""
-
-    def __init__(self, server: Any) -> None:
-        self.server = server
-        self._until = 0.0
-
-    def stop_accepting(self) -> None:
-        self._until = time.monotonic() + SETTLE_S
-        for server in self.server.servers:
-            server.close()
-
-    def busy(self) -> bool:
-        return time.monotonic() < self._until
-
-
 class Leaving:
     """The end of this process, from SIGTERM to the server's own end."""
 
@@ -119,7 +103,7 @@ class Leaving:
         _tasks.add(asyncio.run_coroutine_threadsafe(self._leave(number), self._loop))
 
     async def _leave(self, number: int) -> None:
-        server = _server(self._before)
+        server = Twisted()
         try:
             server.stop_accepting()
             tell(LEAVING)
@@ -132,7 +116,7 @@ class Leaving:
         finally:
             self._end(number)
 
-    def _serves(self, server: Twisted | Uvicorn) -> bool:
+    def _serves(self, server: Twisted) -> bool:
         return server.busy() or bool(self.requests or sockets["websocket"])
 
     def _end(self, number: int) -> None:
@@ -143,20 +127,11 @@ class Leaving:
             os.kill(os.getpid(), number)
 
 
-def _server(handler: Any) -> Twisted | Uvicorn:
-    """What serves this process, by who wanted to hear of SIGTERM."""
-    owner = getattr(handler, "__self__", None)
-    return Uvicorn(owner) if hasattr(owner, "servers") else Twisted()
-
-
 def when_running(act: Callable[[], None]) -> None:
     """Call it as soon as the server's loop runs, where this process is a server: Daphne imports the
-    application before its loop runs, uvicorn while it does."""
-    try:
-        asyncio.get_running_loop().call_soon(act)
-    except RuntimeError:
-        if "daphne.server" in sys.modules and "twisted.internet.reactor" in sys.modules:
-            from twisted.internet import reactor
+    application before."""
+    if "daphne.server" in sys.modules and "twisted.internet.reactor" in sys.modules:
+        from twisted.internet import reactor
 
-            later: Any = reactor
-            later.callLater(0, act)
+        later: Any = reactor
+        later.callLater(0, act)

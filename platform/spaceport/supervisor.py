@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from hardware.telling import LEAVING, READY
 from spaceport.child import Child
 
-RESTART_S = (0.5, 1, 2, 5, 10, 30)  # pauses before a restart, longer each time it dies soon
-LONG_ENOUGH_S = 60  # a child that lived this long starts with the short pause again
+RESTART_S = (0.5, 1, 2, 5, 10)  # pauses before a restart, longer each time it dies soon
+LONG_ENOUGH_S = 10  # a child that lived this long starts with the short pause again
 STOP_S = 25
 LEFT_S = 660  # one that was replaced has this long for what it has begun, and is killed then
 HURRY_S = 3  # at the end of everything: nobody comes to whom a web process could leave its visitors

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from queueing import leaving
 from queueing.delivery import Delivered, Delivery
 from queueing.errors import ApiClosed, PoisonInput, QueueError
-from queueing.events import Join, decode, encode, new_channel, new_event_id
+from queueing.events import Accepted, Join, decode, encode, new_channel, new_event_id
 from queueing.keys import SpaceKeys
 from queueing.messages import CLOSE_STREAM, HEARTBEAT, Estimation, UnexpectedError, failed
 from queueing.messages import encode as encode_message
@@ -86,8 +86,8 @@ class GradioDoor:
 
     # --- joining ------------------------------------------------------------------------------------
 
-    async def join(self, route: Route, body: dict[str, Any], caller: Caller) -> str:
-        """`POST queue/join`: the event's id.
+    async def join(self, route: Route, body: dict[str, Any], caller: Caller) -> Accepted:
+        """`POST queue/join`.
 
         Raises:
             QueueError: it was not accepted; `status` and the text are for the client.
@@ -117,8 +117,8 @@ class GradioDoor:
         fn: int,
         function: Function | None,
         present: bool,
-    ) -> str:
-        """Queue an event whose messages go to `channel`; its id.
+    ) -> Accepted:
+        """Queue an event whose messages go to `channel`.
 
         Raises:
             QueueError
@@ -150,7 +150,7 @@ class GradioDoor:
         if accepted.wake:
             await self.wake(route)
         self.positions.soon(route.space_id)
-        return accepted.event_id
+        return accepted
 
     def _hold(self, event_id: str, seconds: float) -> None:
         if seconds:
@@ -158,7 +158,7 @@ class GradioDoor:
                 self.held.clear()
             self.held[event_id] = time.monotonic() + seconds
 
-    async def _refuse_readably(self, route: Route, channel: str, text: str) -> str:
+    async def _refuse_readably(self, route: Route, channel: str, text: str) -> Accepted:
         """Accept nothing, but tell the refusal as an event that failed at once."""
         event_id = new_event_id(channel)
         payload = failed(event_id, text)
@@ -166,7 +166,7 @@ class GradioDoor:
         number = await self.redis.xadd(key, {"d": payload, "e": event_id, "f": "1"}, id="0-*", maxlen=2000)
         await self.redis.expire(key, FINAL_TTL_S)
         await self.redis.publish(key, b" ".join((number, b"1 0", event_id.encode(), payload)))
-        return event_id
+        return Accepted(event_id=event_id, position=0, size=0, wake=False)
 
     @staticmethod
     def _function(route: Route, fn_index: int) -> Function | None:
@@ -255,8 +255,8 @@ class GradioDoor:
 
     # --- the simple call API ------------------------------------------------------------------------
 
-    async def call(self, route: Route, api_name: str, body: dict[str, Any], caller: Caller) -> str:
-        """`POST call/{api_name}`: queue it; the id to listen to.
+    async def call(self, route: Route, api_name: str, body: dict[str, Any], caller: Caller) -> Accepted:
+        """`POST call/{api_name}`: queue it; its id is what to listen to.
 
         Raises:
             QueueError
@@ -355,10 +355,10 @@ class GradioDoor:
             "fn_index": function.id,
             "session_hash": session if isinstance(session, str) and session else channel,
         }
-        event_id = await self.enqueue(
+        accepted = await self.enqueue(
             route, full, caller, channel=channel, fn=function.id, function=function, present=False
         )
-        async for message in self.event_messages(route, event_id):
+        async for message in self.event_messages(route, accepted.event_id):
             if message.get("msg") == "process_completed":
                 output = message.get("output") or {}
                 return (200, output) if message.get("success") else (500, {"error": output.get("error")})

@@ -57,7 +57,7 @@ async def serve(door: GradioDoor, route: Route, socket: Socket, caller_of: Calle
     try:
         body = await _asked_for(socket)
         channel = new_channel()
-        event_id = await door.enqueue(
+        accepted = await door.enqueue(
             route,
             body,
             await caller_of(body),
@@ -71,7 +71,7 @@ async def serve(door: GradioDoor, route: Route, socket: Socket, caller_of: Calle
     except QueueError as error:
         await socket.send(failed("", str(error)))
     else:
-        await _Line(door, route, socket, channel, event_id).tell()
+        await _Line(door, route, socket, channel, accepted.event_id).tell()
 
 
 async def _asked_for(socket: Socket) -> dict[str, Any]:

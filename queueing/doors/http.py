@@ -187,7 +187,7 @@ class HttpDoor:
     ) -> str:
         if len(request.body) > BODY_LIMIT:
             raise BodyTooLarge
-        return await self.gradio.enqueue(
+        accepted = await self.gradio.enqueue(
             route,
             {"data": [request.method, request.target, request.body]},
             caller,
@@ -196,6 +196,7 @@ class HttpDoor:
             function=None,
             present=present,
         )
+        return accepted.event_id
 
 
 def _unheard(_: Place) -> None:

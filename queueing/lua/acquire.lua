@@ -1,17 +1,21 @@
 -- acquire: take the lease of a Space's replica, or renew one's own. Where the holder before is gone, its
 -- running events go back to the front first, so that nobody can claim between the two.
--- KEYS: lease fence running calls_main calls_side next_main next_side
+-- KEYS: lease fence storage running calls_main calls_side next_main next_side
 -- ARGV: holder ttl_ms prefix max_losses final_ttl failure
 -- TIME: now
 -- returns {"held", losses} | {"taken", holder}
--- USES: count tell
+-- USES: count tell redis_id
 local owner = redis.call("GET", lease)
 if owner and owner ~= holder then return { "taken", owner } end
 redis.call("SET", lease, holder, "PX", ttl_ms)
 if owner then return { "held", 0 } end
 
--- Tokens given before this point must never be valid again, even where the counter was lost.
-redis.call("INCR", fence)
+-- Tokens given before this point must never be valid again. A Redis that took over after a failover may not
+-- know the last ones that the old one gave: they are jumped over.
+local here = redis_id()
+local known = redis.call("GET", storage)
+redis.call("INCRBY", fence, known and known ~= here and 1000000 or 1)
+redis.call("SET", storage, here)
 local lost = 0
 for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
   local event = prefix .. "ev:" .. id

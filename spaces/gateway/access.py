@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
+from django.db import Error
 
 from accounts import access, tokens
 from accounts.models import User
@@ -40,7 +41,7 @@ async def visitor_of(route: Route, scope: Scope, token: PageToken | None) -> Vis
         return visitor
     if token is not None and token.user_id:
         return visitor
-    allowed = await sync_to_async(_may_read)(route, visitor.user_id, _bearer(scope))
+    allowed = await database_sync_to_async(_may_read)(route, visitor.user_id, _bearer(scope))
     return visitor if allowed else None
 
 
@@ -62,7 +63,10 @@ async def account_of(scope: Scope) -> int | None:
     now = time.monotonic()
     until, user_id = _accounts.get(bearer, (0.0, None))
     if until < now:
-        user_id = await sync_to_async(_user_of)(bearer)
+        try:
+            user_id = await database_sync_to_async(_user_of)(bearer)
+        except Error:  # PostgreSQL is away: as it was known before, and calls go on
+            return user_id
         if len(_accounts) > REMEMBERED:
             _accounts.clear()
         _accounts[bearer] = (now + REMEMBERED_S, user_id)

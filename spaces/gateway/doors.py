@@ -16,7 +16,7 @@ from queueing.connections import async_redis
 from queueing.delivery import Delivery
 from queueing.doors.gradio import HEARTBEAT_S, BadRequest, GradioDoor
 from queueing.errors import ApiClosed, NoSuchPath
-from queueing.events import encode
+from queueing.events import Accepted, encode
 from queueing.hints import hint_from_loop
 from queueing.keys import SpaceKeys
 from queueing.positions import Positions
@@ -157,9 +157,9 @@ class Doors:
     async def _join(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
         body = await self._body(receive)
         caller = await self.callers.of(asked, scope, body)
-        event_id = await self.gradio.join(asked.route, body, caller)
+        accepted = await self.gradio.join(asked.route, body, caller)
         await self.visited(asked.route)
-        await http.respond(send, 200, encode({"event_id": event_id}), "application/json")
+        await _joined(send, accepted)
         return True
 
     async def _data(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
@@ -203,9 +203,9 @@ class Doors:
                 raise ApiClosed
             body = {"data": await info.in_order(self.http, asked, match["name"], body)}
         caller = await self.callers.replay(asked, scope)
-        event_id = await self.gradio.call(asked.route, match["name"], body, caller)
+        accepted = await self.gradio.call(asked.route, match["name"], body, caller)
         await self.visited(asked.route)
-        await http.respond(send, 200, encode({"event_id": event_id}), "application/json")
+        await _joined(send, accepted)
         return True
 
     async def _call_data(
@@ -283,3 +283,11 @@ async def _alive() -> AsyncIterator[bytes]:
     while True:
         yield b"data: ALIVE\n\n"
         await asyncio.sleep(HEARTBEAT_S)
+
+
+async def _joined(send: Send, accepted: Accepted) -> None:
+    """The answer to a join; one repeated by its key hears that it is the same event."""
+    headers = ((b"idempotent-replayed", b"true"),) if accepted.replayed else ()
+    await http.respond(
+        send, 200, encode({"event_id": accepted.event_id}), "application/json", headers=headers
+    )

@@ -111,11 +111,11 @@ async def _queue(
         "query": scope["query_string"].decode("latin-1"),
     }
     caller = await doors.callers.replay(asked, scope)
-    event_id = await doors.gradio.enqueue(
+    accepted = await doors.gradio.enqueue(
         route, body, caller, channel=channel, fn=MCP, function=None, present=False
     )
     await doors.visited(route)
-    answer = _answer(doors, route, channel, event_id, _id_of(message))
+    answer = _answer(doors, route, channel, accepted.event_id, _id_of(message))
     async with contextlib.aclosing(answer):  # type: ignore[type-var]
         await http.stream(send, receive, answer)
 

@@ -5,22 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.chaos.run import CONCURRENCY, chaos
+from tests.chaos.run import chaos
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--clients", type=int, default=12)
+    parser.add_argument("--clients", type=int, default=24)
     parser.add_argument("--every", type=float, default=4.0, help="seconds between faults")
     chosen = parser.parse_args()
     report = chaos(
         seed=chosen.seed, seconds=chosen.minutes * 60, clients=chosen.clients, every_s=chosen.every
     )
     print(report)
-    print(f"concurrency_count at most {CONCURRENCY}")
-    sys.exit(bool(report.lost or report.doubled))
+    sys.exit(bool(report.lost or report.doubled or report.concurrency_exceeded or report.size_exceeded))
 
 
 main()

@@ -17,10 +17,14 @@ import aiohttp
 import redis
 
 from tests.chaos.ledger import Ledger, overlap
-from tests.chaos.nemesis import Nemesis
-from tests.platform_server import APPS, Platform, new_home
+from tests.chaos.nemesis import SIZES, Nemesis
+from tests.invariants.workers import TwoWorkers
+from tests.platform_server import APPS, CACHE, Platform, new_home
 
 CONCURRENCY = 4
+TIME_LIMIT_S = 5  # of one event; what hangs is ended then, and its container started again
+#: What clients send, and how often; the last three take their container along.
+KINDS = {"ok": 9700, "error": 250, "poison": 5, "oom": 5, "hang": 5}
 SETTLE_S = 75.0  # after the last fault everything accepted must have ended
 
 
@@ -31,12 +35,18 @@ class Report:
     seed: int
     seconds: float
     accepted: int
-    ends: dict[str, int]
+    completed: int
+    failed: dict[str, int]  # by reason
+    cancelled: int
     refused: dict[str, int]
     lost: int
     doubled: int
+    concurrency_exceeded: int
+    size_exceeded: int
     most_at_once: int
+    most_waiting: int
     run_again: int
+    reclaims: int
     longest_reclaim_s: float
     faults: dict[str, int]
 
@@ -60,8 +70,8 @@ class Load:
         while not self.stop.is_set():
             self.count += 1
             key = f"k{self.count}"
-            kind = self.rng.choices(["ok", "error", "poison"], [96, 3, 1])[0]
-            data = [str(self.app_ledger), key, round(self.rng.uniform(0.01, 0.15), 3), kind]
+            kind = self.rng.choices(list(KINDS), list(KINDS.values()))[0]
+            data = [str(self.app_ledger), key, round(self.rng.uniform(0.005, 0.05), 3), kind]
             event_id = await self.submit(http, key, data)
             if event_id and self.rng.random() < 0.1:  # a double click
                 await self.submit(http, key, data)
@@ -148,12 +158,14 @@ def chaos(*, seed: int, seconds: float, clients: int = 12, every_s: float = 4.0)
     """Run it and count."""
     rng = random.Random(seed)  # noqa: S311
     home, outside = new_home(), Path(tempfile.mkdtemp(prefix="sp-ledger-", dir="/tmp"))
-    platform = Platform("process", home)
+    (CACHE / "environments").mkdir(parents=True, exist_ok=True)
+    (home / "environments").symlink_to(CACHE / "environments")
+    platform = TwoWorkers("process", home, settings={"SPACEPORT_EVENT_TIMEOUT_S": str(TIME_LIMIT_S)})
     try:
         platform.start()
         token, space = platform.token("alice"), "alice/chaos"
         assert platform.push(space, token, APPS / "chaos") == "RUNNING"
-        platform.queue(space, token, concurrency_count=CONCURRENCY)
+        platform.queue(space, token, concurrency_count=CONCURRENCY, max_size=max(SIZES))
         ledger = Ledger(outside / "clients")
         load = Load(
             f"{platform.run_url(space)}gradio_api/call", token, ledger, outside / "app",
@@ -164,12 +176,17 @@ def chaos(*, seed: int, seconds: float, clients: int = 12, every_s: float = 4.0)
         asyncio.run(_load(load, seconds, clients, nemesis))
         if ledger.lost:
             print(_what_became_of(platform, ledger.lost))
-        most, again, longest = overlap(outside / "app")
+        most, again, _ = overlap(outside / "app")
+        ends = ledger.ends()
         return Report(
             seed=seed, seconds=round(time.monotonic() - began, 1), accepted=len(ledger.acknowledged),
-            ends=dict(ledger.ends()), refused=dict(ledger.refused), lost=len(ledger.lost),
-            doubled=len(ledger.doubled) + ledger.doubled_acks, most_at_once=most, run_again=again,
-            longest_reclaim_s=round(longest, 1), faults=dict(nemesis.done),
+            completed=ends.pop("completed", 0), cancelled=ends.pop("cancelled", 0), failed=dict(ends),
+            refused=dict(ledger.refused), lost=len(ledger.lost),
+            doubled=len(ledger.doubled) + ledger.doubled_acks,
+            concurrency_exceeded=max(0, most - CONCURRENCY),
+            size_exceeded=max(0, nemesis.waiting_at_most - max(SIZES)), most_at_once=most,
+            most_waiting=nemesis.waiting_at_most, run_again=again, reclaims=len(nemesis.reclaims),
+            longest_reclaim_s=round(max(nemesis.reclaims, default=0), 1), faults=dict(nemesis.done),
         )  # fmt: skip
     finally:
         platform.stop()

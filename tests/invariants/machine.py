@@ -143,7 +143,8 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(who=WHO)
     def renew(self, who: str) -> None:
         who = self._who(who)
-        answer = self.wait(_renew(self.redis, lease=self.queue.keys.lease, holder=who, ttl_ms=15_000))
+        k = self.queue.keys
+        answer = self.wait(_renew(self.redis, lease=k.lease, storage=k.storage, holder=who, ttl_ms=15_000))
         assert (answer[0] == b"held") == (self.model.holder == who)
 
     @precondition(lambda self: self.model.holder is not None)

@@ -7,17 +7,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
+import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 
 import pytest
 
 import queueing.queue
+import queueing.worker
 from queueing.delivery import Delivered, Delivery
 from queueing.errors import QueueFull
 from queueing.events import Accepted
 from queueing.keys import SpaceKeys
 from queueing.queue import Queue
 from queueing.scripts import Script
+from queueing.worker import Drains
 from tests.invariants.test_random_histories import run_histories
 
 Joins = Callable[..., Awaitable[Accepted]]
@@ -41,6 +46,7 @@ def use(script: Script) -> Iterator[None]:
         yield
 
 
+LIFE_MS = 1500  # of a lease, where a test waits for its end
 FENCE = 'if state[1] ~= token or state[2] ~= "running" then return { "stale" } end'
 DEFENCES = {
     "the fence of finish": ("finish", FENCE, ""),
@@ -142,3 +148,36 @@ async def test_without_reading_again_the_gap_stays(queue: Queue, monkeypatch: py
 
     monkeypatch.setattr(Delivery, "_read", only_at_the_beginning)
     assert await hear_all(queue) != [1, 2, 3, 4, 5]
+
+
+async def lease_after_three_lifetimes(queue: Queue) -> bytes | None:
+    """Who holds the lease of a dispatcher whose loop did nothing for three times as long as it lasts."""
+
+    @dataclass
+    class Busy:
+        holder: str = "busy"
+        draining: bool = False
+
+        def lose(self) -> None:
+            pass
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(queueing.queue, "LEASE_MS", LIFE_MS)
+        patch.setattr(queueing.worker, "LEASE_MS", LIFE_MS)
+        patch.setattr(queueing.worker, "RENEW_S", LIFE_MS / 10_000)
+        drains = Drains(os.environ["REDIS_URL"], 60)
+        drains._active[queue.space_id] = Busy()  # type: ignore[assignment]
+        assert await queue.acquire("busy")
+        time.sleep(3 * LIFE_MS / 1000)  # noqa: ASYNC251 - a loop that is busy
+        found: bytes | None = await queue.redis.get(queue.keys.lease)
+        drains._active.clear()
+    return found
+
+
+async def test_a_busy_dispatcher_keeps_its_lease(queue: Queue) -> None:
+    assert await lease_after_three_lifetimes(queue) == b"busy"
+
+
+async def test_without_renewal_it_would_lose_it(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Drains, "_renew_forever", lambda _: None)
+    assert await lease_after_three_lifetimes(queue) is None

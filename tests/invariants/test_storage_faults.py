@@ -21,6 +21,7 @@ from queueing.keys import SpaceKeys
 from queueing.messages import completed
 from queueing.queue import Queue
 from queueing.running import surely
+from queueing.together import together
 from tests.valkeys import Relay, Valkey
 from tests.waiting import eventually, wait_until
 
@@ -112,6 +113,19 @@ async def test_a_socket_lives_through_a_restart_and_hears_the_end(durable: Valke
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await delivery.close()
+    await client.aclose()
+
+
+async def test_what_failed_while_redis_was_away_is_not_done_later(durable: Valkey) -> None:
+    """Whoever asked was told that it failed: a claim done behind its back would take events nobody knows."""
+    client = durable.client()
+    await together(client).ask("INCR", "done")
+    await asyncio.to_thread(durable.kill)
+    for _ in range(3):
+        with pytest.raises((redis.exceptions.RedisError, OSError)):
+            await together(client).ask("INCR", "done")
+    await asyncio.to_thread(durable.start)
+    assert await together(client).ask("GET", "done") == b"1"
     await client.aclose()
 
 

@@ -1,4 +1,5 @@
 import os
+import signal
 import threading
 import time
 
@@ -18,6 +19,10 @@ def work(ledger, key, seconds, kind):
     time.sleep(seconds)
     if kind == "poison":
         os._exit(9)
+    if kind == "oom":  # as the kernel does it
+        os.kill(os.getpid(), signal.SIGKILL)
+    while kind == "hang":
+        time.sleep(1)
     note("end")
     if kind == "error":
         raise gr.Error("refused on purpose")

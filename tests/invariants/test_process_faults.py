@@ -1,0 +1,266 @@
+"""Real processes killed and frozen in the middle of a call (F1, F3, F5, F9, F20, F23): one platform whose
+node has two workers, and an app that notes its runs in a file the platform knows nothing of."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+from redis import Redis
+
+from tests.chaos.ledger import overlap
+from tests.invariants.workers import NODE, TwoWorkers, pid_of
+from tests.platform_server import APPS, CACHE, new_home
+from tests.waiting import wait_until
+
+SPACE = "alice/faults"
+TIME_LIMIT_S = 30
+RECLAIM_S = 20.0  # the promise, where another worker lives
+LONG_S = 20.0  # a call that outlives a lease
+
+
+@dataclass
+class Faults:
+    """The platform, and what its only app was asked and did."""
+
+    platform: TwoWorkers
+    token: str
+    notes: Path
+
+    def post(self, key: str, seconds: float, kind: str = "ok") -> requests.Response:
+        return requests.post(
+            f"{self.platform.run_url(SPACE)}gradio_api/call/work",
+            json={"data": [str(self.notes), key, seconds, kind]},
+            headers={"Authorization": f"Bearer {self.token}", "Idempotency-Key": key},
+            timeout=30,
+        )
+
+    def submit(self, key: str, seconds: float, kind: str = "ok") -> str:
+        answer = self.post(key, seconds, kind)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["event_id"])
+
+    def end(self, event_id: str) -> str:
+        """The event's last words, heard however late: `complete […]`, or `error …`."""
+        with requests.get(
+            f"{self.platform.run_url(SPACE)}gradio_api/call/work/{event_id}",
+            headers={"Authorization": f"Bearer {self.token}"}, timeout=90, stream=True,
+        ) as answer:  # fmt: skip
+            word = ""
+            for raw in answer.iter_lines():
+                line = raw.decode()
+                if line.startswith("event: "):
+                    word = line[7:]
+                elif line.startswith("data: ") and word in ("complete", "error"):
+                    return f"{word} {line[6:]}"
+        raise AssertionError(f"{event_id} never ended")
+
+    def finals(self, event_id: str) -> int:
+        """How many final messages the event has in its record."""
+        with self.platform.valkey() as client:
+            (key,) = [k for k in client.scan_iter("sp:*:msgs:*", count=1000) if _has(client, k, event_id)]
+            return sum(f[b"e"].decode() == event_id and f[b"f"] == b"1" for _, f in client.xrange(key))
+
+    def starts(self, key: str) -> int:
+        text = self.notes.read_text() if self.notes.exists() else ""
+        return sum(line.startswith(f"start {key} ") for line in text.splitlines())
+
+    def serving(self) -> str:
+        with self.platform.valkey() as client:
+            return self.platform.holder(client)
+
+    def begun(self, key: str, seconds: float) -> tuple[str, str]:
+        """An event whose call runs now, and who holds the lease."""
+        event_id = self.submit(key, seconds)
+        wait_until(lambda: self.starts(key), f"{key} runs")
+        return event_id, wait_until(self.serving, "somebody serves")
+
+    def taken_over(self, before: str) -> float:
+        """Seconds until another dispatcher than this holds the lease."""
+        began = time.monotonic()
+        wait_until(lambda: self.serving() not in ("", before), "it is claimed again", RECLAIM_S + 40)
+        return time.monotonic() - began
+
+
+def _has(client: Redis, key: bytes, event_id: str) -> bool:
+    return any(fields[b"e"].decode() == event_id for _, fields in client.xrange(key))
+
+
+@pytest.fixture(scope="module")
+def faults(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faults]:
+    home = new_home()
+    (CACHE / "environments").mkdir(parents=True, exist_ok=True)
+    (home / "environments").symlink_to(CACHE / "environments")
+    platform = TwoWorkers("process", home, settings={"SPACEPORT_EVENT_TIMEOUT_S": str(TIME_LIMIT_S)})
+    try:
+        platform.start()
+        token = platform.token("alice")
+        assert platform.push(SPACE, token, APPS / "chaos") == "RUNNING"
+        yield Faults(platform, token, tmp_path_factory.mktemp("faults") / "notes")
+    finally:
+        platform.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def second(faults: Faults) -> Iterator[int]:
+    """A second worker of the node, ready."""
+    pid = faults.platform.start_second()
+    with faults.platform.valkey() as client:
+        wait_until(lambda: _consumers(client) >= 2, "both workers listen", 60)
+    yield pid
+    faults.platform.stop_second()
+
+
+def _consumers(client: Redis) -> int:
+    """Workers that wait for messages of the node's queue."""
+    waiting: list[str] = [one["cmd"] for one in client.client_list() if one["cmd"] == "brpop"]
+    return len(waiting) - 1  # one of them is the build worker
+
+
+@pytest.mark.usefixtures("second")
+def test_a_call_whose_worker_was_killed_is_claimed_within_20_s_and_runs_once(faults: Faults) -> None:
+    """F1. The run goes on in the app; another worker takes it up."""
+    event_id, holder = faults.begun("killed", LONG_S)
+    os.kill(pid_of(holder), signal.SIGKILL)
+    assert faults.taken_over(holder) <= RECLAIM_S
+    assert faults.end(event_id) == 'complete ["killed done"]'
+    assert faults.starts("killed") == 1
+    assert faults.finals(event_id) == 1
+
+
+@pytest.mark.usefixtures("second")
+def test_a_frozen_worker_loses_its_call_within_20_s_and_its_late_result_is_dropped(faults: Faults) -> None:
+    """F3. Both have heard the call's end when the frozen one wakes."""
+    event_id, holder = faults.begun("frozen", LONG_S)
+    os.kill(pid_of(holder), signal.SIGSTOP)
+    try:
+        assert faults.taken_over(holder) <= RECLAIM_S
+        assert faults.end(event_id) == 'complete ["frozen done"]'
+    finally:
+        os.kill(pid_of(holder), signal.SIGCONT)
+    assert faults.end(faults.submit("after", 0.01)) == 'complete ["after done"]'
+    assert faults.starts("frozen") == 1
+    assert faults.finals(event_id) == 1
+
+
+def test_the_only_worker_goes_on_at_once_when_it_wakes(faults: Faults) -> None:
+    event_id, holder = faults.begun("asleep", LONG_S)
+    os.kill(pid_of(holder), signal.SIGSTOP)
+    try:
+        wait_until(lambda: not faults.serving(), "its lease is over")
+    finally:
+        os.kill(pid_of(holder), signal.SIGCONT)
+    # "At once", with room for a machine that is busy with other things.
+    assert faults.taken_over(holder) <= 8
+    assert faults.end(event_id) == 'complete ["asleep done"]'
+    assert faults.starts("asleep") == 1
+    assert faults.finals(event_id) == 1
+
+
+def test_an_endless_call_ends_at_the_time_limit_and_the_next_one_runs(faults: Faults) -> None:
+    """F5. It cannot be stopped, so its container is started again."""
+    before = faults.platform.pids("spaceport_launcher")
+    event_id = faults.submit("endless", 0, "hang")
+    assert f"Timed out after {TIME_LIMIT_S} s" in faults.end(event_id)
+    assert faults.end(faults.submit("next", 0.01)) == 'complete ["next done"]'
+    wait_until(
+        lambda: not set(before) & set(faults.platform.pids("spaceport_launcher")), "another app runs", 60
+    )
+    assert faults.starts("endless") == 1
+
+
+def test_ten_hints_make_one_call(faults: Faults) -> None:
+    """F20. A hint that a broker delivers again finds the lease held."""
+    event_id, holder = faults.begun("hinted", 6)
+    with faults.platform.valkey() as client:
+        (key,) = client.scan_iter("sp:*:lease", count=1000)
+    space_id = int(key.split(b":")[1].strip(b"{}"))
+    what = f"'queueing.tasks.drain', kwargs={{'space_id': {space_id}}}, queue='hw.cpu@{NODE}'"
+    send = f"from celery import current_app\nfor _ in range(10): current_app.send_task({what})"
+    faults.platform.manage("shell", "-c", send)
+    assert faults.end(event_id) == 'complete ["hinted done"]'
+    assert faults.starts("hinted") == 1
+    assert faults.finals(event_id) == 1
+    assert faults.serving() == holder
+
+
+def test_an_event_repeated_by_its_key_says_so(faults: Faults) -> None:
+    """F13."""
+    first, again = faults.post("twice", 0.01), faults.post("twice", 0.01)
+    assert "Idempotent-Replayed" not in first.headers
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert first.json() == again.json()
+    assert faults.end(first.json()["event_id"]) == 'complete ["twice done"]'
+    assert faults.starts("twice") == 1
+
+
+def _load(faults: Faults, name: str, until: threading.Event, ends: list[str]) -> None:
+    """One client: an event after the other, each once more where it was not accepted."""
+    count = 0
+    while not until.is_set():
+        count += 1
+        key = f"{name}-{count}"
+        while (answer := faults.post(key, 0.05)).status_code != 200:
+            assert answer.status_code == 503, answer.text  # never refused for what is not its fault
+            if until.is_set():
+                return
+            time.sleep(0.1)
+        ends.append(faults.end(answer.json()["event_id"]))
+
+
+def test_a_restart_of_postgresql_under_load_fails_no_event(faults: Faults) -> None:
+    """F9. What runs and what waits needs Redis alone."""
+    done, ends = threading.Event(), list[str]()
+    with ThreadPoolExecutor(6) as pool:
+        clients = [pool.submit(_load, faults, f"pg{n}", done, ends) for n in range(6)]
+        try:
+            wait_until(lambda: len(ends) > 10, "load runs")
+            pid_file = faults.platform.home / "postgres" / "postmaster.pid"
+            before = pid_file.read_text().split()[0]
+            os.kill(int(before), signal.SIGQUIT)
+            wait_until(
+                lambda: pid_file.exists() and pid_file.read_text().split()[:1] not in ([], [before]),
+                "it was started again",
+            )
+            more = len(ends) + 30
+            wait_until(lambda: len(ends) > more, "load goes on", 60)
+        finally:
+            done.set()
+        for client in clients:
+            client.result()
+    assert all(end.startswith("complete") for end in ends), [e for e in ends if e.startswith("error")][:3]
+
+
+def test_settings_changed_all_the_time_are_obeyed_and_lose_nothing(faults: Faults) -> None:
+    """F23: ten changes a second under load."""
+    done, ends = threading.Event(), list[str]()
+    faults.platform.queue(SPACE, faults.token, concurrency_count=1, max_size=20)
+    began = faults.notes.stat().st_size
+    with ThreadPoolExecutor(8) as pool:
+        clients = [pool.submit(_load, faults, f"set{n}", done, ends) for n in range(8)]
+        try:
+            for n in range(60):
+                faults.platform.queue(SPACE, faults.token, concurrency_count=1 + n % 3, max_size=15 + n % 5)
+                time.sleep(0.1)
+        finally:
+            done.set()
+        for client in clients:
+            client.result()
+    faults.platform.queue(SPACE, faults.token, concurrency_count=1, max_size=None)
+    part = faults.notes.with_suffix(".settings")
+    part.write_bytes(faults.notes.read_bytes()[began:])
+    most, again, _ = overlap(part)
+    assert 1 <= most <= 3
+    assert again == 0
+    assert len(ends) >= 20
+    assert all(end.startswith("complete") for end in ends)

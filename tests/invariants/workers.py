@@ -1,0 +1,86 @@
+"""A platform whose node has a second Celery worker, so that the death or the sleep of one leaves another."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import redis
+
+from tests.platform_server import ROOT, Platform
+
+NODE = "here"
+
+
+@dataclass
+class TwoWorkers(Platform):
+    """The platform with settings of the test's own, and a second worker of its node on demand."""
+
+    settings: dict[str, str] = field(default_factory=dict)
+    second: subprocess.Popen[bytes] | None = None
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {**super().env, "SPACEPORT_NODE": NODE, **self.settings}
+
+    def start_second(self) -> int:
+        """A worker that serves the node's queue, too, and has no agent; its process."""
+        path = os.pathsep.join([str(ROOT), str(ROOT / "platform")])
+        options = ["--quiet", "worker", "-P", "threads", "-c", "16", "-Q", f"hw.cpu@{NODE}"]
+        with (self.home / "log" / "second.log").open("ab") as log:
+            self.second = subprocess.Popen(
+                [sys.executable, "-m", "celery", "-A", "spaceport", *options, "-n", f"second@{NODE}"],
+                env={**self.env, **self._servers(), "PYTHONPATH": path}, stdout=log, stderr=log,
+            )  # fmt: skip
+        return self.second.pid
+
+    def _servers(self) -> dict[str, str]:
+        """How the platform's processes were told to find its servers."""
+        names = ("DATABASE_URL", "REDIS_URL")
+        for pid in self.pids("manage.py\0node"):
+            pairs = (Path("/proc") / str(pid) / "environ").read_text().split("\0")
+            return {k: v for k, _, v in (pair.partition("=") for pair in pairs) if k in names}
+        raise AssertionError("no worker runs")
+
+    def stop_second(self) -> None:
+        if self.second is not None and self.second.poll() is None:
+            self.second.send_signal(signal.SIGCONT)
+            self.second.kill()
+            self.second.wait(20)
+
+    def stop(self) -> None:
+        self.stop_second()
+        super().stop()
+
+    def pids(self, part: str) -> list[int]:
+        """The platform's processes with this in their command line."""
+        found = []
+        home = str(self.home).encode()
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                line = (folder / "cmdline").read_bytes()
+                if part.encode() in line and home in line + (folder / "environ").read_bytes():
+                    found.append(int(folder.name))
+        return found
+
+    def valkey(self) -> redis.Redis:
+        """Its Valkey."""
+        note = json.loads((self.home / "valkey" / "address.json").read_text())
+        return redis.Redis(port=note["port"], password=note["password"])
+
+    def holder(self, client: redis.Redis) -> str:
+        """Who holds the lease of its one Space; "" for nobody."""
+        for key in client.scan_iter("sp:*:lease", count=1000):
+            return (client.get(key) or b"").decode()
+        return ""
+
+
+def pid_of(holder: str) -> int:
+    """The process of a lease's holder, `replica:pid-process-dispatcher`."""
+    return int(holder.partition(":")[2].partition("-")[0] or 0)
