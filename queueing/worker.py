@@ -119,7 +119,7 @@ class Drains:
                 k = SpaceKeys(space_id)
                 try:
                     answer = script(
-                        keys=_renew.in_order(lease=k.lease, storage=k.storage),
+                        keys=_renew.in_order(lease=k.lease, storage=k.storage, fence=k.fence),
                         args=[dispatcher.holder, LEASE_MS],
                     )
                 except redis.RedisError as error:

@@ -144,7 +144,9 @@ class QueueMachine(RuleBasedStateMachine):
     def renew(self, who: str) -> None:
         who = self._who(who)
         k = self.queue.keys
-        answer = self.wait(_renew(self.redis, lease=k.lease, storage=k.storage, holder=who, ttl_ms=15_000))
+        answer = self.wait(
+            _renew(self.redis, lease=k.lease, storage=k.storage, fence=k.fence, holder=who, ttl_ms=15_000)
+        )
         assert (answer[0] == b"held") == (self.model.holder == who)
 
     @precondition(lambda self: self.model.holder is not None)

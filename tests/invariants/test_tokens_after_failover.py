@@ -54,7 +54,9 @@ async def a_stale_result(tmp_path: Path) -> tuple[bool, bytes]:
             primary.kill()
             await heir.execute_command("REPLICAOF", "NO", "ONE")
             k = new.keys
-            (kept, *_) = await renew(heir, lease=k.lease, storage=k.storage, holder="before", ttl_ms=15_000)
+            (kept, *_) = await renew(
+                heir, lease=k.lease, storage=k.storage, fence=k.fence, holder="before", ttl_ms=15_000
+            )
             await heir.delete(k.lease)
             assert await new.acquire("after")
             (again,), _ = await new.claim("after")
@@ -86,3 +88,27 @@ async def test_without_a_failover_nothing_is_jumped(queue: Queue, times: int) ->
         assert await queue.acquire(f"d{n}")
         await queue.release(f"d{n}", force=True)
     assert int(await queue.redis.get(queue.keys.fence) or 0) == times
+
+
+async def test_a_restart_with_the_append_only_file_keeps_the_lease_and_what_runs(tmp_path: Path) -> None:
+    """Nobody is made to run twice because Redis was restarted; and no token is given a second time."""
+    server = Valkey(tmp_path / "valkey").start()
+    client = server.client()
+    queue = Queue(client, 1)
+    assert await queue.acquire("d")
+    await queue.join(a_join())
+    (running,), _ = await queue.claim("d")
+    server.kill()
+    await asyncio.to_thread(server.start)
+    await client.connection_pool.disconnect()
+    k = queue.keys
+    keys = {"lease": k.lease, "storage": k.storage, "fence": k.fence}
+    assert await renew(client, **keys, holder="d", ttl_ms=15_000) == [b"held"]
+    assert int(await client.get(k.fence)) >= running.token + 1_000_000
+    jumped = int(await client.get(k.fence))
+    assert await renew(client, **keys, holder="d", ttl_ms=15_000) == [b"held"]
+    assert int(await client.get(k.fence)) == jumped, "once"
+    payload = completed(running.events[0].id, {})
+    assert await queue.finish(running.events[0], running, "completed", payload, free=True, duration_s=None)
+    await client.aclose()
+    server.kill()

@@ -1,4 +1,6 @@
--- redis_id: the replication id of this Redis; a replica that takes over from its primary gets a new one.
+-- redis_id: the replication id of this Redis, and the one it followed before: a replica that takes over from its
+-- primary gets a new one and remembers the old; a server that was restarted gets a new one and remembers none.
 local function redis_id()
-  return string.match(redis.call("INFO", "replication"), "master_replid:(%x+)") or ""
+  local info = redis.call("INFO", "replication")
+  return string.match(info, "master_replid:(%x+)") or "", string.match(info, "master_replid2:(%x+)") or ""
 end
