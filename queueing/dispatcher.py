@@ -61,6 +61,7 @@ class Dispatcher:
         self.again = False  # whether another dispatcher should go on at once
         self.lost = False
         self.draining = False
+        self.leaving = False  # its worker ends: another one goes on with what can be gone on with
         self._woken = asyncio.Event()
         self._pending = dict.fromkeys(LANES, 0)  # what the last claim left in line
         self._calls: set[asyncio.Task[None]] = set()
@@ -131,6 +132,9 @@ class Dispatcher:
                 idle_since = None
             elif idle_since is None:
                 idle_since = time.monotonic()
+            if self.leaving and self._running.can_be_left():
+                await self.queue.release(self.holder, force=True)
+                return
             gone = self.draining or await self._moved()
             if not self._calls and (gone or self._idle_long(idle_since)):
                 if await self.queue.release(self.holder, force=gone):

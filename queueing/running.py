@@ -56,7 +56,13 @@ class Running:
         self._restarted = False
         self._not_direct: set[str] = set()  # functions that need Gradio's own protocol
         self._events: dict[str, tuple[Event, Call, Function | None]] = {}
+        self._batches = 0
         self.died = asyncio.Event()  # the container went away
+
+    def can_be_left(self) -> bool:
+        """Whether all that runs goes on in the container by itself, for another dispatcher to take up."""
+        direct = all(event.fn not in self._not_direct for event, _, _ in self._events.values())
+        return self.direct is not None and direct and not self._batches
 
     async def run(self, call: Call) -> None:
         """Work on the call; its place is free when this returns."""
@@ -68,7 +74,11 @@ class Running:
             if first.cancel:
                 await self._finish(call, first, "cancelled", cancelled(first.id))
             elif function is not None and function.batch:
-                freed = await self._batch(call)
+                self._batches += 1
+                try:
+                    freed = await self._batch(call)
+                finally:
+                    self._batches -= 1
             else:
                 freed = await self._one(call, first, function)
         finally:

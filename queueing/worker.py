@@ -57,10 +57,10 @@ class Drains:
         future.result()
 
     def stop(self) -> None:
-        """Claim nothing more; running calls end, leases are given back."""
+        """Claim nothing more; what runs is left to the next worker or ends here, leases are given back."""
         self.stopping = True
         for dispatcher in tuple(self._active.values()):
-            dispatcher.draining = True
+            dispatcher.draining = dispatcher.leaving = True
 
     def _run_loop(self) -> None:
         asyncio.set_event_loop(self._loop)

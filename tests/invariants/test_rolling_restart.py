@@ -19,6 +19,7 @@ from tests.platform_server import APPS, Platform
 from tests.waiting import wait_until
 
 SPACE = "alice/rolls"
+LONG_S = 45.5
 PARTS = {"web": "daphne", "build worker": "build@", "node worker": "manage.py\0node", "beat": "beat-schedule"}
 
 
@@ -105,6 +106,8 @@ def test_no_request_fails_while_every_process_is_replaced_under_load(
 ) -> None:
     before = {part: set(pids_of(process_platform, line)) for part, line in PARTS.items()}
     assert all(before.values()), before
+    # Runs on in its container while one worker leaves it and the next takes it up.
+    long = Client(process_platform.run_url(SPACE), verbose=False).submit(LONG_S, api_name="/slow")
     load.clients(3, 0.3)
     load.requests()
     wait_until(lambda: {"events", "requests", "kept"} <= set(load.done), "the load has begun", 60)
@@ -112,6 +115,7 @@ def test_no_request_fails_while_every_process_is_replaced_under_load(
     load.more()
     load.end()
     assert load.failed == []
+    assert long.result(timeout=120) == f"slept {LONG_S}"
     after = {part: set(pids_of(process_platform, line)) for part, line in PARTS.items()}
     assert all(after.values()), after
     wait_until(
