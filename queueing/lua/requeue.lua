@@ -1,7 +1,8 @@
 -- requeue: a running event whose container died (`deaths`) or whose batch failed (`splits`) goes back to the
 -- front, under its current token. Past `most` of that kind it is refused: the caller fails it instead.
 -- A death counts for the input too, for a day, so that the same input sent again kills no further container;
--- one death counts once, however many events with this input it interrupted.
+-- one death counts once, however many events with this input it interrupted (they come within three seconds), but
+-- never less than this event's own deaths.
 -- KEYS: event next running input_deaths
 -- ARGV: token id kind most
 -- TIME: now
@@ -12,7 +13,7 @@ if state[1] ~= token or state[2] ~= "running" then return { "stale" } end
 local times = redis.call("HINCRBY", event, kind, 1)
 if kind == "deaths" then
   local count, at = string.match(redis.call("GET", input_deaths) or "0 0", "^(%S+) (%S+)$")
-  if now - at > 3 then redis.call("SET", input_deaths, (count + 1) .. " " .. now, "EX", 86400) end
+  if now - at > 3 or times > tonumber(count) then redis.call("SET", input_deaths, (count + 1) .. " " .. now, "EX", 86400) end
 end
 if times > tonumber(most) then return { "spent", times } end
 -- It begins anew, so its messages count from one again.

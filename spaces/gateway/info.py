@@ -30,7 +30,9 @@ async def for_visitor(client: aiohttp.ClientSession, asked: Asked, scope: Scope)
     headers = callers.to_container(asked, scope)
     status, raw = await _ask(client, asked, scope["query_string"], headers)
     address = encode(f"{asked.scheme}://{asked.host}{asked.route.app.mount}")[1:-1]
-    return status, raw.replace(NOWHERE_URL, address)
+    # Its own address, where somebody on its machine asked it first.
+    own = f"http://{asked.route.address}".encode()
+    return status, raw.replace(NOWHERE_URL, address).replace(own, address)
 
 
 async def in_order(

@@ -142,7 +142,9 @@ def test_a_stranger_cannot_change_them(platform: Platform, space: str, charlie: 
 def test_a_paused_space_tells_who_waits_and_who_comes(
     platform: Platform, space: str, alice: str, client: Client
 ) -> None:
-    jobs = [client.submit(f"s{n}", api_name="/slow") for n in range(3)]
+    jobs = [client.submit("s0", api_name="/slow")]
+    wait_until(lambda: platform.queue(space, alice)["running"] == 1, "one runs")
+    jobs += [client.submit(f"s{n}", api_name="/slow") for n in (1, 2)]
     wait_until(lambda: platform.queue(space, alice)["pending"] == 2, "two wait")
     platform.api(alice).pause_space(space)
     with pytest.raises(AppError, match="paused by its owner"):

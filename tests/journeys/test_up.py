@@ -96,7 +96,10 @@ def pid_of(platform: Platform, part: str) -> int:
 def is_well(platform: Platform) -> bool:
     try:
         return requests.get(f"{platform.url}/healthz", timeout=10).status_code == 200
-    except requests.ConnectionError:
+    except (
+        requests.ConnectionError,
+        requests.Timeout,
+    ):  # what comes while it is away waits for its successor
         return False
 
 
