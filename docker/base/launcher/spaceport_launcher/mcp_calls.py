@@ -47,7 +47,7 @@ async def answer(app: Any, asked: Any, told: dict[str, Any], query: str, tell: C
 
     await app(_scope(app, told, query, len(raw)), receive, send)
     if rest:
-        tell(f"event: message\\ndata: {json.dumps(json.loads(rest))}\\n\\n")
+        tell(f"event: message\ndata: {json.dumps(json.loads(rest))}\n\n")
     return status
 
 
