@@ -167,10 +167,7 @@ class Delivery:
     async def _read(self, key: str, after: int) -> list[Delivered]:
         ask = together(self._redis).ask
         entries = await ask("XRANGE", key, f"(0-{after}", "+", "COUNT", READ_AT_ONCE)
-        return [
-            Delivered(_number(entry_id), fields[b"e"].decode(), fields[b"d"], fields[b"f"] == b"1", -1)
-            for entry_id, fields in entries
-        ]
+        return [from_stream(*entry) for entry in entries]
 
     async def _add(self, key: str, follower: _Follower) -> None:
         async with self._lock:
@@ -234,6 +231,11 @@ class Delivery:
             await asyncio.gather(self._listener, return_exceptions=True)
         if self._pubsub is not None:
             await self._pubsub.aclose()
+
+
+def from_stream(entry_id: bytes, fields: dict[bytes, bytes]) -> Delivered:
+    """A message as its stream has it."""
+    return Delivered(_number(entry_id), fields[b"e"].decode(), fields[b"d"], fields[b"f"] == b"1", -1)
 
 
 def _announced(line: bytes) -> Delivered:

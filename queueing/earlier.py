@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
+from queueing.delivery import Delivered, from_stream
 from queueing.events import decode
 from queueing.keys import SpaceKeys
 from queueing.positions import Place, Waiter
@@ -93,11 +94,11 @@ class Earlier:
         """What is told of one session's calls."""
         told = {call.event_id for call in calls}
         after = 0
-        for number, event_id, payload in await self._ends(channel):
-            after = max(after, number)
-            if event_id in told:
-                told.discard(event_id)
-                await self._end(channel, number, event_id, payload)
+        for delivered in await self._ends(channel):
+            after = max(after, delivered.number)
+            if delivered.event_id in told:
+                told.discard(delivered.event_id)
+                await self._end(channel, delivered)
         waits = {call.event_id for call in calls if call.event_id in told and not call.ended}
         if not waits:
             return
@@ -108,32 +109,27 @@ class Earlier:
             async for delivered in follow:
                 if not delivered.final:
                     continue
-                event_id = decode(delivered.payload).get("event_id") or ""
-                if event_id in waits:
-                    waits.discard(event_id)
+                if delivered.event_id in waits:
+                    waits.discard(delivered.event_id)
                     await asyncio.sleep(GRACE_S)
-                    await self._end(channel, delivered.number, event_id, delivered.payload)
+                    await self._end(channel, delivered)
                 if not waits:
                     return
 
-    async def _ends(self, channel: str) -> list[tuple[int, str, bytes]]:
-        """The final messages that the session has had: number, event, payload."""
+    async def _ends(self, channel: str) -> list[Delivered]:
+        """The final messages that the session has had."""
         entries = await self.door.redis.xrange(self.keys.messages(channel))
-        return [
-            (int(entry_id.partition(b"-")[2]), fields[b"e"].decode(), fields[b"d"])
-            for entry_id, fields in entries
-            if fields[b"f"] == b"1"
-        ]
+        return [delivered for entry in entries if (delivered := from_stream(*entry)).final]
 
-    async def _end(self, channel: str, number: int, event_id: str, payload: bytes) -> None:
-        if int(await self.door.redis.get(self.keys.cursor(channel)) or 0) >= number:
+    async def _end(self, channel: str, delivered: Delivered) -> None:
+        if int(await self.door.redis.get(self.keys.cursor(channel)) or 0) >= delivered.number:
             return  # the demo's own page has it
-        message = decode(payload)
+        message = decode(delivered.payload)
         if message.get("success") and not message.get("output"):
             return  # cancelled
         output = message.get("output") or {}
-        value = {"msg": "ended", "event_id": event_id, "success": bool(message.get("success"))}
-        if len(payload) > MOST_BYTES:
+        value = {"msg": "ended", "event_id": delivered.event_id, "success": bool(message.get("success"))}
+        if len(delivered.payload) > MOST_BYTES:
             value["too_large"] = True
         elif value["success"]:
             value["data"] = output.get("data") or []
