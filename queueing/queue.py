@@ -53,6 +53,7 @@ _finish = Script("finish")
 _cancel = Script("cancel")
 _requeue = Script("requeue")
 _release = Script("release")
+_refuse = Script("refuse")
 
 Final = Literal["completed", "failed", "cancelled"]
 Requeued = Literal["deaths", "losses", "splits"]
@@ -315,6 +316,11 @@ class Queue:
         )
         word: Literal["cancelled", "running", "unknown"] = answer[0].decode()
         return word
+
+    async def refuse(self, event_id: str, channel: str, payload: bytes) -> None:
+        """Tell the channel the end of an event that was never accepted."""
+        messages = self.keys.messages(channel)
+        await _refuse(self.redis, messages=messages, id=event_id, payload=payload, ttl=FINAL_TTL_S)
 
     async def release(self, holder: str, *, force: bool = False) -> bool:
         """Give the lease back. False: there is work again, go on (or the lease is lost)."""

@@ -161,11 +161,7 @@ class GradioDoor:
     async def _refuse_readably(self, route: Route, channel: str, text: str) -> Accepted:
         """Accept nothing, but tell the refusal as an event that failed at once."""
         event_id = new_event_id(channel)
-        payload = failed(event_id, text)
-        key = SpaceKeys(route.space_id).messages(channel)
-        number = await self.redis.xadd(key, {"d": payload, "e": event_id, "f": "1"}, id="0-*", maxlen=2000)
-        await self.redis.expire(key, FINAL_TTL_S)
-        await self.redis.publish(key, b" ".join((number, b"1 0", event_id.encode(), payload)))
+        await Queue(self.redis, route.space_id).refuse(event_id, channel, failed(event_id, text))
         return Accepted(event_id=event_id, position=0, size=0, wake=False)
 
     @staticmethod
