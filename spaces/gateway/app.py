@@ -153,8 +153,7 @@ class Gateway:
         if page or self._is_home(asked, scope):
             await self.doors.visited(route)
         if not page and route.app.home and self._is_home(asked, scope):
-            location = f"{route.app.home}?{scope['query_string'].decode('latin-1')}"
-            await http.respond(send, 307, b"", "text/plain", ((b"location", location.encode("latin-1")),))
+            await http.redirect(send, f"{route.app.home}?{scope['query_string'].decode('latin-1')}")
             return
         token = ""
         if page and not asked.program and not await self._is_fresh(asked):
@@ -164,7 +163,7 @@ class Gateway:
             token = tokens.make(self.key, route.space_id, visit=asked.visit, user_id=asked.user_id or 0)
             if route.app.release[0] == GOES_BY_ADDRESS:
                 where = http.target_of(f"{tokens.PREFIX}{token}{asked.path}", scope["query_string"])
-                await http.respond(send, 307, b"", "text/plain", ((b"location", where.encode("latin-1")),))
+                await http.redirect(send, where)
                 return
         headers = callers.to_container(asked, scope, token=token)
         length = head.first(scope["headers"], "content-length")
@@ -217,7 +216,7 @@ class Gateway:
     @staticmethod
     def _is_page(asked: Asked, scope: Scope) -> bool:
         """A browser opening one of the app's pages (not its scripts asking for data)."""
-        if scope["method"] != "GET" or "text/html" not in head.first(scope["headers"], "accept"):
+        if scope["method"] != "GET" or not head.wants_page(scope["headers"]):
             return False
         path = paths.inner(asked.path, asked.route.app)
         return path is not None and (path.strip("/") in asked.route.app.pages or path == "/")
@@ -225,11 +224,11 @@ class Gateway:
     @staticmethod
     def _is_home(asked: Asked, scope: Scope) -> bool:
         """A browser opening the Space's address, whatever is there."""
-        html = "text/html" in head.first(scope["headers"], "accept")
-        return scope["method"] == "GET" and asked.path == "/" and html and not asked.program
+        wanted = scope["method"] == "GET" and head.wants_page(scope["headers"])
+        return wanted and asked.path == "/" and not asked.program
 
     async def _not_running(self, asked: Asked, route: Route, scope: Scope, send: Send) -> None:
-        if asked.program or "text/html" not in head.first(scope["headers"], "accept"):
+        if asked.program or not head.wants_page(scope["headers"]):
             text = notices.sentence(route)
             await self._error(send, 503, text, retry_after_s=5)
             return
@@ -255,7 +254,7 @@ class Gateway:
         if scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 4000 + status})
-        elif "text/html" in head.first(scope["headers"], "accept"):
+        elif head.wants_page(scope["headers"]):
             body = await notices.refusal(status, text)
             await http.respond(send, status, body, "text/html; charset=utf-8")
         else:

@@ -55,6 +55,11 @@ def first(raw: Raw, name: str) -> str:
     return next((value.decode("latin-1") for key, value in raw if key.lower() == wanted), "")
 
 
+def wants_page(headers: Raw) -> bool:
+    """Whether a browser asks for a page to show."""
+    return "text/html" in first(headers, "accept")
+
+
 def to_container(
     raw: Raw, *, host: str, scheme: str, client: str, cookies: bool, root: Root = "forwarded"
 ) -> dict[str, str]:

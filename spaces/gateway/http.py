@@ -92,6 +92,11 @@ async def respond(
     await send({"type": "http.response.body", "body": body})
 
 
+async def redirect(send: Send, location: str) -> None:
+    """Send the visitor to another path, with the same method."""
+    await respond(send, 307, b"", "text/plain", ((b"location", location.encode("latin-1")),))
+
+
 async def stream(
     send: Send, receive: Receive, chunks: AsyncIterator[bytes], headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> None:
