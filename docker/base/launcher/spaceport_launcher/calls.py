@@ -319,19 +319,13 @@ class _Service:
         self._take_slot(queue, jobs)
         arguments = {"events": jobs, "batch": False, "begin_time": began, "fn": function}
         wanted = inspect.signature(queue.process_events).parameters
-        try:
-            await queue.process_events(**{k: v for k, v in arguments.items() if k in wanted})
-        except asyncio.CancelledError:
-            pass
-        except Exception as error:
-            traceback.print_exc()
-            call.say(b"f", self._failure(call, error))
-        finally:
-            if not self.app.monitoring_enabled:
-                queue.event_analytics.pop(call.id, None)
-            self._ended(call)
-            async with self.places:
-                self.places.notify_all()
+        await self._to_its_end(
+            call, queue.process_events(**{k: v for k, v in arguments.items() if k in wanted})
+        )
+        if not self.app.monitoring_enabled:
+            queue.event_analytics.pop(call.id, None)
+        async with self.places:
+            self.places.notify_all()
 
     async def _mcp(self, call: _Call, body: dict[str, Any], request: dict[str, Any]) -> None:
         """A request to the app's MCP server; pieces of its answer are messages."""
@@ -339,26 +333,30 @@ class _Service:
         def tell(text: str) -> None:
             call.say(b"m", self.dumps({"msg": "answer", "event_id": call.id, "text": text}))
 
-        call.say(b"m", self.dumps({"msg": "process_starts", "event_id": call.id}))
-        try:
+        async def work() -> None:
             status = await mcp_calls.answer(self.app, body["mcp"], request, body.get("query", ""), tell)
             output = {"data": [], "status": status}
             values = {"msg": "process_completed", "event_id": call.id, "output": output, "success": True}
             call.say(b"c", self.dumps(values))
+
+        call.say(b"m", self.dumps({"msg": "process_starts", "event_id": call.id}))
+        await self._to_its_end(call, work())
+
+    async def _to_its_end(self, call: _Call, work: Awaitable[None]) -> None:
+        """Whatever becomes of the work, the call has one end."""
+        try:
+            await work
         except asyncio.CancelledError:
             pass
         except Exception as error:
             traceback.print_exc()
             call.say(b"f", self._failure(call, error))
         finally:
-            self._ended(call)
-
-    def _ended(self, call: _Call) -> None:
-        # Says nothing where the end has been said.
-        call.say(b"x", CANCELLED % call.id.encode())
-        call.unread_since = time.monotonic()
-        if call.reader is None and self.newest is not None:
-            self.newest.say(b"%s 0 e \n" % call.id.encode())
+            # Says nothing where the end has been said.
+            call.say(b"x", CANCELLED % call.id.encode())
+            call.unread_since = time.monotonic()
+            if call.reader is None and self.newest is not None:
+                self.newest.say(b"%s 0 e \n" % call.id.encode())
 
     async def _inner_place(self, inner: Any) -> None:
         """The author's own `concurrency_limit` stays in force: it may protect a GPU."""
