@@ -10,14 +10,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from queueing import leaving
 from queueing.delivery import Delivered, Delivery
+from queueing.doors.differences import apply
+from queueing.doors.stream import HEARTBEAT_S, LINGER_S, Stream, sse
 from queueing.errors import ApiClosed, PoisonInput, QueueError
 from queueing.events import Accepted, Join, decode, encode, new_channel, new_event_id
 from queueing.keys import SpaceKeys
-from queueing.messages import CLOSE_STREAM, HEARTBEAT, Estimation, UnexpectedError, failed
+from queueing.messages import UnexpectedError, failed
 from queueing.messages import encode as encode_message
-from queueing.positions import Place, Positions, Waiter
+from queueing.positions import Positions
 from queueing.queue import FINAL_TTL_S, Queue
 from queueing.together import together
 
@@ -26,16 +27,6 @@ if TYPE_CHECKING:
 
     from queueing.routes import Function, Route
 
-HEARTBEAT_S = 15.0
-#: A stream with nothing open stays this long before it is closed. A client whose next event is on its way
-#: when it hears `close_stream` may lose that event; and a program in a loop saves a stream for each call.
-#: A browser has six connections for a host, so its pages give theirs back sooner.
-LINGER_S = {"page": 1.0, "api": 10.0}
-#: A client that was told something and is still here after so long surely has it.
-NOTED_AFTER_S = 0.5
-NOTED_AFTER = 64  # messages, at the latest
-AHEAD = 64  # messages read for a client that has not taken those before
-V3 = "sse_v3"
 WHOLE = {"ws", "sse", "sse_v1"}  # protocols whose every step carries whole values, not differences
 REMEMBERED = 10_000
 
@@ -180,9 +171,9 @@ class GradioDoor:
         cursor, opened = await self._state(keys, session_hash)
         if not opened and not await self._anything(keys, session_hash, cursor):
             text = "Session not found. Reload the page."
-            yield _sse(encode_message(UnexpectedError(message=text, session_not_found=True)))
+            yield sse(encode_message(UnexpectedError(message=text, session_not_found=True)))
             return
-        stream = _Stream(self, route, session_hash, cursor, linger_s=LINGER_S[origin])
+        stream = Stream(self, route, session_hash, cursor, linger_s=LINGER_S[origin])
         async for chunk in stream.messages():
             yield chunk
 
@@ -287,7 +278,7 @@ class GradioDoor:
                 yield b"event: heartbeat\ndata: null\n\n"
             elif word == "process_generating" and message.get("success"):
                 data = message["output"].get("data") or []
-                values = data if route.app.protocol in WHOLE else _apply(values, data)
+                values = data if route.app.protocol in WHOLE else apply(values, data)
                 yield b"event: generating\ndata: " + encode(values) + b"\n\n"
             elif word == "process_completed":
                 ok = bool(message.get("success"))
@@ -361,155 +352,9 @@ class GradioDoor:
         raise AssertionError("an event ends with its final message")
 
 
-class _Stream:
-    """One open `queue/data`: the session's messages, its places in line, heartbeats."""
-
-    def __init__(self, door: GradioDoor, route: Route, channel: str, cursor: int, *, linger_s: float) -> None:
-        self.door, self.route, self.channel = door, route, channel
-        self.linger_s = linger_s
-        self.idle = False  # nothing of the session was open when we looked last
-        self.number = self.noted = cursor  # what the client was told, and what is written down of that
-        self.out: asyncio.Queue[Delivered | Place | BaseException] = asyncio.Queue()
-        self.estimated: set[str] = set()
-        self.ahead = asyncio.Semaphore(AHEAD)
-
-    async def messages(self) -> AsyncIterator[bytes]:
-        waiter = Waiter(self.route.space_id, self.channel, self.out.put_nowait)
-        follower = asyncio.create_task(self._follow(), name=f"stream {self.channel}")
-        try:
-            async with self.door.positions.waiting(waiter):
-                while True:
-                    try:
-                        async with asyncio.timeout(self._patience_s()):
-                            item = await self.out.get()
-                        chunk = await self._told(item)
-                    except TimeoutError:
-                        if self.noted < self.number:
-                            await self._note()
-                            continue
-                        if self.idle and not await self.door.still_open(self.route, self.channel):
-                            if self.closes:
-                                yield _sse(CLOSE_STREAM)
-                            return
-                        self.idle = False
-                        chunk = _sse(HEARTBEAT)
-                    # What came together is told together: each write costs the server a system call.
-                    while not self.out.empty():
-                        chunk += await self._told(self.out.get_nowait())
-                    # A client that hears of its last event's end and of the stream's in one breath opens
-                    # another stream for its next event, which another process serves; one that is cut between
-                    # gives that event up (gradio_client).
-                    ends = self.idle and leaving.begun()
-                    if ends or (self.idle and not self.closes) or self.number - self.noted > NOTED_AFTER:
-                        await self._note()
-                    yield chunk + _sse(CLOSE_STREAM) if ends and self.closes else chunk
-                    if ends:
-                        return
-        finally:
-            follower.cancel()
-            await asyncio.gather(follower, return_exceptions=True)
-
-    async def _follow(self) -> None:
-        key = SpaceKeys(self.route.space_id).messages(self.channel)
-        try:
-            async for delivered in self.door.delivery.follow(key, after=self.number):
-                await self.ahead.acquire()
-                self.out.put_nowait(delivered)
-        except Exception as error:  # whoever reads `out` must not wait for ever
-            self.out.put_nowait(error)
-
-    @property
-    def closes(self) -> bool:
-        """Whether the client waits for `close_stream`; those before sse_v3 hang up by themselves."""
-        return self.route.app.protocol in ("", V3)
-
-    def _patience_s(self) -> float:
-        if self.noted < self.number:
-            return NOTED_AFTER_S
-        return self.linger_s if self.idle else HEARTBEAT_S
-
-    async def _note(self) -> None:
-        """A client that is still here has what it was told: its next stream begins behind that."""
-        self.noted = self.number
-        await self.door.delivered(self.route, self.channel, self.number)
-
-    async def _told(self, item: Delivered | Place | BaseException) -> bytes:
-        """What to write of it."""
-        self.idle = False
-        if isinstance(item, BaseException):
-            raise item
-        if isinstance(item, Place):
-            return _sse(self._estimation(item))
-        self.ahead.release()
-        if item.final and self.door.held:
-            until = self.door.held.pop(item.event_id, 0.0)
-            await asyncio.sleep(max(0.0, until - time.monotonic()))
-        self.number = item.number
-        self.idle = item.final and await self._nothing_open(item)
-        return self._message(item)
-
-    async def _nothing_open(self, item: Delivered) -> bool:
-        if item.left < 0:  # read back from the stream
-            return not await self.door.still_open(self.route, self.channel)
-        return item.left == 0
-
-    def _estimation(self, place: Place) -> bytes:
-        self.estimated.add(place.event_id)
-        return encode_message(
-            Estimation(
-                event_id=place.event_id,
-                rank=place.position,
-                queue_size=place.size,
-                rank_eta=place.eta.likely if place.eta else None,
-                rank_eta_max=place.eta.at_most if place.eta else None,
-            )
-        )
-
-    def _message(self, item: Delivered) -> bytes:
-        """The message as it is; before an event's start that had no estimation, the one Gradio sends."""
-        chunk = _sse(item.payload)
-        if b'"msg":"process_starts"' in item.payload[:200] and item.event_id not in self.estimated:
-            first = encode_message(Estimation(event_id=item.event_id, rank=0, queue_size=1))
-            return _sse(first) + chunk
-        return chunk
-
-
 def _own_key(caller: Caller, channel: str) -> str:
     """An idempotency key counts within its account, else within its session: strangers behind one address are
     one visitor in line, but must never get each other's events."""
     if not caller.idempotency_key or caller.visitor.startswith("account:"):
         return caller.idempotency_key
     return f"{channel}:{caller.idempotency_key}"
-
-
-def _sse(payload: bytes) -> bytes:
-    return b"data: " + payload + b"\n\n"
-
-
-def _apply(values: list[Any], data: list[Any]) -> list[Any]:
-    """Full values from a `process_generating`: the first carries them, later ones a list of differences
-    for each output (gradio_client/utils.py `apply_diff`)."""
-    if not values:
-        return data
-    new = []
-    for value, difference in zip(values, data, strict=True):
-        for action, path, change in difference:
-            value = _changed(value, action, path, change)
-        new.append(value)
-    return new
-
-
-def _changed(value: Any, action: str, path: list[Any], change: Any) -> Any:
-    if not path:
-        return value + change if action == "append" else change
-    key, *rest = path
-    copy = list(value) if isinstance(value, list) else dict(value) if isinstance(value, dict) else value
-    if rest or action == "append":
-        copy[key] = _changed(copy[key], action, rest, change)
-    elif action == "delete":
-        del copy[key]
-    elif action == "add" and isinstance(copy, list):
-        copy.insert(key, change)
-    else:
-        copy[key] = change
-    return copy

@@ -14,7 +14,8 @@ from celery import current_app
 from queueing import keys
 from queueing.connections import async_redis
 from queueing.delivery import Delivery
-from queueing.doors.gradio import HEARTBEAT_S, BadRequest, GradioDoor
+from queueing.doors.gradio import BadRequest, GradioDoor
+from queueing.doors.stream import HEARTBEAT_S
 from queueing.errors import ApiClosed, NoSuchPath
 from queueing.events import Accepted, encode
 from queueing.hints import hint_from_loop
