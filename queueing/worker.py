@@ -42,6 +42,7 @@ class Drains:
         self.event_timeout_s = event_timeout_s
         self.holder = f"{os.getpid()}-{secrets.token_hex(6)}"
         self.stopping = False
+        self._served: set[int] = set()  # Spaces that somebody here looks after
         self._active: dict[int, Dispatcher] = {}
         self._loop = uvloop.new_event_loop()
         self._ready = threading.Event()
@@ -51,7 +52,7 @@ class Drains:
 
     def drain(self, space_id: int) -> None:
         """Serve this Space's queue until it is empty; returns at once where somebody does already."""
-        if self.stopping or space_id in self._active:
+        if self.stopping or space_id in self._served:
             return
         future: Future[None] = asyncio.run_coroutine_threadsafe(self._drain(space_id), self._loop)
         future.result()
@@ -81,11 +82,17 @@ class Drains:
         self._routes = Routes(self._redis)
 
     async def _drain(self, space_id: int) -> None:
-        if space_id in self._active:
+        if space_id in self._served:
             return
-        while await self._drain_once(space_id):  # noqa: ASYNC110
-            # The container is gone, or Redis was: whoever looks after it needs a moment.
-            await asyncio.sleep(AGAIN_S)
+        # From here on, not from where its dispatcher begins: of two hints that come together the second would
+        # end the renewal of the first one's lease.
+        self._served.add(space_id)
+        try:
+            while await self._drain_once(space_id):  # noqa: ASYNC110
+                # The container is gone, or Redis was: whoever looks after it needs a moment.
+                await asyncio.sleep(AGAIN_S)
+        finally:
+            self._served.discard(space_id)
 
     async def _drain_once(self, space_id: int) -> bool:
         """Serve until there is nothing left; True: there may be more at once."""

@@ -167,6 +167,8 @@ def test_a_crashed_container_comes_back_and_the_crasher_is_told(
         crash.result(timeout=90)
     assert [job.result(timeout=90) for job in waiting] == ["hi w0", "hi w1", "hi w2"]
     assert platform.settled(space, alice) == "RUNNING"
+    config = f"{platform.run_url(space)}config"
+    wait_until(lambda: requests.get(config, timeout=30).ok, "its container answers again", timeout_s=90)
 
 
 def test_unknown_and_foreign_events_are_refused(platform: Platform, space: str) -> None:

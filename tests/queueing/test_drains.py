@@ -1,0 +1,42 @@
+"""Hints that come together: one dispatcher for a Space, and its lease is renewed as long as it works."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+
+import pytest
+
+from queueing.dispatcher import Dispatcher
+from queueing.queue import Queue
+from queueing.routes import Route, encode
+from queueing.worker import Drains
+from tests.waiting import wait_until
+
+
+async def test_two_hints_at_once_leave_the_working_dispatcher_its_renewal(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, may_end = threading.Event(), threading.Event()
+
+    async def works(self: Dispatcher) -> None:
+        began.set()
+        await asyncio.to_thread(may_end.wait)
+
+    monkeypatch.setattr(Dispatcher, "run", works)
+    route = Route(
+        space_id=queue.space_id, owner="alice", name="a", owner_id=1, subdomain="alice-a", sdk="gradio",
+        private=False, stage="RUNNING", replica_id=1, address="127.0.0.1:1",
+    )  # fmt: skip
+    await queue.redis.set(queue.keys.route, encode(route), ex=60)
+    drains = Drains(os.environ["REDIS_URL"], 60)
+    hints = [asyncio.run_coroutine_threadsafe(drains._drain(queue.space_id), drains._loop) for _ in range(2)]
+    await asyncio.to_thread(began.wait, 10)
+    await asyncio.to_thread(wait_until, lambda: any(hint.done() for hint in hints), "the second hint is over")
+    (renewed,) = drains._active.values()
+    assert await queue.redis.get(queue.keys.lease) == renewed.holder.encode()
+    may_end.set()
+    for hint in hints:
+        hint.result(timeout=10)
+    assert not drains._active
