@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from queueing.doors.gradio import UnknownEvent
 from queueing.errors import ApiClosed, QueueError, Refused
 from queueing.events import encode, new_channel
 from queueing.routes import MCP
@@ -140,8 +141,12 @@ async def _answer(
                     yield WAITING
     finally:
         if not ended:
-            cancel = doors.gradio.cancel(route, {"event_id": event_id, "session_hash": channel})
-            doors.spawn(cancel)
+            doors.spawn(_give_up(doors, route, channel, event_id))
+
+
+async def _give_up(doors: Doors, route: Route, channel: str, event_id: str) -> None:
+    with contextlib.suppress(UnknownEvent):  # it ended just now
+        await doors.gradio.cancel(route, {"event_id": event_id, "session_hash": channel})
 
 
 # --- what only reads -----------------------------------------------------------------------------------
