@@ -17,7 +17,7 @@ import msgspec
 from queueing.errors import ContainerDied
 
 if TYPE_CHECKING:
-    from queueing.events import Event
+    from queueing.events import Call
     from queueing.routes import Route
 
 logger = logging.getLogger(__name__)
@@ -27,24 +27,27 @@ CONNECT_S = 10.0
 #: A start is held back this long: where the end comes at once, both are told in one step.
 HOLD_START_S = 0.01
 
-Kind = Literal["more", "completed", "failed", "cancelled", "elsewhere", "unknown"]
+Kind = Literal["more", "completed", "failed", "cancelled", "back", "elsewhere", "unknown"]
 _KINDS: dict[bytes, Kind] = {
     b"m": "more",
     b"c": "completed",
     b"f": "failed",
     b"x": "cancelled",
+    b"b": "back",
     b"-": "elsewhere",
     b"?": "unknown",
 }
 
 
 class Said(NamedTuple):
-    """One message of a call. `number` counts from 1; everything but "more" ends the call. "elsewhere": this
-    function needs Gradio's own protocol; "unknown": the app does not know it and was not to begin it."""
+    """One message of a call. `number` counts from 1; everything but "more" ends the call. "back": it had not
+    begun, and was taken back; "elsewhere": this function needs Gradio's own protocol; "unknown": the app does
+    not know it and was not to begin it. `took_s`: at the end, how long its function ran, in seconds."""
 
     number: int
     kind: Kind
     payload: bytes
+    took_s: float = 0.0
 
     @property
     def ends(self) -> bool:
@@ -54,11 +57,20 @@ class Said(NamedTuple):
 
 class _Order(msgspec.Struct, frozen=True):
     do: str
+    id: str = ""
+
+
+class _Asked(msgspec.Struct, frozen=True):
     id: str
-    after: int = 0
-    again: bool = True
-    body: msgspec.Raw = msgspec.Raw(b"null")
-    request: msgspec.Raw = msgspec.Raw(b"null")
+    after: int
+    again: bool
+    body: msgspec.Raw
+    request: msgspec.Raw
+
+
+class _Calls(msgspec.Struct, frozen=True, tag_field="do", tag="call"):
+    places: int
+    calls: list[_Asked]
 
 
 _encode = msgspec.json.Encoder().encode
@@ -121,7 +133,7 @@ class Direct:
         hello: asyncio.Future[list[str] | None] = asyncio.get_running_loop().create_future()
         self._orders = asyncio.Queue()
         # aiohttp sends no headers before there is something of the body.
-        self._send(_Order("hello", ""))
+        self._send(_Order("hello"))
         self._reader = asyncio.create_task(self._read(hello), name="direct")
         try:
             async with asyncio.timeout(CONNECT_S):
@@ -139,32 +151,30 @@ class Direct:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
 
-    async def call(self, event: Event, *, again: bool) -> AsyncIterator[list[Said]]:
-        """Begin the event's call, or go on listening to it after its message `event.told`, to its end.
+    def begin(self, call: Call) -> None:
+        """Begin the call, all its events together; or go on with what has begun before, after the messages
+        `event.told`."""
+        for event in call.events:
+            inbox = self._inboxes[event.id] = _Inbox()
+            if self._reader is None or self._reader.done():
+                inbox.break_off()
+        asked = [
+            _Asked(e.id, e.told, e.may_begin, msgspec.Raw(e.raw_body), msgspec.Raw(e.raw_request))
+            for e in call.events
+        ]
+        self._send(_Calls(call.places, asked))
 
-        Args:
-            again: whether it may be begun anew where the app does not know it.
+    async def told(self, event_id: str) -> AsyncIterator[list[Said]]:
+        """What the app says of an event whose call was begun, to its end.
 
         Raises:
             ContainerDied: its end will never be heard.
         """
-        inbox = self._inboxes[event.id] = _Inbox()
-        if self._reader is None or self._reader.done():
-            inbox.break_off()
-        self._send(
-            _Order(
-                "call",
-                event.id,
-                event.told,
-                again,
-                msgspec.Raw(event.raw_body),
-                msgspec.Raw(event.raw_request),
-            )
-        )
+        inbox = self._inboxes[event_id]
         while True:
             taken = await inbox.take()
             if taken[-1].ends:
-                del self._inboxes[event.id]
+                del self._inboxes[event_id]
             yield taken
             if taken[-1].ends:
                 return
@@ -189,11 +199,15 @@ class Direct:
         """Ask the app to end the call; only generators and coroutines can be ended."""
         self._send(_Order("cancel", event_id))
 
+    def back(self, event_id: str) -> None:
+        """Take it back where it has not begun: its end is "back" then."""
+        self._send(_Order("back", event_id))
+
     def forget(self, event_id: str) -> None:
         """Its end is written down: the app need not keep it."""
         self._send(_Order("forget", event_id))
 
-    def _send(self, order: _Order) -> None:
+    def _send(self, order: _Order | _Calls) -> None:
         self._orders.put_nowait(_encode(order) + b"\n")
 
     async def _lines(self) -> AsyncIterator[bytes]:
@@ -232,7 +246,7 @@ class Direct:
         number, kind, payload = rest.split(b" ", 2)
         call_id = word.decode()
         inbox = self._inboxes.get(call_id)
-        said = Said(int(number), _KINDS.get(kind, "more"), payload)
+        said = Said(int(number), _KINDS.get(kind[:1], "more"), payload, int(kind[1:] or 0) / 1000)
         if kind != b"e" and inbox is not None:
             inbox.put(said)
         if (kind == b"e" or said.ends) and (stray := self._strays.get(call_id)) is not None:

@@ -148,7 +148,7 @@ class Dispatcher:
         if self.draining or not self.route.address:
             self._pending = dict.fromkeys(LANES, 0)
             return
-        calls, self._pending = await self.queue.claim(self.holder)
+        calls, self._pending = await self.queue.claim(self.holder, self._running.ahead, self._running.short)
         for call in calls:
             self._begin(self._running.run(call), f"call {call.token}")
         if len(calls) == CLAIMS_AT_ONCE:

@@ -89,6 +89,10 @@ class Forecast:
     likely: list[float] = field(default_factory=list)
     variance: list[float] = field(default_factory=list)
 
+    def behind(self, count: int) -> Forecast:
+        """Of those behind the first ones."""
+        return Forecast(self.likely[count:], self.variance[count:]) if count else self
+
     def at(self, position: int) -> Eta | None:
         """The promise for this position; None where something ahead of it is unknown."""
         if position >= len(self.likely):

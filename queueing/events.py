@@ -127,4 +127,5 @@ class Call:
 
     lane: str
     token: int
+    places: int  # how many calls of the lane may be in their functions at once; 0 where the app need not know
     events: tuple[Event, ...]

@@ -21,6 +21,7 @@ _SETTINGS = (
     "start_likely",
     "start_at_most",
     "start_since",
+    "ahead",
 )
 #: How many answers a pipeline gives to what `ask` put into it.
 ANSWERS = 3 + 3 * len(LANES)
@@ -33,7 +34,7 @@ class Lane:
     first: list[bytes]
     wait: list[bytes]
     running: int
-    starts: Forecast
+    starts: Forecast  # of `first` and `wait`
 
     def eta(self, position: int) -> Eta | None:
         """The promise for a position of the line; `len(wait)` is who joins now."""
@@ -53,7 +54,7 @@ def ask(pipe: Any, k: SpaceKeys) -> None:
 
 def understand(answers: Sequence[Any], now: float) -> dict[str, Lane]:
     """The lanes, from what the pipeline answered (`ANSWERS` values)."""
-    (concurrency, batch, max_batch, *start), service, running, *rest = answers
+    (concurrency, batch, max_batch, *start, ahead), service, running, *rest = answers
     # No two calls have the same start, so it tells whose call it is (see claim.lua).
     kind_at = {started: kind_of_id(event_id.decode()) for event_id, started in running}
     services = services_of(service)
@@ -62,18 +63,23 @@ def understand(answers: Sequence[Any], now: float) -> dict[str, Lane]:
     lanes = {}
     for at, name in enumerate(LANES):
         first, wait, calls = rest[at * 3 : at * 3 + 3]
+        places = int(concurrency or 1) if name == "main" else SIDE_CALLS
+        # These wait in the app itself, and come before all.
+        there = min(int(ahead or 0), max(len(calls) - places, 0)) if name == "main" else 0
+        running = calls[: len(calls) - there]
+        waiting_there = [kind_at.get(started, "") for _, started in calls[len(running) :]]
         starts = Forecast()
         if known:
             starts = forecast(
-                [event_id[12:16].decode() for event_id in (*first, *wait)],
-                running=[(kind_at.get(started, ""), max(now - started, 0.0)) for _, started in calls],
+                waiting_there + [event_id[12:16].decode() for event_id in (*first, *wait)],
+                running=[(kind_at.get(started, ""), max(now - started, 0.0)) for _, started in running],
                 services=services,
-                concurrency=int(concurrency or 1) if name == "main" else SIDE_CALLS,
+                concurrency=places,
                 max_batch=max_batch,
-                alone=len(first),
+                alone=there + len(first),
                 start=until_it_runs,
-            )
-        lanes[name] = Lane(first, wait, len(calls), starts)
+            ).behind(there)
+        lanes[name] = Lane(first, wait, len(running), starts)
     return lanes
 
 

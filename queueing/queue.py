@@ -28,6 +28,8 @@ from queueing.messages import cancelled, failed
 from queueing.scripts import Script, seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from redis.asyncio import Redis
 
 LEASE_MS = 15_000
@@ -42,6 +44,7 @@ REPLICAS = int(os.environ.get("SPACEPORT_REDIS_REPLICAS") or 0)
 WAIT_MS = 200
 MAX_LOSSES = 5  # of the worker or node
 MAX_DEATHS = 2  # of the container
+MAX_BACKS = 1000  # from the app, where it had not begun
 
 LOST = "Interrupted five times because the worker running it went away. Please try again."
 
@@ -56,7 +59,7 @@ _release = Script("release")
 _refuse = Script("refuse")
 
 Final = Literal["completed", "failed", "cancelled"]
-Requeued = Literal["deaths", "losses", "splits"]
+Requeued = Literal["deaths", "losses", "splits", "backs"]
 
 
 @dataclass(frozen=True)
@@ -169,8 +172,15 @@ class Queue:
         )
         return bool(answer[0] == b"held")
 
-    async def claim(self, holder: str) -> tuple[list[Call], dict[str, int]]:
+    async def claim(
+        self, holder: str, ahead: int = 0, short: Iterable[str] = ()
+    ) -> tuple[list[Call], dict[str, int]]:
         """The calls that may start now, and how many events stay pending in each lane.
+
+        Args:
+            ahead: how many of the main lane's calls may be in the app beyond `concurrency_count`, at most as
+                many again, where the app keeps them from starting; only
+            short: calls of these functions.
 
         Raises:
             LeaseLost: this holder may claim no more.
@@ -198,6 +208,8 @@ class Queue:
             side_calls=SIDE_CALLS,
             most=CLAIMS_AT_ONCE,
             scan=BATCH_SCAN,
+            ahead=ahead,
+            short=f" {' '.join(short)} ",
         )
         if answer[0] == b"lost":
             raise LeaseLost
@@ -227,10 +239,15 @@ class Queue:
         payload: bytes,
         *before: bytes,
         free: bool,
-        duration_s: float | None,
+        took_s: float | None,
     ) -> bool:
         """End the event with its one final message; messages `before` it are told in the same step. False:
-        the token is stale and nothing was changed."""
+        the token is stale and nothing was changed.
+
+        Args:
+            free: whether nothing of its call runs on, and the place is free.
+            took_s: how long its function ran; 0: as long as the place was taken; None: that says nothing.
+        """
         k = self.keys
         answer = await _finish(
             self.redis,
@@ -250,7 +267,7 @@ class Queue:
             payload=payload,
             free=int(free),
             fn=event.fn,
-            measured=int(duration_s is not None and event.id == call.events[0].id),
+            took="" if took_s is None or event.id != call.events[0].id else f"{took_s:.6g}",
             ttl=FINAL_TTL_S,
         )
         if event.deaths and status == "completed":
@@ -358,8 +375,9 @@ def day(back: int = 0) -> str:
 
 
 def _call(raw: list[Any]) -> Call:
-    lane, token, *events = raw
-    return Call(lane=lane.decode(), token=int(token), events=tuple(_event(e) for e in events))
+    lane, token, places, *events = raw
+    calls = tuple(_event(e) for e in events)
+    return Call(lane=lane.decode(), token=int(token), places=places, events=calls)
 
 
 def _event(raw: list[bytes | None]) -> Event:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -15,7 +17,7 @@ from queueing.calls import CallRefused
 from queueing.direct import Direct, Said
 from queueing.errors import ContainerDied
 from queueing.messages import ProcessStarts, cancelled, completed, encode, failed
-from queueing.queue import MAX_DEATHS, MAX_LOSSES, Final, Queue, Requeued
+from queueing.queue import MAX_BACKS, MAX_DEATHS, MAX_LOSSES, Final, Queue, Requeued
 
 if TYPE_CHECKING:
     from queueing.calls import Container
@@ -31,6 +33,12 @@ INTERRUPTED = "Interrupted: the demo went away while it worked on this, and its 
 STOP_S = 5.0  # for a call that was told to end
 REDIS_BACK_S = 60.0  # how long a result waits for Redis
 AGAIN_S = 0.2
+#: A function's calls are sent ahead of their turn once so many in a row were so short: then what lies between
+#: two of them weighs, and nobody waits long outside the line.
+SHORT_S = 0.5
+SHORT_CALLS = 5
+AHEAD = 8
+BACK_S = 1.0  # one that waits longer there goes back in line
 
 
 class Running:
@@ -56,7 +64,9 @@ class Running:
         self._restarted = False
         self._not_direct: set[str] = set()  # functions that need Gradio's own protocol
         self._events: dict[str, tuple[Event, Call, Function | None]] = {}
-        self._batches = 0
+        self._batches = 0  # that run by Gradio's own protocol
+        self._short: Counter[str] = Counter()  # calls in a row, by function
+        self._busy: Counter[str] = Counter()  # the main lane's calls now, by function
         self.died = asyncio.Event()  # the container went away
 
     def can_be_left(self) -> bool:
@@ -64,24 +74,34 @@ class Running:
         direct = all(event.fn not in self._not_direct for event, _, _ in self._events.values())
         return self.direct is not None and direct and not self._batches
 
+    @property
+    def ahead(self) -> int:
+        """How many calls may be sent to the app beyond those that may run there."""
+        if self.direct is None or self._not_direct:
+            return 0
+        return AHEAD if all(self._short[fn] >= SHORT_CALLS for fn in +self._busy) else 0
+
+    @property
+    def short(self) -> list[str]:
+        """The functions whose calls may be sent ahead."""
+        return [fn for fn, calls in self._short.items() if calls >= SHORT_CALLS]
+
     async def run(self, call: Call) -> None:
         """Work on the call; its place is free when this returns."""
-        function = self.route.app.function(int(call.events[0].fn))
+        first = call.events[0]
+        function = self.route.app.function(int(first.fn))
         freed = False
+        self._busy[first.fn] += call.lane == "main"
         try:
-            first = call.events[0]
             # Asked for while nobody served the queue. What came back is never part of a batch.
             if first.cancel:
                 await self._finish(call, first, "cancelled", cancelled(first.id))
             elif function is not None and function.batch:
-                self._batches += 1
-                try:
-                    freed = await self._batch(call)
-                finally:
-                    self._batches -= 1
+                freed = await self._batch(call)
             else:
                 freed = await self._one(call, first, function)
         finally:
+            self._busy[first.fn] -= call.lane == "main"
             if not freed:
                 await asyncio.shield(surely(lambda: self.queue.free(call)))
                 self._freed()
@@ -107,11 +127,12 @@ class Running:
         return False
 
     async def _stream(self, call: Call, event: Event, function: Function | None) -> bool:
-        started = time.monotonic()
         ours = True  # False: ended by a cancel, or no longer ours; read on, the place stays taken
-        async for taken in self._said(event):
+        async for taken in self._said(call, event):
             if taken[-1].kind == "unknown":
-                await self._finish(call, event, "failed", failed(event.id, INTERRUPTED))
+                taken = [_unknown(event)]
+            if taken[-1].kind == "back":
+                await self._back(call)
                 return False
             if taken[0].number == 1 and function is not None and function.streams:
                 await self._publish_app_id(event)
@@ -119,43 +140,86 @@ class Running:
             if not last.ends:
                 ours = ours and await self._tell(call, event, taken)
             elif ours:
-                await self._end(call, event, before, last, time.monotonic() - started)
-                if self.direct is not None:
-                    self.direct.forget(event.id)
+                await self._end(call, event, before, last)
                 return True
         return False
 
-    async def _said(self, event: Event) -> AsyncIterator[list[Said]]:
+    async def _said(self, call: Call, event: Event) -> AsyncIterator[list[Said]]:
         """What the app says of the event, by the direct way where there is one."""
         if self.direct is not None and event.fn not in self._not_direct:
-            async for taken in self.direct.call(event, again=event.may_begin):
-                if taken[-1].kind == "elsewhere":
-                    self._not_direct.add(event.fn)
-                    break
-                yield taken
-            else:
+            async with self._begun(call) as heard:
+                async for taken in self.direct.told(event.id):
+                    heard()
+                    if taken[-1].kind == "elsewhere":
+                        break
+                    yield taken
+                else:
+                    return
+            if self._elsewhere(event):
+                yield [Said(0, "back", b"")]
                 return
         if not event.may_begin:
-            yield [Said(0, "unknown", b"")]
+            yield [_unknown(event)]
             return
         number = 0
         async for message in self.app.call(event):
             number += 1
             yield [_said(number, message, event.id)]
 
+    @contextlib.asynccontextmanager
+    async def _begun(self, call: Call) -> AsyncIterator[Callable[[], None]]:
+        """Begin it; taken back where nothing is heard of it soon."""
+        assert self.direct is not None
+        asked = [asyncio.get_running_loop().call_later(BACK_S, self.direct.back, call.events[0].id)]
+        if not self.ahead:
+            asked.pop().cancel()
+        self.direct.begin(call)
+
+        def heard() -> None:
+            while asked:
+                asked.pop().cancel()
+
+        try:
+            yield heard
+        finally:
+            heard()
+
+    def _elsewhere(self, event: Event) -> bool:
+        """Its function needs Gradio's own protocol. True: it may have come ahead of its turn, and nothing
+        would keep it from starting there."""
+        early = self.ahead > 0
+        self._not_direct.add(event.fn)
+        return early
+
+    async def _back(self, call: Call) -> None:
+        """Sent ahead for nothing: to the front of the line again."""
+        self._short.clear()
+        for event in reversed(call.events):
+            await surely(partial(self.queue.requeue, event, call, "backs", MAX_BACKS))
+
     async def _tell(self, call: Call, event: Event, taken: list[Said]) -> bool:
         payloads = [said.payload for said in taken]
         return await surely(lambda: self.queue.emit(event, call.token, *payloads, told=taken[-1].number))
 
-    async def _end(self, call: Call, event: Event, before: list[Said], last: Said, duration_s: float) -> None:
+    async def _end(self, call: Call, event: Event, before: list[Said], last: Said) -> None:
         status: Final = last.kind  # type: ignore[assignment]  # the kinds that end are the statuses
         payloads = [said.payload for said in before]
+        if self.direct is not None and event.fn not in self._not_direct:
+            self._short[event.fn] = self._short[event.fn] + 1 if last.took_s <= SHORT_S else 0
         self._freed()
         await surely(
             lambda: self.queue.finish(
-                event, call, status, last.payload, *payloads, free=True, duration_s=duration_s
+                event,
+                call,
+                status,
+                last.payload,
+                *payloads,
+                free=True,
+                took_s=last.took_s if last.number else None,
             )
         )
+        if self.direct is not None:
+            self.direct.forget(event.id)
 
     async def _publish_app_id(self, event: Event) -> None:
         """Input chunks come by the gateway: it must know the app's own id of the event."""
@@ -167,41 +231,72 @@ class Running:
     async def _batch(self, call: Call) -> bool:
         """One call for all; a failed batch is tried again one by one, so one bad input fails alone. True when
         its place was freed together with the ends."""
-        if not all(event.may_begin for event in call.events):
-            for event in call.events:
-                await self._finish(call, event, "failed", failed(event.id, INTERRUPTED))
-            return False
-        started = time.monotonic()
-        # In one write; the call need not wait for it, and its ends are written behind it.
-        told = asyncio.gather(*(self._tell_start(call, event) for event in call.events))
         try:
             async with asyncio.timeout(self.event_timeout_s):
-                outputs = await self.app.batch(call.events)
+                ends = await self._ends(call)
         except CallRefused as refused:
-            if len(call.events) > 1 and call.events[0].retry:
-                for event in reversed(call.events):
-                    await self.queue.requeue(event, call, "splits", len(call.events))
-                return False
-            for event in call.events:
-                await self._finish(call, event, "failed", _refused(event, refused))
+            ends = [([], Said(0, "failed", _refused(event, refused))) for event in call.events]
         except TimeoutError:
             text = f"Timed out after {self.event_timeout_s:g} s, the longest one run may take here."
             for event in call.events:
                 await self._finish(call, event, "failed", failed(event.id, text))
             await self._restart_container()
+            return False
         except ContainerDied:
             await self._died(call, call.events)
-        else:
-            duration_s = time.monotonic() - started
-            ends = [
-                self._end(call, event, [], Said(0, "completed", completed(event.id, output)), duration_s)
-                for event, output in zip(call.events, outputs, strict=True)
-            ]
-            await asyncio.gather(*ends)
-            return True
+            return False
+        kinds = {last.kind for _, last in ends}
+        if kinds == {"back"}:
+            await self._back(call)
+            return False
+        if kinds == {"failed"} and len(call.events) > 1 and call.events[0].retry:
+            for event in reversed(call.events):
+                if self.direct is not None:
+                    self.direct.forget(event.id)
+                await self.queue.requeue(event, call, "splits", len(call.events))
+            return False
+        await asyncio.gather(*(
+            self._end(call, event, before, last)
+            for event, (before, last) in zip(call.events, ends, strict=True)
+        ))  # fmt: skip
+        return True
+
+    async def _ends(self, call: Call) -> list[tuple[list[Said], Said]]:
+        """Each event's end, and what was not told of it yet; by the direct way where there is one."""
+        first = call.events[0]
+        if self.direct is not None and first.fn not in self._not_direct:
+            async with self._begun(call) as heard:
+                ends = await asyncio.gather(*(self._until_end(call, event, heard) for event in call.events))
+            if ends[0][1].kind != "elsewhere":
+                return ends
+            if self._elsewhere(first):
+                return [([], Said(0, "back", b""))] * len(call.events)
+        if not all(event.may_begin for event in call.events):
+            return [([], _unknown(event)) for event in call.events]
+        self._batches += 1
+        # In one write; the call need not wait for it, and its ends are written behind it.
+        told = asyncio.gather(*(self._tell_start(call, event) for event in call.events))
+        try:
+            outputs = await self.app.batch(call.events)
         finally:
+            self._batches -= 1
             await asyncio.gather(told, return_exceptions=True)
-        return False
+        return [
+            ([], Said(1, "completed", completed(event.id, output)))
+            for event, output in zip(call.events, outputs, strict=True)
+        ]
+
+    async def _until_end(
+        self, call: Call, event: Event, heard: Callable[[], None]
+    ) -> tuple[list[Said], Said]:
+        assert self.direct is not None
+        async for taken in self.direct.told(event.id):
+            heard()
+            *before, last = taken
+            if last.ends:
+                return before, _unknown(event) if last.kind == "unknown" else last
+            await self._tell(call, event, taken)
+        raise ContainerDied
 
     async def _tell_start(self, call: Call, event: Event) -> None:
         await self.queue.emit(event, call.token, encode(ProcessStarts(event_id=event.id)))
@@ -244,12 +339,8 @@ class Running:
         self._restarted = True
         await self._restart(self.route)
 
-    async def _finish(
-        self, call: Call, event: Event, status: Final, payload: bytes, duration_s: float | None = None
-    ) -> None:
-        await surely(
-            lambda: self.queue.finish(event, call, status, payload, free=False, duration_s=duration_s)
-        )
+    async def _finish(self, call: Call, event: Event, status: Final, payload: bytes) -> None:
+        await surely(lambda: self.queue.finish(event, call, status, payload, free=False, took_s=None))
 
     async def cancel(self, event_id: str, *, left: bool) -> None:
         """End a running event for its visitor. What can be stopped is; a plain function's place stays taken
@@ -292,6 +383,11 @@ async def surely(step: Callable[[], Awaitable[T]]) -> T:
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(AGAIN_S)
+
+
+def _unknown(event: Event) -> Said:
+    """Of what became of it nobody knows, and it may not be tried again."""
+    return Said(0, "failed", failed(event.id, INTERRUPTED))
 
 
 def _said(number: int, message: dict[str, object], event_id: str) -> Said:

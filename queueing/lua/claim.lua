@@ -1,23 +1,27 @@
 -- claim: for the holder of the lease, as many calls as there are free places; a call is one event, or a
--- batch of events of one function. What was promised to an event is compared with what it waited.
+-- batch of events of one function. `ahead` calls more, of the functions in `short` (their ids, a space on both
+-- sides of each), where they wait in the app itself until one of these before them ends. What was promised to an event is compared with what it waited.
 -- KEYS: cfg lease fence running wait_main next_main calls_main shares_main
 -- KEYS: wait_side next_side calls_side shares_side promises honesty
--- ARGV: holder prefix side_calls most scan
+-- ARGV: holder prefix side_calls most scan ahead short
 -- TIME: now
--- returns {"claimed", pending_left_main, pending_left_side, {lane, token, {event fields}, …}, …} | {"lost"}
+-- returns {"claimed", pending_left_main, pending_left_side, {lane, token, places, {event fields}, …}, …} | {"lost"}
 -- USES: count
 if redis.call("GET", lease) ~= holder then return { "lost" } end
 local settings = redis.call("HMGET", cfg, "concurrency_count", "batch", "max_batch_size", "max_threads",
-  "retry", "policy")
+  "retry", "policy", "ahead")
 local concurrency = tonumber(settings[1] or "") or 1
 local batching = settings[2] == "1"
 local max_batch = tonumber(settings[3] or "") or 4
 local threads = math.max(tonumber(settings[4] or "") or 40, concurrency)
 local fair = settings[6] == "fair"
+ahead = math.min(tonumber(ahead), concurrency)
+-- Whoever shows the line has to know which calls are not in their functions yet.
+if ahead ~= tonumber(settings[7] or "0") then redis.call("HSET", cfg, "ahead", ahead) end
 
 local lanes = {
-  { "main", wait_main, next_main, calls_main, concurrency, shares_main },
-  { "side", wait_side, next_side, calls_side, tonumber(side_calls), shares_side },
+  { "main", wait_main, next_main, calls_main, concurrency, shares_main, ahead },
+  { "side", wait_side, next_side, calls_side, tonumber(side_calls), shares_side, 0 },
 }
 local answer = { "claimed" }
 local taken = {}
@@ -83,14 +87,21 @@ local function take(lane, id, from, shares, token, started)
 end
 
 for _, lane in ipairs(lanes) do
-  local name, wait, next, calls, limit, shares = unpack(lane)
-  local free = (suspect and suspect ~= name) and 0 or limit - lane.calls
+  local name, wait, next, calls, limit, shares, more = unpack(lane)
+  local free = (suspect and suspect ~= name) and 0 or limit + more - lane.calls
   local had = lane.wait
   while free > 0 and total < threads and #taken < tonumber(most) and lane.wait + lane.next > 0 do
     local returned = lane.next > 0
     local from = returned and next or wait
     local head, score = unpack(redis.call("ZRANGE", from, 0, 0, "WITHSCORES"))
     if not head then break end
+    if more > 0 then
+      local fn = redis.call("HGET", prefix .. "ev:" .. head, "fn")
+      local is_short = fn and string.find(short, " " .. fn .. " ", 1, true)
+      if free <= more and not is_short then break end
+      -- Nobody is to wait there behind one that may take long.
+      if not is_short then free, more = free - more, 0 end
+    end
     local token = redis.call("INCR", fence)
     -- No two calls have the same start: it tells which events of `running` belong to which call.
     local started = tonumber(now) + (#taken + 1) / 1000000
@@ -101,12 +112,12 @@ for _, lane in ipairs(lanes) do
       redis.call("HSET", shares, "v", math.floor(tonumber(score) / 4194304))
     end
     if event then
-      local call = { name, token, event }
+      local call = { name, token, name == "main" and concurrency or 0, event }
       size = math.min(size, max_batch)
       -- An event that came back from a failed batch is tried alone: one bad input must not fail others.
       if batching and size > 1 and not returned then
         for _, id in ipairs(redis.call("ZRANGE", wait, 0, tonumber(scan) - 1)) do
-          if #call - 2 >= size then break end
+          if #call - 3 >= size then break end
           if redis.call("HGET", prefix .. "ev:" .. id, "fn") == fn then
             local other = take(name, id, wait, shares, token, started)
             lane.wait = lane.wait - 1
@@ -114,7 +125,7 @@ for _, lane in ipairs(lanes) do
           end
         end
       end
-      if batching and size > 0 then count(now, "batch:" .. #call - 2 .. ":" .. name .. ":" .. fn) end
+      if batching and size > 0 then count(now, "batch:" .. #call - 3 .. ":" .. name .. ":" .. fn) end
       redis.call("ZADD", calls, started, token)
       taken[#taken + 1] = call
       free = free - 1
@@ -126,7 +137,7 @@ for _, lane in ipairs(lanes) do
   answer[#answer + 1] = lane.wait + lane.next
 end
 if #taken > 0 then
-  peak(now, "running", lanes[1].calls)
+  peak(now, "running", math.min(lanes[1].calls, concurrency))
   if total > lanes[1].calls then peak(now, "calls", total) end
 end
 for _, call in ipairs(taken) do answer[#answer + 1] = call end

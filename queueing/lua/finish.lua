@@ -1,7 +1,8 @@
 -- finish: end a running event with its one final message, only under its current token; frees the call's
--- place where `free` says that nothing of it runs on.
+-- place where `free` says that nothing of it runs on. `took`: how long its function ran, in seconds; "" where
+-- that says nothing, "0" where it is as long as its place was taken.
 -- KEYS: event messages open running calls last service day
--- ARGV: token id status payload free fn measured ttl
+-- ARGV: token id status payload free fn took ttl
 -- TIME: now
 -- and then: payloads to tell before the final one
 -- returns {"finished", open_left} | {"stale"}
@@ -20,13 +21,13 @@ payloads[#payloads + 1] = payload
 tell(messages, id, payloads, true, left)
 redis.call("EXPIRE", messages, ttl)
 redis.call("SET", last, fn, "EX", 30)
--- How long its place was taken, newest first, for the ETA of those behind it (`queueing.eta`).
-if measured == "1" and status ~= "cancelled" then
+-- How long calls take, newest first, for the ETA of those behind them (`queueing.eta`).
+if took ~= "" and status ~= "cancelled" then
   local about = redis.call("HMGET", event, "started", "batch")
   local known = redis.call("HGET", service, "t:" .. fn)
   -- Pages that make functions while they run (`gr.render`) may make any number of them.
   if not known and redis.call("HLEN", service) > 400 then redis.call("DEL", service) end
-  local times = string.format("%.4g", math.max(now - (about[1] or now), 0)) .. (known and "," .. known or "")
+  local times = string.format("%.4g", tonumber(took) > 0 and took or math.max(now - (about[1] or now), 0)) .. (known and "," .. known or "")
   if #times > 1000 then times = string.match(string.sub(times, 1, 1000), "^(.*),") end
   redis.call("HSET", service, "t:" .. fn, times, "b:" .. fn, about[2] or 0)
   redis.call("EXPIRE", service, 604800)

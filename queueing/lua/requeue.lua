@@ -1,5 +1,5 @@
--- requeue: a running event whose container died (`deaths`) or whose batch failed (`splits`) goes back to the
--- front, under its current token. Past `most` of that kind it is refused: the caller fails it instead.
+-- requeue: a running event whose container died (`deaths`), whose batch failed (`splits`), or that did not begin
+-- (`backs`) goes back to the front, under its current token. Past `most` of that kind it is refused: the caller fails it instead.
 -- A death counts for the input too, for a day, so that the same input sent again kills no further container;
 -- one death counts once, however many events with this input it interrupted (they come within three seconds), but
 -- never less than this event's own deaths.
@@ -20,5 +20,5 @@ if times > tonumber(most) then return { "spent", times } end
 redis.call("HSET", event, "state", "pending", "token", "", "told", 0)
 redis.call("ZREM", running, id)
 redis.call("ZADD", next, state[3], id)
-count(now, "retried::" .. table.concat(redis.call("HMGET", event, "lane", "fn"), ":"))
+if kind ~= "backs" then count(now, "retried::" .. table.concat(redis.call("HMGET", event, "lane", "fn"), ":")) end
 return { "requeued", times }

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -20,7 +21,7 @@ from queueing.app_config import app_from_config
 from queueing.calls import GradioApp
 from queueing.direct import Direct, Said
 from queueing.errors import ContainerDied
-from queueing.events import Event, decode, encode, new_event_id
+from queueing.events import Call, Event, decode, encode, new_event_id
 from queueing.routes import App, Route
 from tests.platform_server import APPS, free_port
 from tests.waiting import wait_until
@@ -97,8 +98,13 @@ def event(app: App, api_name: str, *data: Any, session: str = "", told: int = 0)
     )  # fmt: skip
 
 
-async def told(direct: Direct, asked: Event, *, again: bool = True) -> list[Said]:
-    return [said async for taken in direct.call(asked, again=again) for said in taken]
+async def told(direct: Direct, asked: Event, places: int = 200) -> list[Said]:
+    direct.begin(call(asked, places=places))
+    return [said async for taken in direct.told(asked.id) for said in taken]
+
+
+def call(*events: Event, places: int = 200) -> Call:
+    return Call(lane="main", token=1, places=places, events=events)
 
 
 def words(message: Any) -> Any:
@@ -138,7 +144,7 @@ async def test_state_is_the_sessions_by_both_ways(
 
 async def test_a_hundred_calls_at_once_are_told_apart(route: Route, direct: Direct) -> None:
     calls = [event(route.app, "echo", str(n)) for n in range(100)]
-    answers = await asyncio.gather(*(told(direct, call) for call in calls))
+    answers = await asyncio.gather(*(told(direct, asked) for asked in calls))
     assert [decode(said[-1].payload)["output"]["data"] for said in answers] == [
         [f"hello {n}"] for n in range(100)
     ]
@@ -147,7 +153,8 @@ async def test_a_hundred_calls_at_once_are_told_apart(route: Route, direct: Dire
 async def test_a_running_generator_is_ended(route: Route, direct: Direct) -> None:
     forever = event(route.app, "forever")
     said: list[Said] = []
-    async for taken in direct.call(forever, again=True):
+    direct.begin(call(forever))
+    async for taken in direct.told(forever.id):
         said += taken
         if len(said) >= 3:
             direct.cancel(forever.id)
@@ -161,7 +168,8 @@ async def test_a_call_outlives_its_connection_and_is_not_run_twice(
     await first.open()
     asked = event(route.app, "count_up", 40)
     before: list[Said] = []
-    async for taken in first.call(asked, again=True):
+    first.begin(call(asked))
+    async for taken in first.told(asked.id):
         before += taken
         if len(before) >= 4:
             break
@@ -169,14 +177,13 @@ async def test_a_call_outlives_its_connection_and_is_not_run_twice(
     second = Direct(http, route)
     running = await second.open()
     assert running == [asked.id]
-    goes_on = event(route.app, "count_up", 40, told=before[-1].number)
-    object.__setattr__(goes_on, "id", asked.id)
-    after = await told(second, goes_on, again=False)
+    goes_on = replace(asked, told=before[-1].number, retry=False, losses=1)
+    after = await told(second, goes_on)
     numbers = [said.number for said in (*before, *after)]
     assert numbers == list(range(1, len(numbers) + 1)), "nothing is missed, nothing comes twice"
     assert decode(after[-1].payload)["output"]["data"] == ["x" * 40]
     second.forget(asked.id)
-    assert (await told(second, goes_on, again=False))[-1].kind == "unknown"
+    assert (await told(second, goes_on))[-1].kind == "unknown"
     await second.close()
 
 
@@ -184,7 +191,8 @@ async def test_who_comes_next_hears_when_a_stray_call_ends(http: aiohttp.ClientS
     first = Direct(http, route)
     await first.open()
     slow = event(route.app, "slow", "s")
-    async for _ in first.call(slow, again=True):
+    first.begin(call(slow))
+    async for _ in first.told(slow.id):
         break
     await first.close()
     second = Direct(http, route)
@@ -204,3 +212,79 @@ async def test_a_container_that_goes_away_is_told_to_all_who_wait(
         await gone.open()
     await gone.close()
     server.close()
+
+
+async def test_a_call_ahead_of_its_turn_starts_when_the_one_before_ends(route: Route, direct: Direct) -> None:
+    calls = [event(route.app, "slow", name) for name in ("first", "second")]
+    heard: list[tuple[str, str]] = []
+
+    async def listen(asked: Event) -> None:
+        direct.begin(call(asked, places=1))
+        async for taken in direct.told(asked.id):
+            heard.extend((asked.body["data"][0], decode(said.payload)["msg"]) for said in taken)
+
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(listen(asked) for asked in calls))
+    starts, ends = (
+        [name for name, what in heard if what == word] for word in ("process_starts", "process_completed")
+    )
+    assert starts == ends == ["first", "second"]
+    assert heard[0] == ("first", "process_starts")
+    # The second one's start, and the first one's end: the function is free before its result has been told.
+    assert {what for _, what in heard[1:3]} == {"process_starts", "process_completed"}
+
+
+async def test_a_call_that_waits_there_is_taken_back_and_one_that_runs_is_not(
+    route: Route, direct: Direct
+) -> None:
+    running, waiting = (event(route.app, "slow", name) for name in "ab")
+    for asked in (running, waiting):
+        direct.begin(call(asked, places=1))
+    first = direct.told(running.id)
+    assert (await anext(first))[0].kind == "more"
+    for asked in (running, waiting):
+        direct.back(asked.id)
+    async with asyncio.timeout(30):
+        assert [said.kind for taken in [t async for t in direct.told(waiting.id)] for said in taken] == [
+            "back"
+        ]
+        last = [said async for taken in first for said in taken][-1]
+    assert last.kind == "completed"
+    assert last.took_s >= 1
+    # It may come again, under the same name.
+    assert (await told(direct, waiting, places=1))[-1].kind == "completed"
+
+
+async def test_a_call_that_waits_there_is_ended_for_its_visitor_at_once(route: Route, direct: Direct) -> None:
+    running, waiting = (event(route.app, "slow", name) for name in "ab")
+    for asked in (running, waiting):
+        direct.begin(call(asked, places=1))
+    first = direct.told(running.id)
+    await anext(first)
+    direct.cancel(waiting.id)
+    direct.cancel(running.id)  # a plain function cannot be ended
+    async with asyncio.timeout(30):
+        assert [said.kind async for taken in direct.told(waiting.id) for said in taken] == ["cancelled"]
+        assert [said async for taken in first for said in taken][-1].kind == "completed"
+
+
+async def test_calls_of_one_session_sent_at_once_count_one_after_the_other(
+    route: Route, direct: Direct
+) -> None:
+    calls = [event(route.app, "remember", None, session="ahead") for _ in range(10)]
+    answers = await asyncio.gather(*(told(direct, asked, places=1) for asked in calls))
+    assert [decode(said[-1].payload)["output"]["data"][1] for said in answers] == list(range(1, 11))
+
+
+async def test_a_batch_is_one_call_and_its_answers_go_to_whom_they_belong(
+    route: Route, direct: Direct
+) -> None:
+    async def answers(*texts: str) -> list[Said]:
+        events = [event(route.app, "shout", text) for text in texts]
+        direct.begin(call(*events, places=1))
+        return [[said async for taken in direct.told(e.id) for said in taken][-1] for e in events]
+
+    async with asyncio.timeout(30):
+        data = [decode(said.payload)["output"]["data"] for said in await answers("a", "b", "c")]
+        assert data == [["A of 3"], ["B of 3"], ["C of 3"]]
+        assert [said.kind for said in await answers("a", "poison")] == ["failed", "failed"]

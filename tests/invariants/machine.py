@@ -156,25 +156,27 @@ class QueueMachine(RuleBasedStateMachine):
         self.wait(self.redis.delete(self.queue.keys.lease))
         self.model.holder = None
 
-    @rule(who=WHO)
-    def claim(self, who: str) -> None:
+    @rule(who=WHO, ahead=st.sampled_from([0, 0, 1, 8]), short=st.sampled_from(["", "01", "012", "012"]))
+    def claim(self, who: str, ahead: int = 0, short: str = "") -> None:
         who = self._who(who)
         before = {lane: len(tokens) for lane, tokens in self.model.calls.items()}
         try:
-            calls, pending = self.wait(self.queue.claim(who))
+            calls, pending = self.wait(self.queue.claim(who, ahead, short))
         except LeaseLost:
             assert self.model.holder != who
             return
         assert self.model.holder == who, "claimed without the lease"
-        expected = self.model.claim([c.token for c in calls])
+        expected = self.model.claim([c.token for c in calls], ahead, short)
         assert [(c.lane, c.token, tuple(e.id for e in c.events)) for c in calls] == [
             (c.lane, c.token, c.ids) for c in expected
         ]
-        assert self.model._groups() == [], "a free place was left empty"
+        assert self.model.groups(ahead, short) == [], "a free place was left empty"
         waiting = [e.lane for e in self.model.events.values() if e.state == "pending"]
         assert pending == {lane: waiting.count(lane) for lane in ("main", "side")}
         now = len(self.model.calls["main"])
-        assert now <= max(self.model.settings.concurrency_count, before["main"]), "concurrency_count"
+        assert now <= max(self.model.most("main", ahead), before["main"]), "concurrency_count"
+        told = {call.places for call in calls if call.lane == "main"}
+        assert told <= {self.model.settings.concurrency_count}, "what the app is told to keep"
         self.given += [(who, call) for call in calls]
 
     @precondition(lambda self: self.given)
@@ -195,7 +197,7 @@ class QueueMachine(RuleBasedStateMachine):
             "failed": failed(event.id, "no"),
             "cancelled": cancelled(event.id),
         }
-        ended = self.wait(self.queue.finish(event, call, status, payloads[status], free=free, duration_s=0.1))
+        ended = self.wait(self.queue.finish(event, call, status, payloads[status], free=free, took_s=0))
         assert ended == self.model.finish(event.id, call.lane, call.token, status, free=free)
 
     @precondition(lambda self: self.given)
@@ -206,9 +208,9 @@ class QueueMachine(RuleBasedStateMachine):
         self.model.calls[call.lane].discard(call.token)
 
     @precondition(lambda self: self.given)
-    @rule(data=st.data(), kind=st.sampled_from(["deaths", "splits"]))
+    @rule(data=st.data(), kind=st.sampled_from(["deaths", "splits", "backs"]))
     def requeue(self, data: st.DataObject, kind: Any) -> None:
-        """The container died, or a batch failed: each of the call's events goes back."""
+        """The container died, a batch failed, or it had not begun: each of the call's events goes back."""
         _, call = self._some_call(data)
         most = MAX_DEATHS - 1 if kind == "deaths" else 2
         for event in reversed(call.events):
@@ -301,7 +303,7 @@ class QueueMachine(RuleBasedStateMachine):
             for call in calls:
                 for event in call.events:
                     await self.queue.finish(
-                        event, call, "completed", completed(event.id, {}), free=True, duration_s=0
+                        event, call, "completed", completed(event.id, {}), free=True, took_s=0
                     )
         assert await self.queue.release("the last")
         k = self.queue.keys

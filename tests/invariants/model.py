@@ -45,6 +45,7 @@ class Event:
     losses: int = 0
     deaths: int = 0
     splits: int = 0
+    backs: int = 0
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,17 @@ class Model:
         self.holder = holder
         return True
 
-    def claim(self, tokens: list[int]) -> list[Claimed]:
+    def most(self, lane: str, ahead: int = 0) -> int:
+        """The calls of a lane there may be."""
+        if lane == "side":
+            return SIDE_CALLS
+        count = self.settings.concurrency_count
+        return count + min(ahead, count)
+
+    def claim(self, tokens: list[int], ahead: int = 0, short: str = "") -> list[Claimed]:
         """The calls that start now; `tokens` are those the queue gave, in their order."""
         calls = []
-        for lane, group in self._groups():
+        for lane, group in self.groups(ahead, short):
             if not tokens:
                 break  # the caller sees that a call is missing
             token = tokens.pop(0)
@@ -142,7 +150,8 @@ class Model:
             calls.append(Claimed(lane, token, tuple(e.id for e in group)))
         return calls
 
-    def _groups(self) -> list[tuple[str, list[Event]]]:
+    def groups(self, ahead: int, short: str) -> list[tuple[str, list[Event]]]:
+        """The events of each call that may start now."""
         s = self.settings
         total = sum(map(len, self.calls.values()))
         running = self.running()
@@ -152,19 +161,23 @@ class Model:
             return []
         if suspects:
             lane, suspect = suspects[0]
-            limit = s.concurrency_count if lane == "main" else SIDE_CALLS
-            return [(lane, [suspect])] if total == 0 and len(self.calls[lane]) < limit else []
+            return [(lane, [suspect])] if total == 0 else []
         groups: list[tuple[str, list[Event]]] = []
-        for lane, limit in (("main", s.concurrency_count), ("side", SIDE_CALLS)):
+        for lane in LANES:
             line = self.pending(lane, front=True) + self.pending(lane, front=False)
-            free = limit - len(self.calls[lane])
-            while line and free > 0 and total < max(s.max_threads, s.concurrency_count):
+            most = self.most(lane, ahead)
+            there = len(self.calls[lane])
+            while line and there < most and total < max(s.max_threads, s.concurrency_count):
                 head = line[0]
+                if head.fn not in short:
+                    most = self.most(lane)
+                    if there >= most:
+                        break
                 size = min(head.batch, s.max_batch_size) if s.batch and not head.front else 1
                 group = [head, *[e for e in line[1:] if e.fn == head.fn and not e.front]][: max(size, 1)]
                 line = [e for e in line if e not in group]
                 groups.append((lane, group))
-                free -= 1
+                there += 1
                 total += 1
         return groups
 
@@ -189,7 +202,9 @@ class Model:
             self.deaths_of.pop(event.input, None)
         return True
 
-    def requeue(self, event_id: str, token: int, kind: Literal["deaths", "splits"], most: int) -> bool:
+    def requeue(
+        self, event_id: str, token: int, kind: Literal["deaths", "splits", "backs"], most: int
+    ) -> bool:
         if not self.is_current(event_id, token):
             return False
         event = self.events[event_id]
@@ -198,7 +213,7 @@ class Model:
             # Deaths of one input within three seconds are one; a test is quicker than that.
             self.deaths_of[event.input] = 1
         else:
-            event.splits += 1
+            setattr(event, kind, getattr(event, kind) + 1)
         if getattr(event, kind) > most:
             return False
         event.state, event.token, event.front = "pending", None, True

@@ -37,7 +37,7 @@ async def test_every_time_in_the_queue_is_the_servers(queue: Queue, join: Joins)
     await queue.acquire("d")
     (call,), _ = await queue.claim("d")
     assert await queue.finish(
-        call.events[0], call, "completed", completed(event_id, {}), free=False, duration_s=1
+        call.events[0], call, "completed", completed(event_id, {}), free=False, took_s=0
     )
     ended = seconds(await queue.redis.time())
     fields = await queue.state(event_id, "joined", "started", "ended")

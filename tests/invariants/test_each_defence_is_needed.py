@@ -69,7 +69,8 @@ DEFENCES = {
     "a key belongs to one input": ("join", "first_input ~= input", "false"),
     "api_open is looked at inside join": ("join", 'api_open == "0"', "false"),
     "release looks for work once more": ("release", 'if force ~= "1" and pending > 0 then', "if false then"),
-    "concurrency_count bounds a claim": ("claim", 'limit - lane.calls', "limit"),
+    "concurrency_count bounds a claim": ("claim", "limit + more - lane.calls", "limit + more"),
+    "and bounds what is sent ahead": ("claim", "math.min(tonumber(ahead), concurrency)", "tonumber(ahead)"),
 }  # fmt: skip
 
 

@@ -22,16 +22,14 @@ async def container_died(queue: Queue, calls: list[Call]) -> None:
         for event in call.events:
             if not await queue.requeue(event, call, "deaths", MAX_DEATHS - 1):
                 await queue.finish(
-                    event, call, "failed", failed(event.id, "crashed"), free=False, duration_s=None
+                    event, call, "failed", failed(event.id, "crashed"), free=False, took_s=None
                 )
         await queue.free(call)
 
 
 async def complete(queue: Queue, call: Call) -> None:
     for event in call.events:
-        assert await queue.finish(
-            event, call, "completed", completed(event.id, {}), free=True, duration_s=0.1
-        )
+        assert await queue.finish(event, call, "completed", completed(event.id, {}), free=True, took_s=0)
 
 
 def is_poison(event: Event) -> bool:

@@ -107,7 +107,7 @@ async def test_a_socket_lives_through_a_restart_and_hears_the_end(durable: Valke
     assert await surely(lambda: queue.acquire("d"))
     (call,), _ = await queue.claim("d")
     payload = completed(accepted.event_id, {"data": []})
-    assert await queue.finish(call.events[0], call, "completed", payload, free=True, duration_s=0)
+    assert await queue.finish(call.events[0], call, "completed", payload, free=True, took_s=0)
     await eventually(lambda: heard == [payload], f"the end is heard once: {heard}", timeout_s=25)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -162,7 +162,7 @@ async def test_a_reset_tells_everybody_within_25_seconds(forgetful: Valkey) -> N
     await queue.acquire("d")
     (call,), _ = await queue.claim("d")
     assert await queue.finish(
-        call.events[0], call, "completed", completed(again.event_id, {}), free=True, duration_s=0
+        call.events[0], call, "completed", completed(again.event_id, {}), free=True, took_s=0
     )
     await eventually(lambda: len(heard["s0"]) == 2, "what comes after it is heard")
     for task in tasks:

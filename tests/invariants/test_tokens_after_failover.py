@@ -50,7 +50,7 @@ async def a_stale_result(tmp_path: Path) -> tuple[bool, bytes]:
         (again,), _ = await new.claim("after")
         assert again.events[0].id == accepted.event_id
         payload = completed(accepted.event_id, {})
-        taken = await new.finish(stale.events[0], stale, "completed", payload, free=True, duration_s=None)
+        taken = await new.finish(stale.events[0], stale, "completed", payload, free=True, took_s=None)
         return taken, kept
 
 
@@ -91,6 +91,6 @@ async def test_a_restart_with_the_append_only_file_keeps_the_lease_and_what_runs
     assert await renew(client, **keys, holder="d", ttl_ms=15_000) == [b"held"]
     assert int(await client.get(k.fence)) == jumped, "once"
     payload = completed(running.events[0].id, {})
-    assert await queue.finish(running.events[0], running, "completed", payload, free=True, duration_s=None)
+    assert await queue.finish(running.events[0], running, "completed", payload, free=True, took_s=None)
     await client.aclose()
     server.kill()

@@ -120,7 +120,7 @@ async def test_what_calls_take_is_learnt_when_they_end(queue: Queue, join: Joins
     for _ in range(200):
         await join(fn="5", batch=3)
         (call,), _ = await queue.claim("d")
-        await queue.finish(call.events[0], call, "completed", b"{}", free=True, duration_s=0.0)
+        await queue.finish(call.events[0], call, "completed", b"{}", free=True, took_s=0)
     times = (await queue.redis.hget(queue.keys.service, "t:5")).split(b",")
     assert 90 < len(times) < 200
     assert all(0 <= float(t) < 5 for t in times)
@@ -136,10 +136,10 @@ async def test_cancelled_calls_teach_nothing_and_a_batch_teaches_once(
         await join(f"s{n}", batch=4)
     (call,), _ = await queue.claim("d")
     for event in call.events:
-        await queue.finish(event, call, "completed", b"{}", free=True, duration_s=1.0)
+        await queue.finish(event, call, "completed", b"{}", free=True, took_s=0)
     await join("s")
     (call,), _ = await queue.claim("d")
-    await queue.finish(call.events[0], call, "cancelled", b"{}", free=True, duration_s=1.0)
+    await queue.finish(call.events[0], call, "cancelled", b"{}", free=True, took_s=0)
     assert len((await queue.redis.hget(queue.keys.service, "t:0")).split(b",")) == 1
 
 
@@ -220,7 +220,7 @@ async def test_the_first_promise_is_compared_when_the_event_is_claimed(queue: Qu
     await join("me")
     await told(queue, "me")
     await eventually(lambda: queue.redis.hlen(queue.keys.promises), "the promise is noted")
-    await queue.finish(call.events[0], call, "completed", b"{}", free=True, duration_s=0.1)
+    await queue.finish(call.events[0], call, "completed", b"{}", free=True, took_s=0)
     await queue.claim("d")
     # Promised about 20 s, and it took a moment: held, but far off.
     found = honesty_of(queue)
@@ -242,7 +242,7 @@ async def test_a_broken_promise_counts_against_us(queue: Queue, join: Joins) -> 
         promise = f"{time.time() - waited:.3f} {likely} {at_most}"
         await queue.redis.hset(queue.keys.promises, accepted.event_id, promise)
         (call,), _ = await queue.claim("d")
-        await queue.finish(call.events[0], call, "completed", b"{}", free=True, duration_s=0.1)
+        await queue.finish(call.events[0], call, "completed", b"{}", free=True, took_s=0)
     found = honesty_of(queue)
     assert (found.count, found.within) == (4, 0.5)
     assert found.median_error == pytest.approx(0.05)

@@ -19,9 +19,7 @@ Configure = Callable[..., Awaitable[None]]
 
 async def finish(queue: Queue, call: Call, event: Event | None = None, status: Final = "completed") -> bool:
     event = event or call.events[0]
-    return await queue.finish(
-        event, call, status, completed(event.id, {"data": []}), free=True, duration_s=0.1
-    )
+    return await queue.finish(event, call, status, completed(event.id, {"data": []}), free=True, took_s=0)
 
 
 async def final_messages(queue: Queue, channel: str) -> list[str]:
@@ -144,7 +142,7 @@ async def test_thirty_waiting_go_as_sixteen_then_fourteen(
     while calls := (await queue.claim("d"))[0]:
         sizes += [len(c.events) for c in calls]
         for event in calls[0].events:
-            await queue.finish(event, calls[0], "completed", completed(event.id, {}), free=True, duration_s=0)
+            await queue.finish(event, calls[0], "completed", completed(event.id, {}), free=True, took_s=0)
     assert sizes == [16, 14]
 
 
@@ -267,7 +265,7 @@ async def test_an_event_ends_once(queue: Queue, join: Joins) -> None:
     assert await finish(queue, call)
     assert not await finish(queue, call)
     event = call.events[0]
-    assert not await queue.finish(event, call, "failed", failed(event.id, "x"), free=True, duration_s=None)
+    assert not await queue.finish(event, call, "failed", failed(event.id, "x"), free=True, took_s=None)
     assert len(await final_messages(queue, "a")) == 1
 
 

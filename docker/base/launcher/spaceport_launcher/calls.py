@@ -3,15 +3,20 @@
 `POST /__spaceport__/calls`, both directions open for as long as the platform likes, one line each:
 
     to the app      {"do": "hello"}
-                    {"do": "call", "id": …, "after": n, "again": bool, "body": {…}, "request": {…}}
+                    {"do": "call", "places": n,
+                     "calls": [{"id": …, "after": n, "again": bool, "body": {…}, "request": {…}}, …]}
                     {"do": "cancel", "id": …}
+                    {"do": "back", "id": …}
                     {"do": "forget", "id": …}
     from the app    hello <ids of the calls that run>
                     <id> <n> <kind> <message, as Gradio's own queue would send it>
 
-`n` counts a call's messages from 1. Kinds: `m` more to come; `c` completed, `f` failed, `x` cancelled (the
-end); `e` a call of an earlier connection ended; `-` not here: use Gradio's own protocol; `?` unknown, and not
-to be begun again.
+More than one call: a batch. `n` counts a call's messages from 1. Kinds: `m` more to come; `c` completed, `f`
+failed, `x` cancelled (the end), each with the milliseconds that it was in its function; `b` gone back as the
+platform wished, for it had not begun; `e` a call of an earlier connection ended; `-` not here: use Gradio's
+own protocol; `?` unknown, and not to be begun again. `places`: how many calls may be inside their functions
+at once, 0 where this one is not counted. Calls beyond that have their inputs made ready, and are told to
+start when they go in (`gate`).
 
 A call goes through Gradio's own `Queue.process_events` (5.x and 6.x), so sessions, generators, progress, logs
 and errors are exactly its own; what is left out is its queue. A call outlives its connection: it runs on, its
@@ -30,9 +35,12 @@ import sys
 import time
 import traceback
 from collections import deque
+from contextvars import ContextVar
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 from spaceport_launcher import mcp_calls
+from spaceport_launcher.gate import Gate, Pass
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -47,6 +55,8 @@ CANCELLED = b'{"msg":"process_completed","event_id":"%s","output":{},"success":t
 CLEAN_S = 10.0
 
 _services: dict[int, _Service] = {}
+#: The work that the running task does.
+_working: ContextVar[_Work | None] = ContextVar("working", default=None)
 
 
 def patch(app_class: Any) -> None:
@@ -154,9 +164,7 @@ class _Call:
         self.said: deque[tuple[int, bytes, bytes]] = deque()
         self.bytes = 0
         self.reader: _Connection | None = None
-        self.event: Any = None
-        self.task: asyncio.Task[None] | None = None
-        self.stoppable = False  # a generator or a coroutine: ending its task ends its work
+        self.work: _Work | None = None
         self.ended = False
         self.unread_since = time.monotonic()
 
@@ -164,6 +172,8 @@ class _Call:
         if self.ended:
             return
         self.ended = kind != b"m"
+        if self.ended and self.work is not None:
+            kind += b"%d" % (self.work.way.held_s * 1000)
         self.number += 1
         self.said.append((self.number, kind, payload))
         self.bytes += len(payload)
@@ -183,19 +193,32 @@ class _Call:
         return b"%s %d %s %s\n" % (self.id.encode(), number, kind, payload)
 
 
+class _Work:
+    """What one task does for a call, or for all calls of a batch."""
+
+    def __init__(self, calls: list[_Call], events: list[Any], way: Pass) -> None:
+        self.calls, self.events, self.way = calls, events, way
+        self.task: asyncio.Task[None] | None = None
+        self.stoppable = False  # a generator or a coroutine: ending its task ends its work
+        self.starts: list[tuple[_Call, Any]] = []  # that are told when it goes into its function
+        self.back = False  # it did not begin, and is not to
+        for call in calls:
+            call.work = self
+
+
 class _Service:
     """The calls of one app."""
 
     def __init__(self, app: Any) -> None:
         import orjson
-        from gradio import queueing
+        from gradio import queueing, utils
 
         self.app = app
-        self.queueing = queueing
+        self.queueing, self.utils = queueing, utils
         self.dumps = orjson.dumps
         self.calls: dict[str, _Call] = {}
         self.newest: _Connection | None = None
-        self.places = asyncio.Condition()
+        self.gate = Gate()
         self._cleaner = asyncio.create_task(self._clean())
         queue = app.get_blocks()._queue
         if queue.server_app is None:
@@ -225,6 +248,59 @@ class _Service:
             return await run_sync(function, *args)
 
         module.run_sync = run_sync_if_needed
+        process_events = queue.process_events
+
+        @wraps(process_events)
+        async def process_events_of_anybody(*args: Any, **kwargs: Any) -> None:
+            try:
+                await process_events(*args, **kwargs)
+            finally:
+                self.gate.look()
+
+        queue.process_events = process_events_of_anybody
+        self._guard(self.app.get_blocks())
+
+    def _guard(self, blocks: Any) -> None:
+        """Let nothing into its function but through the gate."""
+        call_function = blocks.call_function
+        with_locals = self.utils.get_function_with_locals
+
+        async def call_function_inside(*args: Any, **kwargs: Any) -> Any:
+            work = _working.get()
+            if work is None or not work.stoppable:
+                return await call_function(*args, **kwargs)
+            # A generator stays inside from its first step to its end.
+            await self.gate.enter(work.way)
+            self._tell_start(work)
+            return await call_function(*args, **kwargs)
+
+        def function_inside(*args: Any, **kwargs: Any) -> Any:
+            function, work = with_locals(*args, **kwargs), _working.get()
+            return function if work is None or work.stoppable else self._inside(work, function)
+
+        blocks.call_function = call_function_inside
+        self.utils.get_function_with_locals = function_inside
+
+    def _inside(self, work: _Work, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The same plain function, which goes through the gate in the thread it runs in."""
+        loop = asyncio.get_running_loop()
+
+        @wraps(function)
+        def inside(*args: Any, **kwargs: Any) -> Any:
+            self.gate.enter_thread(work.way)
+            try:
+                if work.starts:
+                    loop.call_soon_threadsafe(self._tell_start, work)
+                return function(*args, **kwargs)
+            finally:
+                self.gate.leave(work.way)
+
+        return inside
+
+    def _tell_start(self, work: _Work) -> None:
+        starts, work.starts = work.starts, []
+        for call, message in starts:
+            self._put(call, message)
 
     # --- connections --------------------------------------------------------------------------------
 
@@ -242,41 +318,63 @@ class _Service:
                 call.unread_since = time.monotonic()
 
     def order(self, connection: _Connection, order: dict[str, Any]) -> None:
-        call = self.calls.get(order["id"])
         match order["do"]:
-            case "call" if call is not None:
-                call.attach(connection, order["after"])
             case "call":
-                self._begin(connection, order)
-            case "cancel" if call is not None:
-                self._cancel(call)
-            case "forget" if call is not None and call.ended:
-                del self.calls[order["id"]]
+                self._asked(connection, order["calls"], order["places"])
+            case "cancel" | "back" | "forget" as what if (call := self.calls.get(order["id"])) is not None:
+                getattr(self, f"_{what}")(call)
 
     # --- calls --------------------------------------------------------------------------------------
 
-    def _begin(self, connection: _Connection, order: dict[str, Any]) -> None:
-        call = _Call(order["id"])
-        call.reader = connection
-        if not order["again"]:
-            call.say(b"?", b"")
-            return
-        if "mcp" in order["body"]:
-            call.stoppable = True
-            self.calls[call.id] = call
-            call.task = asyncio.create_task(self._mcp(call, order["body"], order["request"]))
+    def _asked(self, connection: _Connection, orders: list[dict[str, Any]], places: int) -> None:
+        """Begin what is asked for in one call; of what has begun before, tell the rest."""
+        if places:
+            self.gate.allow(places)
+        new = []
+        for order in orders:
+            call = self.calls.get(order["id"])
+            if call is not None:
+                call.attach(connection, order["after"])
+            elif not order["again"]:
+                connection.say(b"%s 1 ? \n" % order["id"].encode())
+            else:
+                new.append(order)
+        if new:
+            self._begin(connection, new, limited=bool(places))
+
+    def _begin(self, connection: _Connection, orders: list[dict[str, Any]], *, limited: bool) -> None:
+        calls = [_Call(order["id"]) for order in orders]
+        for call in calls:
+            call.reader = connection
+        if "mcp" in orders[0]["body"]:
+            work = _Work(calls, [], Pass(None, None, limited=limited))
+            work.stoppable = True
+            self._start(work, partial(self._mcp, work, orders[0]["body"], orders[0]["request"]))
             return
         try:
-            event = self._event(call, order)
+            events = [self._event(call, order) for call, order in zip(calls, orders, strict=True)]
         except Exception as error:
-            call.say(b"f", self._failure(call, error))
+            for call in calls:
+                call.say(b"f", self._failure(call, error))
             return
-        if event is None:
-            call.say(b"-", b"")
+        if None in events:
+            for call in calls:
+                call.say(b"-", b"")
             return
-        call.event = event
-        self.calls[call.id] = call
-        call.task = asyncio.create_task(self._run(call))
+        function = events[0].fn
+        queue = self.app.get_blocks()._queue
+        queue.create_event_queue_for_fn(function)
+        inner = queue.event_queue_per_concurrency_id[events[0].concurrency_id]
+        work = _Work(calls, events, Pass(inner, events[0].session_hash, limited=limited))
+        wrapped = inspect.unwrap(function.fn) if function.fn is not None else None
+        work.stoppable = function.types_generator or inspect.iscoroutinefunction(wrapped)
+        self._start(work, partial(self._run, work, function, inner))
+
+    def _start(self, work: _Work, doing: Callable[[], Awaitable[None]]) -> None:
+        for call in work.calls:
+            self.calls[call.id] = call
+        apart = self.gate.arrive(work.way)
+        work.task = asyncio.create_task(self._to_its_end(work, doing, apart=apart))
 
     def _event(self, call: _Call, order: dict[str, Any]) -> Any | None:
         """Gradio's own event; None for a function that needs its own queue (input streams, validators,
@@ -295,75 +393,75 @@ class _Service:
         event.data = body
         event.spaceport_call = call
         body.event_id = call.id
-        work = inspect.unwrap(function.fn) if function.fn is not None else None
-        call.stoppable = function.types_generator or inspect.iscoroutinefunction(work)
         return event
 
-    async def _run(self, call: _Call) -> None:
+    async def _run(self, work: _Work, function: Any, inner: Any) -> None:
         queue = self.app.get_blocks()._queue
-        event, began = call.event, time.time()
-        function = event.fn
-        queue.create_event_queue_for_fn(function)
-        inner = queue.event_queue_per_concurrency_id[event.concurrency_id]
-        await self._inner_place(inner)
+        began = time.time()
         inner.current_concurrency += 1
+        work.way.counted = True  # and Gradio takes it off at the end
         inner.start_times_per_fn[function].add(began)
-        queue.event_analytics[call.id] = {
-            "time": began,
-            "status": "processing",
-            "process_time": None,
-            "function": function.api_name,
-            "session_hash": event.session_hash,
-        }
-        jobs = [event]
+        for event in work.events:
+            queue.event_analytics[event._id] = {
+                "time": began,
+                "status": "processing",
+                "process_time": None,
+                "function": function.api_name,
+                "session_hash": event.session_hash,
+            }
+        jobs = list(work.events)
         self._take_slot(queue, jobs)
-        arguments = {"events": jobs, "batch": False, "begin_time": began, "fn": function}
+        arguments = {"events": jobs, "batch": function.batch, "begin_time": began, "fn": function}
         wanted = inspect.signature(queue.process_events).parameters
-        await self._to_its_end(
-            call, queue.process_events(**{k: v for k, v in arguments.items() if k in wanted})
-        )
-        if not self.app.monitoring_enabled:
-            queue.event_analytics.pop(call.id, None)
-        async with self.places:
-            self.places.notify_all()
+        try:
+            await queue.process_events(**{k: v for k, v in arguments.items() if k in wanted})
+        finally:
+            work.way.counted = False
+            if not self.app.monitoring_enabled:
+                for event in work.events:
+                    queue.event_analytics.pop(event._id, None)
 
-    async def _mcp(self, call: _Call, body: dict[str, Any], request: dict[str, Any]) -> None:
+    async def _mcp(self, work: _Work, body: dict[str, Any], request: dict[str, Any]) -> None:
         """A request to the app's MCP server; pieces of its answer are messages."""
+        (call,) = work.calls
 
         def tell(text: str) -> None:
             call.say(b"m", self.dumps({"msg": "answer", "event_id": call.id, "text": text}))
 
-        async def work() -> None:
-            status = await mcp_calls.answer(self.app, body["mcp"], request, body.get("query", ""), tell)
-            output = {"data": [], "status": status}
-            values = {"msg": "process_completed", "event_id": call.id, "output": output, "success": True}
-            call.say(b"c", self.dumps(values))
-
+        await self.gate.enter(work.way)
         call.say(b"m", self.dumps({"msg": "process_starts", "event_id": call.id}))
-        await self._to_its_end(call, work())
+        status = await mcp_calls.answer(self.app, body["mcp"], request, body.get("query", ""), tell)
+        output = {"data": [], "status": status}
+        values = {"msg": "process_completed", "event_id": call.id, "output": output, "success": True}
+        call.say(b"c", self.dumps(values))
 
-    async def _to_its_end(self, call: _Call, work: Awaitable[None]) -> None:
-        """Whatever becomes of the work, the call has one end."""
+    async def _to_its_end(self, work: _Work, doing: Callable[[], Awaitable[None]], *, apart: bool) -> None:
+        """Whatever becomes of the work, each call has one end."""
+        _working.set(work)
         try:
-            await work
+            if not apart:
+                await self.gate.enter(work.way)
+            await doing()
         except asyncio.CancelledError:
             pass
         except Exception as error:
             traceback.print_exc()
-            call.say(b"f", self._failure(call, error))
+            for call in work.calls:
+                call.say(b"f", self._failure(call, error))
         finally:
-            # Says nothing where the end has been said.
-            call.say(b"x", CANCELLED % call.id.encode())
-            call.unread_since = time.monotonic()
-            if call.reader is None and self.newest is not None:
-                self.newest.say(b"%s 0 e \n" % call.id.encode())
+            self.gate.depart(work.way)
+            for call in work.calls:
+                self._ended(call, work)
 
-    async def _inner_place(self, inner: Any) -> None:
-        """The author's own `concurrency_limit` stays in force: it may protect a GPU."""
-        while inner.concurrency_limit is not None and inner.current_concurrency >= inner.concurrency_limit:
-            with contextlib.suppress(asyncio.TimeoutError):
-                async with self.places:
-                    await asyncio.wait_for(self.places.wait(), INNER_POLL_S)
+    def _ended(self, call: _Call, work: _Work) -> None:
+        if work.back:
+            call.say(b"b", b"")
+            del self.calls[call.id]
+        # Says nothing where the end has been said.
+        call.say(b"x", CANCELLED % call.id.encode())
+        call.unread_since = time.monotonic()
+        if call.reader is None and self.newest is not None:
+            self.newest.say(b"%s 0 e \n" % call.id.encode())
 
     @staticmethod
     def _take_slot(queue: Any, jobs: list[Any]) -> None:
@@ -374,12 +472,38 @@ class _Service:
             queue.active_jobs.append(jobs)
 
     def _cancel(self, call: _Call) -> None:
-        if call.stoppable and call.task is not None:
-            call.task.cancel()
+        """End it where it can be ended; a batch goes on for the others."""
+        work = call.work
+        if work is None or work.task is None or len(work.calls) > 1:
+            return
+        if work.stoppable or self.gate.withdraw(work.way):
+            work.task.cancel()
+
+    def _back(self, call: _Call) -> None:
+        """It waits at the gate for too long: it is to wait in the platform's line again."""
+        work = call.work
+        if work is None or work.task is None or work.way.since:
+            return
+        if self.gate.withdraw(work.way):
+            work.back = True
+            work.task.cancel()
+
+    def _forget(self, call: _Call) -> None:
+        if call.ended:
+            del self.calls[call.id]
 
     # --- messages -----------------------------------------------------------------------------------
 
     def _say(self, call: _Call, message: Any) -> None:
+        work = call.work
+        if work is not None:
+            if message.msg == "process_starts" and not work.way.inside:
+                work.starts.append((call, message))
+                return
+            self._tell_start(work)
+        self._put(call, message)
+
+    def _put(self, call: _Call, message: Any) -> None:
         values = message.model_dump()
         kind = b"m"
         if values["msg"] == "process_completed":

@@ -1,0 +1,148 @@
+"""Who may be inside his function: never more than the platform allows, nor than the author does.
+
+More calls may be here than there are places. What waits at the gate has its inputs ready, and goes in the
+moment a place is free; what has left has its outputs made ready outside. So short functions follow each other
+without a pause. A plain function waits in its own thread: no event loop stands between one and the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+class Withdrawn(Exception):
+    """The call was taken back while it waited."""
+
+
+class Pass:
+    """One call's way through the gate."""
+
+    def __init__(self, inner: Any, session: str | None, *, limited: bool) -> None:
+        """`inner`: Gradio's own count of the function, with the author's `concurrency_limit`; `session`: what
+        it may depend on; `limited`: whether it counts for the platform's places."""
+        self.inner, self.session, self.limited = inner, session, limited
+        self.inside = False
+        self.last = False  # it waits for those before it to be at their ends, not only out of their functions
+        self.counted = False  # in Gradio's own count
+        self.withdrawn = False
+        self.wake: Callable[[], object] | None = None  # while it waits
+        self.since = 0.0
+        self.held_s = 0.0  # how long it was inside
+
+
+class Gate:
+    """The places of one app. Threads come and go by themselves, so all is done under a lock."""
+
+    def __init__(self) -> None:
+        self.most = 1
+        self._lock = threading.RLock()
+        self._here: list[Pass] = []
+        self._inside: list[Pass] = []
+        self._waiting: list[Pass] = []
+
+    def arrive(self, one: Pass) -> bool:
+        """It is here, and goes in at once where a place is free. False: it may not even have its inputs made
+        ready before it is inside, for they may depend on another call of the same session."""
+        with self._lock:
+            one.last = one.session is not None and any(o.session == one.session for o in self._here)
+            self._here.append(one)
+            if not self._waiting and self._may(one):
+                self._enter(one)
+            return one.inside or not one.last
+
+    async def enter(self, one: Pass) -> None:
+        """Go in as soon as a place is free; at once where it is inside."""
+        entered = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        if not self._wait(one, lambda: loop.call_soon_threadsafe(entered.set)):
+            return
+        try:
+            await entered.wait()
+        finally:
+            self.withdraw(one)
+
+    def enter_thread(self, one: Pass) -> None:
+        """The same, of a thread.
+
+        Raises:
+            Withdrawn
+        """
+        entered = threading.Event()
+        if self._wait(one, entered.set):
+            entered.wait()
+        if one.withdrawn:
+            raise Withdrawn
+
+    def _wait(self, one: Pass, wake: Callable[[], object]) -> bool:
+        """Whether it has to wait for being woken."""
+        with self._lock:
+            if not one.inside and not one.withdrawn:
+                one.wake = wake
+                self._waiting.append(one)
+                self.look()
+            return not one.inside and not one.withdrawn
+
+    def leave(self, one: Pass) -> None:
+        """Its function has ended; the next may go in."""
+        with self._lock:
+            if one.inside:
+                one.inside = False
+                one.held_s += time.monotonic() - one.since
+                self._inside.remove(one)
+                self.look()
+
+    def withdraw(self, one: Pass) -> bool:
+        """Take it back where it is not inside: then it never gets there."""
+        with self._lock:
+            if one.inside:
+                return False
+            one.withdrawn = True
+            if one in self._waiting:
+                self._waiting.remove(one)
+            if one.wake is not None:
+                one.wake()
+            return True
+
+    def depart(self, one: Pass) -> None:
+        """It is at its end."""
+        with self._lock:
+            self._here.remove(one)
+            self.leave(one)
+            self.withdraw(one)
+            self.look()
+
+    def allow(self, most: int) -> None:
+        """So many places from now on."""
+        with self._lock:
+            self.most = most
+            self.look()
+
+    def look(self) -> None:
+        """Let in who may go in, in the order they came."""
+        with self._lock:
+            for one in tuple(self._waiting):
+                if self._may(one):
+                    self._waiting.remove(one)
+                    self._enter(one)
+                    if one.wake is not None:
+                        one.wake()
+
+    def _enter(self, one: Pass) -> None:
+        one.inside, one.since = True, time.monotonic()
+        self._inside.append(one)
+
+    def _may(self, one: Pass) -> bool:
+        before = self._here[: self._here.index(one)] if one.last else self._inside
+        if one.limited and sum(other.limited for other in before) >= self.most:
+            return False
+        if one.inner is None or (limit := one.inner.concurrency_limit) is None:
+            return True
+        ours = sum(other.inner is one.inner for other in before)
+        counted = sum(other.inner is one.inner and other.counted for other in self._here)
+        # What Gradio's own queue runs under the same limit.
+        others = max(one.inner.current_concurrency - counted, 0)
+        return bool(ours + others < limit)

@@ -1,0 +1,139 @@
+"""Calls sent ahead of their turn wait at the app's gate: no more are in their functions than may be, whatever
+becomes of those that wait."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import random
+import threading
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hardware.base_image import LAUNCHER
+
+
+@pytest.fixture(scope="module")
+def gates() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("gate", LAUNCHER / "spaceport_launcher" / "gate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def author(limit: int | None = None) -> Any:
+    """Gradio's own count of a function."""
+    return SimpleNamespace(concurrency_limit=limit, current_concurrency=0)
+
+
+def a_pass(gates: ModuleType, session: str, inner: Any = None) -> Any:
+    return gates.Pass(inner or author(), session, limited=True)
+
+
+class Watched:
+    """Who is inside, counted by those inside."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.now = self.most = self.done = 0
+
+    def __enter__(self) -> None:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.now -= 1
+            self.done += 1
+
+
+async def test_threads_and_tasks_together_are_never_more_than_the_places(gates: ModuleType) -> None:
+    gate, watched, rng = gates.Gate(), Watched(), random.Random(5)  # noqa: S311
+    gate.allow(3)
+    left = 0
+
+    def function(one: Any) -> None:
+        gate.enter_thread(one)
+        try:
+            with watched:
+                pass
+        finally:
+            gate.leave(one)
+
+    async def visit(n: int) -> None:
+        nonlocal left
+        one = a_pass(gates, str(n))
+        gate.arrive(one)
+        try:
+            if n % 3 == 0:
+                await gate.enter(one)
+                with watched:
+                    await asyncio.sleep(0)
+            elif n % 7 == 0 and gate.withdraw(one):
+                left += 1
+            else:
+                await asyncio.to_thread(function, one)
+            if n % 50 == 0:
+                gate.allow(rng.randint(1, 3))
+        finally:
+            gate.depart(one)
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(visit(n) for n in range(600)))
+    assert watched.most <= 3
+    assert watched.done + left == 600
+    assert [gate._here, gate._inside, gate._waiting] == [[], [], []]
+
+
+async def test_one_that_is_taken_back_never_gets_in(gates: ModuleType) -> None:
+    gate = gates.Gate()
+    first, second, third = (a_pass(gates, name) for name in "abc")
+    assert all(gate.arrive(one) for one in (first, second, third))
+    assert first.inside
+    assert not gate.withdraw(first)
+    waiting = asyncio.create_task(asyncio.to_thread(gate.enter_thread, second))
+    behind = asyncio.create_task(gate.enter(third))
+    while second.wake is None or third.wake is None:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    assert gate.withdraw(second)
+    with pytest.raises(gates.Withdrawn):
+        await waiting
+    gate.leave(first)
+    await behind
+    assert third.inside
+    assert not second.inside
+
+
+async def test_the_authors_own_limit_holds_with_what_runs_by_his_own_queue(gates: ModuleType) -> None:
+    gate, inner = gates.Gate(), author(limit=2)
+    gate.allow(10)
+    inner.current_concurrency = 1  # one of Gradio's own queue
+    first, second = a_pass(gates, "a", inner), a_pass(gates, "b", inner)
+    other = a_pass(gates, "c", author(1))
+    for one in (first, second, other):
+        gate.arrive(one)
+    assert first.inside
+    assert not second.inside
+    waiting = [asyncio.create_task(gate.enter(one)) for one in (second, other)]
+    await waiting[1]  # it is not held up by another function's limit
+    inner.current_concurrency = 0
+    gate.look()
+    await waiting[0]
+    assert second.inside
+
+
+def test_who_shares_a_session_has_no_inputs_made_ready_before_he_is_inside(gates: ModuleType) -> None:
+    gate = gates.Gate()
+    first, same, another = (a_pass(gates, name) for name in ("a", "a", "b"))
+    assert gate.arrive(first)
+    assert not gate.arrive(same)
+    assert gate.arrive(another)
+    gate.depart(first)
+    gate.depart(same)
+    gate.depart(another)
+    assert gate.arrive(a_pass(gates, "a"))
