@@ -15,12 +15,12 @@ import requests
 from gradio_client import Client
 
 from tests.chaos.nemesis import pids_of
-from tests.platform_server import APPS, Platform
+from tests.platform_server import APPS, WEB, Platform
 from tests.waiting import wait_until
 
 SPACE = "alice/rolls"
 LONG_S = 45.5
-PARTS = {"web": "daphne", "build worker": "build@", "node worker": "manage.py\0node", "beat": "beat-schedule"}
+PARTS = {"web": WEB, "build worker": "build@", "node worker": "manage.py\0node", "beat": "beat-schedule"}
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_a_killed_web_process_refuses_no_connection(process_platform: Platform, 
     for thread in threads:
         thread.start()
     wait_until(lambda: len(answered) > 20, "requests are answered")
-    (old,) = pids_of(process_platform, "daphne")
+    (old,) = pids_of(process_platform, WEB)
     os.kill(old, signal.SIGKILL)
     killed = time.monotonic()
     wait_until(lambda: any(began > killed for began, _ in answered), "answered again", 60)
@@ -154,4 +154,4 @@ def test_a_killed_web_process_refuses_no_connection(process_platform: Platform, 
     for thread in threads:
         thread.join(60)
     assert refused == []
-    assert pids_of(process_platform, "daphne") != [old]
+    assert pids_of(process_platform, WEB) != [old]
