@@ -9,7 +9,6 @@ import fcntl
 import struct
 import sys
 import termios
-import time
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -170,9 +169,8 @@ class Stalled:
     def __init__(self) -> None:
         self._since: dict[Any, tuple[float, int]] = {}  # connection -> when it last took of it, what is left
 
-    def look(self, connections: Iterable[Any]) -> None:
+    def look(self, connections: Iterable[Any], now: float) -> None:
         """To be called every few seconds, with all there are."""
-        now = time.monotonic()
         before, self._since = self._since, {}
         for one in tuple(connections):
             if not (one.takes_nothing_more or one.transport.is_closing()):

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import Callable
 from types import FrameType
 
@@ -84,7 +85,7 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         if counter % LOOK_EVERY_TICKS == 0:
-            self._stalled.look(self.server_state.connections)
+            self._stalled.look(self.server_state.connections, time.monotonic())
             for connection in tuple(self.server_state.connections):
                 if isinstance(connection, Http) and connection.waits_s() > IDLE_S:
                     connection.transport.close()

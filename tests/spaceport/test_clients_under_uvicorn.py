@@ -183,10 +183,10 @@ async def test_who_waits_for_an_answer_may_be_silent_for_long(
     looks = 0
     look = clients.Stalled.look
 
-    def counted(self: clients.Stalled, connections: Any) -> None:
+    def counted(self: clients.Stalled, connections: Any, now: float) -> None:
         nonlocal looks
         looks += 1
-        look(self, connections)
+        look(self, connections, now)
 
     monkeypatch.setattr(clients.Stalled, "look", counted)
 
@@ -247,9 +247,6 @@ async def test_a_client_that_reads_nothing_costs_little_and_is_hung_up_on(
 
 
 def test_only_who_takes_nothing_at_all_is_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr(clients.time, "monotonic", lambda: now)
-
     class Client:
         """Of a server: what it is sent, and has not taken."""
 
@@ -268,11 +265,10 @@ def test_only_who_takes_nothing_at_all_is_stalled(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(clients, "untaken", lambda transport: transport.left)
     slow, deaf, drained = Client(), Client(), Client()
     stalled = clients.Stalled()
-    for _ in range(40):
+    for look in range(40):
         slow.left -= 1
         drained.takes_nothing_more = not drained.takes_nothing_more
-        stalled.look([slow, deaf, drained])
-        now += 2
+        stalled.look([slow, deaf, drained], look * 2.0)
     assert (slow.aborted, deaf.aborted, drained.aborted) == (False, True, False)
 
 
