@@ -18,12 +18,13 @@ def pytest_report_header() -> str:
     return "container engine: NONE ANSWERS. Tests with containers are SKIPPED; journeys run with processes."
 
 
-def _platform(runtime: str) -> Iterator[Platform]:
+def _platform(runtime: str, web_server: str = "") -> Iterator[Platform]:
     home = new_home()
     if runtime == "process":  # environments with old Gradios are made once a machine, not once a run
         (CACHE / "environments").mkdir(parents=True, exist_ok=True)
         (home / "environments").symlink_to(CACHE / "environments")
     platform = Platform(runtime, home)
+    platform.web_server = web_server or platform.web_server
     try:
         yield platform.start()
     finally:
@@ -41,6 +42,12 @@ def platform() -> Iterator[Platform]:
 def process_platform() -> Iterator[Platform]:
     """The platform on a machine without a container engine."""
     yield from _platform("process")
+
+
+@pytest.fixture(scope="session")
+def uvicorn_platform() -> Iterator[Platform]:
+    """The same, its web process served by uvicorn."""
+    yield from _platform("process", web_server="uvicorn")
 
 
 @pytest.fixture(scope="session")

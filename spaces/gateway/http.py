@@ -162,6 +162,8 @@ async def until_gone(receive: Receive, work: Any, upload: Upload | None = None) 
 async def _disconnected(receive: Receive, upload: Upload | None) -> None:
     if upload is not None:
         await upload.over.wait()
+        if upload.hung_up:
+            return
     while (await receive())["type"] != "http.disconnect":
         pass
 
