@@ -14,7 +14,6 @@ from datetime import datetime
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 HEAD_BYTES = 16 * 1024  # of a request's first line and headers, or between two pieces of its body
 HEADERS = 500
@@ -134,32 +133,6 @@ class Http(HttpToolsProtocol):
         super().connection_lost(exc)
         if self.task is not None and not self.task.done():
             self.loop.call_later(GONE_S, self.task.cancel)
-
-
-class Socket(WebSocketsSansIOProtocol):
-    """One websocket."""
-
-    def handle_connect(self, event: Any) -> None:
-        super().handle_connect(event)
-        access.line(self._client(), f"WSCONNECTING {event.path.partition('?')[0]}")
-
-    async def send(self, message: Any) -> None:
-        await super().send(message)
-        if message["type"] == "websocket.accept":
-            # Some KiB for each of the many that wait.
-            self.request = self.response = None  # type: ignore[assignment]
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        access.line(self._client(), "WSDISCONNECT")
-
-    @property
-    def takes_nothing_more(self) -> bool:
-        """Whether we hold as much for it as we are willing to."""
-        return not self.writable.is_set()
-
-    def _client(self) -> str:
-        return "{}:{}".format(*self.client) if self.client else "-"
 
 
 class Stalled:

@@ -13,8 +13,9 @@ from types import FrameType
 
 import uvicorn
 
-from spaceport.clients import Http, Socket, Stalled
+from spaceport.clients import Http, Stalled
 from spaceport.leaving import SETTLE_S
+from spaceport.sockets import Socket
 from spaceport.watch import App, Receive, Scope, Send
 
 BACKLOG = 4096  # as in `up`: uvicorn calls listen() again, on the same socket
