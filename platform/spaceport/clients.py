@@ -62,7 +62,10 @@ class Http(HttpToolsProtocol):
         self._got_nowhere += len(data)
         super().data_received(data)
         if self._got_nowhere > HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("Too much without an end.")
+            if self.in_head:
+                self.send_400_response("Too much without an end.")
+            else:  # of what comes behind a body: it may be answered already
+                self.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import quote
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -80,7 +81,8 @@ class Socket(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        access.line(self._client(), "WSDISCONNECT")
+        path = self.scope["path"] if hasattr(self, "scope") else "-"
+        access.line(self._client(), f"WSDISCONNECT {quote(path)}")
 
     @property
     def takes_nothing_more(self) -> bool:

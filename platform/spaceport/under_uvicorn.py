@@ -30,8 +30,14 @@ def serve(*, host: str, port: int, fd: int | None = None) -> None:
     """Serve until the process is told to end: at this address, or on the listening socket it was given."""
     from spaceport.asgi import application, begin
 
-    listening = socket.socket(fileno=fd) if fd is not None else socket.create_server((host, port))
-    Server(configured(application), begin).run(sockets=[listening])
+    Server(configured(application), begin).run(sockets=[_listening(host, port, fd)])
+
+
+def _listening(host: str, port: int, fd: int | None) -> socket.socket:
+    if fd is not None:
+        return socket.socket(fileno=fd)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
 def configured(application: App) -> uvicorn.Config:

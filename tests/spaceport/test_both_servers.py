@@ -65,6 +65,8 @@ REQUESTS = {
     "a broken escape": request("GET /alice/%zz"),
     "a query": request("GET /login?next=/a%20b&x=%ff"),
     "another host": b"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+    "a wish for HTTP/2": b"GET /login HTTP/1.1\r\nHost: localhost\r\n"
+    b"Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
     "no host": b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
     "a host by underscore": request("GET /login", "X_Forwarded_Host: evil"),
     "a header twice": request("GET /login", "Accept: text/html", "Accept: application/json"),

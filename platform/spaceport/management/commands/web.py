@@ -22,6 +22,6 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         try:
             serve = server(settings.SPACEPORT_WEB_SERVER)
-        except ValueError as error:
+            serve(host=options["bind"], port=options["port"], fd=options["fd"])
+        except (ValueError, OSError) as error:  # no such server; an address that cannot be listened on
             raise CommandError(str(error)) from error
-        serve(host=options["bind"], port=options["port"], fd=options["fd"])
