@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 
@@ -45,9 +46,12 @@ def process_platform() -> Iterator[Platform]:
 
 
 @pytest.fixture(scope="session")
-def uvicorn_platform() -> Iterator[Platform]:
+def uvicorn_platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
     """The same, its web process served by uvicorn."""
-    yield from _platform("process", web_server="uvicorn")
+    if os.environ.get("SPACEPORT_WEB_SERVER") == "uvicorn":  # as all of them, then
+        yield request.getfixturevalue("process_platform")
+    else:
+        yield from _platform("process", web_server="uvicorn")
 
 
 @pytest.fixture(scope="session")
