@@ -58,7 +58,6 @@ def configured(application: App) -> uvicorn.Config:
         proxy_headers=False,  # whom to believe is decided by `queueing.visitors`
         server_header=False,
         timeout_keep_alive=IDLE_S,
-        timeout_graceful_shutdown=1,  # `leaving` has waited already
         backlog=BACKLOG,
     )
 
@@ -87,6 +86,7 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End now. (uvicorn's own raises the signal again at the end, which loses the end of the log.)"""
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what is cut now is no error
         self.should_exit = True
         self.force_exit = True
 

@@ -155,6 +155,11 @@ async def test_the_limits_are_those_of_daphne() -> None:
     assert HTTPFactory.timeOut == under_uvicorn.IDLE_S
 
 
+async def test_nobody_says_himself_where_he_comes_from(web: Web) -> None:
+    await web.ask(GET + b"X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\n\r\n")
+    assert (web.scopes[0]["client"][0], web.scopes[0]["scheme"]) == ("127.0.0.1", "http")
+
+
 async def test_no_header_comes_by_underscore_or_behind_the_body(web: Web) -> None:
     answer = await web.ask(
         b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX_Forwarded_For: 1.2.3.4\r\n"
