@@ -45,9 +45,9 @@ def process_platform() -> Iterator[Platform]:
     yield from _platform("process")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def uvicorn_platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
-    """The same, its web process served by uvicorn."""
+    """The same, its web process served by uvicorn; ended with its module, since few need it."""
     if os.environ.get("SPACEPORT_WEB_SERVER") == "uvicorn":  # as all of them, then
         yield request.getfixturevalue("process_platform")
     else:
