@@ -11,6 +11,9 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from spaceport.clients import access
 
 
+ACCEPT_S = 5.0  # Daphne's: an application has so long to accept a socket or refuse it
+
+
 class Inbox:
     """What a client sent and its application has not read: in place of an asyncio.Queue, which takes 3 KiB of
     memory for each of the many that wait. One reader."""
@@ -73,6 +76,12 @@ class Socket(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         event.headers.clear()  # kept for as long as the socket is open; `scope` has its own
         access.line(self._client(), f"WSCONNECTING {event.path.partition('?')[0]}")
+        self.loop.call_later(ACCEPT_S, self._give_up)
+
+    def _give_up(self) -> None:
+        if not (self.handshake_complete or self.disconnected):
+            self.send_500_response()
+            self.transport.close()
 
     async def send(self, message: Any) -> None:
         await super().send(message)

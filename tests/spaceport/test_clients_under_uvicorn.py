@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from spaceport import clients, under_uvicorn
+from spaceport import clients, sockets, under_uvicorn
 from spaceport.under_uvicorn import Server, configured
 from tests.waiting import eventually, wait_until
 
@@ -277,6 +277,22 @@ def test_only_who_takes_nothing_at_all_is_stalled(monkeypatch: pytest.MonkeyPatc
     assert (slow.aborted, deaf.aborted, drained.aborted) == (False, True, False)
 
 
+async def test_a_socket_that_is_not_accepted_in_time_is_refused(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "ACCEPT_S", SOON_S)
+
+    async def silent(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+
+    web.app = silent
+    async with aiohttp.ClientSession() as http:
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await http.ws_connect(f"http://127.0.0.1:{web.port}/")
+    await eventually(lambda: web.ended == 1, "the application heard of it")
+
+
 async def test_websockets_are_not_compressed_and_take_a_mebibyte(web: Web) -> None:
     async with aiohttp.ClientSession() as http:
         url = f"http://127.0.0.1:{web.port}/"
@@ -300,13 +316,13 @@ async def test_idle_websockets_cost_at_most_32_kib_each(web: Web) -> None:
     request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n" + key + b"\r\n"
 
     def opened() -> list[socket.socket]:
-        sockets = []
+        ours = []
         for _ in range(count):
             one = socket.create_connection(("127.0.0.1", web.port), 30)
             one.sendall(request)
             assert b"101" in one.recv(1024)
-            sockets.append(one)
-        return sockets
+            ours.append(one)
+        return ours
 
     first = await asyncio.to_thread(opened)  # what is made once
     before = resident()
