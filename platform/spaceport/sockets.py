@@ -10,7 +10,6 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from spaceport.clients import access
 
-
 ACCEPT_S = 5.0  # Daphne's: an application has so long to accept a socket or refuse it
 
 
