@@ -92,10 +92,10 @@ async def by_host(scope, receive, send):  # type: ignore[no-untyped-def]
 async def _served(scope, receive, send):  # type: ignore[no-untyped-def]
     began = False
 
-    async def send_noting(message):  # type: ignore[no-untyped-def]
+    def send_noting(message):  # type: ignore[no-untyped-def]
         nonlocal began
         began = True
-        await send(message)
+        return send(message)
 
     demo = gateway.is_demo_host(first(scope["headers"], "host")) or scope["path"].startswith("/run/")
     try:

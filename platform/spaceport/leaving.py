@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Awaitable
 from typing import Any, Protocol
 
 from hardware.telling import LEAVING, tell
@@ -58,10 +59,10 @@ class Leaving:
     def closing(self, send: Send) -> Send:
         """The same; once we leave, its client is told to ask nothing more on this connection."""
 
-        async def sending(message: Message) -> None:
+        def sending(message: Message) -> Awaitable[None]:
             if leaving.begun() and message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
-            await send(message)
+            return send(message)
 
         return sending
 
