@@ -57,6 +57,7 @@ def configured(application: App) -> uvicorn.Config:
         log_config=None,
         proxy_headers=False,  # whom to believe is decided by `queueing.visitors`
         server_header=False,
+        date_header=False,  # as Daphne: who needs one (`spaces.api.runtime`) would have two
         timeout_keep_alive=IDLE_S,
         backlog=BACKLOG,
     )

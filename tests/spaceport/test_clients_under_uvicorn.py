@@ -100,12 +100,9 @@ async def floods(scope: Any, receive: Any, send: Any) -> None:
 GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
 
 
-async def test_an_ordinary_request_is_answered_without_a_servers_name(web: Web) -> None:
+async def test_an_ordinary_request_is_answered_and_nothing_added(web: Web) -> None:
     answer = await web.ask(GET + b"X-Long: " + b"a" * 12_000 + b"\r\n\r\n")
-    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert answer.endswith(b"hello")
-    assert b"\r\nserver:" not in answer.lower()
-    assert b"\r\ndate:" in answer.lower()
+    assert answer == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello"
 
 
 @pytest.mark.parametrize(
