@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 
 def visitor(*, user_id: int | None = None, page: str = "", address: str = "") -> str:
@@ -31,6 +32,7 @@ def client_of(headers: Iterable[tuple[bytes, bytes]], peer: str, proxies: int) -
     return hops[-proxies] if len(hops) >= proxies else peer
 
 
+@lru_cache(10_000)  # asked for every event
 def network(address: str) -> str:
     """The /24 (IPv4) or /56 (IPv6) of an address: about what one household or server can take of them."""
     try:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 
@@ -18,12 +19,13 @@ def pytest_report_header() -> str:
     return "container engine: NONE ANSWERS. Tests with containers are SKIPPED; journeys run with processes."
 
 
-def _platform(runtime: str) -> Iterator[Platform]:
+def _platform(runtime: str, web_server: str = "") -> Iterator[Platform]:
     home = new_home()
     if runtime == "process":  # environments with old Gradios are made once a machine, not once a run
         (CACHE / "environments").mkdir(parents=True, exist_ok=True)
         (home / "environments").symlink_to(CACHE / "environments")
     platform = Platform(runtime, home)
+    platform.web_server = web_server or platform.web_server
     try:
         yield platform.start()
     finally:
@@ -41,6 +43,15 @@ def platform() -> Iterator[Platform]:
 def process_platform() -> Iterator[Platform]:
     """The platform on a machine without a container engine."""
     yield from _platform("process")
+
+
+@pytest.fixture(scope="module")
+def uvicorn_platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
+    """The same, its web process served by uvicorn; ended with its module, since few need it."""
+    if os.environ.get("SPACEPORT_WEB_SERVER") == "uvicorn":  # as all of them, then
+        yield request.getfixturevalue("process_platform")
+    else:
+        yield from _platform("process", web_server="uvicorn")
 
 
 @pytest.fixture(scope="session")

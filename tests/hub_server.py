@@ -1,4 +1,4 @@
-"""The web process alone (real Daphne, PostgreSQL, Valkey; no workers, so nothing is built), driven from
+"""The web process alone (a real server, PostgreSQL, Valkey; no workers, so nothing is built), driven from
 outside with the official clients: what the deploy API answers, at the speed of its own tests."""
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Hub:
     home: Path
     port: int = field(default_factory=free_port)
     tokens: dict[str, str] = field(default_factory=dict)
+    web_server: str = field(default_factory=lambda: os.environ.get("SPACEPORT_WEB_SERVER", "daphne"))
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -69,6 +70,7 @@ class Hub:
             "SPACEPORT_HOME": str(self.home),
             "SPACEPORT_UPLOAD_LIMIT_BYTES": str(UPLOAD_LIMIT),
             "SPACEPORT_RUNTIME": "process",
+            "SPACEPORT_WEB_SERVER": self.web_server,
             "DATABASE_URL": self.database,
             "REDIS_URL": self.redis,
             "PORT": str(self.port),
@@ -82,13 +84,17 @@ class Hub:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         self.tokens = json.loads(done.stdout.strip().splitlines()[-1])
-        daphne = ["-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "spaceport.asgi:application"]
-        with (self.home / "web.log").open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, *daphne], env=self.env, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
-            )
-        wait_until(self._answers, "the web process answers", timeout_s=60)
+        self.serve()
         return self
+
+    def serve(self) -> None:
+        """Start the web process, with everything else there already."""
+        with (self.home / f"web-{self.port}.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "web"],
+                env=self.env, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        wait_until(self._answers, "the web process answers", timeout_s=60)
 
     def _answers(self) -> bool:
         assert self.process is not None
@@ -99,11 +105,14 @@ class Hub:
             return False
 
     def stop(self) -> None:
-        if self.process is not None:
-            # Daphne would wait for kept-alive connections.
-            self.process.kill()
-            self.process.wait()
+        self.end()
         self._admin(f'drop database "hub_{self.port}" with (force)')
+
+    def end(self) -> None:
+        """End the web process."""
+        if self.process is not None:
+            self.process.kill()  # it would wait for kept-alive connections
+            self.process.wait()
 
     @staticmethod
     def _admin(statement: str) -> None:
@@ -114,7 +123,7 @@ class Hub:
         connection.close()
 
     def log(self) -> str:
-        return (self.home / "web.log").read_text()
+        return (self.home / f"web-{self.port}.log").read_text()
 
     def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of this hub's own database."""

@@ -19,6 +19,7 @@ from huggingface_hub import HfApi
 
 from tests.waiting import wait_until
 
+WEB = "manage.py\0web"  # the command line of a web process, whichever server it runs
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ROOT / "tests" / "apps"
 CACHE = Path.home() / ".cache" / "spaceport-tests"  # what tests install, from one run to the next
@@ -41,6 +42,7 @@ class Platform:
     port: int = field(default_factory=free_port)
     options: tuple[str, ...] = ("--no-examples",)
     process: subprocess.Popen[bytes] | None = None
+    web_server: str = field(default_factory=lambda: os.environ.get("SPACEPORT_WEB_SERVER", "daphne"))
 
     @property
     def url(self) -> str:
@@ -58,6 +60,7 @@ class Platform:
             **ours,
             "SPACEPORT_HOME": str(self.home),
             "SPACEPORT_RUNTIME": self.runtime,
+            "SPACEPORT_WEB_SERVER": self.web_server,
             "SPACEPORT_UPLOAD_LIMIT_BYTES": "2000000",
             "PORT": str(self.port),
             "PYTHONUNBUFFERED": "1",

@@ -17,8 +17,9 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from hardware.telling import READY, tell
-from spaceport.leaving import Leaving, when_running
+from spaceport.leaving import Connections, Leaving
 from spaceport.origins import PlatformOriginOnly
+from spaceport.under_daphne import when_running
 from spaceport.watch import watched
 from spaces.gateway.app import Gateway
 from spaces.gateway.headers import first
@@ -43,9 +44,9 @@ leaving = Leaving()
 _tasks: set[object] = set()
 
 
-def _begin() -> None:
+def begin(connections: Connections) -> None:
     """On the server's loop, before the first connection."""
-    leaving.prepare()
+    leaving.prepare(connections)
     _tasks.add(asyncio.ensure_future(_warm_up()))
 
 
@@ -77,7 +78,7 @@ async def by_host(scope, receive, send):  # type: ignore[no-untyped-def]
     """Every connection of this web process."""
     if scope["type"] == "lifespan":
         return
-    leaving.prepare()  # in a server that `when_running` does not know
+    leaving.prepare()  # in a server that told us nothing of itself
     if scope["type"] == "websocket":
         await _served(scope, receive, send)  # type: ignore[no-untyped-call]
         return
@@ -91,10 +92,10 @@ async def by_host(scope, receive, send):  # type: ignore[no-untyped-def]
 async def _served(scope, receive, send):  # type: ignore[no-untyped-def]
     began = False
 
-    async def send_noting(message):  # type: ignore[no-untyped-def]
+    def send_noting(message):  # type: ignore[no-untyped-def]
         nonlocal began
         began = True
-        await send(message)
+        return send(message)
 
     demo = gateway.is_demo_host(first(scope["headers"], "host")) or scope["path"].startswith("/run/")
     try:
@@ -108,4 +109,4 @@ async def _served(scope, receive, send):  # type: ignore[no-untyped-def]
 
 
 application = watched(by_host)
-when_running(_begin)
+when_running(begin)

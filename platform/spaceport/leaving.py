@@ -8,11 +8,10 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, Protocol
 
 from hardware.telling import LEAVING, tell
 from queueing import leaving
@@ -29,43 +28,14 @@ SETTLE_S = 1.0
 _tasks: set[Any] = set()
 
 
-class Twisted:
-    """Daphne's connections. It keeps no list of those that wait for their next request: its reactor does."""
-
-    def __init__(self) -> None:
-        from twisted.internet import reactor
-
-        self.reactor: Any = reactor
-        self._idle: dict[Any, float] = {}  # transport -> since when it was seen without a request
+class Connections(Protocol):
+    """The connections of whatever server runs the application."""
 
     def stop_accepting(self) -> None:
-        from twisted.internet.tcp import Port
-
-        ports: list[Any] = [reader for reader in self.reactor.getReaders() if isinstance(reader, Port)]
-        for port in ports:
-            port.stopListening()  # closes our descriptor only: the socket itself is the supervisor's
+        """Close this process's hold on the listening socket."""
 
     def busy(self) -> bool:
         """Hang up on who has asked nothing for a while; whether anything is open still, unsent data too."""
-        now = time.monotonic()
-        transports = set(self._transports(self.reactor.getReaders()))
-        idle = {transport for transport in transports if _asks_nothing(transport.protocol)}
-        self._idle = {transport: self._idle.get(transport, now) for transport in idle}
-        for transport, since in self._idle.items():
-            if now - since > SETTLE_S:
-                transport.loseConnection()  # after what is still to be sent
-        return bool(transports) or any(self._transports(self.reactor.getWriters()))
-
-    @staticmethod
-    def _transports(those: Iterable[Any]) -> Iterable[Any]:
-        from twisted.internet.tcp import Server
-
-        return (one for one in those if isinstance(one, Server))
-
-
-def _asks_nothing(protocol: Any) -> bool:
-    channel = getattr(protocol, "_channel", None)  # absent: it became a websocket
-    return channel is not None and not channel.requests
 
 
 class Leaving:
@@ -73,13 +43,15 @@ class Leaving:
 
     def __init__(self) -> None:
         self.requests = 0  # http requests whose application runs
+        self._connections: Connections | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._before: Any = signal.SIG_DFL
 
-    def prepare(self) -> None:
+    def prepare(self, connections: Connections | None = None) -> None:
         """Take SIGTERM from the server, which by itself would cut every connection. On its running loop."""
         if self._loop is not None or threading.current_thread() is not threading.main_thread():
             return
+        self._connections = connections
         self._loop = asyncio.get_running_loop()
         self._before = signal.getsignal(signal.SIGTERM)
         signal.signal(signal.SIGTERM, self._handle)
@@ -87,10 +59,10 @@ class Leaving:
     def closing(self, send: Send) -> Send:
         """The same; once we leave, its client is told to ask nothing more on this connection."""
 
-        async def sending(message: Message) -> None:
+        def sending(message: Message) -> Awaitable[None]:
             if leaving.begun() and message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
-            await send(message)
+            return send(message)
 
         return sending
 
@@ -103,21 +75,22 @@ class Leaving:
         _tasks.add(asyncio.run_coroutine_threadsafe(self._leave(number), self._loop))
 
     async def _leave(self, number: int) -> None:
-        server = Twisted()
         try:
-            server.stop_accepting()
+            if self._connections is not None:
+                self._connections.stop_accepting()
             tell(LEAVING)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(GOODBYE_S):
                     await goodbye()
             deadline = time.monotonic() + DRAIN_S
-            while self._serves(server) and time.monotonic() < deadline:  # noqa: ASYNC110  # nobody tells
-                await asyncio.sleep(LOOK_EVERY_S)  # Twisted tells nobody
+            while self._serves() and time.monotonic() < deadline:  # noqa: ASYNC110  # nobody tells
+                await asyncio.sleep(LOOK_EVERY_S)
         finally:
             self._end(number)
 
-    def _serves(self, server: Twisted) -> bool:
-        return server.busy() or bool(self.requests or sockets["websocket"])
+    def _serves(self) -> bool:
+        open_still = self._connections is not None and self._connections.busy()
+        return open_still or bool(self.requests or sockets["websocket"])
 
     def _end(self, number: int) -> None:
         if callable(self._before):
@@ -125,13 +98,3 @@ class Leaving:
         else:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-
-
-def when_running(act: Callable[[], None]) -> None:
-    """Call it as soon as the server's loop runs, where this process is a server: Daphne imports the
-    application before."""
-    if "daphne.server" in sys.modules and "twisted.internet.reactor" in sys.modules:
-        from twisted.internet import reactor
-
-        later: Any = reactor
-        later.callLater(0, act)

@@ -21,6 +21,8 @@ SPACEPORT_URL = env.str("SPACEPORT_URL", f"http://localhost:{PORT}").rstrip("/")
 SPACEPORT_DEMO_DOMAIN = env.str("SPACEPORT_DEMO_DOMAIN", "localhost")
 #: How many reverse proxies of one's own stand before the web process: so far X-Forwarded-For is believed.
 SPACEPORT_PROXIES = env.int("SPACEPORT_PROXIES", 0)
+#: What serves the web: "daphne" or "uvicorn".
+SPACEPORT_WEB_SERVER = env.str("SPACEPORT_WEB_SERVER", "daphne")
 SPACEPORT_NODE = env.str("SPACEPORT_NODE", socket.gethostname())
 SPACEPORT_RUNTIME = env.str("SPACEPORT_RUNTIME", "auto")
 SPACEPORT_BASE_IMAGE = env.str("SPACEPORT_BASE_IMAGE", "spaceport/base")
@@ -70,7 +72,7 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 
 INSTALLED_APPS = [
-    "daphne",
+    *(["daphne"] if SPACEPORT_WEB_SERVER == "daphne" else []),  # with Twisted and its loop
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -63,12 +63,12 @@ async def _open(kind: str, work: Awaitable[None]) -> None:
 async def _http(app: App, scope: Scope, receive: Receive, send: Send) -> None:
     streams = False
 
-    async def sending(message: Message) -> None:
+    def sending(message: Message) -> Awaitable[None]:
         nonlocal streams
         if message["type"] == "http.response.start" and not streams and _is_sse(message):
             streams = True
             sockets["sse"] += 1
-        await send(message)
+        return send(message)  # not awaited here, nor in the other wrappers: each would cost every message
 
     try:
         await app(scope, receive, sending)

@@ -37,13 +37,14 @@ class Stream:
         self.linger_s = linger_s
         self.idle = False  # nothing of the session was open when we looked last
         self.number = self.noted = cursor  # what the client was told, and what is written down of that
-        self.out: asyncio.Queue[Delivered | Place | BaseException] = asyncio.Queue()
+        self.out: asyncio.Queue[Delivered | str | BaseException] = asyncio.Queue()
+        self.places: dict[str, Place] = {}  # event -> the newest, not told yet; `out` holds the event's id
         self.estimated: set[str] = set()
         self.ahead = asyncio.Semaphore(AHEAD)
 
     async def messages(self) -> AsyncIterator[bytes]:
         """Server-sent events as they come, until nothing more is to come."""
-        waiter = Waiter(self.route.space_id, self.channel, self.out.put_nowait)
+        waiter = Waiter(self.route.space_id, self.channel, self.place)
         follower = asyncio.create_task(self._follow(), name=f"stream {self.channel}")
         try:
             async with self.door.positions.waiting(waiter):
@@ -78,6 +79,12 @@ class Stream:
             follower.cancel()
             await asyncio.gather(follower, return_exceptions=True)
 
+    def place(self, place: Place) -> None:
+        """To be told when the client has taken what came before; of one event only the newest."""
+        if place.event_id not in self.places:
+            self.out.put_nowait(place.event_id)
+        self.places[place.event_id] = place
+
     async def _follow(self) -> None:
         key = SpaceKeys(self.route.space_id).messages(self.channel)
         try:
@@ -102,13 +109,13 @@ class Stream:
         self.noted = self.number
         await self.door.delivered(self.route, self.channel, self.number)
 
-    async def _told(self, item: Delivered | Place | BaseException) -> bytes:
+    async def _told(self, item: Delivered | str | BaseException) -> bytes:
         """What to write of it."""
         self.idle = False
         if isinstance(item, BaseException):
             raise item
-        if isinstance(item, Place):
-            return sse(self._estimation(item))
+        if isinstance(item, str):
+            return sse(self._estimation(self.places.pop(item)))
         self.ahead.release()
         if item.final and self.door.held:
             until = self.door.held.pop(item.event_id, 0.0)

@@ -130,7 +130,7 @@ async def log_stream(
     stream = StreamingHttpResponse(_events(kind, answer), content_type="text/event-stream")
     stream["Cache-Control"] = "no-store"
     stream["X-Accel-Buffering"] = "no"
-    # `hf spaces logs` without -f ends at lines younger than this; Daphne sends none by itself.
+    # `hf spaces logs` without -f ends at lines younger than this; our servers send none by themselves.
     stream["Date"] = formatdate(usegmt=True)
     return stream
 

@@ -6,6 +6,7 @@ platform's host for programs, which never serves a page.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from dataclasses import dataclass
@@ -82,7 +83,8 @@ class Gateway:
             return
         if scope["type"] == "websocket":
             await self._websocket(asked, scope, receive, send)
-        else:
+            return
+        with contextlib.suppress(http.HungUp):  # there is nobody to answer
             await self._http(asked, scope, receive, send)
 
     async def _understand(self, scope: Scope) -> Asked | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +18,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 CONNECT_S = 10.0
+ASTRAY = re.compile(r"[\x00-\x1f\x7f\\]|/(?:\.\.?|__spaceport__)(?:/|\Z)")
 
 
 class BadPath(ValueError):
@@ -27,15 +29,17 @@ class TooLarge(ValueError):
     """A body over the limit."""
 
 
+class HungUp(Exception):
+    """The visitor left in the middle of the request. (Daphne shows us no request before it is whole.)"""
+
+
 def checked(path: str) -> str:
     """A decoded path that is safe to send to a container.
 
     Raises:
         BadPath: traversal, control characters, backslashes, the launcher's own routes.
     """
-    if not path.startswith("/") or "\\" in path or any(ord(c) < 32 or ord(c) == 127 for c in path):
-        raise BadPath
-    if any(segment in {"..", ".", "__spaceport__"} for segment in path.split("/")):
+    if not path.startswith("/") or ASTRAY.search(path):
         raise BadPath
     return path
 
@@ -52,11 +56,15 @@ def url_of(address: str, path: str, query: bytes) -> URL:
 
 
 async def body_of(receive: Receive) -> AsyncIterator[bytes]:
-    """The request's body as it comes."""
+    """The request's body as it comes.
+
+    Raises:
+        HungUp: what came so far must not be taken for all of it.
+    """
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return
+            raise HungUp
         if chunk := message.get("body"):
             yield chunk
         if not message.get("more_body"):
@@ -68,6 +76,7 @@ async def read_body(receive: Receive, limit: int) -> bytes:
 
     Raises:
         TooLarge: past `limit` bytes.
+        HungUp
     """
     body = bytearray()
     async for chunk in body_of(receive):
@@ -75,6 +84,25 @@ async def read_body(receive: Receive, limit: int) -> bytes:
         if len(body) > limit:
             raise TooLarge
     return bytes(body)
+
+
+class Upload:
+    """A request's body on its way to a container."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.over = asyncio.Event()  # nothing more is taken of it
+        self.hung_up = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in body_of(self._receive):
+                yield chunk
+        except HungUp:
+            self.hung_up = True
+            raise
+        finally:
+            self.over.set()
 
 
 async def respond(
@@ -117,10 +145,10 @@ async def stream(
     await until_gone(receive, pump())
 
 
-async def until_gone(receive: Receive, work: Any) -> None:
-    """Run `work`, cancelled when the visitor hangs up."""
+async def until_gone(receive: Receive, work: Any, upload: Upload | None = None) -> None:
+    """Run `work`, cancelled when the visitor hangs up. What is still uploaded then is not taken from it."""
     task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(receive))
+    gone = asyncio.ensure_future(_disconnected(receive, upload))
     try:
         await asyncio.wait([task, gone], return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -131,7 +159,11 @@ async def until_gone(receive: Receive, work: Any) -> None:
         await asyncio.gather(task, gone, return_exceptions=True)
 
 
-async def _disconnected(receive: Receive) -> None:
+async def _disconnected(receive: Receive, upload: Upload | None) -> None:
+    if upload is not None:
+        await upload.over.wait()
+        if upload.hung_up:
+            return
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -166,13 +198,35 @@ async def forward(
 
     Raises:
         aiohttp.ClientError, OSError: before anything was sent to the visitor, the container failed.
+        HungUp
     """
+    upload = Upload(receive) if has_body else None
+    try:
+        await _exchange(http, scope, receive, send, upload, url, headers, cookies=cookies, program=program)
+    except aiohttp.ClientError:
+        if upload is not None and upload.hung_up:
+            raise HungUp from None
+        raise
+
+
+async def _exchange(
+    http: aiohttp.ClientSession,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    upload: Upload | None,
+    url: URL,
+    headers: dict[str, str],
+    *,
+    cookies: bool,
+    program: bool,
+) -> None:
     timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_S)
     async with http.request(
         scope["method"],
         url,
         headers=headers,
-        data=body_of(receive) if has_body else None,
+        data=upload,
         allow_redirects=False,
         timeout=timeout,
     ) as answer:
@@ -187,4 +241,4 @@ async def forward(
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
 
-        await until_gone(receive, pump())
+        await until_gone(receive, pump(), upload)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import requests
 
+from spaceport.web import SERVERS
 from tests.bench.sections import SECTIONS, Bench
 from tests.platform_server import Platform, free_port, new_home
 from tests.waiting import wait_until
@@ -29,11 +30,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6)
     parser.add_argument("--rounds", type=int, default=5, help="medians of so many")
     parser.add_argument("--runtime", default="auto")
+    parser.add_argument("--web", choices=SERVERS, default=SERVERS[0], help="what serves the web")
     parser.add_argument("--sockets", type=int, default=10_000)
     parser.add_argument("--events", type=int, default=50_000, help="how far the section `age` goes")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=["protocol"])
     options = parser.parse_args()
-    with alone() as alone_url, behind(options.runtime) as (platform, token):
+    with alone() as alone_url, behind(options.runtime, options.web) as (platform, token):
         bench = Bench(platform, token, SPACE, alone_url, options)
         for name in options.only:
             SECTIONS[name](bench)
@@ -53,10 +55,11 @@ def alone() -> Iterator[str]:
 
 
 @contextmanager
-def behind(runtime: str) -> Iterator[tuple[Platform, str]]:
+def behind(runtime: str, web_server: str = "") -> Iterator[tuple[Platform, str]]:
     """The platform with the app as a Space, and its owner's token."""
     home = new_home()
     platform = Platform(runtime, home)
+    platform.web_server = web_server or platform.web_server
     try:
         platform.start()
         token = platform.token("bench")

@@ -127,7 +127,7 @@ def sockets(bench: Bench) -> None:
     print("\n| waiting sockets | KiB each | CPU of one core | told a second, each | longest silence |")
     print("|---|---|---|---|---|")
     bench.concurrency(1)
-    web = bench.pid("daphne")
+    web = bench.pid("manage.py web")
     for count in sorted({1000, bench.options.sockets}):
         held = asyncio.run(hold(bench.socket_url(), web, sockets=count, api_name="fifty_ms", seconds=20))
         print(
@@ -143,7 +143,7 @@ def age(bench: Bench) -> None:
     print("|---|---|---|---|---|---|")
     bench.concurrency(4)
     base, done = bench.bases()["Spaceport"], 0
-    watched = [bench.pid("daphne"), bench.pid("manage.py node")]
+    watched = [bench.pid("manage.py web"), bench.pid("manage.py node")]
     while done < bench.options.events:
         # New clients each time: sessions grow old as well.
         run = asyncio.run(load(base, 0, clients=50, seconds=10))
@@ -158,7 +158,7 @@ def growth(bench: Bench) -> None:
     print("|---|---|---|---|---|---|")
     bench.concurrency(4)
     base = bench.bases()["Spaceport"]
-    watched = [bench.pid("daphne"), bench.pid("manage.py node"), bench.pid("valkey-server")]
+    watched = [bench.pid("manage.py web"), bench.pid("manage.py node"), bench.pid("valkey-server")]
     for clients in (1, 3, 10, 30, 100, 300, 1000):
         used = [cpu_seconds(pid) for pid in watched]
         run = asyncio.run(load(base, 0, clients=clients, seconds=bench.options.seconds))

@@ -17,7 +17,7 @@ import redis
 import requests
 
 from tests.invariants.workers import TwoWorkers, pid_of
-from tests.platform_server import Platform
+from tests.platform_server import WEB, Platform
 
 #: How often each is chosen.
 FAULTS = {
@@ -129,7 +129,7 @@ class Nemesis:
         return self._kill(pids_of(self.platform, "spaceport_launcher"))
 
     def _web(self) -> bool:
-        return self._kill(pids_of(self.platform, "daphne"))
+        return self._kill(pids_of(self.platform, WEB))
 
     def _valkey(self) -> bool:
         note = json.loads((self.platform.home / "valkey" / "address.json").read_text())

@@ -15,18 +15,26 @@ import requests
 from gradio_client import Client
 
 from tests.chaos.nemesis import pids_of
-from tests.platform_server import APPS, Platform
+from tests.platform_server import APPS, WEB, Platform
 from tests.waiting import wait_until
 
 SPACE = "alice/rolls"
 LONG_S = 45.5
-PARTS = {"web": "daphne", "build worker": "build@", "node worker": "manage.py\0node", "beat": "beat-schedule"}
+NOT_SO_LONG_S = 15.5  # the second time; longer than the web process needs to be replaced
+PARTS = {"web": WEB, "build worker": "build@", "node worker": "manage.py\0node", "beat": "beat-schedule"}
+
+
+@pytest.fixture(scope="module", params=["process_platform", "uvicorn_platform"])
+def here(request: pytest.FixtureRequest) -> Platform:
+    """A platform whose web is served by Daphne, and one with uvicorn."""
+    found: Platform = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture(scope="module")
-def space(process_platform: Platform) -> str:
-    assert process_platform.push(SPACE, process_platform.token("alice"), APPS / "slow") == "RUNNING"
-    process_platform.queue(SPACE, process_platform.token("alice"), concurrency_count=4)
+def space(here: Platform) -> str:
+    assert here.push(SPACE, here.token("alice"), APPS / "slow") == "RUNNING"
+    here.queue(SPACE, here.token("alice"), concurrency_count=4)
     return SPACE
 
 
@@ -83,8 +91,8 @@ class Load:
 
 
 @pytest.fixture
-def load(process_platform: Platform, space: str) -> Iterator[Load]:
-    load = Load(process_platform)
+def load(here: Platform, space: str) -> Iterator[Load]:
+    load = Load(here)
     yield load
     load.end()
 
@@ -101,33 +109,32 @@ def renew(platform: Platform) -> None:
     )
 
 
-def test_no_request_fails_while_every_process_is_replaced_under_load(
-    process_platform: Platform, load: Load
-) -> None:
-    before = {part: set(pids_of(process_platform, line)) for part, line in PARTS.items()}
+def test_no_request_fails_while_every_process_is_replaced_under_load(here: Platform, load: Load) -> None:
+    before = {part: set(pids_of(here, line)) for part, line in PARTS.items()}
     assert all(before.values()), before
     # Runs on in its container while one worker leaves it and the next takes it up.
-    long = Client(process_platform.run_url(SPACE), verbose=False).submit(LONG_S, api_name="/slow")
+    long_s = LONG_S if here.web_server == "daphne" else NOT_SO_LONG_S
+    long = Client(here.run_url(SPACE), verbose=False).submit(long_s, api_name="/slow")
     load.clients(3, 0.3)
     load.requests()
     wait_until(lambda: {"events", "requests", "kept"} <= set(load.done), "the load has begun", 60)
-    renew(process_platform)
+    renew(here)
     load.more()
     load.end()
     assert load.failed == []
-    assert long.result(timeout=120) == f"slept {LONG_S}"
-    after = {part: set(pids_of(process_platform, line)) for part, line in PARTS.items()}
+    assert long.result(timeout=120) == f"slept {long_s}"
+    after = {part: set(pids_of(here, line)) for part, line in PARTS.items()}
     assert all(after.values()), after
     wait_until(
-        lambda: not any(before[part] & set(pids_of(process_platform, line)) for part, line in PARTS.items()),
+        lambda: not any(before[part] & set(pids_of(here, line)) for part, line in PARTS.items()),
         "the old processes ended",
         60,
     )
 
 
-def test_a_killed_web_process_refuses_no_connection(process_platform: Platform, space: str) -> None:
+def test_a_killed_web_process_refuses_no_connection(here: Platform, space: str) -> None:
     """Who is being answered when it dies is cut; who comes while there is none waits."""
-    url = f"{process_platform.url}/healthz"
+    url = f"{here.url}/healthz"
     refused: list[str] = []
     answered: list[tuple[float, float]] = []
     stopping = threading.Event()
@@ -146,7 +153,7 @@ def test_a_killed_web_process_refuses_no_connection(process_platform: Platform, 
     for thread in threads:
         thread.start()
     wait_until(lambda: len(answered) > 20, "requests are answered")
-    (old,) = pids_of(process_platform, "daphne")
+    (old,) = pids_of(here, WEB)
     os.kill(old, signal.SIGKILL)
     killed = time.monotonic()
     wait_until(lambda: any(began > killed for began, _ in answered), "answered again", 60)
@@ -154,4 +161,4 @@ def test_a_killed_web_process_refuses_no_connection(process_platform: Platform, 
     for thread in threads:
         thread.join(60)
     assert refused == []
-    assert pids_of(process_platform, "daphne") != [old]
+    assert pids_of(here, WEB) != [old]

@@ -14,7 +14,7 @@ import pytest
 
 from queueing.consumers import GOING_AWAY
 from tests.chaos.nemesis import pids_of
-from tests.platform_server import APPS, Platform
+from tests.platform_server import APPS, WEB, Platform
 from tests.waiting import eventually, wait_until
 
 SPACE = "alice/restarts"
@@ -56,7 +56,7 @@ async def test_waiting_sockets_are_told_when_to_come_back_and_get_their_results(
         for socket in sockets:
             await socket.send_json({"msg": "join", "api_name": "slow", "data": [0.2]})
             joined.append(await until(socket, "joined"))
-        (before,) = pids_of(process_platform, "daphne")
+        (before,) = pids_of(process_platform, WEB)
         os.kill(before, signal.SIGTERM)
         moments = []
         for socket in sockets:
@@ -70,5 +70,5 @@ async def test_waiting_sockets_are_told_when_to_come_back_and_get_their_results(
         )
         assert [done["event_id"] for done in results] == [one["event_id"] for one in joined]
         assert all(done["success"] for done in results)
-    wait_until(lambda: pids_of(process_platform, "daphne") != [before], "another process serves")
-    await eventually(lambda: pids_of(process_platform, "daphne"), "web is back")
+    wait_until(lambda: pids_of(process_platform, WEB) != [before], "another process serves")
+    await eventually(lambda: pids_of(process_platform, WEB), "web is back")

@@ -75,7 +75,11 @@ def test_first_start_stop_and_second_start(here: Platform) -> None:
 def test_what_dies_is_started_again_and_said(here: Platform) -> None:
     token = here.token("alice")
     valkey = json.loads((here.home / "valkey" / "address.json").read_text())["pid"]
-    victims = {"web": pid_of(here, "daphne"), "node worker": pid_of(here, "manage.py node"), "Valkey": valkey}
+    victims = {
+        "web": pid_of(here, "manage.py web"),
+        "node worker": pid_of(here, "manage.py node"),
+        "Valkey": valkey,
+    }
     for name, pid in victims.items():
         os.kill(pid, signal.SIGKILL)
         wait_until(partial(is_said, here, name), f"the death of {name} is said")
@@ -105,7 +109,11 @@ def is_well(platform: Platform) -> bool:
 
 @pytest.mark.parametrize(
     ("name", "value", "says"),
-    [("SPACEPORT_RUNTIME", "podman", "auto, docker, process"), ("PORT", "eighty", "PORT")],
+    [
+        ("SPACEPORT_RUNTIME", "podman", "auto, docker, process"),
+        ("SPACEPORT_WEB_SERVER", "gunicorn", "daphne, uvicorn"),
+        ("PORT", "eighty", "PORT"),
+    ],
 )
 def test_bad_settings_are_refused_with_their_name(here: Platform, name: str, value: str, says: str) -> None:
     command = [os.sys.executable, "manage.py", "up"]  # type: ignore[attr-defined]

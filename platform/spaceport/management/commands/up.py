@@ -22,6 +22,7 @@ from spaceport import first_start
 from spaceport.child import Child
 from spaceport.embedded import postgres, valkey
 from spaceport.supervisor import Server, Supervisor
+from spaceport.web import server
 
 READY_S = 90
 BACKLOG = 4096  # connections that may wait while no web process accepts; the system may allow fewer
@@ -43,7 +44,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         self.began = time.monotonic()
         runtime = self._runtime()
-        self.say(f"runtime: {runtime}")
+        self.say(f"runtime: {runtime}, web server: {settings.SPACEPORT_WEB_SERVER}")
         self.listening = self._listen()
         self.say("preparing the database")
         call_command("migrate", verbosity=0, interactive=False)
@@ -99,8 +100,11 @@ class Command(BaseCommand):
             return
         supervisor.renew()
 
-    def _runtime(self) -> str:
+    @staticmethod
+    def _runtime() -> str:
+        """Its name. What the settings name must be there."""
         try:
+            server(settings.SPACEPORT_WEB_SERVER)
             return choose(settings.SPACEPORT_RUNTIME).name
         except (ValueError, RuntimeError) as error:
             raise CommandError(str(error)) from error
@@ -120,7 +124,7 @@ class Command(BaseCommand):
         path = os.pathsep.join([str(settings.BASE_DIR), str(settings.BASE_DIR / "platform")])
         env = {"PYTHONPATH": path, "SPACEPORT_HOME": str(home)}
         fd = self.listening.fileno()
-        web = [python, "-m", "daphne", "--fd", str(fd), "--no-server-name", "spaceport.asgi:application"]
+        web = [*manage, "web", "--fd", str(fd)]
         build = [
             "worker",
             "-P",

@@ -1,0 +1,30 @@
+"""A client that reads its stream slowly: it gets every message, of its places only the newest (F21)."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import Mock
+
+import msgspec
+
+from queueing.doors.stream import Stream
+from queueing.positions import Place
+
+
+def told(chunk: bytes) -> Any:
+    return msgspec.json.decode(chunk.removeprefix(b"data: "))
+
+
+async def test_of_an_events_places_it_keeps_only_the_newest() -> None:
+    stream = Stream(Mock(), Mock(), "session", 0, linger_s=1)
+    for position in range(1000, 0, -1):
+        for event in ("one", "two"):
+            stream.place(Place(event, position, 1000, None))
+    assert stream.out.qsize() == 2
+    ranks = {}
+    while not stream.out.empty():
+        message = told(await stream._told(stream.out.get_nowait()))
+        ranks[message["event_id"]] = message["rank"]
+    assert ranks == {"one": 1, "two": 1}
+    stream.place(Place("one", 0, 1, None))
+    assert told(await stream._told(stream.out.get_nowait()))["rank"] == 0
