@@ -37,7 +37,7 @@ class Ledger:
 
     def write(self, *words: str) -> None:
         with self._lock:
-            os.write(self._file, (" ".join(words) + "\n").encode())
+            os.write(self._file, f"{time.monotonic():.3f} {' '.join(words)}\n".encode())
 
     def acknowledge(self, key: str, event_id: str, space: str) -> None:
         self.write("ack", key, event_id, space)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos.clients import Target
+from tests.chaos.ledger import Ledger
 from tests.chaos.observer import Observer
 from tests.invariants.workers import TwoWorkers, pid_of
 from tests.platform_server import Platform
@@ -25,7 +26,7 @@ FAULTS = {
     "kill build worker": 3, "kill beat": 2, "freeze worker": 1, "freeze web": 2, "freeze app": 2,
     "freeze valkey": 2, "change settings": 3, "rolling restart": 1,
 }  # fmt: skip
-#: How long a frozen one sleeps; a worker longer than its lease and the 20 s in which others must have taken over.
+#: How long a frozen one sleeps, in seconds; a worker for longer than others have to take over its work.
 FROZEN_S = {"worker": (25, 25), "web": (1, 5), "app": (1, 8), "valkey": (0.5, 3)}
 SIZES = (6, 12, 20)  # of max_size
 RENEWED_S = 120
@@ -75,6 +76,7 @@ class Nemesis:
 
     platform: TwoWorkers
     observer: Observer
+    ledger: Ledger
     token: str
     rng: random.Random
     every_s: float
@@ -115,6 +117,7 @@ class Nemesis:
 
     def _did(self, kind: str, spaces: tuple[str, ...] = ()) -> bool:
         self.faults.append(Fault(kind, time.monotonic(), spaces))
+        self.ledger.write("fault", kind, *spaces)
         return True
 
     # --- whom -----------------------------------------------------------------------------------------
@@ -204,7 +207,7 @@ class Nemesis:
         return self._did("change settings", (target.name,))
 
     def set(self, target: Target, concurrency: int, max_size: int) -> None:
-        """A change that raises counts from before it is asked for, one that lowers from when it was answered."""
+        """What raises counts from when it is asked for, what lowers from when it was answered."""
         settings = self.settings[target.name]
         now = settings.changes[-1][1] if settings.changes else 0
         if concurrency > now:

@@ -1,5 +1,5 @@
-"""What is looked at from outside while a run goes on: how long the lines get, how long a Space whose worker is
-gone waits for the next one; and the owner, who starts a Space again that died too often."""
+"""What is looked at from outside while a run goes on: how long the lines get, how long a Space whose worker
+is gone waits for the next one; and the owner, who starts a Space again that died too often."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ AT_ONCE = 1000  # events asked for in one round trip
 
 @dataclass
 class Kills:
-    """What died or slept, exactly: processes killed with SIGKILL, processes frozen, and apps that one of their
-    inputs crashed or blocked."""
+    """What died or slept, exactly: processes killed with SIGKILL, processes frozen, and apps that one of
+    their inputs crashed or blocked."""
 
     killed: int
     frozen: int
@@ -143,14 +143,13 @@ def _waits(ledger: Ledger) -> list[float]:
 def _recorded_twice(ledger: Ledger, nemesis: Nemesis) -> list[str]:
     """Acknowledged events that have more than one final message in the platform's record."""
     spaces = {target.name: SpaceKeys(target.space_id) for target in nemesis.targets}
-    found: list[str] = []
+    acks = list(ledger.acknowledged.values())
     with nemesis.platform.valkey() as client:
-        for some in itertools.batched(ledger.acknowledged.values(), AT_ONCE):
-            found += _finals(client, spaces, some)
-    return found
+        parts = [_finals(client, spaces, acks[n : n + AT_ONCE]) for n in range(0, len(acks), AT_ONCE)]
+    return [event_id for part in parts for event_id in part]
 
 
-def _finals(client: redis.Redis, spaces: dict[str, SpaceKeys], some: tuple[Acknowledged, ...]) -> list[str]:
+def _finals(client: redis.Redis, spaces: dict[str, SpaceKeys], some: list[Acknowledged]) -> list[str]:
     pipe = client.pipeline(transaction=False)
     for ack in some:
         pipe.hget(spaces[ack.space].event(ack.event_id), "channel")
@@ -165,8 +164,8 @@ def _finals(client: redis.Redis, spaces: dict[str, SpaceKeys], some: tuple[Ackno
 
 
 def back_after(ledger: Ledger, faults: list[Fault]) -> dict[str, str]:
-    """For each kind of fault, how long it took until an event accepted after it was completed: of the Space it
-    hit, or of any; the middle one and the longest."""
+    """For each kind of fault, how long it took until an event accepted after it was completed: of the Space
+    it hit, or of any; the middle one and the longest."""
     done: dict[str, list[tuple[float, float]]] = defaultdict(list)  # Space -> (accepted, completed)
     for ack in ledger.acknowledged.values():
         for how, at in ledger.ended.get(ack.event_id, [])[:1]:

@@ -90,7 +90,7 @@ def _chaos(plan: Plan, platform: TwoWorkers, outside: Path) -> Report:
     ledger = Ledger(outside / "clients")
     observer = Observer(platform, targets, token)
     nemesis = Nemesis(
-        platform, observer, token, random.Random(plan.seed), plan.every_s, CONCURRENCY, plan.weights  # noqa: S311
+        platform, observer, ledger, token, random.Random(plan.seed), plan.every_s, CONCURRENCY, plan.weights  # noqa: S311
     )  # fmt: skip
     for target in targets:
         nemesis.set(target, CONCURRENCY, max(SIZES))
