@@ -11,7 +11,8 @@
 
 `n` counts a call's messages from 1. Kinds: `m` more to come; `c` completed, `f` failed, `x` cancelled (the
 end); `e` a call of an earlier connection ended; `-` not here: use Gradio's own protocol; `?` unknown, and not
-to be begun again.
+to be begun again, or asked for by a connection older than one that has asked for calls: whoever is there has
+slept since it claimed this call, which was another's meanwhile and may have been run and forgotten.
 
 A call goes through Gradio's own `Queue.process_events` (5.x and 6.x), so sessions, generators, progress, logs
 and errors are exactly its own; what is left out is its queue. A call outlives its connection: it runs on, its
@@ -25,6 +26,7 @@ import asyncio
 import contextlib
 import importlib.util
 import inspect
+import itertools
 import json
 import sys
 import time
@@ -98,7 +100,7 @@ async def _serve(app: Any, receive: Any, send: Any) -> None:
         "status": 200,
         "headers": [(b"content-type", b"application/x-ndjson")],
     })  # fmt: skip
-    connection = _Connection(send)
+    connection = _Connection(send, next(service.numbers))
     service.connect(connection)
     writer = asyncio.create_task(connection.write())
     try:
@@ -128,8 +130,9 @@ async def _read(service: _Service, connection: _Connection, receive: Any) -> Non
 class _Connection:
     """One dispatcher's connection: what it is told waits here until it is written."""
 
-    def __init__(self, send: Callable[[Any], Awaitable[None]]) -> None:
+    def __init__(self, send: Callable[[Any], Awaitable[None]], number: int) -> None:
         self._send = send
+        self.number = number  # of this app's connections, from the first on
         self._lines: list[bytes] = []
         self._more = asyncio.Event()
 
@@ -195,6 +198,8 @@ class _Service:
         self.dumps = orjson.dumps
         self.calls: dict[str, _Call] = {}
         self.newest: _Connection | None = None
+        self.numbers = itertools.count(1)
+        self.leader = 0  # the newest connection that has asked for a call
         self.places = asyncio.Condition()
         self._cleaner = asyncio.create_task(self._clean())
         queue = app.get_blocks()._queue
@@ -244,6 +249,8 @@ class _Service:
     def order(self, connection: _Connection, order: dict[str, Any]) -> None:
         call = self.calls.get(order["id"])
         match order["do"]:
+            case "call" if self._is_stale(connection):
+                connection.say(b"%s 1 ? \n" % order["id"].encode())
             case "call" if call is not None:
                 call.attach(connection, order["after"])
             case "call":
@@ -252,6 +259,10 @@ class _Service:
                 self._cancel(call)
             case "forget" if call is not None and call.ended:
                 del self.calls[order["id"]]
+
+    def _is_stale(self, connection: _Connection) -> bool:
+        self.leader = max(self.leader, connection.number)
+        return connection.number < self.leader
 
     # --- calls --------------------------------------------------------------------------------------
 
