@@ -27,7 +27,7 @@ class Reclaim:
     """From the moment that a Space's worker was killed or sent to sleep to the next lease. `ready`: whether
     the same app was there to be served all that time."""
 
-    space: str
+    began: float
     seconds: float
     ready: bool
 
@@ -105,4 +105,4 @@ class Observer:
                     break
         if not self.stopping.is_set():
             ready = len(addresses) == 1 and "" not in addresses
-            self.reclaims.append(Reclaim(target.name, time.monotonic() - began, ready))
+            self.reclaims.append(Reclaim(began, time.monotonic() - began, ready))

@@ -20,8 +20,13 @@ from tests.chaos.runs import Runs
 if TYPE_CHECKING:
     from tests.chaos.ledger import Acknowledged, Ledger
     from tests.chaos.nemesis import Fault, Nemesis
-    from tests.chaos.observer import Observer
+    from tests.chaos.observer import Observer, Reclaim
 
+#: Faults that keep another worker from taking over.
+RECLAIM_NEEDS = {
+    "kill worker", "freeze worker", "kill valkey", "freeze valkey", "kill build worker", "kill beat",
+    "rolling restart",
+}  # fmt: skip
 AT_ONCE = 1000  # events asked for in one round trip
 
 
@@ -70,7 +75,8 @@ class Report:
     owner: dict[str, int]
     reclaims: int
     longest_reclaim_s: float
-    longest_reclaim_while_the_app_was_there_s: float
+    undisturbed_reclaims: int  # nothing that they need was broken meanwhile, and the app was there
+    longest_undisturbed_reclaim_s: float
     longest_wait_s: float  # from an acknowledgement to the end
     longest_silence_s: float  # in which nothing completed anywhere
     back_after_s: dict[str, str]  # by fault: until an event accepted after it had completed
@@ -92,6 +98,7 @@ def report(seed: int, seconds: float, ledger: Ledger, nemesis: Nemesis, observer
     kills = kinds(nemesis.faults, sum(r.crashes for r in runs.values()))
     twice = set(ledger.ended_twice) | set(_recorded_twice(ledger, nemesis))
     done = ledger.completions()
+    calm = [r for r in observer.reclaims if undisturbed(r, nemesis.faults)]
     return Report(
         seed=seed,
         seconds=round(seconds, 1),
@@ -120,9 +127,8 @@ def report(seed: int, seconds: float, ledger: Ledger, nemesis: Nemesis, observer
         owner=dict(observer.did),
         reclaims=len(observer.reclaims),
         longest_reclaim_s=round(max((r.seconds for r in observer.reclaims), default=0), 1),
-        longest_reclaim_while_the_app_was_there_s=round(
-            max((r.seconds for r in observer.reclaims if r.ready), default=0), 1
-        ),
+        undisturbed_reclaims=len(calm),
+        longest_undisturbed_reclaim_s=round(max((r.seconds for r in calm), default=0), 1),
         longest_wait_s=round(max(_waits(ledger), default=0), 1),
         longest_silence_s=round(max((b - a for a, b in itertools.pairwise(done)), default=seconds), 1),
         back_after_s=back_after(ledger, nemesis.faults),
@@ -133,6 +139,13 @@ def kinds(faults: list[Fault], crashed: int) -> Kills:
     """Settings changes and rolling restarts are none."""
     first = [fault.kind.partition(" ")[0] for fault in faults]
     return Kills(killed=first.count("kill"), frozen=first.count("freeze"), crashed=crashed)
+
+
+def undisturbed(reclaim: Reclaim, faults: list[Fault]) -> bool:
+    """Whether the other worker and all that tells it to take over were well."""
+    until = reclaim.began + reclaim.seconds
+    meanwhile = {fault.kind for fault in faults if reclaim.began < fault.at <= until}
+    return reclaim.ready and not meanwhile & RECLAIM_NEEDS
 
 
 def _waits(ledger: Ledger) -> list[float]:

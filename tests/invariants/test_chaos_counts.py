@@ -8,7 +8,8 @@ import pytest
 
 from tests.chaos.ledger import Acknowledged, Ledger
 from tests.chaos.nemesis import LATE_S, Fault, Settings
-from tests.chaos.report import back_after, kinds
+from tests.chaos.observer import Reclaim
+from tests.chaos.report import back_after, kinds, undisturbed
 from tests.chaos.runs import Runs
 
 
@@ -80,6 +81,14 @@ def test_kills_are_processes_killed_frozen_and_crashed_by_an_input(tmp_path: Pat
     faults = [Fault(kind, 0) for kind in ("kill web", "kill app", "freeze web", "change settings")]
     crashes = runs(tmp_path, "start p 1-1 1", "dies p 1-1 2", "start p 2-1 3", "dies p 2-1 4").crashes
     assert kinds([*faults, Fault("rolling restart", 0)], crashes).total == 5
+
+
+def test_a_reclaim_counts_as_undisturbed_unless_what_it_needs_was_broken_meanwhile() -> None:
+    reclaim = Reclaim(began=10, seconds=15, ready=True)
+    web, late, beat = Fault("kill web", 12), Fault("kill beat", 26), Fault("kill beat", 20)
+    assert undisturbed(reclaim, [Fault("kill worker", 9.9), web, late])
+    assert not undisturbed(reclaim, [beat])
+    assert not undisturbed(Reclaim(began=10, seconds=15, ready=False), [])
 
 
 def test_the_time_until_a_fault_is_over_is_that_of_the_space_it_hit(ledger: Ledger) -> None:
