@@ -18,7 +18,7 @@ import aiohttp
 from tests.chaos.ledger import Ledger
 
 #: What clients send, of 10,000; the last three take their container along.
-KINDS = {"ok": 9_690, "long": 100, "error": 180, "poison": 10, "oom": 10, "hang": 10}
+KINDS = {"ok": 9_700, "long": 100, "error": 182, "poison": 6, "oom": 6, "hang": 6}
 SHORT_S, LONG_S = (0.005, 0.05), (0.5, 2.0)
 IN_SESSION = 0.3  # by a session's stream; the others by the call API
 TWICE = 0.1  # a double click

@@ -99,9 +99,10 @@ class Nemesis:
         return Counter(fault.kind for fault in self.faults)
 
     def run(self) -> None:
-        self.platform.start_second()
         names, weights = list(self.weights), list(self.weights.values())
+        self._keep_second()
         while not self.stopping.wait(self.every_s * self.rng.uniform(0.5, 1.5)):
+            self._keep_second()
             what, _, whom = self.rng.choices(names, weights)[0].partition(" ")
             kind = f"{what} {whom}"
             try:
@@ -119,6 +120,13 @@ class Nemesis:
         self.faults.append(Fault(kind, time.monotonic(), spaces))
         self.ledger.write("fault", kind, *spaces)
         return True
+
+    def _keep_second(self) -> None:
+        """The node's second worker has no supervisor: it is started again here."""
+        second = self.platform.second
+        if second is None or second.poll() is not None:
+            with contextlib.suppress(AssertionError):  # the first one is not there now
+                self.platform.start_second()
 
     # --- whom -----------------------------------------------------------------------------------------
 
@@ -143,21 +151,17 @@ class Nemesis:
 
     def _worker(self) -> tuple[int, tuple[str, ...]] | None:
         """Of the node's two workers mostly one that serves some queue."""
-        second = self.platform.second
-        if second is None or second.poll() is not None:
-            self.platform.start_second()
-            second = self.platform.second
-        assert second is not None
-        pids = [
-            pid for pid in (*pids_of(self.platform, PARTS["worker"]), second.pid) if pid not in self._sleepers
-        ]
-        if not pids:
+        workers = pids_of(self.platform, PARTS["worker"])
+        if (second := self.platform.second) is not None and second.poll() is None:
+            workers.append(second.pid)
+        serves: dict[int, tuple[str, ...]] = {pid: () for pid in workers if pid not in self._sleepers}
+        for space, holder in self.observer.holders().items():
+            if (pid := pid_of(holder)) in serves:
+                serves[pid] += (space,)
+        if not serves:
             return None
-        serves = {
-            pid: tuple(s for s, h in self.observer.holders().items() if pid_of(h) == pid) for pid in pids
-        }
-        serving = [pid for pid in pids if serves[pid]]
-        pid = self.rng.choice(serving if serving and self.rng.random() < 0.8 else pids)
+        serving = [pid for pid, spaces in serves.items() if spaces]
+        pid = self.rng.choice(serving if serving and self.rng.random() < 0.8 else list(serves))
         return pid, serves[pid]
 
     def _space_of(self, pid: int) -> tuple[str, ...]:
