@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_down
 from celery.worker.state import active_requests
 from django.conf import settings
 
+from hardware.patience import once_postgresql_answers
 from hardware.runtimes import choose
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ TIERS_VARIABLE = "SPACEPORT_NODE_TIERS"
 LEAST_THREADS = 8
 
 _agent: Agent | None = None
+_begins = threading.Lock()
+_ending = threading.Event()
 _slots = 0  # of this worker; 0 outside a node's worker
 
 
@@ -61,19 +66,30 @@ def slots() -> tuple[int, int] | None:
 
 @worker_ready.connect
 def begin(**_: Any) -> None:
-    """Start the agent."""
-    global _agent
+    """Start the agent, in a thread: it needs PostgreSQL, and the worker's other work goes on without."""
     if tiers() and _agent is None:
-        from hardware.agent import Agent
+        _ending.clear()
+        start = partial(once_postgresql_answers, _start_agent, unless=_ending.is_set)
+        threading.Thread(target=start, name="agent", daemon=True).start()
 
-        _agent = Agent(settings.SPACEPORT_NODE, tiers(), choose(settings.SPACEPORT_RUNTIME))
-        _agent.start()
+
+def _start_agent() -> None:
+    global _agent
+    from hardware.agent import Agent
+
+    made = Agent(settings.SPACEPORT_NODE, tiers(), choose(settings.SPACEPORT_RUNTIME))
+    with _begins:
+        if not _ending.is_set():
+            _agent = made
+            made.start()
 
 
 @worker_shutting_down.connect
 def end(**_: Any) -> None:
     """Stop the agent; replicas go on."""
     global _agent
-    if _agent is not None:
+    _ending.set()
+    with _begins:
         ending, _agent = _agent, None
+    if ending is not None:
         ending.stop()

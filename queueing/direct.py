@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PATH = "/__spaceport__/calls"
+PATH = "/__spaceport__/calls/2"
 CONNECT_S = 10.0
 #: A start is held back this long: where the end comes at once, both are told in one step.
 HOLD_START_S = 0.01

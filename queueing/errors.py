@@ -57,6 +57,13 @@ class KeyReused(QueueError):
     status = 422
 
 
+class AccountUnknown(QueueError):
+    """Your account cannot be looked up now, and a key counts within its account. Please send it again."""
+
+    code = "queue.account_unknown"
+    status = 503
+
+
 class PoisonInput(QueueError):
     """This input crashed the demo twice within a day, so it is not tried again."""
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 import threading
-from datetime import timedelta
 from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_ready
+from celery.worker import state
 from django.conf import settings
 from django.utils import timezone
 
 from hardware import logs
+from hardware.patience import once_postgresql_answers
 from hardware.runtimes import choose
 from hardware.runtimes.base import Artifact, BuildFailed
-from spaces import builds, lifecycle
-from spaces.models import Build, Space, Stage
+from spaces import builds, following, lifecycle
+from spaces.models import Build, Space
 
 logger = logging.getLogger(__name__)
 
@@ -86,26 +87,23 @@ def wake(space_id: int) -> None:
 
 @shared_task(name="spaces.tasks.follow_spaces", ignore_result=True)
 def follow_spaces() -> None:
-    """What a lost message would leave undone: news of replicas, builds never begun, old replicas."""
-    starting = [Stage.APP_STARTING, Stage.RUNNING_APP_STARTING, Stage.RUNNING, Stage.RUNNING_BUILDING]
-    for space in Space.objects.select_related("owner", "replica__node").filter(stage__in=starting):
-        newest = space.replicas.filter(wanted=True).order_by("-pk").first()
-        if newest is not None and newest.pk != space.replica_id:
-            lifecycle.replica_changed(newest.pk)
-        lifecycle.retire_replaced(space)
-    long_ago = timezone.now() - timedelta(seconds=20)
-    for row in Build.objects.filter(status=Build.Status.QUEUED, created_at__lt=long_ago):
-        lifecycle.send_build(row)
+    """What a lost message would leave undone."""
+    following.follow()
 
 
 @worker_ready.connect
 def take_up_builds(sender: Any = None, **_: Any) -> None:
-    """A build worker that starts anew: what it was building when it died is built again."""
+    """A build worker that starts anew: what it was building when it died is built again. It begins nothing
+    else before, so that it does not take its own first build for one of those."""
     if sender is not None and "build" in sender.app.amqp.queues.consume_from:
-        mine = Build.objects.filter(status=Build.Status.RUNNING, worker=settings.SPACEPORT_NODE)
-        for row in mine:
-            Build.objects.filter(pk=row.pk, status=Build.Status.RUNNING).update(status=Build.Status.QUEUED)
-            lifecycle.send_build(row)
+        once_postgresql_answers(_take_up_builds, unless=lambda: state.should_stop is not None)
+
+
+def _take_up_builds() -> None:
+    mine = Build.objects.filter(status=Build.Status.RUNNING, worker=settings.SPACEPORT_NODE)
+    for row in mine:
+        Build.objects.filter(pk=row.pk, status=Build.Status.RUNNING).update(status=Build.Status.QUEUED)
+        lifecycle.send_build(row)
 
 
 @shared_task(name="spaces.tasks.put_to_sleep", ignore_result=True)

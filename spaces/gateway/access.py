@@ -12,6 +12,7 @@ from django.db import Error
 
 from accounts import access, tokens
 from accounts.models import User
+from queueing.errors import AccountUnknown
 from spaces import visits
 from spaces.gateway import headers as head
 
@@ -54,9 +55,13 @@ def _known(route: Route, scope: Scope, token: PageToken | None) -> Visitor:
     return Visitor(found[1], found[0]) if found else Visitor(None, "")
 
 
-async def account_of(scope: Scope) -> int | None:
+async def account_of(scope: Scope, *, surely: bool = False) -> int | None:
     """The account whose token a program sends, for its place in line (not for what it may do): up to a minute
-    old."""
+    old, older while PostgreSQL is away.
+
+    Raises:
+        AccountUnknown: it has to be known `surely`, and this process never saw PostgreSQL since it began.
+    """
     bearer = _bearer(scope)
     if not bearer.startswith(tokens.PREFIX):
         return None
@@ -65,7 +70,9 @@ async def account_of(scope: Scope) -> int | None:
     if until < now:
         try:
             user_id = await database_sync_to_async(_user_of)(bearer)
-        except Error:  # PostgreSQL is away: as it was known before, and calls go on
+        except Error as error:  # PostgreSQL is away: as it was known before, and calls go on
+            if surely and bearer not in _accounts:
+                raise AccountUnknown from error
             return user_id
         if len(_accounts) > REMEMBERED:
             _accounts.clear()

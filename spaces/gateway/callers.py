@@ -60,18 +60,20 @@ class Callers:
     async def replay(self, asked: Asked, scope: Scope, origin: str = "api") -> Caller:
         """What the app will be told of the visitor when the event's turn comes."""
         agent = head.first(scope["headers"], "user-agent")
+        key = head.first(scope["headers"], "idempotency-key")[:200]
         return Caller(
             headers=head.replayed(to_container(asked, scope)),
             query=scope["query_string"].decode("latin-1"),
             origin=origin,
             visit=asked.visit,
             visitor=visitor(
-                user_id=asked.user_id or await account_of(scope),
+                # Taken for a stranger, a program that repeats its submit would have a second event.
+                user_id=asked.user_id or await account_of(scope, surely=bool(key)),
                 # Only what is bound to one session: a copied token must not be a new visitor with each call.
                 page=(asked.visit or asked.token.nonce) if origin == "page" and asked.token else "",
                 address=asked.client,
             ),
-            idempotency_key=head.first(scope["headers"], "idempotency-key")[:200],
+            idempotency_key=key,
             hold_s=HOLD_S if HASTY_CLIENT.match(agent) else 0.0,
         )
 

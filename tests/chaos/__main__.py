@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
-from tests.chaos.run import chaos
+from tests.chaos.run import Plan, chaos
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--clients", type=int, default=24)
-    parser.add_argument("--every", type=float, default=4.0, help="seconds between faults")
+    parser.add_argument("--clients", type=int, default=Plan.clients)
+    parser.add_argument("--spaces", type=int, default=Plan.spaces)
+    parser.add_argument("--every", type=float, default=Plan.every_s, help="seconds between faults")
+    parser.add_argument("--keep", type=Path, help="a folder for the ledgers and the platform's logs")
     chosen = parser.parse_args()
-    report = chaos(
-        seed=chosen.seed, seconds=chosen.minutes * 60, clients=chosen.clients, every_s=chosen.every
-    )
-    print(report)
-    sys.exit(bool(report.lost or report.doubled or report.concurrency_exceeded or report.size_exceeded))
+    found = chaos(
+        Plan(
+            seed=chosen.seed, seconds=chosen.minutes * 60, clients=chosen.clients, spaces=chosen.spaces,
+            every_s=chosen.every, keep=chosen.keep,
+        )
+    )  # fmt: skip
+    print(found)
+    sys.exit(bool(found.broken))
 
 
 main()

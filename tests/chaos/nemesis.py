@@ -1,4 +1,4 @@
-"""Faults by a seed: who is killed, frozen or changed, and when."""
+"""Faults by a seed: who is killed, frozen, renewed or changed, and when."""
 
 from __future__ import annotations
 
@@ -9,23 +9,32 @@ import random
 import signal
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import redis
-import requests
-
+from tests.chaos.clients import Target
+from tests.chaos.ledger import Ledger
+from tests.chaos.observer import Observer
 from tests.invariants.workers import TwoWorkers, pid_of
 from tests.platform_server import WEB, Platform
 
-#: How often each is chosen.
+#: How often each is chosen. Of the two workers of the node, one that dies or sleeps costs its Spaces a lease
+#: (15 s), so these are the rarer ones.
 FAULTS = {
-    "worker": 6, "child": 1, "web": 2, "valkey": 1, "postgres": 1, "freeze": 3, "settings": 4,
+    "kill web": 7, "kill app": 6, "kill worker": 3, "kill valkey": 4, "kill postgres": 3,
+    "kill build worker": 3, "kill beat": 2, "freeze worker": 1, "freeze web": 2, "freeze app": 2,
+    "freeze valkey": 2, "change settings": 3, "rolling restart": 1,
 }  # fmt: skip
-FROZEN_S = 25.0  # longer than a lease, and than the 20 s within which others must have taken over
-SIZES = (10, 20)  # of max_size
-WATCHED_S = 60.0
+#: How long a frozen one sleeps, in seconds; a worker for longer than others have to take over its work.
+FROZEN_S = {"worker": (25, 25), "web": (1, 5), "app": (1, 8), "valkey": (0.5, 3)}
+SIZES = (6, 12, 20)  # of max_size
+RENEWED_S = 120
+PARTS = {
+    "web": WEB, "worker": "manage.py\0node", "build worker": "build@", "beat": "beat-schedule",
+    "app": "spaceport_launcher",
+}  # fmt: skip
+LATE_S = 40.0  # after a change of concurrency, calls may begin that were claimed before it
 
 
 def pids_of(platform: Platform, part: str) -> list[int]:
@@ -40,126 +49,193 @@ def pids_of(platform: Platform, part: str) -> list[int]:
     return found
 
 
+@dataclass(frozen=True)
+class Fault:
+    """One that happened. `spaces` are those it hit; none named: all."""
+
+    kind: str
+    at: float
+    spaces: tuple[str, ...] = ()
+
+
+@dataclass
+class Settings:
+    """The concurrency_count of one Space, as it was set."""
+
+    changes: list[tuple[float, int]] = field(default_factory=list)
+
+    def allowed(self, at: float) -> int:
+        """The most that was in force a little before this moment or at it."""
+        before = [count for t, count in self.changes if t <= at - LATE_S][-1:]
+        return max(before + [count for t, count in self.changes if at - LATE_S < t <= at])
+
+
 @dataclass
 class Nemesis:
-    """Breaks one thing every `every_s` seconds until it is told to stop."""
+    """Breaks one thing every `every_s` seconds, more or less, until it is told to stop."""
 
     platform: TwoWorkers
-    space: str
+    observer: Observer
+    ledger: Ledger
     token: str
     rng: random.Random
     every_s: float
     concurrency: int
-    done: Counter[str] = field(default_factory=Counter)
+    weights: dict[str, int] = field(default_factory=lambda: dict(FAULTS))
+    faults: list[Fault] = field(default_factory=list)
+    settings: dict[str, Settings] = field(default_factory=lambda: defaultdict(Settings))
     stopping: threading.Event = field(default_factory=threading.Event)
-    reclaims: list[float] = field(default_factory=list)  # s from a holder's death or sleep to the next
-    waiting_at_most: int = 0  # events in line at once
-    _thawing: list[threading.Timer] = field(default_factory=list)
-    _frozen: set[int] = field(default_factory=set)
+    failed: Counter[str] = field(default_factory=Counter)  # faults that could not be made
+    renewals: int = 0  # rolling restarts that came to their end
+    _sleepers: dict[int, threading.Thread] = field(default_factory=dict)
+    _renewing: threading.Thread | None = None
+
+    @property
+    def targets(self) -> list[Target]:
+        return self.observer.targets
+
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter(fault.kind for fault in self.faults)
 
     def run(self) -> None:
-        self.platform.start_second()
-        looking = threading.Thread(target=self._look, name="look")
-        looking.start()
-        names, weights = list(FAULTS), list(FAULTS.values())
-        while not self.stopping.wait(self.every_s):
-            fault = self.rng.choices(names, weights)[0]
-            with contextlib.suppress(Exception):
-                if getattr(self, f"_{fault}")():
-                    self.done[fault] += 1
-        for timer in self._thawing:
-            timer.join()
-        looking.join()
+        names, weights = list(self.weights), list(self.weights.values())
+        self._keep_second()
+        while not self.stopping.wait(self.every_s * self.rng.uniform(0.5, 1.5)):
+            self._keep_second()
+            what, _, whom = self.rng.choices(names, weights)[0].partition(" ")
+            kind = f"{what} {whom}"
+            try:
+                done = getattr(self, f"_{what}")(whom)
+            except Exception as error:  # a part that is not there now, a database that does not answer
+                self.failed[f"{kind}: {type(error).__name__}"] += 1
+                continue
+            if not done:
+                self.failed[f"{kind}: nobody there"] += 1
+        for thread in (*self._sleepers.values(), self._renewing):
+            if thread is not None:
+                thread.join()
 
-    def _look(self) -> None:
-        """How long the line gets; and the owner, who starts a Space again that died too often."""
-        headers = {"Authorization": f"Bearer {self.token}"}
-        url = f"{self.platform.url}/api/spaces/{self.space}/restart"
-        looks = 0
-        while not self.stopping.wait(0.05):
-            looks += 1
-            with contextlib.suppress(Exception):
-                with self.platform.valkey() as client:
-                    for key in client.scan_iter("sp:*:wait:main", count=1000):
-                        self.waiting_at_most = max(self.waiting_at_most, client.zcard(key))
-                if looks % 40 == 0 and self.platform.stage(self.space, self.token) == "RUNTIME_ERROR":
-                    requests.post(url, headers=headers, timeout=10).raise_for_status()
-                    self.done["owner's restarts"] += 1
-
-    def _watch(self, pid: int) -> None:
-        """Measure, where this process holds the lease, how long it takes until another dispatcher does."""
-        with self.platform.valkey() as client:
-            holder = self.platform.holder(client)
-        if pid_of(holder) == pid:
-            threading.Thread(target=self._reclaimed, args=(holder,), name="reclaimed").start()
-
-    def _reclaimed(self, before: str) -> None:
-        began = time.monotonic()
-        while not self.stopping.wait(0.02) and time.monotonic() - began < WATCHED_S:
-            with contextlib.suppress(redis.RedisError, OSError), self.platform.valkey() as client:
-                if self.platform.holder(client) not in ("", before):
-                    break
-        if not self.stopping.is_set():
-            self.reclaims.append(time.monotonic() - began)
-
-    def _workers(self) -> list[int]:
-        """The node's two workers that are awake, the one that serves the queue first."""
-        if (second := self.platform.second) is None or second.poll() is not None:
-            self.platform.start_second()
-        assert self.platform.second is not None
-        pids = [*pids_of(self.platform, "manage.py\0node"), self.platform.second.pid]
-        with self.platform.valkey() as client:
-            serving = pid_of(self.platform.holder(client))
-        return sorted((p for p in pids if p not in self._frozen), key=lambda p: p != serving)
-
-    def _kill(self, pids: list[int]) -> bool:
-        for pid in pids[:1]:
-            os.kill(pid, signal.SIGKILL)
-        return bool(pids)
-
-    def _worker(self) -> bool:
-        """Mostly the one whose dispatcher serves the queue."""
-        pid = self._workers()[0 if self.rng.random() < 0.8 else -1]
-        self._watch(pid)
-        os.kill(pid, signal.SIGKILL)
+    def _did(self, kind: str, spaces: tuple[str, ...] = ()) -> bool:
+        self.faults.append(Fault(kind, time.monotonic(), spaces))
+        self.ledger.write("fault", kind, *spaces)
         return True
 
-    def _child(self) -> bool:
-        """The app itself, in the middle of its calls."""
-        return self._kill(pids_of(self.platform, "spaceport_launcher"))
+    def _keep_second(self) -> None:
+        """The node's second worker has no supervisor: it is started again here."""
+        second = self.platform.second
+        if second is None or second.poll() is not None:
+            with contextlib.suppress(AssertionError):  # the first one is not there now
+                self.platform.start_second()
 
-    def _web(self) -> bool:
-        return self._kill(pids_of(self.platform, WEB))
+    # --- whom -----------------------------------------------------------------------------------------
 
-    def _valkey(self) -> bool:
-        note = json.loads((self.platform.home / "valkey" / "address.json").read_text())
-        return self._kill([int(note["pid"])])
+    def _choose(self, whom: str) -> tuple[int, tuple[str, ...]] | None:
+        """A process of this kind that is awake, and the Spaces that it is all there is for."""
+        if whom == "valkey":
+            note = json.loads((self.platform.home / "valkey" / "address.json").read_text())
+            return self._awake([int(note["pid"])])
+        if whom == "postgres":
+            pid = (self.platform.home / "postgres" / "postmaster.pid").read_text().split()[0]
+            return self._awake([int(pid)])
+        if whom == "app":
+            found = self._awake(pids_of(self.platform, PARTS["app"]))
+            return found and (found[0], self._space_of(found[0]))
+        if whom == "worker":
+            return self._worker()
+        return self._awake(pids_of(self.platform, PARTS[whom]))
 
-    def _postgres(self) -> bool:
-        pid = (self.platform.home / "postgres" / "postmaster.pid").read_text().split()[0]
-        return self._kill([int(pid)])
+    def _awake(self, pids: list[int]) -> tuple[int, tuple[str, ...]] | None:
+        awake = sorted(pid for pid in pids if pid not in self._sleepers)
+        return (self.rng.choice(awake), ()) if awake else None
 
-    def _freeze(self) -> bool:
-        """A worker that sleeps through its lease and wakes up stale."""
-        if self._frozen:
+    def _worker(self) -> tuple[int, tuple[str, ...]] | None:
+        """Of the node's two workers mostly one that serves some queue."""
+        workers = pids_of(self.platform, PARTS["worker"])
+        if (second := self.platform.second) is not None and second.poll() is None:
+            workers.append(second.pid)
+        serves: dict[int, tuple[str, ...]] = {pid: () for pid in workers if pid not in self._sleepers}
+        for space, holder in self.observer.holders().items():
+            if (pid := pid_of(holder)) in serves:
+                serves[pid] += (space,)
+        if not serves:
+            return None
+        serving = [pid for pid, spaces in serves.items() if spaces]
+        pid = self.rng.choice(serving if serving and self.rng.random() < 0.8 else list(serves))
+        return pid, serves[pid]
+
+    def _space_of(self, pid: int) -> tuple[str, ...]:
+        """The Space whose app this process is."""
+        environment = (Path("/proc") / str(pid) / "environ").read_bytes().split(b"\0")
+        names = dict(pair.partition(b"=")[::2] for pair in environment)
+        return (names.get(b"SPACE_ID", b"").decode(),)
+
+    # --- what -----------------------------------------------------------------------------------------
+
+    def _kill(self, whom: str) -> bool:
+        if (found := self._choose(whom)) is None:
             return False
-        pid = self._workers()[0]
-        self._watch(pid)
-        os.kill(pid, signal.SIGSTOP)
-        self._frozen.add(pid)
-        timer = threading.Timer(FROZEN_S, self._thaw, [pid])
-        self._thawing.append(timer)
-        timer.start()
+        pid, spaces = found
+        os.kill(pid, signal.SIGKILL)
+        self._did(f"kill {whom}", spaces)
+        if whom == "worker":
+            self.observer.watch(pid, spaces)
         return True
 
-    def _thaw(self, pid: int) -> None:
-        self._frozen.discard(pid)
+    def _freeze(self, whom: str) -> bool:
+        """Sent to sleep, and awake again in time; of workers one at a time."""
+        if (found := self._choose(whom)) is None:
+            return False
+        if whom == "worker" and any(t.name == "worker" for t in self._sleepers.values()):
+            return False
+        pid, spaces = found
+        os.kill(pid, signal.SIGSTOP)
+        self._did(f"freeze {whom}", spaces)
+        if whom == "worker":
+            self.observer.watch(pid, spaces)
+        sleeps = self.rng.uniform(*FROZEN_S[whom])
+        sleeper = threading.Thread(target=self._thaw, args=(pid, sleeps), name=whom)
+        self._sleepers[pid] = sleeper
+        sleeper.start()
+        return True
+
+    def _thaw(self, pid: int, after_s: float) -> None:
+        self.stopping.wait(after_s)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
+        self._sleepers.pop(pid, None)
 
-    def _settings(self) -> bool:
-        self.platform.queue(
-            self.space, self.token, concurrency_count=self.rng.randint(1, self.concurrency),
-            max_size=self.rng.choice(SIZES),
-        )  # fmt: skip
-        return True
+    def _change(self, _: str) -> bool:
+        target = self.rng.choice(self.targets)
+        self.set(target, self.rng.randint(1, self.concurrency), self.rng.choice(SIZES))
+        return self._did("change settings", (target.name,))
+
+    def set(self, target: Target, concurrency: int, max_size: int) -> None:
+        """What raises counts from when it is asked for, what lowers from when it was answered."""
+        settings = self.settings[target.name]
+        now = settings.changes[-1][1] if settings.changes else 0
+        if concurrency > now:
+            settings.changes.append((time.monotonic(), concurrency))
+        self.platform.queue(target.name, self.token, concurrency_count=concurrency, max_size=max_size)
+        settings.changes.append((time.monotonic(), concurrency))
+
+    def _rolling(self, _: str) -> bool:
+        """SIGHUP to `up`, and the faults go on meanwhile; one at a time."""
+        if self._renewing is not None and self._renewing.is_alive():
+            return False
+        assert self.platform.process is not None
+        ends = self._renewed()
+        os.kill(self.platform.process.pid, signal.SIGHUP)
+        self._renewing = threading.Thread(target=self._wait_renewed, args=(ends,), name="renewing")
+        self._renewing.start()
+        return self._did("rolling restart")
+
+    def _renewed(self) -> int:
+        return self.platform.log().count("all processes are new")
+
+    def _wait_renewed(self, before: int) -> None:
+        deadline = time.monotonic() + RENEWED_S
+        while time.monotonic() < deadline and not self.stopping.wait(0.5):
+            if self._renewed() > before:
+                self.renewals += 1
+                return

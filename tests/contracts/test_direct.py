@@ -187,6 +187,25 @@ async def test_a_call_outlives_its_connection_and_is_not_run_twice(
     await second.close()
 
 
+async def test_a_dispatcher_that_slept_behind_its_claim_runs_nothing_again(
+    http: aiohttp.ClientSession, route: Route
+) -> None:
+    """It wakes with a claim that another one has run to its end meanwhile; its connection still stands."""
+    asleep, other = Direct(http, route), Direct(http, route)
+    await asleep.open()
+    await told(asleep, event(route.app, "echo", "before"))
+    await other.open()
+    asked = event(route.app, "remember", None, session="twice")
+    (*_, end) = await told(other, asked)
+    assert decode(end.payload)["output"]["data"][1] == 1
+    other.forget(asked.id)
+    assert [said.kind for said in await told(asleep, asked)] == ["unknown"]
+    (*_, end) = await told(other, event(route.app, "remember", None, session="twice"))
+    assert decode(end.payload)["output"]["data"][1] == 2
+    await asleep.close()
+    await other.close()
+
+
 async def test_who_comes_next_hears_when_a_stray_call_ends(http: aiohttp.ClientSession, route: Route) -> None:
     first = Direct(http, route)
     await first.open()

@@ -17,6 +17,8 @@ def work(ledger, key, seconds, kind):
 
     note("start")
     time.sleep(seconds)
+    if kind in ("poison", "oom", "hang"):
+        note("dies")
     if kind == "poison":
         os._exit(9)
     if kind == "oom":  # as the kernel does it

@@ -1,6 +1,7 @@
 """The platform's own way into the app: one connection, any number of calls at once.
 
-`POST /__spaceport__/calls`, both directions open for as long as the platform likes, one line each:
+`POST /__spaceport__/calls/2`, both directions open for as long as the platform likes, one line each. The number
+is the protocol's: a container with another launcher is asked by Gradio's own.
 
     to the app      {"do": "hello"}
                     {"do": "call", "places": n,
@@ -14,9 +15,11 @@
 More than one call: a batch. `n` counts a call's messages from 1. Kinds: `m` more to come; `c` completed, `f`
 failed, `x` cancelled (the end), each with the milliseconds that it was in its function; `b` gone back as the
 platform wished, for it had not begun; `e` a call of an earlier connection ended; `-` not here: use Gradio's
-own protocol; `?` unknown, and not to be begun again. `places`: how many calls may be inside their functions
-at once, 0 where this one is not counted. Calls beyond that have their inputs made ready, and are told to
-start when they go in (`gate`).
+own protocol; `?` unknown, and not to be begun again, or asked for by a connection older than one that has
+asked for calls: whoever is there has slept since it claimed this call, which was another's meanwhile and may
+have been run and forgotten. `places`: how many calls may be inside their functions at once, 0 where this one
+is not counted. Calls beyond that have their inputs made ready, and are told to start when they go in
+(`gate`).
 
 A call goes through Gradio's own `Queue.process_events` (5.x and 6.x), so sessions, generators, progress, logs
 and errors are exactly its own; what is left out is its queue. A call outlives its connection: it runs on, its
@@ -30,6 +33,7 @@ import asyncio
 import contextlib
 import importlib.util
 import inspect
+import itertools
 import json
 import sys
 import time
@@ -45,7 +49,7 @@ from spaceport_launcher.gate import Gate, Pass
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-PATH = "/__spaceport__/calls"
+PATH = "/__spaceport__/calls/2"
 #: Middleware that Gradio itself adds and that no function can see the work of.
 OWN_MIDDLEWARE = {"CustomCORSMiddleware", "BrotliMiddleware"}
 KEPT_S = 120.0  # an ended call that nobody has asked for, and a generator that nobody reads
@@ -108,7 +112,7 @@ async def _serve(app: Any, receive: Any, send: Any) -> None:
         "status": 200,
         "headers": [(b"content-type", b"application/x-ndjson")],
     })  # fmt: skip
-    connection = _Connection(send)
+    connection = _Connection(send, next(service.numbers))
     service.connect(connection)
     writer = asyncio.create_task(connection.write())
     try:
@@ -138,8 +142,9 @@ async def _read(service: _Service, connection: _Connection, receive: Any) -> Non
 class _Connection:
     """One dispatcher's connection: what it is told waits here until it is written."""
 
-    def __init__(self, send: Callable[[Any], Awaitable[None]]) -> None:
+    def __init__(self, send: Callable[[Any], Awaitable[None]], number: int) -> None:
         self._send = send
+        self.number = number  # of this app's connections, from the first on
         self._lines: list[bytes] = []
         self._more = asyncio.Event()
 
@@ -219,6 +224,8 @@ class _Service:
         self.calls: dict[str, _Call] = {}
         self.newest: _Connection | None = None
         self.gate = Gate()
+        self.numbers = itertools.count(1)
+        self.leader = 0  # the newest connection that has asked for a call
         self._cleaner = asyncio.create_task(self._clean())
         queue = app.get_blocks()._queue
         if queue.server_app is None:
@@ -319,10 +326,17 @@ class _Service:
 
     def order(self, connection: _Connection, order: dict[str, Any]) -> None:
         match order["do"]:
+            case "call" if self._is_stale(connection):
+                for asked in order["calls"]:
+                    connection.say(b"%s 1 ? \n" % asked["id"].encode())
             case "call":
                 self._asked(connection, order["calls"], order["places"])
             case "cancel" | "back" | "forget" as what if (call := self.calls.get(order["id"])) is not None:
                 getattr(self, f"_{what}")(call)
+
+    def _is_stale(self, connection: _Connection) -> bool:
+        self.leader = max(self.leader, connection.number)
+        return connection.number < self.leader
 
     # --- calls --------------------------------------------------------------------------------------
 
