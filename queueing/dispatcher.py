@@ -133,7 +133,7 @@ class Dispatcher:
             elif idle_since is None:
                 idle_since = time.monotonic()
             if self.leaving and self._running.can_be_left():
-                await self.queue.release(self.holder, force=True)
+                await self.queue.release(self.holder, leave=True)
                 return
             gone = self.draining or await self._moved()
             if not self._calls and (gone or self._idle_long(idle_since)):

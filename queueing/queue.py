@@ -56,7 +56,7 @@ _release = Script("release")
 _refuse = Script("refuse")
 
 Final = Literal["completed", "failed", "cancelled"]
-Requeued = Literal["deaths", "losses", "splits"]
+Requeued = Literal["deaths", "losses", "splits", "moves"]
 
 
 @dataclass(frozen=True)
@@ -322,18 +322,24 @@ class Queue:
         messages = self.keys.messages(channel)
         await _refuse(self.redis, messages=messages, id=event_id, payload=payload, ttl=FINAL_TTL_S)
 
-    async def release(self, holder: str, *, force: bool = False) -> bool:
-        """Give the lease back. False: there is work again, go on (or the lease is lost)."""
+    async def release(self, holder: str, *, force: bool = False, leave: bool = False) -> bool:
+        """Give the lease back; `force` even though there is work, `leave` also with what runs, which the next
+        holder takes up. False: there is work again, go on (or the lease is lost)."""
         k = self.keys
         answer = await _release(
             self.redis,
             lease=k.lease,
+            running=k.running,
+            calls_main=k.calls("main"),
+            calls_side=k.calls("side"),
             wait_main=k.wait("main"),
             next_main=k.next("main"),
             wait_side=k.wait("side"),
             next_side=k.next("side"),
             holder=holder,
-            force=int(force),
+            force=int(force or leave),
+            leave=int(leave),
+            prefix=k.prefix,
         )
         return bool(answer[0] != b"pending")
 
@@ -363,7 +369,8 @@ def _call(raw: list[Any]) -> Call:
 
 
 def _event(raw: list[bytes | None]) -> Event:
-    event_id, fn, channel, body, request, origin, joined, deaths, visit, losses, told, cancel, retry = raw
+    event_id, fn, channel, body, request, origin, *rest = raw
+    joined, deaths, visit, losses, moves, told, cancel, retry = rest
     return Event(
         id=(event_id or b"").decode(),
         fn=(fn or b"").decode(),
@@ -374,6 +381,7 @@ def _event(raw: list[bytes | None]) -> Event:
         joined=float(joined or 0),
         deaths=int(deaths or 0),
         losses=int(losses or 0),
+        moves=int(moves or 0),
         told=int(told or 0),
         cancel=cancel == b"1",
         retry=retry != b"0",

@@ -119,8 +119,9 @@ class Running:
             if not last.ends:
                 ours = ours and await self._tell(call, event, taken)
             elif ours:
-                await self._end(call, event, before, last, time.monotonic() - started)
-                if self.direct is not None:
+                ended = await self._end(call, event, before, last, time.monotonic() - started)
+                if ended and self.direct is not None:
+                    # Not where it is another's by now: who takes it up needs what the app keeps of it.
                     self.direct.forget(event.id)
                 return True
         return False
@@ -147,11 +148,11 @@ class Running:
         payloads = [said.payload for said in taken]
         return await surely(lambda: self.queue.emit(event, call.token, *payloads, told=taken[-1].number))
 
-    async def _end(self, call: Call, event: Event, before: list[Said], last: Said, duration_s: float) -> None:
+    async def _end(self, call: Call, event: Event, before: list[Said], last: Said, duration_s: float) -> bool:
         status: Final = last.kind  # type: ignore[assignment]  # the kinds that end are the statuses
         payloads = [said.payload for said in before]
         self._freed()
-        await surely(
+        return await surely(
             lambda: self.queue.finish(
                 event, call, status, last.payload, *payloads, free=True, duration_s=duration_s
             )

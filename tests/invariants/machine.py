@@ -224,11 +224,11 @@ class QueueMachine(RuleBasedStateMachine):
         channel = event.channel if mine else "somebody else"
         assert self.wait(self.queue.cancel(event.id, channel)) == self.model.cancel(event.id, channel)
 
-    @rule(who=WHO, force=st.booleans())
-    def release(self, who: str, force: bool) -> None:
+    @rule(who=WHO, force=st.booleans(), leave=st.booleans())
+    def release(self, who: str, force: bool, leave: bool) -> None:
         who = self._who(who)
-        released = self.wait(self.queue.release(who, force=force))
-        assert released == self.model.release(who, force=force)
+        released = self.wait(self.queue.release(who, force=force, leave=leave))
+        assert released == self.model.release(who, force=force, leave=leave)
 
     def _who(self, name: str) -> str:
         return name or self.model.holder or "one"

@@ -213,14 +213,19 @@ class Model:
         event.state = "cancelled"
         return "cancelled"
 
-    def release(self, holder: str, *, force: bool) -> bool:
-        """True: go (or the lease was not ours)."""
+    def release(self, holder: str, *, force: bool, leave: bool) -> bool:
+        """True: go (or the lease was not ours). Who leaves leaves what runs to the next one."""
         if self.holder != holder:
             return True
         waits = any(e.state == "pending" for e in self.events.values())
-        if waits and not force:
+        if waits and not (force or leave):
             return False
         self.holder = None
+        if leave:
+            for event in self.events.values():
+                if event.state == "running":
+                    event.state, event.token, event.front = "pending", None, True
+            self.calls = {lane: set() for lane in LANES}
         return True
 
 
