@@ -145,7 +145,7 @@ class Dispatcher:
 
     async def _claim(self) -> None:
         """Start every call that may start."""
-        if self.draining or not self.route.address:
+        if self.draining or not self.route.address or await self._stopped():
             self._pending = dict.fromkeys(LANES, 0)
             return
         calls, self._pending = await self.queue.claim(self.holder)
@@ -168,6 +168,11 @@ class Dispatcher:
 
     def _idle_long(self, since: float | None) -> bool:
         return since is not None and time.monotonic() - since >= LINGER_S
+
+    async def _stopped(self) -> bool:
+        """Whether the replica is being stopped on order: what is claimed now would only be interrupted."""
+        route = await self.routes.by_id(self.route.space_id)
+        return route is None or route.stopped
 
     async def _moved(self) -> bool:
         """Whether visitors are sent to another replica (or to none) now."""

@@ -42,6 +42,7 @@ REPLICAS = int(os.environ.get("SPACEPORT_REDIS_REPLICAS") or 0)
 WAIT_MS = 200
 MAX_LOSSES = 5  # of the worker or node
 MAX_DEATHS = 2  # of the container
+ANY_NUMBER = 2**31  # of moves: they are nobody's fault
 
 LOST = "Interrupted five times because the worker running it went away. Please try again."
 

@@ -15,7 +15,8 @@ from queueing.calls import CallRefused
 from queueing.direct import Direct, Said
 from queueing.errors import ContainerDied
 from queueing.messages import ProcessStarts, cancelled, completed, encode, failed
-from queueing.queue import MAX_DEATHS, MAX_LOSSES, Final, Queue, Requeued
+from queueing.queue import ANY_NUMBER, MAX_DEATHS, MAX_LOSSES, Final, Queue, Requeued
+from queueing.routes import Routes
 
 if TYPE_CHECKING:
     from queueing.calls import Container
@@ -211,9 +212,12 @@ class Running:
 
     async def _died(self, call: Call, events: tuple[Event, ...]) -> None:
         """The container went away: each event is tried again, but not one that did this twice."""
-        # A container that we had restarted for another call's sake is nobody's fault here.
-        kind: Requeued = "losses" if self._restarted else "deaths"
-        most = MAX_LOSSES if self._restarted else MAX_DEATHS - 1
+        kind: Requeued = "deaths"
+        most = MAX_DEATHS - 1
+        if self._restarted:  # for another call's sake: nobody's fault here
+            kind, most = "losses", MAX_LOSSES
+        elif await surely(self._stopped_on_order):
+            kind, most = "moves", ANY_NUMBER
         for event in reversed(events):
             if not event.retry:
                 await self._finish(call, event, "failed", failed(event.id, INTERRUPTED))
@@ -221,6 +225,11 @@ class Running:
                 await self._finish(call, event, "failed", failed(event.id, CRASHED))
         # The agent restarts it; until then every claim would only burn attempts of innocent events.
         self.died.set()
+
+    async def _stopped_on_order(self) -> bool:
+        """Whether the container went away because its Space was paused, put to sleep, deleted or moved."""
+        route = await Routes(self.queue.redis).by_id(self.route.space_id, fresh=True)
+        return route is None or route.stopped or route.replica_id not in (0, self.route.replica_id)
 
     async def _end_work(self, event: Event, function: Function | None) -> None:
         """Let nothing of a timed out call run on: what cannot be stopped takes its container along."""
