@@ -197,8 +197,8 @@ class Dispatcher:
                         if message is None:
                             continue
                         word, _, what = message["data"].decode().partition(" ")
-                        if word in ("cancel", "leave"):
-                            await self._running.cancel(what, left=word == "leave")
+                        if word in ("cancel", "leave", "gone"):
+                            await self._running.cancel(what, word)
                         # Behind others that had to stay in line, a new one has to as well.
                         if word != "join" or not self._pending.get(what):
                             self._woken.set()

@@ -40,6 +40,8 @@ BATCH_SCAN = 2048  # how far back a batch looks for events of its function
 #: Replicas of Redis that must have an event before it is acknowledged; 0 where none is configured.
 REPLICAS = int(os.environ.get("SPACEPORT_REDIS_REPLICAS") or 0)
 WAIT_MS = 200
+#: How long a waiting visitor may be away and keep the place.
+AWAY_S = float(os.environ.get("SPACEPORT_AWAY_S") or 60)
 MAX_LOSSES = 5  # of the worker or node
 MAX_DEATHS = 2  # of the container
 ANY_NUMBER = 2**31  # of moves: they are nobody's fault

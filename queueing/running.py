@@ -261,20 +261,21 @@ class Running:
             lambda: self.queue.finish(event, call, status, payload, free=False, duration_s=duration_s)
         )
 
-    async def cancel(self, event_id: str, *, left: bool) -> None:
+    async def cancel(self, event_id: str, why: str) -> None:
         """End a running event for its visitor. What can be stopped is; a plain function's place stays taken
-        until it ends by itself, and a visitor who only `left` may still get its result."""
+        until it ends by itself. Its visitor may still get the result who did not "cancel", but was away for
+        long ("leave") or hung up where the owner wants that to end calls ("gone")."""
         if (found := self._events.get(event_id)) is None:
             return
         event, call, function = found
         stoppable = function is not None and (function.generator or function.streams)
-        if left and not stoppable:
+        if why == "leave" and not stoppable:
             return
         if self.direct is not None and event.fn not in self._not_direct:
             self.direct.cancel(event_id)
         elif stoppable:
             await self.app.cancel(event)
-        if not stoppable:
+        if not stoppable and why == "cancel":
             await self._finish(call, event, "cancelled", cancelled(event_id))
 
     async def hold_stray(self, call_id: str) -> None:
