@@ -144,8 +144,8 @@ async def test_who_comes_while_it_is_paused_is_refused_with_the_reason(
         client.predict("x", "y", api_name="/wait")
     async with http.ws_connect(gated.url) as socket:
         await socket.send_json({"msg": "join", "api_name": "wait", "data": ["x", "y"]})
-        error = await until(socket, "error")
-        assert (error["code"], error["message"]) == ("queue.refused", said)
+        ended = await until(socket, "process_completed")
+        assert (ended["success"], ended["output"]["error"]) == (False, said)
     assert gated.in_line()["pending"] == 0
 
 
