@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 #: one, which marks its visitors present as often as `PRESENT_EVERY_S` in such Spaces.
 AWAY_S = 3.0
 PRESENT_EVERY_S = 1.5
+UNDER_WAY_S = 0.25  # a mark of the connection itself may be as late as that
 
 
 class Departures:
@@ -47,9 +48,13 @@ class Departures:
             await asyncio.sleep(AWAY_S)
             queue = Queue(self._redis, space_id)
             seen = await self._redis.zscore(queue.keys.seen, channel)
-            if leaving.begun() or self._is_here(space_id, channel) or (seen or 0.0) >= left_at:
+            elsewhere = (seen or 0.0) > left_at + UNDER_WAY_S
+            if leaving.begun() or elsewhere or self._is_here(space_id, channel):
                 return
             for raw in await self._redis.smembers(queue.keys.open(channel)):
-                await self._redis.publish(queue.keys.wake, f"gone {raw.decode()}")
+                joined = (await queue.state(raw.decode(), "joined")).get("joined", "inf")
+                # A later one's visitor is about to open a stream for it.
+                if float(joined) <= left_at:
+                    await self._redis.publish(queue.keys.wake, f"gone {raw.decode()}")
         except (RedisError, OSError) as error:
             logger.info("space %s: who left is looked after by the reaper (%s)", space_id, error)

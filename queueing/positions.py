@@ -168,6 +168,7 @@ class Positions:
             if not group.everyone:
                 del self._groups[waiter.space_id]
             if group.ends_calls and waiter.channel and waiter.present and not group.has(waiter.channel):
+                self._arrived[waiter.space_id].discard(waiter.channel)
                 self._departures.left(waiter.space_id, waiter.channel)
 
     def _is_here(self, space_id: int, channel: str) -> bool:

@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from queueing.errors import ApiClosed, KeyReused, LeaseLost, PoisonInput, QueueError, QueueFull, Refused
 from queueing.events import Call, Join, input_digest, new_event_id
 from queueing.messages import cancelled, completed, failed
-from queueing.queue import Final, Queue
+from queueing.queue import ANY_NUMBER, Final, Queue
 from queueing.scripts import Script
 from tests.invariants.model import FINAL, LANES, MAX_DEATHS, Model, Settings
 
@@ -206,11 +206,11 @@ class QueueMachine(RuleBasedStateMachine):
         self.model.calls[call.lane].discard(call.token)
 
     @precondition(lambda self: self.given)
-    @rule(data=st.data(), kind=st.sampled_from(["deaths", "splits"]))
+    @rule(data=st.data(), kind=st.sampled_from(["deaths", "splits", "moves"]))
     def requeue(self, data: st.DataObject, kind: Any) -> None:
-        """The container died, or a batch failed: each of the call's events goes back."""
+        """The container died or was stopped, or a batch failed: each of the call's events goes back."""
         _, call = self._some_call(data)
-        most = MAX_DEATHS - 1 if kind == "deaths" else 2
+        most = {"deaths": MAX_DEATHS - 1, "splits": 2, "moves": ANY_NUMBER}[kind]
         for event in reversed(call.events):
             again = self.wait(self.queue.requeue(event, call, kind, most))
             assert again == self.model.requeue(event.id, call.token, kind, most)

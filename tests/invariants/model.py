@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from queueing.queue import MAX_DEATHS, MAX_LOSSES, SIDE_CALLS
+from queueing.queue import MAX_DEATHS, MAX_LOSSES, SIDE_CALLS, Requeued
 
 LANES = ("main", "side")
 FINAL = ("completed", "failed", "cancelled")
@@ -45,6 +45,7 @@ class Event:
     losses: int = 0
     deaths: int = 0
     splits: int = 0
+    moves: int = 0
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ class Model:
             self.deaths_of.pop(event.input, None)
         return True
 
-    def requeue(self, event_id: str, token: int, kind: Literal["deaths", "splits"], most: int) -> bool:
+    def requeue(self, event_id: str, token: int, kind: Requeued, most: int) -> bool:
         if not self.is_current(event_id, token):
             return False
         event = self.events[event_id]
@@ -198,7 +199,7 @@ class Model:
             # Deaths of one input within three seconds are one; a test is quicker than that.
             self.deaths_of[event.input] = 1
         else:
-            event.splits += 1
+            setattr(event, kind, getattr(event, kind) + 1)
         if getattr(event, kind) > most:
             return False
         event.state, event.token, event.front = "pending", None, True

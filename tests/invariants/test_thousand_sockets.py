@@ -110,7 +110,8 @@ class Page:
         return ended["output"]["data"][0] if ended is not None else None
 
     async def _connect(self) -> None:
-        self.socket = await self.http.ws_connect(self.url, receive_timeout=SLOWEST_S)
+        patience = aiohttp.ClientWSTimeout(ws_receive=SLOWEST_S)
+        self.socket = await self.http.ws_connect(self.url, timeout=patience)
 
     async def _say(self, **message: Any) -> None:
         assert self.socket is not None
