@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -74,10 +75,7 @@ class Page:
 
     async def join(self, gate: Path) -> None:
         """Be in the queue when this returns."""
-        await self._connect()
-        await self._say(msg="join", api_name="wait", data=[str(gate), self.name])
-        joined = await self._until("joined")
-        assert joined is not None
+        joined = await self._ask("joined", msg="join", api_name="wait", data=[str(gate), self.name])
         self.session, self.event_id = joined["session_hash"], joined["event_id"]
 
     async def arrive(self, gate: Path) -> None:
@@ -90,32 +88,33 @@ class Page:
     async def come_back(self, word: str) -> dict[str, Any]:
         """Wait for the end of the socket and then for a new one, until this is told of the event."""
         assert await self._until("never") is None
-        failures = 0
-        while True:
-            # As `static/spaceport/queue.js` does it.
-            failures += 1
-            most = min(20.0, 0.5 * 2 ** min(failures, 6))
-            pause, self.come_back_in = self.come_back_in, None
-            await asyncio.sleep(most * random.uniform(0.5, 1) if pause is None else pause)  # noqa: S311
-            with contextlib.suppress(aiohttp.ClientError, OSError):
-                await self._connect()
-                await self._say(msg="follow", session_hash=self.session)
-                if (message := await self._until(word)) is not None:
-                    self.back_at = time.monotonic()
-                    return message
+        await self._pause(1)
+        message = await self._ask(word, msg="follow", session_hash=self.session)
+        self.back_at = time.monotonic()
+        return message
 
     async def end(self) -> Any:
         """What came of its event."""
         ended = await self._until("process_completed")
         return ended["output"]["data"][0] if ended is not None else None
 
-    async def _connect(self) -> None:
+    async def _ask(self, word: str, **message: Any) -> dict[str, Any]:
+        """The answer of this kind by a new socket, however often it takes another one."""
         patience = aiohttp.ClientWSTimeout(ws_receive=SLOWEST_S)
-        self.socket = await self.http.ws_connect(self.url, timeout=patience)
+        for failures in itertools.count(1):
+            with contextlib.suppress(aiohttp.ClientError, OSError):
+                self.socket = await self.http.ws_connect(self.url, timeout=patience)
+                await self.socket.send_json(message)
+                if (answer := await self._until(word)) is not None:
+                    return answer
+            await self._pause(failures)
+        raise AssertionError
 
-    async def _say(self, **message: Any) -> None:
-        assert self.socket is not None
-        await self.socket.send_json(message)
+    async def _pause(self, failures: int) -> None:
+        """As `static/spaceport/queue.js` does it."""
+        most = min(20.0, 0.5 * 2 ** min(failures, 6))
+        told, self.come_back_in = self.come_back_in, None
+        await asyncio.sleep(most * random.uniform(0.5, 1) if told is None else told)  # noqa: S311
 
     async def _until(self, word: str) -> dict[str, Any] | None:
         """The next message of this kind about its event; None when the socket has ended."""
