@@ -12,7 +12,7 @@ import random
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,8 @@ class Page:
     http: aiohttp.ClientSession
     url: str
     name: str
-    socket: aiohttp.ClientWebSocketResponse | None = None
+    heard: asyncio.Queue[dict[str, Any] | None] = field(default_factory=asyncio.Queue)
+    reader: asyncio.Task[None] | None = None
     session: str = ""
     event_id: str = ""
     place: int = -1
@@ -78,9 +79,8 @@ class Page:
         joined = await self._ask("joined", msg="join", api_name="wait", data=[str(gate), self.name])
         self.session, self.event_id = joined["session_hash"], joined["event_id"]
 
-    async def arrive(self, gate: Path) -> None:
-        """Join, and be told a place."""
-        await self.join(gate)
+    async def placed(self) -> None:
+        """Be told a place, by the socket that joined."""
         place = await self._until("place")
         assert place is not None
         self.place = place["position"]
@@ -103,8 +103,10 @@ class Page:
         patience = aiohttp.ClientWSTimeout(ws_receive=SLOWEST_S)
         for failures in itertools.count(1):
             with contextlib.suppress(aiohttp.ClientError, OSError):
-                self.socket = await self.http.ws_connect(self.url, timeout=patience)
-                await self.socket.send_json(message)
+                socket = await self.http.ws_connect(self.url, timeout=patience)
+                self.heard = asyncio.Queue()
+                self.reader = asyncio.create_task(self._read(socket, self.heard))
+                await socket.send_json(message)
                 if (answer := await self._until(word)) is not None:
                     return answer
             await self._pause(failures)
@@ -118,16 +120,25 @@ class Page:
 
     async def _until(self, word: str) -> dict[str, Any] | None:
         """The next message of this kind about its event; None when the socket has ended."""
-        assert self.socket is not None
-        async for raw in self.socket:
-            if raw.type is not aiohttp.WSMsgType.TEXT:
-                break
-            message: dict[str, Any] = json.loads(raw.data)
-            if message["msg"] == "goodbye":
-                self.come_back_in = message["retry_after_ms"] / 1000
-            elif message["msg"] == word and self.event_id in ("", message["event_id"]):
+        while (message := await self.heard.get()) is not None:
+            if message["msg"] == word and self.event_id in ("", message["event_id"]):
                 return message
         return None
+
+    async def _read(
+        self, socket: aiohttp.ClientWebSocketResponse, heard: asyncio.Queue[dict[str, Any] | None]
+    ) -> None:
+        """All the time, as a browser does: who answers no ping is taken for gone."""
+        with contextlib.suppress(aiohttp.ClientError, OSError):
+            async for raw in socket:
+                if raw.type is not aiohttp.WSMsgType.TEXT:
+                    break
+                message: dict[str, Any] = json.loads(raw.data)
+                if message["msg"] == "goodbye":
+                    self.come_back_in = message["retry_after_ms"] / 1000
+                elif message["msg"] != "status":
+                    heard.put_nowait(message)
+        heard.put_nowait(None)
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +169,8 @@ async def in_line(http: aiohttp.ClientSession, held: Held, count: int) -> tuple[
     await eventually(lambda: held.starts() == ["runs"], "its call runs")
     pages = [Page(http, held.url, str(number)) for number in range(count)]
     for at in range(0, count, AT_ONCE):
-        await asyncio.gather(*(page.arrive(held.gate) for page in pages[at : at + AT_ONCE]))
+        await asyncio.gather(*(page.join(held.gate) for page in pages[at : at + AT_ONCE]))
+    await asyncio.gather(*(page.placed() for page in pages))
     assert sorted(page.place for page in pages) == list(range(count))
     return runs, pages
 
