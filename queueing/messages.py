@@ -95,6 +95,14 @@ def paused(event_id: str) -> bytes:
     return encode(log)
 
 
+INTERRUPTED = "event.interrupted"
+
+
+def interrupted(event_id: str, text: str) -> bytes:
+    """Not the end: what ran the event went away, and it goes on or is begun anew."""
+    return encode(Log(event_id=event_id, log=text, code=INTERRUPTED, title="Interrupted"))
+
+
 def completed(event_id: str, output: dict[str, Any]) -> bytes:
     """The final message of an event whose output was got by a direct call."""
     return encode(ProcessCompleted(event_id=event_id, output=output, success=True))

@@ -24,7 +24,7 @@ from queueing.errors import (
 )
 from queueing.events import Accepted, Call, Event, Join, encode, input_digest
 from queueing.keys import LANES, SpaceKeys
-from queueing.messages import cancelled, failed
+from queueing.messages import cancelled, failed, interrupted
 from queueing.scripts import Script, seconds
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ MAX_LOSSES = 5  # of the worker or node
 MAX_DEATHS = 2  # of the container
 ANY_NUMBER = 2**31  # of moves: they are nobody's fault
 
+TAKEN_UP = "Interrupted for a moment: the worker that ran this went away. Another one takes it up."
 LOST = "Interrupted five times because the worker running it went away. Please try again."
 
 _join = Script("join")
@@ -169,6 +170,7 @@ class Queue:
             max_losses=MAX_LOSSES,
             final_ttl=FINAL_TTL_S,
             failure=failed("EVENT_ID", LOST),
+            notice=interrupted("EVENT_ID", TAKEN_UP),
         )
         return bool(answer[0] == b"held")
 

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from queueing.calls import CallRefused
 from queueing.direct import Direct, Said
 from queueing.errors import ContainerDied
-from queueing.messages import ProcessStarts, cancelled, completed, encode, failed
+from queueing.messages import ProcessStarts, cancelled, completed, encode, failed, interrupted
 from queueing.queue import ANY_NUMBER, MAX_DEATHS, MAX_LOSSES, Final, Queue, Requeued
 from queueing.routes import Routes
 
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CRASHED = "This input crashed the demo twice, so it was not tried again."
+AGAIN = "The demo went away while it worked on this. It is tried again as soon as the demo is back."
 INTERRUPTED = "Interrupted: the demo went away while it worked on this, and its owner allows no second try."
 STOP_S = 5.0  # for a call that was told to end
 REDIS_BACK_S = 60.0  # how long a result waits for Redis
@@ -221,7 +222,11 @@ class Running:
         for event in reversed(events):
             if not event.retry:
                 await self._finish(call, event, "failed", failed(event.id, INTERRUPTED))
-            elif not await surely(partial(self.queue.requeue, event, call, kind, most)):
+                continue
+            if kind != "moves" and call.lane == "main":
+                notice = interrupted(event.id, AGAIN)
+                await surely(partial(self.queue.emit, event, call.token, notice))
+            if not await surely(partial(self.queue.requeue, event, call, kind, most)):
                 await self._finish(call, event, "failed", failed(event.id, CRASHED))
         # The agent restarts it; until then every claim would only burn attempts of innocent events.
         self.died.set()

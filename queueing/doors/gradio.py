@@ -277,7 +277,7 @@ class GradioDoor:
             word = message.get("msg")
             if word == "heartbeat":
                 yield b"event: heartbeat\ndata: null\n\n"
-            elif message.get("code") == PAUSED:  # a comment: Gradio has no event for it, and people read it
+            elif message.get("code"):  # a comment: Gradio has no event for it, and people read it
                 yield b": " + str(message["log"]).encode() + b"\n\n"
             elif word == "process_generating" and message.get("success"):
                 data = message["output"].get("data") or []

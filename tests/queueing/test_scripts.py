@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from queueing.errors import ApiClosed, LeaseLost, QueueFull, Refused
-from queueing.events import Accepted, Call, Event
+from queueing.events import Accepted, Call, Event, decode
 from queueing.keys import SpaceKeys
-from queueing.messages import completed, failed
+from queueing.messages import INTERRUPTED, completed, failed
 from queueing.queue import MAX_LOSSES, Final, Queue
 
 Joins = Callable[..., Awaitable[Accepted]]
@@ -224,6 +224,21 @@ async def test_an_event_fails_after_five_lost_workers(queue: Queue, join: Joins)
     assert (await queue.claim("last"))[0] == []
     assert await final_messages(queue, "session") == [accepted.event_id]
     assert (await queue.state(accepted.event_id, "state"))["state"] == "failed"
+
+
+async def test_who_lost_a_worker_is_told_so_each_time_but_no_page_about_its_own_events(
+    queue: Queue, join: Joins
+) -> None:
+    accepted = await join("visitor")
+    await join("page", lane="side")
+    for n in range(3):
+        await queue.acquire(f"d{n}")
+        await queue.claim(f"d{n}")
+        await queue.redis.delete(queue.keys.lease)
+    entries = await queue.redis.xrange(queue.keys.messages("visitor"))
+    told = [decode(fields[b"d"]) for _, fields in entries]
+    assert [(m["event_id"], m["code"]) for m in told] == [(accepted.event_id, INTERRUPTED)] * 2
+    assert await queue.redis.exists(queue.keys.messages("page")) == 0
 
 
 async def test_a_hand_over_counts_as_no_loss(queue: Queue, join: Joins) -> None:
