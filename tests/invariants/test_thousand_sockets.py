@@ -71,6 +71,7 @@ class Page:
     session: str = ""
     event_id: str = ""
     place: int = -1
+    lost_at: float = 0.0
     back_at: float = 0.0
     come_back_in: float | None = None
 
@@ -88,6 +89,7 @@ class Page:
     async def come_back(self, word: str) -> dict[str, Any]:
         """Wait for the end of the socket and then for a new one, until this is told of the event."""
         assert await self._until("never") is None
+        self.lost_at = time.monotonic()
         await self._pause(1)
         message = await self._ask(word, msg="follow", session_hash=self.session)
         self.back_at = time.monotonic()
@@ -175,11 +177,11 @@ async def in_line(http: aiohttp.ClientSession, held: Held, count: int) -> tuple[
     return runs, pages
 
 
-async def all_back(pages: list[Page], lost_at: float) -> None:
+async def all_back(pages: list[Page]) -> None:
     """Wait until all are back in their places."""
     places = await asyncio.gather(*(page.come_back("place") for page in pages))
     assert [place["position"] for place in places] == [page.place for page in pages], "the places of before"
-    took = sorted(page.back_at - lost_at for page in pages)
+    took = sorted(page.back_at - page.lost_at for page in pages)
     print(f"{len(pages)} back: half in {took[len(took) // 2]:.1f} s, all in {took[-1]:.1f} s")
     assert took[-1] < BACK_S
 
@@ -190,7 +192,7 @@ async def test_a_thousand_who_wait_are_back_with_their_places_when_the_web_proce
 ) -> None:
     _, pages = await in_line(http, held, MANY)
     (web,) = pids_of(held.platform, "daphne")
-    coming = asyncio.create_task(all_back(pages, time.monotonic()))
+    coming = asyncio.create_task(all_back(pages))
     os.kill(web, how)
     await coming
     (after,) = pids_of(held.platform, "daphne")
@@ -204,7 +206,7 @@ async def test_a_rolling_restart_moves_all_who_wait_once_and_the_running_call_en
     renewed = _renewals(held.platform)
     before = renewed()
     assert held.platform.process is not None
-    coming = asyncio.create_task(all_back(pages, time.monotonic()))
+    coming = asyncio.create_task(all_back(pages))
     result = asyncio.create_task(runs.come_back("process_completed"))
     os.kill(held.platform.process.pid, signal.SIGHUP)
     await coming
