@@ -207,6 +207,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
     def _look_back(self, token: str) -> None:
         """Tell what becomes of the calls of an earlier opening of the page, by the visit that it had."""
         visit = self._visit_of(token)
+        self._earlier = [task for task in self._earlier if not task.done()]
         if not visit or len(self._earlier) >= MOST_EARLIER:
             raise BadRequest("earlier needs the visit of an earlier opening of this Space's page.")
         earlier = Earlier(self.door, self.route, visit, self._on_place, self._tell)

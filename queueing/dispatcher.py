@@ -133,7 +133,7 @@ class Dispatcher:
             elif idle_since is None:
                 idle_since = time.monotonic()
             if self.leaving and self._running.can_be_left():
-                await self.queue.release(self.holder, force=True)
+                await self.queue.release(self.holder, leave=True)
                 return
             gone = self.draining or await self._moved()
             if not self._calls and (gone or self._idle_long(idle_since)):
@@ -145,7 +145,7 @@ class Dispatcher:
 
     async def _claim(self) -> None:
         """Start every call that may start."""
-        if self.draining or not self.route.address:
+        if self.draining or not self.route.address or await self._stopped():
             self._pending = dict.fromkeys(LANES, 0)
             return
         calls, self._pending = await self.queue.claim(self.holder, self._running.ahead, self._running.short)
@@ -168,6 +168,11 @@ class Dispatcher:
 
     def _idle_long(self, since: float | None) -> bool:
         return since is not None and time.monotonic() - since >= LINGER_S
+
+    async def _stopped(self) -> bool:
+        """Whether the replica is being stopped on order: what is claimed now would only be interrupted."""
+        route = await self.routes.by_id(self.route.space_id)
+        return route is None or route.stopped
 
     async def _moved(self) -> bool:
         """Whether visitors are sent to another replica (or to none) now."""
@@ -192,8 +197,8 @@ class Dispatcher:
                         if message is None:
                             continue
                         word, _, what = message["data"].decode().partition(" ")
-                        if word in ("cancel", "leave"):
-                            await self._running.cancel(what, left=word == "leave")
+                        if word in ("cancel", "leave", "gone"):
+                            await self._running.cancel(what, word)
                         # Behind others that had to stay in line, a new one has to as well.
                         if word != "join" or not self._pending.get(what):
                             self._woken.set()

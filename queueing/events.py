@@ -98,6 +98,7 @@ class Event:
     joined: float
     deaths: int
     losses: int
+    moves: int = 0  # times it was interrupted on order: a hand-over, a pause
     told: int
     cancel: bool  # its visitor asked for its end
     retry: bool  # whether an interrupted one may be begun anew
@@ -106,7 +107,7 @@ class Event:
     @property
     def may_begin(self) -> bool:
         """Whether the function may be called: not a second time where its owner forbids that."""
-        return self.retry or not (self.losses or self.deaths)
+        return self.retry or not (self.losses or self.deaths or self.moves)
 
     @cached_property
     def body(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ _SETTINGS = (
     "start_at_most",
     "start_since",
     "ahead",
+    "cancel_on_disconnect",
 )
 #: How many answers a pipeline gives to what `ask` put into it.
 ANSWERS = 3 + 3 * len(LANES)
@@ -54,7 +55,7 @@ def ask(pipe: Any, k: SpaceKeys) -> None:
 
 def understand(answers: Sequence[Any], now: float) -> dict[str, Lane]:
     """The lanes, from what the pipeline answered (`ANSWERS` values)."""
-    (concurrency, batch, max_batch, *start, ahead), service, running, *rest = answers
+    (concurrency, batch, max_batch, *start, ahead, _), service, running, *rest = answers
     # No two calls have the same start, so it tells whose call it is (see claim.lua).
     kind_at = {started: kind_of_id(event_id.decode()) for event_id, started in running}
     services = services_of(service)
@@ -81,6 +82,11 @@ def understand(answers: Sequence[Any], now: float) -> dict[str, Lane]:
             ).behind(there)
         lanes[name] = Lane(first, wait, len(running), starts)
     return lanes
+
+
+def ends_calls(answers: Sequence[Any]) -> bool:
+    """Whether the calls of visitors who hang up are to be ended (`cancel_on_disconnect`)."""
+    return bool(answers[0][-1] == b"1")
 
 
 def services_of(raw: dict[bytes, bytes]) -> dict[str, Service]:

@@ -9,7 +9,7 @@ from typing import Any
 from queueing import line
 from queueing.connections import sync_redis
 from queueing.keys import SpaceKeys
-from queueing.messages import failed
+from queueing.messages import failed, paused
 from queueing.queue import FINAL_TTL_S, day
 from queueing.scripts import seconds
 
@@ -111,6 +111,20 @@ def clear(space_id: int, reason: str = CLEARED) -> int:
             )
             cleared += answer[0] == b"cancelled"
     return cleared
+
+
+def tell_paused(space_id: int) -> int:
+    """Tell every event that waits or runs that it waits for its Space to start again; how many."""
+    from queueing.scripts import Script
+
+    client = sync_redis()
+    k = SpaceKeys(space_id)
+    script = Script("notice")
+    told: int = client.register_script(script.source)(
+        keys=script.in_order(running=k.running, wait_main=k.wait("main"), next_main=k.next("main")),
+        args=[k.prefix, paused("EVENT_ID"), FINAL_TTL_S],
+    )
+    return told
 
 
 def places(space_id: int, channel: str) -> list[dict[str, Any]]:

@@ -44,9 +44,10 @@ class ProcessCompleted(Message, frozen=True, kw_only=True, tag="process_complete
 
 
 class Log(Message, frozen=True, kw_only=True, tag="log"):
-    """A toast on the page."""
+    """A toast on the page. `code` is ours: what is told, where it is not the app that says it."""
 
     log: str
+    code: str | None = None
     level: str = "info"
     duration: float | None = 10
     visible: bool = True
@@ -82,6 +83,24 @@ def failed(event_id: str, error: str, title: str = "Error") -> bytes:
 def cancelled(event_id: str) -> bytes:
     """The final message of a cancelled event: Gradio's own form of it."""
     return encode(ProcessCompleted(event_id=event_id, output={}, success=True))
+
+
+PAUSED = "space.paused"
+
+
+def paused(event_id: str) -> bytes:
+    """Not the end: the Space was paused, and the event waits until it starts again."""
+    text = "The owner paused this Space. Your place is kept: you are served as soon as it starts again."
+    log = Log(event_id=event_id, log=text, code=PAUSED, level="warning", duration=None, title="Paused")
+    return encode(log)
+
+
+INTERRUPTED = "event.interrupted"
+
+
+def interrupted(event_id: str, text: str) -> bytes:
+    """Not the end: what ran the event went away, and it goes on or is begun anew."""
+    return encode(Log(event_id=event_id, log=text, code=INTERRUPTED, title="Interrupted"))
 
 
 def completed(event_id: str, output: dict[str, Any]) -> bytes:

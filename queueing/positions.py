@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
-from queueing import line
+from queueing import departures, line
 from queueing.eta import Eta
 from queueing.events import prefix_of
 from queueing.keys import SpaceKeys
+from queueing.queue import AWAY_S
 from queueing.scripts import seconds
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 EVERY_S = (0.5, 1.0)  # between rounds for everybody: with few own waiters, and with MANY
 MANY = 100
 SOON_S = 0.05
-PRESENT_EVERY_S = 15.0
+PRESENT_EVERY_S = AWAY_S / 4
 VISITS_AT_ONCE = 1000  # visits whose events are looked up in one round
 TOLD_AT_ONCE = 500  # waiters told before others on this loop get a turn
 #: First promises noted in one round, to be compared with what comes of them (`queueing.honesty`).
@@ -89,6 +90,13 @@ class _Group:
     round_at: float = 0.0  # when to look again at the latest, by the monotonic clock
     again_at: float = 0.0  # and at the earliest
     soon: bool = True
+    ends_calls: bool = False  # of who hangs up: `queueing.departures`
+    present_at: float = 0.0
+
+    def has(self, channel: str) -> bool:
+        """Whether somebody is told this session's places, and counts as present."""
+        waiters = self.by_prefix.get(prefix_of(channel).encode(), ())
+        return any(waiter.channel == channel and waiter.present for waiter in waiters)
 
     def add(self, waiter: Waiter) -> None:
         self.everyone.add(waiter)
@@ -133,6 +141,7 @@ class Positions:
         self._kick = asyncio.Event()
         self._present_at = 0.0
         self._arrived: dict[int, set[str]] = defaultdict(set)  # to be marked present in a moment
+        self._departures = departures.Departures(redis, self._is_here)
 
     @contextlib.asynccontextmanager
     async def waiting(self, waiter: Waiter) -> Any:
@@ -158,6 +167,13 @@ class Positions:
             group.drop(waiter)
             if not group.everyone:
                 del self._groups[waiter.space_id]
+            if group.ends_calls and waiter.channel and waiter.present and not group.has(waiter.channel):
+                self._arrived[waiter.space_id].discard(waiter.channel)
+                self._departures.left(waiter.space_id, waiter.channel)
+
+    def _is_here(self, space_id: int, channel: str) -> bool:
+        group = self._groups.get(space_id)
+        return group is not None and group.has(channel)
 
     def soon(self, space_id: int) -> None:
         """Somebody joined this Space's queue: look in a moment, not at the next round."""
@@ -208,8 +224,10 @@ class Positions:
     async def _all_present(self) -> None:
         with contextlib.suppress(RedisError, OSError):
             for space_id, group in tuple(self._groups.items()):
-                channels = [w.channel for w in group.everyone if w.channel and w.present]
-                await self._mark_present(space_id, channels)
+                await self._all_of(space_id, group)
+
+    async def _all_of(self, space_id: int, group: _Group) -> None:
+        await self._mark_present(space_id, [w.channel for w in group.everyone if w.channel and w.present])
 
     async def _mark_present(self, space_id: int, channels: Iterable[str]) -> None:
         if names := tuple(channels):
@@ -234,6 +252,10 @@ class Positions:
         *answers, server_time = await pipe.execute()
         now = seconds(server_time)
         lanes = line.understand(answers[: line.ANSWERS], now)
+        group.ends_calls = line.ends_calls(answers)
+        if group.ends_calls and time.monotonic() - group.present_at > departures.PRESENT_EVERY_S:
+            group.present_at = time.monotonic()
+            await self._all_of(space_id, group)
         visitors: dict[bytes, set[Waiter]] = {}
         for visit_id, ids in zip(visits, answers[line.ANSWERS :], strict=True):
             for event_id in ids:

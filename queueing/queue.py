@@ -24,7 +24,7 @@ from queueing.errors import (
 )
 from queueing.events import Accepted, Call, Event, Join, encode, input_digest
 from queueing.keys import LANES, SpaceKeys
-from queueing.messages import cancelled, failed
+from queueing.messages import cancelled, failed, interrupted
 from queueing.scripts import Script, seconds
 
 if TYPE_CHECKING:
@@ -42,10 +42,13 @@ BATCH_SCAN = 2048  # how far back a batch looks for events of its function
 #: Replicas of Redis that must have an event before it is acknowledged; 0 where none is configured.
 REPLICAS = int(os.environ.get("SPACEPORT_REDIS_REPLICAS") or 0)
 WAIT_MS = 200
+#: How long a waiting visitor may be away and keep the place.
+AWAY_S = float(os.environ.get("SPACEPORT_AWAY_S") or 60)
 MAX_LOSSES = 5  # of the worker or node
 MAX_DEATHS = 2  # of the container
-MAX_BACKS = 1000  # from the app, where it had not begun
+ANY_NUMBER = 2**31  # of moves, and of what had not begun: they are nobody's fault
 
+TAKEN_UP = "Interrupted for a moment: the worker that ran this went away. Another one takes it up."
 LOST = "Interrupted five times because the worker running it went away. Please try again."
 
 _join = Script("join")
@@ -59,7 +62,7 @@ _release = Script("release")
 _refuse = Script("refuse")
 
 Final = Literal["completed", "failed", "cancelled"]
-Requeued = Literal["deaths", "losses", "splits", "backs"]
+Requeued = Literal["deaths", "losses", "splits", "moves", "backs"]
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,7 @@ class Queue:
             max_losses=MAX_LOSSES,
             final_ttl=FINAL_TTL_S,
             failure=failed("EVENT_ID", LOST),
+            notice=interrupted("EVENT_ID", TAKEN_UP),
         )
         return bool(answer[0] == b"held")
 
@@ -339,18 +343,24 @@ class Queue:
         messages = self.keys.messages(channel)
         await _refuse(self.redis, messages=messages, id=event_id, payload=payload, ttl=FINAL_TTL_S)
 
-    async def release(self, holder: str, *, force: bool = False) -> bool:
-        """Give the lease back. False: there is work again, go on (or the lease is lost)."""
+    async def release(self, holder: str, *, force: bool = False, leave: bool = False) -> bool:
+        """Give the lease back; `force` even though there is work, `leave` also with what runs, which the next
+        holder takes up. False: there is work again, go on (or the lease is lost)."""
         k = self.keys
         answer = await _release(
             self.redis,
             lease=k.lease,
+            running=k.running,
+            calls_main=k.calls("main"),
+            calls_side=k.calls("side"),
             wait_main=k.wait("main"),
             next_main=k.next("main"),
             wait_side=k.wait("side"),
             next_side=k.next("side"),
             holder=holder,
-            force=int(force),
+            force=int(force or leave),
+            leave=int(leave),
+            prefix=k.prefix,
         )
         return bool(answer[0] != b"pending")
 
@@ -381,7 +391,8 @@ def _call(raw: list[Any]) -> Call:
 
 
 def _event(raw: list[bytes | None]) -> Event:
-    event_id, fn, channel, body, request, origin, joined, deaths, visit, losses, told, cancel, retry = raw
+    event_id, fn, channel, body, request, origin, *rest = raw
+    joined, deaths, visit, losses, moves, told, cancel, retry = rest
     return Event(
         id=(event_id or b"").decode(),
         fn=(fn or b"").decode(),
@@ -392,6 +403,7 @@ def _event(raw: list[bytes | None]) -> Event:
         joined=float(joined or 0),
         deaths=int(deaths or 0),
         losses=int(losses or 0),
+        moves=int(moves or 0),
         told=int(told or 0),
         cancel=cancel == b"1",
         retry=retry != b"0",

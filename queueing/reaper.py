@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from queueing.keys import LANES, SpaceKeys
-from queueing.queue import Queue
+from queueing.queue import AWAY_S, Queue
 from queueing.routes import Route, decode
 from queueing.scripts import seconds
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
-
-GRACE_S = 60.0  # how long a waiting visitor may be away and keep the place
 
 
 async def forgotten(redis: Redis, space_ids: Sequence[int]) -> list[Route]:
@@ -34,12 +32,12 @@ async def forgotten(redis: Redis, space_ids: Sequence[int]) -> list[Route]:
 
 
 async def cancel_abandoned(redis: Redis, space_ids: Sequence[int]) -> int:
-    """Cancel pending events of pages not seen for a minute; how many."""
+    """Cancel pending events of pages not seen for a while; how many."""
     cancelled = 0
     now = seconds(await redis.time())
     for space_id in space_ids:
         k = SpaceKeys(space_id)
-        for raw in await redis.zrangebyscore(k.seen, 0, now - GRACE_S):
+        for raw in await redis.zrangebyscore(k.seen, 0, now - AWAY_S):
             channel = raw.decode()
             for event_id in await redis.smembers(k.open(channel)):
                 cancelled += await _leave(redis, space_id, event_id.decode(), channel)

@@ -97,6 +97,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     def title(self) -> str:
         return f"{self.owner}/{self.name}"
 
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing runs because somebody wants it so: not a crash, and not a start under way."""
+        return self.stage in ("PAUSED", "SLEEPING", "STOPPED", "DELETING")
+
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Route)

@@ -16,8 +16,9 @@ from redis.exceptions import RedisError
 from queueing.calls import CallRefused
 from queueing.direct import Direct, Said
 from queueing.errors import ContainerDied
-from queueing.messages import ProcessStarts, cancelled, completed, encode, failed
-from queueing.queue import MAX_BACKS, MAX_DEATHS, MAX_LOSSES, Final, Queue, Requeued
+from queueing.messages import ProcessStarts, cancelled, completed, encode, failed, interrupted
+from queueing.queue import ANY_NUMBER, MAX_DEATHS, MAX_LOSSES, Final, Queue, Requeued
+from queueing.routes import Routes
 
 if TYPE_CHECKING:
     from queueing.calls import Container
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CRASHED = "This input crashed the demo twice, so it was not tried again."
+AGAIN = "The demo went away while it worked on this. It is tried again as soon as the demo is back."
 INTERRUPTED = "Interrupted: the demo went away while it worked on this, and its owner allows no second try."
 STOP_S = 5.0  # for a call that was told to end
 REDIS_BACK_S = 60.0  # how long a result waits for Redis
@@ -195,7 +197,7 @@ class Running:
         """Sent ahead for nothing: to the front of the line again."""
         self._short.clear()
         for event in reversed(call.events):
-            await surely(partial(self.queue.requeue, event, call, "backs", MAX_BACKS))
+            await surely(partial(self.queue.requeue, event, call, "backs", ANY_NUMBER))
 
     async def _tell(self, call: Call, event: Event, taken: list[Said]) -> bool:
         payloads = [said.payload for said in taken]
@@ -207,7 +209,7 @@ class Running:
         if self.direct is not None and event.fn not in self._not_direct:
             self._short[event.fn] = self._short[event.fn] + 1 if last.took_s <= SHORT_S else 0
         self._freed()
-        await surely(
+        ended = await surely(
             lambda: self.queue.finish(
                 event,
                 call,
@@ -218,7 +220,8 @@ class Running:
                 took_s=last.took_s if last.number else None,
             )
         )
-        if self.direct is not None:
+        if ended and self.direct is not None:
+            # Not where it is another's by now: who takes it up needs what the app keeps of it.
             self.direct.forget(event.id)
 
     async def _publish_app_id(self, event: Event) -> None:
@@ -251,9 +254,9 @@ class Running:
             return False
         if kinds == {"failed"} and len(call.events) > 1 and call.events[0].retry:
             for event in reversed(call.events):
-                if self.direct is not None:
-                    self.direct.forget(event.id)
-                await self.queue.requeue(event, call, "splits", len(call.events))
+                again = await self.queue.requeue(event, call, "splits", len(call.events))
+                if again and self.direct is not None:
+                    self.direct.forget(event.id)  # or the app would tell the old end again
             return False
         await asyncio.gather(*(
             self._end(call, event, before, last)
@@ -305,16 +308,28 @@ class Running:
 
     async def _died(self, call: Call, events: tuple[Event, ...]) -> None:
         """The container went away: each event is tried again, but not one that did this twice."""
-        # A container that we had restarted for another call's sake is nobody's fault here.
-        kind: Requeued = "losses" if self._restarted else "deaths"
-        most = MAX_LOSSES if self._restarted else MAX_DEATHS - 1
+        kind: Requeued = "deaths"
+        most = MAX_DEATHS - 1
+        if self._restarted:  # for another call's sake: nobody's fault here
+            kind, most = "losses", MAX_LOSSES
+        elif await surely(self._stopped_on_order):
+            kind, most = "moves", ANY_NUMBER
         for event in reversed(events):
             if not event.retry:
                 await self._finish(call, event, "failed", failed(event.id, INTERRUPTED))
-            elif not await surely(partial(self.queue.requeue, event, call, kind, most)):
+                continue
+            if kind != "moves" and call.lane == "main":
+                notice = interrupted(event.id, AGAIN)
+                await surely(partial(self.queue.emit, event, call.token, notice))
+            if not await surely(partial(self.queue.requeue, event, call, kind, most)):
                 await self._finish(call, event, "failed", failed(event.id, CRASHED))
         # The agent restarts it; until then every claim would only burn attempts of innocent events.
         self.died.set()
+
+    async def _stopped_on_order(self) -> bool:
+        """Whether the container went away because its Space was paused, put to sleep, deleted or moved."""
+        route = await Routes(self.queue.redis).by_id(self.route.space_id, fresh=True)
+        return route is None or route.stopped or route.replica_id not in (0, self.route.replica_id)
 
     async def _end_work(self, event: Event, function: Function | None) -> None:
         """Let nothing of a timed out call run on: what cannot be stopped takes its container along."""
@@ -342,20 +357,21 @@ class Running:
     async def _finish(self, call: Call, event: Event, status: Final, payload: bytes) -> None:
         await surely(lambda: self.queue.finish(event, call, status, payload, free=False, took_s=None))
 
-    async def cancel(self, event_id: str, *, left: bool) -> None:
+    async def cancel(self, event_id: str, why: str) -> None:
         """End a running event for its visitor. What can be stopped is; a plain function's place stays taken
-        until it ends by itself, and a visitor who only `left` may still get its result."""
+        until it ends by itself. Its visitor may still get the result who did not "cancel", but was away for
+        long ("leave") or hung up where the owner wants that to end calls ("gone")."""
         if (found := self._events.get(event_id)) is None:
             return
         event, call, function = found
         stoppable = function is not None and (function.generator or function.streams)
-        if left and not stoppable:
+        if why == "leave" and not stoppable:
             return
         if self.direct is not None and event.fn not in self._not_direct:
             self.direct.cancel(event_id)
         elif stoppable:
             await self.app.cancel(event)
-        if not stoppable:
+        if not stoppable and why == "cancel":
             await self._finish(call, event, "cancelled", cancelled(event_id))
 
     async def hold_stray(self, call_id: str) -> None:

@@ -40,6 +40,7 @@ class Settings:
     page_weight: int = 2
     max_per_visitor: int | None = None
     retry: bool = True
+    cancel_on_disconnect: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +128,13 @@ FIELDS = (
         kind="bool",
         advice="Runs an event again when its worker or container went away under it. Turn it off for "
         "functions that must not run twice: the visitor is then told that it was interrupted.",
+    ),
+    Field(
+        name="cancel_on_disconnect",
+        kind="bool",
+        advice="Ends a running call within seconds when its visitor closes the page or hangs up: generators "
+        "and async functions stop, a plain function cannot be stopped and runs to its end. Off, the result "
+        "is kept for who comes back, and only a generator is stopped, after a minute.",
     ),
 )
 _BY_NAME = {field.name: field for field in FIELDS}

@@ -26,6 +26,7 @@ TITLES = {
     "page_weight": "Weight of the page",
     "max_per_visitor": "Most for one visitor",
     "retry": "Run again after an interruption",
+    "cancel_on_disconnect": "End calls of who hangs up",
 }
 SLEEP_TIMES = {"": "Never", "300": "5 minutes", "1800": "30 minutes", "3600": "1 hour", "86400": "1 day"}
 

@@ -37,6 +37,18 @@ def _move(space: Space, stage: Stage, reason: str = "") -> None:
     space.stage, space.stage_reason = stage, reason
     space.save(update_fields=["stage", "stage_reason", "last_modified"])
     publishing.publish(space)
+    _tell_waiting(space)
+
+
+def _tell_waiting(space: Space) -> None:
+    """Nobody waits without a word for a Space that will not start by itself. A pause is to end, so who waits
+    keeps the place; for an error that only a push mends nobody is kept waiting."""
+    if _serving(space) or space.stage not in publishing.CLOSED:
+        return
+    if space.stage == Stage.PAUSED:
+        live.tell_paused(space.pk)
+    elif space.stage != Stage.STOPPED:  # on its way from a pause to a start
+        live.clear(space.pk, publishing.CLOSED[Stage(space.stage)])
 
 
 def _serving(space: Space) -> bool:
@@ -85,8 +97,7 @@ def build(space: Space) -> None:
         status=Build.Status.CANCELLED, reason="A newer commit was pushed.", finished_at=timezone.now()
     )
     if space.sdk == Sdk.STATIC:
-        _retire_all(space)
-        _move(space, Stage.RUNNING)
+        _stop(space, Stage.RUNNING)
         return
     try:
         card = read_card(space)
@@ -201,8 +212,6 @@ def _fail(space: Space, replica: Replica) -> None:
     others = space.replica is not None and space.replica_id != replica.pk and _serving(space)
     goes_on = " The version before it goes on serving." if others else ""
     _move(space, Stage.RUNTIME_ERROR, replica.reason + goes_on)
-    if not others:
-        live.clear(space.pk, "The app of this Space stopped with an error, so it could not answer.")
 
 
 def settings_in_code(report: dict[str, object]) -> dict[str, object]:
@@ -239,10 +248,8 @@ def retire_replaced(space: Space) -> None:
 
 
 def pause(space: Space) -> None:
-    """Stop the Space until its owner restarts it; who waits is told."""
-    _retire_all(space)
-    _move(space, Stage.PAUSED)
-    live.clear(space.pk, publishing.CLOSED[Stage.PAUSED])
+    """Stop it until its owner restarts it. Who waits or is being served is told, and keeps the place."""
+    _stop(space, Stage.PAUSED)
 
 
 def restart(space: Space, factory: bool = False) -> None:
@@ -304,15 +311,12 @@ def put_to_sleep(space: Space) -> None:
         and not figures.pending
         and not figures.running
     ):
-        _retire_all(space)
-        _move(space, Stage.SLEEPING)
+        _stop(space, Stage.SLEEPING)
 
 
 def delete(space: Space) -> None:
     """Delete the Space with all it has: replicas, repository, queue, row."""
-    _retire_all(space)
-    _move(space, Stage.DELETING)
-    live.clear(space.pk, publishing.CLOSED[Stage.DELETING])
+    _stop(space, Stage.DELETING)
     publishing.withdraw(space)
     repository.remove(space)
     logs.forget(space.pk)
@@ -321,8 +325,11 @@ def delete(space: Space) -> None:
     current_app.send_task("spaces.tasks.forget", kwargs={"artifacts": artifacts}, queue="build")
 
 
-def _retire_all(space: Space) -> None:
+@transaction.atomic
+def _stop(space: Space, stage: Stage) -> None:
+    """Stop all its replicas. They hear of it last: whoever finds a call interrupted must know why."""
     for replica in space.replicas.filter(wanted=True):
         replicas.order_stop(replica)
     space.replica = None
     space.save(update_fields=["replica"])
+    _move(space, stage)

@@ -17,6 +17,7 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from hardware.telling import READY, tell
+from spaceport.admission import admitted
 from spaceport.leaving import Connections, Leaving
 from spaceport.origins import PlatformOriginOnly
 from spaceport.under_daphne import when_running
@@ -108,5 +109,5 @@ async def _served(scope, receive, send):  # type: ignore[no-untyped-def]
         await send({"type": "http.response.body", "body": AWAY})
 
 
-application = watched(by_host)
+application = watched(admitted(by_host, settings.SPACEPORT_HANDSHAKES_PER_SECOND))
 when_running(begin)

@@ -41,6 +41,8 @@ SPACEPORT_BUILD_TIMEOUT_S = env.int("SPACEPORT_BUILD_TIMEOUT_S", 1800)
 SPACEPORT_START_TIMEOUT_S = env.int("SPACEPORT_START_TIMEOUT_S", 600)
 #: Openings of demo pages by one visitor (account, else address prefix), at once and a minute; 0: no limit.
 SPACEPORT_PAGE_LOADS_PER_MINUTE = env.int("SPACEPORT_PAGE_LOADS_PER_MINUTE", 300)
+#: Websocket handshakes a second in one web process; others are told when to come back. 0: no limit.
+SPACEPORT_HANDSHAKES_PER_SECOND = env.int("SPACEPORT_HANDSHAKES_PER_SECOND", 200)
 SPACEPORT_EVENT_TIMEOUT_S = env.int("SPACEPORT_EVENT_TIMEOUT_S", 3600)
 
 

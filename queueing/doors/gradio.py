@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from queueing.delivery import Delivered, Delivery
 from queueing.doors.differences import apply
 from queueing.doors.stream import HEARTBEAT_S, LINGER_S, Stream, sse
-from queueing.errors import ApiClosed, PoisonInput, QueueError
+from queueing.errors import ApiClosed, PoisonInput, QueueError, Refused
 from queueing.events import Accepted, Join, decode, encode, new_channel, new_event_id
 from queueing.keys import SpaceKeys
-from queueing.messages import UnexpectedError, failed
+from queueing.messages import PAUSED, UnexpectedError, failed
 from queueing.messages import encode as encode_message
 from queueing.positions import Positions
 from queueing.queue import FINAL_TTL_S, Queue
@@ -94,8 +94,9 @@ class GradioDoor:
             return await self.enqueue(
                 route, body, caller, channel=session_hash, fn=fn_index, function=function, present=True
             )
-        except (ApiClosed, PoisonInput) as closed:
-            # gradio_client shows nobody the text of a refused POST, but the text of a failed event.
+        except (ApiClosed, PoisonInput, Refused) as closed:
+            # gradio_client shows nobody the text of a refused POST (any 503 is a full queue to it), but the
+            # text of a failed event.
             return await self._refuse_readably(route, session_hash, str(closed))
 
     async def enqueue(
@@ -276,6 +277,8 @@ class GradioDoor:
             word = message.get("msg")
             if word == "heartbeat":
                 yield b"event: heartbeat\ndata: null\n\n"
+            elif message.get("code"):  # a comment: Gradio has no event for it, and people read it
+                yield b": " + str(message["log"]).encode() + b"\n\n"
             elif word == "process_generating" and message.get("success"):
                 data = message["output"].get("data") or []
                 values = data if route.app.protocol in WHOLE else apply(values, data)
@@ -346,6 +349,9 @@ class GradioDoor:
             route, full, caller, channel=channel, fn=function.id, function=function, present=False
         )
         async for message in self.event_messages(route, accepted.event_id):
+            if message.get("code") == PAUSED:  # a request that is held cannot be told to wait
+                await Queue(self.redis, route.space_id).cancel(accepted.event_id, channel)
+                raise Refused("The owner paused this Space. Please send it again when it runs.")
             if message.get("msg") == "process_completed":
                 output = message.get("output") or {}
                 return (200, output) if message.get("success") else (500, {"error": output.get("error")})

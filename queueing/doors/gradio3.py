@@ -139,7 +139,7 @@ class _Line:
             while True:
                 item = await self.out.get()
                 if isinstance(item, Delivered):
-                    started = True
+                    started = started or b'"msg":"process_starts"' in item.payload[:200]
                     await self.socket.send(item.payload)
                     if item.final:
                         return

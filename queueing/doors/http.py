@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from queueing import line
 from queueing.answers import BODY_LIMIT, Answer, Answers
 from queueing.doors.gradio import UnknownEvent
-from queueing.errors import QueueError
+from queueing.errors import QueueError, Refused
 from queueing.events import decode, new_channel, prefix_of, prefix_of_id
 from queueing.keys import SpaceKeys
+from queueing.messages import PAUSED
 from queueing.positions import Place, Waiter
 from queueing.queue import Queue
 from queueing.routes import is_path, path_fn
@@ -93,6 +94,8 @@ class HttpDoor:
 
     async def _end(self, route: Route, event_id: str) -> dict[str, Any]:
         async for message in self.gradio.event_messages(route, event_id):
+            if message.get("code") == PAUSED:  # a request that is held cannot be told to wait
+                raise Refused("The owner paused this Space. Please send it again when it runs.")
             if message.get("msg") == "process_completed":
                 return message
         raise AssertionError("an event ends with its final message")

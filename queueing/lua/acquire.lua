@@ -1,7 +1,7 @@
 -- acquire: take the lease of a Space's replica, or renew one's own. Where the holder before is gone, its
 -- running events go back to the front first, so that nobody can claim between the two.
 -- KEYS: lease fence storage running calls_main calls_side next_main next_side
--- ARGV: holder ttl_ms prefix max_losses final_ttl failure
+-- ARGV: holder ttl_ms prefix max_losses final_ttl failure notice
 -- TIME: now
 -- returns {"held", losses} | {"taken", holder}
 -- USES: count tell redis_id
@@ -23,6 +23,7 @@ for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
   redis.call("ZREM", running, id)
   if lane then
     lost = lost + 1
+    local messages = prefix .. "msgs:" .. channel
     if redis.call("HINCRBY", event, "losses", 1) >= tonumber(max_losses) then
       redis.call("HSET", event, "state", "failed", "token", "", "ended", now)
       redis.call("HDEL", event, "body", "request")
@@ -30,15 +31,14 @@ for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
       redis.call("EXPIRE", event, final_ttl)
       local open = prefix .. "open:" .. channel
       redis.call("SREM", open, id)
-      local messages = prefix .. "msgs:" .. channel
-      local payload = string.gsub(failure, "EVENT_ID", id)
-      tell(messages, id, { payload }, true, redis.call("SCARD", open))
-      redis.call("EXPIRE", messages, final_ttl)
+      tell(messages, id, { (string.gsub(failure, "EVENT_ID", id)) }, true, redis.call("SCARD", open))
     else
       redis.call("HSET", event, "state", "pending", "token", "")
       count(now, "retried::" .. lane .. ":" .. fn)
       redis.call("ZADD", lane == "side" and next_side or next_main, seq, id)
+      if lane == "main" then tell(messages, id, { (string.gsub(notice, "EVENT_ID", id)) }, false) end
     end
+    redis.call("EXPIRE", messages, final_ttl)
   end
 end
 redis.call("DEL", calls_main, calls_side)

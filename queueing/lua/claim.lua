@@ -71,19 +71,19 @@ local function take(lane, id, from, shares, token, started)
   local event = prefix .. "ev:" .. id
   redis.call("ZREM", from, id)
   local fields = redis.call("HMGET", event, "fn", "channel", "body", "request", "origin", "joined", "deaths",
-    "visit", "losses", "told", "cancel", "visitor", "batch")
+    "visit", "losses", "moves", "told", "cancel", "visitor", "batch")
   if not fields[1] then return nil end
   local first = redis.call("HSET", event, "state", "running", "token", token, "started", started) > 0
   redis.call("ZADD", running, started, id)
-  local visitor, batch = fields[12], fields[13]
+  local visitor, batch = fields[13], fields[14]
   -- A visitor with nothing left in line owes nothing: a tag is kept only while it orders something.
   if shares and visitor and redis.call("HINCRBY", shares, "n:" .. visitor, -1) <= 0 then
     redis.call("HDEL", shares, "n:" .. visitor, "t:" .. visitor)
   end
   if first then count(now, "wait:" .. bucket(now - fields[6]) .. ":" .. lane .. ":" .. fields[1]) end
   if promised then compare(id) end
-  fields[12] = settings[5] or "1"
-  return { id, unpack(fields, 1, 12) }, fields[1], tonumber(batch) or 0
+  fields[13] = settings[5] or "1"
+  return { id, unpack(fields, 1, 13) }, fields[1], tonumber(batch) or 0
 end
 
 for _, lane in ipairs(lanes) do

@@ -1,5 +1,6 @@
--- requeue: a running event whose container died (`deaths`), whose batch failed (`splits`), or that did not begin
--- (`backs`) goes back to the front, under its current token. Past `most` of that kind it is refused: the caller fails it instead.
+-- requeue: a running event whose container died (`deaths`), was stopped on order (`moves`), whose batch failed
+-- (`splits`), or that had not begun (`backs`) goes back to the front, under its current token. Past `most` of that
+-- kind it is refused: the caller fails it instead.
 -- A death counts for the input too, for a day, so that the same input sent again kills no further container;
 -- one death counts once, however many events with this input it interrupted (they come within three seconds), but
 -- never less than this event's own deaths.

@@ -66,6 +66,9 @@ class QueueChange(Schema):
     retry: StrictBool = Field(
         default=True, description="Run an event again whose worker or container went away under it."
     )
+    cancel_on_disconnect: StrictBool = Field(
+        default=False, description="End a running call, as far as it can be, when its visitor hangs up."
+    )
 
 
 class Place(Schema):

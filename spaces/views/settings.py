@@ -201,7 +201,7 @@ def act(request: HttpRequest, owner: str, name: str, action: str) -> HttpRespons
 
 def _pause(space: Space) -> str:
     lifecycle.pause(space)
-    return f"{space} is paused. Whoever waited was told."
+    return f"{space} is paused. Who waits was told, and keeps the place until it starts again."
 
 
 def _restart(space: Space) -> str:

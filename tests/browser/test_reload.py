@@ -145,6 +145,26 @@ def test_a_waiting_calls_failure_is_shown_with_its_reason(busy: Busy, url: str, 
     expect(card).to_contain_text("Your earlier call failed: fail")
 
 
+def test_a_pause_is_told_with_the_place_and_the_result_is_shown_when_it_is_over(
+    platform: Platform, owner: str, busy: Busy, url: str, visit: Visit
+) -> None:
+    """The demo's own page goes away with a pause, and knows nothing of its call any more."""
+    page = visit(url)
+    demo(page)
+    busy.begin()
+    press(page, "Slow", "patient")
+    wait_until(lambda: waits(page), "it waits in line")
+    platform.api(owner).pause_space(SPACE)
+    told = "Paused by its owner · your place is kept: 1st of 1"
+    wait_until(lambda: line(page) == told, "the page tells of the pause and of the place", 60)
+    expect(page.locator("iframe")).to_have_count(0)
+    platform.api(owner).restart_space(SPACE)
+    wait_until(lambda: platform.stage(SPACE, owner) == "RUNNING", "it runs again", 90)
+    busy.let_go()
+    expect(page.locator("[data-earlier] article pre")).to_have_text("patient", timeout=LONG_MS)
+    demo(page)
+
+
 def test_what_the_page_has_shown_is_not_shown_again(url: str, visit: Visit) -> None:
     page = visit(url)
     press(page, "Slow", "seen")

@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from queueing.errors import ApiClosed, KeyReused, LeaseLost, PoisonInput, QueueError, QueueFull, Refused
 from queueing.events import Call, Join, input_digest, new_event_id
 from queueing.messages import cancelled, completed, failed
-from queueing.queue import Final, Queue
+from queueing.queue import ANY_NUMBER, Final, Queue
 from queueing.scripts import Script
 from tests.invariants.model import FINAL, LANES, MAX_DEATHS, Model, Settings
 
@@ -208,11 +208,12 @@ class QueueMachine(RuleBasedStateMachine):
         self.model.calls[call.lane].discard(call.token)
 
     @precondition(lambda self: self.given)
-    @rule(data=st.data(), kind=st.sampled_from(["deaths", "splits", "backs"]))
+    @rule(data=st.data(), kind=st.sampled_from(["deaths", "splits", "moves", "backs"]))
     def requeue(self, data: st.DataObject, kind: Any) -> None:
-        """The container died, a batch failed, or it had not begun: each of the call's events goes back."""
+        """The container died or was stopped, a batch failed, or it had not begun: all events of the call go
+        back."""
         _, call = self._some_call(data)
-        most = MAX_DEATHS - 1 if kind == "deaths" else 2
+        most = {"deaths": MAX_DEATHS - 1, "splits": 2}.get(kind, ANY_NUMBER)
         for event in reversed(call.events):
             again = self.wait(self.queue.requeue(event, call, kind, most))
             assert again == self.model.requeue(event.id, call.token, kind, most)
@@ -226,11 +227,11 @@ class QueueMachine(RuleBasedStateMachine):
         channel = event.channel if mine else "somebody else"
         assert self.wait(self.queue.cancel(event.id, channel)) == self.model.cancel(event.id, channel)
 
-    @rule(who=WHO, force=st.booleans())
-    def release(self, who: str, force: bool) -> None:
+    @rule(who=WHO, force=st.booleans(), leave=st.booleans())
+    def release(self, who: str, force: bool, leave: bool) -> None:
         who = self._who(who)
-        released = self.wait(self.queue.release(who, force=force))
-        assert released == self.model.release(who, force=force)
+        released = self.wait(self.queue.release(who, force=force, leave=leave))
+        assert released == self.model.release(who, force=force, leave=leave)
 
     def _who(self, name: str) -> str:
         return name or self.model.holder or "one"

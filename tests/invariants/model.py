@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from queueing.queue import MAX_DEATHS, MAX_LOSSES, SIDE_CALLS
+from queueing.queue import MAX_DEATHS, MAX_LOSSES, SIDE_CALLS, Requeued
 
 LANES = ("main", "side")
 FINAL = ("completed", "failed", "cancelled")
@@ -46,6 +46,7 @@ class Event:
     deaths: int = 0
     splits: int = 0
     backs: int = 0
+    moves: int = 0
 
 
 @dataclass(frozen=True)
@@ -202,9 +203,7 @@ class Model:
             self.deaths_of.pop(event.input, None)
         return True
 
-    def requeue(
-        self, event_id: str, token: int, kind: Literal["deaths", "splits", "backs"], most: int
-    ) -> bool:
+    def requeue(self, event_id: str, token: int, kind: Requeued, most: int) -> bool:
         if not self.is_current(event_id, token):
             return False
         event = self.events[event_id]
@@ -228,14 +227,19 @@ class Model:
         event.state = "cancelled"
         return "cancelled"
 
-    def release(self, holder: str, *, force: bool) -> bool:
-        """True: go (or the lease was not ours)."""
+    def release(self, holder: str, *, force: bool, leave: bool) -> bool:
+        """True: go (or the lease was not ours). Who leaves leaves what runs to the next one."""
         if self.holder != holder:
             return True
         waits = any(e.state == "pending" for e in self.events.values())
-        if waits and not force:
+        if waits and not (force or leave):
             return False
         self.holder = None
+        if leave:
+            for event in self.events.values():
+                if event.state == "running":
+                    event.state, event.token, event.front = "pending", None, True
+            self.calls = {lane: set() for lane in LANES}
         return True
 
 

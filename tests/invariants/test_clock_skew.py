@@ -14,7 +14,7 @@ from queueing import reaper
 from queueing.events import Accepted
 from queueing.messages import completed
 from queueing.positions import Positions, Waiter
-from queueing.queue import Queue
+from queueing.queue import AWAY_S, Queue
 from queueing.scripts import FOLDER, seconds
 from tests.waiting import eventually
 
@@ -64,7 +64,7 @@ async def test_who_stays_away_for_a_minute_of_the_servers_time_gives_up_the_plac
     queue: Queue, join: Joins
 ) -> None:
     await join("gone", present=True)
-    long_ago = seconds(await queue.redis.time()) - reaper.GRACE_S - 1
+    long_ago = seconds(await queue.redis.time()) - AWAY_S - 1
     await queue.redis.zadd(queue.keys.seen, {"gone": long_ago})
     assert await reaper.cancel_abandoned(queue.redis, [queue.space_id]) == 1
     assert await queue.pending_ids() == []

@@ -3,6 +3,7 @@ node has two workers, and an app that notes its runs in a file the platform know
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ import pytest
 import requests
 from redis import Redis
 
+from queueing.messages import INTERRUPTED
 from tests.chaos.ledger import overlap
 from tests.invariants.workers import NODE, TwoWorkers, pid_of
 from tests.platform_server import APPS, CACHE, new_home
@@ -66,9 +68,17 @@ class Faults:
 
     def finals(self, event_id: str) -> int:
         """How many final messages the event has in its record."""
+        return sum(fields[b"f"] == b"1" for fields in self.record(event_id))
+
+    def codes(self, event_id: str) -> list[str]:
+        """What the event's visitor was told by us on the way."""
+        messages = [json.loads(fields[b"d"]) for fields in self.record(event_id)]
+        return [message["code"] for message in messages if message.get("code")]
+
+    def record(self, event_id: str) -> list[dict[bytes, bytes]]:
         with self.platform.valkey() as client:
             (key,) = [k for k in client.scan_iter("sp:*:msgs:*", count=1000) if _has(client, k, event_id)]
-            return sum(f[b"e"].decode() == event_id and f[b"f"] == b"1" for _, f in client.xrange(key))
+            return [fields for _, fields in client.xrange(key) if fields[b"e"].decode() == event_id]
 
     def starts(self, key: str) -> int:
         text = self.notes.read_text() if self.notes.exists() else ""
@@ -135,6 +145,7 @@ def test_a_call_whose_worker_was_killed_is_claimed_within_20_s_and_runs_once(fau
     assert faults.taken_over(holder) <= RECLAIM_S
     assert faults.end(event_id) == 'complete ["killed done"]'
     assert faults.starts("killed") == 1
+    assert faults.codes(event_id) == [INTERRUPTED]
     assert faults.finals(event_id) == 1
 
 
@@ -177,6 +188,17 @@ def test_an_endless_call_ends_at_the_time_limit_and_the_next_one_runs(faults: Fa
         lambda: not set(before) & set(faults.platform.pids("spaceport_launcher")), "another app runs", 60
     )
     assert faults.starts("endless") == 1
+
+
+def test_a_call_whose_container_died_is_told_and_tried_again(faults: Faults) -> None:
+    """F4."""
+    event_id, _ = faults.begun("died", 4)
+    for pid in faults.platform.pids("spaceport_launcher"):
+        os.kill(pid, signal.SIGKILL)
+    assert faults.end(event_id) == 'complete ["died done"]'
+    assert faults.starts("died") == 2
+    assert faults.codes(event_id) == [INTERRUPTED]
+    assert faults.finals(event_id) == 1
 
 
 def test_ten_hints_make_one_call(faults: Faults) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from queueing.errors import ApiClosed, LeaseLost, QueueFull, Refused
-from queueing.events import Accepted, Call, Event
+from queueing.events import Accepted, Call, Event, decode
 from queueing.keys import SpaceKeys
-from queueing.messages import completed, failed
+from queueing.messages import INTERRUPTED, completed, failed
 from queueing.queue import MAX_LOSSES, Final, Queue
 
 Joins = Callable[..., Awaitable[Accepted]]
@@ -222,6 +222,51 @@ async def test_an_event_fails_after_five_lost_workers(queue: Queue, join: Joins)
     assert (await queue.claim("last"))[0] == []
     assert await final_messages(queue, "session") == [accepted.event_id]
     assert (await queue.state(accepted.event_id, "state"))["state"] == "failed"
+
+
+async def test_who_lost_a_worker_is_told_so_each_time_but_no_page_about_its_own_events(
+    queue: Queue, join: Joins
+) -> None:
+    accepted = await join("visitor")
+    await join("page", lane="side")
+    for n in range(3):
+        await queue.acquire(f"d{n}")
+        await queue.claim(f"d{n}")
+        await queue.redis.delete(queue.keys.lease)
+    entries = await queue.redis.xrange(queue.keys.messages("visitor"))
+    told = [decode(fields[b"d"]) for _, fields in entries]
+    assert [(m["event_id"], m["code"]) for m in told] == [(accepted.event_id, INTERRUPTED)] * 2
+    assert await queue.redis.exists(queue.keys.messages("page")) == 0
+
+
+async def test_a_hand_over_counts_as_no_loss(queue: Queue, join: Joins) -> None:
+    accepted = await join("long", body={"data": ["long"]})
+    behind = await join("behind", body={"data": ["behind"]})
+    for n in range(3 * MAX_LOSSES):
+        assert await queue.acquire(f"worker-{n}")
+        (call,), _ = await queue.claim(f"worker-{n}")
+        assert call.events[0].id == accepted.event_id, "it stays before all others"
+        assert await queue.release(f"worker-{n}", leave=True)
+        assert not await finish(queue, call), "who left it may not end it any more"
+    assert await queue.pending_ids() == [accepted.event_id, behind.event_id]
+    await queue.acquire("last")
+    (call,), _ = await queue.claim("last")
+    assert await finish(queue, call)
+    assert await final_messages(queue, "long") == [accepted.event_id]
+
+
+async def test_what_must_not_run_twice_is_only_taken_up_after_a_hand_over(
+    queue: Queue, join: Joins, configure: Configure
+) -> None:
+    await configure(retry=0)
+    await join("once")
+    await queue.acquire("one")
+    (call,), _ = await queue.claim("one")
+    assert call.events[0].may_begin
+    await queue.release("one", leave=True)
+    await queue.acquire("two")
+    (call,), _ = await queue.claim("two")
+    assert not call.events[0].may_begin
 
 
 async def test_waiting_visitors_keep_their_position_when_an_interrupted_event_returns(

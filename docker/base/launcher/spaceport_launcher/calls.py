@@ -1,7 +1,7 @@
 """The platform's own way into the app: one connection, any number of calls at once.
 
-`POST /__spaceport__/calls/2`, both directions open for as long as the platform likes, one line each. The number
-is the protocol's: a container with another launcher is asked by Gradio's own.
+`POST /__spaceport__/calls/2`, both directions open for as long as the platform likes, one line each. The
+number is the protocol's: a container with another launcher is asked by Gradio's own.
 
     to the app      {"do": "hello"}
                     {"do": "call", "places": n,

@@ -55,6 +55,11 @@
 
   const sentence = () => {
     const places = [...mine.values()];
+    if (places.length && stage === "PAUSED") {
+      const next = places.find((p) => p.state === "pending");
+      const place = next ? `place is kept: ${ordinal(next.position + 1)} of ${next.size}` : "call is kept";
+      return ["busy", `Paused by its owner · your ${place}`];
+    }
     const runs = places.find((p) => p.state === "running");
     if (runs) return ["turn", earlier.has(runs.event_id) ? "Your earlier call is running" : "It is your turn: running"];
     if (places.length) {
@@ -110,6 +115,8 @@
       if (next === "RUNNING") fresh.hidden = false;
     } else {
       fresh.hidden = true;
+      // The demo's page goes away, and with it whoever waits there for the results of its calls.
+      if (running(before)) document.dispatchEvent(new CustomEvent("queue:gone"));
       swap();
     }
   };
