@@ -19,6 +19,7 @@ from spaces.models import Sdk, Space, Stage, Visibility
 
 logger = logging.getLogger(__name__)
 
+SERVER_ERROR = 500
 #: Stages in which an event could wait for ever, and what its visitor is told instead.
 CLOSED = {
     Stage.PAUSED: "This Space is paused by its owner.",
@@ -31,9 +32,21 @@ CLOSED = {
 }
 
 
+class NoAnswer(Exception):
+    """The app did not answer when it was asked what it offers."""
+
+
 def publish(space: Space) -> Route:
     """Write the Space's route and whether its queue takes events; idempotent."""
     replica = space.replica if space.replica and space.replica.state == Replica.State.READY else None
+    try:
+        app = _app_of(space, replica)
+    except NoAnswer as error:
+        # It died again, or is stuck. Nobody is sent to an app of which it is not known what has to queue;
+        # `spaces.following` publishes it again.
+        logger.warning("space %s does not say what it offers: %s", space.pk, error)
+        replica = None
+        app = _app_of(space, None)
     route = Route(
         space_id=space.pk,
         owner=space.owner.name,
@@ -49,7 +62,7 @@ def publish(space: Space) -> Route:
         replica_id=replica.pk if replica else 0,
         address=replica.address if replica else "",
         celery_queue=f"hw.{replica.tier}@{replica.node.name}" if replica and replica.node else "",
-        app=structs.replace(_app_of(space, replica), paths=_queued_paths(space)),
+        app=structs.replace(app, paths=_queued_paths(space)),
     )
     before = known(space.pk)
     start = starting.told(space, before.stage if before else "", serving=replica is not None)
@@ -103,9 +116,15 @@ def _app_of(space: Space, replica: Replica | None) -> App:
 
 
 def _asked(space: Space, replica: Replica, mount: str) -> App:
-    """What the app at this place says of itself."""
+    """What the app at this place says of itself; nothing, where it is not Gradio's.
+
+    Raises:
+        NoAnswer
+    """
     try:
         answer = requests.get(f"http://{replica.address}{mount}/config", timeout=30)
+        if answer.status_code >= SERVER_ERROR and space.sdk == Sdk.GRADIO:
+            raise NoAnswer(f"status {answer.status_code}")
         if answer.status_code == 200 and isinstance(config := answer.json(), dict):
             if "dependencies" in config:
                 return app_from_config(config, mount)
@@ -113,6 +132,10 @@ def _asked(space: Space, replica: Replica, mount: str) -> App:
             version = str(replica.report.get("gradio") or "6")
             prefix = "/gradio_api" if int(version.split(".")[0]) >= 5 else ""
             return App(protocol="sse_v3", version=version, prefix=mount + prefix, mount=mount)
-    except (requests.RequestException, ValueError) as error:
+    except requests.JSONDecodeError as error:
+        logger.info("space %s has no readable /config: %s", space.pk, error)
+    except requests.RequestException as error:
+        if space.sdk == Sdk.GRADIO:
+            raise NoAnswer(str(error)) from error
         logger.info("space %s has no readable /config: %s", space.pk, error)
     return App()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 import aiohttp
@@ -145,6 +145,10 @@ class Gateway:
             return
         if not route.address:
             route = await self.doors.running(route)
+            if route.address and route.app != asked.route.app:
+                # Only now is it known what the app offers, and so what has to queue.
+                await self._http(replace(asked, route=route), scope, receive, send)
+                return
         if not route.address:
             await self._not_running(asked, route, scope, send)
             return

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from msgspec import structs
 from redis.asyncio import Redis
 
 from accounts.models import Owner
 from hardware.models import Replica
 from queueing.connections import sync_redis
 from queueing.events import Join, new_event_id
+from queueing.keys import SpaceKeys
 from queueing.queue import Queue
+from queueing.routes import App, encode
 from spaces import following, lifecycle, publishing
 from spaces.models import Space, Stage
 
@@ -21,12 +26,33 @@ State = Replica.State
 NOWHERE = "127.0.0.1:9"
 
 
+class _Other(BaseHTTPRequestHandler):
+    """An app that is not Gradio's: it answers, and knows no /config."""
+
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def addresses() -> Iterator[list[str]]:
+    """Of two apps that answer."""
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), _Other) for _ in range(2)]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield [f"127.0.0.1:{server.server_port}" for server in servers]
+    for server in servers:
+        server.shutdown()
+
+
 @pytest.fixture
-def space(transactional_db: None) -> Iterator[Space]:
+def space(transactional_db: None, addresses: list[str]) -> Iterator[Space]:
     owner = Owner.objects.create(name="alice")
     space = Space.objects.create(owner=owner, name="follows", subdomain="alice-follows", card={})
     space.replica = Replica.objects.create(
-        space=space, tier="cpu", spec={}, state=State.READY, address=NOWHERE
+        space=space, tier="cpu", spec={}, state=State.READY, address=addresses[0]
     )
     space.stage = Stage.RUNNING
     space.save()
@@ -49,10 +75,12 @@ def becomes(space: Space, **change: str) -> None:
     Replica.objects.filter(space=space).update(**change)
 
 
-def test_what_is_told_already_is_left_alone(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_told_already_is_left_alone(
+    space: Space, addresses: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[int] = []
     monkeypatch.setattr(lifecycle, "replica_changed", told.append)
-    assert followed(space) == (Stage.RUNNING, NOWHERE)
+    assert followed(space) == (Stage.RUNNING, addresses[0])
     assert told == []
 
 
@@ -61,22 +89,41 @@ def test_an_app_that_died_is_no_longer_visited(space: Space) -> None:
     assert followed(space) == (Stage.APP_STARTING, "")
 
 
-def test_an_app_that_was_started_again_is_visited_again(space: Space) -> None:
+def test_an_app_that_was_started_again_is_visited_again(space: Space, addresses: list[str]) -> None:
     becomes(space, state=State.STARTING, address="")
     followed(space)
-    becomes(space, state=State.READY, address="127.0.0.1:19")
-    assert followed(space) == (Stage.RUNNING, "127.0.0.1:19")
+    becomes(space, state=State.READY, address=addresses[1])
+    assert followed(space) == (Stage.RUNNING, addresses[1])
 
 
-def test_one_that_died_and_came_back_between_two_looks_is_visited_where_it_is(space: Space) -> None:
-    becomes(space, address="127.0.0.1:19")
-    assert followed(space) == (Stage.RUNNING, "127.0.0.1:19")
+def test_one_that_died_and_came_back_between_two_looks_is_visited_where_it_is(
+    space: Space, addresses: list[str]
+) -> None:
+    becomes(space, address=addresses[1])
+    assert followed(space) == (Stage.RUNNING, addresses[1])
 
 
 def test_a_stage_that_did_not_get_to_the_gateway_is_told_again(space: Space) -> None:
     becomes(space, state=State.FAILED, address="")
     Space.objects.filter(pk=space.pk).update(stage=Stage.RUNTIME_ERROR)
     assert followed(space) == (Stage.RUNTIME_ERROR, "")
+
+
+def test_nobody_is_sent_to_an_app_that_died_before_it_said_what_it_offers(
+    space: Space, addresses: list[str]
+) -> None:
+    """Else its functions would be called past the queue; it is asked again until it answers."""
+    route = publishing.known(space.pk)
+    assert route is not None
+    offers = structs.replace(route, app=App(protocol="sse_v3", version="6.31"))
+    sync_redis().set(SpaceKeys(space.pk).route, encode(offers))
+    becomes(space, address=NOWHERE)
+    assert followed(space) == (Stage.RUNNING, "")
+    known = publishing.known(space.pk)
+    assert known is not None
+    assert known.app == offers.app
+    becomes(space, address=addresses[1])
+    assert followed(space) == (Stage.RUNNING, addresses[1])
 
 
 async def _waits(space: Space) -> None:
