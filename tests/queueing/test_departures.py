@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from queueing import departures
 from queueing.positions import Positions, Waiter
 from queueing.queue import Queue
+from queueing.scripts import seconds
 from tests.waiting import eventually
 
 Joins = Callable[..., Awaitable[Any]]
@@ -74,27 +75,39 @@ async def test_who_is_back_by_any_process_and_what_came_later_are_left_alone(
     queue: Queue, redis: Redis, join: Joins, configure: Configure, told: list[str]
 ) -> None:
     await configure(cancel_on_disconnect=1)
-    here, there = Positions(redis), Positions(redis)
-    for channel in ("back here", "back there", "new call"):
-        await join(channel)
-    first = [Connection(here, queue, channel) for channel in ("back here", "back there", "new call")]
+    here = Positions(redis)
+    events = {channel: await join(channel) for channel in ("back here", "back there", "new call")}
+    first = [Connection(here, queue, channel) for channel in events]
     await first[0].known()
     for connection in first:
         connection.close()
-    again = [Connection(here, queue, "back here"), Connection(there, queue, "back there")]
-    # The old call of this one is over, and its next has just joined.
-    for raw in await redis.smembers(queue.keys.open("new call")):
-        await queue.cancel(raw.decode(), "new call")
+    again = Connection(here, queue, "back here")
+    later = seconds(await redis.time()) + 60  # surely after they left, however slow this machine is
+    await redis.zadd(queue.keys.seen, {"back there": later})
+    await redis.hset(queue.keys.event(events["new call"].event_id), "joined", later)
     gone = await join("gone")
     last = Connection(here, queue, "gone")
-    await join("new call")
     await last.known()
     last.close()
     # It left last: the others were thought about before.
     await eventually(lambda: told, "somebody is gone")
     assert told == [gone.event_id], "only who stays away"
-    for connection in again:
-        connection.close()
+    again.close()
+
+
+async def test_a_process_marks_its_visitors_present_again_and_again(
+    queue: Queue, redis: Redis, configure: Configure
+) -> None:
+    await configure(cancel_on_disconnect=1)
+    connection = Connection(Positions(redis), queue, "here")
+    marks: set[float | None] = set()
+
+    async def often() -> bool:
+        marks.add(await redis.zscore(queue.keys.seen, "here"))
+        return len(marks - {None}) >= 6
+
+    await eventually(often, "it is marked")
+    connection.close()
 
 
 async def test_without_the_setting_nobody_is_missed(
