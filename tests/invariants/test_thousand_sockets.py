@@ -26,7 +26,7 @@ from tests.waiting import eventually
 SPACE = "alice/thousand"
 MANY, FEWER = 1000, 200
 AT_ONCE = 50  # who arrive at the same time
-BACK_S = 30.0  # the promise is 10 s; a machine that does other things too gets more
+BACK_S = 60.0  # the promise is 10 s; a machine that does much else gets as long as places are kept
 SLOWEST_S = 120.0
 
 
