@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from tests.bench.client import Measured, load
+from tests.bench.commands import counted
 from tests.bench.doors import by_gradio_client, by_websocket
 from tests.bench.eta import table
 from tests.bench.processes import by_command, cpu_seconds, memory_bytes
@@ -53,6 +54,18 @@ class Bench:
 
     def pid(self, part: str) -> int:
         return by_command(self.platform.home, part)
+
+    def pids(self) -> dict[str, int]:
+        """The processes an event passes through."""
+        commands = {
+            "web": "manage.py web", "node worker": "manage.py node", "Valkey": "valkey-server",
+            "app": "spaceport_launcher",
+        }  # fmt: skip
+        return {part: self.pid(command) for part, command in commands.items()}
+
+    def cpu(self) -> dict[str, float]:
+        """The processor time each of them has used, in seconds."""
+        return {part: cpu_seconds(pid) for part, pid in self.pids().items()}
 
     def rounds(self, measure: Callable[[str], Measured]) -> dict[str, list[Measured]]:
         """So many rounds of both sides, taking turns."""
@@ -139,35 +152,38 @@ def sockets(bench: Bench) -> None:
 
 def age(bench: Bench) -> None:
     """Whether anything slows down or grows."""
-    print("\n| events so far | Spaceport, events/s | p95 | web MiB | node worker MiB | app MiB |")
-    print("|---|---|---|---|---|---|")
+    parts = ("web", "node worker", "Valkey", "app")
+    print(f"\n| events so far | events/s | p95 | MiB: {' | '.join(parts)} |")
+    print("|---|---|---|" + "---|" * len(parts))
     bench.concurrency(4)
     base, done = bench.bases()["Spaceport"], 0
-    watched = [bench.pid("manage.py web"), bench.pid("manage.py node")]
     while done < bench.options.events:
         # New clients each time: sessions grow old as well.
         run = asyncio.run(load(base, 0, clients=50, seconds=10))
         done += len(run.latencies)
-        grown = " | ".join(f"{memory_bytes(pid) / MIB:.0f}" for pid in watched)
-        print(f"| {done:,} | {run.rate:.0f} | {run.quantile(0.95) * 1000:.0f} ms | {grown} | |", flush=True)
+        grown = " | ".join(f"{memory_bytes(pid) / MIB:.0f}" for pid in bench.pids().values())
+        print(f"| {done:,} | {run.rate:.0f} | {run.quantile(0.95) * 1000:.0f} ms | {grown} |", flush=True)
 
 
 def growth(bench: Bench) -> None:
     """What an event costs as clients grow in number."""
-    print("\n| clients | events/s | p95 | CPU ms an event: web | node worker | Valkey |")
-    print("|---|---|---|---|---|---|")
+    parts = ("web", "node worker", "Valkey", "app")
+    print(f"\n| clients | events/s | p95 | Redis commands an event | CPU ms an event: {' | '.join(parts)} |")
+    print("|---|---|---|---|" + "---|" * len(parts))
     bench.concurrency(4)
     base = bench.bases()["Spaceport"]
-    watched = [bench.pid("manage.py web"), bench.pid("manage.py node"), bench.pid("valkey-server")]
     for clients in (1, 3, 10, 30, 100, 300, 1000):
-        used = [cpu_seconds(pid) for pid in watched]
+        with counted(bench.platform.home, bench.space) as names:  # by itself: watching costs Valkey a part
+            watched = asyncio.run(load(base, 0, clients=clients, seconds=1))
+        commands = len(names) / max(len(watched.latencies), 1)
+        used = bench.cpu()
         run = asyncio.run(load(base, 0, clients=clients, seconds=bench.options.seconds))
         events = max(len(run.latencies), 1)
-        cost = " | ".join(
-            f"{(cpu_seconds(pid) - before) / events * 1000:.2f}"
-            for pid, before in zip(watched, used, strict=True)
-        )
-        print(f"| {clients} | {run.rate:.0f} | {run.quantile(0.95) * 1000:.0f} ms | {cost} |", flush=True)
+        after = bench.cpu()
+        cost = " | ".join(f"{(after[part] - used[part]) / events * 1000:.2f}" for part in parts)
+        failed = f" {run.failed} FAILED" if run.failed else ""
+        times = f"{run.quantile(0.95) * 1000:.0f} ms"
+        print(f"| {clients} | {run.rate:.0f}{failed} | {times} | {commands:.1f} | {cost} |", flush=True)
 
 
 def eta(_bench: Bench) -> None:
