@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -149,7 +149,7 @@ class Running:
     async def _said(self, call: Call, event: Event) -> AsyncIterator[list[Said]]:
         """What the app says of the event, by the direct way where there is one."""
         if self.direct is not None and event.fn not in self._not_direct:
-            async with self._begun(call) as heard:
+            with self._begun(call) as heard:
                 async for taken in self.direct.told(event.id):
                     heard()
                     if taken[-1].kind == "elsewhere":
@@ -157,9 +157,7 @@ class Running:
                     yield taken
                 else:
                     return
-            if self._elsewhere(event):
-                yield [Said(0, "back", b"")]
-                return
+            self._not_direct.add(event.fn)  # never sent ahead: only what was short by the direct way is
         if not event.may_begin:
             yield [_unknown(event)]
             return
@@ -168,30 +166,19 @@ class Running:
             number += 1
             yield [_said(number, message, event.id)]
 
-    @contextlib.asynccontextmanager
-    async def _begun(self, call: Call) -> AsyncIterator[Callable[[], None]]:
-        """Begin it; taken back where nothing is heard of it soon."""
+    @contextlib.contextmanager
+    def _begun(self, call: Call) -> Iterator[Callable[[], None]]:
+        """Begin it. Where it may have been sent ahead of its turn, it is taken back unless `heard` is called
+        soon."""
         assert self.direct is not None
-        asked = [asyncio.get_running_loop().call_later(BACK_S, self.direct.back, call.events[0].id)]
+        back = asyncio.get_running_loop().call_later(BACK_S, self.direct.back, call.events[0].id)
         if not self.ahead:
-            asked.pop().cancel()
+            back.cancel()
         self.direct.begin(call)
-
-        def heard() -> None:
-            while asked:
-                asked.pop().cancel()
-
         try:
-            yield heard
+            yield back.cancel
         finally:
-            heard()
-
-    def _elsewhere(self, event: Event) -> bool:
-        """Its function needs Gradio's own protocol. True: it may have come ahead of its turn, and nothing
-        would keep it from starting there."""
-        early = self.ahead > 0
-        self._not_direct.add(event.fn)
-        return early
+            back.cancel()
 
     async def _back(self, call: Call) -> None:
         """Sent ahead for nothing: to the front of the line again."""
@@ -268,12 +255,11 @@ class Running:
         """Each event's end, and what was not told of it yet; by the direct way where there is one."""
         first = call.events[0]
         if self.direct is not None and first.fn not in self._not_direct:
-            async with self._begun(call) as heard:
+            with self._begun(call) as heard:
                 ends = await asyncio.gather(*(self._until_end(call, event, heard) for event in call.events))
             if ends[0][1].kind != "elsewhere":
                 return ends
-            if self._elsewhere(first):
-                return [([], Said(0, "back", b""))] * len(call.events)
+            self._not_direct.add(first.fn)
         if not all(event.may_begin for event in call.events):
             return [([], _unknown(event)) for event in call.events]
         self._batches += 1

@@ -43,6 +43,7 @@ class Platform:
     options: tuple[str, ...] = ("--no-examples",)
     process: subprocess.Popen[bytes] | None = None
     web_server: str = field(default_factory=lambda: os.environ.get("SPACEPORT_WEB_SERVER", "daphne"))
+    settings: dict[str, str] = field(default_factory=dict)  # of the test's own
 
     @property
     def url(self) -> str:
@@ -64,6 +65,7 @@ class Platform:
             "SPACEPORT_UPLOAD_LIMIT_BYTES": "2000000",
             "PORT": str(self.port),
             "PYTHONUNBUFFERED": "1",
+            **self.settings,
         }
 
     def client_env(self, token: str) -> dict[str, str]:

@@ -58,7 +58,8 @@ def alone() -> Iterator[str]:
 def behind(runtime: str, web_server: str = "") -> Iterator[tuple[Platform, str]]:
     """The platform with the app as a Space, and its owner's token."""
     home = new_home()
-    platform = Platform(runtime, home)
+    # All clients of a measurement come in the same moment.
+    platform = Platform(runtime, home, settings={"SPACEPORT_HANDSHAKES_PER_SECOND": "0"})
     platform.web_server = web_server or platform.web_server
     try:
         platform.start()

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import redis
@@ -20,14 +20,13 @@ NODE = "here"
 
 @dataclass
 class TwoWorkers(Platform):
-    """The platform with settings of the test's own, and a second worker of its node on demand."""
+    """The platform with a second worker of its node on demand."""
 
-    settings: dict[str, str] = field(default_factory=dict)
     second: subprocess.Popen[bytes] | None = None
 
     @property
     def env(self) -> dict[str, str]:
-        return {**super().env, "SPACEPORT_NODE": NODE, **self.settings}
+        return {**super().env, "SPACEPORT_NODE": NODE}
 
     def start_second(self) -> int:
         """A worker that serves the node's queue, too, and has no agent; its process."""
