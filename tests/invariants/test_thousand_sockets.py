@@ -20,7 +20,7 @@ import aiohttp
 import pytest
 
 from tests.chaos.nemesis import pids_of
-from tests.platform_server import APPS, Platform
+from tests.platform_server import APPS, WEB, Platform
 from tests.waiting import eventually
 
 SPACE = "alice/thousand"
@@ -191,11 +191,11 @@ async def test_a_thousand_who_wait_are_back_with_their_places_when_the_web_proce
     held: Held, http: aiohttp.ClientSession, how: signal.Signals
 ) -> None:
     _, pages = await in_line(http, held, MANY)
-    (web,) = pids_of(held.platform, "daphne")
+    (web,) = pids_of(held.platform, WEB)
     coming = asyncio.create_task(all_back(pages))
     os.kill(web, how)
     await coming
-    (after,) = pids_of(held.platform, "daphne")
+    (after,) = pids_of(held.platform, WEB)
     assert after != web
 
 
