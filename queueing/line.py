@@ -34,7 +34,8 @@ class Lane:
 
     first: list[bytes]
     wait: list[bytes]
-    running: int
+    pending: int  # events, also those that wait in the app itself
+    running: int  # calls
     starts: Forecast  # of `first` and `wait`
 
     def eta(self, position: int) -> Eta | None:
@@ -67,20 +68,21 @@ def understand(answers: Sequence[Any], now: float) -> dict[str, Lane]:
         places = int(concurrency or 1) if name == "main" else SIDE_CALLS
         # These wait in the app itself, and come before all.
         there = min(int(ahead or 0), max(len(calls) - places, 0)) if name == "main" else 0
-        running = calls[: len(calls) - there]
-        waiting_there = [kind_at.get(started, "") for _, started in calls[len(running) :]]
+        inside, waiting = calls[: len(calls) - there], {started for _, started in calls[len(calls) - there :]}
+        pending = sum(started in waiting for _, started in running) + len(first) + len(wait)
         starts = Forecast()
         if known:
             starts = forecast(
-                waiting_there + [event_id[12:16].decode() for event_id in (*first, *wait)],
-                running=[(kind_at.get(started, ""), max(now - started, 0.0)) for _, started in running],
+                [kind_at.get(started, "") for started in sorted(waiting)]
+                + [event_id[12:16].decode() for event_id in (*first, *wait)],
+                running=[(kind_at.get(started, ""), max(now - started, 0.0)) for _, started in inside],
                 services=services,
                 concurrency=places,
                 max_batch=max_batch,
                 alone=there + len(first),
                 start=until_it_runs,
             ).behind(there)
-        lanes[name] = Lane(first, wait, len(running), starts)
+        lanes[name] = Lane(first, wait, pending, len(inside), starts)
     return lanes
 
 

@@ -51,7 +51,7 @@ def _figures(answers: list[Any], now: float) -> Figures:
     main = line.understand(about, now)["main"]
     eta = main.eta(len(main.wait))
     return Figures(
-        pending=len(main.first) + len(main.wait),
+        pending=main.pending,
         running=main.running,
         served_today=int(completed or 0),
         eta_s=None if eta is None else eta.likely,

@@ -268,9 +268,7 @@ class Positions:
             return
         await self._tell_others(k, visitors)
         main = lanes["main"]
-        self._tell_status(
-            group, Status(len(main.first) + len(main.wait), main.running, main.eta(len(main.wait)))
-        )
+        self._tell_status(group, Status(main.pending, main.running, main.eta(len(main.wait))))
 
     async def _tell_lane(
         self,

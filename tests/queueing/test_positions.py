@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import redis as blocking
 
-from queueing import honesty
+from queueing import honesty, line
 from queueing.events import Accepted, prefix_of
 from queueing.honesty import Honesty
 from queueing.positions import EVERY_S, Place, Positions, Waiter
@@ -77,6 +77,31 @@ async def test_running_calls_count_with_what_is_left_of_them(
     (place,) = await told(queue, "me")
     assert place.eta is not None
     assert place.eta.likely == pytest.approx(4.0, abs=1.0)
+
+
+async def test_calls_that_wait_in_the_app_itself_are_no_running_ones_and_come_first(
+    queue: Queue, join: Joins, configure: Configure
+) -> None:
+    await configure(concurrency_count=2, batch=1, max_batch_size=8)
+    await learn(queue, "0", 4.0)
+    await learn(queue, "1", 4.0, batch=2)
+    for n in range(3):
+        await join(f"s{n}")
+    for n in range(2):
+        await join(f"b{n}", fn="1", batch=2)
+    await queue.acquire("d")
+    calls, _ = await queue.claim("d", ahead=8, short=["0", "1"])
+    assert [len(call.events) for call in calls] == [1, 1, 1, 2]
+    await join("me", fn="0")
+    (place,) = await told(queue, "me")
+    assert (place.position, place.size) == (0, 1)
+    assert place.eta is not None
+    # Two run, and behind them there is a round of two calls that he does not see.
+    assert place.eta.likely == pytest.approx(8.0, abs=1.0)
+    pipe = queue.redis.pipeline(transaction=False)
+    line.ask(pipe, queue.keys)
+    main = line.understand(await pipe.execute(), 0.0)["main"]
+    assert (main.running, main.pending) == (2, 4)
 
 
 async def test_members_of_one_batch_are_told_one_time(
