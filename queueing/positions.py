@@ -232,7 +232,8 @@ class Positions:
     async def _mark_present(self, space_id: int, channels: Iterable[str]) -> None:
         if names := tuple(channels):
             now = seconds(await self._redis.time())
-            await self._redis.zadd(SpaceKeys(space_id).seen, dict.fromkeys(names, now))
+            # A mark that was long on its way takes back no later one.
+            await self._redis.zadd(SpaceKeys(space_id).seen, dict.fromkeys(names, now), gt=True)
 
     # --- one round --------------------------------------------------------------------------------------
 

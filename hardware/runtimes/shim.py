@@ -15,6 +15,7 @@ import ctypes
 import json
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -71,9 +72,11 @@ def main(folder: Path) -> None:
 
 def _wait(app: subprocess.Popen[bytes], limit_bytes: int) -> bool:
     """Wait for the end; kill the family when it grows above the limit, and say so."""
+    ended = select.poll()  # `app.wait` with a timeout looks twenty times a second
+    ended.register(os.pidfd_open(app.pid), select.POLLIN)
     while True:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            app.wait(MEMORY_CHECK_S)
+        if ended.poll(MEMORY_CHECK_S * 1000):
+            app.wait()
             return False
         if limit_bytes and memory_of(descendants(os.getpid())) > limit_bytes:
             os.killpg(app.pid, signal.SIGKILL)
@@ -83,15 +86,36 @@ def _wait(app: subprocess.Popen[bytes], limit_bytes: int) -> bool:
 
 def descendants(ancestor: int) -> list[int]:
     """Every process below this one."""
-    parents: dict[int, int] = {}
+    # Reading all of /proc twice a second, for each Space, would cost more than an idle Space itself.
+    known = Path("/proc/thread-self/children").exists()
+    children = _children if known else _table_of_all().get
+    members: set[int] = set()
+    unread = [ancestor]
+    while unread:
+        new = (children(unread.pop()) or set()) - members
+        unread += new
+        members |= new
+    return sorted(members)
+
+
+def _children(pid: int) -> set[int]:
+    found: set[int] = set()
+    with contextlib.suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                found |= {int(child) for child in (thread / "children").read_text().split()}
+    return found
+
+
+def _table_of_all() -> dict[int, set[int]]:
+    """The children of every process, on a kernel that does not list them (CONFIG_PROC_CHILDREN)."""
+    table: dict[int, set[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError, IndexError, ValueError):
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-    members: set[int] = set()
-    while more := {pid for pid, parent in parents.items() if parent in members | {ancestor}} - members:
-        members |= more
-    return sorted(members)
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                table.setdefault(parent, set()).add(int(entry.name))
+    return table
 
 
 def memory_of(pids: list[int]) -> int:

@@ -83,6 +83,8 @@ def test_who_waits_is_told_the_place(process_platform: Platform, space: str, vis
     url = f"{process_platform.run_url(space)}call/slow"
     for n in range(4):
         assert requests.post(url, json={"data": [f"s{n}"]}, timeout=30).status_code == 200
+    # Of what the page asked for when it was opened.
+    wait_until(lambda: not opened.line.startswith("You are"), "nothing of its own waits")
     opened.press("Slow", "me")
     seen: list[int] = []
 

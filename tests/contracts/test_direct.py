@@ -287,6 +287,23 @@ async def test_a_call_that_waits_there_is_ended_for_its_visitor_at_once(route: R
         assert [said async for taken in first for said in taken][-1].kind == "completed"
 
 
+@pytest.mark.parametrize(("order", "end"), [("cancel", "cancelled"), ("back", "back")])
+async def test_a_call_that_is_ended_before_it_could_begin_has_an_end(
+    route: Route, direct: Direct, order: str, end: str
+) -> None:
+    running, waiting, after = (event(route.app, "slow", name) for name in "abc")
+    direct.begin(call(running, places=1))
+    first = direct.told(running.id)
+    await anext(first)
+    # The app reads both in one piece.
+    direct.begin(call(waiting, places=1))
+    getattr(direct, order)(waiting.id)
+    async with asyncio.timeout(30):
+        assert [said.kind async for taken in direct.told(waiting.id) for said in taken] == [end]
+        assert [said async for taken in first for said in taken][-1].kind == "completed"
+        assert (await told(direct, after, places=1))[-1].kind == "completed"
+
+
 async def test_calls_of_one_session_sent_at_once_count_one_after_the_other(
     route: Route, direct: Direct
 ) -> None:

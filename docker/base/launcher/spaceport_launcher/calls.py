@@ -388,7 +388,9 @@ class _Service:
         for call in work.calls:
             self.calls[call.id] = call
         apart = self.gate.arrive(work.way)
-        work.task = asyncio.create_task(self._to_its_end(work, doing, apart=apart))
+        work.task = asyncio.create_task(self._do(work, doing, apart=apart))
+        # Also of a task that was cancelled before it began.
+        work.task.add_done_callback(partial(self._done, work))
 
     def _event(self, call: _Call, order: dict[str, Any]) -> Any | None:
         """Gradio's own event; None for a function that needs its own queue (input streams, validators,
@@ -449,23 +451,22 @@ class _Service:
         values = {"msg": "process_completed", "event_id": call.id, "output": output, "success": True}
         call.say(b"c", self.dumps(values))
 
-    async def _to_its_end(self, work: _Work, doing: Callable[[], Awaitable[None]], *, apart: bool) -> None:
-        """Whatever becomes of the work, each call has one end."""
+    async def _do(self, work: _Work, doing: Callable[[], Awaitable[None]], *, apart: bool) -> None:
         _working.set(work)
         try:
             if not apart:
                 await self.gate.enter(work.way)
             await doing()
-        except asyncio.CancelledError:
-            pass
         except Exception as error:
             traceback.print_exc()
             for call in work.calls:
                 call.say(b"f", self._failure(call, error))
-        finally:
-            self.gate.depart(work.way)
-            for call in work.calls:
-                self._ended(call, work)
+
+    def _done(self, work: _Work, _: object) -> None:
+        """Whatever became of the work, each call has one end."""
+        self.gate.depart(work.way)
+        for call in work.calls:
+            self._ended(call, work)
 
     def _ended(self, call: _Call, work: _Work) -> None:
         if work.back:
