@@ -173,7 +173,9 @@ async def in_line(http: aiohttp.ClientSession, held: Held, count: int) -> tuple[
     for at in range(0, count, AT_ONCE):
         await asyncio.gather(*(page.join(held.gate) for page in pages[at : at + AT_ONCE]))
     await asyncio.gather(*(page.placed() for page in pages))
-    assert sorted(page.place for page in pages) == list(range(count))
+    places = sorted(page.place for page in pages)
+    # Where calls were short before, the first one was sent to the app, and is back in front of the line.
+    assert places in (list(range(count)), [0, *range(count - 1)])
     return runs, pages
 
 
@@ -216,8 +218,11 @@ async def test_a_rolling_restart_moves_all_who_wait_once_and_the_running_call_en
     assert (await result)["output"]["data"] == ["runs done"]
     ends = await asyncio.gather(*(page.end() for page in pages))
     assert ends == [f"{page.name} done" for page in pages]
-    in_order = sorted(pages, key=lambda page: page.place)
-    assert held.starts() == ["runs", *(page.name for page in in_order)]
+    places = {page.name: page.place for page in pages}
+    runs_first, *others = held.starts()
+    assert (runs_first, sorted(others)) == ("runs", sorted(places)), "each once"
+    in_order = [places[name] for name in others]
+    assert in_order == sorted(in_order)
 
 
 def _renewals(platform: Platform) -> Callable[[], int]:
