@@ -95,6 +95,8 @@ class GradioDoor:
                 route, body, caller, channel=session_hash, fn=fn_index, function=function, present=True
             )
         except (ApiClosed, PoisonInput, Refused) as closed:
+            if caller.idempotency_key:  # a program that reads the status: it must get no event for its key
+                raise
             # gradio_client shows nobody the text of a refused POST (any 503 is a full queue to it), but the
             # text of a failed event.
             return await self._refuse_readably(route, session_hash, str(closed))

@@ -1,0 +1,49 @@
+"""A refusal is told such that its client shows it; a program with a key of its own gets no event for it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from redis.asyncio import Redis
+
+from queueing.delivery import Delivery
+from queueing.doors.gradio import Caller, GradioDoor
+from queueing.errors import Refused
+from queueing.keys import SpaceKeys
+from queueing.positions import Positions
+from queueing.queue import Queue
+from queueing.routes import Route
+
+BODY = {"data": ["x"], "fn_index": 0, "session_hash": "somebody"}
+
+
+@pytest.fixture
+async def door(redis: Redis, configure: Callable[..., Awaitable[None]]) -> GradioDoor:
+    async def wake(_: Route) -> None:
+        raise AssertionError("nothing was accepted")
+
+    await configure(refuse="The owner must fix it first.")
+    return GradioDoor(redis, Delivery(redis), Positions(redis), wake)
+
+
+@pytest.fixture
+def route(queue: Queue) -> Route:
+    return Route(
+        space_id=queue.space_id, owner="a", name="b", owner_id=1, subdomain="a-b", sdk="gradio",
+        private=False, stage="RUNTIME_ERROR",
+    )  # fmt: skip
+
+
+async def test_a_client_of_gradio_is_told_by_an_event_that_failed(door: GradioDoor, route: Route) -> None:
+    accepted = await door.join(route, BODY, Caller())
+    ((_, told),) = await door.redis.xrange(SpaceKeys(route.space_id).messages("somebody"))
+    assert (told[b"e"].decode(), told[b"f"]) == (accepted.event_id, b"1")
+    assert b"The owner must fix it first" in told[b"d"]
+
+
+async def test_a_program_with_a_key_is_refused_and_has_no_event(door: GradioDoor, route: Route) -> None:
+    for _ in range(2):
+        with pytest.raises(Refused, match="must fix it first"):
+            await door.join(route, BODY, Caller(idempotency_key="k"))
+    assert await door.redis.xlen(SpaceKeys(route.space_id).messages("somebody")) == 0
