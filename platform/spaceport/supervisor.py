@@ -17,6 +17,7 @@ LEFT_S = 660  # one that was replaced has this long for what it has begun, and i
 HURRY_S = 3  # at the end of everything: nobody comes to whom a web process could leave its visitors
 READY_S = 60  # a new process that is not ready by then leaves its place to the old one
 LOOK_EVERY_S = 0.1
+SERVER_AGAIN_S = 2  # after one that would not start
 
 Say = Callable[[str], None]
 
@@ -28,6 +29,7 @@ class Server:
     name: str
     pid: Callable[[], int | None]
     start: Callable[[], str]
+    again_at: float = 0.0  # no sooner, by the monotonic clock
 
 
 class Supervisor:
@@ -58,13 +60,20 @@ class Supervisor:
     def look(self) -> None:
         """One look at every server and child."""
         for server in self.servers:
-            if server.pid() is None and not self.stopping:
-                self.say(f"{server.name} died; starting it again")
-                server.start()
+            if server.pid() is None and not self.stopping and time.monotonic() >= server.again_at:
+                self._start_again(server)
         for child in tuple(self.children):
             if not self.stopping and not child.expected:
                 self._look_at(child)
         self._see_off()
+
+    def _start_again(self, server: Server) -> None:
+        self.say(f"{server.name} died; starting it again")
+        try:
+            server.start()
+        except Exception as error:  # noqa: BLE001  # whatever it is, the others need us
+            server.again_at = time.monotonic() + SERVER_AGAIN_S
+            self.say(f"{server.name} did not start ({error}); once more in {SERVER_AGAIN_S} s")
 
     def _look_at(self, child: Child) -> None:
         now = time.monotonic()
