@@ -71,7 +71,7 @@ class Supervisor:
         self.say(f"{server.name} died; starting it again")
         try:
             server.start()
-        except Exception as error:  # noqa: BLE001  # whatever it is, the others need us
+        except Exception as error:  # whatever it is, the others need us
             server.again_at = time.monotonic() + SERVER_AGAIN_S
             self.say(f"{server.name} did not start ({error}); once more in {SERVER_AGAIN_S} s")
 
