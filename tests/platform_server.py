@@ -3,6 +3,8 @@ with the official clients. Nothing here reaches into it but `manage.py token`.""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 import signal
@@ -10,10 +12,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import redis
 import requests
 from huggingface_hub import HfApi
 
@@ -103,6 +107,24 @@ class Platform:
     def log(self) -> str:
         return (self.home / "up.log").read_text()
 
+    def pids(self, part: str) -> list[int]:
+        """The platform's processes with this in their command line, its words parted by zero bytes."""
+        found = []
+        home = str(self.home).encode()
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                line = (folder / "cmdline").read_bytes()
+                # Valkey writes its title over its environment.
+                where = os.fsencode((folder / "cwd").readlink()) + (folder / "environ").read_bytes()
+                if part.encode() in line and home in line + where:
+                    found.append(int(folder.name))
+        return found
+
+    def valkey(self) -> redis.Redis:
+        """Its Valkey."""
+        note = json.loads((self.home / "valkey" / "address.json").read_text())
+        return redis.Redis(port=note["port"], password=note["password"])
+
     def manage(self, *arguments: str) -> str:
         """What `manage.py` prints."""
         command = [sys.executable, str(ROOT / "manage.py"), *arguments]
@@ -184,3 +206,35 @@ def new_home() -> Path:
     home = Path(tempfile.mkdtemp(prefix="sp-", dir="/tmp"))
     home.chmod(0o755)
     return home
+
+
+@contextlib.contextmanager
+def lent_home() -> Iterator[Path]:
+    """The same, removed in the end."""
+    home = new_home()
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def process_home() -> Iterator[Path]:
+    """The same, for plain processes: environments with old Gradios are made once a machine."""
+    with lent_home() as home:
+        (CACHE / "environments").mkdir(parents=True, exist_ok=True)
+        (home / "environments").symlink_to(CACHE / "environments")
+        yield home
+
+
+AnyPlatform = TypeVar("AnyPlatform", bound=Platform)
+
+
+@contextlib.contextmanager
+def running(platform: AnyPlatform) -> Iterator[AnyPlatform]:
+    """It runs while the block lasts."""
+    try:
+        platform.start()
+        yield platform
+    finally:
+        platform.stop()

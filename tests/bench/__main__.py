@@ -17,7 +17,7 @@ import requests
 
 from spaceport.web import SERVERS
 from tests.bench.sections import SECTIONS, Bench
-from tests.platform_server import Platform, free_port, new_home
+from tests.platform_server import Platform, free_port, lent_home, running
 from tests.waiting import wait_until
 
 SPACE = "bench/app"
@@ -55,23 +55,20 @@ def alone() -> Iterator[str]:
 
 
 @contextmanager
-def behind(runtime: str, web_server: str = "") -> Iterator[tuple[Platform, str]]:
+def behind(runtime: str, web_server: str) -> Iterator[tuple[Platform, str]]:
     """The platform with the app as a Space, and its owner's token."""
-    home = new_home()
     # All clients of a measurement come in the same moment.
-    platform = Platform(runtime, home, settings={"SPACEPORT_HANDSHAKES_PER_SECOND": "0"})
-    platform.web_server = web_server or platform.web_server
-    try:
-        platform.start()
+    settings = {"SPACEPORT_HANDSHAKES_PER_SECOND": "0"}
+    with (
+        lent_home() as home,
+        running(Platform(runtime, home, web_server=web_server, settings=settings)) as platform,
+    ):
         token = platform.token("bench")
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(APP, folder)
             stage = platform.push(SPACE, token, Path(folder))
         assert stage == "RUNNING", stage
         yield platform, token
-    finally:
-        platform.stop()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def answers(url: str) -> bool:

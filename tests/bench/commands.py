@@ -5,27 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-
-import redis
 
 from queueing import keys
+from tests.platform_server import Platform
 
 OVER = "sp:counted"
 
 
-def server(home: Path) -> redis.Redis:
-    """The embedded server of the platform in this folder."""
-    lines = (line.split(None, 1) for line in (home / "valkey" / "valkey.conf").read_text().splitlines())
-    config = dict(line for line in lines if len(line) == 2)
-    return redis.Redis(port=int(config["port"]), password=config["requirepass"])
-
-
 @contextmanager
-def counted(home: Path, space: str) -> Iterator[list[str]]:
+def counted(platform: Platform, space: str) -> Iterator[list[str]]:
     """The names of all commands about this Space that are sent while the block lasts; complete at its end."""
     names: list[str] = []
-    with server(home) as client:
+    with platform.valkey() as client:
         space_id = int(client.get(keys.name(space)) or 0)
         assert space_id, f"{space} is not published"
         watching = threading.Event()

@@ -9,20 +9,6 @@ TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def by_command(home: Path, part: str) -> int:
-    """The process of the platform in this folder whose command line holds `part`."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            env = (folder / "environ").read_bytes().decode(errors="replace")
-            here = (folder / "cwd").readlink()
-        except OSError:
-            continue
-        if part in command and (f"SPACEPORT_HOME={home}" in env or here.is_relative_to(home)):
-            return int(folder.name)
-    raise LookupError(f"no process of {home} runs {part}")
-
-
 def memory_bytes(pid: int) -> int:
     """Resident memory."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE

@@ -14,9 +14,9 @@ from tests.bench.client import Measured, load
 from tests.bench.commands import counted
 from tests.bench.doors import by_gradio_client, by_websocket
 from tests.bench.eta import table
-from tests.bench.processes import by_command, cpu_seconds, memory_bytes
+from tests.bench.processes import cpu_seconds, memory_bytes
 from tests.bench.sockets import hold
-from tests.platform_server import Platform
+from tests.platform_server import WEB, Platform
 
 #: name, api_name, fn_index, concurrency_count (as the app itself asks for), ideal events a second
 LOADS = (
@@ -53,12 +53,12 @@ class Bench:
         self.platform.queue(self.space, self.token, concurrency_count=count)
 
     def pid(self, part: str) -> int:
-        return by_command(self.platform.home, part)
+        return self.platform.pids(part)[0]
 
     def pids(self) -> dict[str, int]:
         """The processes an event passes through."""
         commands = {
-            "web": "manage.py web", "node worker": "manage.py node", "Valkey": "valkey-server",
+            "web": WEB, "node worker": "manage.py\0node", "Valkey": "valkey-server",
             "app": "spaceport_launcher",
         }  # fmt: skip
         return {part: self.pid(command) for part, command in commands.items()}
@@ -140,7 +140,7 @@ def sockets(bench: Bench) -> None:
     print("\n| waiting sockets | KiB each | CPU of one core | told a second, each | longest silence |")
     print("|---|---|---|---|---|")
     bench.concurrency(1)
-    web = bench.pid("manage.py web")
+    web = bench.pid(WEB)
     for count in sorted({1000, bench.options.sockets}):
         held = asyncio.run(hold(bench.socket_url(), web, sockets=count, api_name="fifty_ms", seconds=20))
         print(
@@ -173,7 +173,7 @@ def growth(bench: Bench) -> None:
     bench.concurrency(4)
     base = bench.bases()["Spaceport"]
     for clients in (1, 3, 10, 30, 100, 300, 1000):
-        with counted(bench.platform.home, bench.space) as names:  # by itself: watching costs Valkey a part
+        with counted(bench.platform, bench.space) as names:  # by itself: watching costs Valkey a part
             watched = asyncio.run(load(base, 0, clients=clients, seconds=1))
         commands = len(names) / max(len(watched.latencies), 1)
         used = bench.cpu()

@@ -17,7 +17,7 @@ from tests.chaos.clients import Target
 from tests.chaos.ledger import Ledger
 from tests.chaos.observer import Observer
 from tests.invariants.workers import TwoWorkers, pid_of
-from tests.platform_server import WEB, Platform
+from tests.platform_server import WEB
 
 #: How often each is chosen. Of the two workers of the node, one that dies or sleeps costs its Spaces a lease
 #: (15 s), so these are the rarer ones.
@@ -35,18 +35,6 @@ PARTS = {
     "app": "spaceport_launcher",
 }  # fmt: skip
 LATE_S = 40.0  # after a change of concurrency, calls may begin that were claimed before it
-
-
-def pids_of(platform: Platform, part: str) -> list[int]:
-    """The platform's processes with this in their command line."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            line = (folder / "cmdline").read_bytes()
-            home = str(platform.home).encode()
-            if part.encode() in line and home in line + (folder / "environ").read_bytes():
-                found.append(int(folder.name))
-    return found
 
 
 @dataclass(frozen=True)
@@ -139,11 +127,11 @@ class Nemesis:
             pid = (self.platform.home / "postgres" / "postmaster.pid").read_text().split()[0]
             return self._awake([int(pid)])
         if whom == "app":
-            found = self._awake(pids_of(self.platform, PARTS["app"]))
+            found = self._awake(self.platform.pids(PARTS["app"]))
             return found and (found[0], self._space_of(found[0]))
         if whom == "worker":
             return self._worker()
-        return self._awake(pids_of(self.platform, PARTS[whom]))
+        return self._awake(self.platform.pids(PARTS[whom]))
 
     def _awake(self, pids: list[int]) -> tuple[int, tuple[str, ...]] | None:
         awake = sorted(pid for pid in pids if pid not in self._sleepers)
@@ -151,7 +139,7 @@ class Nemesis:
 
     def _worker(self) -> tuple[int, tuple[str, ...]] | None:
         """Of the node's two workers mostly one that serves some queue."""
-        workers = pids_of(self.platform, PARTS["worker"])
+        workers = self.platform.pids(PARTS["worker"])
         if (second := self.platform.second) is not None and second.poll() is None:
             workers.append(second.pid)
         serves: dict[int, tuple[str, ...]] = {pid: () for pid in workers if pid not in self._sleepers}

@@ -8,8 +8,6 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,8 +19,8 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.nemesis import FAULTS, SIZES, Nemesis
 from tests.chaos.observer import Observer
 from tests.chaos.report import Report, report
-from tests.invariants.workers import TwoWorkers
-from tests.platform_server import APPS, CACHE, new_home
+from tests.invariants.workers import TwoWorkers, two_workers
+from tests.platform_server import APPS
 
 CONCURRENCY = 4
 TIME_LIMIT_S = 5  # of one event; what hangs is ended then, and its container started again
@@ -43,20 +41,6 @@ class Plan:
     progress: bool = True
 
 
-@contextmanager
-def _platform() -> Iterator[TwoWorkers]:
-    home = new_home()
-    (CACHE / "environments").mkdir(parents=True, exist_ok=True)
-    (home / "environments").symlink_to(CACHE / "environments")
-    platform = TwoWorkers("process", home, settings={"SPACEPORT_EVENT_TIMEOUT_S": str(TIME_LIMIT_S)})
-    try:
-        platform.start()
-        yield platform
-    finally:
-        platform.stop()
-        shutil.rmtree(home, ignore_errors=True)
-
-
 def _target(platform: TwoWorkers, token: str, name: str, notes: Path) -> Target:
     """A Space of the app that writes down its runs."""
     assert platform.push(name, token, APPS / "chaos") == "RUNNING"
@@ -72,7 +56,7 @@ def chaos(plan: Plan) -> Report:
     """Run it and count."""
     outside = Path(tempfile.mkdtemp(prefix="sp-ledger-", dir="/tmp"))
     try:
-        with _platform() as platform:
+        with two_workers(SPACEPORT_EVENT_TIMEOUT_S=str(TIME_LIMIT_S)) as platform:
             try:
                 return _chaos(plan, platform, outside)
             finally:

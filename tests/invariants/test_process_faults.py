@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import threading
 import time
@@ -20,8 +19,8 @@ from redis import Redis
 
 from queueing.messages import INTERRUPTED
 from tests.chaos.ledger import overlap
-from tests.invariants.workers import NODE, TwoWorkers, pid_of
-from tests.platform_server import APPS, CACHE, new_home
+from tests.invariants.workers import NODE, TwoWorkers, pid_of, two_workers
+from tests.platform_server import APPS
 from tests.waiting import wait_until
 
 SPACE = "alice/faults"
@@ -107,18 +106,10 @@ def _has(client: Redis, key: bytes, event_id: str) -> bool:
 
 @pytest.fixture(scope="module")
 def faults(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faults]:
-    home = new_home()
-    (CACHE / "environments").mkdir(parents=True, exist_ok=True)
-    (home / "environments").symlink_to(CACHE / "environments")
-    platform = TwoWorkers("process", home, settings={"SPACEPORT_EVENT_TIMEOUT_S": str(TIME_LIMIT_S)})
-    try:
-        platform.start()
+    with two_workers(SPACEPORT_EVENT_TIMEOUT_S=str(TIME_LIMIT_S)) as platform:
         token = platform.token("alice")
         assert platform.push(SPACE, token, APPS / "chaos") == "RUNNING"
         yield Faults(platform, token, tmp_path_factory.mktemp("faults") / "notes")
-    finally:
-        platform.stop()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import pytest
 import requests
 from gradio_client import Client
 
-from tests.chaos.nemesis import pids_of
 from tests.platform_server import APPS, WEB, Platform
 from tests.waiting import wait_until
 
@@ -110,7 +109,7 @@ def renew(platform: Platform) -> None:
 
 
 def test_no_request_fails_while_every_process_is_replaced_under_load(here: Platform, load: Load) -> None:
-    before = {part: set(pids_of(here, line)) for part, line in PARTS.items()}
+    before = {part: set(here.pids(line)) for part, line in PARTS.items()}
     assert all(before.values()), before
     # Runs on in its container while one worker leaves it and the next takes it up.
     long_s = LONG_S if here.web_server == "daphne" else NOT_SO_LONG_S
@@ -123,10 +122,10 @@ def test_no_request_fails_while_every_process_is_replaced_under_load(here: Platf
     load.end()
     assert load.failed == []
     assert long.result(timeout=120) == f"slept {long_s}"
-    after = {part: set(pids_of(here, line)) for part, line in PARTS.items()}
+    after = {part: set(here.pids(line)) for part, line in PARTS.items()}
     assert all(after.values()), after
     wait_until(
-        lambda: not any(before[part] & set(pids_of(here, line)) for part, line in PARTS.items()),
+        lambda: not any(before[part] & set(here.pids(line)) for part, line in PARTS.items()),
         "the old processes ended",
         60,
     )
@@ -153,7 +152,7 @@ def test_a_killed_web_process_refuses_no_connection(here: Platform, space: str) 
     for thread in threads:
         thread.start()
     wait_until(lambda: len(answered) > 20, "requests are answered")
-    (old,) = pids_of(here, WEB)
+    (old,) = here.pids(WEB)
     os.kill(old, signal.SIGKILL)
     killed = time.monotonic()
     wait_until(lambda: any(began > killed for began, _ in answered), "answered again", 60)
@@ -161,4 +160,4 @@ def test_a_killed_web_process_refuses_no_connection(here: Platform, space: str) 
     for thread in threads:
         thread.join(60)
     assert refused == []
-    assert pids_of(here, WEB) != [old]
+    assert here.pids(WEB) != [old]

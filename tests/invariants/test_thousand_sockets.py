@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.chaos.nemesis import pids_of
+from tests.gated import Gated
 from tests.platform_server import APPS, WEB, Platform
 from tests.waiting import eventually
 
@@ -31,20 +31,10 @@ SLOWEST_S = 120.0
 
 
 @dataclass
-class Held:
-    """The Space, whose calls end when the gate opens."""
+class Held(Gated):
+    """The Space."""
 
-    platform: Platform
-    token: str
-    gate: Path
-
-    @property
-    def url(self) -> str:
-        return f"{self.platform.url.replace('http', 'ws')}/ws/spaces/{SPACE}/queue"
-
-    def starts(self) -> list[str]:
-        file = Path(f"{self.gate}.starts")
-        return file.read_text().split() if file.exists() else []
+    space: str = SPACE
 
     async def clear(self) -> None:
         """Nothing runs, and nobody waits."""
@@ -193,11 +183,11 @@ async def test_a_thousand_who_wait_are_back_with_their_places_when_the_web_proce
     held: Held, http: aiohttp.ClientSession, how: signal.Signals
 ) -> None:
     _, pages = await in_line(http, held, MANY)
-    (web,) = pids_of(held.platform, WEB)
+    (web,) = held.platform.pids(WEB)
     coming = asyncio.create_task(all_back(pages))
     os.kill(web, how)
     await coming
-    (after,) = pids_of(held.platform, WEB)
+    (after,) = held.platform.pids(WEB)
     assert after != web
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -14,8 +13,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.invariants.workers import TwoWorkers
-from tests.platform_server import APPS, CACHE, new_home
+from tests.gated import Gated
+from tests.invariants.workers import two_workers
+from tests.platform_server import APPS
 from tests.waiting import eventually
 
 SPACE = "alice/leavers"
@@ -25,20 +25,10 @@ FREED_S = 6.0  # the promise
 
 
 @dataclass
-class Leavers:
-    """The platform and its Space, whose calls end when the gate opens."""
+class Leavers(Gated):
+    """The platform and its Space."""
 
-    platform: TwoWorkers
-    token: str
-    gate: Path = Path()
-
-    @property
-    def url(self) -> str:
-        return f"{self.platform.url.replace('http', 'ws')}/ws/spaces/{SPACE}/queue"
-
-    def starts(self) -> list[str]:
-        file = Path(f"{self.gate}.starts")
-        return file.read_text().split() if file.exists() else []
+    space: str = SPACE
 
     def has_begun(self, name: str) -> bool:
         return name in self.starts()
@@ -56,18 +46,10 @@ class Leavers:
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Leavers]:
-    home = new_home()
-    (CACHE / "environments").mkdir(parents=True, exist_ok=True)
-    (home / "environments").symlink_to(CACHE / "environments")
-    platform = TwoWorkers("process", home, settings={"SPACEPORT_AWAY_S": str(AWAY_S)})
-    try:
-        platform.start()
+    with two_workers(SPACEPORT_AWAY_S=str(AWAY_S)) as platform:
         token = platform.token("alice")
         assert platform.push(SPACE, token, APPS / "gate") == "RUNNING"
         yield Leavers(platform, token)
-    finally:
-        platform.stop()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture

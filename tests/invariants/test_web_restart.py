@@ -13,7 +13,6 @@ import aiohttp
 import pytest
 
 from queueing.consumers import GOING_AWAY
-from tests.chaos.nemesis import pids_of
 from tests.platform_server import APPS, WEB, Platform
 from tests.waiting import eventually, wait_until
 
@@ -56,7 +55,7 @@ async def test_waiting_sockets_are_told_when_to_come_back_and_get_their_results(
         for socket in sockets:
             await socket.send_json({"msg": "join", "api_name": "slow", "data": [0.2]})
             joined.append(await until(socket, "joined"))
-        (before,) = pids_of(process_platform, WEB)
+        (before,) = process_platform.pids(WEB)
         os.kill(before, signal.SIGTERM)
         moments = []
         for socket in sockets:
@@ -70,5 +69,5 @@ async def test_waiting_sockets_are_told_when_to_come_back_and_get_their_results(
         )
         assert [done["event_id"] for done in results] == [one["event_id"] for one in joined]
         assert all(done["success"] for done in results)
-    wait_until(lambda: pids_of(process_platform, WEB) != [before], "another process serves")
-    await eventually(lambda: pids_of(process_platform, WEB), "web is back")
+    wait_until(lambda: process_platform.pids(WEB) != [before], "another process serves")
+    await eventually(lambda: process_platform.pids(WEB), "web is back")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import redis
 
-from tests.platform_server import ROOT, Platform
+from tests.platform_server import ROOT, Platform, process_home, running
 
 NODE = "here"
 
@@ -57,27 +57,18 @@ class TwoWorkers(Platform):
         self.stop_second()
         super().stop()
 
-    def pids(self, part: str) -> list[int]:
-        """The platform's processes with this in their command line."""
-        found = []
-        home = str(self.home).encode()
-        for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                line = (folder / "cmdline").read_bytes()
-                if part.encode() in line and home in line + (folder / "environ").read_bytes():
-                    found.append(int(folder.name))
-        return found
-
-    def valkey(self) -> redis.Redis:
-        """Its Valkey."""
-        note = json.loads((self.home / "valkey" / "address.json").read_text())
-        return redis.Redis(port=note["port"], password=note["password"])
-
     def holder(self, client: redis.Redis) -> str:
         """Who holds the lease of its one Space; "" for nobody."""
         for key in client.scan_iter("sp:*:lease", count=1000):
             return (client.get(key) or b"").decode()
         return ""
+
+
+@contextmanager
+def two_workers(**settings: str) -> Iterator[TwoWorkers]:
+    """Such a platform, with plain processes and these settings, started."""
+    with process_home() as home, running(TwoWorkers("process", home, settings=settings)) as platform:
+        yield platform
 
 
 def pid_of(holder: str) -> int:

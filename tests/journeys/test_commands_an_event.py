@@ -22,7 +22,7 @@ def base(process_platform: Platform) -> str:
 
 
 async def test_redis_commands_an_event_are_few(process_platform: Platform, base: str) -> None:
-    with counted(process_platform.home, SPACE) as names:
+    with counted(process_platform, SPACE) as names:
         measured = await load(base, 0, clients=CLIENTS, seconds=3)
     events = len(measured.latencies)
     assert measured.failed == 0

@@ -16,6 +16,7 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
+from tests.gated import Gated
 from tests.platform_server import APPS, Platform
 from tests.waiting import eventually
 
@@ -24,24 +25,14 @@ WORDS = "Your place is kept"
 
 
 @dataclass
-class Gated:
-    """The Space, whose calls end when the gate opens."""
+class Paused(Gated):
+    """The Space."""
 
-    platform: Platform
-    token: str
-    gate: Path
-
-    @property
-    def url(self) -> str:
-        return f"{self.platform.url.replace('http', 'ws')}/ws/spaces/{SPACE}/queue"
+    space: str = SPACE
 
     @property
     def call(self) -> str:
         return f"{self.platform.run_url(SPACE)}gradio_api/call/wait"
-
-    def starts(self) -> list[str]:
-        file = Path(f"{self.gate}.starts")
-        return file.read_text().split() if file.exists() else []
 
     def started(self, names: list[str]) -> bool:
         return self.starts() == names
@@ -65,8 +56,8 @@ def token(process_platform: Platform) -> str:
 
 
 @pytest.fixture
-async def gated(process_platform: Platform, token: str, tmp_path: Path) -> AsyncIterator[Gated]:
-    gated = Gated(process_platform, token, tmp_path / "gate")
+async def gated(process_platform: Platform, token: str, tmp_path: Path) -> AsyncIterator[Paused]:
+    gated = Paused(process_platform, token, tmp_path / "gate")
     if process_platform.stage(SPACE, token) != "RUNNING":
         await gated.restart()
     yield gated
@@ -80,7 +71,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-def client(gated: Gated) -> Client:
+def client(gated: Paused) -> Client:
     return Client(gated.platform.run_url(SPACE), verbose=False)
 
 
@@ -91,13 +82,13 @@ async def until(socket: aiohttp.ClientWebSocketResponse, word: str, **fields: An
             return message
 
 
-async def join(socket: aiohttp.ClientWebSocketResponse, gated: Gated, name: str) -> str:
+async def join(socket: aiohttp.ClientWebSocketResponse, gated: Paused, name: str) -> str:
     await socket.send_json({"msg": "join", "api_name": "wait", "data": [str(gated.gate), name]})
     return str((await until(socket, "joined"))["event_id"])
 
 
 async def test_who_runs_and_who_waits_keep_their_places_and_are_served_when_it_starts_again(
-    gated: Gated, http: aiohttp.ClientSession, client: Client
+    gated: Paused, http: aiohttp.ClientSession, client: Client
 ) -> None:
     """Paused twice: the second time would be the second death of the running event's container."""
     async with http.ws_connect(gated.url) as runs, http.ws_connect(gated.url) as waits:
@@ -133,7 +124,7 @@ async def test_who_runs_and_who_waits_keep_their_places_and_are_served_when_it_s
 
 
 async def test_who_comes_while_it_is_paused_is_refused_with_the_reason(
-    gated: Gated, http: aiohttp.ClientSession, client: Client
+    gated: Paused, http: aiohttp.ClientSession, client: Client
 ) -> None:
     gated.pause()
     async with http.post(gated.call, json={"data": ["x", "y"]}) as answer:
@@ -150,7 +141,7 @@ async def test_who_comes_while_it_is_paused_is_refused_with_the_reason(
 
 
 async def test_a_request_that_is_held_is_told_to_come_again(
-    gated: Gated, http: aiohttp.ClientSession
+    gated: Paused, http: aiohttp.ClientSession
 ) -> None:
     """It cannot be told to wait, and who sent it may not be able to."""
     url = f"{gated.platform.run_url(SPACE)}gradio_api/run/wait"

@@ -18,7 +18,6 @@ import requests
 from gradio_client import Client, handle_file
 
 from queueing.consumers import GOING_AWAY
-from tests.chaos.nemesis import pids_of
 from tests.platform_server import APPS, WEB, Platform
 from tests.waiting import eventually, wait_until
 
@@ -55,7 +54,7 @@ async def until(socket: aiohttp.ClientWebSocketResponse, word: str) -> dict[str,
 
 
 def test_it_is_uvicorn_that_serves(uvicorn_platform: Platform) -> None:
-    (web,) = pids_of(uvicorn_platform, WEB)
+    (web,) = uvicorn_platform.pids(WEB)
     assert "uvloop" in Path(f"/proc/{web}/maps").read_text()
     assert "httptools" in Path(f"/proc/{web}/maps").read_text()
 
@@ -65,7 +64,7 @@ async def test_a_socket_is_told_its_place_and_sent_away_when_the_process_ends(
 ) -> None:
     url = f"{uvicorn_platform.url.replace('http', 'ws')}/ws/spaces/{space}/queue"
     call = f"{uvicorn_platform.run_url(space)}gradio_api/call/count_up"
-    (old,) = pids_of(uvicorn_platform, WEB)
+    (old,) = uvicorn_platform.pids(WEB)
     async with aiohttp.ClientSession() as http, http.ws_connect(url) as first, http.ws_connect(url) as second:
         await first.send_json({"msg": "join", "api_name": "slow", "data": ["first"]})
         await until(first, "joined")
@@ -86,8 +85,8 @@ async def test_a_socket_is_told_its_place_and_sent_away_when_the_process_ends(
             assert (await until(third, "process_completed"))["output"]["data"] == ["second"]
         lines = (await asyncio.wait_for(stream.text(), 60)).split("\n\n")
         assert lines[-2] == 'event: complete\ndata: ["' + "x" * 60 + '"]'
-    wait_until(lambda: pids_of(uvicorn_platform, WEB) not in ([], [old]), "another serves")
-    await eventually(lambda: old not in pids_of(uvicorn_platform, WEB), "the old one ended", 60)
+    wait_until(lambda: uvicorn_platform.pids(WEB) not in ([], [old]), "another serves")
+    await eventually(lambda: old not in uvicorn_platform.pids(WEB), "the old one ended", 60)
     log = (uvicorn_platform.home / "log" / "web.log").read_text()
     assert "Exception in ASGI application" not in log
 
