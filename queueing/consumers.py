@@ -28,6 +28,7 @@ from queueing.errors import QueueError
 from queueing.events import encode, new_channel
 from queueing.hints import hint_from_loop
 from queueing.keys import SpaceKeys
+from queueing.messages import COME_LATER, GOING_AWAY
 from queueing.outbox import Outbox, TooSlow
 from queueing.positions import Place, Positions, Waiter
 from queueing.routes import Route, Routes
@@ -36,8 +37,6 @@ from queueing.watches import Watches
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 NO_SUCH_SPACE = 4404
-GOING_AWAY = 4012  # this process restarts: come back (1012's own; Autobahn sends none below 3000 but 1000)
-TOO_SLOW = 4013  # 1013's own: it took nothing of what it was told
 MOST_EARLIER = 20  # visits that one socket looks back on
 BACK_WITHIN_MS = 5000  # each socket is told its own moment, so that they do not come back all at once
 
@@ -229,7 +228,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             ):
                 await self._outbox.message(delivered.payload)
         except TooSlow:
-            await self.close(TOO_SLOW)
+            await self.close(COME_LATER)
 
     def _tell_places(self, channel: str, visit: str = "") -> None:
         """This socket's places, or those of the visit its page belongs to."""

@@ -88,25 +88,26 @@ def clear(space_id: int, reason: str = CLEARED) -> int:
 
     client = sync_redis()
     k = SpaceKeys(space_id)
-    script = client.register_script(Script("cancel").source)
+    script = Script("cancel")
+    cancel = client.register_script(script.source)
     cleared = 0
     today = k.day(day())
     for lane in ("main", "side"):
         for raw in (*client.zrange(k.next(lane), 0, -1), *client.zrange(k.wait(lane), 0, -1)):
             event_id = raw.decode()
             channel = (client.hget(k.event(event_id), "channel") or b"").decode()
-            answer = script(
-                keys=[
-                    k.event(event_id),
-                    k.wait(lane),
-                    k.next(lane),
-                    k.shares(lane),
-                    k.messages(channel),
-                    k.open(channel),
-                    today,
-                    k.promises,
-                    k.minutes,
-                ],
+            answer = cancel(
+                keys=script.in_order(
+                    event=k.event(event_id),
+                    wait=k.wait(lane),
+                    next=k.next(lane),
+                    shares=k.shares(lane),
+                    messages=k.messages(channel),
+                    open=k.open(channel),
+                    day=today,
+                    promises=k.promises,
+                    minutes=k.minutes,
+                ),
                 args=[event_id, channel, failed(event_id, reason), FINAL_TTL_S, k.wake],
             )
             cleared += answer[0] == b"cancelled"

@@ -131,8 +131,6 @@ class Running:
     async def _stream(self, call: Call, event: Event, function: Function | None) -> bool:
         ours = True  # False: ended by a cancel, or no longer ours; read on, the place stays taken
         async for taken in self._said(call, event):
-            if taken[-1].kind == "unknown":
-                taken = [_unknown(event)]
             if taken[-1].kind == "back":
                 await self._back(call)
                 return False
@@ -150,8 +148,7 @@ class Running:
         """What the app says of the event, by the direct way where there is one."""
         if self.direct is not None and event.fn not in self._not_direct:
             with self._begun(call) as heard:
-                async for taken in self.direct.told(event.id):
-                    heard()
+                async for taken in self._told(event, heard):
                     if taken[-1].kind == "elsewhere":
                         break
                     yield taken
@@ -179,6 +176,13 @@ class Running:
             yield back.cancel
         finally:
             back.cancel()
+
+    async def _told(self, event: Event, heard: Callable[[], None]) -> AsyncIterator[list[Said]]:
+        """What the app says by the direct way."""
+        assert self.direct is not None
+        async for taken in self.direct.told(event.id):
+            heard()
+            yield [_unknown(event)] if taken[-1].kind == "unknown" else taken
 
     async def _back(self, call: Call) -> None:
         """Sent ahead for nothing: to the front of the line again."""
@@ -278,12 +282,10 @@ class Running:
     async def _until_end(
         self, call: Call, event: Event, heard: Callable[[], None]
     ) -> tuple[list[Said], Said]:
-        assert self.direct is not None
-        async for taken in self.direct.told(event.id):
-            heard()
+        async for taken in self._told(event, heard):
             *before, last = taken
             if last.ends:
-                return before, _unknown(event) if last.kind == "unknown" else last
+                return before, last
             await self._tell(call, event, taken)
         raise ContainerDied
 

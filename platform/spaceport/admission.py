@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable
 
 from queueing.events import encode
+from queueing.messages import COME_LATER
 from spaceport.watch import App, Receive, Scope, Send
 
-LATER = 4013  # 1013's own, see `queueing.consumers`
 BACK_MS = (1000, 5000)
 HANGS_UP_S = 10.0
 
@@ -58,7 +58,7 @@ async def _later(receive: Receive, send: Send) -> None:
     await send({"type": "websocket.accept"})
     goodbye = encode({"msg": "goodbye", "retry_after_ms": random.randrange(*BACK_MS)})  # noqa: S311
     await send({"type": "websocket.send", "text": goodbye.decode()})
-    await send({"type": "websocket.close", "code": LATER})
+    await send({"type": "websocket.close", "code": COME_LATER})
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(HANGS_UP_S):
             while (await receive())["type"] != "websocket.disconnect":

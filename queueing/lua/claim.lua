@@ -1,6 +1,7 @@
 -- claim: for the holder of the lease, as many calls as there are free places; a call is one event, or a
 -- batch of events of one function. `ahead` calls more, of the functions in `short` (their ids, a space on both
--- sides of each), where they wait in the app itself until one of these before them ends. What was promised to an event is compared with what it waited.
+-- sides of each), where they wait in the app itself until one of those before them ends. What was promised to an
+-- event is compared with what it waited.
 -- KEYS: cfg lease fence running wait_main next_main calls_main shares_main
 -- KEYS: wait_side next_side calls_side shares_side promises honesty
 -- ARGV: holder prefix side_calls most scan ahead short

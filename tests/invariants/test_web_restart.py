@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from queueing.consumers import GOING_AWAY
+from queueing.messages import GOING_AWAY
 from tests.platform_server import APPS, WEB, Platform
 from tests.waiting import eventually, wait_until
 

@@ -17,7 +17,7 @@ import pytest
 import requests
 from gradio_client import Client, handle_file
 
-from queueing.consumers import GOING_AWAY
+from queueing.messages import GOING_AWAY
 from tests.platform_server import APPS, WEB, Platform
 from tests.waiting import eventually, wait_until
 

@@ -15,7 +15,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from spaceport.admission import BACK_MS, LATER, Bucket
+from queueing.messages import COME_LATER
+from spaceport.admission import BACK_MS, Bucket
 from tests.platform_server import ROOT, free_port
 from tests.waiting import eventually
 
@@ -98,6 +99,6 @@ async def test_a_burst_is_spread_by_moments_told_to_each(url: str) -> None:
     for number, at in enumerate(sorted(greeted), start=1):
         assert number <= PER_SECOND * (1 + at) + 1, "no more than the limit, at any moment"
     assert len(told) >= BURST / 2
-    assert set(codes) == {LATER}
+    assert set(codes) == {COME_LATER}
     assert all(BACK_MS[0] <= moment < BACK_MS[1] for moment in told)
     assert len(set(told)) > len(told) / 2, "each its own moment"

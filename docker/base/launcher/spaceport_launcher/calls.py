@@ -325,14 +325,16 @@ class _Service:
                 call.unread_since = time.monotonic()
 
     def order(self, connection: _Connection, order: dict[str, Any]) -> None:
+        call = self.calls.get(order.get("id", ""))
         match order["do"]:
-            case "call" if self._is_stale(connection):
-                for asked in order["calls"]:
-                    connection.say(b"%s 1 ? \n" % asked["id"].encode())
             case "call":
                 self._asked(connection, order["calls"], order["places"])
-            case "cancel" | "back" | "forget" as what if (call := self.calls.get(order["id"])) is not None:
-                getattr(self, f"_{what}")(call)
+            case "cancel" if call is not None:
+                self._cancel(call)
+            case "back" if call is not None:
+                self._back(call)
+            case "forget" if call is not None and call.ended:
+                del self.calls[call.id]
 
     def _is_stale(self, connection: _Connection) -> bool:
         self.leader = max(self.leader, connection.number)
@@ -342,15 +344,16 @@ class _Service:
 
     def _asked(self, connection: _Connection, orders: list[dict[str, Any]], places: int) -> None:
         """Begin what is asked for in one call; of what has begun before, tell the rest."""
-        if places:
+        stale = self._is_stale(connection)
+        if places and not stale:
             self.gate.allow(places)
         new = []
         for order in orders:
             call = self.calls.get(order["id"])
-            if call is not None:
-                call.attach(connection, order["after"])
-            elif not order["again"]:
+            if stale or (call is None and not order["again"]):
                 connection.say(b"%s 1 ? \n" % order["id"].encode())
+            elif call is not None:
+                call.attach(connection, order["after"])
             else:
                 new.append(order)
         if new:
@@ -502,10 +505,6 @@ class _Service:
         if self.gate.withdraw(work.way):
             work.back = True
             work.task.cancel()
-
-    def _forget(self, call: _Call) -> None:
-        if call.ended:
-            del self.calls[call.id]
 
     # --- messages -----------------------------------------------------------------------------------
 
