@@ -38,13 +38,13 @@ import json
 import sys
 import time
 import traceback
-from collections import deque
 from contextvars import ContextVar
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 from spaceport_launcher import mcp_calls
 from spaceport_launcher.gate import Gate, Pass
+from spaceport_launcher.kept import Call, Connection, Work
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -53,14 +53,13 @@ PATH = "/__spaceport__/calls/2"
 #: Middleware that Gradio itself adds and that no function can see the work of.
 OWN_MIDDLEWARE = {"CustomCORSMiddleware", "BrotliMiddleware"}
 KEPT_S = 120.0  # an ended call that nobody has asked for, and a generator that nobody reads
-KEPT_BYTES = 16 * 1024 * 1024  # messages kept of one call
 INNER_POLL_S = 0.02
 CANCELLED = b'{"msg":"process_completed","event_id":"%s","output":{},"success":true}'
 CLEAN_S = 10.0
 
 _services: dict[int, _Service] = {}
 #: The work that the running task does.
-_working: ContextVar[_Work | None] = ContextVar("working", default=None)
+_working: ContextVar[Work | None] = ContextVar("working", default=None)
 
 
 def patch(app_class: Any) -> None:
@@ -112,7 +111,7 @@ async def _serve(app: Any, receive: Any, send: Any) -> None:
         "status": 200,
         "headers": [(b"content-type", b"application/x-ndjson")],
     })  # fmt: skip
-    connection = _Connection(send, next(service.numbers))
+    connection = Connection(send, next(service.numbers))
     service.connect(connection)
     writer = asyncio.create_task(connection.write())
     try:
@@ -125,7 +124,7 @@ async def _serve(app: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body"})
 
 
-async def _read(service: _Service, connection: _Connection, receive: Any) -> None:
+async def _read(service: _Service, connection: Connection, receive: Any) -> None:
     rest = b""
     while True:
         message = await receive()
@@ -139,78 +138,6 @@ async def _read(service: _Service, connection: _Connection, receive: Any) -> Non
             return
 
 
-class _Connection:
-    """One dispatcher's connection: what it is told waits here until it is written."""
-
-    def __init__(self, send: Callable[[Any], Awaitable[None]], number: int) -> None:
-        self._send = send
-        self.number = number  # of this app's connections, from the first on
-        self._lines: list[bytes] = []
-        self._more = asyncio.Event()
-
-    def say(self, line: bytes) -> None:
-        self._lines.append(line)
-        self._more.set()
-
-    async def write(self) -> None:
-        while True:
-            await self._more.wait()
-            self._more.clear()
-            lines, self._lines = self._lines, []
-            await self._send({"type": "http.response.body", "body": b"".join(lines), "more_body": True})
-
-
-class _Call:
-    """One call, from its order until it is forgotten."""
-
-    def __init__(self, call_id: str) -> None:
-        self.id = call_id
-        self.number = 0
-        self.said: deque[tuple[int, bytes, bytes]] = deque()
-        self.bytes = 0
-        self.reader: _Connection | None = None
-        self.work: _Work | None = None
-        self.ended = False
-        self.unread_since = time.monotonic()
-
-    def say(self, kind: bytes, payload: bytes) -> None:
-        if self.ended:
-            return
-        self.ended = kind != b"m"
-        if self.ended and self.work is not None:
-            kind += b"%d" % (self.work.way.held_s * 1000)
-        self.number += 1
-        self.said.append((self.number, kind, payload))
-        self.bytes += len(payload)
-        while self.bytes > KEPT_BYTES and len(self.said) > 1:
-            self.bytes -= len(self.said.popleft()[2])
-        if self.reader is not None:
-            self.reader.say(self._line(self.number, kind, payload))
-
-    def attach(self, reader: _Connection, after: int) -> None:
-        """From now on `reader` is told, beginning with what came after message `after`."""
-        self.reader = reader
-        for number, kind, payload in self.said:
-            if number > after:
-                reader.say(self._line(number, kind, payload))
-
-    def _line(self, number: int, kind: bytes, payload: bytes) -> bytes:
-        return b"%s %d %s %s\n" % (self.id.encode(), number, kind, payload)
-
-
-class _Work:
-    """What one task does for a call, or for all calls of a batch."""
-
-    def __init__(self, calls: list[_Call], events: list[Any], way: Pass) -> None:
-        self.calls, self.events, self.way = calls, events, way
-        self.task: asyncio.Task[None] | None = None
-        self.stoppable = False  # a generator or a coroutine: ending its task ends its work
-        self.starts: list[tuple[_Call, Any]] = []  # that are told when it goes into its function
-        self.back = False  # it did not begin, and is not to
-        for call in calls:
-            call.work = self
-
-
 class _Service:
     """The calls of one app."""
 
@@ -221,8 +148,8 @@ class _Service:
         self.app = app
         self.queueing, self.utils = queueing, utils
         self.dumps = orjson.dumps
-        self.calls: dict[str, _Call] = {}
-        self.newest: _Connection | None = None
+        self.calls: dict[str, Call] = {}
+        self.newest: Connection | None = None
         self.gate = Gate()
         self.numbers = itertools.count(1)
         self.leader = 0  # the newest connection that has asked for a call
@@ -288,7 +215,7 @@ class _Service:
         blocks.call_function = call_function_inside
         self.utils.get_function_with_locals = function_inside
 
-    def _inside(self, work: _Work, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _inside(self, work: Work, function: Callable[..., Any]) -> Callable[..., Any]:
         """The same plain function, which goes through the gate in the thread it runs in."""
         loop = asyncio.get_running_loop()
 
@@ -304,19 +231,19 @@ class _Service:
 
         return inside
 
-    def _tell_start(self, work: _Work) -> None:
+    def _tell_start(self, work: Work) -> None:
         starts, work.starts = work.starts, []
         for call, message in starts:
             self._put(call, message)
 
     # --- connections --------------------------------------------------------------------------------
 
-    def connect(self, connection: _Connection) -> None:
+    def connect(self, connection: Connection) -> None:
         self.newest = connection
         running = [call.id for call in self.calls.values() if not call.ended]
         connection.say(b"hello %s\n" % " ".join(running).encode())
 
-    def disconnect(self, connection: _Connection) -> None:
+    def disconnect(self, connection: Connection) -> None:
         if self.newest is connection:
             self.newest = None
         for call in self.calls.values():
@@ -324,7 +251,7 @@ class _Service:
                 call.reader = None
                 call.unread_since = time.monotonic()
 
-    def order(self, connection: _Connection, order: dict[str, Any]) -> None:
+    def order(self, connection: Connection, order: dict[str, Any]) -> None:
         call = self.calls.get(order.get("id", ""))
         match order["do"]:
             case "call":
@@ -336,13 +263,13 @@ class _Service:
             case "forget" if call is not None and call.ended:
                 del self.calls[call.id]
 
-    def _is_stale(self, connection: _Connection) -> bool:
+    def _is_stale(self, connection: Connection) -> bool:
         self.leader = max(self.leader, connection.number)
         return connection.number < self.leader
 
     # --- calls --------------------------------------------------------------------------------------
 
-    def _asked(self, connection: _Connection, orders: list[dict[str, Any]], places: int) -> None:
+    def _asked(self, connection: Connection, orders: list[dict[str, Any]], places: int) -> None:
         """Begin what is asked for in one call; of what has begun before, tell the rest."""
         stale = self._is_stale(connection)
         if places and not stale:
@@ -359,12 +286,12 @@ class _Service:
         if new:
             self._begin(connection, new, limited=bool(places))
 
-    def _begin(self, connection: _Connection, orders: list[dict[str, Any]], *, limited: bool) -> None:
-        calls = [_Call(order["id"]) for order in orders]
+    def _begin(self, connection: Connection, orders: list[dict[str, Any]], *, limited: bool) -> None:
+        calls = [Call(order["id"]) for order in orders]
         for call in calls:
             call.reader = connection
         if "mcp" in orders[0]["body"]:
-            work = _Work(calls, [], Pass(None, None, limited=limited))
+            work = Work(calls, [], Pass(None, None, limited=limited))
             work.stoppable = True
             self._start(work, partial(self._mcp, work, orders[0]["body"], orders[0]["request"]))
             return
@@ -382,12 +309,12 @@ class _Service:
         queue = self.app.get_blocks()._queue
         queue.create_event_queue_for_fn(function)
         inner = queue.event_queue_per_concurrency_id[events[0].concurrency_id]
-        work = _Work(calls, events, Pass(inner, events[0].session_hash, limited=limited))
+        work = Work(calls, events, Pass(inner, events[0].session_hash, limited=limited))
         wrapped = inspect.unwrap(function.fn) if function.fn is not None else None
         work.stoppable = function.types_generator or inspect.iscoroutinefunction(wrapped)
         self._start(work, partial(self._run, work, function, inner))
 
-    def _start(self, work: _Work, doing: Callable[[], Awaitable[None]]) -> None:
+    def _start(self, work: Work, doing: Callable[[], Awaitable[None]]) -> None:
         for call in work.calls:
             self.calls[call.id] = call
         apart = self.gate.arrive(work.way)
@@ -395,7 +322,7 @@ class _Service:
         # Also of a task that was cancelled before it began.
         work.task.add_done_callback(partial(self._done, work))
 
-    def _event(self, call: _Call, order: dict[str, Any]) -> Any | None:
+    def _event(self, call: Call, order: dict[str, Any]) -> Any | None:
         """Gradio's own event; None for a function that needs its own queue (input streams, validators,
         cached results)."""
         from gradio import route_utils
@@ -414,7 +341,7 @@ class _Service:
         body.event_id = call.id
         return event
 
-    async def _run(self, work: _Work, function: Any, inner: Any) -> None:
+    async def _run(self, work: Work, function: Any, inner: Any) -> None:
         queue = self.app.get_blocks()._queue
         began = time.time()
         inner.current_concurrency += 1
@@ -440,7 +367,7 @@ class _Service:
                 for event in work.events:
                     queue.event_analytics.pop(event._id, None)
 
-    async def _mcp(self, work: _Work, body: dict[str, Any], request: dict[str, Any]) -> None:
+    async def _mcp(self, work: Work, body: dict[str, Any], request: dict[str, Any]) -> None:
         """A request to the app's MCP server; pieces of its answer are messages."""
         (call,) = work.calls
 
@@ -454,7 +381,7 @@ class _Service:
         values = {"msg": "process_completed", "event_id": call.id, "output": output, "success": True}
         call.say(b"c", self.dumps(values))
 
-    async def _do(self, work: _Work, doing: Callable[[], Awaitable[None]], *, apart: bool) -> None:
+    async def _do(self, work: Work, doing: Callable[[], Awaitable[None]], *, apart: bool) -> None:
         _working.set(work)
         try:
             if not apart:
@@ -465,13 +392,13 @@ class _Service:
             for call in work.calls:
                 call.say(b"f", self._failure(call, error))
 
-    def _done(self, work: _Work, _: object) -> None:
+    def _done(self, work: Work, _: object) -> None:
         """Whatever became of the work, each call has one end."""
         self.gate.depart(work.way)
         for call in work.calls:
             self._ended(call, work)
 
-    def _ended(self, call: _Call, work: _Work) -> None:
+    def _ended(self, call: Call, work: Work) -> None:
         if work.back:
             call.say(b"b", b"")
             del self.calls[call.id]
@@ -489,7 +416,7 @@ class _Service:
         else:
             queue.active_jobs.append(jobs)
 
-    def _cancel(self, call: _Call) -> None:
+    def _cancel(self, call: Call) -> None:
         """End it where it can be ended; a batch goes on for the others."""
         work = call.work
         if work is None or work.task is None or len(work.calls) > 1:
@@ -497,7 +424,7 @@ class _Service:
         if work.stoppable or self.gate.withdraw(work.way):
             work.task.cancel()
 
-    def _back(self, call: _Call) -> None:
+    def _back(self, call: Call) -> None:
         """It waits at the gate for too long: it is to wait in the platform's line again."""
         work = call.work
         if work is None or work.task is None or work.way.since:
@@ -508,7 +435,7 @@ class _Service:
 
     # --- messages -----------------------------------------------------------------------------------
 
-    def _say(self, call: _Call, message: Any) -> None:
+    def _say(self, call: Call, message: Any) -> None:
         work = call.work
         if work is not None:
             if message.msg == "process_starts" and not work.way.inside:
@@ -517,14 +444,14 @@ class _Service:
             self._tell_start(work)
         self._put(call, message)
 
-    def _put(self, call: _Call, message: Any) -> None:
+    def _put(self, call: Call, message: Any) -> None:
         values = message.model_dump()
         kind = b"m"
         if values["msg"] == "process_completed":
             kind = b"c" if values["success"] else b"f"
         call.say(kind, self.dumps(values, default=str))
 
-    def _failure(self, call: _Call, error: BaseException) -> bytes:
+    def _failure(self, call: Call, error: BaseException) -> bytes:
         show = getattr(self.app.get_blocks(), "show_error", False)
         output = {"error": str(error) if show else None, "visible": True, "duration": 10, "title": "Error"}
         values = {"msg": "process_completed", "event_id": call.id, "output": output, "success": False}
