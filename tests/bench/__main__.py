@@ -5,23 +5,20 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import requests
 
 from spaceport.web import SERVERS
-from tests.bench.sections import SECTIONS, Bench
+from tests.bench.sections import SECTIONS
+from tests.bench.sides import APP, Bench, push_app
 from tests.platform_server import Platform, free_port, lent_home, running
 from tests.waiting import wait_until
 
 SPACE = "bench/app"
-APP = Path(__file__).with_name("app.py")
 
 
 def main() -> None:
@@ -33,6 +30,7 @@ def main() -> None:
     parser.add_argument("--web", choices=SERVERS, default=SERVERS[0], help="what serves the web")
     parser.add_argument("--sockets", type=int, default=10_000)
     parser.add_argument("--events", type=int, default=50_000, help="how far the section `age` goes")
+    parser.add_argument("--spaces", type=int, default=30, help="how far the section `spaces` goes")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=["protocol"])
     options = parser.parse_args()
     with alone() as alone_url, behind(options.runtime, options.web) as (platform, token):
@@ -64,9 +62,7 @@ def behind(runtime: str, web_server: str) -> Iterator[tuple[Platform, str]]:
         running(Platform(runtime, home, web_server=web_server, settings=settings)) as platform,
     ):
         token = platform.token("bench")
-        with tempfile.TemporaryDirectory() as folder:
-            shutil.copy(APP, folder)
-            stage = platform.push(SPACE, token, Path(folder))
+        stage = push_app(platform, SPACE, token)
         assert stage == "RUNNING", stage
         yield platform, token
 

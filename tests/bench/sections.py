@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import statistics
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from tests.bench.client import Measured, load
-from tests.bench.commands import counted
 from tests.bench.doors import by_gradio_client, by_websocket
 from tests.bench.eta import table
-from tests.bench.processes import cpu_seconds, memory_bytes
+from tests.bench.growth import by_clients, by_spaces
+from tests.bench.sides import PARTS, Bench
 from tests.bench.sockets import hold
-from tests.platform_server import WEB, Platform
+from tests.platform_server import WEB
 
 #: name, api_name, fn_index, concurrency_count (as the app itself asks for), ideal events a second
 LOADS = (
@@ -27,54 +24,6 @@ LOADS = (
 #: Gradio's own four load shapes: echo text, a file-heavy function, a stateful counter, a streaming chat.
 SHAPES = (("echo", 0), ("file-heavy (1 MB)", 3), ("counter", 4), ("chat, 20 steps", 5))
 MIB = 1024 * 1024
-
-
-@dataclass
-class Bench:
-    """Both sides, and how to measure them."""
-
-    platform: Platform
-    token: str
-    space: str
-    alone: str
-    options: argparse.Namespace
-
-    def bases(self) -> dict[str, str]:
-        """Where the protocol is spoken, by side."""
-        return {
-            "alone": f"{self.alone}gradio_api",
-            "Spaceport": f"{self.platform.run_url(self.space)}gradio_api",
-        }
-
-    def socket_url(self) -> str:
-        return f"{self.platform.url.replace('http', 'ws')}/ws/spaces/{self.space}/queue"
-
-    def concurrency(self, count: int) -> None:
-        self.platform.queue(self.space, self.token, concurrency_count=count)
-
-    def pid(self, part: str) -> int:
-        return self.platform.pids(part)[0]
-
-    def pids(self) -> dict[str, int]:
-        """The processes an event passes through."""
-        commands = {
-            "web": WEB, "node worker": "manage.py\0node", "Valkey": "valkey-server",
-            "app": "spaceport_launcher",
-        }  # fmt: skip
-        return {part: self.pid(command) for part, command in commands.items()}
-
-    def cpu(self) -> dict[str, float]:
-        """The processor time each of them has used, in seconds."""
-        return {part: cpu_seconds(pid) for part, pid in self.pids().items()}
-
-    def rounds(self, measure: Callable[[str], Measured]) -> dict[str, list[Measured]]:
-        """So many rounds of both sides, taking turns."""
-        found: dict[str, list[Measured]] = {side: [] for side in self.bases()}
-        for _ in range(self.options.rounds):
-            for side in found:
-                found[side].append(measure(side))
-                time.sleep(0.5)
-        return found
 
 
 def protocol(bench: Bench) -> None:
@@ -140,7 +89,7 @@ def sockets(bench: Bench) -> None:
     print("\n| waiting sockets | KiB each | CPU of one core | told a second, each | longest silence |")
     print("|---|---|---|---|---|")
     bench.concurrency(1)
-    web = bench.pid(WEB)
+    web = bench.platform.pids(WEB)[0]
     for count in sorted({1000, bench.options.sockets}):
         held = asyncio.run(hold(bench.socket_url(), web, sockets=count, api_name="fifty_ms", seconds=20))
         print(
@@ -152,38 +101,16 @@ def sockets(bench: Bench) -> None:
 
 def age(bench: Bench) -> None:
     """Whether anything slows down or grows."""
-    parts = ("web", "node worker", "Valkey", "app")
-    print(f"\n| events so far | events/s | p95 | MiB: {' | '.join(parts)} |")
-    print("|---|---|---|" + "---|" * len(parts))
+    print(f"\n| events so far | events/s | p95 | MiB: {' | '.join(PARTS)} |")
+    print("|---|---|---|" + "---|" * len(PARTS))
     bench.concurrency(4)
     base, done = bench.bases()["Spaceport"], 0
     while done < bench.options.events:
         # New clients each time: sessions grow old as well.
         run = asyncio.run(load(base, 0, clients=50, seconds=10))
         done += len(run.latencies)
-        grown = " | ".join(f"{memory_bytes(pid) / MIB:.0f}" for pid in bench.pids().values())
+        grown = " | ".join(f"{size / MIB:.0f}" for size in bench.memory().values())
         print(f"| {done:,} | {run.rate:.0f} | {run.quantile(0.95) * 1000:.0f} ms | {grown} |", flush=True)
-
-
-def growth(bench: Bench) -> None:
-    """What an event costs as clients grow in number."""
-    parts = ("web", "node worker", "Valkey", "app")
-    print(f"\n| clients | events/s | p95 | Redis commands an event | CPU ms an event: {' | '.join(parts)} |")
-    print("|---|---|---|---|" + "---|" * len(parts))
-    bench.concurrency(4)
-    base = bench.bases()["Spaceport"]
-    for clients in (1, 3, 10, 30, 100, 300, 1000):
-        with counted(bench.platform, bench.space) as names:  # by itself: watching costs Valkey a part
-            watched = asyncio.run(load(base, 0, clients=clients, seconds=1))
-        commands = len(names) / max(len(watched.latencies), 1)
-        used = bench.cpu()
-        run = asyncio.run(load(base, 0, clients=clients, seconds=bench.options.seconds))
-        events = max(len(run.latencies), 1)
-        after = bench.cpu()
-        cost = " | ".join(f"{(after[part] - used[part]) / events * 1000:.2f}" for part in parts)
-        failed = f" {run.failed} FAILED" if run.failed else ""
-        times = f"{run.quantile(0.95) * 1000:.0f} ms"
-        print(f"| {clients} | {run.rate:.0f}{failed} | {times} | {commands:.1f} | {cost} |", flush=True)
 
 
 def eta(_bench: Bench) -> None:
@@ -197,7 +124,8 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "doors": doors,
     "sockets": sockets,
     "age": age,
-    "growth": growth,
+    "clients": by_clients,
+    "spaces": by_spaces,
     "eta": eta,
 }
 

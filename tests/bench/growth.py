@@ -1,0 +1,98 @@
+"""How the cost of an event grows: with the clients of one Space, and with the Spaces."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.bench.client import Measured, load
+from tests.bench.commands import counted
+from tests.bench.sides import PARTS, Bench
+
+CLIENTS = (1, 3, 10, 30, 100, 300, 1000)
+SPACES = (1, 3, 10, 30, 100, 200)
+SHARED = 30  # clients that share the Spaces, as evenly as may be; each Space has one at least
+
+
+@dataclass
+class Cost:
+    """What events came to."""
+
+    rate: float  # a second
+    p95_s: float
+    failed: int
+    commands: float  # of Redis, an event
+    cpu_ms: dict[str, float]  # an event, by part
+
+
+def by_clients(bench: Bench) -> None:
+    """More and more clients of one Space, all beginning in the same moment."""
+    bench.concurrency(4)
+    _tell("clients", [(n, _cost(bench, {bench.space: n})) for n in CLIENTS])
+
+
+def by_spaces(bench: Bench) -> None:
+    """The same clients, shared by more and more Spaces."""
+    there = [bench.space]
+    found = []
+    for count in (n for n in SPACES if n <= bench.options.spaces):
+        while len(there) < count:
+            there.append(bench.another(len(there)))
+        share, more = divmod(SHARED, count)
+        clients = {space: max(share + (at < more), 1) for at, space in enumerate(there)}
+        found.append((count, _cost(bench, clients)))
+    _tell("Spaces", found)
+
+
+def _cost(bench: Bench, clients: dict[str, int]) -> Cost:
+    def run(seconds: float) -> Measured:
+        return asyncio.run(_load(bench, clients, seconds))
+
+    with counted(bench.platform, *clients) as names:  # by itself: watching costs Valkey a part
+        watched = run(1)
+    used = bench.cpu()
+    measured = run(bench.options.seconds)
+    after = bench.cpu()
+    events = max(len(measured.latencies), 1)
+    return Cost(
+        rate=measured.rate,
+        p95_s=measured.quantile(0.95),
+        failed=measured.failed,
+        commands=len(names) / max(len(watched.latencies), 1),
+        cpu_ms={part: (after[part] - used[part]) / events * 1000 for part in PARTS},
+    )
+
+
+async def _load(bench: Bench, clients: dict[str, int], seconds: float) -> Measured:
+    runs = await asyncio.gather(*(
+        load(bench.base(space), 0, clients=count, seconds=seconds) for space, count in clients.items()
+    ))  # fmt: skip
+    together = Measured(seconds)
+    for run in runs:
+        together.latencies += run.latencies
+        together.failed += run.failed
+    return together
+
+
+def _tell(what: str, found: Sequence[tuple[int, Cost]]) -> None:
+    """A table, and the same as plots."""
+    print(f"\n| {what} | events/s | p95 | Redis commands an event | CPU ms an event: {' | '.join(PARTS)} |")
+    print("|---|---|---|---|" + "---|" * len(PARTS))
+    for count, cost in found:
+        failed = f" {cost.failed} FAILED" if cost.failed else ""
+        cpu = " | ".join(f"{cost.cpu_ms[part]:.2f}" for part in PARTS)
+        times = f"{cost.p95_s * 1000:.0f} ms"
+        print(f"| {count:,} | {cost.rate:.0f}{failed} | {times} | {cost.commands:.1f} | {cpu} |")
+    numbers = [count for count, _ in found]
+    _plot(f"events a second, by {what}", numbers, [cost.rate for _, cost in found])
+    _plot(f"p95 in ms, by {what}", numbers, [cost.p95_s * 1000 for _, cost in found])
+    _plot(f"Redis commands an event, by {what}", numbers, [cost.commands for _, cost in found])
+    whole = [sum(cost.cpu_ms.values()) for _, cost in found]
+    _plot(f"CPU seconds a thousand events, by {what}", numbers, whole)
+
+
+def _plot(title: str, numbers: Sequence[int], values: Sequence[float]) -> None:
+    """For Mermaid, which shows it where this text is read."""
+    print(f'\n```mermaid\nxychart-beta\n  title "{title}"\n  x-axis [{", ".join(map(str, numbers))}]')
+    print(f"  line [{', '.join(f'{value:.4g}' for value in values)}]\n```", flush=True)
