@@ -168,7 +168,7 @@ class Running:
         """Begin it. Where it may have been sent ahead of its turn, it is taken back unless `heard` is called
         soon."""
         assert self.direct is not None
-        back = asyncio.get_running_loop().call_later(BACK_S, self.direct.back, call.events[0].id)
+        back = asyncio.get_running_loop().call_later(BACK_S, self._take_back, call.events[0].id)
         if not self.ahead:
             back.cancel()
         self.direct.begin(call)
@@ -176,6 +176,12 @@ class Running:
             yield back.cancel
         finally:
             back.cancel()
+
+    def _take_back(self, event_id: str) -> None:
+        """From now on nothing is sent ahead: until it is in line again, what is claimed would overtake it."""
+        assert self.direct is not None
+        self._short.clear()
+        self.direct.back(event_id)
 
     async def _told(self, event: Event, heard: Callable[[], None]) -> AsyncIterator[list[Said]]:
         """What the app says by the direct way."""
@@ -186,7 +192,6 @@ class Running:
 
     async def _back(self, call: Call) -> None:
         """Sent ahead for nothing: to the front of the line again."""
-        self._short.clear()
         for event in reversed(call.events):
             await surely(partial(self.queue.requeue, event, call, "backs", ANY_NUMBER))
 

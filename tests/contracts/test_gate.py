@@ -87,7 +87,20 @@ async def test_threads_and_tasks_together_are_never_more_than_the_places(gates: 
         await asyncio.gather(*(visit(n) for n in range(600)))
     assert watched.most <= 3
     assert watched.done + left == 600
-    assert [gate._here, gate._inside, gate._waiting] == [[], [], []]
+    assert [gate._here, gate._inside] == [[], []]
+
+
+def test_nobody_overtakes_one_whose_inputs_are_not_ready_yet(gates: ModuleType) -> None:
+    gate = gates.Gate()
+    first, second, third = (a_pass(gates, name) for name in "abc")
+    gate.arrive(first)
+    gate.arrive(second)
+    gate.depart(first)
+    gate.arrive(third)
+    assert (second.inside, third.inside) == (True, False)
+    gate.enter_thread(second)
+    gate.leave(second)
+    assert (second.inside, third.inside) == (False, True), "and one that has left wants no place again"
 
 
 async def test_one_that_is_taken_back_never_gets_in(gates: ModuleType) -> None:

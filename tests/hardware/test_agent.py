@@ -52,7 +52,8 @@ def test_an_ordered_replica_gets_ready_and_stops_when_no_longer_wanted(
     assert replica.node.name == "here"
     assert replica.report["gradio"].startswith("6.")
     assert readiness.answers(replica.address, "gradio")
-    assert any("Running on" in entry.text for entry in logs.tail("run", space.pk))
+    # What it says is carried behind it.
+    wait_until(lambda: any("Running on" in entry.text for entry in logs.tail("run", space.pk)), "its log", 10)
 
     replicas.order_stop(replica)
     until(replica, State.STOPPED)

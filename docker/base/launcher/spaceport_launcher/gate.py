@@ -1,8 +1,9 @@
 """Who may be inside his function: never more than the platform allows, nor than the author does.
 
-More calls may be here than there are places. What waits at the gate has its inputs ready, and goes in the
-moment a place is free; what has left has its outputs made ready outside. So short functions follow each other
-without a pause. A plain function waits in its own thread: no event loop stands between one and the next.
+More calls may be here than there are places. A place goes to the one that came first, even if its inputs are
+not ready yet; mostly they are, for they are made ready while it waits, and outputs are once it has left. So short
+functions follow each other without a pause. A plain function waits in its own thread: no event loop stands
+between one and the next.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ class Pass:
         it may depend on; `limited`: whether it counts for the platform's places."""
         self.inner, self.session, self.limited = inner, session, limited
         self.inside = False
+        self.wants = True  # to get in
         self.last = False  # it waits for those before it to be at their ends, not only out of their functions
         self.counted = False  # in Gradio's own count
         self.withdrawn = False
-        self.wake: Callable[[], object] | None = None  # while it waits
+        self.wake: Callable[[], object] | None = None  # who waits for its getting in
         self.since = 0.0
         self.held_s = 0.0  # how long it was inside
 
@@ -42,7 +44,6 @@ class Gate:
         self._lock = threading.RLock()
         self._here: list[Pass] = []
         self._inside: list[Pass] = []
-        self._waiting: list[Pass] = []
 
     def arrive(self, one: Pass) -> bool:
         """It is here, and goes in at once where a place is free. False: it may not even have its inputs made
@@ -50,8 +51,7 @@ class Gate:
         with self._lock:
             one.last = one.session is not None and any(o.session == one.session for o in self._here)
             self._here.append(one)
-            if not self._waiting and self._may(one):
-                self._enter(one)
+            self.look()
             return one.inside or not one.last
 
     async def enter(self, one: Pass) -> None:
@@ -81,8 +81,7 @@ class Gate:
         """Whether it has to wait for being woken."""
         with self._lock:
             if not one.inside and not one.withdrawn:
-                one.wake = wake
-                self._waiting.append(one)
+                one.wake, one.wants = wake, True
                 self.look()
             return not one.inside and not one.withdrawn
 
@@ -100,9 +99,7 @@ class Gate:
         with self._lock:
             if one.inside:
                 return False
-            one.withdrawn = True
-            if one in self._waiting:
-                self._waiting.remove(one)
+            one.withdrawn, one.wants = True, False
             if one.wake is not None:
                 one.wake()
             return True
@@ -124,16 +121,12 @@ class Gate:
     def look(self) -> None:
         """Let in who may go in, in the order they came."""
         with self._lock:
-            for one in tuple(self._waiting):
-                if self._may(one):
-                    self._waiting.remove(one)
-                    self._enter(one)
+            for one in self._here:
+                if one.wants and self._may(one):
+                    one.inside, one.wants, one.since = True, False, time.monotonic()
+                    self._inside.append(one)
                     if one.wake is not None:
                         one.wake()
-
-    def _enter(self, one: Pass) -> None:
-        one.inside, one.since = True, time.monotonic()
-        self._inside.append(one)
 
     def _may(self, one: Pass) -> bool:
         before = self._here[: self._here.index(one)] if one.last else self._inside
