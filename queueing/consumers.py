@@ -165,7 +165,11 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         route = await self.routes.by_id(self.route.space_id) or self.route
         fn_index = message.get("fn_index")
         if fn_index is None:
-            function = route.app.named(str(message.get("api_name") or ""))
+            name = str(message.get("api_name") or "")
+            function = route.app.named(name)
+            if function is None:  # what is remembered may be from before the app was up
+                route = await self.routes.by_id(route.space_id, fresh=True) or route
+                function = route.app.named(name)
             if function is None:
                 named = ", ".join(f.api_name for f in route.app.functions if f.api_name) or "none"
                 raise UnknownFunction(f"This app has no such function. It has: {named}.")

@@ -35,8 +35,9 @@ KEPT_BUILDS = 3  # of each Space, to go back to at once
 
 def _move(space: Space, stage: Stage, reason: str = "") -> None:
     space.stage, space.stage_reason = stage, reason
-    space.save(update_fields=["stage", "stage_reason", "last_modified"])
+    # Whoever reads that it runs can call it.
     publishing.publish(space)
+    space.save(update_fields=["stage", "stage_reason", "last_modified"])
     _tell_waiting(space)
 
 

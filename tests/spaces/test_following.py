@@ -18,7 +18,7 @@ from queueing.connections import sync_redis
 from queueing.events import Join, new_event_id
 from queueing.keys import SpaceKeys
 from queueing.queue import Queue
-from queueing.routes import App, encode
+from queueing.routes import App, Route, encode
 from spaces import following, lifecycle, publishing
 from spaces.models import Space, Stage
 
@@ -145,3 +145,18 @@ def test_who_waited_for_an_app_that_failed_is_told_so(space: Space) -> None:
     (key,) = sync_redis().scan_iter(f"sp:{{{space.pk}}}:msgs:c")
     ((_, fields),) = sync_redis().xrange(key)
     assert b"stopped with an error" in fields[b"d"]
+
+
+def test_who_reads_that_it_runs_can_call_it(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    Space.objects.filter(pk=space.pk).update(stage=Stage.APP_STARTING)
+    publish, read = publishing.publish, []
+
+    def slow(moved: Space) -> Route:
+        read.append(Space.objects.get(pk=moved.pk).stage)
+        return publish(moved)
+
+    monkeypatch.setattr(publishing, "publish", slow)
+    assert space.replica is not None
+    lifecycle.replica_changed(space.replica.pk)
+    assert read == [Stage.APP_STARTING]
+    assert Space.objects.get(pk=space.pk).stage == Stage.RUNNING
