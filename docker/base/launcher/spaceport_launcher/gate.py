@@ -1,9 +1,9 @@
 """Who may be inside his function: never more than the platform allows, nor than the author does.
 
 More calls may be here than there are places. A place goes to the one that came first, even if its inputs are
-not ready yet; mostly they are, for they are made ready while it waits, and outputs are once it has left. So short
-functions follow each other without a pause. A plain function waits in its own thread: no event loop stands
-between one and the next.
+not ready yet; mostly they are, for they are made ready while it waits, and outputs are once it has left. So
+short functions follow each other without a pause. A plain function waits in its own thread: no event loop
+stands between one and the next.
 """
 
 from __future__ import annotations
