@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from accounts import access
 from queueing.connections import async_redis
 from queueing.delivery import Delivered, Delivery
-from queueing.doors.gradio import BadRequest, Caller, GradioDoor, UnknownFunction
+from queueing.doors.gradio import BadRequest, Caller, GradioDoor, function_named
 from queueing.earlier import Earlier
 from queueing.errors import QueueError
 from queueing.events import encode, new_channel
@@ -166,14 +166,9 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         fn_index = message.get("fn_index")
         if fn_index is None:
             name = str(message.get("api_name") or "")
-            function = route.app.named(name)
-            if function is None:  # what is remembered may be from before the app was up
+            if route.app.named(name) is None:  # what is remembered may be from before the app was up
                 route = await self.routes.by_id(route.space_id, fresh=True) or route
-                function = route.app.named(name)
-            if function is None:
-                named = ", ".join(f.api_name for f in route.app.functions if f.api_name) or "none"
-                raise UnknownFunction(f"This app has no such function. It has: {named}.")
-            fn_index = function.id
+            fn_index = function_named(route, name).id
         body = {
             "data": message.get("data", []),
             "fn_index": fn_index,

@@ -148,7 +148,8 @@ class Dispatcher:
         if self.draining or not self.route.address or await self._stopped():
             self._pending = dict.fromkeys(LANES, 0)
             return
-        calls, self._pending = await self.queue.claim(self.holder, self._running.ahead, self._running.short)
+        ahead = self._running.ahead
+        calls, self._pending = await self.queue.claim(self.holder, ahead.most, ahead.short)
         for call in calls:
             self._begin(self._running.run(call), f"call {call.token}")
         if len(calls) == CLAIMS_AT_ONCE:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from redis.exceptions import RedisError
 
+from queueing.ahead import Ahead
 from queueing.calls import CallRefused
 from queueing.direct import Direct, Said
 from queueing.errors import ContainerDied
@@ -35,12 +34,6 @@ INTERRUPTED = "Interrupted: the demo went away while it worked on this, and its 
 STOP_S = 5.0  # for a call that was told to end
 REDIS_BACK_S = 60.0  # how long a result waits for Redis
 AGAIN_S = 0.2
-#: A function's calls are sent ahead of their turn once so many in a row were so short: then what lies between
-#: two of them weighs, and nobody waits long outside the line.
-SHORT_S = 0.5
-SHORT_CALLS = 5
-AHEAD = 8
-BACK_S = 1.0  # one that waits longer there goes back in line
 
 
 class Running:
@@ -61,14 +54,13 @@ class Running:
         so a claim sent right behind the end finds the place."""
         self._freed = freed
         self.queue, self.route, self.app, self.direct = queue, route, app, direct
+        self.ahead = Ahead(direct)
         self.event_timeout_s = event_timeout_s
         self._restart = restart
         self._restarted = False
         self._not_direct: set[str] = set()  # functions that need Gradio's own protocol
         self._events: dict[str, tuple[Event, Call, Function | None]] = {}
         self._batches = 0  # that run by Gradio's own protocol
-        self._short: Counter[str] = Counter()  # calls in a row, by function
-        self._busy: Counter[str] = Counter()  # the main lane's calls now, by function
         self.died = asyncio.Event()  # the container went away
 
     def can_be_left(self) -> bool:
@@ -76,34 +68,21 @@ class Running:
         direct = all(event.fn not in self._not_direct for event, _, _ in self._events.values())
         return self.direct is not None and direct and not self._batches
 
-    @property
-    def ahead(self) -> int:
-        """How many calls may be sent to the app beyond those that may run there."""
-        if self.direct is None or self._not_direct:
-            return 0
-        return AHEAD if all(self._short[fn] >= SHORT_CALLS for fn in +self._busy) else 0
-
-    @property
-    def short(self) -> list[str]:
-        """The functions whose calls may be sent ahead."""
-        return [fn for fn, calls in self._short.items() if calls >= SHORT_CALLS]
-
     async def run(self, call: Call) -> None:
         """Work on the call; its place is free when this returns."""
         first = call.events[0]
         function = self.route.app.function(int(first.fn))
         freed = False
-        self._busy[first.fn] += call.lane == "main"
         try:
-            # Asked for while nobody served the queue. What came back is never part of a batch.
-            if first.cancel:
-                await self._finish(call, first, "cancelled", cancelled(first.id))
-            elif function is not None and function.batch:
-                freed = await self._batch(call)
-            else:
-                freed = await self._one(call, first, function)
+            with self.ahead.busy(call):
+                # Asked for while nobody served the queue. What came back is never part of a batch.
+                if first.cancel:
+                    await self._finish(call, first, "cancelled", cancelled(first.id))
+                elif function is not None and function.batch:
+                    freed = await self._batch(call)
+                else:
+                    freed = await self._one(call, first, function)
         finally:
-            self._busy[first.fn] -= call.lane == "main"
             if not freed:
                 await asyncio.shield(surely(lambda: self.queue.free(call)))
                 self._freed()
@@ -147,14 +126,14 @@ class Running:
     async def _said(self, call: Call, event: Event) -> AsyncIterator[list[Said]]:
         """What the app says of the event, by the direct way where there is one."""
         if self.direct is not None and event.fn not in self._not_direct:
-            with self._begun(call) as heard:
+            with self.ahead.begun(call) as heard:
                 async for taken in self._told(event, heard):
                     if taken[-1].kind == "elsewhere":
                         break
                     yield taken
                 else:
                     return
-            self._not_direct.add(event.fn)  # never sent ahead: only what was short by the direct way is
+            self._elsewhere(event)
         if not event.may_begin:
             yield [_unknown(event)]
             return
@@ -163,25 +142,10 @@ class Running:
             number += 1
             yield [_said(number, message, event.id)]
 
-    @contextlib.contextmanager
-    def _begun(self, call: Call) -> Iterator[Callable[[], None]]:
-        """Begin it. Where it may have been sent ahead of its turn, it is taken back unless `heard` is called
-        soon."""
-        assert self.direct is not None
-        back = asyncio.get_running_loop().call_later(BACK_S, self._take_back, call.events[0].id)
-        if not self.ahead:
-            back.cancel()
-        self.direct.begin(call)
-        try:
-            yield back.cancel
-        finally:
-            back.cancel()
-
-    def _take_back(self, event_id: str) -> None:
-        """From now on nothing is sent ahead: until it is in line again, what is claimed would overtake it."""
-        assert self.direct is not None
-        self._short.clear()
-        self.direct.back(event_id)
+    def _elsewhere(self, event: Event) -> None:
+        """Its function needs Gradio's own protocol."""
+        self._not_direct.add(event.fn)
+        self.ahead.never()
 
     async def _told(self, event: Event, heard: Callable[[], None]) -> AsyncIterator[list[Said]]:
         """What the app says by the direct way."""
@@ -203,7 +167,7 @@ class Running:
         status: Final = last.kind  # type: ignore[assignment]  # the kinds that end are the statuses
         payloads = [said.payload for said in before]
         if self.direct is not None and event.fn not in self._not_direct:
-            self._short[event.fn] = self._short[event.fn] + 1 if last.took_s <= SHORT_S else 0
+            self.ahead.ended(event.fn, last.took_s)
         self._freed()
         ended = await surely(
             lambda: self.queue.finish(
@@ -264,11 +228,11 @@ class Running:
         """Each event's end, and what was not told of it yet; by the direct way where there is one."""
         first = call.events[0]
         if self.direct is not None and first.fn not in self._not_direct:
-            with self._begun(call) as heard:
+            with self.ahead.begun(call) as heard:
                 ends = await asyncio.gather(*(self._until_end(call, event, heard) for event in call.events))
             if ends[0][1].kind != "elsewhere":
                 return ends
-            self._not_direct.add(first.fn)
+            self._elsewhere(first)
         if not all(event.may_begin for event in call.events):
             return [([], _unknown(event)) for event in call.events]
         self._batches += 1

@@ -45,6 +45,16 @@ class UnknownFunction(QueueError):
     status = 404
 
 
+class NotUpYet(QueueError):
+    """What this Space offers is known once it has started for the first time."""
+
+    code = "queue.not_up_yet"
+    status = 503
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(f"{self.__doc__} It is {stage} now. Please send it again when it runs.")
+
+
 class UnknownEvent(QueueError):
     """There is no such event, or it belongs to somebody else."""
 
@@ -251,9 +261,7 @@ class GradioDoor:
         Raises:
             QueueError
         """
-        function = route.app.named(api_name)
-        if function is None:
-            raise UnknownFunction(f"This app has no function named '{api_name}'.")
+        function = function_named(route, api_name)
         channel = new_channel()
         session = body.get("session_hash")
         full = {
@@ -358,6 +366,20 @@ class GradioDoor:
                 output = message.get("output") or {}
                 return (200, output) if message.get("success") else (500, {"error": output.get("error")})
         raise AssertionError("an event ends with its final message")
+
+
+def function_named(route: Route, api_name: str) -> Function:
+    """The function that has this name for programs.
+
+    Raises:
+        NotUpYet, UnknownFunction
+    """
+    if (function := route.app.named(api_name)) is not None:
+        return function
+    if not route.app.functions and not route.address:
+        raise NotUpYet(route.stage)
+    named = ", ".join(f.api_name for f in route.app.functions if f.api_name) or "none"
+    raise UnknownFunction(f"This app has no function named '{api_name[:100]}'. It has: {named}.")
 
 
 def _own_key(caller: Caller, channel: str) -> str:

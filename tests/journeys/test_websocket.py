@@ -91,7 +91,7 @@ async def test_cancelling_frees_the_place(url: str, http: aiohttp.ClientSession)
         ("{", "no JSON"),
         ("[1]", "JSON object"),
         ('{"msg":"fly"}', "no message 'fly'"),
-        ('{"msg":"join","api_name":"nothing"}', "no such function"),
+        ('{"msg":"join","api_name":"nothing"}', "no function named"),
         ('{"msg":"join","fn_index":"one"}', "fn_index"),
         ('{"msg":"join","api_name":"echo","data":"text"}', "data is no list"),
         ('{"msg":"cancel","event_id":"00000000000000000000000000000000"}', "no such event"),

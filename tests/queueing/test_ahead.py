@@ -1,0 +1,75 @@
+"""What is sent to the app ahead of its turn: only what was short, and nothing while one comes back."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from queueing import ahead
+from queueing.ahead import AHEAD, SHORT_CALLS, SHORT_S, Ahead
+from tests.waiting import eventually
+
+
+class Way:
+    """A direct way into an app that says nothing."""
+
+    def __init__(self) -> None:
+        self.orders: list[tuple[str, str]] = []
+
+    def begin(self, one: Any) -> None:
+        self.orders.append(("begin", one.events[0].id))
+
+    def back(self, event_id: str) -> None:
+        self.orders.append(("back", event_id))
+
+
+def call(event_id: str, fn: str = "0", lane: str = "main") -> Any:
+    return SimpleNamespace(lane=lane, events=[SimpleNamespace(id=event_id, fn=fn)])
+
+
+@pytest.fixture
+def way() -> Way:
+    return Way()
+
+
+@pytest.fixture
+def known(way: Way) -> Ahead:
+    """Function 0 is known to be short."""
+    known = Ahead(way)  # type: ignore[arg-type]
+    for _ in range(SHORT_CALLS):
+        known.ended("0", SHORT_S)
+    return known
+
+
+def test_only_functions_whose_last_calls_were_short(known: Ahead) -> None:
+    assert (known.most, known.short) == (AHEAD, ["0"])
+    known.ended("0", SHORT_S * 1.01)
+    assert known.short == []
+
+
+def test_none_behind_a_call_that_may_take_long(known: Ahead) -> None:
+    with known.busy(call("a", fn="1")):
+        assert known.most == 0
+    with known.busy(call("a", fn="1", lane="side")), known.busy(call("b")):
+        assert known.most == AHEAD
+
+
+def test_none_without_a_direct_way(known: Ahead) -> None:
+    assert Ahead(None).most == 0
+    known.never()
+    assert known.most == 0
+
+
+async def test_from_the_moment_one_is_taken_back_none(
+    known: Ahead, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "BACK_S", 0.05)
+    with known.busy(call("a")), known.begun(call("a")) as heard:
+        heard()
+        with known.busy(call("b")), known.begun(call("b")):
+            assert known.most == AHEAD
+            await eventually(lambda: len(way.orders) > 2, "it is taken back", 5)
+            assert known.most == 0, "though it is not in line yet"
+    assert way.orders == [("begin", "a"), ("begin", "b"), ("back", "b")]
