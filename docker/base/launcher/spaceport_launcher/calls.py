@@ -1,25 +1,4 @@
-"""The platform's own way into the app: one connection, any number of calls at once.
-
-`POST /__spaceport__/calls/2`, both directions open for as long as the platform likes, one line each. The
-number is the protocol's: a container with another launcher is asked by Gradio's own.
-
-    to the app      {"do": "hello"}
-                    {"do": "call", "places": n,
-                     "calls": [{"id": …, "after": n, "again": bool, "body": {…}, "request": {…}}, …]}
-                    {"do": "cancel", "id": …}
-                    {"do": "back", "id": …}
-                    {"do": "forget", "id": …}
-    from the app    hello <ids of the calls that run>
-                    <id> <n> <kind> <message, as Gradio's own queue would send it>
-
-More than one call: a batch. `n` counts a call's messages from 1. Kinds: `m` more to come; `c` completed, `f`
-failed, `x` cancelled (the end), each with the milliseconds that it was in its function; `b` gone back as the
-platform wished, for it had not begun; `e` a call of an earlier connection ended; `-` not here: use Gradio's
-own protocol; `?` unknown, and not to be begun again, or asked for by a connection older than one that has
-asked for calls: whoever is there has slept since it claimed this call, which was another's meanwhile and may
-have been run and forgotten. `places`: how many calls may be inside their functions at once, 0 where this one
-is not counted. Calls beyond that have their inputs made ready, and are told to start when they go in
-(`gate`).
+"""The calls that the platform has in one app (`wire`).
 
 A call goes through Gradio's own `Queue.process_events` (5.x and 6.x), so sessions, generators, progress, logs
 and errors are exactly its own; what is left out is its queue. A call outlives its connection: it runs on, its
@@ -30,12 +9,8 @@ prediction survives the process that asked for it, and is not run twice.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import importlib.util
 import inspect
 import itertools
-import json
-import sys
 import time
 import traceback
 from contextvars import ContextVar
@@ -49,96 +24,15 @@ from spaceport_launcher.kept import Call, Connection, Work
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-PATH = "/__spaceport__/calls/2"
-#: Middleware that Gradio itself adds and that no function can see the work of.
-OWN_MIDDLEWARE = {"CustomCORSMiddleware", "BrotliMiddleware"}
 KEPT_S = 120.0  # an ended call that nobody has asked for, and a generator that nobody reads
-INNER_POLL_S = 0.02
 CANCELLED = b'{"msg":"process_completed","event_id":"%s","output":{},"success":true}'
 CLEAN_S = 10.0
 
-_services: dict[int, _Service] = {}
 #: The work that the running task does.
 _working: ContextVar[Work | None] = ContextVar("working", default=None)
 
 
-def patch(app_class: Any) -> None:
-    """Answer PATH in front of the app's own middleware; everything else is left to it."""
-    original = app_class.__call__
-
-    async def call(self: Any, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
-            await _serve(self, receive, send)
-        else:
-            await original(self, scope, receive, send)
-
-    app_class.__call__ = call
-
-
-def calm(blocks: Any) -> None:
-    """Spare the app work that nobody sees. Its own queue looks for events 50 times a second, not 1,000 times:
-    few go there, and an idle app used 8 % of a core for it. And Gradio imports matplotlib twice in each call:
-    where there is none, its whole path was searched each time, an eighth of a short call's work."""
-    if "matplotlib" not in sys.modules and importlib.util.find_spec("matplotlib") is None:
-        sys.modules["matplotlib"] = None  # type: ignore[assignment]  # the import system's "there is none"
-    queue = getattr(blocks, "_queue", None)
-    if hasattr(queue, "sleep_when_free"):
-        queue.sleep_when_free = INNER_POLL_S
-
-
-def usable(app: Any) -> bool:
-    """Whether calls may come this way: not past a password or somebody's middleware."""
-    from gradio import data_classes
-    from gradio.queueing import Queue
-
-    if not hasattr(data_classes, "PredictBodyInternal"):  # Gradio 4 and older
-        return False
-    names = {getattr(m.cls, "__name__", "") for m in app.user_middleware}
-    known = {"events", "batch", "begin_time"} <= set(inspect.signature(Queue.process_events).parameters)
-    return app.auth is None and app.auth_dependency is None and names <= OWN_MIDDLEWARE and known
-
-
-async def _serve(app: Any, receive: Any, send: Any) -> None:
-    if not usable(app):
-        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body"})
-        return
-    service = _services.get(id(app))
-    if service is None:
-        service = _services[id(app)] = _Service(app)
-    await send({
-        "type": "http.response.start",
-        "status": 200,
-        "headers": [(b"content-type", b"application/x-ndjson")],
-    })  # fmt: skip
-    connection = Connection(send, next(service.numbers))
-    service.connect(connection)
-    writer = asyncio.create_task(connection.write())
-    try:
-        await _read(service, connection, receive)
-    finally:
-        service.disconnect(connection)
-        writer.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await writer
-    await send({"type": "http.response.body"})
-
-
-async def _read(service: _Service, connection: Connection, receive: Any) -> None:
-    rest = b""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return
-        *lines, rest = (rest + message.get("body", b"")).split(b"\n")
-        for line in lines:
-            if line:
-                service.order(connection, json.loads(line))
-        if not message.get("more_body"):
-            return
-
-
-class _Service:
+class Service:
     """The calls of one app."""
 
     def __init__(self, app: Any) -> None:

@@ -7,7 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from spaceport_launcher import calls, report
+from spaceport_launcher import report, wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +35,9 @@ def front(app: Any, options: dict[str, Any]) -> Any:
 
     async def serve(scope: Any, receive: Any, send: Any) -> None:
         path = scope["path"] if scope["type"] == "http" else ""
-        if path == report.ROUTE or (path == calls.PATH and direct):
+        if path == report.ROUTE or (path == wire.PATH and direct):
             await first(scope, receive, send)
-        elif path == calls.PATH:
+        elif path == wire.PATH:
             await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
             await send({"type": "http.response.body"})
         else:
@@ -78,7 +78,7 @@ def _plain(app: Any) -> bool:
     if not hasattr(app, "routes"):
         return False
     names = {getattr(m.cls, "__name__", "") for m in getattr(app, "user_middleware", ())}
-    return names <= calls.OWN_MIDDLEWARE
+    return names <= wire.OWN_MIDDLEWARE
 
 
 def _tell_mcp(found: list[tuple[str, Any]], port: int) -> None:
