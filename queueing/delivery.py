@@ -1,5 +1,6 @@
 """How a web process hears about events: one pub/sub connection for all of its followers. Pub/sub is a
-hint that carries the message; the stream is the record, and is read again on any gap.
+hint that carries the message; the stream is the record, and is read again on any gap. Where a gap may be the
+last there was to hear, nothing shows it: so all streams are looked at now and then, many in one request.
 
 A follower outlives its Redis: while that is away it waits, and where it came back empty (a server without
 an append-only file was restarted) every open event gets a last message that says so."""
@@ -11,6 +12,7 @@ import contextlib
 import logging
 import random
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from redis.exceptions import RedisError
 
 from queueing import keys
+from queueing.inbox import Inbox
 from queueing.messages import UnexpectedError, encode, failed
 from queueing.together import together
 
@@ -29,7 +32,9 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-RESYNC_S = 20.0
+RESYNC_S = 20.0  # how often each follower's stream is looked at
+LOOK_EVERY_S = 1.0  # how often at those whose turn it is
+LOOKED_AT_ONCE = 500  # in one request
 INBOX = 64  # announcements a follower may be behind; past that it reads the stream when it gets there
 READ_AT_ONCE = 64
 AGAIN_S = (0.1, 1.0)  # between tries while Redis is away, the shortest and the longest
@@ -51,15 +56,16 @@ class Delivered:
 
 @dataclass(eq=False)
 class _Follower:
-    inbox: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
+    inbox: Inbox[bytes] = field(default_factory=Inbox)
     open: set[str] = field(default_factory=set)  # events whose end this follower has not told yet
     epoch: bytes = b""
+    after: int = 0  # the last message it told
+    looked_at: float = field(default_factory=time.monotonic)
 
     def hear(self, said: bytes) -> None:
         """Never more than so much for one that is slow: what is dropped here is in the stream."""
-        if self.inbox.qsize() >= INBOX:
-            while not self.inbox.empty():
-                self.inbox.get_nowait()
+        if len(self.inbox) >= INBOX:
+            self.inbox.clear()
             said = _RESYNC
         self.inbox.put_nowait(said)
 
@@ -72,6 +78,7 @@ class Delivery:
         self._followers: dict[str, set[_Follower]] = {}
         self._pubsub: PubSub | None = None
         self._listener: asyncio.Task[None] | None = None
+        self._looker: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
 
     def expect(self, key: str, event_id: str) -> None:
@@ -81,36 +88,35 @@ class Delivery:
 
     async def follow(self, key: str, *, after: int = 0) -> AsyncIterator[Delivered]:
         """Messages of one stream after number `after`, in order, none twice, without end."""
-        follower = _Follower()
+        follower = _Follower(after=after)
         try:
             await self._add(key, follower)
             while True:
-                raw = await self._next(follower)
+                raw = await follower.inbox.get()
                 announced = [] if raw is _RESYNC else [_announced(line) for line in raw.split(b"\n")]
-                if announced and announced[0].number <= after + 1:
+                if announced and announced[0].number <= follower.after + 1:
                     for message in announced:
-                        if message.number > after:
-                            after = message.number
+                        if message.number > follower.after:
                             yield self._told(follower, message)
                     continue
                 was_reset, read = await asyncio.gather(
-                    self._was_reset(key, follower), self._patiently(self._read, key, after)
+                    self._was_reset(key, follower), self._patiently(self._read, key, follower.after)
                 )
                 if was_reset:
                     for message in self._last_words(follower):
                         yield message
-                    after, read = 0, await self._patiently(self._read, key, 0)
+                    follower.after, read = 0, await self._patiently(self._read, key, 0)
                 while read:
                     for message in read:
-                        after = message.number
                         yield self._told(follower, message)
                     full = len(read) == READ_AT_ONCE
-                    read = await self._patiently(self._read, key, after) if full else []
+                    read = await self._patiently(self._read, key, follower.after) if full else []
         finally:
             await self._remove(key, follower)
 
     @staticmethod
     def _told(follower: _Follower, message: Delivered) -> Delivered:
+        follower.after = message.number
         if message.final:
             follower.open.discard(message.event_id)
         return message
@@ -156,14 +162,6 @@ class Delivery:
                 await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311
                 pause = min(pause * 2, AGAIN_S[1])
 
-    @staticmethod
-    async def _next(follower: _Follower) -> bytes:
-        try:
-            async with asyncio.timeout(RESYNC_S):
-                return await follower.inbox.get()
-        except TimeoutError:
-            return _RESYNC
-
     async def _read(self, key: str, after: int) -> list[Delivered]:
         ask = together(self._redis).ask
         entries = await ask("XRANGE", key, f"(0-{after}", "+", "COUNT", READ_AT_ONCE)
@@ -181,6 +179,8 @@ class Delivery:
                 follower.inbox.put_nowait(_RESYNC)
             if self._listener is None or self._listener.done():
                 self._listener = asyncio.create_task(self._listen(), name="delivery")
+            if self._looker is None or self._looker.done():
+                self._looker = asyncio.create_task(self._look_again(), name="resync")
 
     @staticmethod
     async def _subscribe(pubsub: PubSub, key: str) -> None:
@@ -224,11 +224,42 @@ class Delivery:
             for follower in tuple(self._followers.get(message["channel"].decode(), ())):
                 follower.hear(said)
 
+    async def _look_again(self) -> None:
+        """Have those followers read their stream that missed something, though no connection broke."""
+        while self._followers:
+            await asyncio.sleep(LOOK_EVERY_S)
+            now = time.monotonic()
+            due = [
+                (key, follower)
+                for key, followers in self._followers.items()
+                for follower in followers
+                if now - follower.looked_at >= RESYNC_S
+            ]
+            for at in range(0, len(due), LOOKED_AT_ONCE):
+                with contextlib.suppress(RedisError, OSError):  # then all are told to read, by the listener
+                    await self._look_at(due[at : at + LOOKED_AT_ONCE], now)
+
+    async def _look_at(self, some: list[tuple[str, _Follower]], now: float) -> None:
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.get(keys.EPOCH)
+        told = [follower.after for _, follower in some]
+        for key, follower in some:
+            follower.looked_at = now
+            pipe.xrange(key, f"(0-{follower.after}", "+", 1)
+            pipe.smembers(keys.open_of(key))
+        epoch, *answers = await pipe.execute()
+        for (_, follower), after, missed, opened in zip(some, told, answers[::2], answers[1::2], strict=True):
+            if missed or (follower.epoch and epoch != follower.epoch):
+                follower.hear(_RESYNC)
+            elif follower.after == after:  # or one of these may have ended meanwhile
+                follower.open.update(event_id.decode() for event_id in opened)
+
     async def close(self) -> None:
         """Stop listening and give the connection back."""
-        if self._listener is not None:
-            self._listener.cancel()
-            await asyncio.gather(self._listener, return_exceptions=True)
+        for task in (self._listener, self._looker):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         if self._pubsub is not None:
             await self._pubsub.aclose()
 

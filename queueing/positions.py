@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EVERY_S = (0.5, 1.0)  # between rounds for everybody: with few own waiters, and with MANY
+EVERY_S = (0.5, 0.9)  # between rounds for everybody: with few own waiters, and with MANY
 MANY = 100
 SOON_S = 0.05
 PRESENT_EVERY_S = AWAY_S / 4
 VISITS_AT_ONCE = 1000  # visits whose events are looked up in one round
+TELLING = 0.6  # of a core, at most, for telling everybody
 TOLD_AT_ONCE = 500  # waiters told before others on this loop get a turn
 #: First promises noted in one round, to be compared with what comes of them (`queueing.honesty`).
 NOTED_AT_ONCE = 16
@@ -199,20 +200,23 @@ class Positions:
                 await self._all_present()
 
     async def _round(self, space_id: int, group: _Group) -> None:
-        everybody = group.round_at <= time.monotonic()
-        group.soon = False
         started = time.monotonic()
+        everybody = group.round_at <= started
+        group.soon = False
+        used = time.thread_time()
         try:
             await self.refresh(space_id, everybody=everybody)
         except (RedisError, OSError) as error:
             logger.warning("positions of space %s: %s", space_id, error)
-        ended = time.monotonic()
-        # However many wait and join, this takes a fifth of the process at most.
-        group.again_at = ended + max(SOON_S, 4 * (ended - started))
+        # With what else ran meanwhile: that is mostly the writing of what is told.
+        used = time.thread_time() - used
+        # However many join, looking for them takes a fifth of the process at most.
+        group.again_at = time.monotonic() + max(SOON_S, 4 * used)
         if everybody:
             few, many = EVERY_S
             pause = few + (many - few) * min(len(group.everyone) / MANY, 1)
-            group.round_at = ended + max(pause, 4 * (ended - started))
+            # However many wait, nearly half of it is left to others.
+            group.round_at = started + max(pause, used / TELLING)
 
     async def _mark_arrived(self) -> None:
         """A join marks its visitor present itself; a moment later is soon enough for who came back."""

@@ -1,10 +1,11 @@
 """The state of a Space's line, for all sockets of one process that show it: read once, written as JSON once,
-told when it changed."""
+told when it changed. Many sockets of one Space hear of its numbers less often; of a new stage at once."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from queueing.routes import Route, Routes
 
 EVERY_S = 1.0
+MANY = 1000  # sockets; to so many times as many the numbers are told so many times less often
+SELDOM_S = 5.0  # but no less often than that
 
 Tell = Callable[[bytes], None]
 
@@ -29,6 +32,8 @@ class _Watch:
         self.route = route
         self.status: Status | None = None
         self.told = b""
+        self.told_stage = ""
+        self.told_at = 0.0
         self.tells: set[Tell] = set()
         self.task: asyncio.Task[None] | None = None
 
@@ -49,9 +54,12 @@ class _Watch:
         self.status = status
 
     def tell_if_new(self) -> None:
-        state = self.state()
+        state, now = self.state(), time.monotonic()
+        pause = min(EVERY_S * len(self.tells) / MANY, SELDOM_S)
+        if self.route.stage == self.told_stage and now - self.told_at < pause:
+            return
         if state != self.told:
-            self.told = state
+            self.told, self.told_stage, self.told_at = state, self.route.stage, now
             for tell in tuple(self.tells):
                 tell(state)
 

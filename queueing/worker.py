@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from queueing import garbage
 from queueing.dispatcher import Dispatcher
 from queueing.keys import SpaceKeys
 from queueing.queue import LEASE_MS, Queue
@@ -42,6 +43,7 @@ class Drains:
         self.event_timeout_s = event_timeout_s
         self.holder = f"{os.getpid()}-{secrets.token_hex(6)}"
         self.stopping = False
+        garbage.rarely()
         self._served: set[int] = set()  # Spaces that somebody here looks after
         self._active: dict[int, Dispatcher] = {}
         self._loop = uvloop.new_event_loop()

@@ -17,11 +17,12 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from hardware.telling import READY, tell
+from queueing import garbage
 from spaceport.admission import admitted
 from spaceport.leaving import Connections, Leaving
 from spaceport.origins import PlatformOriginOnly
 from spaceport.under_daphne import when_running
-from spaceport.watch import watched
+from spaceport.watch import App, Receive, Scope, Send, watched
 from spaces.gateway.app import Gateway
 from spaces.gateway.headers import first
 from spaces.routing import websocket_urlpatterns
@@ -32,10 +33,25 @@ gateway = Gateway(
     proxies=settings.SPACEPORT_PROXIES,
     loads_per_minute=settings.SPACEPORT_PAGE_LOADS_PER_MINUTE,
 )
+
+
+def with_user(app: App) -> App:
+    """The same for sockets, with session and user in the scope. What they send passes no session, which
+    would look at every message whether there is something to save."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        async def inner(scope: Scope, receive: Receive, _: Send) -> None:
+            await app(scope, receive, send)
+
+        await AuthMiddlewareStack(inner)(scope, receive, send)
+
+    return application
+
+
 platform = ProtocolTypeRouter(
     {
         "http": django,
-        "websocket": PlatformOriginOnly(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+        "websocket": PlatformOriginOnly(with_user(URLRouter(websocket_urlpatterns))),
     }
 )
 
@@ -72,6 +88,7 @@ async def _warm_up() -> None:
     task = asyncio.ensure_future(platform(scope, receive, send))
     _tasks.add(task)
     await answered.wait()  # what Django does after it is its own
+    garbage.rarely()
     tell(READY)
 
 

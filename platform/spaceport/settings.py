@@ -74,7 +74,6 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 
 INSTALLED_APPS = [
-    *(["daphne"] if SPACEPORT_WEB_SERVER == "daphne" else []),  # with Twisted and its loop
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

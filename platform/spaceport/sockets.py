@@ -8,38 +8,14 @@ from urllib.parse import quote
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from queueing.inbox import Inbox
 from spaceport.clients import access
 
 ACCEPT_S = 5.0  # Daphne's: an application has so long to accept a socket or refuse it
 
 
-class Inbox:
-    """What a client sent and its application has not read: in place of an asyncio.Queue, which takes 3 KiB of
-    memory for each of the many that wait. One reader."""
-
-    __slots__ = ("_items", "_reader")
-
-    def __init__(self) -> None:
-        self._items: list[Any] = []  # never many: uvicorn reads on when the application has
-        self._reader: asyncio.Future[None] | None = None
-
-    def empty(self) -> bool:
-        return not self._items
-
-    def put_nowait(self, item: Any) -> None:
-        self._items.append(item)
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
-
-    async def get(self) -> Any:
-        while not self._items:
-            self._reader = asyncio.get_running_loop().create_future()
-            await self._reader
-        return self._items.pop(0)
-
-
 class Gate:
-    """Shut while a client has much to take yet: in place of an asyncio.Event, for the same reason."""
+    """Shut while a client has much to take yet: in place of an asyncio.Event, as `queueing.inbox`."""
 
     __slots__ = ("_shut",)
 

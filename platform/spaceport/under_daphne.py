@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
+
+import uvloop
 
 from spaceport.leaving import SETTLE_S
 
 
 def serve(*, host: str, port: int, fd: int | None = None) -> None:
     """Serve until the process is told to end: at this address, or on the listening socket it was given."""
+    # Daphne makes its loop on import: a third of the work for each message less than with asyncio's own.
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     from daphne.cli import CommandLineInterface  # type: ignore[import-untyped]
 
     where = ["--bind", host, "--port", str(port)] if fd is None else ["--fd", str(fd)]

@@ -11,6 +11,7 @@ from tests.bench.client import Measured, load
 from tests.bench.doors import by_gradio_client, by_websocket
 from tests.bench.eta import table
 from tests.bench.growth import by_clients, by_spaces
+from tests.bench.processes import memory_bytes
 from tests.bench.sides import PARTS, Bench
 from tests.bench.sockets import hold
 from tests.platform_server import WEB
@@ -90,8 +91,11 @@ def sockets(bench: Bench) -> None:
     print("|---|---|---|---|---|")
     bench.concurrency(1)
     web = bench.platform.pids(WEB)[0]
-    for count in sorted({1000, bench.options.sockets}):
-        held = asyncio.run(hold(bench.socket_url(), web, sockets=count, api_name="fifty_ms", seconds=20))
+    measure = partial(
+        hold, bench.socket_url(), web, empty_bytes=memory_bytes(web), api_name="fifty_ms", seconds=20
+    )
+    for count in sorted({1000, 5000, bench.options.sockets}):
+        held = asyncio.run(measure(sockets=count))
         print(
             f"| {count:,} | {held.bytes_each / 1024:.0f} | {held.cpu_share:.0%} | {held.told_each:.2f} | "
             f"{held.longest_silence_s:.1f} s |",

@@ -22,18 +22,19 @@ class Held:
     sockets: int
     bytes_each: float
     cpu_share: float  # of one core, over the watched time
-    told_each: float  # messages with a place or the state of the line, a socket and second
-    longest_silence_s: float  # the longest that any socket waited for news while the line moved
+    told_each: float  # places told, a second and socket that still waits at the end
+    longest_silence_s: float  # the longest that one of these waited for its next place
 
 
-async def hold(url: str, pid: int, *, sockets: int, api_name: str, seconds: float) -> Held:
-    """Open so many, each with one event in line, and watch for so long. `pid`: the web process."""
+async def hold(url: str, pid: int, *, empty_bytes: int, sockets: int, api_name: str, seconds: float) -> Held:
+    """Open so many, each with one event in line, and watch for so long. `pid`: the web process, which had
+    `empty_bytes` before its first socket."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, sockets + 1000), hard), hard))
-    before = memory_bytes(pid)
     told: list[float] = [0.0] * sockets
     counts = [0] * sockets
     silences = [0.0] * sockets
+    served: set[int] = set()
     ready = asyncio.Semaphore(OPENED_AT_ONCE)
     watching = asyncio.Event()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
@@ -45,12 +46,15 @@ async def hold(url: str, pid: int, *, sockets: int, api_name: str, seconds: floa
                 while json.loads((await socket.receive()).data)["msg"] not in ("joined", "error"):
                     pass
             joined.set_result(None)
-            async for _ in socket:
-                now = time.monotonic()
-                if watching.is_set():
-                    silences[at] = max(silences[at], now - told[at])
-                    counts[at] += 1
-                told[at] = now
+            async for message in socket:
+                if '"place"' in message.data[:20]:
+                    now = time.monotonic()
+                    if watching.is_set():
+                        silences[at] = max(silences[at], now - told[at])
+                        counts[at] += 1
+                    told[at] = now
+                elif '"process_starts"' in message.data:
+                    served.add(at)
 
         loop = asyncio.get_running_loop()
         joined = [loop.create_future() for _ in range(sockets)]
@@ -62,12 +66,13 @@ async def hold(url: str, pid: int, *, sockets: int, api_name: str, seconds: floa
         watching.set()
         await asyncio.sleep(seconds)
         lasted = time.monotonic() - began
+        waiting = set(range(sockets)) - served
         held = Held(
             sockets=sockets,
-            bytes_each=(memory_bytes(pid) - before) / sockets,
+            bytes_each=(memory_bytes(pid) - empty_bytes) / sockets,
             cpu_share=(cpu_seconds(pid) - used) / lasted,
-            told_each=sum(counts) / sockets / lasted,
-            longest_silence_s=max(max(s, began + lasted - t) for s, t in zip(silences, told, strict=True)),
+            told_each=sum(counts[at] for at in waiting) / len(waiting) / lasted,
+            longest_silence_s=max(max(silences[at], began + lasted - told[at]) for at in waiting),
         )
         for task in tasks:
             task.cancel()

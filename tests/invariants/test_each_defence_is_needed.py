@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import pytest
 
+import queueing.delivery
 import queueing.queue
 import queueing.worker
 from queueing.delivery import Delivered, Delivery
@@ -24,6 +25,7 @@ from queueing.queue import Queue
 from queueing.scripts import Script
 from queueing.worker import Drains
 from tests.invariants.test_random_histories import run_histories
+from tests.waiting import eventually
 
 Joins = Callable[..., Awaitable[Accepted]]
 Configure = Callable[..., Awaitable[None]]
@@ -149,6 +151,44 @@ async def test_without_reading_again_the_gap_stays(queue: Queue, monkeypatch: py
 
     monkeypatch.setattr(Delivery, "_read", only_at_the_beginning)
     assert await hear_all(queue) != [1, 2, 3, 4, 5]
+
+
+async def hears_the_last(queue: Queue) -> bool:
+    """Whether a message that nobody announced is heard, though none comes that would show the gap."""
+    key = SpaceKeys(queue.space_id).messages("s")
+    delivery = Delivery(queue.redis)
+    heard: list[int] = []
+
+    async def follow() -> None:
+        message: Delivered
+        async for message in delivery.follow(key):
+            heard.append(message.number)
+
+    await queue.redis.xadd(key, {"d": b"{}", "e": "e", "f": "0"}, id="0-*")
+    await queue.redis.expire(key, 60)
+    task = asyncio.create_task(follow())
+    await eventually(lambda: heard == [1], "it follows")
+    await queue.redis.xadd(key, {"d": b"{}", "e": "e", "f": "1"}, id="0-*")
+    with contextlib.suppress(AssertionError):
+        await eventually(lambda: heard == [1, 2], "it hears the last one", timeout_s=3)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await delivery.close()
+    return heard == [1, 2]
+
+
+async def test_a_last_message_that_nobody_announced_is_found(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queueing.delivery, "RESYNC_S", 0.2)
+    monkeypatch.setattr(queueing.delivery, "LOOK_EVERY_S", 0.1)
+    assert await hears_the_last(queue)
+
+
+async def test_without_looking_again_it_stays_unheard(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queueing.delivery, "RESYNC_S", 3600)
+    monkeypatch.setattr(queueing.delivery, "LOOK_EVERY_S", 0.1)
+    assert not await hears_the_last(queue)
 
 
 async def lease_after_three_lifetimes(queue: Queue) -> bytes | None:
