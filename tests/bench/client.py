@@ -22,6 +22,7 @@ class Measured:
     seconds: float
     latencies: list[float] = field(default_factory=list)
     failed: int = 0
+    sessions: int = 0
 
     @property
     def rate(self) -> float:
@@ -78,6 +79,12 @@ class Client:
                     if not future.done():
                         future.set_result(message)
 
+    async def leave(self) -> None:
+        """Hang up."""
+        if self.stream is not None:
+            self.stream.cancel()
+            await asyncio.gather(self.stream, return_exceptions=True)
+
     async def upload(self) -> dict[str, Any]:
         """A file, as the page sends it; what a function is given of it."""
         form = aiohttp.FormData()
@@ -94,12 +101,20 @@ class Client:
 
 
 async def load(
-    base: str, fn_index: int, *, clients: int, seconds: float, data: Any = "x", files: bool = False
+    base: str,
+    fn_index: int,
+    *,
+    clients: int,
+    seconds: float,
+    data: Any = "x",
+    files: bool = False,
+    calls_each: int = 0,
 ) -> Measured:
-    """So many clients, each with one event at a time, for so long."""
+    """So many clients, each with one event at a time, for so long. After `calls_each` calls (0: never) a new
+    visitor takes the place of one, with a session of his own."""
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as http:
-        measured = Measured(seconds)
+        measured = Measured(seconds, sessions=clients)
         visitors = [Client(http, base, fn_index, [data]) for _ in range(clients)]
         if files:
             for client in visitors:
@@ -107,7 +122,13 @@ async def load(
         began = time.monotonic()
 
         async def visit(client: Client) -> None:
+            calls = 0
             while (at := time.monotonic()) - began < seconds:
+                if calls_each and calls == calls_each:
+                    await client.leave()
+                    client, calls = Client(http, base, fn_index, [data]), 0
+                    measured.sessions += 1
+                calls += 1
                 message = await client.call()
                 ok = message is not None and message["success"]
                 if ok and files and message is not None:
@@ -116,10 +137,7 @@ async def load(
                     measured.failed += 1
                 elif time.monotonic() - began <= seconds:
                     measured.latencies.append(time.monotonic() - at)
+            await client.leave()
 
         await asyncio.gather(*(visit(c) for c in visitors))
-        for c in visitors:
-            if c.stream is not None:
-                c.stream.cancel()
-        await asyncio.gather(*(c.stream for c in visitors if c.stream), return_exceptions=True)
         return measured

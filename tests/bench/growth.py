@@ -50,7 +50,7 @@ def _cost(bench: Bench, clients: dict[str, int]) -> Cost:
         return asyncio.run(_load(bench, clients, seconds))
 
     with counted(bench.platform, *clients) as names:  # by itself: watching costs Valkey a part
-        watched = run(1)
+        watched = run(bench.options.seconds)
     used = bench.cpu()
     measured = run(bench.options.seconds)
     after = bench.cpu()

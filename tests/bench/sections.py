@@ -24,6 +24,7 @@ LOADS = (
 )
 #: Gradio's own four load shapes: echo text, a file-heavy function, a stateful counter, a streaming chat.
 SHAPES = (("echo", 0), ("file-heavy (1 MB)", 3), ("counter", 4), ("chat, 20 steps", 5))
+CALLS_EACH = 2  # of one session, in `age`
 MIB = 1024 * 1024
 
 
@@ -105,16 +106,17 @@ def sockets(bench: Bench) -> None:
 
 def age(bench: Bench) -> None:
     """Whether anything slows down or grows."""
-    print(f"\n| events so far | events/s | p95 | MiB: {' | '.join(PARTS)} |")
-    print("|---|---|---|" + "---|" * len(PARTS))
+    print(f"\n| events so far | sessions | events/s | p95 | MiB: {' | '.join(PARTS)} |")
+    print("|---|---|---|---|" + "---|" * len(PARTS))
     bench.concurrency(4)
-    base, done = bench.bases()["Spaceport"], 0
+    base, done, sessions = bench.bases()["Spaceport"], 0, 0
     while done < bench.options.events:
-        # New clients each time: sessions grow old as well.
-        run = asyncio.run(load(base, 0, clients=50, seconds=10))
+        run = asyncio.run(load(base, 0, clients=50, seconds=10, calls_each=CALLS_EACH))
         done += len(run.latencies)
+        sessions += run.sessions
         grown = " | ".join(f"{size / MIB:.0f}" for size in bench.memory().values())
-        print(f"| {done:,} | {run.rate:.0f} | {run.quantile(0.95) * 1000:.0f} ms | {grown} |", flush=True)
+        times = f"{run.rate:.0f} | {run.quantile(0.95) * 1000:.0f} ms"
+        print(f"| {done:,} | {sessions:,} | {times} | {grown} |", flush=True)
 
 
 def eta(_bench: Bench) -> None:
