@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from queueing.answers import Answers
 from queueing.calls import connect
 from queueing.direct import Direct
-from queueing.errors import ContainerDied, LeaseLost
+from queueing.errors import ContainerDied, LeaseLost, Moved
 from queueing.keys import LANES
 from queueing.queue import CLAIMS_AT_ONCE, Queue
 from queueing.running import Running, surely
@@ -60,6 +60,7 @@ class Dispatcher:
         self.queue = Queue(redis, route.space_id)
         self.again = False  # whether another dispatcher should go on at once
         self.lost = False
+        self.moved = False  # visitors are sent to another replica, or to none
         self.draining = False
         self.leaving = False  # its worker ends: another one goes on with what can be gone on with
         self._woken = asyncio.Event()
@@ -135,7 +136,7 @@ class Dispatcher:
             if self.leaving and self._running.can_be_left():
                 await self.queue.release(self.holder, leave=True)
                 return
-            gone = self.draining or await self._moved()
+            gone = self.draining or await self._has_moved()
             if not self._calls and (gone or self._idle_long(idle_since)):
                 if await self.queue.release(self.holder, force=gone):
                     return
@@ -149,7 +150,12 @@ class Dispatcher:
             self._pending = dict.fromkeys(LANES, 0)
             return
         ahead = self._running.ahead
-        calls, self._pending = await self.queue.claim(self.holder, ahead.most, ahead.short)
+        try:
+            calls, self._pending = await self.queue.claim(self.holder, ahead.most, ahead.short)
+        except Moved:
+            self.moved = self.draining = True
+            self._pending = dict.fromkeys(LANES, 0)
+            return
         for call in calls:
             self._begin(self._running.run(call), f"call {call.token}")
         if len(calls) == CLAIMS_AT_ONCE:
@@ -175,11 +181,12 @@ class Dispatcher:
         route = await self.routes.by_id(self.route.space_id)
         return route is None or route.stopped
 
-    async def _moved(self) -> bool:
-        """Whether visitors are sent to another replica (or to none) now."""
+    async def _has_moved(self) -> bool:
+        """Whether visitors are sent to another place: its own app may have been started again, too."""
         route = await self.routes.by_id(self.route.space_id)
         here = (self.route.replica_id, self.route.address)
-        return route is None or (route.replica_id, route.address) != here
+        self.moved = route is None or (route.replica_id, route.address) != here
+        return self.moved
 
     async def _something(self) -> None:
         """Until a call ends, a wake-up comes, or it is time to look again."""

@@ -89,5 +89,9 @@ class ContainerDied(Exception):
     """The replica went away while it worked on an event."""
 
 
+class Moved(Exception):
+    """Visitors are sent to another replica now, or to none: this one is given nothing more to do."""
+
+
 class LeaseLost(Exception):
     """Another dispatcher holds the lease; whatever this one does now is refused."""

@@ -25,8 +25,9 @@ class SpaceKeys:
     @property
     def cfg(self) -> str:
         """hash: the queue settings, `refuse` (why nobody may join now, or absent), `order` (the policy that
-        `wait` is sorted by now; absent: fifo), `serving` ("0": no replica runs) and then, where it is known,
-        `start_likely`, `start_at_most` (seconds a start takes) and `start_since` (Unix time it began)."""
+        `wait` is sorted by now; absent: fifo), `replica` (whose dispatcher alone may claim, "0": nobody's),
+        `serving` ("0": no replica runs) and then, where it is known, `start_likely`, `start_at_most`
+        (seconds a start takes) and `start_since` (Unix time it began)."""
         return self.prefix + "cfg"
 
     @property

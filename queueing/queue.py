@@ -16,6 +16,7 @@ from queueing.errors import (
     ApiClosed,
     KeyReused,
     LeaseLost,
+    Moved,
     NotStored,
     PoisonInput,
     QueueFull,
@@ -188,6 +189,7 @@ class Queue:
 
         Raises:
             LeaseLost: this holder may claim no more.
+            Moved: nor may it, since its replica is no longer the one that visitors are sent to.
         """
         k = self.keys
         answer = await _claim(
@@ -217,6 +219,8 @@ class Queue:
         )
         if answer[0] == b"lost":
             raise LeaseLost
+        if answer[0] == b"moved":
+            raise Moved
         return [_call(raw) for raw in answer[3:]], dict(zip(LANES, answer[1:3], strict=True))
 
     async def emit(self, event: Event, token: int, *payloads: bytes, told: int = 0) -> bool:

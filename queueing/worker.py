@@ -22,6 +22,7 @@ from redis.backoff import NoBackoff
 
 from queueing import garbage
 from queueing.dispatcher import Dispatcher
+from queueing.hints import hint
 from queueing.keys import SpaceKeys
 from queueing.queue import LEASE_MS, Queue
 from queueing.routes import Route, Routes
@@ -97,7 +98,7 @@ class Drains:
             self._served.discard(space_id)
 
     async def _drain_once(self, space_id: int) -> bool:
-        """Serve until there is nothing left; True: there may be more at once."""
+        """Serve until there is nothing left; True: there may be more at once, here."""
         route = await self._routes.by_id(space_id, fresh=True)
         if route is None or not route.address or self.stopping:
             return False
@@ -117,6 +118,10 @@ class Drains:
                 await dispatcher.run()
         finally:
             del self._active[space_id]
+        if dispatcher.moved and (now := await self._routes.by_id(space_id, fresh=True)) is not None:
+            if now.celery_queue == route.celery_queue:
+                return True
+            await asyncio.to_thread(hint, now)
         return dispatcher.again
 
     def _renew_forever(self) -> None:

@@ -68,7 +68,8 @@ def publish(space: Space) -> Route:
     start = starting.told(space, before.stage if before else "", serving=replica is not None)
     pipe = sync_redis().pipeline()
     pipe.set(SpaceKeys(space.pk).route, routes.encode(route))
-    pipe.hset(SpaceKeys(space.pk).cfg, mapping=start)
+    # With the route, in one step: from now on no other replica's dispatcher claims anything.
+    pipe.hset(SpaceKeys(space.pk).cfg, mapping={**start, "replica": route.replica_id})
     pipe.set(keys.host(space.subdomain), space.pk)
     pipe.set(keys.name(f"{space.owner.name}/{space.name}"), space.pk)
     pipe.execute()

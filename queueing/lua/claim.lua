@@ -7,10 +7,12 @@
 -- ARGV: holder prefix side_calls most scan ahead short
 -- TIME: now
 -- returns {"claimed", pending_left_main, pending_left_side, {lane, token, places, {event fields}, …}, …} | {"lost"}
+--   | {"moved"}, where visitors are sent to another replica than the holder's (it begins with its own one's number)
 -- USES: count
 if redis.call("GET", lease) ~= holder then return { "lost" } end
 local settings = redis.call("HMGET", cfg, "concurrency_count", "batch", "max_batch_size", "max_threads",
-  "retry", "policy", "ahead")
+  "retry", "policy", "ahead", "replica")
+if settings[8] and string.match(holder, "^(%d+):") ~= settings[8] then return { "moved" } end
 local concurrency = tonumber(settings[1] or "") or 1
 local batching = settings[2] == "1"
 local max_batch = tonumber(settings[3] or "") or 4

@@ -7,7 +7,9 @@ import os
 import threading
 
 import pytest
+from msgspec import structs
 
+import queueing.worker
 from queueing.dispatcher import Dispatcher
 from queueing.queue import Queue
 from queueing.routes import Route, encode
@@ -40,3 +42,30 @@ async def test_two_hints_at_once_leave_the_working_dispatcher_its_renewal(
     for hint in hints:
         hint.result(timeout=10)
     assert not drains._active
+
+
+async def test_who_has_moved_elsewhere_leaves_the_line_to_the_worker_there(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Route(
+        space_id=queue.space_id, owner="alice", name="a", owner_id=1, subdomain="alice-a", sdk="gradio",
+        private=False, stage="RUNNING", replica_id=1, address="127.0.0.1:1", celery_queue="hw.cpu@here",
+    )  # fmt: skip
+    there = structs.replace(here, replica_id=2, celery_queue="hw.cpu@there")
+    anew = structs.replace(here, replica_id=2)
+    hinted: list[Route] = []
+    moves_to = iter((anew, there))
+
+    async def works(self: Dispatcher) -> None:
+        self.moved = True
+        await self.redis.set(queue.keys.route, encode(next(moves_to)), ex=60)
+        await self.queue.release(self.holder, force=True)
+
+    monkeypatch.setattr(Dispatcher, "run", works)
+    monkeypatch.setattr(queueing.worker, "hint", hinted.append)
+    drains = Drains(os.environ["REDIS_URL"], 60)
+    for goes_on in (True, False):
+        await queue.redis.set(queue.keys.route, encode(here), ex=60)
+        once = asyncio.run_coroutine_threadsafe(drains._drain_once(queue.space_id), drains._loop)
+        assert await asyncio.to_thread(once.result, 10) is goes_on
+    assert hinted == [there]

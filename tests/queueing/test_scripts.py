@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from queueing.errors import ApiClosed, LeaseLost, QueueFull, Refused
+from queueing.errors import ApiClosed, LeaseLost, Moved, QueueFull, Refused
 from queueing.events import Accepted, Call, Event, decode
 from queueing.keys import SpaceKeys
 from queueing.messages import INTERRUPTED, completed, failed
@@ -38,6 +38,21 @@ async def test_join_asks_to_wake_a_dispatcher_only_while_there_is_none(queue: Qu
     assert (await join()).wake
     assert await queue.acquire("d1")
     assert not (await join()).wake
+
+
+async def test_only_the_replica_that_visitors_are_sent_to_claims(
+    queue: Queue, join: Joins, configure: Configure
+) -> None:
+    await configure(replica=12)
+    await join()
+    for holder, claims in (("1:d", False), ("2:d", False), ("d", False), ("12:d", True)):
+        assert await queue.acquire(holder)
+        if claims:
+            assert len((await queue.claim(holder))[0]) == 1
+        else:
+            with pytest.raises(Moved):
+                await queue.claim(holder)
+        await queue.release(holder, force=True)
 
 
 async def test_full_queue_refuses_at_once_and_says_how_many(
