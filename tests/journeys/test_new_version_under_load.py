@@ -57,7 +57,10 @@ def test_who_comes_after_the_switch_meets_the_new_version(process_platform: Plat
             wait_until(lambda: len(answers) > VISITORS, "all are in line")
             push("second")
             switched = time.monotonic()
-            came = lambda: [answer for began, answer in tuple(answers) if began > switched]  # noqa: E731
+
+            def came() -> list[str]:
+                return [answer for began, answer in tuple(answers) if began > switched]
+
             wait_until(lambda: len(came()) >= 2 * VISITORS, "who came after it is served", LONG_S)
         finally:
             stop.set()
