@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,8 +13,9 @@ import requests
 from django.utils import timezone
 
 from hardware import agent as agent_module
-from hardware import logs, nodes, readiness, replicas
+from hardware import devices, logs, nodes, readiness, replicas
 from hardware.agent import Agent
+from hardware.devices import Device
 from hardware.models import Node, Replica
 from hardware.runtimes.base import ReplicaSpec
 from tests.waiting import wait_until
@@ -161,6 +163,32 @@ def test_a_tier_without_a_node_waits_and_says_so(
     assert replica.state == State.PENDING
     replicas.order_stop(replica)
     assert replica.state == State.STOPPED
+
+
+def test_each_replica_of_a_gpu_tier_sees_one_device_alone_and_others_none(
+    space: Space, build: Callable[[str], Artifact], runtime: ProcessRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, size = "NVIDIA A100-SXM4-80GB", 80 * 1024**3
+    there = [Device(uuid=f"GPU-{n}", name=name, memory_bytes=size) for n in (1, 2)]
+    monkeypatch.setattr(devices, "found", lambda: there)
+    made = Agent("here", {"cpu": False, "a100": False}, runtime)
+    made.start()
+    try:
+        seen = []
+        for tier in ("a100", "a100", "cpu"):
+            replica = until(order(space, build("echo"), tier), State.READY)
+            assert not replica.simulated
+            shim = replica.runtime_id.split("-")[1]
+            (app,) = Path(f"/proc/{shim}/task/{shim}/children").read_text().split()
+            variables = Path(f"/proc/{app}/environ").read_bytes().split(b"\0")
+            seen += [v.decode() for v in variables if v.startswith(b"CUDA_VISIBLE_DEVICES=")]
+        *gpus, nothing = (value.partition("=")[2] for value in seen)
+        assert sorted(gpus) == ["GPU-1", "GPU-2"]
+        assert nothing == ""
+    finally:
+        for replica in Replica.objects.filter(space=space):
+            replicas.order_stop(replica)
+        made.stop()
 
 
 def test_a_simulated_tier_is_marked(agent: Agent, space: Space, build: Callable[[str], Artifact]) -> None:
