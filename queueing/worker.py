@@ -118,7 +118,10 @@ class Drains:
                 await dispatcher.run()
         finally:
             del self._active[space_id]
-        if dispatcher.moved and (now := await self._routes.by_id(space_id, fresh=True)) is not None:
+        now = await self._routes.by_id(space_id, fresh=True) if dispatcher.moved else None
+        if (
+            now is not None and now.address
+        ):  # or nobody can be served yet, and a Space that sleeps is let sleep
             if now.celery_queue == route.celery_queue:
                 return True
             await asyncio.to_thread(hint, now)

@@ -53,8 +53,9 @@ async def test_who_has_moved_elsewhere_leaves_the_line_to_the_worker_there(
     )  # fmt: skip
     there = structs.replace(here, replica_id=2, celery_queue="hw.cpu@there")
     anew = structs.replace(here, replica_id=2)
+    asleep = structs.replace(here, replica_id=0, address="", celery_queue="", stage="SLEEPING")
     hinted: list[Route] = []
-    moves_to = iter((anew, there))
+    moves_to = iter((anew, there, asleep))
 
     async def works(self: Dispatcher) -> None:
         self.moved = True
@@ -64,7 +65,7 @@ async def test_who_has_moved_elsewhere_leaves_the_line_to_the_worker_there(
     monkeypatch.setattr(Dispatcher, "run", works)
     monkeypatch.setattr(queueing.worker, "hint", hinted.append)
     drains = Drains(os.environ["REDIS_URL"], 60)
-    for goes_on in (True, False):
+    for goes_on in (True, False, False):
         await queue.redis.set(queue.keys.route, encode(here), ex=60)
         once = asyncio.run_coroutine_threadsafe(drains._drain_once(queue.space_id), drains._loop)
         assert await asyncio.to_thread(once.result, 10) is goes_on
