@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 
 #: New objects; looks at the young; looks at the middle-aged: before the next older ones are looked at.
-THRESHOLDS = (25_000, 20, 20)
+THRESHOLDS = (25_000, 10, 5)
 
 
 def rarely() -> None:
