@@ -60,7 +60,6 @@ class Dispatcher:
         self.queue = Queue(redis, route.space_id)
         self.again = False  # whether another dispatcher should go on at once
         self.lost = False
-        self.moved = False  # visitors are sent to another replica, or to none
         self.draining = False
         self.leaving = False  # its worker ends: another one goes on with what can be gone on with
         self._woken = asyncio.Event()
@@ -136,7 +135,7 @@ class Dispatcher:
             if self.leaving and self._running.can_be_left():
                 await self.queue.release(self.holder, leave=True)
                 return
-            gone = self.draining or await self._has_moved()
+            gone = self.draining or await self._moved()
             if not self._calls and (gone or self._idle_long(idle_since)):
                 if await self.queue.release(self.holder, force=gone):
                     return
@@ -153,7 +152,7 @@ class Dispatcher:
         try:
             calls, self._pending = await self.queue.claim(self.holder, ahead.most, ahead.short)
         except Moved:
-            self.moved = self.draining = True
+            self.draining = True
             self._pending = dict.fromkeys(LANES, 0)
             return
         for call in calls:
@@ -181,12 +180,10 @@ class Dispatcher:
         route = await self.routes.by_id(self.route.space_id)
         return route is None or route.stopped
 
-    async def _has_moved(self) -> bool:
-        """Whether visitors are sent to another place: its own app may have been started again, too."""
+    async def _moved(self) -> bool:
+        """Whether visitors are sent to another replica (or to none) now."""
         route = await self.routes.by_id(self.route.space_id)
-        here = (self.route.replica_id, self.route.address)
-        self.moved = route is None or (route.replica_id, route.address) != here
-        return self.moved
+        return route is None or route.place != self.route.place
 
     async def _something(self) -> None:
         """Until a call ends, a wake-up comes, or it is time to look again."""

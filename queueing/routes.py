@@ -98,6 +98,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.owner}/{self.name}"
 
     @property
+    def place(self) -> tuple[int, str]:
+        """Where its visitors are sent: the replica, and the address that this has now."""
+        return self.replica_id, self.address
+
+    @property
     def stopped(self) -> bool:
         """Whether nothing runs because somebody wants it so: not a crash, and not a start under way."""
         return self.stage in ("PAUSED", "SLEEPING", "STOPPED", "DELETING")

@@ -54,11 +54,11 @@ class _Watch:
         self.status = status
 
     def tell_if_new(self) -> None:
-        state, now = self.state(), time.monotonic()
+        now = time.monotonic()
         pause = min(EVERY_S * len(self.tells) / MANY, SELDOM_S)
         if self.route.stage == self.told_stage and now - self.told_at < pause:
             return
-        if state != self.told:
+        if (state := self.state()) != self.told:
             self.told, self.told_stage, self.told_at = state, self.route.stage, now
             for tell in tuple(self.tells):
                 tell(state)

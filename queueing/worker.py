@@ -44,7 +44,6 @@ class Drains:
         self.event_timeout_s = event_timeout_s
         self.holder = f"{os.getpid()}-{secrets.token_hex(6)}"
         self.stopping = False
-        garbage.rarely()
         self._served: set[int] = set()  # Spaces that somebody here looks after
         self._active: dict[int, Dispatcher] = {}
         self._loop = uvloop.new_event_loop()
@@ -118,10 +117,9 @@ class Drains:
                 await dispatcher.run()
         finally:
             del self._active[space_id]
-        now = await self._routes.by_id(space_id, fresh=True) if dispatcher.moved else None
-        if (
-            now is not None and now.address
-        ):  # or nobody can be served yet, and a Space that sleeps is let sleep
+        now = await self._routes.by_id(space_id, fresh=True)
+        # Without an address nobody can be served yet, and a Space that sleeps is let sleep.
+        if now is not None and now.address and now.place != route.place:
             if now.celery_queue == route.celery_queue:
                 return True
             await asyncio.to_thread(hint, now)
@@ -160,4 +158,5 @@ async def restart(route: Route) -> None:
 @cache
 def drains(redis_url: str, event_timeout_s: float) -> Drains:
     """This process's dispatchers, made on first use (never before a fork)."""
+    garbage.rarely()
     return Drains(redis_url, event_timeout_s)

@@ -45,7 +45,7 @@ def is_behind(space: Space, newest: Replica) -> bool:
         return not route.address and live.figures(space.pk).pending > 0
     if newest.pk != space.replica_id:
         return True
-    leads = route is not None and (route.replica_id, route.address) == (newest.pk, newest.address)
+    leads = route is not None and route.place == (newest.pk, newest.address)
     if newest.state == Replica.State.READY:
         return space.stage not in (Stage.RUNNING, Stage.RUNNING_BUILDING) or not leads
     # It died and is started again.

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -103,40 +103,42 @@ async def test_looking_first_and_adding_then_is_not_enough(
     assert await queue.redis.zcard(queue.keys.wait("main")) == limit < outside
 
 
-async def hear_all(queue: Queue) -> list[int]:
-    """Follow a stream of five messages of which pub/sub carried only the last."""
-    key = SpaceKeys(queue.space_id).messages("s")
+@contextlib.asynccontextmanager
+async def following(queue: Queue) -> AsyncIterator[list[int]]:
+    """The numbers that a follower of a stream with one message has heard, that one already."""
     delivery = Delivery(queue.redis)
     heard: list[int] = []
 
     async def follow() -> None:
         message: Delivered
-        async for message in delivery.follow(key):
+        async for message in delivery.follow(SpaceKeys(queue.space_id).messages("s")):
             heard.append(message.number)
-            if message.number == 1:
-                first.set()
-            if message.number == 5:
-                return
 
-    async def add(*, announced: bool) -> None:
-        number = await queue.redis.xadd(key, {"d": b"{}", "e": "e", "f": "0"}, id="0-*")
-        await queue.redis.expire(key, 60)
-        if announced:
-            await queue.redis.publish(key, number + b" 0 1 e {}")
-
-    first = asyncio.Event()
-    await add(announced=False)
+    await add(queue, announced=False)
     task = asyncio.create_task(follow())
-    await first.wait()
-    for number in range(2, 6):
-        await add(announced=number == 5)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(2):
-            await task
+    await eventually(lambda: heard == [1], "it follows")
+    yield heard
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await delivery.close()
-    return heard
+
+
+async def add(queue: Queue, *, announced: bool) -> None:
+    key = SpaceKeys(queue.space_id).messages("s")
+    number = await queue.redis.xadd(key, {"d": b"{}", "e": "e", "f": "0"}, id="0-*")
+    await queue.redis.expire(key, 60)
+    if announced:
+        await queue.redis.publish(key, number + b" 0 1 e {}")
+
+
+async def hear_all(queue: Queue) -> list[int]:
+    """Follow a stream of five messages of which pub/sub carried only the last."""
+    async with following(queue) as heard:
+        for number in range(2, 6):
+            await add(queue, announced=number == 5)
+        with contextlib.suppress(AssertionError):
+            await eventually(lambda: heard[-1] == 5, "it hears the last one", timeout_s=2)
+        return heard
 
 
 async def test_a_gap_in_the_news_is_read_again(queue: Queue) -> None:
@@ -155,26 +157,11 @@ async def test_without_reading_again_the_gap_stays(queue: Queue, monkeypatch: py
 
 async def hears_the_last(queue: Queue) -> bool:
     """Whether a message that nobody announced is heard, though none comes that would show the gap."""
-    key = SpaceKeys(queue.space_id).messages("s")
-    delivery = Delivery(queue.redis)
-    heard: list[int] = []
-
-    async def follow() -> None:
-        message: Delivered
-        async for message in delivery.follow(key):
-            heard.append(message.number)
-
-    await queue.redis.xadd(key, {"d": b"{}", "e": "e", "f": "0"}, id="0-*")
-    await queue.redis.expire(key, 60)
-    task = asyncio.create_task(follow())
-    await eventually(lambda: heard == [1], "it follows")
-    await queue.redis.xadd(key, {"d": b"{}", "e": "e", "f": "1"}, id="0-*")
-    with contextlib.suppress(AssertionError):
-        await eventually(lambda: heard == [1, 2], "it hears the last one", timeout_s=3)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    await delivery.close()
-    return heard == [1, 2]
+    async with following(queue) as heard:
+        await add(queue, announced=False)
+        with contextlib.suppress(AssertionError):
+            await eventually(lambda: heard == [1, 2], "it hears the last one", timeout_s=3)
+        return heard == [1, 2]
 
 
 async def test_a_last_message_that_nobody_announced_is_found(

@@ -58,7 +58,6 @@ async def test_who_has_moved_elsewhere_leaves_the_line_to_the_worker_there(
     moves_to = iter((anew, there, asleep))
 
     async def works(self: Dispatcher) -> None:
-        self.moved = True
         await self.redis.set(queue.keys.route, encode(next(moves_to)), ex=60)
         await self.queue.release(self.holder, force=True)
 
