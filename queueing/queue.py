@@ -175,7 +175,12 @@ class Queue:
             failure=failed("EVENT_ID", LOST),
             notice=interrupted("EVENT_ID", TAKEN_UP),
         )
-        return bool(answer[0] == b"held")
+        if answer[0] != b"held":
+            return False
+        # Only a script that the server knows is done in its turn: a claim sent right behind an end has to find
+        # the place that this one frees.
+        await _finish.load(self.redis)
+        return True
 
     async def claim(
         self, holder: str, ahead: int = 0, short: Iterable[str] = ()

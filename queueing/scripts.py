@@ -68,8 +68,12 @@ class Script:
         try:
             return await together(redis).ask(*command)
         except NoScriptError:
-            await redis.script_load(self.source)
+            await self.load(redis)
             return await together(redis).ask(*command)
+
+    async def load(self, redis: Redis) -> None:
+        """Make the server know it."""
+        await redis.script_load(self.source)
 
     async def then_wait(
         self, redis: Redis, replicas: int, timeout_ms: int, **values: Any
@@ -82,7 +86,7 @@ class Script:
             pipe.wait(replicas, timeout_ms)
             answer, seen = await pipe.execute(raise_on_error=False)
             if isinstance(answer, NoScriptError):
-                await redis.script_load(self.source)
+                await self.load(redis)
                 continue
             for value in (answer, seen):
                 if isinstance(value, Exception):

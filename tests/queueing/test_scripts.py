@@ -55,6 +55,18 @@ async def test_only_the_replica_that_visitors_are_sent_to_claims(
         await queue.release(holder, force=True)
 
 
+async def test_a_claim_sent_right_behind_an_end_finds_its_place_on_a_fresh_server_too(
+    queue: Queue, join: Joins
+) -> None:
+    await join()
+    second = await join("other")
+    await queue.redis.script_flush()
+    assert await queue.acquire("d1")
+    calls, _ = await queue.claim("d1")
+    _, (behind, _) = await asyncio.gather(finish(queue, calls[0]), queue.claim("d1"))
+    assert [call.events[0].id for call in behind] == [second.event_id]
+
+
 async def test_full_queue_refuses_at_once_and_says_how_many(
     queue: Queue, join: Joins, configure: Configure
 ) -> None:
