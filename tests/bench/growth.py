@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tests.bench.client import Measured, load
@@ -29,20 +31,22 @@ class Cost:
 def by_clients(bench: Bench) -> None:
     """More and more clients of one Space, all beginning in the same moment."""
     bench.concurrency(4)
-    _tell("clients", [(n, _cost(bench, {bench.space: n})) for n in CLIENTS])
+    _tell("clients", ((n, _cost(bench, {bench.space: n})) for n in CLIENTS))
 
 
 def by_spaces(bench: Bench) -> None:
     """The same clients, shared by more and more Spaces."""
+    _tell("Spaces", _more_spaces(bench))
+
+
+def _more_spaces(bench: Bench) -> Iterator[tuple[int, Cost]]:
     there = [bench.space]
-    found = []
     for count in (n for n in SPACES if n <= bench.options.spaces):
-        while len(there) < count:
-            there.append(bench.another(len(there)))
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            there += pool.map(bench.another, range(len(there), count))
         share, more = divmod(SHARED, count)
         clients = {space: max(share + (at < more), 1) for at, space in enumerate(there)}
-        found.append((count, _cost(bench, clients)))
-    _tell("Spaces", found)
+        yield count, _cost(bench, clients)
 
 
 def _cost(bench: Bench, clients: dict[str, int]) -> Cost:
@@ -71,19 +75,22 @@ async def _load(bench: Bench, clients: dict[str, int], seconds: float) -> Measur
     together = Measured(seconds)
     for run in runs:
         together.latencies += run.latencies
+        together.late += run.late
         together.failed += run.failed
     return together
 
 
-def _tell(what: str, found: Sequence[tuple[int, Cost]]) -> None:
+def _tell(what: str, costs: Iterable[tuple[int, Cost]]) -> None:
     """A table, and the same as plots."""
     print(f"\n| {what} | events/s | p95 | Redis commands an event | CPU ms an event: {' | '.join(PARTS)} |")
-    print("|---|---|---|---|" + "---|" * len(PARTS))
-    for count, cost in found:
+    print("|---|---|---|---|" + "---|" * len(PARTS), flush=True)
+    found = []
+    for count, cost in costs:
+        found.append((count, cost))
         failed = f" {cost.failed} FAILED" if cost.failed else ""
         cpu = " | ".join(f"{cost.cpu_ms[part]:.2f}" for part in PARTS)
         times = f"{cost.p95_s * 1000:.0f} ms"
-        print(f"| {count:,} | {cost.rate:.0f}{failed} | {times} | {cost.commands:.1f} | {cpu} |")
+        print(f"| {count:,} | {cost.rate:.0f}{failed} | {times} | {cost.commands:.1f} | {cpu} |", flush=True)
     numbers = [count for count, _ in found]
     _plot(f"events a second, by {what}", numbers, [cost.rate for _, cost in found])
     _plot(f"p95 in ms, by {what}", numbers, [cost.p95_s * 1000 for _, cost in found])

@@ -72,12 +72,12 @@ def doors(bench: Bench) -> None:
     url = bench.platform.run_url(bench.space)
     for name, api_name, _, count, ideal in LOADS:
         bench.concurrency(count)
-        official = partial(by_gradio_client, api_name=api_name, clients=40, seconds=seconds)
+        official = partial(by_gradio_client, api_name=api_name, clients=100, seconds=seconds)
         socket = partial(by_websocket, bench.socket_url(), api_name, clients=100, seconds=seconds)
         for door, clients, measure in (
             ("websocket", 100, lambda socket=socket: asyncio.run(socket())),
-            ("gradio_client", 40, partial(official, url)),
-            ("gradio_client, app alone", 40, partial(official, bench.alone)),
+            ("gradio_client", 100, partial(official, url)),
+            ("gradio_client, app alone", 100, partial(official, bench.alone)),
         ):
             runs: list[Measured] = [measure() for _ in range(bench.options.rounds)]
             rate = statistics.median(run.rate for run in runs)

@@ -22,7 +22,9 @@ from hardware.tiers import Tier, UnknownTier, tier
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-THREADS = 64
+#: A Space takes one for as long as it is busy: where more were busy, some would wait for others to fall idle.
+#: Those that are not needed are never made.
+THREADS = 1024
 LOOK_EVERY_S = 0.02
 
 
