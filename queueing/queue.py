@@ -177,8 +177,8 @@ class Queue:
         )
         if answer[0] != b"held":
             return False
-        # Only a script that the server knows is done in its turn: a claim sent right behind an end has to find
-        # the place that this one frees.
+        # Only a script that the server knows is done in its turn, and a claim sent right behind an end has to
+        # find the place that this one frees.
         await _finish.load(self.redis)
         return True
 
