@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import requests
 
@@ -33,8 +34,7 @@ def main() -> None:
     parser.add_argument("--spaces", type=int, default=30, help="how far the section `spaces` goes")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=["protocol"])
     options = parser.parse_args()
-    with alone() as alone_url, behind(options.runtime, options.web) as (platform, token):
-        bench = Bench(platform, token, SPACE, alone_url, options)
+    with alone() as alone_url, behind(alone_url, options) as bench:
         for name in options.only:
             SECTIONS[name](bench)
 
@@ -53,18 +53,18 @@ def alone() -> Iterator[str]:
 
 
 @contextmanager
-def behind(runtime: str, web_server: str) -> Iterator[tuple[Platform, str]]:
-    """The platform with the app as a Space, and its owner's token."""
+def behind(alone_url: str, options: argparse.Namespace) -> Iterator[Bench]:
+    """The same app as a Space of a platform just started."""
     # All clients of a measurement come in the same moment.
     settings = {"SPACEPORT_HANDSHAKES_PER_SECOND": "0"}
     with (
         lent_home() as home,
-        running(Platform(runtime, home, web_server=web_server, settings=settings)) as platform,
+        running(Platform(options.runtime, home, web_server=options.web, settings=settings)) as platform,
     ):
         token = platform.token("bench")
         stage = push_app(platform, SPACE, token)
         assert stage == "RUNNING", stage
-        yield platform, token
+        yield Bench(platform, token, SPACE, alone_url, options, partial(behind, alone_url, options))
 
 
 def answers(url: str) -> bool:

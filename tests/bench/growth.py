@@ -55,16 +55,14 @@ def _cost(bench: Bench, clients: dict[str, int]) -> Cost:
 
     with counted(bench.platform, *clients) as names:  # by itself: watching costs Valkey a part
         watched = run(bench.options.seconds)
-    used = bench.cpu()
+    before = bench.cpu()
     measured = run(bench.options.seconds)
-    after = bench.cpu()
-    events = max(len(measured.latencies), 1)
     return Cost(
         rate=measured.rate,
         p95_s=measured.quantile(0.95),
         failed=measured.failed,
         commands=len(names) / max(len(watched.latencies), 1),
-        cpu_ms={part: (after[part] - used[part]) / events * 1000 for part in PARTS},
+        cpu_ms=bench.cpu_ms(before, len(measured.latencies)),
     )
 
 

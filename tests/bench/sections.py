@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from tests.bench.client import Measured, load
@@ -105,18 +106,47 @@ def sockets(bench: Bench) -> None:
 
 
 def age(bench: Bench) -> None:
-    """Whether anything slows down or grows."""
-    print(f"\n| events so far | sessions | events/s | p95 | MiB: {' | '.join(PARTS)} |")
-    print("|---|---|---|---|" + "---|" * len(PARTS))
+    """Whether anything slows down or grows: one platform as time goes by, then beside one just started."""
+    parts = " | ".join(PARTS)
+    print(f"\n| | events so far | sessions | events/s | p95 | MiB: {parts} | CPU ms an event: {parts} |")
+    print("|---|---|---|---|---|" + "---|" * 2 * len(PARTS))
     bench.concurrency(4)
-    base, done, sessions = bench.bases()["Spaceport"], 0, 0
-    while done < bench.options.events:
+    old = Aged(bench, "")
+    while old.events < bench.options.events:
+        old.round()
+    with bench.fresh() as other:
+        other.concurrency(4)
+        new = Aged(other, "fresh")
+        new.round(told=False)
+        old.name = "old"
+        for _ in range(bench.options.rounds):
+            old.round()
+            new.round()
+
+
+@dataclass
+class Aged:
+    """A platform that grows older by rounds of 10 s, in which every visitor soon makes way for a new one."""
+
+    bench: Bench
+    name: str
+    events: int = 0
+    sessions: int = 0
+
+    def round(self, *, told: bool = True) -> None:
+        before = self.bench.cpu()
+        base = self.bench.bases()["Spaceport"]
         run = asyncio.run(load(base, 0, clients=50, seconds=10, calls_each=CALLS_EACH))
-        done += len(run.latencies)
-        sessions += run.sessions
-        grown = " | ".join(f"{size / MIB:.0f}" for size in bench.memory().values())
+        cpu = self.bench.cpu_ms(before, len(run.latencies))
+        self.events += len(run.latencies)
+        self.sessions += run.sessions
+        if not told:
+            return
+        so_far = f"{self.name} | {self.events:,} | {self.sessions:,}"
+        grown = " | ".join(f"{size / MIB:.0f}" for size in self.bench.memory().values())
+        used = " | ".join(f"{cpu[part]:.2f}" for part in PARTS)
         times = f"{run.rate:.0f} | {run.quantile(0.95) * 1000:.0f} ms"
-        print(f"| {done:,} | {sessions:,} | {times} | {grown} |", flush=True)
+        print(f"| {so_far} | {times} | {grown} | {used} |", flush=True)
 
 
 def eta(_bench: Bench) -> None:

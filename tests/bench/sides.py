@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,8 @@ class Bench:
     space: str
     alone: str
     options: argparse.Namespace
+    #: Another one, with a platform just started.
+    fresh: Callable[[], AbstractContextManager[Bench]]
 
     def base(self, space: str) -> str:
         """Where a Space of the platform speaks the protocol."""
@@ -66,6 +69,10 @@ class Bench:
     def cpu(self) -> dict[str, float]:
         """The processor time that the processes of each part have used, in seconds."""
         return {part: sum(map(cpu_seconds, self.platform.pids(name))) for part, name in PARTS.items()}
+
+    def cpu_ms(self, before: dict[str, float], events: int) -> dict[str, float]:
+        """What they used since `before`, in milliseconds an event."""
+        return {part: (used - before[part]) / max(events, 1) * 1000 for part, used in self.cpu().items()}
 
     def memory(self) -> dict[str, int]:
         """Their resident memory, in bytes."""
