@@ -11,7 +11,9 @@ sys.path.insert(1, str(Path(__file__).resolve().parent / "platform"))
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spaceport.settings")
     from spaceport.embedded import attached
+    from spaceport.limits import allow_many_files
 
+    allow_many_files()
     with attached(os.environ):
         from django.core.management import execute_from_command_line
 
