@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 RENEW_S = LEASE_MS / 3000
 AGAIN_S = 0.5
+MOST_CONNECTIONS = 10_000
 
 _renew = Script("renew")
 
@@ -74,7 +75,10 @@ class Drains:
     async def _connect(self) -> None:
         # Nothing is sent twice behind our back: a claim whose answer was lost has taken events that nobody
         # knows of. What may be done twice is done again by `queueing.running.surely`.
-        self._redis = Redis.from_url(self.redis_url, retry=Retry(NoBackoff(), 0))
+        # Each dispatcher listens by a connection of its own.
+        self._redis = Redis.from_url(
+            self.redis_url, retry=Retry(NoBackoff(), 0), max_connections=MOST_CONNECTIONS
+        )
         # No cookie jar: one visitor's cookies must never reach another's request.
         self._http = aiohttp.ClientSession(
             cookie_jar=aiohttp.DummyCookieJar(),

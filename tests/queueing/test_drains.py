@@ -8,7 +8,9 @@ import threading
 
 import pytest
 from msgspec import structs
+from redis.asyncio import Redis
 
+import queueing.dispatcher
 import queueing.worker
 from queueing.dispatcher import Dispatcher
 from queueing.queue import Queue
@@ -69,3 +71,25 @@ async def test_who_has_moved_elsewhere_leaves_the_line_to_the_worker_there(
         once = asyncio.run_coroutine_threadsafe(drains._drain_once(queue.space_id), drains._loop)
         assert await asyncio.to_thread(once.result, 10) is goes_on
     assert hinted == [there]
+
+
+async def test_a_worker_serves_many_spaces_at_once(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each dispatcher has a connection of its own to Redis; client libraries allow a hundred, unless told."""
+    monkeypatch.setattr(queueing.dispatcher, "LINGER_S", 2.0)
+    queues = [Queue(redis, 10_000 + at) for at in range(150)]
+    for queue in queues:
+        route = Route(
+            space_id=queue.space_id, owner="alice", name="a", owner_id=1, subdomain="alice-a", sdk="gradio",
+            private=False, stage="RUNNING", replica_id=1, address="127.0.0.1:1",
+        )  # fmt: skip
+        await redis.set(queue.keys.route, encode(route), ex=60)
+    drains = Drains(os.environ["REDIS_URL"], 60)
+    works = [asyncio.run_coroutine_threadsafe(drains._drain(one.space_id), drains._loop) for one in queues]
+    listening = 0
+    while listening < len(queues) and not all(work.done() for work in works):
+        told = await redis.pubsub_numsub(*(queue.keys.wake for queue in queues))
+        listening = sum(count for _, count in told)
+        await asyncio.sleep(0.05)
+    assert listening == len(queues)
+    for work in works:
+        await asyncio.wrap_future(work)
