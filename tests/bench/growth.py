@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from tests.bench.client import Measured, load
 from tests.bench.commands import counted
 from tests.bench.sides import PARTS, Bench
+from tests.bench.standins import stand_ins
 
 CLIENTS = (1, 3, 10, 30, 100, 300, 1000)
 SPACES = (1, 3, 10, 30, 100, 200)
+MANY = (1, 3, 10, 30, 100, 200, 400)
 SHARED = 30  # clients that share the Spaces, as evenly as may be; each Space has one at least
 
 
@@ -39,14 +41,29 @@ def by_spaces(bench: Bench) -> None:
     _tell("Spaces", _more_spaces(bench))
 
 
+def by_many_spaces(bench: Bench) -> None:
+    """The same, with stand-ins for the apps: what the platform itself pays."""
+
+    def costs() -> Iterator[tuple[int, Cost]]:
+        for count in MANY:
+            with stand_ins(bench, count) as spaces:
+                yield count, _cost(bench, _shared(spaces))
+
+    _tell("Spaces (stand-ins)", costs())
+
+
+def _shared(spaces: Sequence[str]) -> dict[str, int]:
+    """How many clients each gets."""
+    share, more = divmod(SHARED, len(spaces))
+    return {space: max(share + (at < more), 1) for at, space in enumerate(spaces)}
+
+
 def _more_spaces(bench: Bench) -> Iterator[tuple[int, Cost]]:
     there = [bench.space]
     for count in (n for n in SPACES if n <= bench.options.spaces):
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             there += pool.map(bench.another, range(len(there), count))
-        share, more = divmod(SHARED, count)
-        clients = {space: max(share + (at < more), 1) for at, space in enumerate(there)}
-        yield count, _cost(bench, clients)
+        yield count, _cost(bench, _shared(there))
 
 
 def _cost(bench: Bench, clients: dict[str, int]) -> Cost:

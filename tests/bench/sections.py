@@ -11,7 +11,7 @@ from functools import partial
 from tests.bench.client import Measured, load
 from tests.bench.doors import by_gradio_client, by_websocket
 from tests.bench.eta import table
-from tests.bench.growth import by_clients, by_spaces
+from tests.bench.growth import by_clients, by_many_spaces, by_spaces
 from tests.bench.processes import memory_bytes
 from tests.bench.sides import PARTS, Bench
 from tests.bench.sockets import hold
@@ -162,6 +162,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "age": age,
     "clients": by_clients,
     "spaces": by_spaces,
+    "many": by_many_spaces,
     "eta": eta,
 }
 
