@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EVERY_S = (0.5, 1.0)  # between rounds for everybody: with few own waiters, and with MANY
+EVERY_S = (0.5, 0.95)  # between rounds for everybody: with few own waiters, and with MANY
 MANY = 100
 SOON_S = 0.05
 PRESENT_EVERY_S = AWAY_S / 4

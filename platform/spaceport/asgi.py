@@ -36,14 +36,19 @@ gateway = Gateway(
 
 
 def with_user(app: App) -> App:
-    """The same for sockets, with session and user in the scope. What they send passes no session, which
-    would look at every message whether there is something to save."""
+    """The same for sockets, with the user in the scope. The session is left before the socket begins: it
+    would look at every message whether there is something to save, and take its memory for as long as the
+    socket lasts."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        async def inner(scope: Scope, receive: Receive, _: Send) -> None:
-            await app(scope, receive, send)
+        found: Scope = {}
+
+        async def inner(scope: Scope, _receive: Receive, _send: Send) -> None:
+            found.update(scope)
 
         await AuthMiddlewareStack(inner)(scope, receive, send)
+        del found["session"], found["cookies"]
+        await app(found, receive, send)
 
     return application
 
