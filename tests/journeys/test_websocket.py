@@ -43,6 +43,7 @@ async def test_joining_gives_a_place_and_the_result(url: str, http: aiohttp.Clie
     async with http.ws_connect(url) as one, http.ws_connect(url) as two:
         await one.send_json({"msg": "join", "api_name": "slow", "data": ["first"]})
         first = await until(one, "joined")
+        await until(one, "process_starts", event_id=first["event_id"])
         await two.send_json({"msg": "join", "api_name": "slow", "data": ["second"]})
         second = await until(two, "joined")
         place = await until(two, "place", event_id=second["event_id"], state="pending")
