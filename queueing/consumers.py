@@ -25,6 +25,7 @@ from queueing.delivery import Delivered, Delivery
 from queueing.doors.gradio import BadRequest, Caller, GradioDoor, function_named
 from queueing.earlier import Earlier
 from queueing.errors import QueueError
+from queueing.eta import told
 from queueing.events import encode, new_channel
 from queueing.hints import hint_from_loop
 from queueing.keys import SpaceKeys
@@ -244,7 +245,6 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         self._outbox.state("", payload)
 
     def _on_place(self, place: Place) -> None:
-        eta = place.eta
         self._outbox.state(
             place.event_id,
             encode(
@@ -254,8 +254,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
                     "position": place.position,
                     "size": place.size,
                     "state": place.state,
-                    "eta": eta.likely if eta else None,
-                    "eta_max": eta.at_most if eta else None,
+                    **told(place.eta),
                 }
             ),
         )

@@ -244,11 +244,11 @@ class Delivery:
         pipe.get(keys.EPOCH)
         told = [follower.after for _, follower in some]
         for key, follower in some:
-            follower.looked_at = now
             pipe.xrange(key, f"(0-{follower.after}", "+", 1)
             pipe.smembers(keys.open_of(key))
         epoch, *answers = await pipe.execute()
         for (_, follower), after, missed, opened in zip(some, told, answers[::2], answers[1::2], strict=True):
+            follower.looked_at = now
             if missed or (follower.epoch and epoch != follower.epoch):
                 follower.hear(_RESYNC)
             elif follower.after == after:  # or one of these may have ended meanwhile

@@ -28,6 +28,11 @@ class Eta:
     at_most: float
 
 
+def told(eta: Eta | None) -> dict[str, float | None]:
+    """How messages and answers say it; null: nothing is known yet."""
+    return {"eta": eta.likely if eta else None, "eta_max": eta.at_most if eta else None}
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """How long one function's calls take, in seconds; `batch`: its own largest batch, 0 for none."""

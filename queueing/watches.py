@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
+from queueing.eta import told
 from queueing.events import encode
 from queueing.positions import Status, Waiter
 
@@ -38,15 +39,14 @@ class _Watch:
         self.task: asyncio.Task[None] | None = None
 
     def state(self) -> bytes:
-        status, eta = self.status, self.status.eta if self.status else None
+        status = self.status
         return encode(
             {
                 "msg": "status",
                 "stage": self.route.stage,
                 "pending": status.pending if status else 0,
                 "running": status.running if status else 0,
-                "eta": eta.likely if eta else None,
-                "eta_max": eta.at_most if eta else None,
+                **told(status.eta if status else None),
             }
         )
 

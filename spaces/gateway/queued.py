@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from queueing.answers import BODY_LIMIT, Answer
 from queueing.doors.http import BodyTooLarge, HttpDoor, Request
 from queueing.errors import NoSuchPath, QueueError
+from queueing.eta import told
 from queueing.events import encode
 from queueing.visitors import visitor
 from spaces import visits
@@ -121,8 +122,7 @@ class QueuedPaths:
             "state": found.state,
             "position": found.position,
             "size": found.size,
-            "eta": found.eta.likely if found.eta else None,
-            "eta_max": found.eta.at_most if found.eta else None,
+            **told(found.eta),
         }
         door = asked.host.partition("/")[2]  # "" on the Space's own host
         location = f"/{door}/_queue/{event_id}" if door else f"/_queue/{event_id}"
