@@ -124,9 +124,34 @@ class _Simulation:
                     self.outcomes.append((eta.likely, eta.at_most, self.now - told))
 
 
+class _Knowing(_Simulation):
+    """The same, promised by someone who knows how the calls' lengths are distributed and not only what some
+    took: better than that nobody can do. For one function and one call at a time."""
+
+    SAMPLES = 300
+
+    def _forecast(self) -> Eta | None:
+        (draw,) = self.load.functions.values()
+        (ran,) = (self.now - began for _, began, _ in self.running.values())
+        rng = random.Random(len(self.outcomes))  # noqa: S311
+        ahead = (len(self.line) - 1) // self.load.batch
+        waits = sorted(
+            next(takes for takes in iter(lambda: draw(rng), None) if takes > ran)
+            - ran
+            + sum(draw(rng) for _ in range(ahead))
+            for _ in range(self.SAMPLES)
+        )
+        return Eta(statistics.median(waits), waits[int(0.92 * len(waits))])
+
+
 def simulate(load: Load, seed: int = 1, events: int = 6000, warm_up: int = 300) -> Honesty:
     """Run a load and compare every promise with what came of it."""
     return _Simulation(load, random.Random(seed)).run(events, warm_up)  # noqa: S311
+
+
+def at_best(load: Load, seed: int = 1, events: int = 6000, warm_up: int = 300) -> Honesty:
+    """The same with the best promises there can be."""
+    return _Knowing(load, random.Random(seed)).run(events, warm_up)  # noqa: S311
 
 
 def _loads() -> list[Load]:
@@ -159,11 +184,10 @@ SHORT = Load(
 def table(seed: int = 1) -> str:
     """All loads, as Markdown."""
     rows = ["| load | promises | median error | at most held |", "|---|---|---|---|"]
-    for load in (*LOADS, SHORT):
-        honesty = simulate(load, seed)
-        rows.append(
-            f"| {load.name} | {honesty.promises} | {honesty.median_error:.1%} | {honesty.within:.1%} |"
-        )
+    found = [(load.name, simulate(load, seed)) for load in (*LOADS, SHORT)]
+    found.append((f"{SHORT.name}, by who knows its distribution", at_best(SHORT, seed)))
+    for name, honesty in found:
+        rows.append(f"| {name} | {honesty.promises} | {honesty.median_error:.1%} | {honesty.within:.1%} |")
     return "\n".join(rows)
 
 
