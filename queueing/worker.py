@@ -134,17 +134,22 @@ class Drains:
         script = client.register_script(_renew.source)
         while True:
             time.sleep(RENEW_S)
-            for space_id, dispatcher in tuple(self._active.items()):
+            active = tuple(self._active.items())
+            # Together: one by one, many Spaces would lose their leases to a Redis that is far away.
+            pipe = client.pipeline(transaction=False)
+            for space_id, dispatcher in active:
                 k = SpaceKeys(space_id)
-                try:
-                    answer = script(
-                        keys=_renew.in_order(lease=k.lease, storage=k.storage, fence=k.fence),
-                        args=[dispatcher.holder, LEASE_MS],
-                    )
-                except redis.RedisError as error:
-                    logger.warning("lease of space %s not renewed: %s", space_id, error)
-                    continue
-                if answer[0] == b"lost":
+                keys = _renew.in_order(lease=k.lease, storage=k.storage, fence=k.fence)
+                script(keys=keys, args=[dispatcher.holder, LEASE_MS], client=pipe)
+            try:
+                answers = pipe.execute(raise_on_error=False)
+            except redis.RedisError as error:
+                logger.warning("leases of %d Spaces not renewed: %s", len(active), error)
+                continue
+            for (space_id, dispatcher), answer in zip(active, answers, strict=True):
+                if isinstance(answer, redis.RedisError):
+                    logger.warning("lease of space %s not renewed: %s", space_id, answer)
+                elif answer[0] == b"lost":
                     self._loop.call_soon_threadsafe(dispatcher.lose)
 
 

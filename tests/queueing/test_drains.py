@@ -13,10 +13,10 @@ from redis.asyncio import Redis
 import queueing.dispatcher
 import queueing.worker
 from queueing.dispatcher import Dispatcher
-from queueing.queue import Queue
+from queueing.queue import LEASE_MS, Queue
 from queueing.routes import Route, encode
 from queueing.worker import Drains
-from tests.waiting import wait_until
+from tests.waiting import eventually, wait_until
 
 
 async def test_two_hints_at_once_leave_the_working_dispatcher_its_renewal(
@@ -75,7 +75,8 @@ async def test_who_has_moved_elsewhere_leaves_the_line_to_the_worker_there(
 
 async def test_a_worker_serves_many_spaces_at_once(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each dispatcher has a connection of its own to Redis; client libraries allow a hundred, unless told."""
-    monkeypatch.setattr(queueing.dispatcher, "LINGER_S", 2.0)
+    monkeypatch.setattr(queueing.dispatcher, "LINGER_S", 3.0)
+    monkeypatch.setattr(queueing.worker, "RENEW_S", 0.2)
     queues = [Queue(redis, 10_000 + at) for at in range(150)]
     for queue in queues:
         route = Route(
@@ -91,5 +92,12 @@ async def test_a_worker_serves_many_spaces_at_once(redis: Redis, monkeypatch: py
         listening = sum(count for _, count in told)
         await asyncio.sleep(0.05)
     assert listening == len(queues)
+    for queue in queues:
+        await redis.pexpire(queue.keys.lease, LEASE_MS // 2)
+    await eventually(lambda: all_renewed(redis, queues), "every lease is renewed")
     for work in works:
         await asyncio.wrap_future(work)
+
+
+async def all_renewed(redis: Redis, queues: list[Queue]) -> bool:
+    return all([await redis.pttl(queue.keys.lease) > LEASE_MS // 2 for queue in queues])
