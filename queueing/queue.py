@@ -155,6 +155,9 @@ class Queue:
 
     async def acquire(self, holder: str) -> bool:
         """Take or renew the lease; events of a dead holder go back to the front. False: another has it."""
+        # Only a script that the server knows is done in its turn, and a claim sent right behind an end has to
+        # find the place that this one frees. First: a lease that was taken must be served.
+        await _finish.load(self.redis)
         k = self.keys
         answer = await _acquire(
             self.redis,
@@ -175,12 +178,7 @@ class Queue:
             failure=failed("EVENT_ID", LOST),
             notice=interrupted("EVENT_ID", TAKEN_UP),
         )
-        if answer[0] != b"held":
-            return False
-        # Only a script that the server knows is done in its turn, and a claim sent right behind an end has to
-        # find the place that this one frees.
-        await _finish.load(self.redis)
-        return True
+        return bool(answer[0] == b"held")
 
     async def claim(
         self, holder: str, ahead: int = 0, short: Iterable[str] = ()
