@@ -75,7 +75,7 @@ async def test_who_has_moved_elsewhere_leaves_the_line_to_the_worker_there(
 
 async def test_a_worker_serves_many_spaces_at_once(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each dispatcher has a connection of its own to Redis; client libraries allow a hundred, unless told."""
-    monkeypatch.setattr(queueing.dispatcher, "LINGER_S", 3.0)
+    monkeypatch.setattr(queueing.dispatcher, "LINGER_S", 300.0)
     monkeypatch.setattr(queueing.worker, "RENEW_S", 0.2)
     queues = [Queue(redis, 10_000 + at) for at in range(150)]
     for queue in queues:
@@ -86,17 +86,20 @@ async def test_a_worker_serves_many_spaces_at_once(redis: Redis, monkeypatch: py
         await redis.set(queue.keys.route, encode(route), ex=60)
     drains = Drains(os.environ["REDIS_URL"], 60)
     works = [asyncio.run_coroutine_threadsafe(drains._drain(one.space_id), drains._loop) for one in queues]
-    listening = 0
-    while listening < len(queues) and not all(work.done() for work in works):
-        told = await redis.pubsub_numsub(*(queue.keys.wake for queue in queues))
-        listening = sum(count for _, count in told)
-        await asyncio.sleep(0.05)
-    assert listening == len(queues)
-    for queue in queues:
-        await redis.pexpire(queue.keys.lease, LEASE_MS // 2)
-    await eventually(lambda: all_renewed(redis, queues), "every lease is renewed")
+    try:
+        await eventually(lambda: all_listen(redis, queues), "every dispatcher listens")
+        for queue in queues:
+            await redis.pexpire(queue.keys.lease, LEASE_MS // 2)
+        await eventually(lambda: all_renewed(redis, queues), "every lease is renewed")
+    finally:
+        drains.stop()
     for work in works:
         await asyncio.wrap_future(work)
+
+
+async def all_listen(redis: Redis, queues: list[Queue]) -> bool:
+    told = await redis.pubsub_numsub(*(queue.keys.wake for queue in queues))
+    return all(count == 1 for _, count in told)
 
 
 async def all_renewed(redis: Redis, queues: list[Queue]) -> bool:
