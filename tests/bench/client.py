@@ -37,6 +37,12 @@ class Measured:
         self.latencies.append(now - at)
         self.late += now - began > self.seconds
 
+    def add(self, other: Measured) -> None:
+        """What others of the same run came to."""
+        self.latencies += other.latencies
+        self.late += other.late
+        self.failed += other.failed
+
     def quantile(self, q: float) -> float:
         ordered = sorted(self.latencies)
         return ordered[min(int(q * len(ordered)), len(ordered) - 1)] if ordered else float("nan")

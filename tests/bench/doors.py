@@ -82,8 +82,5 @@ def by_gradio_client(url: str, api_name: str, *, clients: int, seconds: float) -
     measured = Measured(seconds)
     with ThreadPoolExecutor(programs) as pool:  # all begin in the same moment
         for said, _ in pool.map(lambda program: program.communicate("\n", timeout=seconds + 300), running):
-            value = json.loads(said.splitlines()[-1])
-            measured.latencies += value["latencies"]
-            measured.late += value["late"]
-            measured.failed += value["failed"]
+            measured.add(Measured(seconds, **json.loads(said.splitlines()[-1])))
     return measured

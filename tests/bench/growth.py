@@ -43,13 +43,7 @@ def by_spaces(bench: Bench) -> None:
 
 def by_many_spaces(bench: Bench) -> None:
     """The same, with stand-ins for the apps: what the platform itself pays."""
-
-    def costs() -> Iterator[tuple[int, Cost]]:
-        for count in MANY:
-            with stand_ins(bench, count) as spaces:
-                yield count, _cost(bench, _shared(spaces))
-
-    _tell("Spaces (stand-ins)", costs())
+    _tell("Spaces (stand-ins)", _more_stand_ins(bench))
 
 
 def _shared(spaces: Sequence[str]) -> dict[str, int]:
@@ -64,6 +58,12 @@ def _more_spaces(bench: Bench) -> Iterator[tuple[int, Cost]]:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             there += pool.map(bench.another, range(len(there), count))
         yield count, _cost(bench, _shared(there))
+
+
+def _more_stand_ins(bench: Bench) -> Iterator[tuple[int, Cost]]:
+    for count in MANY:
+        with stand_ins(bench, count) as spaces:
+            yield count, _cost(bench, _shared(spaces))
 
 
 def _cost(bench: Bench, clients: dict[str, int]) -> Cost:
@@ -89,9 +89,7 @@ async def _load(bench: Bench, clients: dict[str, int], seconds: float) -> Measur
     ))  # fmt: skip
     together = Measured(seconds)
     for run in runs:
-        together.latencies += run.latencies
-        together.late += run.late
-        together.failed += run.failed
+        together.add(run)
     return together
 
 

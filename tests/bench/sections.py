@@ -111,17 +111,16 @@ def age(bench: Bench) -> None:
     print(f"\n| | events so far | sessions | events/s | p95 | MiB: {parts} | CPU ms an event: {parts} |")
     print("|---|---|---|---|---|" + "---|" * 2 * len(PARTS))
     bench.concurrency(4)
-    old = Aged(bench, "")
+    old = Aged(bench)
     while old.events < bench.options.events:
-        old.round()
+        print(old.round(""), flush=True)
     with bench.fresh() as other:
         other.concurrency(4)
-        new = Aged(other, "fresh")
-        new.round(told=False)
-        old.name = "old"
+        new = Aged(other)
+        new.round("")  # what is made on first use
         for _ in range(bench.options.rounds):
-            old.round()
-            new.round()
+            print(old.round("old"), flush=True)
+            print(new.round("fresh"), flush=True)
 
 
 @dataclass
@@ -129,24 +128,22 @@ class Aged:
     """A platform that grows older by rounds of 10 s, in which every visitor soon makes way for a new one."""
 
     bench: Bench
-    name: str
     events: int = 0
     sessions: int = 0
 
-    def round(self, *, told: bool = True) -> None:
+    def round(self, name: str) -> str:
+        """Another round; what is told of it."""
         before = self.bench.cpu()
         base = self.bench.bases()["Spaceport"]
         run = asyncio.run(load(base, 0, clients=50, seconds=10, calls_each=CALLS_EACH))
         cpu = self.bench.cpu_ms(before, len(run.latencies))
         self.events += len(run.latencies)
         self.sessions += run.sessions
-        if not told:
-            return
-        so_far = f"{self.name} | {self.events:,} | {self.sessions:,}"
+        so_far = f"{name} | {self.events:,} | {self.sessions:,}"
         grown = " | ".join(f"{size / MIB:.0f}" for size in self.bench.memory().values())
         used = " | ".join(f"{cpu[part]:.2f}" for part in PARTS)
         times = f"{run.rate:.0f} | {run.quantile(0.95) * 1000:.0f} ms"
-        print(f"| {so_far} | {times} | {grown} | {used} |", flush=True)
+        return f"| {so_far} | {times} | {grown} | {used} |"
 
 
 def eta(_bench: Bench) -> None:

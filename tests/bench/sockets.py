@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import time
 from dataclasses import dataclass
 
 import aiohttp
 
+from spaceport.limits import allow_many_files
 from tests.bench.processes import cpu_seconds, memory_bytes
 
 OPENED_AT_ONCE = 50
@@ -29,8 +29,7 @@ class Held:
 async def hold(url: str, pid: int, *, empty_bytes: int, sockets: int, api_name: str, seconds: float) -> Held:
     """Open so many, each with one event in line, and watch for so long. `pid`: the web process, which had
     `empty_bytes` before its first socket."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, sockets + 1000), hard), hard))
+    allow_many_files()
     told: list[float] = [0.0] * sockets
     counts = [0] * sockets
     silences = [0.0] * sockets

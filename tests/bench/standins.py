@@ -15,17 +15,13 @@ from aiohttp import web
 from msgspec import structs
 
 from queueing.keys import SpaceKeys, name
+from queueing.messages import ProcessStarts, completed
+from queueing.messages import encode as encode_message
 from queueing.routes import decode, encode
 from tests.bench.sides import Bench
 
 OWNER = "many"
 FIRST_ID = 1_000_000  # no Space that PostgreSQL knows of
-STARTS = '{{"msg":"process_starts","event_id":"{0}","eta":0.001}}'
-COMPLETED = (
-    '{{"msg":"process_completed","event_id":"{0}","output":{{"data":["x"],"is_generating":false,'
-    '"duration":0.001,"average_duration":0.001}},"success":true,"title":null}}'
-)
-ANSWER = f"{{0}} 1 m {STARTS}\n{{0}} 2 c1 {COMPLETED}\n{{0}} 2 e \n"
 
 
 @contextmanager
@@ -37,25 +33,28 @@ def stand_ins(bench: Bench, count: int) -> Iterator[list[str]]:
     try:
         assert process.stdout is not None
         ports = json.loads(process.stdout.readline())
-        yield [_publish(bench, at, port) for at, port in enumerate(ports)]
+        yield _published(bench, ports)
     finally:
         process.kill()
         process.wait()
 
 
-def _publish(bench: Bench, at: int, port: int) -> str:
-    space, space_id = f"{OWNER}/app-{at}", FIRST_ID + at
+def _published(bench: Bench, ports: list[int]) -> list[str]:
+    spaces = []
     with bench.platform.valkey() as client:
         like = SpaceKeys(int(client.get(name(bench.space)) or 0))
-        ours = SpaceKeys(space_id)
-        route = structs.replace(
-            decode(client.get(like.route) or b""), space_id=space_id, owner=OWNER, name=f"app-{at}",
-            subdomain=f"{OWNER}-app-{at}", address=f"127.0.0.1:{port}",
-        )  # fmt: skip
-        client.set(ours.route, encode(route))
-        client.hset(ours.cfg, mapping=client.hgetall(like.cfg))
-        client.set(name(space), space_id)
-    return space
+        route, settings = decode(client.get(like.route) or b""), client.hgetall(like.cfg)
+        for at, port in enumerate(ports):
+            ours = structs.replace(
+                route, space_id=FIRST_ID + at, owner=OWNER, name=f"app-{at}", subdomain=f"{OWNER}-app-{at}",
+                address=f"127.0.0.1:{port}",
+            )  # fmt: skip
+            keys = SpaceKeys(ours.space_id)
+            client.set(keys.route, encode(ours))
+            client.hset(keys.cfg, mapping=settings)
+            client.set(name(ours.title), ours.space_id)
+            spaces.append(ours.title)
+    return spaces
 
 
 async def _calls(request: web.Request) -> web.StreamResponse:
@@ -66,9 +65,15 @@ async def _calls(request: web.Request) -> web.StreamResponse:
         if order["do"] == "hello":
             await answer.write(b"hello \n")
         elif order["do"] == "call":
-            told = "".join(ANSWER.format(call["id"]) for call in order["calls"])
-            await answer.write(told.encode())
+            await answer.write(b"".join(_told(call["id"]) for call in order["calls"]))
     return answer
+
+
+def _told(event_id: str) -> bytes:
+    """All that is said of a call, from its start to its end."""
+    name, starts = event_id.encode(), encode_message(ProcessStarts(event_id=event_id))
+    ends = completed(event_id, {"data": ["x"]})
+    return b"%b 1 m %b\n%b 2 c1 %b\n%b 2 e \n" % (name, starts, name, ends, name)
 
 
 async def _serve(count: int) -> None:

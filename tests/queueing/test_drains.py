@@ -19,6 +19,14 @@ from queueing.worker import Drains
 from tests.waiting import eventually, wait_until
 
 
+def a_route(queue: Queue) -> Route:
+    """To a replica that nobody asks anything."""
+    return Route(
+        space_id=queue.space_id, owner="alice", name="a", owner_id=1, subdomain="alice-a", sdk="gradio",
+        private=False, stage="RUNNING", replica_id=1, address="127.0.0.1:1",
+    )  # fmt: skip
+
+
 async def test_two_hints_at_once_leave_the_working_dispatcher_its_renewal(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -29,11 +37,7 @@ async def test_two_hints_at_once_leave_the_working_dispatcher_its_renewal(
         await asyncio.to_thread(may_end.wait)
 
     monkeypatch.setattr(Dispatcher, "run", works)
-    route = Route(
-        space_id=queue.space_id, owner="alice", name="a", owner_id=1, subdomain="alice-a", sdk="gradio",
-        private=False, stage="RUNNING", replica_id=1, address="127.0.0.1:1",
-    )  # fmt: skip
-    await queue.redis.set(queue.keys.route, encode(route), ex=60)
+    await queue.redis.set(queue.keys.route, encode(a_route(queue)), ex=60)
     drains = Drains(os.environ["REDIS_URL"], 60)
     hints = [asyncio.run_coroutine_threadsafe(drains._drain(queue.space_id), drains._loop) for _ in range(2)]
     await asyncio.to_thread(began.wait, 10)
@@ -49,10 +53,7 @@ async def test_two_hints_at_once_leave_the_working_dispatcher_its_renewal(
 async def test_who_has_moved_elsewhere_leaves_the_line_to_the_worker_there(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = Route(
-        space_id=queue.space_id, owner="alice", name="a", owner_id=1, subdomain="alice-a", sdk="gradio",
-        private=False, stage="RUNNING", replica_id=1, address="127.0.0.1:1", celery_queue="hw.cpu@here",
-    )  # fmt: skip
+    here = structs.replace(a_route(queue), celery_queue="hw.cpu@here")
     there = structs.replace(here, replica_id=2, celery_queue="hw.cpu@there")
     anew = structs.replace(here, replica_id=2)
     asleep = structs.replace(here, replica_id=0, address="", celery_queue="", stage="SLEEPING")
@@ -79,11 +80,7 @@ async def test_a_worker_serves_many_spaces_at_once(redis: Redis, monkeypatch: py
     monkeypatch.setattr(queueing.worker, "RENEW_S", 0.2)
     queues = [Queue(redis, 10_000 + at) for at in range(150)]
     for queue in queues:
-        route = Route(
-            space_id=queue.space_id, owner="alice", name="a", owner_id=1, subdomain="alice-a", sdk="gradio",
-            private=False, stage="RUNNING", replica_id=1, address="127.0.0.1:1",
-        )  # fmt: skip
-        await redis.set(queue.keys.route, encode(route), ex=60)
+        await redis.set(queue.keys.route, encode(a_route(queue)), ex=60)
     drains = Drains(os.environ["REDIS_URL"], 60)
     works = [asyncio.run_coroutine_threadsafe(drains._drain(one.space_id), drains._loop) for one in queues]
     try:
