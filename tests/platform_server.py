@@ -55,11 +55,12 @@ class Platform:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment of every command about this platform: nothing of the test's own servers."""
+        """The environment of every command about this platform: nothing of the test's own servers. The base
+        image's name is kept, so that two checkouts beside one engine need not build over each other's."""
         ours = {
             k: v
             for k, v in os.environ.items()
-            if not k.startswith(("SPACEPORT_", "DATABASE", "REDIS", "HF_"))
+            if k == "SPACEPORT_BASE_IMAGE" or not k.startswith(("SPACEPORT_", "DATABASE", "REDIS", "HF_"))
         }
         return {
             **ours,
