@@ -85,7 +85,6 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     sdk: str
     private: bool
     stage: str
-    reason: str = ""
     sha: str = ""
     app_file: str = ""
     replica_id: int = 0  # 0: none runs

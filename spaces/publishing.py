@@ -56,7 +56,6 @@ def publish(space: Space) -> Route:
         sdk=space.sdk,
         private=space.visibility == Visibility.PRIVATE,
         stage=space.stage,
-        reason=space.stage_reason,
         sha=space.sha,
         app_file=str(space.card.get("app_file") or ""),
         replica_id=replica.pk if replica else 0,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 
@@ -25,7 +27,19 @@ def can_read(user: Account, owner_id: int, visibility: str) -> bool:
 
 def can_write(user: Account, owner_id: int) -> bool:
     """May this account push to, and settle, the Spaces of this owner?"""
-    return _is_staff(user) or _role(user, owner_id) in {Membership.Role.ADMIN, Membership.Role.WRITE}
+    return bool(written_by(user, [owner_id]))
+
+
+def written_by(user: Account, owner_ids: Iterable[int]) -> set[int]:
+    """Those of these owners whose Spaces this account may push to and settle, in one query."""
+    ids = set(owner_ids)
+    if user is None or not user.is_authenticated or not ids:
+        return set()
+    if _is_staff(user):
+        return ids
+    roles = [Membership.Role.ADMIN, Membership.Role.WRITE]
+    rows = Membership.objects.filter(user_id=user.pk, owner_id__in=ids, role__in=roles)
+    return set(rows.values_list("owner_id", flat=True))
 
 
 def _is_staff(user: Account) -> bool:

@@ -249,7 +249,7 @@ def info(request: HttpRequest, owner: str, name: str, revision: str = "") -> Htt
         "sha": sha,
         "cardData": space.card or None,
         "siblings": _siblings(space, sha, with_sizes=with_sizes),
-        "runtime": runtime(space),
+        "runtime": runtime(space, writer=access.can_write(caller(request).user, space.owner_id)),
         "usedStorage": None,
     }
     expand = request.GET.getlist("expand")
@@ -271,7 +271,13 @@ def listing(request: HttpRequest) -> HttpResponse:
     start = number(request.GET.get("cursor"), 0, 10**9)
     limit = number(request.GET.get("limit"), PAGE, PAGE) or PAGE
     page = list(found[start : start + limit + 1])
-    answer = ok([summary(request, space) | {"runtime": runtime(space)} for space in page[:limit]])
+    own = access.written_by(who.user, (space.owner_id for space in page))
+    answer = ok(
+        [
+            summary(request, space) | {"runtime": runtime(space, writer=space.owner_id in own)}
+            for space in page[:limit]
+        ]
+    )
     if len(page) > limit:
         answer["Link"] = link_to_next(request, cursor=start + limit)
     return answer
@@ -386,8 +392,9 @@ def summary(request: HttpRequest, space: Space) -> dict[str, Any]:
     }
 
 
-def runtime(space: Space) -> dict[str, Any]:
-    """The Hub's SpaceRuntime."""
+def runtime(space: Space, *, writer: bool) -> dict[str, Any]:
+    """The Hub's SpaceRuntime. Why it is in its stage may be told in the app's own last words, tracebacks with
+    secrets included: only who may write (and so read the logs) is told."""
     replica = space.replica
     current = replica.tier if replica is not None and replica.state == Replica.State.READY else None
     return {
@@ -399,7 +406,7 @@ def runtime(space: Space) -> dict[str, Any]:
         "gcTimeout": space.sleep_time_s,
         "storage": None,
         "devMode": False,
-        "errorMessage": space.stage_reason or None,
+        "errorMessage": (space.stage_reason or None) if writer else None,
         "simulated": bool(replica and replica.simulated),
         "replicas": {"current": 1 if current else 0, "requested": 1},
         "domains": [{"domain": f"{space.subdomain}.{settings.SPACEPORT_DEMO_DOMAIN}", "stage": "READY"}],

@@ -17,7 +17,7 @@ from accounts import access
 from hardware import logs
 from hardware.tiers import tier
 from spaces import lifecycle
-from spaces.api.hub import HubError, body, date, hub, ok, readable, text, writable
+from spaces.api.hub import HubError, body, caller, date, hub, ok, readable, text, writable
 from spaces.api.repos import (
     MOST_KEYS,
     VALUE_LIMIT,
@@ -33,7 +33,8 @@ __all__ = ["MOST_KEYS", "VALUE_LIMIT"]
 
 @hub("GET")
 def get_runtime(request: HttpRequest, owner: str, name: str) -> HttpResponse:
-    return ok(runtime(readable(request, owner, name)))
+    space = readable(request, owner, name)
+    return ok(runtime(space, writer=access.can_write(caller(request).user, space.owner_id)))
 
 
 @hub("POST")
@@ -69,7 +70,7 @@ def restart(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 
 
 def _now(space: Space) -> HttpResponse:
-    return ok(runtime(Space.objects.select_related("owner", "replica").get(pk=space.pk)))
+    return ok(runtime(Space.objects.select_related("owner", "replica").get(pk=space.pk), writer=True))
 
 
 # --- secrets and variables --------------------------------------------------------------------------
