@@ -21,7 +21,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from accounts.auth import BadCredentials, Caller, caller_of
 from spaces import lifecycle, repository
-from spaces.api.hub import HubError, hub, readable, writable
+from spaces.api.hub import HubError, bad_credentials, hub, readable, writable
 from spaces.models import Space
 
 CHUNK = 256 * 1024
@@ -46,8 +46,8 @@ def serve(request: HttpRequest, owner: str, name: str, service: str) -> HttpResp
     try:
         request.caller = caller_of(request)  # type: ignore[attr-defined]
         space = (writable if pushing else readable)(request, owner, name)
-    except BadCredentials:
-        return _ask("This token is not valid.")
+    except BadCredentials as error:
+        return _refuse(bad_credentials(error)) if error.too_many else _ask("This token is not valid.")
     except HubError as error:
         # git tries without credentials first, even when it has them.
         anonymous = getattr(request, "caller", Caller()).user is None
@@ -70,7 +70,11 @@ def no_lfs(request: HttpRequest) -> HttpResponse:
 
 def _refuse(error: HubError) -> HttpResponse:
     """git shows plain text to its user."""
-    return HttpResponse(f"{error}\n", status=error.status, content_type="text/plain; charset=utf-8")
+    headers = {name.replace("_", "-"): value for name, value in error.headers.items()}
+    text = f"{error}\n"
+    return HttpResponse(
+        text, status=error.status, content_type="text/plain; charset=utf-8", headers=headers
+    )
 
 
 def _ask(text: str) -> HttpResponse:

@@ -7,7 +7,7 @@ import binascii
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from accounts import tokens
+from accounts import throttle, tokens
 from accounts.models import AccessToken, User
 
 if TYPE_CHECKING:
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 class BadCredentials(Exception):
-    """Credentials were given, but they are nobody's."""
+    """Credentials were given, but they are nobody's. `too_many`: as many others of this sender before."""
+
+    def __init__(self, *, too_many: bool = False) -> None:
+        super().__init__("Wait five minutes." if too_many else "")
+        self.too_many = too_many
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ def caller_of(request: HttpRequest) -> Caller:
         return Caller(user if isinstance(user, User) else None)
     token = tokens.check(value)
     if token is None:
-        raise BadCredentials
+        raise BadCredentials(too_many=throttle.too_many_tokens(request))
     return Caller(token.user, token)
 
 

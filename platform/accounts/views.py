@@ -6,12 +6,14 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import login
+from django.contrib.auth import REDIRECT_FIELD_NAME, login
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.views import LoginView, PasswordChangeView
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
+from django.contrib.auth.views import LoginView, PasswordChangeView, redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
@@ -19,8 +21,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts import people, throttle, tokens
 from accounts.forms import NewToken, SignUp
 from accounts.models import AccessToken, User
+from accounts.throttle import Try
 
 MOST_TOKENS = 100
+RETRY = {"Retry-After": str(throttle.WINDOW_S)}
 
 
 class SignIn(LoginView):
@@ -32,24 +36,32 @@ class SignIn(LoginView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Check the password, unless too many were wrong before."""
-        if throttle.too_many(*self._who()):
-            form = AuthenticationForm(initial={"username": request.POST.get("username", "")})
-            context = self.get_context_data(form=form, throttled=True)
-            return self.render_to_response(context, status=429, headers={"Retry-After": throttle.WINDOW_S})
-        return super().post(request, *args, **kwargs)
+        self.tried = Try.of(request, request.POST.get("username", ""))
+        if self.tried.may_go_on():
+            return super().post(request, *args, **kwargs)
+        form = AuthenticationForm(initial={"username": request.POST.get("username", "")})
+        context = self.get_context_data(form=form, throttled=True)
+        return self.render_to_response(context, status=429, headers=RETRY)
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         """Signed in."""
-        throttle.succeeded(*self._who())
-        return super().form_valid(form)
+        answer = super().form_valid(form)
+        self.tried.succeeded(answer)
+        return answer
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         """Refused, in the same words whether the name exists or not."""
-        throttle.failed(*self._who())
+        self.tried.failed()
         return self.render_to_response(self.get_context_data(form=form), status=422)
 
-    def _who(self) -> tuple[str, str]:
-        return self.request.POST.get("username", ""), self.request.META.get("REMOTE_ADDR", "")
+
+def sign_in_for_records(request: HttpRequest) -> HttpResponse:
+    """The records' own sign-in page: there is one page to sign in on, and one count of wrong passwords."""
+    if request.user.is_authenticated:  # and no administrator: who is one is not sent here
+        raise Http404("There is no such page, or you may not see it.")
+    target = request.GET.get(REDIRECT_FIELD_NAME, "")
+    safe = url_has_allowed_host_and_scheme(target, {request.get_host()})
+    return redirect_to_login(target if safe else reverse("admin:index"))
 
 
 @sensitive_post_parameters()
@@ -61,12 +73,12 @@ def sign_up(request: HttpRequest) -> HttpResponse:
         raise Http404("There is no such page, or you may not see it.")
     if request.user.is_authenticated:
         return redirect("dashboard")
-    address = request.META.get("REMOTE_ADDR", "")
+    if request.method == "POST" and throttle.too_many_sign_ups(request):
+        answer = render(request, "accounts/signup.html", {"form": SignUp(), "throttled": True}, status=429)
+        answer["Retry-After"] = str(throttle.WINDOW_S)
+        return answer
     form = SignUp(request.POST or None)
-    if request.method == "POST" and throttle.too_many("", address):
-        return render(request, "accounts/signup.html", {"form": SignUp(), "throttled": True}, status=429)
     if request.method == "POST" and form.is_valid():
-        throttle.failed("", address)  # accounts are limited as guesses are
         user = people.create_user(form.cleaned_data["username"], form.cleaned_data["password1"])
         login(request, user, "django.contrib.auth.backends.ModelBackend")
         return redirect("dashboard")
@@ -79,8 +91,17 @@ class ChangePassword(PasswordChangeView):
     template_name = "accounts/password.html"
     success_url = "/tokens"
 
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Change it, unless too many wrong ones were given for the old one before."""
+        assert isinstance(request.user, User)
+        if throttle.too_many_changes(request.user.pk):
+            context = self.get_context_data(form=PasswordChangeForm(request.user), throttled=True)
+            return self.render_to_response(context, status=429, headers=RETRY)
+        return super().post(request, *args, **kwargs)
+
     def form_valid(self, form: Any) -> HttpResponse:
         """Changed."""
+        throttle.changed(form.user.pk)
         messages.success(self.request, "Your password is changed. Other browsers are signed out.")
         return super().form_valid(form)
 

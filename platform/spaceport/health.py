@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
 from redis import RedisError
@@ -9,6 +11,10 @@ from redis import RedisError
 from hardware import nodes
 from queueing import storage
 from queueing.connections import sync_redis
+from spaceport.operators import is_operator
+
+logger = logging.getLogger(__name__)
+_logged: dict[str, str] = {}
 
 
 def problems() -> dict[str, str]:
@@ -35,6 +41,14 @@ def warnings() -> dict[str, str]:
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
-    """200 when all is well, else 503 naming what is not."""
+    """200 when all is well, else 503 naming what is not. Why, and what is not safe, is told to who runs this
+    Spaceport; for all others it is in the log."""
+    global _logged
     bad = problems()
-    return JsonResponse({"ok": not bad, "problems": bad, "warnings": warnings()}, status=503 if bad else 200)
+    if bad != _logged:
+        logger.warning("not well: %s", bad or "nothing any more")
+        _logged = bad
+    told = {"ok": not bad, "problems": dict.fromkeys(bad, "does not answer")}
+    if is_operator(request):
+        told |= {"problems": bad, "warnings": warnings()}
+    return JsonResponse(told, status=503 if bad else 200)

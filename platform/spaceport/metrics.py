@@ -1,22 +1,18 @@
 """`/metrics` for Prometheus: every queue, the nodes, and the web process that answers. The queues' figures
 are read from Redis at this moment, in one pipeline, so that any web process tells the same.
 
-Who may read it: a program on this machine that asks for this machine, or who holds SPACEPORT_METRICS_TOKEN.
+Who may read it: who holds SPACEPORT_METRICS_TOKEN, and administrators (`spaceport.operators`).
 """
 
 from __future__ import annotations
 
-import hmac
-import ipaddress
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
-from django.http.request import split_domain_port
 from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -32,45 +28,24 @@ from queueing.connections import sync_redis
 from queueing.histograms import LAST, Histogram, seconds_in, upper_edge
 from queueing.totals import Totals
 from spaceport import watch
+from spaceport.operators import is_operator
 from spaces.models import Sdk, Space
 
 #: Every third edge of the statistics' own buckets: ratios of two, from 1 ms to an hour and more.
 EDGES = range(0, LAST, 3)
-PROXIED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP")
 
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """The metrics in Prometheus's text format; 403 for whoever may not read them."""
-    if not may_read(request):
-        text = "Metrics are for programs on the platform's own machine, or with its metrics token.\n"
+    if not is_operator(request):
+        text = "Metrics are for who holds the metrics token or an administrator's token.\n"
         return HttpResponse(text, status=403, content_type="text/plain; charset=utf-8")
     registry = CollectorRegistry()
     registry.register(Platform())
     answer = HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
     answer["Cache-Control"] = "no-store"
     return answer
-
-
-def may_read(request: HttpRequest) -> bool:
-    """Whether the caller has the token; where no proxy stands between, being on this machine is enough. A
-    proxy's own connection comes from this machine too, for anybody: it gives itself away by its headers or by
-    the name it asks for."""
-    token = settings.SPACEPORT_METRICS_TOKEN
-    given = request.headers.get("Authorization", "")
-    if token and hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
-        return True
-    if any(name in request.META for name in PROXIED):
-        return False
-    host, _ = split_domain_port(request.get_host())
-    return _is_loopback(request.META.get("REMOTE_ADDR", "")) and _is_loopback(host)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 @dataclass

@@ -27,7 +27,7 @@ SPACEPORT_NODE = env.str("SPACEPORT_NODE", socket.gethostname())
 SPACEPORT_RUNTIME = env.str("SPACEPORT_RUNTIME", "auto")
 SPACEPORT_BASE_IMAGE = env.str("SPACEPORT_BASE_IMAGE", "spaceport/base")
 
-# Who asks for /metrics from elsewhere than this machine must send it: `Authorization: Bearer …`.
+# Who asks for /metrics and is no administrator must send it: `Authorization: Bearer …`.
 SPACEPORT_METRICS_TOKEN = env.str("SPACEPORT_METRICS_TOKEN", "")
 
 # Whether strangers may make themselves an account; else whoever runs this Spaceport makes them.

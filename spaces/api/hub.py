@@ -18,6 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from accounts import access
 from accounts.auth import BadCredentials, Caller, caller_of
+from accounts.throttle import WINDOW_S
 from hardware.tiers import UnknownTier
 from spaces import repository
 from spaces.models import Space
@@ -44,6 +45,14 @@ def not_found(name: str, caller: Caller) -> HubError:
     """Absent and forbidden alike: strangers learn nothing."""
     status = 404 if caller.user is not None else 401
     return HubError(status, f"Space '{name}' not found.", "RepoNotFound")
+
+
+def bad_credentials(error: BadCredentials) -> HubError:
+    """The refusal of a token that is nobody's."""
+    if error.too_many:
+        text = f"Too many invalid tokens came from your address: wait {WINDOW_S // 60} minutes."
+        return HubError(429, text, Retry_After=str(WINDOW_S))
+    return HubError(401, "Invalid credentials in Authorization header")
 
 
 def error_response(error: HubError) -> JsonResponse:
@@ -81,8 +90,8 @@ def hub(*methods: str) -> Callable[[View], View]:
                 return view(request, *args, **kwargs)
             except HubError as error:
                 return error_response(error)
-            except BadCredentials:
-                return error_response(HubError(401, "Invalid credentials in Authorization header"))
+            except BadCredentials as error:
+                return error_response(bad_credentials(error))
             except UnknownTier as error:
                 return error_response(HubError(400, str(error)))
             except (repository.BadPath, msgspec.ValidationError, SuspiciousOperation) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,15 +10,17 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
-from accounts import people, throttle
+from accounts import people, throttle, tokens
 from accounts.models import Membership, Owner, User
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def no_failures_yet(settings: Any) -> Iterator[None]:
+def no_failures_yet(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick: many are made here
+    for name, fewer in (("PER_ADDRESS", 12), ("PER_NAME", 15), ("SIGN_UPS", 3), ("TOKENS", 3)):
+        monkeypatch.setattr(throttle, name, fewer)  # as many as tell them apart
     cache.clear()
     yield
     cache.clear()
@@ -61,11 +64,127 @@ def test_a_stranger_who_guesses_does_not_keep_the_owner_out(ada: User) -> None:
     assert sign_in(Client(REMOTE_ADDR="10.0.0.7"), "ada", "a-good-password")[0] == 302
 
 
-def test_one_address_cannot_try_one_password_on_many_names() -> None:
-    client = Client()
+def test_one_address_cannot_try_one_password_on_many_names(ada: User, monkeypatch: Any) -> None:
+    monkeypatch.setattr(throttle, "MOST_FROM_ADDRESS", throttle.PER_ADDRESS + 3)
     for n in range(throttle.PER_ADDRESS):
-        sign_in(client, f"name{n}", "password1")
-    assert sign_in(client, "another", "password1")[0] == 429
+        sign_in(Client(), f"name{n}", "password1")
+    assert sign_in(Client(), "another", "password1")[0] == 422, "one try of each name is left"
+    assert sign_in(Client(), "another", "password1")[0] == 429
+    assert sign_in(Client(), "ada", "a-good-password")[0] == 302, "and whoever knows theirs gets in"
+    for n in range(2):
+        sign_in(Client(), f"further{n}", "password1")
+    assert sign_in(Client(), "yet-another", "password1")[0] == 429
+
+
+def test_a_flood_from_everywhere_does_not_keep_the_owner_out(ada: User) -> None:
+    for n in range(throttle.PER_NAME + 5):
+        sign_in(Client(REMOTE_ADDR=f"10.1.{n % 200}.{n // 200}"), "ada", "guess")
+    assert sign_in(Client(REMOTE_ADDR="10.2.0.1"), "ada", "guess")[0] == 422
+    assert sign_in(Client(REMOTE_ADDR="10.2.0.1"), "ada", "guess")[0] == 429, "one guess an address"
+    assert sign_in(Client(REMOTE_ADDR="10.0.0.7"), "ada", "a-good-password")[0] == 302
+
+
+def test_a_browser_that_was_signed_in_before_is_counted_by_itself(ada: User) -> None:
+    known, guesser = Client(), Client()
+    assert sign_in(known, "ada", "a-good-password")[0] == 302
+    known.post("/logout")
+    for _ in range(throttle.PER_NAME_AND_ADDRESS):
+        sign_in(guesser, "ada", "guess")
+    assert sign_in(guesser, "ada", "a-good-password")[0] == 429
+    assert sign_in(known, "ada", "a-good-password")[0] == 302, "the same address, a known browser"
+    known.post("/logout")
+    for _ in range(throttle.PER_NAME_AND_ADDRESS):
+        assert sign_in(known, "ada", "guess")[0] == 422
+    assert sign_in(known, "ada", "a-good-password")[0] == 429, "a stolen cookie guesses no better"
+
+
+def test_a_cookie_of_another_name_or_forged_makes_no_browser_known(ada: User) -> None:
+    people.create_user("mallory", "a-good-password")
+    mallory = Client()
+    sign_in(mallory, "mallory", "a-good-password")
+    mallory.post("/logout")
+    for _ in range(throttle.PER_NAME_AND_ADDRESS):
+        sign_in(mallory, "ada", "guess")
+    assert sign_in(mallory, "ada", "guess")[0] == 429
+    for value in ("", "x", "WyJhZGEiLCJ4Il0:1:2", mallory.cookies[throttle.COOKIE].value + "x"):
+        mallory.cookies[throttle.COOKIE] = value
+        assert sign_in(mallory, "ada", "guess")[0] == 429
+
+
+def test_behind_proxies_the_visitors_own_address_counts(ada: User, settings: Any) -> None:
+    settings.SPACEPORT_PROXIES = 1
+
+    def come(address: str, password: str) -> int:
+        return sign_in(Client(headers={"X-Forwarded-For": f"1.2.3.4, {address}"}), "ada", password)[0]
+
+    for _ in range(throttle.PER_NAME_AND_ADDRESS):
+        assert come("192.0.2.66", "guess") == 422
+    assert come("192.0.2.66", "a-good-password") == 429
+    assert come("192.0.2.7", "a-good-password") == 302
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded"])
+def test_nobody_gets_more_tries_by_a_header(ada: User, header: str) -> None:
+    for n in range(throttle.PER_NAME_AND_ADDRESS):
+        sign_in(Client(headers={header: f"192.0.2.{n}"}), "ada", "guess")
+    assert sign_in(Client(headers={header: "192.0.2.99"}), "ada", "guess")[0] == 429
+
+
+def test_one_household_has_one_count_for_all_its_addresses(ada: User) -> None:
+    for n in range(throttle.PER_NAME_AND_ADDRESS):
+        sign_in(Client(REMOTE_ADDR=f"2001:db8::{n:x}"), "ada", "guess")
+    assert sign_in(Client(REMOTE_ADDR="2001:db8::ffff"), "ada", "guess")[0] == 429
+
+
+def test_the_records_have_no_sign_in_of_their_own(ada: User) -> None:
+    where = "/console/records/accounts/user/"
+    asked = Client().get(where, follow=True)
+    assert asked.redirect_chain[-1][0] == f"/login?next={where}"
+    form = {"username": "ada", "password": "a-good-password", "next": "/console/records/"}
+    answer = Client().post("/console/records/login/", form)
+    assert (answer.status_code, answer["Location"]) == (302, "/login?next=/console/records/")
+    assert "sessionid" not in answer.cookies
+    evil = Client().get("/console/records/login/?next=https://evil.example/")
+    assert "evil" not in evil["Location"]
+    signed_in = Client()
+    signed_in.force_login(ada)
+    assert signed_in.get(where, follow=True).status_code == 404, "no circle between the two"
+    ada.is_staff = ada.is_superuser = True
+    ada.save()
+    assert signed_in.get(where).status_code == 200
+    assert signed_in.get("/console/records/password_change/")["Location"] == "/password"
+
+
+def test_the_old_password_cannot_be_guessed_in_an_open_browser(ada: User) -> None:
+    client = Client()
+    client.force_login(ada)
+    new = {"new_password1": "another-good-one", "new_password2": "another-good-one"}
+    for _ in range(throttle.PASSWORD_CHANGES):
+        assert client.post("/password", new | {"old_password": "guess"}).status_code == 422
+    assert client.post("/password", new | {"old_password": "a-good-password"}).status_code == 429
+    assert client.get("/tokens").status_code == 200
+
+
+def test_accounts_are_not_made_without_end(settings: Any) -> None:
+    settings.SPACEPORT_SIGNUP = True
+    for _ in range(throttle.SIGN_UPS):
+        assert Client().post("/signup", SIGN_UP | {"password2": "x"}).status_code == 422
+    assert Client().post("/signup", SIGN_UP).status_code == 429
+    assert Client(REMOTE_ADDR="10.0.0.7").post("/signup", SIGN_UP).status_code == 302
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "Basic"])
+@pytest.mark.parametrize("path", ["/api/whoami-v2", "/spaces/ada/x/info/refs?service=git-receive-pack"])
+def test_tokens_that_are_nobodys_are_counted_and_valid_ones_never(ada: User, scheme: str, path: str) -> None:
+    def ask(token: str) -> int:
+        value = token if scheme == "Bearer" else base64.b64encode(f"any:{token}".encode()).decode()
+        return Client().get(path, headers={"Authorization": f"{scheme} {value}"}).status_code
+
+    _, valid = tokens.issue(ada, "mine")
+    for n in range(throttle.TOKENS):
+        assert ask(f"hf_{n}") == 401
+    assert ask("hf_more") == 429
+    assert ask(valid) in (200, 404)
 
 
 @pytest.mark.parametrize("site", ["same-site", "cross-site"])

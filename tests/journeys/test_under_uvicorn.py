@@ -39,9 +39,9 @@ def client(uvicorn_platform: Platform, space: str) -> Iterator[Client]:
 
 
 def metric(platform: Platform, name: str) -> float:
-    found = re.search(
-        rf"(?m)^{re.escape(name)} (\S+)$", requests.get(f"{platform.url}/metrics", timeout=10).text
-    )
+    admin = {"Authorization": f"Bearer {platform.token('admin')}"}
+    told = requests.get(f"{platform.url}/metrics", headers=admin, timeout=10).text
+    found = re.search(rf"(?m)^{re.escape(name)} (\S+)$", told)
     assert found is not None, name
     return float(found[1])
 

@@ -166,7 +166,7 @@ def test_bad_cards_are_an_error_with_a_reason_and_the_space_goes_on(hub: Hub, sp
     # By git, or by a client that does not ask, it comes all the same.
     done = commit(hub, space, HEADER, file("README.md", base64.b64encode(text.encode()).decode()))
     assert done.status_code == 200, done.text
-    runtime = hub.call("GET", f"/api/spaces/{space}/runtime").json()
+    runtime = hub.call("GET", f"/api/spaces/{space}/runtime", "alice").json()
     assert runtime["stage"] == "CONFIG_ERROR"
     assert "README.md" in runtime["errorMessage"]
     assert hub.call("POST", f"/api/spaces/{space}/restart", "alice").json()["stage"] == "CONFIG_ERROR"
