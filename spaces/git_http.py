@@ -26,7 +26,6 @@ from spaces.models import Space
 
 CHUNK = 256 * 1024
 BACKEND_TIMEOUT_S = 600
-MOST_BYTES = 2 * 1024**3  # of one push
 
 #: Configuration for the backend: strict about what it takes, deaf to the repository's own hooks.
 CONFIG = {
@@ -118,8 +117,9 @@ def _store(request: HttpRequest, body: IO[bytes]) -> int:
     while chunk := request.read(CHUNK):
         for piece in _unzipped(unzip, chunk) if unzip else [chunk]:
             size += len(piece)
-            if size > MOST_BYTES:
-                raise HubError(413, f"A push may have at most {MOST_BYTES:,} bytes.")
+            if size > settings.SPACEPORT_PUSH_LIMIT_BYTES:
+                limit = settings.SPACEPORT_PUSH_LIMIT_BYTES
+                raise HubError(413, f"A push may have at most {limit:,} bytes.")
             body.write(piece)
     body.seek(0)
     return size

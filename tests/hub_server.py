@@ -46,6 +46,7 @@ class Hub:
     tokens: dict[str, str] = field(default_factory=dict)
     web_server: str = field(default_factory=lambda: os.environ.get("SPACEPORT_WEB_SERVER", "daphne"))
     process: subprocess.Popen[bytes] | None = None
+    settings: dict[str, str] = field(default_factory=dict)  # of the test's own
 
     @property
     def url(self) -> str:
@@ -74,6 +75,7 @@ class Hub:
             "DATABASE_URL": self.database,
             "REDIS_URL": self.redis,
             "PORT": str(self.port),
+            **self.settings,
         }
 
     def start(self) -> Hub:

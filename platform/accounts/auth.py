@@ -50,6 +50,15 @@ def caller_of(request: HttpRequest) -> Caller:
     return Caller(token.user, token)
 
 
+def token_in(authorization: str) -> AccessToken | None:
+    """The token in the value of an Authorization header; None where there is none, or it is nobody's."""
+    try:
+        value = _token_of(authorization)
+    except BadCredentials:
+        return None
+    return tokens.check(value) if value is not None else None
+
+
 def _token_of(header: str) -> str | None:
     scheme, _, value = header.partition(" ")
     if scheme.lower() == "bearer":

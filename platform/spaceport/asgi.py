@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from hardware.telling import READY, tell
 from queueing import garbage
 from spaceport.admission import admitted
+from spaceport.bodies import Limits, bounded
 from spaceport.leaving import Connections, Leaving
 from spaceport.origins import PlatformOriginOnly
 from spaceport.under_daphne import when_running
@@ -32,6 +33,7 @@ gateway = Gateway(
     demo_domain=settings.SPACEPORT_DEMO_DOMAIN,
     proxies=settings.SPACEPORT_PROXIES,
     loads_per_minute=settings.SPACEPORT_PAGE_LOADS_PER_MINUTE,
+    upload_bytes=settings.SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES,
 )
 
 
@@ -61,7 +63,17 @@ platform = ProtocolTypeRouter(
 )
 
 
+def goes_to_app(scope: Scope) -> bool:
+    """Whether the gateway serves this, and Django and Channels do not."""
+    return gateway.is_demo_host(first(scope["headers"], "host")) or scope["path"].startswith("/run/")
+
+
 AWAY = b'{"detail":"The queue does not answer for a moment; please try again.","error":"queue.away"}'
+limits = Limits(
+    files_bytes=settings.SPACEPORT_PUSH_LIMIT_BYTES,
+    is_app=goes_to_app,
+    of_app=gateway.largest_body,
+)
 leaving = Leaving()
 _tasks: set[object] = set()
 
@@ -120,9 +132,8 @@ async def _served(scope, receive, send):  # type: ignore[no-untyped-def]
         began = True
         return send(message)
 
-    demo = gateway.is_demo_host(first(scope["headers"], "host")) or scope["path"].startswith("/run/")
     try:
-        await (gateway if demo else platform)(scope, receive, send_noting)
+        await (gateway if goes_to_app(scope) else platform)(scope, receive, send_noting)
     except RedisError:
         if began or scope["type"] != "http":
             raise
@@ -131,5 +142,5 @@ async def _served(scope, receive, send):  # type: ignore[no-untyped-def]
         await send({"type": "http.response.body", "body": AWAY})
 
 
-application = watched(admitted(by_host, settings.SPACEPORT_HANDSHAKES_PER_SECOND))
-when_running(begin)
+application = watched(admitted(bounded(by_host, limits), settings.SPACEPORT_HANDSHAKES_PER_SECOND))
+when_running(begin, limits)

@@ -19,6 +19,10 @@ HEAD_BYTES = 16 * 1024  # of a request's first line and headers, or between two 
 HEADERS = 500
 SOCKET_HEADERS = 128  # these two are a little below what `websockets` takes, which then fails loudly
 SOCKET_LINE_BYTES = 8000
+HEAD_S = 20.0  # from a request's first byte to the end of its headers
+BODY_EVERY_S = 30.0  # a body is looked at so often, and must have come on since by this many bytes a second
+BODY_BYTES_A_SECOND = 1024
+LINGER_S = 10.0  # what still comes of a body that is not wanted is thrown away so long: its client reads then
 GONE_S = 10.0  # an application may go on so long after its client has gone
 PATIENCE_S = 30.0  # with a client that takes nothing of what it is sent
 
@@ -51,8 +55,9 @@ class Http(HttpToolsProtocol):
         self.access_log = True
         self.active = self.loop.time()  # when something last came, or was answered
         self.task: asyncio.Task[None] | None = None
-        self.in_head = False
-        self._head_bytes = 0
+        self.in_head = self._in_body = False
+        self._since = self.active  # when this head began, or the body was looked at
+        self._head_bytes = self._body_bytes = 0
         self._got_nowhere = 0  # bytes that came since the request, or its body, last got on
 
     # --- what may come --------------------------------------------------------------------------------
@@ -69,7 +74,7 @@ class Http(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.in_head, self._head_bytes = True, 0
+        self.in_head, self._head_bytes, self._since = True, 0, self.loop.time()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # Behind the body it would change the headers of a request that is being answered.
@@ -80,7 +85,8 @@ class Http(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self.in_head, self._got_nowhere = False, 0
+        self.in_head, self._in_body, self._got_nowhere = False, True, 0
+        self._since, self._body_bytes = self.loop.time(), 0
         if self._head_bytes + len(self.url) > HEAD_BYTES or len(self.headers) > HEADERS:
             raise Malformed
         if not self.url.startswith(b"/") or not self.url.isascii():
@@ -89,10 +95,13 @@ class Http(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._got_nowhere = 0
+        self._body_bytes += len(body)
         super().on_body(body)
+        if self.flow.read_paused:  # from here on it is not the client that we wait for
+            self._since, self._body_bytes = self.loop.time(), 0
 
     def on_message_complete(self) -> None:
-        self._got_nowhere = 0
+        self._in_body, self._got_nowhere = False, 0
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
@@ -104,8 +113,26 @@ class Http(HttpToolsProtocol):
 
     # --- how long ---------------------------------------------------------------------------------------
 
+    def too_slow(self) -> bool:
+        """Whether a request takes too long to come, or goes on after its answer. To be asked every few
+        seconds."""
+        now = self.loop.time()
+        if self.in_head:
+            return now - self._since > HEAD_S
+        if not self._in_body:
+            return False
+        if self.cycle is not None and self.cycle.response_complete:
+            return now - self._since > LINGER_S
+        if self.flow.read_paused:
+            self._since, self._body_bytes = now, 0
+        if now - self._since < BODY_EVERY_S:
+            return False
+        slow = self._body_bytes < BODY_EVERY_S * BODY_BYTES_A_SECOND
+        self._since, self._body_bytes = now, 0
+        return slow
+
     def on_response_complete(self) -> None:
-        self.active = self.loop.time()
+        self.active = self._since = self.loop.time()
         super().on_response_complete()
 
     def asks_nothing_s(self) -> float:

@@ -36,6 +36,9 @@ SPACEPORT_SIGNUP = env.bool("SPACEPORT_SIGNUP", False)
 # --- limits -----------------------------------------------------------------------------------------
 MEGABYTE = 1024 * 1024
 SPACEPORT_UPLOAD_LIMIT_BYTES = env.int("SPACEPORT_UPLOAD_LIMIT_BYTES", 100 * 1000 * 1000)
+#: All files of one push or commit, as they are sent; and what a visitor may send an app in one request.
+SPACEPORT_PUSH_LIMIT_BYTES = env.int("SPACEPORT_PUSH_LIMIT_BYTES", 2 * 1000**3)
+SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES = env.int("SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES", 500 * 1000**2)
 SPACEPORT_BUILDS_AT_ONCE = env.int("SPACEPORT_BUILDS_AT_ONCE", 2)
 SPACEPORT_BUILD_TIMEOUT_S = env.int("SPACEPORT_BUILD_TIMEOUT_S", 1800)
 SPACEPORT_START_TIMEOUT_S = env.int("SPACEPORT_START_TIMEOUT_S", 600)

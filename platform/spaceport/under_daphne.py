@@ -10,6 +10,7 @@ from typing import Any
 
 import uvloop
 
+from spaceport.bodies import Limits
 from spaceport.leaving import SETTLE_S
 
 
@@ -59,15 +60,19 @@ class Twisted:
 
 
 def _asks_nothing(protocol: Any) -> bool:
-    channel = getattr(protocol, "_channel", None)  # absent: it became a websocket
-    return channel is not None and not channel.requests
+    requests = getattr(protocol, "requests", None)  # absent: it became a websocket
+    return requests is not None and not requests
 
 
-def when_running(act: Callable[[Twisted], None]) -> None:
+def when_running(act: Callable[[Twisted], None], limits: Limits) -> None:
     """Call it as soon as the server's loop runs, where this process is a Daphne: that imports the application
-    before."""
+    before it makes anything of its own. From its clients it takes no more than `limits`."""
     if "daphne.server" in sys.modules and "twisted.internet.reactor" in sys.modules:
+        from daphne import server
         from twisted.internet import reactor
 
+        from spaceport.daphne_clients import factory
+
+        server.HTTPFactory = factory(limits)  # it has no setting for it
         later: Any = reactor
         later.callLater(0, lambda: act(Twisted()))

@@ -20,7 +20,7 @@ from queueing.visitors import client_of
 from spaces.gateway import callers, http, loads, notices, paths, sockets, static, tokens, websocket
 from spaces.gateway import headers as head
 from spaces.gateway.access import visitor_of
-from spaces.gateway.doors import Doors
+from spaces.gateway.doors import BODY_LIMIT, Doors
 from spaces.gateway.http import Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
@@ -52,9 +52,18 @@ class Asked:
 class Gateway:
     """One web process's gateway. `key` signs page tokens."""
 
-    def __init__(self, *, key: str, demo_domain: str, proxies: int = 0, loads_per_minute: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        key: str,
+        demo_domain: str,
+        proxies: int = 0,
+        loads_per_minute: int = 0,
+        upload_bytes: int = BODY_LIMIT,
+    ) -> None:
         self.key = key
         self.loads_per_minute = loads_per_minute
+        self.upload_bytes = upload_bytes
         self.proxies = proxies  # of one's own, between visitors and this process
         self.demo_domain = demo_domain
         self._doors: Doors | None = None
@@ -86,6 +95,17 @@ class Gateway:
             return
         with contextlib.suppress(http.HungUp):  # there is nobody to answer
             await self._http(asked, scope, receive, send)
+
+    async def largest_body(self, scope: Scope) -> int | None:
+        """How many bytes a Space may be sent with this request: an event's, or an upload's; None where there is
+        no such Space for its sender."""
+        try:
+            asked = await self._understand(scope)
+        except http.BadPath:
+            return None
+        if asked is None:
+            return None
+        return BODY_LIMIT if paths.runs(asked.path, asked.route.app) else self.upload_bytes
 
     async def _understand(self, scope: Scope) -> Asked | None:
         host = head.first(scope["headers"], "host")
