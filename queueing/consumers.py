@@ -20,6 +20,7 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from accounts import access
+from queueing.bucket import Bucket
 from queueing.connections import async_redis
 from queueing.delivery import Delivered, Delivery
 from queueing.doors.gradio import BadRequest, Caller, GradioDoor, function_named
@@ -38,6 +39,8 @@ from queueing.watches import Watches
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 NO_SUCH_SPACE = 4404
+TOO_MANY_MESSAGES = 1008  # policy violation
+MESSAGES_PER_SECOND, MESSAGES_AT_ONCE = 20, 200  # of one socket; a page sends a few a minute
 MOST_EARLIER = 20  # visits that one socket looks back on
 BACK_WITHIN_MS = 5000  # each socket is told its own moment, so that they do not come back all at once
 
@@ -92,6 +95,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         _open.add(self)
         self.route: Route = route
         self.session = new_channel()
+        self._may_say = Bucket(MESSAGES_PER_SECOND, most=MESSAGES_AT_ONCE)
         self._follower: asyncio.Task[None] | None = None
         self._waiters: list[Waiter] = []
         self._earlier: list[asyncio.Task[None]] = []
@@ -122,6 +126,9 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """One message of the client; a bad one is answered, the socket stays open."""
         if not hasattr(self, "route"):
+            return
+        if not self._may_say.take():
+            await self.close(TOO_MANY_MESSAGES)
             return
         try:
             await self._handle(self._parsed(text_data, bytes_data))
@@ -236,7 +243,10 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             await self.close(COME_LATER)
 
     def _tell_places(self, channel: str, visit: str = "") -> None:
-        """This socket's places, or those of the visit its page belongs to."""
+        """This socket's places, or those of the visit its page belongs to; of a session only the latest."""
+        for old in [w for w in self._waiters if w.visit == visit]:
+            self.door.positions.drop(old)
+            self._waiters.remove(old)
         waiter = Waiter(self.route.space_id, channel, self._on_place, visit=visit)
         self._waiters.append(waiter)
         self.door.positions.add(waiter)

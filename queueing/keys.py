@@ -107,7 +107,8 @@ class SpaceKeys:
         return f"{self.prefix}cur:{channel}"
 
     def last(self, channel: str) -> str:
-        """string with TTL: the function this channel finished last (its next step goes first)."""
+        """string with TTL: the function this channel finished last (its next step goes first), and behind it
+        the steps that have come."""
         return f"{self.prefix}last:{channel}"
 
     def idempotency(self, visitor: str, key: str) -> str:

@@ -11,7 +11,9 @@ from django.conf import settings
 from hardware.runtimes import choose
 from hardware.runtimes.base import Artifact, BuildFailed, BuildSpec
 from spaces import repository
+from spaces.bounds import TooMuch
 from spaces.card import CardError, read_card
+from spaces.export import export
 from spaces.models import Sdk
 
 if TYPE_CHECKING:
@@ -37,8 +39,8 @@ def run(build: Build, log: Log) -> Artifact:
     with tempfile.TemporaryDirectory(prefix="build-", dir=settings.SPACEPORT_HOME) as folder:
         source = Path(folder) / "source"
         try:
-            repository.export(space, build.sha, source)
-        except repository.BadPath as error:
+            export(space, build.sha, source)
+        except (repository.BadPath, TooMuch) as error:
             raise BuildFailed(str(error)) from error
         log(f"Building {space} at {build.sha[:7]}.")
         return choose(settings.SPACEPORT_RUNTIME).build(

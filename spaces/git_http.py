@@ -6,12 +6,18 @@ a blank line, and the body. A push to `main` ends where an upload does, in `life
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
+import shlex
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
+import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -20,16 +26,34 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.auth import BadCredentials, Caller, caller_of
+from hardware.folders import private
 from spaces import lifecycle, repository
 from spaces.api.hub import HubError, bad_credentials, hub, readable, writable
 from spaces.models import Space
+from spaces.objects import STREAMED_FROM
+from spaces.received import LIMITS
 
 CHUNK = 256 * 1024
-BACKEND_TIMEOUT_S = 600
+BACKEND_TIMEOUT_S = 300
+MEMORY_KB = 2 * 1024 * 1024  # address space of git and what it starts
+FILE_BLOCKS = 8 * 1024 * 1024  # of 512 bytes: the largest file that git may write
 
-#: Configuration for the backend: strict about what it takes, deaf to the repository's own hooks.
+#: Its arguments: memory, file size, git. Limits of a process cannot be set from a thread of ours.
+LIMITED = 'ulimit -v "$1"; ulimit -f "$2"; exec "$3" http-backend'
+#: The one hook that runs; not the repository's own.
+HOOK = f"""#!/bin/sh
+export PYTHONPATH={shlex.quote(str(settings.BASE_DIR))}
+exec {shlex.quote(sys.executable)} -P -m spaces.received
+"""
+
+#: Configuration for the backend: strict about what it takes, and modest.
 CONFIG = {
-    "core.hooksPath": "/dev/null",
+    "core.bigFileThreshold": STREAMED_FROM,
+    "core.packedGitWindowSize": "32m",
+    "core.packedGitLimit": "256m",
+    "pack.threads": "1",
+    "pack.windowMemory": "100m",
+    "receive.maxInputSize": str(settings.SPACEPORT_PUSH_LIMIT_BYTES),
     "transfer.fsckObjects": "true",
     "receive.denyNonFastForwards": "false",
     "receive.denyDeletes": "true",
@@ -71,9 +95,7 @@ def _refuse(error: HubError) -> HttpResponse:
     """git shows plain text to its user."""
     headers = {name.replace("_", "-"): value for name, value in error.headers.items()}
     text = f"{error}\n"
-    return HttpResponse(
-        text, status=error.status, content_type="text/plain; charset=utf-8", headers=headers
-    )
+    return HttpResponse(text, status=error.status, content_type="text/plain; charset=utf-8", headers=headers)
 
 
 def _ask(text: str) -> HttpResponse:
@@ -90,24 +112,45 @@ def _run(request: HttpRequest, space: Space, service: str, *, pushing: bool) -> 
     with tempfile.TemporaryFile() as body:
         size = _store(request, body)
         out = tempfile.TemporaryFile()  # noqa: SIM115  # the answer streams it after this view returned
-        with tempfile.TemporaryFile() as errors:
-            try:
-                subprocess.run(  # noqa: S603
-                    [git, "http-backend"],
-                    stdin=body,
-                    stdout=out,
-                    stderr=errors,
-                    env=_environment(request, space, service, size=size),
-                    timeout=BACKEND_TIMEOUT_S,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                out.close()
-                raise HubError(504, f"git did not end within {BACKEND_TIMEOUT_S} s.") from None
+        try:
+            _backend(git, body, out, _environment(request, space, service, size=size))
+        except subprocess.TimeoutExpired:
+            out.close()
+            raise HubError(504, f"git did not end within {BACKEND_TIMEOUT_S} s.") from None
     if pushing and repository.head(space) != before:
         lifecycle.pushed(space)
     out.seek(0)
     return _answer(out)
+
+
+def _backend(git: str, body: IO[bytes], out: IO[bytes], env: dict[str, str]) -> None:
+    """Run it to its end.
+
+    Raises:
+        subprocess.TimeoutExpired: it and all that it started are killed.
+    """
+    command = ["/bin/sh", "-c", LIMITED, "sh", str(MEMORY_KB), str(FILE_BLOCKS), git]
+    with subprocess.Popen(  # noqa: S603
+        command, stdin=body, stdout=out, stderr=subprocess.DEVNULL, env=env, start_new_session=True
+    ) as process:
+        try:
+            process.wait(BACKEND_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+
+
+def _hooks() -> str:
+    """The folder of the hook, written anew where it says something else."""
+    folder = private(Path(settings.SPACEPORT_HOME) / "hooks")
+    hook = folder / "pre-receive"
+    if not hook.exists() or hook.read_text() != HOOK:
+        new = folder / f"new-{os.getpid()}-{threading.get_ident()}"
+        new.write_text(HOOK)
+        new.chmod(0o700)
+        new.rename(hook)
+    return str(folder)
 
 
 def _store(request: HttpRequest, body: IO[bytes]) -> int:
@@ -137,6 +180,7 @@ def _unzipped(unzip: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
 
 def _environment(request: HttpRequest, space: Space, service: str, *, size: int) -> dict[str, str]:
     folder = repository.folder_of(space.pk)
+    config = {"core.hooksPath": _hooks(), **CONFIG}
     env = {
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
         "HOME": str(Path(settings.SPACEPORT_HOME)),
@@ -149,9 +193,11 @@ def _environment(request: HttpRequest, space: Space, service: str, *, size: int)
         "CONTENT_TYPE": request.headers.get("Content-Type", ""),
         "CONTENT_LENGTH": str(size),
         "REMOTE_USER": getattr(request.caller.user, "username", ""),  # type: ignore[attr-defined]
-        "GIT_CONFIG_COUNT": str(len(CONFIG)),
+        "GIT_CONFIG_COUNT": str(len(config)),
+        LIMITS: f"{settings.SPACEPORT_UPLOAD_LIMIT_BYTES}:{settings.SPACEPORT_PUSH_LIMIT_BYTES}"
+        f":{settings.SPACEPORT_REPOSITORY_LIMIT_BYTES}",
     }
-    for number, (key, value) in enumerate(CONFIG.items()):
+    for number, (key, value) in enumerate(config.items()):
         env[f"GIT_CONFIG_KEY_{number}"] = key
         env[f"GIT_CONFIG_VALUE_{number}"] = value
     return env
@@ -171,7 +217,7 @@ def _answer(out: IO[bytes]) -> StreamingHttpResponse:
     return answer
 
 
-def _chunks(out: IO[bytes]) -> Iterator[bytes]:
+async def _chunks(out: IO[bytes]) -> AsyncIterator[bytes]:
     with out:
-        while chunk := out.read(CHUNK):
+        while chunk := await asyncio.to_thread(out.read, CHUNK):
             yield chunk

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from dulwich.objects import Commit, ObjectID
 from dulwich.refs import Ref, check_ref_format
 
-from spaces import repository
+from spaces import bounds, repository
 from spaces.repository import BRANCH, CommitInfo, opened
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 MAX_NAME_BYTES = 200
 MOST_COMMITS = 5000  # looked at for the last change of a path
+LOOK_S = 3.0
 
 
 class BadName(ValueError):
@@ -68,7 +70,9 @@ def delete_tag(space_id: int, name: str) -> None:
 
 
 def last_changes(space_id: int, commit: str, paths: Iterable[str]) -> dict[str, CommitInfo]:
-    """For each path the newest commit, from this one back, that changed it or something below it."""
+    """For each path the newest commit, from this one back, that changed it or something below it; as far as
+    they are found in `LOOK_S`."""
+    until = time.monotonic() + LOOK_S
     wanted = {path.encode(): path for path in paths}
     found: dict[str, CommitInfo] = {}
     with opened(space_id) as repo:
@@ -77,7 +81,7 @@ def last_changes(space_id: int, commit: str, paths: Iterable[str]) -> dict[str, 
         ):
             for path in _touched(entry.changes()) & wanted.keys():
                 found[wanted.pop(path)] = repository.info(entry.commit)
-            if not wanted:
+            if not wanted or time.monotonic() > until:
                 break
     return found
 
@@ -103,6 +107,10 @@ def _ref(kind: str, name: str) -> Ref:
 def _create(space_id: int, ref: Ref, commit: str, what: str) -> None:
     with opened(space_id) as repo:
         assert isinstance(repo[commit.encode()], Commit)
+        try:
+            bounds.check_refs([ref.decode()], len(repo.refs.keys() - {b"HEAD"}))
+        except bounds.TooMuch as error:
+            raise BadName(str(error)) from error
         if not repo.refs.add_if_new(ref, ObjectID(commit.encode())):
             raise Exists(f"{what} exists already.")
 

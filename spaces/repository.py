@@ -7,24 +7,32 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
 from django.conf import settings
 from dulwich.errors import NotTreeError
 from dulwich.object_store import iter_tree_contents
-from dulwich.objects import Blob, Commit, ObjectID, SubmoduleEncountered, Tree
+from dulwich.objects import S_ISGITLINK, Blob, Commit, ObjectID, SubmoduleEncountered, Tree
 from dulwich.refs import Ref
 from dulwich.repo import Repo
+
+from hardware.folders import PRIVATE, private
+from spaces import bounds
+from spaces.objects import Objects
 
 if TYPE_CHECKING:
     from spaces.models import Space
 
 MAIN = Ref(b"refs/heads/main")
 BRANCH = "main"
-MAX_PATH_BYTES = 1024
-MAX_NAME_BYTES = 200
+READ_BYTES = 4 * 1024 * 1024  # of a file that is read whole
+
+
+SIZES_REMEMBERED = 200_000
+_sizes: dict[str, int] = {}  # of files by their ids, whatever repository they are in
 
 
 class BadPath(ValueError):
@@ -41,12 +49,14 @@ class Stale(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One file or folder. `oid` is git's id, `size` in bytes (0 for folders)."""
+    """One file or folder. `oid` is git's id, `size` in bytes (0 for folders). A submodule is listed as a
+    file, but its commit is in no repository of ours."""
 
     path: str
     oid: str
     size: int
     is_file: bool
+    is_submodule: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +78,8 @@ def folder_of(space_id: int) -> Path:
 def create(space: Space, *, author: str, files: dict[str, bytes]) -> str:
     """A new repository with a first commit; its id."""
     folder = folder_of(space.pk)
-    folder.mkdir(parents=True)
+    private(folder.parent)
+    folder.mkdir(PRIVATE)
     repo = Repo.init_bare(folder, default_branch=BRANCH.encode())
     repo.close()
     changes = Changes(space.pk)
@@ -139,36 +150,42 @@ def exists(space: Space, path: str) -> bool:
     return find(space.pk, head(space), path) is not None
 
 
-def find(space_id: int, commit: str, path: str) -> Entry | None:
+def find(space_id: int, commit: str, path: str, *, sized: bool = True) -> Entry | None:
     """The file or folder at this path of a commit, or None."""
     with opened(space_id) as repo:
-        return _find(repo, commit, path)
+        entry = _find(repo, commit, path)
+    return _with_sizes(space_id, [entry])[0] if entry is not None and sized else entry
 
 
 def read_blob(space_id: int, commit: str, path: str) -> bytes | None:
-    """A file's content; None for what is no file. Links are not followed: their text is answered."""
-    if not commit:
+    """A file's content, of at most `READ_BYTES`; None for what is no file, or larger. Links are not followed:
+    their text is answered."""
+    found = find(space_id, commit, path) if commit else None
+    if found is None or not found.is_file or found.is_submodule or found.size > READ_BYTES:
         return None
     with opened(space_id) as repo:
-        entry = _find(repo, commit, path)
-        # A submodule's commit is in no repository of ours.
-        if entry is None or not entry.is_file or ObjectID(entry.oid.encode()) not in repo.object_store:
-            return None
-        blob = repo[entry.oid.encode()]
+        blob = repo[found.oid.encode()]
         return bytes(blob.data) if isinstance(blob, Blob) else None
 
 
-def tree(space_id: int, commit: str, path: str = "", *, recursive: bool = False) -> list[Entry] | None:
-    """The entries below a folder, in order of their paths; None when there is no such folder."""
+def tree(
+    space_id: int, commit: str, path: str = "", *, recursive: bool = False, sized: slice | None = slice(None)
+) -> list[Entry] | None:
+    """The entries below a folder, in order of their paths, `bounds.PATHS` at most; None when there is no such
+    folder. Only those in `sized` are told their sizes, which has to look at each; the others have 0."""
     with opened(space_id) as repo:
-        root = repo[_tree_id(repo, commit)]
+        root = repo[tree_id(repo, commit)]
         if path:
             entry = _find(repo, commit, path)
             if entry is None or entry.is_file:
                 return None
             root = repo[entry.oid.encode()]
         assert isinstance(root, Tree)
-        return sorted(_entries(repo, root, path, recursive=recursive), key=lambda e: e.path)
+        found = list(islice(_entries(repo, root, path, recursive=recursive), bounds.PATHS))
+    found.sort(key=lambda e: e.path)
+    if sized is not None:
+        found[sized] = _with_sizes(space_id, found[sized])
+    return found
 
 
 def log(space_id: int, revision: str, *, skip: int = 0, limit: int = 50) -> list[CommitInfo]:
@@ -187,55 +204,55 @@ def refs(space_id: int) -> tuple[dict[str, str], dict[str, str]]:
         return branches, tags
 
 
-def export(space: Space, commit: str, folder: Path) -> None:
-    """Write a commit's files below `folder`. Links and submodules are left out: they could lead outside."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with opened(space.pk) as repo:
-        for item in iter_tree_contents(repo.object_store, _tree_id(repo, commit)):
-            if item.mode is None or item.path is None or item.sha is None or not stat.S_ISREG(item.mode):
-                continue
-            path = check_path(item.path.decode("utf-8", "replace"))
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            blob = repo[item.sha]
-            assert isinstance(blob, Blob)
-            target.write_bytes(blob.data)
-            target.chmod(0o755 if item.mode & 0o100 else 0o644)
+def tree_id(repo: Repo, commit: str) -> ObjectID:
+    """A commit's root folder.
 
-
-def _tree_id(repo: Repo, commit: str) -> ObjectID:
+    Raises:
+        UnknownRevision
+    """
     found = repo[commit.encode()]
     if not isinstance(found, Commit):
         raise UnknownRevision(f"{commit} is no commit.")
-    tree_id: ObjectID = found.tree
-    return tree_id
+    root: ObjectID = found.tree
+    return root
 
 
 def _find(repo: Repo, commit: str, path: str) -> Entry | None:
     try:
-        root = repo[_tree_id(repo, commit)]
+        root = repo[tree_id(repo, commit)]
         assert isinstance(root, Tree)
         mode, sha = root.lookup_path(repo.object_store.__getitem__, path.encode())
     except (KeyError, ValueError, NotADirectoryError, NotTreeError, SubmoduleEncountered):
         return None
-    return _entry(repo, path, mode, sha)
+    return _entry(path, mode, sha)
 
 
-def _entry(repo: Repo, path: str, mode: int, sha: ObjectID) -> Entry:
-    is_file = not stat.S_ISDIR(mode)
-    size = 0
-    if is_file and sha in repo.object_store:
-        size = repo.object_store[sha].raw_length()
-    return Entry(path=path, oid=sha.decode(), size=size, is_file=is_file)
+def _entry(path: str, mode: int, sha: ObjectID) -> Entry:
+    return Entry(
+        path=path, oid=sha.decode(), size=0, is_file=not stat.S_ISDIR(mode), is_submodule=S_ISGITLINK(mode)
+    )
+
+
+def _with_sizes(space_id: int, entries: list[Entry]) -> list[Entry]:
+    """The same with the sizes of files."""
+    unknown = [e.oid for e in entries if e.is_file and e.oid not in _sizes]
+    if unknown:
+        with Objects(folder_of(space_id)) as objects:
+            found = objects.sizes(unknown)
+        if len(_sizes) > SIZES_REMEMBERED:
+            _sizes.clear()
+        _sizes.update(found)
+    return [replace(e, size=_sizes.get(e.oid, 0)) if e.is_file else e for e in entries]
 
 
 def _entries(repo: Repo, root: Tree, prefix: str, *, recursive: bool) -> Iterator[Entry]:
+    """Depth first, `bounds.DEPTH` folders deep."""
     for item in root.iteritems():
         name = item.path.decode("utf-8", "replace")
         path = f"{prefix.rstrip('/')}/{name}" if prefix else name
-        entry = _entry(repo, path, item.mode, item.sha)
+        entry = _entry(path, item.mode, item.sha)
         yield entry
-        if recursive and not entry.is_file:
+        if recursive and not entry.is_file and path.count("/") < bounds.DEPTH:
             below = repo[item.sha]
             assert isinstance(below, Tree)
             yield from _entries(repo, below, path, recursive=True)
@@ -267,15 +284,17 @@ def check_path(path: str) -> str:
         )
     if any(ord(c) < 32 or ord(c) == 127 for c in path):
         raise BadPath(f"'{path[:200]!r}' has control characters.")
+    if len(parts) > bounds.DEPTH:
+        raise BadPath(f"'{path[:60]}…': a path may have at most {bounds.DEPTH} folders.")
     if path != "/".join(parts) or ".." in parts:
         raise BadPath(f"'{path[:200]}' leads outside the repository.")
     for part in parts:
         if part.lower() == ".git":
             raise BadPath(f"'{path[:200]}': '.git' is git's own.")
-        if len(part.encode()) > MAX_NAME_BYTES:
-            raise BadPath(f"'{path[:60]}…': a name may have at most {MAX_NAME_BYTES} bytes.")
-    if len(path.encode()) > MAX_PATH_BYTES:
-        raise BadPath(f"'{path[:60]}…': a path may have at most {MAX_PATH_BYTES} bytes.")
+        if len(part.encode()) > bounds.NAME_BYTES:
+            raise BadPath(f"'{path[:60]}…': a name may have at most {bounds.NAME_BYTES} bytes.")
+    if len(path.encode()) > bounds.PATH_BYTES:
+        raise BadPath(f"'{path[:60]}…': a path may have at most {bounds.PATH_BYTES} bytes.")
     return path
 
 
@@ -325,7 +344,7 @@ class Changes:
                 raise Stale(f"The branch {branch} has moved on from {parent[:12]}; pull first.")
             files = self._files_of(repo, before)
             new_tree = _write_tree(repo, files)
-            if before is not None and _tree_id(repo, before.decode()) == new_tree:
+            if before is not None and tree_id(repo, before.decode()) == new_tree:
                 return before.decode()
             commit = _commit(new_tree, before, message, author)
             repo.object_store.add_object(commit)
@@ -336,30 +355,38 @@ class Changes:
     def _files_of(self, repo: Repo, before: ObjectID | None) -> dict[bytes, tuple[int, ObjectID]]:
         files: dict[bytes, tuple[int, ObjectID]] = {}
         if before is not None:
-            for item in iter_tree_contents(repo.object_store, _tree_id(repo, before.decode())):
+            for item in iter_tree_contents(repo.object_store, tree_id(repo, before.decode())):
                 if item.path is not None and item.mode is not None and item.sha is not None:
                     files[item.path] = (item.mode, item.sha)
-        for folder in self._deleted_folders:
-            for inside in [p for p in files if p.startswith(folder.encode())]:
-                del files[inside]
+                if len(files) > bounds.PATHS:
+                    break
         for gone in self._deleted:
             if gone.encode() not in files:
                 raise KeyError(gone)
             del files[gone.encode()]
-        for path, sha in self._blobs.items():
-            _make_room(files, path)
-            mode = files.get(path.encode(), (0o100644, sha))[0]
-            files[path.encode()] = (mode if stat.S_ISREG(mode) else 0o100644, sha)
+        new = {path.encode(): sha for path, sha in self._blobs.items()}
+        above = {parent for path in new for parent in _above(path)}
+        if both := new.keys() & above:
+            raise BadPath(f"'{both.pop().decode()[:200]}' is a file and a folder in the same commit.")
+        # A file may replace a folder of its name, and a folder a file.
+        deleted = {folder.rstrip("/").encode() for folder in self._deleted_folders}
+        for path in list(files):
+            if path in above or any(parent in new or parent in deleted for parent in _above(path)):
+                del files[path]
+        for path, sha in new.items():
+            mode = files.get(path, (0o100644, sha))[0]
+            files[path] = (mode if stat.S_ISREG(mode) else 0o100644, sha)
+        if len(files) > bounds.PATHS:
+            raise bounds.TooMuch(f"The Space would have more than {bounds.PATHS:,} files.")
         return files
 
 
-def _make_room(files: dict[bytes, tuple[int, ObjectID]], path: str) -> None:
-    """A file may replace a folder of its name, and a folder a file."""
-    for parent in PurePosixPath(path).parents:
-        files.pop(str(parent).encode(), None)
-    prefix = path.encode() + b"/"
-    for inside in [p for p in files if p.startswith(prefix)]:
-        del files[inside]
+def _above(path: bytes) -> Iterator[bytes]:
+    """The folders that a path lies in."""
+    at = path.find(b"/")
+    while at >= 0:
+        yield path[:at]
+        at = path.find(b"/", at + 1)
 
 
 def _write_tree(repo: Repo, files: dict[bytes, tuple[int, ObjectID]]) -> ObjectID:
@@ -368,9 +395,9 @@ def _write_tree(repo: Repo, files: dict[bytes, tuple[int, ObjectID]]) -> ObjectI
     return commit_tree(repo.object_store, [(p, sha, mode) for p, (mode, sha) in files.items()])
 
 
-def _commit(tree_id: ObjectID, parent: ObjectID | None, message: str, author: str) -> Commit:
+def _commit(root: ObjectID, parent: ObjectID | None, message: str, author: str) -> Commit:
     commit = Commit()
-    commit.tree = tree_id
+    commit.tree = root
     commit.parents = [parent] if parent is not None else []
     name = author.replace("<", "").replace(">", "").replace("\n", " ")
     commit.author = commit.committer = f"{name} <{name}@users.noreply.spaceport>".encode()

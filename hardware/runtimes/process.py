@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from hardware.base_image import LAUNCHER
+from hardware.folders import private
 from hardware.runtimes import dependencies, shim, venvs
 from hardware.runtimes.base import (
     Artifact,
@@ -68,7 +69,7 @@ class ProcessRuntime:
                 "must be installed on this machine by its administrator."
             )
         environment = venvs.ensure(self._environments, wanted, spec.source, spec.timeout_s, log)
-        code = self._code / str(spec.space_id) / spec.sha
+        code = private(self._code) / str(spec.space_id) / spec.sha
         if not code.exists():
             new = code.with_name(f"{code.name}.{os.getpid()}.new")
             shutil.rmtree(new, ignore_errors=True)
@@ -80,7 +81,7 @@ class ProcessRuntime:
         return Artifact(runtime="process", environment=str(environment), code=str(code))
 
     def forget(self, artifact: Artifact) -> None:
-        if artifact.code and Path(artifact.code).is_relative_to(self._code):
+        if artifact.code and self._code.resolve() in Path(artifact.code).resolve().parents:
             shutil.rmtree(artifact.code, ignore_errors=True)
 
     # --- run --------------------------------------------------------------------------------------

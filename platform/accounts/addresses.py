@@ -1,5 +1,5 @@
-"""Where a visitor's connection comes from: the address that counts behind reverse proxies of one's own, and the
-neighbourhood that shares it. No Django: the event path asks too."""
+"""Where a visitor's connection comes from: the address that counts behind reverse proxies of one's own, and
+the neighbourhood that shares it. No Django: the event path asks too."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def network(address: str) -> str:
 
 
 def household(address: str) -> str:
-    """The address itself (IPv4) or its /56 (IPv6, where a household has more addresses than one can count)."""
+    """The address itself (IPv4) or its /56 (IPv6, where a household has more addresses than one can
+    count)."""
     return _prefix(address, 32)
 
 

@@ -3,8 +3,8 @@
 What is counted within `WINDOW_S`, by the visitor's own address (behind SPACEPORT_PROXIES as they tell it):
 
 - tries of one name from one address: ten;
-- failures from one address whatever the name, and of one name from everywhere. Past these limits each name has
-  one try left from each address: a flood does not stop somebody who types the right password. Only past
+- failures from one address whatever the name, and of one name from everywhere. Past these limits each name
+  has one try left from each address: a flood does not stop somebody who types the right password. Only past
   `MOST_FROM_ADDRESS` an address waits;
 - a browser that has signed in to an account before (a signed cookie says so) is counted by itself alone.
 

@@ -1,5 +1,6 @@
-"""So many websocket handshakes a second as this process does well. After a restart all pages come back; each
-one over the limit is told its own moment to try again, before anything is looked up for it.
+"""So many websocket handshakes a second as this process does well, and so many at once from one address.
+After a restart all pages come back; each one over the limit is told its own moment to try again, before
+anything is looked up for it.
 
 Its handshake is answered to tell it that: a page can read no status of a refused one, and Daphne sends none
 but 403."""
@@ -9,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import time
-from collections.abc import Callable
+from collections import Counter
 
+from accounts.addresses import client_of, household
+from queueing.bucket import Bucket
 from queueing.events import encode
 from queueing.messages import COME_LATER
 from spaceport.watch import App, Receive, Scope, Send
@@ -20,35 +22,28 @@ BACK_MS = (1000, 5000)
 HANGS_UP_S = 10.0
 
 
-class Bucket:
-    """What may be taken `per_second`; what is not taken is kept for a second."""
-
-    def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_second, self._clock = per_second, clock
-        self._left, self._at = per_second, clock()
-
-    def take(self) -> bool:
-        """Whether there was one to be taken."""
-        now = self._clock()
-        self._left = min(self._left + (now - self._at) * self._per_second, self._per_second)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
-
-
-def admitted(app: App, per_second: float) -> App:
-    """The same application, asked for so many websockets a second at most; 0: for any number."""
-    if not per_second:
-        return app
-    bucket = Bucket(per_second)
+def admitted(app: App, per_second: float, *, each: int = 0, proxies: int = 0) -> App:
+    """The same application, asked for so many websockets a second at most, and for `each` at once by one
+    visitor's address; 0: for any number."""
+    bucket = Bucket(per_second) if per_second else None
+    held: Counter[str] = Counter()
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket" and not bucket.take():
-            await _later(receive, send)
-        else:
+        if scope["type"] != "websocket":
             await app(scope, receive, send)
+            return
+        peer = (scope.get("client") or ("", 0))[0]
+        address = household(client_of(scope["headers"], peer, proxies))
+        if (each and held[address] >= each) or (bucket is not None and not bucket.take()):
+            await _later(receive, send)
+            return
+        held[address] += 1
+        try:
+            await app(scope, receive, send)
+        finally:
+            held[address] -= 1
+            if not held[address]:
+                del held[address]
 
     return application
 

@@ -142,5 +142,12 @@ async def _served(scope, receive, send):  # type: ignore[no-untyped-def]
         await send({"type": "http.response.body", "body": AWAY})
 
 
-application = watched(admitted(bounded(by_host, limits), settings.SPACEPORT_HANDSHAKES_PER_SECOND))
+application = watched(
+    admitted(
+        bounded(by_host, limits),
+        settings.SPACEPORT_HANDSHAKES_PER_SECOND,
+        each=settings.SPACEPORT_SOCKETS_PER_VISITOR,
+        proxies=settings.SPACEPORT_PROXIES,
+    )
+)
 when_running(begin, limits)

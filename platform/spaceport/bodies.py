@@ -1,7 +1,7 @@
 """How large a request's body may be, decided by its head: before any of it is collected on disk or in memory.
 
-Ordinary requests are small. Larger ones are taken where somebody may send them: files for a Space by who holds a
-token that may write; events and uploads for an app that the visitor may use."""
+Ordinary requests are small. Larger ones are taken where somebody may send them: files for a Space by who
+holds a token that may write; events and uploads for an app that the visitor may use."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ Refusal = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
 class Limits:
-    """What this platform takes: `files_bytes` in one push or commit; `of_app` says what an app may be sent."""
+    """What this platform takes: `files_bytes` in one push or commit; `of_app` says what an app may be
+    sent."""
 
     def __init__(self, *, files_bytes: int, is_app: Callable[[Scope], bool], of_app: OfApp) -> None:
         self._files_bytes, self._is_app, self._of_app = files_bytes, is_app, of_app
 
     async def most(self, scope: Scope) -> int:
-        """The largest body that is taken from this request, in bytes. Of the scope it needs type, method, path,
-        query_string, headers and client."""
+        """The largest body that is taken from this request, in bytes. Of the scope it needs type, method,
+        path, query_string, headers and client."""
         if self._is_app(scope):
             of_app = await self._of_app(scope)
             return ORDINARY if of_app is None else max(of_app, ORDINARY)

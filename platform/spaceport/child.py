@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
+from hardware.folders import private
 from hardware.telling import TELL_VARIABLE
 
 _PR_SET_PDEATHSIG = 1
@@ -46,12 +47,13 @@ class Child:
     def start(self) -> None:
         """Start it, its output appended to its log."""
         self.close()
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        private(self.log.parent)
         self._pipe, theirs = os.pipe()
         os.set_blocking(self._pipe, False)
         out: IO[bytes]
         try:
             with self.log.open("ab") as out:
+                self.log.chmod(0o600)
                 self.process = subprocess.Popen(  # noqa: S603
                     self.command,
                     stdout=out,

@@ -15,6 +15,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from spaceport.redaction import address
+
 HEAD_BYTES = 16 * 1024  # of a request's first line and headers, or between two pieces of its body
 HEADERS = 500
 SOCKET_HEADERS = 128  # these two are a little below what `websockets` takes, which then fails loudly
@@ -40,6 +42,8 @@ class AccessLog:
 
     def line(self, client: str, what: str, status: str = "-") -> None:
         """Written when some have come together, as Daphne's are."""
+        method, _, target = what.partition(" ")
+        what = f"{method} {address(target)}"
         sys.stdout.write(f'{client} - - [{datetime.now():%d/%b/%Y:%H:%M:%S}] "{what}" {status} -\n')
 
 

@@ -1,5 +1,6 @@
 """Clients under Daphne: how much of a request is taken before it is understood, and how long that may take.
-Twisted by itself collects every body on disk, of any size, and is patient with whoever sends a byte a minute."""
+Twisted by itself collects every body on disk, of any size, and is patient with whoever sends a byte a
+minute."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from twisted.web.http import HTTPChannel
 
 from spaceport.bodies import ORDINARY, Limits, refusal
 from spaceport.clients import BODY_BYTES_A_SECOND, BODY_EVERY_S, HEAD_S, LINGER_S
+from spaceport.redaction import AccessStream
 from spaceport.watch import App, Message, Receive, Scope, Send
 
 CHUNK = 64 * 1024
@@ -31,7 +33,7 @@ class Request(WebRequest):  # type: ignore[misc]
         super().__init__(*args, **options, parsePOSTFormSubmission=False)
         self.on_disk: Any = None
 
-    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
+    def handleContentChunk(self, data: bytes) -> None:  # Twisted's name
         if self.channel.takes(len(data)):
             super().handleContentChunk(data)
 
@@ -42,7 +44,7 @@ class Request(WebRequest):  # type: ignore[misc]
             self.on_disk.seek(0)
         return super().process()
 
-    def connectionLost(self, reason: Any) -> None:  # noqa: N802
+    def connectionLost(self, reason: Any) -> None:
         self._close()
         super().connectionLost(reason)
 
@@ -69,23 +71,23 @@ class Channel(HTTPChannel):
         self._refused = False
         self._task: asyncio.Task[None] | None = None
 
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+    def dataReceived(self, data: bytes) -> None:
         if self._refused:
             return  # the client reads its refusal once it has sent all
         super().dataReceived(data)
         self._watch()
 
-    def rawDataReceived(self, data: bytes) -> None:  # noqa: N802
+    def rawDataReceived(self, data: bytes) -> None:
         if not self._refused:
             super().rawDataReceived(data)
 
-    def connectionLost(self, reason: Any) -> None:  # noqa: N802
+    def connectionLost(self, reason: Any) -> None:
         self._stop_clock()
         super().connectionLost(reason)
 
     # --- how much ---------------------------------------------------------------------------------------
 
-    def allHeadersReceived(self) -> None:  # noqa: N802
+    def allHeadersReceived(self) -> None:
         self._body_bytes, self._most = 0, None
         super().allHeadersReceived()
         if (self.length or 0) > ORDINARY:
@@ -206,6 +208,8 @@ def factory(limits: Limits) -> type[HTTPFactory]:
 
         def __init__(self, server: Any) -> None:
             super().__init__(server)
+            if server.action_logger is not None:
+                server.action_logger.stream = AccessStream(server.action_logger.stream)
             server.application = _reading_disks(server.application)
             self._create = server.create_application
             server.create_application = self._created
@@ -215,7 +219,7 @@ def factory(limits: Limits) -> type[HTTPFactory]:
                 scope[ON_DISK] = body
             return self._create(protocol, scope)
 
-        def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
+        def buildProtocol(self, addr: Any) -> Any:
             protocol = super().buildProtocol(addr)
             protocol.requestFactory = Request
             return protocol

@@ -36,8 +36,9 @@ SPACEPORT_SIGNUP = env.bool("SPACEPORT_SIGNUP", False)
 # --- limits -----------------------------------------------------------------------------------------
 MEGABYTE = 1024 * 1024
 SPACEPORT_UPLOAD_LIMIT_BYTES = env.int("SPACEPORT_UPLOAD_LIMIT_BYTES", 100 * 1000 * 1000)
-#: All files of one push or commit, as they are sent; and what a visitor may send an app in one request.
+#: All files of one push or commit; all that is kept of a repository; what a visitor may send in one request.
 SPACEPORT_PUSH_LIMIT_BYTES = env.int("SPACEPORT_PUSH_LIMIT_BYTES", 2 * 1000**3)
+SPACEPORT_REPOSITORY_LIMIT_BYTES = env.int("SPACEPORT_REPOSITORY_LIMIT_BYTES", 10 * 1000**3)
 SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES = env.int("SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES", 500 * 1000**2)
 SPACEPORT_BUILDS_AT_ONCE = env.int("SPACEPORT_BUILDS_AT_ONCE", 2)
 SPACEPORT_BUILD_TIMEOUT_S = env.int("SPACEPORT_BUILD_TIMEOUT_S", 1800)
@@ -46,6 +47,8 @@ SPACEPORT_START_TIMEOUT_S = env.int("SPACEPORT_START_TIMEOUT_S", 600)
 SPACEPORT_PAGE_LOADS_PER_MINUTE = env.int("SPACEPORT_PAGE_LOADS_PER_MINUTE", 300)
 #: Websocket handshakes a second in one web process; others are told when to come back. 0: no limit.
 SPACEPORT_HANDSHAKES_PER_SECOND = env.int("SPACEPORT_HANDSHAKES_PER_SECOND", 200)
+#: Websockets of one visitor's address in one web process at once; 0: no limit.
+SPACEPORT_SOCKETS_PER_VISITOR = env.int("SPACEPORT_SOCKETS_PER_VISITOR", 2000)
 SPACEPORT_EVENT_TIMEOUT_S = env.int("SPACEPORT_EVENT_TIMEOUT_S", 3600)
 
 
@@ -158,6 +161,9 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"tokens": {"()": "spaceport.redaction.Redaction"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["tokens"]},
+    },
     "root": {"handlers": ["stderr"], "level": env.str("SPACEPORT_LOG_LEVEL", "WARNING")},
 }

@@ -32,7 +32,11 @@ if tonumber(string.match(redis.call("GET", deaths) or "0", "^%d+")) >= tonumber(
 end
 
 -- A step right after one its session has just finished goes behind the running calls, not to the back.
-local follows = after ~= "" and redis.call("GET", last) == after
+-- Each step follows an end once: what has followed stands behind it. Else one end would open the way past
+-- `max_size` and the line for any number of calls.
+local ended = redis.call("GET", last) or ""
+local follows = after ~= "" and string.match(ended, "^%S+") == after
+  and not string.find(ended .. " ", " " .. fn .. " ", 1, true)
 local size = redis.call("ZCARD", wait)
 max_size = tonumber(max_size or "")
 if lane == "side" then max_size = tonumber(side_limit) end
@@ -59,6 +63,7 @@ if not follows then
   end
 end
 redis.call("ZADD", follows and next or wait, score, id)
+if follows then redis.call("SET", last, ended .. " " .. fn, "KEEPTTL") end
 redis.call("HSET", event, "state", "pending", "lane", lane, "origin", origin, "channel", channel, "fn", fn,
   "batch", batch, "seq", place, "joined", now, "input", input, "body", body, "request", request, 
   "visit", visit_id, "visitor", visitor)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import fnmatch
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,11 +22,13 @@ from spaces.api.hub import (
     signed_in,
     writable,
 )
+from spaces.ignored import Ignore
 from spaces.models import Space
 
 README_LIMIT = 4 * 1024 * 1024
 PREUPLOAD_LIMIT = 4 * 1024 * 1024
 FILES_IN_A_COMMIT = 10_000
+FILES_AT_ONCE = 1000  # in a question; the official client asks for 256
 
 
 @hub("POST")
@@ -63,12 +64,14 @@ def preupload(request: HttpRequest, owner: str, name: str, revision: str) -> Htt
     _no_pull_request(request)
     branch = _branch(space, segments(request, 5)[0])
     asked = read_json(request, _Preupload, most=PREUPLOAD_LIMIT)
-    ignored = _Ignore(asked.gitIgnore if asked.gitIgnore is not None else _gitignore(space))
+    if len(asked.files) > FILES_AT_ONCE:
+        raise HubError(400, f"Ask for at most {FILES_AT_ONCE:,} files at once.")
+    ignored = Ignore(asked.gitIgnore if asked.gitIgnore is not None else _gitignore(space))
     head = repository.resolve(space.pk, branch)
     return ok({"files": [_verdict(space, head, file, ignored) for file in asked.files]})
 
 
-def _verdict(space: Space, head: str, file: _File, ignored: _Ignore) -> dict[str, Any]:
+def _verdict(space: Space, head: str, file: _File, ignored: Ignore) -> dict[str, Any]:
     repository.check_path(file.path)
     limit = settings.SPACEPORT_UPLOAD_LIMIT_BYTES
     skip = ignored.matches(file.path)
@@ -78,37 +81,9 @@ def _verdict(space: Space, head: str, file: _File, ignored: _Ignore) -> dict[str
             f"'{file.path}' has {file.size:,} bytes; files of at most {limit:,} bytes can be uploaded. "
             "Fetch large files when the app starts, or ask the administrator to raise the limit.",
         )
-    found = repository.find(space.pk, head, file.path)
+    found = repository.find(space.pk, head, file.path, sized=False)
     oid = found.oid if found is not None and found.is_file else None
     return {"path": file.path, "uploadMode": "regular", "shouldIgnore": skip, "oid": oid}
-
-
-class _Ignore:
-    """The common part of .gitignore: names, globs, folders, negation."""
-
-    def __init__(self, text: str) -> None:
-        lines = (line.strip() for line in text.splitlines())
-        self.rules = [line for line in lines if line and not line.startswith("#")]
-
-    def matches(self, path: str) -> bool:
-        if path in {".gitignore", "README.md"}:
-            return False
-        hit = False
-        for rule in self.rules:
-            negated, pattern = rule.startswith("!"), rule.lstrip("!")
-            if self._matches(path, pattern):
-                hit = not negated
-        return hit
-
-    @staticmethod
-    def _matches(path: str, pattern: str) -> bool:
-        parts = path.split("/")
-        folders = ["/".join(parts[:i]) for i in range(1, len(parts))]
-        candidates = folders if pattern.endswith("/") else [*folders, path]
-        pattern = pattern.rstrip("/")
-        if "/" in pattern:
-            return any(fnmatch.fnmatchcase(c, pattern.lstrip("/")) for c in candidates)
-        return any(fnmatch.fnmatchcase(c.rpartition("/")[2], pattern) for c in candidates)
 
 
 def _gitignore(space: Space) -> str:

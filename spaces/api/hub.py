@@ -21,6 +21,7 @@ from accounts.auth import BadCredentials, Caller, caller_of
 from accounts.throttle import WINDOW_S
 from hardware.tiers import UnknownTier
 from spaces import repository
+from spaces.bounds import TooMuch
 from spaces.models import Space
 
 logger = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ def hub(*methods: str) -> Callable[[View], View]:
                 return error_response(bad_credentials(error))
             except UnknownTier as error:
                 return error_response(HubError(400, str(error)))
-            except (repository.BadPath, msgspec.ValidationError, SuspiciousOperation) as error:
+            except (repository.BadPath, TooMuch, msgspec.ValidationError, SuspiciousOperation) as error:
                 return error_response(HubError(400, str(error)))
             except repository.UnknownRevision as error:
                 return error_response(HubError(404, str(error), "RevisionNotFound"))

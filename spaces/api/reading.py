@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 
 from spaces import references, repository
 from spaces.api.hub import (
@@ -21,11 +21,12 @@ from spaces.api.hub import (
     segments,
 )
 from spaces.models import Space
+from spaces.objects import stream
 
 TREE_PAGE = 1000
 EXPANDED_PAGE = 50
 COMMITS_PAGE = 50
-MOST_COMMITS = 10**6
+MOST_COMMITS = 10_000  # told of a history
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
 
@@ -35,13 +36,15 @@ def tree(request: HttpRequest, owner: str, name: str, rest: str) -> HttpResponse
     revision, *path = segments(request, 5)
     sha = repository.resolve(space.pk, revision)
     folder = "/".join(path).strip("/")
-    entries = repository.tree(space.pk, sha, folder, recursive=request.GET.get("recursive") == "true")
-    if entries is None:
-        raise _no_entry(space, sha, folder)
     expand = request.GET.get("expand") == "true"
     size = EXPANDED_PAGE if expand else TREE_PAGE
     start = number(request.GET.get("cursor"), 0, 10**9)
-    answer = ok(_described(space, sha, entries[start : start + size], expand=expand))
+    page = slice(start, start + size)
+    recursive = request.GET.get("recursive") == "true"
+    entries = repository.tree(space.pk, sha, folder, recursive=recursive, sized=page)
+    if entries is None:
+        raise _no_entry(space, sha, folder)
+    answer = ok(_described(space, sha, entries[page], expand=expand))
     if len(entries) > start + size:
         answer["Link"] = link_to_next(request, cursor=start + size)
     return answer
@@ -72,17 +75,16 @@ def _described(
 
 
 @hub("GET", "HEAD")
-def resolve(request: HttpRequest, owner: str, name: str, rest: str) -> HttpResponse:
+def resolve(request: HttpRequest, owner: str, name: str, rest: str) -> HttpResponseBase:
     """A file's content, as `hf download` takes it."""
     space = readable(request, owner, name)
     revision, *path = segments(request, 4)
     sha = repository.resolve(space.pk, revision)
     file = "/".join(path)
     entry = repository.find(space.pk, sha, file)
-    content = repository.read_blob(space.pk, sha, file) if entry is not None else None
-    if entry is None or content is None:
+    if entry is None or not entry.is_file or entry.is_submodule:
         raise _no_entry(space, sha, file)
-    answer = _part(request, content)
+    answer = _part(request, space, sha, entry)
     answer["Content-Type"] = _harmless(file)
     answer["X-Repo-Commit"] = sha
     answer["ETag"] = f'"{entry.oid}"'
@@ -93,25 +95,34 @@ def resolve(request: HttpRequest, owner: str, name: str, rest: str) -> HttpRespo
     return answer
 
 
-def _part(request: HttpRequest, content: bytes) -> HttpResponse:
-    """All of the content, or the one range asked for; only its length for HEAD."""
-    size = len(content)
+def _part(request: HttpRequest, space: Space, sha: str, entry: repository.Entry) -> HttpResponseBase:
+    """All of a file, or the one range asked for; only its length for HEAD."""
+    size = entry.size
     asked = _RANGE.fullmatch(request.headers.get("Range", ""))
-    if request.method == "HEAD" or asked is None or not any(asked.groups()):
-        answer = HttpResponse(b"" if request.method == "HEAD" else content)
+    first, last = asked.groups() if asked is not None else ("", "")
+    if request.method == "HEAD" or not (first or last):
+        answer = HttpResponse() if request.method == "HEAD" else _content(space, sha, entry, 0, size)
         answer["Content-Length"] = str(size)
         return answer
-    first, last = asked.groups()
     start = int(first) if first else max(size - int(last), 0)
     end = min(int(last), size - 1) if first and last else size - 1
     if start > end:
         answer = HttpResponse(status=416)
         answer["Content-Range"] = f"bytes */{size}"
         return answer
-    answer = HttpResponse(content[start : end + 1], status=206)
+    answer = _content(space, sha, entry, start, end + 1 - start)
+    answer.status_code = 206
     answer["Content-Length"] = str(end + 1 - start)
     answer["Content-Range"] = f"bytes {start}-{end}/{size}"
     return answer
+
+
+def _content(space: Space, sha: str, entry: repository.Entry, start: int, size: int) -> HttpResponseBase:
+    """So many bytes of a file; of a large one, as they are taken."""
+    if entry.size > repository.READ_BYTES:
+        return StreamingHttpResponse(stream(repository.folder_of(space.pk), entry.oid, start, size))
+    content = repository.read_blob(space.pk, sha, entry.path) or b""
+    return HttpResponse(content[start : start + size])
 
 
 def _harmless(file: str) -> str:

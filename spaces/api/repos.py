@@ -416,7 +416,8 @@ def runtime(space: Space, *, writer: bool) -> dict[str, Any]:
 def _siblings(space: Space, sha: str, *, with_sizes: bool) -> list[dict[str, Any]]:
     if not sha:
         return []
-    entries = repository.tree(space.pk, sha, recursive=True) or []
+    sized = slice(None) if with_sizes else None
+    entries = repository.tree(space.pk, sha, recursive=True, sized=sized) or []
     if with_sizes:
         return [{"rfilename": e.path, "size": e.size, "blobId": e.oid} for e in entries if e.is_file]
     return [{"rfilename": e.path} for e in entries if e.is_file]

@@ -97,8 +97,8 @@ class Gateway:
             await self._http(asked, scope, receive, send)
 
     async def largest_body(self, scope: Scope) -> int | None:
-        """How many bytes a Space may be sent with this request: an event's, or an upload's; None where there is
-        no such Space for its sender."""
+        """How many bytes a Space may be sent with this request: an event's, or an upload's; None where there
+        is no such Space for its sender."""
         try:
             asked = await self._understand(scope)
         except http.BadPath:

@@ -9,6 +9,7 @@ from asgiref.sync import sync_to_async
 from queueing.routes import Route
 from spaces import repository
 from spaces.gateway.http import Send, respond
+from spaces.objects import stream
 
 
 async def serve(send: Send, route: Route, path: str, method: str) -> None:
@@ -19,23 +20,45 @@ async def serve(send: Send, route: Route, path: str, method: str) -> None:
     name = path.strip("/")
     if not name:
         name = route.app_file or "index.html"
-    content = await sync_to_async(_read, thread_sensitive=False)(route, name)
-    if content is None:
+    found = await sync_to_async(_find, thread_sensitive=False)(route, name)
+    if found is None:
         await respond(send, 404, b"There is no such file.", "text/plain")
         return
-    name, body = content
+    name = found.path
     guessed, encoding = mimetypes.guess_type(name)
     content_type = guessed or "application/octet-stream"
     if encoding:
         content_type = "application/octet-stream"
     if content_type.startswith("text/"):
         content_type += "; charset=utf-8"
-    await respond(send, 200, b"" if method == "HEAD" else body, content_type)
+    if method == "HEAD":
+        await respond(send, 200, b"", content_type)
+    elif found.size <= repository.READ_BYTES:
+        body = await sync_to_async(repository.read_blob, thread_sensitive=False)(
+            route.space_id, route.sha, name
+        )
+        await respond(send, 200, body or b"", content_type)
+    else:
+        await _streamed(send, route, found, content_type)
 
 
-def _read(route: Route, name: str) -> tuple[str, bytes] | None:
+async def _streamed(send: Send, route: Route, file: repository.Entry, content_type: str) -> None:
+    """A large file, as it is taken."""
+    headers = [
+        (b"content-type", content_type.encode()),
+        (b"content-length", b"%d" % file.size),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    async for chunk in stream(repository.folder_of(route.space_id), file.oid, 0, file.size):
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _find(route: Route, name: str) -> repository.Entry | None:
     for candidate in (name, f"{name}/index.html"):
-        body = repository.read_blob(route.space_id, route.sha, candidate)
-        if body is not None:
-            return candidate, body
+        found = repository.find(route.space_id, route.sha, candidate) if route.sha else None
+        if found is not None and found.is_file and not found.is_submodule:
+            return found
     return None

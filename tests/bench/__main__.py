@@ -56,7 +56,7 @@ def alone() -> Iterator[str]:
 def behind(alone_url: str, options: argparse.Namespace) -> Iterator[Bench]:
     """The same app as a Space of a platform just started."""
     # All clients of a measurement come in the same moment.
-    settings = {"SPACEPORT_HANDSHAKES_PER_SECOND": "0"}
+    settings = {"SPACEPORT_HANDSHAKES_PER_SECOND": "0", "SPACEPORT_SOCKETS_PER_VISITOR": "0"}
     with (
         lent_home() as home,
         running(Platform(options.runtime, home, web_server=options.web, settings=settings)) as platform,

@@ -362,3 +362,18 @@ async def test_the_step_after_one_just_finished_goes_first(queue: Queue, join: J
     assert stranger.position == 3
     (call,), _ = await queue.claim("d")
     assert call.events[0].id == step.event_id
+
+
+async def test_each_step_follows_an_end_once(queue: Queue, join: Joins, configure: Configure) -> None:
+    """Else a session that finished one call could have any number of others past the line and its limit."""
+    await configure(max_size=1)
+    assert await queue.acquire("d1")
+    await join("a", fn="3")
+    calls, _ = await queue.claim("d1")
+    await finish(queue, calls[0])
+    await join("other")
+    await join("a", fn="4", after="3")
+    await join("a", fn="5", after="3")
+    for fn in ("4", "5"):
+        with pytest.raises(QueueFull):
+            await join("a", fn=fn, after="3")

@@ -1,44 +1,24 @@
-"""How much of a request is taken, by either server: ordinary ones are small, whatever their address; large ones
-only from who may send them. What is over is refused at once, and nothing of it is kept."""
+"""How much of a request is taken, by either server: ordinary ones are small, whatever their address; large
+ones only from who may send them. What is over is refused at once, and nothing of it is kept."""
 
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from spaceport.bodies import ORDINARY, PREUPLOAD_BYTES
 from tests.hub_server import Hub
-from tests.platform_server import new_home
+from tests.spaceport.conftest import HIDDEN, PUSH, SPACE, VISITOR
 
-PUSH = 6_000_000  # what one push or commit may have here
-VISITOR = 4_000_000  # and a visitor's upload
-SPACE, HIDDEN = "alice/fed", "alice/hidden"
 JSON = "application/json"
 
 
-@pytest.fixture(scope="module", params=["daphne", "uvicorn"])
-def web(request: pytest.FixtureRequest) -> Iterator[Hub]:
-    home = new_home()
-    limits = {"SPACEPORT_PUSH_LIMIT_BYTES": PUSH, "SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES": VISITOR}
-    hub = Hub(home, web_server=request.param, settings={name: str(value) for name, value in limits.items()})
-    try:
-        hub.start()
-        api = hub.api("alice")
-        api.create_repo(SPACE, repo_type="space", space_sdk="gradio")
-        api.create_repo(HIDDEN, repo_type="space", space_sdk="gradio", private=True)
-        yield hub
-        assert "Traceback" not in hub.log(), hub.log()
-    finally:
-        hub.stop()
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def send(hub: Hub, path: str, *headers: str, size: int, chunked: bool = False, told_only: bool = False) -> int:
+def send(
+    hub: Hub, path: str, *headers: str, size: int, chunked: bool = False, told_only: bool = False
+) -> int:
     """The status of the answer to a body of this size, all of which is sent unless an answer comes before."""
     length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {size}"
     head = "\r\n".join([f"POST {path} HTTP/1.1", "Host: localhost", length, *headers, "", ""])

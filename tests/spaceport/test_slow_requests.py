@@ -23,10 +23,10 @@ HEAD = b"POST /x HTTP/1.1\r\nHost: a\r\n"
 class Transport(StringTransport):
     """A client's connection."""
 
-    def abortConnection(self) -> None:  # noqa: N802  # Twisted's names here
+    def abortConnection(self) -> None:  # Twisted's names here
         self.disconnecting = True
 
-    def loseWriteConnection(self) -> None:  # noqa: N802
+    def loseWriteConnection(self) -> None:
         pass
 
 
@@ -36,7 +36,7 @@ class Connection:
     def __init__(self) -> None:
         limits = Limits(files_bytes=0, is_app=lambda scope: False, of_app=_none)
         server = SimpleNamespace(
-            application=None, create_application=None, protocol_connected=lambda _: None,
+            application=None, action_logger=None, create_application=None, protocol_connected=lambda _: None,
             protocol_disconnected=lambda _: None,
         )  # fmt: skip
         self.made = factory(limits)(server)
@@ -61,7 +61,9 @@ async def _none(_: Any) -> int | None:
     return None
 
 
-@pytest.mark.parametrize("head", [b"GET /" + b"a" * 500, HEAD + b"X: " + b"a" * 500, (HEAD + b"a: b\r\n" * 99)])
+@pytest.mark.parametrize(
+    "head", [b"GET /" + b"a" * 500, HEAD + b"X: " + b"a" * 500, (HEAD + b"a: b\r\n" * 99)]
+)
 def test_daphne_waits_for_no_head_that_trickles(head: bytes) -> None:
     assert Connection().trickle(head, 0.5) <= HEAD_S + 1
 
@@ -91,8 +93,7 @@ def test_daphne_lets_a_kept_connection_rest() -> None:
 async def test_daphne_hears_a_refused_client_out_and_hangs_up() -> None:
     connection = Connection()
     connection.channel.dataReceived(HEAD + b"Content-Length: %d\r\n\r\n" % (ORDINARY + 1))
-    while connection.channel._task is not None:
-        await asyncio.sleep(0)
+    await connection.channel._task
     assert connection.transport.value().startswith(b"HTTP/1.1 413 ")
     connection.channel.dataReceived(b"GET / HTTP/1.1\r\n\r\n")
     assert connection.transport.value().count(b"HTTP/1.1") == 1

@@ -28,7 +28,8 @@ from spaces.models import Build, Secret, Space, Stage
 for name in {names!r}:
     space = Space.objects.select_related("owner").get(name=name)
     Secret.objects.create(space=space, key="KEY", value={secret!r})
-    build = Build.objects.create(space=space, sha=space.sha, status="failed", reason={printed!r}, log={printed!r})
+    told = dict(reason={printed!r}, log={printed!r})
+    build = Build.objects.create(space=space, sha=space.sha, status="failed", **told)
     space.replica = Replica.objects.create(
         space_id=space.pk, build_id=build.pk, tier="cpu", spec={{"env": {{"KEY": {secret!r}}}}},
         state=Replica.State.FAILED, reason={printed!r},
@@ -56,7 +57,8 @@ def addresses(space: str, patterns: list[object] | None = None, before: str = ""
             yield from addresses(space, pattern.url_patterns, here)
         elif isinstance(pattern, URLPattern):
             plain = re.sub(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)", r"<\1>", here)
-            plain = re.sub(r"\(\?:[^()]*\)\??|[\^$?]|\\Z|\.\*", "", plain).replace("\\", "").replace("[^/]+", name)
+            plain = re.sub(r"\(\?:[^()]*\)\??|[\^$?]|\\Z|\.\*", "", plain).replace("\\", "")
+            plain = plain.replace("[^/]+", name)
             yield "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda found: values.get(found[1], "1"), plain)
 
 
@@ -76,7 +78,11 @@ def spaces(hub: Hub) -> tuple[str, str]:
     api.create_repo(hidden, repo_type="space", space_sdk="gradio", private=True, space_variables=variables)
     readme = f"---\ntitle: {HIDDEN}\nsdk: gradio\n---\n{HIDDEN}\n".encode()
     api.upload_file(
-        path_or_fileobj=readme, path_in_repo="README.md", repo_id=hidden, repo_type="space", commit_message=HIDDEN
+        path_or_fileobj=readme,
+        path_in_repo="README.md",
+        repo_id=hidden,
+        repo_type="space",
+        commit_message=HIDDEN,
     )
     names = [shown.split("/")[1], hidden.split("/")[1]]
     hub.python(_PLANT.format(names=names, printed=PRINTED, secret=SECRET))

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from spaces import repository
+from spaces import bounds, objects, repository
+from spaces.export import export
 from spaces.repository import BadPath, Changes, Stale, UnknownRevision
 
 PATHS = st.text(alphabet=st.sampled_from("a.b/\\-~ gitGIT\0\nü🚀"), max_size=40)
@@ -150,10 +151,40 @@ def test_links_do_not_leave_for_a_build(space: Any, tmp_path: Path) -> None:
     subprocess.run([*git, "commit", "-qm", "x"], cwd=work, check=True)
     subprocess.run([*git, "push", "-q", "origin", "HEAD:main"], cwd=work, check=True)
     out = tmp_path / "out"
-    repository.export(space, repository.head(space), out)
+    export(space, repository.head(space), out)
     assert not (out / "link").exists()
     assert not (out / "folder").exists()
     assert (out / "run.sh").stat().st_mode & 0o111
     assert (out / "d" / "a.txt").read_bytes() == b"1"
     assert repository.read_blob(7, repository.head(space), "link") == b"/etc/passwd"
     assert repository.find(7, repository.head(space), "folder/passwd") is None
+
+
+async def test_without_a_git_on_the_machine_files_are_read_all_the_same(
+    space: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(objects.shutil, "which", lambda _: None)
+    monkeypatch.setattr(repository, "_sizes", {})
+    head = repository.head(space)
+    found = repository.find(7, head, "d/a.txt")
+    assert found is not None
+    assert (found.size, repository.read_blob(7, head, "d/a.txt")) == (1, b"1")
+    assert [chunk async for chunk in objects.stream(repository.folder_of(7), found.oid, 0, 1)] == [b"1"]
+    export(space, head, tmp_path / "out")
+    assert (tmp_path / "out" / "README.md").read_bytes() == b"# Hi"
+
+
+def test_a_file_and_a_folder_of_one_name_in_one_commit_are_refused(space: Any) -> None:
+    with pytest.raises(BadPath, match="a file and a folder"):
+        commit(x=b"1", x__y=b"2")
+    assert commit(d=b"instead of the folder")
+    assert paths(space) == ["README.md", "d"]
+    assert commit(d__b=b"instead of the file")
+    assert paths(space) == ["README.md", "d/b"]
+
+
+def test_more_files_than_a_space_may_have_are_refused(space: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "PATHS", 5)
+    assert commit(a=b"1", b=b"2")
+    with pytest.raises(bounds.TooMuch, match="more than 5 files"):
+        commit(c=b"3", e=b"4")

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from hardware.folders import private
 from hardware.runtimes import choose
 from spaceport import first_start
 from spaceport.child import Child
@@ -61,6 +62,7 @@ class Command(BaseCommand):
             setattr(supervisor, "stopping" if gone else "renewing", True)
 
         signal.signal(signal.SIGHUP, hang_up)
+        private(home / "repositories")
         (home / "up.pid").write_text(f"{os.getpid()}\n")
         self.say("starting web, workers and scheduler")
         supervisor.start()

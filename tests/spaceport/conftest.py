@@ -1,0 +1,32 @@
+"""Fixtures: `web`, a running web process with its people, by either server, with small limits for bodies."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from tests.hub_server import Hub
+from tests.platform_server import new_home
+
+PUSH = 6_000_000  # what one push or commit may have here
+VISITOR = 4_000_000  # and a visitor's upload
+SPACE, HIDDEN = "alice/fed", "alice/hidden"
+
+
+@pytest.fixture(scope="session", params=["daphne", "uvicorn"])
+def web(request: pytest.FixtureRequest) -> Iterator[Hub]:
+    home = new_home()
+    limits = {"SPACEPORT_PUSH_LIMIT_BYTES": PUSH, "SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES": VISITOR}
+    hub = Hub(home, web_server=request.param, settings={name: str(value) for name, value in limits.items()})
+    try:
+        hub.start()
+        api = hub.api("alice")
+        api.create_repo(SPACE, repo_type="space", space_sdk="gradio")
+        api.create_repo(HIDDEN, repo_type="space", space_sdk="gradio", private=True)
+        yield hub
+        assert "Traceback" not in hub.log(), hub.log()
+    finally:
+        hub.stop()
+        shutil.rmtree(home, ignore_errors=True)
