@@ -39,7 +39,7 @@ from queueing.watches import Watches
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 NO_SUCH_SPACE = 4404
-TOO_MANY_MESSAGES = 1008  # policy violation
+TOO_MANY_MESSAGES = 4008  # 1008 in an application's own range: Daphne sends no other
 MESSAGES_PER_SECOND, MESSAGES_AT_ONCE = 20, 200  # of one socket; a page sends a few a minute
 MOST_EARLIER = 20  # visits that one socket looks back on
 BACK_WITHIN_MS = 5000  # each socket is told its own moment, so that they do not come back all at once

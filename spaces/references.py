@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import stat
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dulwich.objects import Commit, ObjectID
+from dulwich.objects import Commit, ObjectID, Tree
 from dulwich.refs import Ref, check_ref_format
 
 from spaces import bounds, repository
@@ -14,9 +15,12 @@ from spaces.repository import BRANCH, CommitInfo, opened
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from dulwich.repo import Repo
+
 MAX_NAME_BYTES = 200
 MOST_COMMITS = 5000  # looked at for the last change of a path
 LOOK_S = 3.0
+TREES_REMEMBERED = 1000
 
 
 class BadName(ValueError):
@@ -29,6 +33,15 @@ class Exists(RuntimeError):
 
 class Unknown(LookupError):
     """There is no branch or tag of this name."""
+
+
+def refs(space_id: int) -> tuple[dict[str, str], dict[str, str]]:
+    """Branches and tags: name to commit."""
+    with opened(space_id) as repo:
+        found = repo.get_refs()
+        branches = {r[11:].decode(): s.decode() for r, s in found.items() if r.startswith(b"refs/heads/")}
+        tags = {r[10:].decode(): repo.get_peeled(r).decode() for r in found if r.startswith(b"refs/tags/")}
+        return branches, tags
 
 
 def create_branch(space_id: int, name: str, start: str) -> None:
@@ -76,25 +89,54 @@ def last_changes(space_id: int, commit: str, paths: Iterable[str]) -> dict[str, 
     wanted = {path.encode(): path for path in paths}
     found: dict[str, CommitInfo] = {}
     with opened(space_id) as repo:
-        for entry in (
-            repo.get_walker(include=[ObjectID(commit.encode())], max_entries=MOST_COMMITS) if wanted else ()
-        ):
-            for path in _touched(entry.changes()) & wanted.keys():
+        trees = _Trees(repo)
+        walker = repo.get_walker(include=[ObjectID(commit.encode())], max_entries=MOST_COMMITS)
+        for entry in walker if wanted else ():
+            before = [repo[parent] for parent in entry.commit.parents]
+            for path in [p for p in wanted if trees.changed(p, entry.commit, before)]:
                 found[wanted.pop(path)] = repository.info(entry.commit)
             if not wanted or time.monotonic() > until:
                 break
     return found
 
 
-def _touched(changes: Iterable[object]) -> set[bytes]:
-    """The paths of these changes, and every folder above them."""
-    touched: set[bytes] = set()
-    for change in changes:
-        for side in change if isinstance(change, list) else [change]:
-            for item in (getattr(side, "old", None), getattr(side, "new", None)):
-                parts = (getattr(item, "path", None) or b"").split(b"/")
-                touched.update(b"/".join(parts[: n + 1]) for n in range(len(parts)))
-    return touched
+class _Trees:
+    """What lies at a path of a commit. Looks along the path only: a whole difference may be a million
+    paths."""
+
+    def __init__(self, repo: Repo) -> None:
+        self._repo = repo
+        self._read: dict[ObjectID, Tree] = {}
+
+    def changed(self, path: bytes, commit: Commit, before: list[Any]) -> bool:
+        """Whether the commit's entry there is another than in each of its parents."""
+        if any(parent.tree == commit.tree for parent in before):
+            return False
+        now = self._at(path, commit)
+        if not before:
+            return now is not None
+        return all(self._at(path, parent) != now for parent in before)
+
+    def _at(self, path: bytes, commit: Commit) -> tuple[int, ObjectID] | None:
+        found = (stat.S_IFDIR, commit.tree)
+        for name in path.split(b"/"):
+            if not stat.S_ISDIR(found[0]):
+                return None
+            try:
+                found = self._tree(found[1])[name]
+            except KeyError:
+                return None
+        return found
+
+    def _tree(self, oid: ObjectID) -> Tree:
+        tree = self._read.get(oid)
+        if tree is None:
+            if len(self._read) >= TREES_REMEMBERED:
+                self._read.clear()
+            read = self._repo[oid]
+            assert isinstance(read, Tree)
+            tree = self._read[oid] = read
+        return tree
 
 
 def _ref(kind: str, name: str) -> Ref:

@@ -154,7 +154,7 @@ def find(space_id: int, commit: str, path: str, *, sized: bool = True) -> Entry 
     """The file or folder at this path of a commit, or None."""
     with opened(space_id) as repo:
         entry = _find(repo, commit, path)
-    return _with_sizes(space_id, [entry])[0] if entry is not None and sized else entry
+    return with_sizes(space_id, [entry])[0] if entry is not None and sized else entry
 
 
 def read_blob(space_id: int, commit: str, path: str) -> bytes | None:
@@ -184,7 +184,7 @@ def tree(
         found = list(islice(_entries(repo, root, path, recursive=recursive), bounds.PATHS))
     found.sort(key=lambda e: e.path)
     if sized is not None:
-        found[sized] = _with_sizes(space_id, found[sized])
+        found[sized] = with_sizes(space_id, found[sized])
     return found
 
 
@@ -193,15 +193,6 @@ def log(space_id: int, revision: str, *, skip: int = 0, limit: int = 50) -> list
     with opened(space_id) as repo:
         walker = repo.get_walker(include=[ObjectID(revision.encode())], max_entries=skip + limit)
         return [info(entry.commit) for entry in list(walker)[skip:]]
-
-
-def refs(space_id: int) -> tuple[dict[str, str], dict[str, str]]:
-    """Branches and tags: name to commit."""
-    with opened(space_id) as repo:
-        found = repo.get_refs()
-        branches = {r[11:].decode(): s.decode() for r, s in found.items() if r.startswith(b"refs/heads/")}
-        tags = {r[10:].decode(): repo.get_peeled(r).decode() for r in found if r.startswith(b"refs/tags/")}
-        return branches, tags
 
 
 def tree_id(repo: Repo, commit: str) -> ObjectID:
@@ -233,8 +224,8 @@ def _entry(path: str, mode: int, sha: ObjectID) -> Entry:
     )
 
 
-def _with_sizes(space_id: int, entries: list[Entry]) -> list[Entry]:
-    """The same with the sizes of files."""
+def with_sizes(space_id: int, entries: list[Entry]) -> list[Entry]:
+    """The same, files with their sizes."""
     unknown = [e.oid for e in entries if e.is_file and e.oid not in _sizes]
     if unknown:
         with Objects(folder_of(space_id)) as objects:

@@ -10,8 +10,8 @@ import logging
 from typing import Any
 from urllib.parse import unquote
 
-from daphne.http_protocol import WebRequest  # type: ignore[import-untyped]
-from daphne.server import HTTPFactory  # type: ignore[import-untyped]
+from daphne.http_protocol import WebRequest
+from daphne.server import HTTPFactory
 from twisted.web.http import HTTPChannel
 
 from spaceport.bodies import ORDINARY, Limits, refusal
@@ -57,7 +57,7 @@ class Request(WebRequest):  # type: ignore[misc]
             self.on_disk.close()
 
 
-class Channel(HTTPChannel):
+class Channel(HTTPChannel):  # type: ignore[misc]
     """One connection for http."""
 
     limits: Limits

@@ -18,7 +18,7 @@ def serve(*, host: str, port: int, fd: int | None = None) -> None:
     """Serve until the process is told to end: at this address, or on the listening socket it was given."""
     # Daphne makes its loop on import. asyncio's own works longer whenever a socket begins or ends to write.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    from daphne.cli import CommandLineInterface  # type: ignore[import-untyped]
+    from daphne.cli import CommandLineInterface
 
     where = ["--bind", host, "--port", str(port)] if fd is None else ["--fd", str(fd)]
     CommandLineInterface().run([*where, "--no-server-name", "spaceport.asgi:application"])

@@ -11,7 +11,7 @@ import msgspec
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from spaces import card, lifecycle, repository
+from spaces import card, lifecycle, references, repository
 from spaces.api.hub import (
     HubError,
     base_url,
@@ -191,7 +191,7 @@ def _no_pull_request(request: HttpRequest) -> None:
 
 
 def _branch(space: Space, revision: str) -> str:
-    branches, _ = repository.refs(space.pk)
+    branches, _ = references.refs(space.pk)
     if revision not in branches:
         text = f"There is no branch '{revision[:100]}'."
         raise HubError(404, text, "RevisionNotFound")

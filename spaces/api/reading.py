@@ -164,7 +164,7 @@ def commits(request: HttpRequest, owner: str, name: str, revision: str) -> HttpR
 @hub("GET")
 def refs(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     space = readable(request, owner, name)
-    branches, tags = repository.refs(space.pk)
+    branches, tags = references.refs(space.pk)
     value: dict[str, Any] = {
         "branches": [_ref("heads", n, c) for n, c in branches.items()],
         "converts": [],

@@ -19,6 +19,7 @@ from spaces.views.common import readable, writable
 from spaces.views.pages import space_context
 
 SHOWN_BYTES = 512 * 1024
+SHOWN_ROWS = 1000
 README_BYTES = 256 * 1024
 PICTURES = {"avif", "bmp", "gif", "ico", "jpeg", "jpg", "png", "svg", "webp"}
 TAGS = nh3.ALLOWED_TAGS - {"img", "style", "svg", "math"}
@@ -56,23 +57,30 @@ def item(request: HttpRequest, owner: str, name: str, path: str) -> HttpResponse
 
 
 def _folder(request: HttpRequest, space: Space, path: str) -> HttpResponse:
-    entries = repository.tree(space.pk, space.sha, path) if space.sha else []
+    entries = repository.tree(space.pk, space.sha, path, sized=None) if space.sha else []
     if entries is None:
         raise Http404("There is no such folder in this Space.")
     entries.sort(key=lambda e: (e.is_file, e.path))
-    rows = [(e, e.path.rpartition("/")[2]) for e in entries]
-    readme = next((e for e, shown in rows if shown.lower() == "readme.md" and e.is_file), None)
+    readme = next((e for e in entries if e.is_file and _name(e).lower() == "readme.md"), None)
+    readme = repository.find(space.pk, space.sha, readme.path) if readme is not None else None
     prose: SafeString | None = None
     if readme is not None and readme.size <= README_BYTES:
         prose = markdown(_text(repository.read_blob(space.pk, space.sha, readme.path)) or "")
+    shown = repository.with_sizes(space.pk, entries[:SHOWN_ROWS])
+    rows = [(e, _name(e)) for e in shown]
     last = repository.log(space.pk, space.sha, limit=1) if space.sha else []
     context = _context(request, space, path) | {
         "rows": rows,
+        "more": len(entries) - len(rows),
         "prose": prose,
         "last": last[0] if last else None,
         "platform_url": f"{request.scheme}://{request.get_host()}",
     }
     return render(request, "spaces/files.html", context)
+
+
+def _name(entry: repository.Entry) -> str:
+    return entry.path.rpartition("/")[2]
 
 
 def _context(request: HttpRequest, space: Space, path: str) -> dict[str, Any]:

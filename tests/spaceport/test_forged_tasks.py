@@ -3,7 +3,9 @@ the rows and the leases do not say, and runs no code."""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 from kombu.exceptions import ContentDisallowed
 from kombu.serialization import loads
+from redis.asyncio import Redis
 
 from hardware.runtimes.base import Artifact
 from hardware.runtimes.process import ProcessRuntime
@@ -18,7 +21,7 @@ from queueing.events import Join, new_event_id
 from queueing.queue import Queue
 from queueing.worker import Drains
 from spaceport.celery import app
-from spaces import tasks
+from spaces import builds, tasks
 from spaces.models import Build, Space
 from tests.people import make_people
 
@@ -38,6 +41,7 @@ def test_pickles_and_yaml_are_not_read() -> None:
 
 def test_tasks_take_numbers_only_save_one_that_looks_twice() -> None:
     """What a task is told it looks up: it is never told where to connect, what to run or what to write."""
+    app.loader.import_default_modules()
     ours = {name: task for name, task in app.tasks.items() if name.startswith(OURS)}
     assert len(ours) >= 10
     for name, task in ours.items():
@@ -71,16 +75,15 @@ def test_a_build_that_nobody_ordered_does_not_run(
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     space = Space.objects.create(owner=make_people().lab, name="demo", sdk="gradio")
     row = Build.objects.create(space=space, sha="0" * 40, status=status)
-    monkeypatch.setattr(tasks.builds, "run", lambda *_: pytest.fail("it built"))
+    monkeypatch.setattr(builds, "run", lambda *_: pytest.fail("it built"))
     tasks.build(row.pk)
     tasks.build(row.pk + 1000)
     row.refresh_from_db()
     assert row.status == status
 
 
-async def test_a_drain_of_a_space_that_another_node_serves_claims_nothing(redis_url: str) -> None:
-    from redis.asyncio import Redis
-
+async def test_a_drain_of_a_space_that_another_node_serves_claims_nothing() -> None:
+    redis_url = os.environ["REDIS_URL"]
     async with Redis.from_url(redis_url) as redis:
         queue = Queue(redis, 987_654)
         joined = Join(
@@ -97,14 +100,5 @@ async def test_a_drain_of_a_space_that_another_node_serves_claims_nothing(redis_
 
 
 async def drains_once(drains: Drains, space_id: int) -> bool:
-    import asyncio
-
     future = asyncio.run_coroutine_threadsafe(drains._drain_once(space_id), drains._loop)
-    return bool(await asyncio.wrap_future(future))
-
-
-@pytest.fixture
-def redis_url() -> str:
-    import os
-
-    return os.environ["REDIS_URL"]
+    return await asyncio.to_thread(future.result)

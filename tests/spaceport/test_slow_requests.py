@@ -114,7 +114,7 @@ class Uvicorn:
         self.now = 1000.0
         loop = asyncio.get_running_loop()
         self.http = Http(config=config, server_state=state, app_state={})
-        self.http.loop = SimpleNamespace(  # type: ignore[assignment]
+        self.http.loop = SimpleNamespace(
             time=lambda: self.now, create_task=loop.create_task, call_later=loop.call_later
         )
         self.http.connection_made(_Pipe())  # type: ignore[arg-type]

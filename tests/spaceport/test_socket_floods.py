@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from pathlib import Path
@@ -84,15 +85,13 @@ def test_odd_messages_are_answered_and_the_socket_stays(web: Hub) -> None:
 
 
 async def test_one_address_has_so_many_sockets_and_others_have_theirs() -> None:
-    import asyncio
-
     leave = asyncio.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         scope["taken"] = True
         await leave.wait()
 
-    def come(address: str, forwarded: str = "") -> tuple[Scope, asyncio.Task[None]]:
+    def come(address: str, forwarded: str = "") -> tuple[Scope, asyncio.Future[None]]:
         headers = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []
         scope: Scope = {"type": "websocket", "client": (address, 1), "headers": headers}
 
@@ -102,7 +101,7 @@ async def test_one_address_has_so_many_sockets_and_others_have_theirs() -> None:
         async def send(message: Message) -> None:
             pass
 
-        return scope, asyncio.create_task(limited(scope, receive, send))
+        return scope, asyncio.ensure_future(limited(scope, receive, send))
 
     limited = admitted(app, 0, each=3, proxies=1)
     mine = [come("10.0.0.1", "192.0.2.7") for _ in range(5)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import requests
@@ -47,7 +47,7 @@ VALUES = {
 }  # fmt: skip
 
 
-def addresses(space: str, patterns: list[object] | None = None, before: str = "") -> Iterator[str]:
+def addresses(space: str, patterns: Sequence[object] | None = None, before: str = "") -> Iterator[str]:
     """Every address of the platform's host, with this Space where one is named."""
     owner, name = space.split("/")
     values = {**VALUES, "owner": owner, "name": name}

@@ -163,7 +163,7 @@ def test_links_do_not_leave_for_a_build(space: Any, tmp_path: Path) -> None:
 async def test_without_a_git_on_the_machine_files_are_read_all_the_same(
     space: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(objects.shutil, "which", lambda _: None)
+    monkeypatch.setattr(objects, "installed", lambda: False)
     monkeypatch.setattr(repository, "_sizes", {})
     head = repository.head(space)
     found = repository.find(7, head, "d/a.txt")
