@@ -31,6 +31,7 @@ class Request(WebRequest):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         # Twisted would read forms, uploads included, into memory for us.
         super().__init__(*args, **options, parsePOSTFormSubmission=False)
+        self.content: Any  # Twisted's: a file, once there is a body
         self.on_disk: Any = None
 
     def handleContentChunk(self, data: bytes) -> None:  # Twisted's name

@@ -20,7 +20,7 @@ from spaceport.under_uvicorn import configured
 HEAD = b"POST /x HTTP/1.1\r\nHost: a\r\n"
 
 
-class Transport(StringTransport):
+class Transport(StringTransport):  # type: ignore[misc]
     """A client's connection."""
 
     def abortConnection(self) -> None:  # Twisted's names here
@@ -114,10 +114,10 @@ class Uvicorn:
         self.now = 1000.0
         loop = asyncio.get_running_loop()
         self.http = Http(config=config, server_state=state, app_state={})
-        self.http.loop = SimpleNamespace(
+        self.http.loop = SimpleNamespace(  # type: ignore[assignment]
             time=lambda: self.now, create_task=loop.create_task, call_later=loop.call_later
         )
-        self.http.connection_made(_Pipe())  # type: ignore[arg-type]
+        self.http.connection_made(_Pipe())
         self.http._since = self.now
 
     def too_slow_after(self, data: bytes, every_s: float) -> float:
