@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import configparser
 import contextlib
-import hashlib
 import io
-import os
 import re
-import tarfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -17,6 +13,7 @@ import docker
 import docker.errors
 from django.conf import settings
 
+from hardware import image_context
 from hardware.runtimes.base import BuildFailed, EngineUnavailable, Log
 
 FOLDER = Path(__file__).resolve().parent.parent / "docker" / "base"
@@ -25,7 +22,6 @@ DEFAULT_PYTHON = "3.11"
 DEFAULT_FROM = "debian:bookworm-slim"
 #: Labels of a base image: what it was made of (a digest), and from which image.
 MADE_OF, MADE_FROM = "spaceport.made-of", "spaceport.made-from"
-HOST_CERTIFICATES = Path("/usr/local/share/ca-certificates")
 
 _building = threading.Lock()
 
@@ -62,10 +58,27 @@ def ensure(client: docker.DockerClient, python_version: str, log: Log) -> str:
         )
     with _building:
         labels = _labels(client, tag(wanted))
-        if labels.get(MADE_OF) != _digest(_context()):
+        if labels.get(MADE_OF) != image_context.digest(_context()):
             log(f"Building the base image {tag(wanted)}, once on this node; this takes a minute.")
             build(client, labels.get(MADE_FROM, DEFAULT_FROM), log)
     return tag(wanted)
+
+
+def made_from(client: docker.DockerClient) -> str:
+    """The image that the default base image was made from."""
+    return _labels(client, tag(DEFAULT_PYTHON)).get(MADE_FROM, DEFAULT_FROM)
+
+
+def allowed(client: docker.DockerClient) -> dict[str, str]:
+    """The engine's images that Dockerfiles may start from, and their ids: the base images, those they were
+    made from, and what SPACEPORT_BUILD_IMAGES names."""
+    names = {tag(version) for version in pythons(client)}
+    names |= {_labels(client, name).get(MADE_FROM, "") for name in names}
+    found = {}
+    for name in sorted({*names, *settings.SPACEPORT_BUILD_IMAGES} - {""}):
+        with contextlib.suppress(docker.errors.ImageNotFound):
+            found[name] = str(client.images.get(name).id)
+    return found
 
 
 def _labels(client: docker.DockerClient, image: str) -> dict[str, str]:
@@ -75,32 +88,18 @@ def _labels(client: docker.DockerClient, image: str) -> dict[str, str]:
         return {}
 
 
-def _digest(context: io.BytesIO) -> str:
-    return hashlib.sha256(context.getbuffer()).hexdigest()
-
-
 def build(client: docker.DockerClient, base: str, log: Log) -> str:
     """Build the base image from image `base`; answers its name, which tells the Python in it.
 
     Raises:
         EngineUnavailable: with the builder's last words.
     """
-    lines: list[str] = []
-    image_id = ""
     context = _context()
+    labels = {MADE_OF: image_context.digest(context), MADE_FROM: base}
     try:
-        stream = client.api.build(
-            fileobj=context, custom_context=True, rm=True, forcerm=True, decode=True,
-            buildargs={"BASE_IMAGE": base}, labels={MADE_OF: _digest(context), MADE_FROM: base},
-        )  # fmt: skip
-        for part in stream:
-            if "error" in part:
-                raise EngineUnavailable(f"The base image could not be built: {part['error']}")
-            image_id = part.get("aux", {}).get("ID", image_id)
-            for line in part.get("stream", "").splitlines():
-                if line.strip():
-                    lines.append(line)
-                    log(line)
+        image_id = image_context.build(
+            client, context, "base image", log, arguments={"BASE_IMAGE": base}, labels=labels
+        )
         version = _run(client, image_id, "import sys; print('%d.%d' % sys.version_info[:2])")
     except docker.errors.DockerException as error:
         raise EngineUnavailable(f"The base image could not be built: {error}") from error
@@ -114,44 +113,4 @@ def _run(client: docker.DockerClient, image: str, code: str) -> str:
 
 
 def _context() -> io.BytesIO:
-    """The folder as a tar, with this machine's extra certificates and package index added."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path in sorted(FOLDER.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts and path.name != ".gitignore":
-                tar.add(path, str(path.relative_to(FOLDER)), filter=_anonymous)
-        for folder in ("certificates", "config"):
-            entry = tarfile.TarInfo(folder)
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-            tar.addfile(entry)
-        for certificate in sorted(HOST_CERTIFICATES.rglob("*.crt")):
-            tar.add(certificate, f"certificates/{certificate.name}", filter=_anonymous)
-        for name, text in _index_configuration().items():
-            entry = tarfile.TarInfo(f"config/{name}")
-            entry.size, entry.mode = len(text), 0o644
-            tar.addfile(entry, io.BytesIO(text.encode()))
-    buffer.seek(0)
-    return buffer
-
-
-def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """The same bytes on every checkout: the engine's layer cache goes by them."""
-    entry.uid = entry.gid = entry.mtime = 0
-    entry.uname = entry.gname = ""
-    return entry
-
-
-def _index_configuration() -> dict[str, str]:
-    """pip's and uv's configuration for the package index this machine uses, when that is an own one."""
-    url = os.environ.get("PIP_INDEX_URL") or os.environ.get("UV_INDEX_URL") or ""
-    if not url:
-        parser = configparser.ConfigParser()
-        with contextlib.suppress(configparser.Error, OSError):
-            parser.read([os.environ.get("PIP_CONFIG_FILE") or "/etc/pip.conf"])
-            url = parser.get("global", "index-url", fallback="")
-    if not url.startswith(("http://", "https://")):
-        return {}
-    return {
-        "pip.conf": f"[global]\nindex-url = {url}\n",
-        "uv/uv.toml": f'[[index]]\nurl = "{url}"\ndefault = true\n',
-    }
+    return image_context.pack(FOLDER)

@@ -15,7 +15,7 @@ import docker.types
 import requests
 
 from hardware import base_image
-from hardware.runtimes import docker_build, docker_network
+from hardware.runtimes import build_caches, docker_build, docker_network
 from hardware.runtimes.base import (
     Artifact,
     EngineUnavailable,
@@ -26,6 +26,7 @@ from hardware.runtimes.base import (
     Stats,
 )
 from hardware.runtimes.environment import describe_exit, launcher_environment
+from hardware.runtimes.walled import Engine
 from hardware.tiers import TIERS
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from hardware.runtimes.base import BuildSpec, Log, ReplicaSpec
 
 API_TIMEOUT_S = 30
+BUILD_API_TIMEOUT_S = 900  # some of its requests move gigabytes
 USER = "10001:10001"
 KEEP_ENDED_S = 3600
 LAST_LINES = 20
@@ -69,7 +71,9 @@ class DockerRuntime:
         with _engine():
             with self._lock:
                 network = docker_network.ensure_build_network(self.client, self.installation)
-            image = docker_build.build(self.client, spec, self.installation, network, log)
+            with contextlib.closing(docker.from_env(timeout=BUILD_API_TIMEOUT_S)) as client:
+                engine = Engine(client=client, network=network, installation=self.installation)
+                image = docker_build.build(engine, spec, log)
         return Artifact(runtime="docker", image=image)
 
     def forget(self, artifact: Artifact) -> None:
@@ -244,6 +248,7 @@ class DockerRuntime:
             mine = {"label": f"spaceport.installation={self.installation}"}
             for container in self.client.api.containers(all=True, filters=mine):
                 self._remove(container["Id"])
+            build_caches.remove_old(self.client, self.installation, datetime.timedelta())
             docker_network.remove_networks(self.client, self.installation)
 
     # --- parts ------------------------------------------------------------------------------------

@@ -1,45 +1,46 @@
-"""Builds of the docker runtime. The context is a tar made here, its Dockerfile in it: the engine and its
-client never open a path that a Space has chosen."""
+"""Builds of the docker runtime. The engine reads nothing that a Space wrote: a builder container does
+(`hardware.runtimes.walled`), behind a wall of its own, with an image store of its own."""
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import re
-import socket
 import tarfile
 import tempfile
-import threading
-from http.client import HTTPException
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
-import docker
-import docker.errors
-import docker.utils
-import requests
-import urllib3.exceptions
 from django.conf import settings
+from docker.types import Mount
 
 from hardware import base_image
-from hardware.runtimes import dependencies, dockerfile_policy, venvs
+from hardware.runtimes import build_caches, dependencies, image_transfer, venvs, walled
 from hardware.runtimes.base import BuildFailed, BuildSpec, EngineUnavailable, Log
 
 if TYPE_CHECKING:
     from hardware.runtimes.dependencies import Dependencies
+    from hardware.runtimes.walled import Engine
 
 PYTHON = "/opt/venv/bin/python"
-MEMORY_BYTES = 8 * 1024**3
-#: What a connection that was cut can raise in its reader.
-BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError)
+INSTALL = f"RUN uv pip install --python {PYTHON} --no-cache --compile-bytecode"
 SKIP = {".git"}
-NOISE = (" ---> ", "Removing intermediate", "Successfully tagged")
-COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+#: Lines of buildah that tell nothing.
+NOISE = re.compile(
+    r"(\[\d+/\d+\] )?"
+    r"(-->|COMMIT|Getting image source|Copying (blob|config)|Writing manifest|Storing signatures|time=)"
+)
+STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP (\d+/\d+): ")
+NO_IMAGE = re.compile(
+    r"creating build container|initializing source|pinging container registry|no such image|short-name"
+)
+#: Labels of images: the store of layers and the shared image they were built with.
+STORE, START = "spaceport.store", "spaceport.start"
+ATTEMPTS = 3
 
 
 def gradio_dockerfile(wanted: Dependencies, base: str) -> tuple[str, dict[str, str]]:
-    """The Dockerfile of a Gradio Space, and the files beside it (in `inputs/`).
+    """The Dockerfile of a Gradio Space upon image `base`, and the files beside it (in `inputs/`).
 
     From what changes least to what changes most: each step is a layer that the next push finds made.
     """
@@ -53,15 +54,11 @@ def gradio_dockerfile(wanted: Dependencies, base: str) -> tuple[str, dict[str, s
             " && rm -rf /var/lib/apt/lists/*",
         ]
     lines.append("USER 10001:10001")
-    install = f"RUN uv pip install --python {PYTHON} --no-cache --compile-bytecode"
     options = "".join(
         f" --{name} /opt/inputs/{name}.txt"
         for name in ("overrides", "constraints")
         if f"{name}.txt" in inputs
     )
-    if wanted.gradio and not wanted.pre_requirements and not wanted.constraints:
-        # A layer that all Spaces with this Gradio share, whatever else they need.
-        lines.append(f"{install} {wanted.gradio}")
     lines.append("COPY inputs/ /opt/inputs/")
     code = "COPY --chown=10001:10001 code/ /opt/app/"
     if wanted.code:
@@ -69,72 +66,201 @@ def gradio_dockerfile(wanted: Dependencies, base: str) -> tuple[str, dict[str, s
     else:
         lines.append("WORKDIR /opt/inputs")
     if wanted.pre_requirements:
-        lines.append(f"{install} -r /opt/inputs/pre-requirements.txt")
+        lines.append(f"{INSTALL} -r /opt/inputs/pre-requirements.txt")
     what = (f" {wanted.gradio}" if wanted.gradio else "") + (
         " -r requirements.txt" if wanted.requirements.strip() else ""
     )
-    lines.append(f"{install}{options}{what}")
+    lines.append(f"{INSTALL}{options}{what}")
     if not wanted.code:
         lines.append(code)
     lines += ["WORKDIR /home/user", ""]
     return "\n".join(lines), inputs
 
 
-def build(client: docker.DockerClient, spec: BuildSpec, installation: str, network: str, log: Log) -> str:
+def build(engine: Engine, spec: BuildSpec, log: Log) -> str:
     """Build the Space's image and answer its name.
 
     Raises:
         BuildFailed, EngineUnavailable
     """
-    if spec.sdk == "gradio":
-        dependencies.check_app_file(spec)
-        wanted = dependencies.read(spec)
-        base = base_image.ensure(client, wanted.python_version, log)
-        dockerfile, inputs = gradio_dockerfile(wanted, base)
-        context = _context(dockerfile, spec.source, "code/", inputs)
-    else:
-        context = _context(_own_dockerfile(client, spec, log), spec.source, "", {})
-    name = f"spaceport/space-{installation}-{spec.space_id}:{spec.sha[:12]}"
-    with context:
-        _Build(client, spec, log).run(context, name, installation, network)
-    return name
+    build_caches.remove_old(engine.client, engine.installation)
+    build_caches.remove_old(engine.client, build_caches.SHARED)
+    work = _Build(engine, spec, log)
+    return work.gradio() if spec.sdk == "gradio" else work.docker()
 
 
-def _own_dockerfile(client: docker.DockerClient, spec: BuildSpec, log: Log) -> str:
-    path = spec.source / "Dockerfile"
-    if path.is_symlink() or not path.is_file():
-        raise BuildFailed(
-            "No app file: the Space has the docker SDK, so a plain file named Dockerfile was looked for at "
-            "the top of the repository and not found."
+class _Build:
+    """One build."""
+
+    def __init__(self, engine: Engine, spec: BuildSpec, log: Log) -> None:
+        self.engine, self.spec = engine, spec
+        self.log = _Told(log)
+        self.name = f"spaceport/space-{engine.installation}-{spec.space_id}:{spec.sha[:12]}"
+
+    def gradio(self) -> str:
+        """A Gradio Space: the Dockerfile is the platform's, so that nothing in it names an image. Spaces with
+        the same dependencies share their layers; one that installs its own code shares with nobody."""
+        dependencies.check_app_file(self.spec)
+        wanted = dependencies.read(self.spec)
+        base = base_image.ensure(self.engine.client, wanted.python_version, self.log)
+        upon = {base: base_image.allowed(self.engine.client)[base]}
+        start = ""
+        if wanted.gradio == f"gradio=={dependencies.DEFAULT_GRADIO}":
+            # All Spaces that begin with the platform's own Gradio share that layer, whatever else they need.
+            start = f"localhost/spaceport/gradio:{dependencies.DEFAULT_GRADIO}-{upon[base][-12:]}"
+        dockerfile, inputs = gradio_dockerfile(wanted, start or base)
+        owner, whose = build_caches.SHARED, f"environment-{wanted.key}"
+        if wanted.code:
+            owner, whose = self.engine.installation, f"space-{self.spec.space_id}"
+        store = build_caches.layers(self.engine, owner, whose, upon)
+        with _context(dockerfile, self.spec.source, "code/", inputs) as context:
+            return self._run(context, store, upon, start)
+
+    def docker(self) -> str:
+        """A Docker Space: its own Dockerfile, as it is."""
+        path = self.spec.source / "Dockerfile"
+        if path.is_symlink() or not path.is_file():
+            raise BuildFailed(
+                "No app file: the Space has the docker SDK, so a plain file named Dockerfile was looked for "
+                "at the top of the repository and not found."
+            )
+        base_image.ensure(self.engine.client, base_image.DEFAULT_PYTHON, self.log)
+        upon = base_image.allowed(self.engine.client)
+        store = build_caches.layers(
+            self.engine, self.engine.installation, f"space-{self.spec.space_id}", upon
         )
-    text = path.read_text("utf-8", errors="replace")
-    dockerfile_policy.check(text, base_image=settings.SPACEPORT_BASE_IMAGE)
-    for instruction in dockerfile_policy.parse(text):
-        image = instruction.words[0] if instruction.name == "FROM" and instruction.words else ""
-        if image == base_image.tag(base_image.DEFAULT_PYTHON):
-            base_image.ensure(client, base_image.DEFAULT_PYTHON, log)
-    return text
+        text = path.read_text("utf-8", errors="replace")
+        with _context(text, self.spec.source, "", {}) as context:
+            return self._run(context, store, upon)
+
+    def _run(self, context: IO[bytes], store: Mount, upon: dict[str, str], start: str = "") -> str:
+        """Build and take in the result. What the builder says it lacks, it is given first: `upon` (images of
+        the engine), `start` (the image with the platform's own Gradio)."""
+        mounts = [store, build_caches.bases(read_only=True)]
+        needs = [image.removeprefix("sha256:") for image in upon.values()] + ([start] if start else [])
+        known = self._known(store, upon, start)
+        job = {
+            "kind": "build", "store": "/store", "others": ["/bases"], "needs": needs,
+            "options": self._options(),
+            "known": known,
+        }  # fmt: skip
+        for _ in range(ATTEMPTS):
+            context.seek(0)
+            with walled.Job(self.engine, mounts, self.spec.timeout_s, self.log) as work:
+                result = work.run(job, context)
+                if "reason" in result:
+                    raise self.log.failure(self.spec.sdk, upon)
+                if "missing" not in result:
+                    image_transfer.take(
+                        self.engine.client, work, result, known, self.name, self._labels(store, start)
+                    )
+                    return self.name
+            self._provide(result["missing"], upon, start)
+        raise EngineUnavailable("The images that builds start from are removed as fast as they are made.")
+
+    def _provide(self, missing: list[str], upon: dict[str, str], start: str) -> None:
+        wanted = {name: image for name, image in upon.items() if image.removeprefix("sha256:") in missing}
+        build_caches.load(self.engine, wanted, self.log)
+        if start in missing:
+            [base] = upon
+            gradio = f"gradio=={dependencies.DEFAULT_GRADIO}"
+            job = {
+                "kind": "base", "store": "/bases", "others": [], "needs": [], "names": [start],
+                "options": self._options(),
+            }  # fmt: skip
+            dockerfile = f"FROM {base}\nUSER 10001:10001\n{INSTALL} {gradio}\n"
+            mounts = [build_caches.bases(read_only=False)]
+            with (
+                _context(dockerfile, None, "", {}) as context,
+                walled.Job(self.engine, mounts, self.spec.timeout_s, self.log) as work,
+            ):
+                if "reason" in work.run(job, context):
+                    raise self.log.failure(self.spec.sdk, upon)
+
+    @staticmethod
+    def _options() -> list[str]:
+        pull = "missing" if settings.SPACEPORT_BUILD_PULLS else "never"
+        return [
+            "--network=host",  # of the builder container
+            f"--pull={pull}", "--layers", "--format=docker", "--force-rm", "--identity-label=false",
+        ]  # fmt: skip
+
+    def _labels(self, store: Mount, start: str) -> dict[str, str]:
+        return {
+            "spaceport.installation": self.engine.installation,
+            "spaceport.space": self.spec.space,
+            "spaceport.sha": self.spec.sha,
+            STORE: store["Source"],
+            START: start,
+        }
+
+    def _known(self, store: Mount, upon: dict[str, str], start: str) -> list[list[str]]:
+        """Layers that the engine has and this build may build upon: those of its bases, and of earlier builds
+        on the same store. Of other Spaces' images never the last one, their code."""
+        images = self.engine.client.api.images
+        found = [image_transfer.layers(self.engine.client, image) for image in upon.values()]
+        for image in images(filters={"label": f"{STORE}={store['Source']}"}):
+            layers = image_transfer.layers(self.engine.client, image["Id"])
+            found.append(layers if self.spec.sdk == "docker" else layers[:-1])
+        if start:
+            depth = len(found[0]) + 1
+            for image in images(filters={"label": f"{START}={start}"}):
+                found.append(image_transfer.layers(self.engine.client, image["Id"])[:depth])
+        return [list(one) for one in {tuple(layers) for layers in found}]
 
 
-def _context(dockerfile: str, source: Path, prefix: str, inputs: dict[str, str]) -> IO[bytes]:
-    """A tar of the repository below `prefix`, with this Dockerfile at its top. Links stay links."""
+class _Told:
+    """The build's log, without what says nothing, and the sentence that a failure is told in."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._last = self._error = ""
+
+    def __call__(self, line: str) -> None:
+        if NOISE.match(line):
+            return
+        if line.startswith("Error: "):
+            self._error = line.removeprefix("Error: ").replace("while running runtime: ", "").strip()
+        elif (step := STEP.match(line)) is not None:
+            line = f"Step {step[1]} : {line[step.end() :]}"
+        else:
+            self._last = line.strip()
+        self._log(line)
+
+    def failure(self, sdk: str, upon: dict[str, str]) -> BuildFailed:
+        if sdk == "gradio":
+            return BuildFailed(
+                f"The dependencies could not be installed: {self._last} "
+                "The build log tells which one; correct requirements.txt, packages.txt or sdk_version."
+            )
+        if NO_IMAGE.search(self._error):
+            return BuildFailed(
+                f"An image that the Dockerfile names could not be had: {self._error} "
+                f"A Dockerfile may start from images of public registries, and here from {', '.join(upon)}."
+            )
+        return BuildFailed(f"The Dockerfile could not be built: {self._error} {self._last}".strip())
+
+
+def _context(dockerfile: str, source: Path | None, prefix: str, inputs: dict[str, str]) -> IO[bytes]:
+    """A tar of the repository below context/`prefix`, with this Dockerfile at its top. Links stay links."""
+    prefix = f"context/{prefix}"
     file = tempfile.TemporaryFile()  # noqa: SIM115  # the caller closes it
     with tarfile.open(fileobj=file, mode="w") as tar:
-        if prefix:
-            folder = tarfile.TarInfo(prefix)
+        for name in dict.fromkeys(("context", prefix)):
+            folder = tarfile.TarInfo(name)
             folder.type, folder.mode = tarfile.DIRTYPE, 0o755
             tar.addfile(folder)
-        for parent, folders, names in os.walk(source):
+        for parent, folders, names in os.walk(source) if source else ():
             folders[:] = sorted(set(folders) - SKIP)
             for name in sorted([*folders, *names]):
                 path = Path(parent) / name
-                inside = str(path.relative_to(source))
-                if not prefix and inside == "Dockerfile":
+                inside = prefix + str(path.relative_to(source or parent))
+                if inside == "context/Dockerfile":
                     continue
                 if path.is_symlink() or path.is_dir() or path.is_file():
-                    tar.add(path, prefix + inside, recursive=False, filter=_plain)
+                    tar.add(path, inside, recursive=False, filter=_plain)
         for name, text in {"Dockerfile": dockerfile, **{f"inputs/{k}": v for k, v in inputs.items()}}.items():
-            entry = tarfile.TarInfo(name)
+            entry = tarfile.TarInfo(f"context/{name}")
             entry.size, entry.mode = len(text.encode()), 0o644
             tar.addfile(entry, io.BytesIO(text.encode()))
     file.seek(0)
@@ -147,94 +273,3 @@ def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     entry.uname = entry.gname = ""
     entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
     return entry
-
-
-class _Build(docker.APIClient):
-    """One build on a connection of its own: the engine stops a build whose connection is closed."""
-
-    def __init__(self, client: docker.DockerClient, spec: BuildSpec, log: Log) -> None:
-        super().__init__(
-            **docker.utils.kwargs_from_env(),
-            version=client.api.api_version,
-            timeout=round(spec.timeout_s) + 60,
-        )
-        self._spec, self._log = spec, log
-        self._last = ""
-        self._response: requests.Response | None = None
-        self._is_late = False
-
-    def _post(self, url: str, **options: Any) -> requests.Response:
-        self._response = super()._post(url, **options)  # type: ignore[misc]  # not in its stubs
-        return self._response
-
-    def run(self, context: IO[bytes], name: str, installation: str, network: str) -> None:
-        timer = threading.Timer(self._spec.timeout_s, self._too_late)
-        timer.start()
-        try:
-            self._follow(context, name, installation, network)
-        except (*BROKEN, docker.errors.DockerException) as error:
-            if not self._is_late:
-                if isinstance(error, docker.errors.APIError) and error.is_client_error():
-                    raise BuildFailed(f"The build was refused: {error.explanation}") from error
-                raise EngineUnavailable(f"The container engine ended the build: {error}") from error
-        finally:
-            timer.cancel()
-            self._hang_up()
-            if self._response is not None:
-                self._response.close()
-        if self._is_late:
-            raise BuildFailed(f"The build took longer than {self._spec.timeout_s:.0f} s and was stopped.")
-
-    def _follow(self, context: IO[bytes], name: str, installation: str, network: str) -> None:
-        parts = self.build(
-            fileobj=context, custom_context=True, dockerfile="Dockerfile", tag=name, decode=True,
-            rm=True, forcerm=True, network_mode=network,
-            container_limits={"memory": MEMORY_BYTES, "memswap": MEMORY_BYTES},
-            labels={
-                "spaceport.installation": installation,
-                "spaceport.space": self._spec.space,
-                "spaceport.sha": self._spec.sha,
-            },
-        )  # fmt: skip
-        rest = ""
-        for part in parts:
-            if "error" in part:
-                self._say([rest])
-                raise BuildFailed(self._failure(part))
-            # Output comes in pieces of any length, those of stderr wrapped in colours of the engine's own.
-            *lines, rest = _split(rest + part.get("stream", part.get("status", "")))
-            self._say(lines)
-        self._say([rest])
-
-    def _say(self, lines: list[str]) -> None:
-        for line in lines:
-            if line.strip() and not line.startswith(NOISE):
-                self._last = line if not line.startswith("Step ") else self._last
-                self._log(line.rstrip())
-
-    def _failure(self, part: dict[str, Any]) -> str:
-        self._log(part["error"])
-        if part.get("errorDetail", {}).get("code") == 137:  # killed
-            return "The build was killed: it used more than 8 GB of memory."
-        if self._spec.sdk == "gradio":
-            return (
-                f"The dependencies could not be installed: {self._last.strip()} "
-                "The build log tells which one; correct requirements.txt, packages.txt or sdk_version."
-            )
-        return f"The Dockerfile could not be built: {part['error']} {self._last.strip()}".strip()
-
-    def _too_late(self) -> None:
-        self._is_late = True
-        self._hang_up()
-
-    def _hang_up(self) -> None:
-        """Cut the connection, under a reader too: nothing else makes the engine give up."""
-        if self._response is not None:
-            with contextlib.suppress(OSError, AttributeError, docker.errors.DockerException, ValueError):
-                raw: Any = self._response.raw
-                connection = raw._fp.fp.raw._sock
-                connection.shutdown(socket.SHUT_RDWR)
-
-
-def _split(text: str) -> list[str]:
-    return COLOURS.sub("", text).replace("\r\n", "\n").replace("\r", "\n").split("\n")

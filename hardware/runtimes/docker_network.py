@@ -129,13 +129,19 @@ def _create(
     raise docker.errors.DockerException(f"No free range of addresses for the network {name}: {last}")
 
 
-def _taken(client: docker.DockerClient) -> list[Subnet]:
-    """Ranges in use: by the engine's networks and by the host's routes."""
+def subnets(client: docker.DockerClient) -> list[Subnet]:
+    """The ranges of all the engine's networks."""
     found = []
     for network in client.api.networks():
         for config in (network.get("IPAM") or {}).get("Config") or []:
             with contextlib.suppress(ValueError, KeyError):
                 found.append(ipaddress.IPv4Network(config["Subnet"]))
+    return found
+
+
+def _taken(client: docker.DockerClient) -> list[Subnet]:
+    """Ranges in use: by the engine's networks and by the host's routes."""
+    found = subnets(client)
     with contextlib.suppress(OSError):
         for line in Path("/proc/net/route").read_text().splitlines()[1:]:
             fields = line.split()
