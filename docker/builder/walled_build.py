@@ -304,15 +304,19 @@ class Disk:
     def count(self) -> int:
         """Bytes on the disk, also of files that were removed but are open. Very many files are too much."""
         total, files = 0, 0
-        unread = [str(folder) for folder in self.folders]
+        unread = [(str(folder), folder.stat().st_dev) for folder in self.folders]
         while unread:
-            with contextlib.suppress(OSError), os.scandir(unread.pop()) as entries:
+            path, device = unread.pop()
+            with contextlib.suppress(OSError), os.scandir(path) as entries:
                 for entry in entries:
                     with contextlib.suppress(OSError):
-                        total += entry.stat(follow_symlinks=False).st_blocks * 512
+                        about = entry.stat(follow_symlinks=False)
+                        if about.st_dev != device:  # where the step's own root is mounted
+                            continue
+                        total += about.st_blocks * 512
                         files += 1
                         if entry.is_dir(follow_symlinks=False):
-                            unread.append(entry.path)
+                            unread.append((entry.path, device))
         return self.limit + 1 if files > FILES else total + _removed_but_open()
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 API_TIMEOUT_S = 30
 BUILD_API_TIMEOUT_S = 900  # some of its requests move gigabytes
 USER = "10001:10001"
+CPU_SHARES = 512  # half of what the platform's own processes have, where cores are short
 KEEP_ENDED_S = 3600
 LAST_LINES = 20
 
@@ -140,6 +141,7 @@ class DockerRuntime:
             "mounts": [docker.types.Mount("/data", self._volume_name(spec.space_id), type="volume")],
             "mem_limit": tier.memory_bytes,
             "memswap_limit": tier.memory_bytes,
+            "cpu_shares": CPU_SHARES,
             "nano_cpus": int(min(tier.cpus, self._cores) * 1e9),
             "pids_limit": tier.pids,
             "cap_drop": ["ALL"],
@@ -248,7 +250,8 @@ class DockerRuntime:
             mine = {"label": f"spaceport.installation={self.installation}"}
             for container in self.client.api.containers(all=True, filters=mine):
                 self._remove(container["Id"])
-            build_caches.remove_old(self.client, self.installation, datetime.timedelta())
+            with contextlib.closing(docker.from_env(timeout=BUILD_API_TIMEOUT_S)) as client:
+                build_caches.remove_old(client, self.installation, datetime.timedelta())
             docker_network.remove_networks(self.client, self.installation)
 
     # --- parts ------------------------------------------------------------------------------------

@@ -182,6 +182,7 @@ class _Build:
         pull = "missing" if settings.SPACEPORT_BUILD_PULLS else "never"
         return [
             "--network=host",  # of the builder container
+            "--retry=1", "--retry-delay=1s",
             f"--pull={pull}", "--layers", "--format=docker", "--force-rm", "--identity-label=false",
         ]  # fmt: skip
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import docker
 import pytest
 
 from hardware import devices, readiness
@@ -206,7 +208,7 @@ def test_a_gpu_is_asked_of_the_engine_by_its_id_unless_simulated(
         listener.close()
 
 
-def test_a_cut_build_leaves_no_container(runtime: DockerRuntime, tmp_path: Path) -> None:
+def test_a_cut_build_leaves_nothing(runtime: DockerRuntime, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM spaceport/base:py3.11\nRUN sleep 98765\n")
     spec = BuildSpec(space="alice/long", space_id=5, sha="8" * 40, sdk="docker", source=tmp_path)
 
@@ -219,7 +221,80 @@ def test_a_cut_build_leaves_no_container(runtime: DockerRuntime, tmp_path: Path)
 
     with pytest.raises(Enough):
         runtime.build(spec, log)
-    client = docker.from_env()
-    wait_until(
-        lambda: not [c for c in client.api.containers() if "98765" in c["Command"]], "the build is gone"
+    wait_until(lambda: not running(b"98765"), "the build is gone")
+    names = [name for one in runtime.client.api.containers(all=True) for name in one["Names"]]
+    assert not [name for name in names if f"{runtime.installation}-build" in name]
+
+
+def test_a_build_ends_with_the_process_that_wanted_it(runtime: DockerRuntime, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM spaceport/base:py3.11\nRUN sleep 87654\n")
+    code = (
+        "import sys; from pathlib import Path\n"
+        "import django; django.setup()\n"
+        "from hardware.runtimes.base import BuildSpec\n"
+        "from hardware.runtimes.docker import DockerRuntime\n"
+        "DockerRuntime(Path(sys.argv[1])).build(BuildSpec(space='a/b', space_id=6, sha='7' * 40,"
+        " sdk='docker', source=Path(sys.argv[2])), print)\n"
     )
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "installation").write_text(runtime.installation)
+    worker = subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path / "home", tmp_path], cwd=Path(__file__).parents[2]
+    )
+    try:
+        wait_until(lambda: running(b"sleep\x0087654"), "the step runs", 60)
+    finally:
+        worker.kill()
+        worker.wait()
+    wait_until(lambda: not running(b"sleep\x0087654"), "the step has ended")
+
+
+def running(words: bytes) -> list[str]:
+    """The process ids of every process with these words in its command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if words in path.read_bytes() and path.parent.name != str(os.getpid()):
+                found.append(path.parent.name)
+    return found
+
+
+#: Leaves children behind that nobody waits for, and one process that takes all it gets.
+BUSY = """
+import os, subprocess, sys, time
+for _ in range(50):
+    if os.fork() == 0:
+        if os.fork() == 0:
+            time.sleep(0.2)
+        os._exit(0)
+    os.wait()
+for _ in range(8):
+    subprocess.Popen([sys.executable, "-c", "while True: pass"])
+time.sleep(3600)
+"""
+
+
+def test_zombies_are_reaped_and_cores_are_rationed(runtime: DockerRuntime, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(BUSY)
+    spec = BuildSpec(space="alice/busy", space_id=7, sha="6" * 40, sdk="gradio", source=tmp_path)
+    started = runtime.start(70, spec_of(runtime.build(spec, lambda _line: None), 7))
+    container = runtime.client.containers.get(started.runtime_id)
+    config = container.attrs["HostConfig"]
+    assert config["Init"]
+    assert config["CpuShares"] < 1024, "beside the platform's own processes"
+
+    def look(command: str) -> str:
+        output: Any = container.exec_run(["sh", "-c", command]).output
+        return str(output.decode())
+
+    def busy() -> bool:
+        return look("grep -l 'while True' /proc/[0-9]*/cmdline").count("/proc") >= 8
+
+    wait_until(busy, "its children run", 60)
+    wait_until(lambda: "(zombie)" not in look("grep -h State /proc/[0-9]*/status"), "no zombie is left")
+    throttled = "cat /sys/fs/cgroup/cpu/cpu.stat /sys/fs/cgroup/cpu.stat 2>/dev/null | grep nr_throttled"
+    cores = config["NanoCpus"] / 1e9
+    if cores < (os.cpu_count() or 1):
+        wait_until(lambda: int(look(throttled).split()[1]) > 0, "it is held to its cores", 60)
+    runtime.stop(started.runtime_id, grace_s=1)
+    assert not running(b"while True: pass\x00")

@@ -1,4 +1,4 @@
-"""`manage.py base_image [--from IMAGE]`: build the image that Spaces run in."""
+"""`manage.py base_image [--from IMAGE]`: build the image that Spaces run in, and the one that builds them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import docker
 import docker.errors
 from django.core.management.base import BaseCommand, CommandError
 
-from hardware import base_image
+from hardware import base_image, builder_image
 from hardware.runtimes.base import EngineUnavailable
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Command(BaseCommand):
         try:
             client = docker.from_env(timeout=600)
             name = base_image.build(client, base, self.stdout.write)
+            builder_image.ensure(client, self.stdout.write)
         except (docker.errors.DockerException, EngineUnavailable) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(self.style.SUCCESS(f"Built {name}."))
