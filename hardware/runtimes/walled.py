@@ -157,7 +157,8 @@ class Job:
                 raw.sendall(part)
             if stdin:
                 raw.shutdown(socket.SHUT_WR)
-            for line in _lines(data for _, data in docker.utils.socket.frames_iter(stream, tty=False)):
+            frames: Any = docker.utils.socket  # without types
+            for line in _lines(data for _, data in frames.frames_iter(stream, tty=False)):
                 if line.strip():
                     last = line.strip()
                     self._log(line.rstrip())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,8 +15,6 @@ from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from pytest_django.fixtures import SettingsWrapper
 
     from hardware.runtimes.docker import DockerRuntime
 
@@ -31,7 +29,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRuntime]
 
 
 @pytest.fixture(autouse=True)
-def small(settings: SettingsWrapper) -> None:
+def small(settings: Any) -> None:
     settings.SPACEPORT_BUILD_MEMORY_GB = 0.25
     settings.SPACEPORT_BUILD_DISK_GB = 1
     settings.SPACEPORT_BUILD_PROCESSES = 200
@@ -41,7 +39,7 @@ def small(settings: SettingsWrapper) -> None:
 HOGS = {
     "processes": ("RUN sh -c 'f() { f | f & }; f; sleep 600'", "more than 200 processes"),
     "memory": ("RUN python -c 'print(len(bytearray(10**9)))'", r"more than 0\.25 GB of memory"),
-    "one file": ("RUN dd if=/dev/zero of=/hog bs=1M count=3000", "of disk|File too large"),
+    "one file": ("RUN dd if=/dev/zero of=/hog bs=1M count=3000", "of disk|File size limit|File too large"),
     "files": ("RUN for i in 1 2 3 4 5 6; do dd if=/dev/zero of=/hog$i bs=1M count=500; done", "1 GB of disk"),
     "removed files": ("COPY hog.py /tmp/\nRUN python /tmp/hog.py", "1 GB of disk"),
     "time": ("RUN sleep 4321", "longer than 15 s"),

@@ -40,7 +40,7 @@ def test_another_spaces_image_cannot_be_named(
     runtime: DockerRuntime, private: Artifact, tmp_path: Path
 ) -> None:
     image = private.image
-    whole = runtime.client.images.get(image).id.removeprefix("sha256:")
+    whole = str(runtime.client.images.get(image).id).removeprefix("sha256:")
     names = [
         whole[:5], whole[:3], whole, f"sha256:{whole}", f"x@sha256:{whole}", image, f"docker.io/{image}",
         f"index.docker.io/{image}", f"localhost/{image}", f'docker.io/space""port/{image.partition("/")[2]}',
