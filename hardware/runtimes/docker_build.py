@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
 import tarfile
 import tempfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
+import docker.errors
 from django.conf import settings
 from docker.types import Mount
 
@@ -139,7 +141,7 @@ class _Build:
         mounts = [store, build_caches.bases(read_only=True)]
         needs = [image.removeprefix("sha256:") for image in upon.values()] + ([start] if start else [])
         known = self._known(store, upon, start)
-        job = {
+        job: dict[str, Any] = {
             "kind": "build", "store": "/store", "others": ["/bases"], "needs": needs,
             "options": self._options(),
             "known": known,
@@ -151,10 +153,12 @@ class _Build:
                 if "reason" in result:
                     raise self.log.failure(self.spec.sdk, upon)
                 if "missing" not in result:
-                    image_transfer.take(
-                        self.engine.client, work, result, known, self.name, self._labels(store, start)
-                    )
-                    return self.name
+                    labels = self._labels(store, start)
+                    with contextlib.suppress(docker.errors.APIError):
+                        image_transfer.take(self.engine.client, work, result, job["known"], self.name, labels)
+                        return self.name
+                    job["known"] = known[: len(upon)]  # an image that was built upon is gone from the engine
+                    continue
             self._provide(result["missing"], upon, start)
         raise EngineUnavailable("The images that builds start from are removed as fast as they are made.")
 
@@ -200,14 +204,16 @@ class _Build:
         on the same store. Of other Spaces' images never the last one, their code."""
         images = self.engine.client.api.images
         found = [image_transfer.layers(self.engine.client, image) for image in upon.values()]
-        for image in images(filters={"label": f"{STORE}={store['Source']}"}):
-            layers = image_transfer.layers(self.engine.client, image["Id"])
-            found.append(layers if self.spec.sdk == "docker" else layers[:-1])
+        likely = [(f"{STORE}={store['Source']}", None if self.spec.sdk == "docker" else -1)]
         if start:
-            depth = len(found[0]) + 1
-            for image in images(filters={"label": f"{START}={start}"}):
-                found.append(image_transfer.layers(self.engine.client, image["Id"])[:depth])
-        return [list(one) for one in {tuple(layers) for layers in found}]
+            likely.append((f"{START}={start}", len(found[0]) + 1))  # the base and the platform's own Gradio
+        for label, end in likely:
+            for image in images(filters={"label": label}):
+                with contextlib.suppress(docker.errors.ImageNotFound):  # it has gone since
+                    layers = image_transfer.layers(self.engine.client, image["Id"])[:end]
+                    if layers not in found:
+                        found.append(layers)
+        return found
 
 
 class _Told:
