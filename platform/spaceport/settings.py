@@ -42,7 +42,7 @@ SPACEPORT_REPOSITORY_LIMIT_BYTES = env.int("SPACEPORT_REPOSITORY_LIMIT_BYTES", 1
 SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES = env.int("SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES", 500 * 1000**2)
 SPACEPORT_BUILDS_AT_ONCE = env.int("SPACEPORT_BUILDS_AT_ONCE", 2)
 SPACEPORT_BUILD_TIMEOUT_S = env.int("SPACEPORT_BUILD_TIMEOUT_S", 1800)
-#: What one build may take: memory, disk (its layer cache included), cores (0: three quarters of the machine's).
+#: What one build may take: memory, disk (its layer cache included), cores (0: three quarters of them).
 SPACEPORT_BUILD_MEMORY_GB = env.float("SPACEPORT_BUILD_MEMORY_GB", 8)
 SPACEPORT_BUILD_DISK_GB = env.float("SPACEPORT_BUILD_DISK_GB", 32)
 SPACEPORT_BUILD_CPUS = env.float("SPACEPORT_BUILD_CPUS", 0)
@@ -51,7 +51,7 @@ SPACEPORT_BUILD_PROCESSES = env.int("SPACEPORT_BUILD_PROCESSES", 2048)
 SPACEPORT_BUILD_IMAGES = env.list("SPACEPORT_BUILD_IMAGES", [])
 #: Whether Dockerfiles may start from images of public registries too.
 SPACEPORT_BUILD_PULLS = env.bool("SPACEPORT_BUILD_PULLS", True)
-#: Private addresses that builds may reach, e.g. "mirror.example.org:443,10.1.2.0/24"; the package index may always.
+#: Private addresses that builds may reach, e.g. "mirror.example.org:443,10.1.2.0/24"; the package index is.
 SPACEPORT_BUILD_REACHES = env.list("SPACEPORT_BUILD_REACHES", [])
 SPACEPORT_START_TIMEOUT_S = env.int("SPACEPORT_START_TIMEOUT_S", 600)
 #: Openings of demo pages by one visitor (account, else address prefix), at once and a minute; 0: no limit.
