@@ -9,11 +9,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import requests
 
-from hardware.base_image import LAUNCHER
+from hardware.base_image import LAUNCHER, MAIN
 from queueing.direct import Direct, Said
 from queueing.events import Call, Event, encode, new_event_id
 from queueing.routes import App, Route
@@ -25,19 +26,21 @@ VARIES = {"duration", "average_duration", "eta", "avg_time", "cache_duration", "
 
 
 @contextmanager
-def launched(app: str, python: str = sys.executable) -> Iterator[str]:
-    """The address of this app of tests/apps, while it runs."""
+def launched(app: str, python: str = sys.executable, log: Path | None = None) -> Iterator[str]:
+    """The address of this app of tests/apps, while it runs; `log`: where it writes to."""
     port, work = free_port(), tempfile.mkdtemp()
     env = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("SPACEPORT_", "GRADIO_"))},
-        "PYTHONPATH": str(LAUNCHER),
         "GRADIO_SERVER_NAME": "127.0.0.1",
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_ANALYTICS_ENABLED": "False",
         "SPACEPORT_CODE": str(APPS / app),
         "SPACEPORT_WORK": work,
     }
-    process = subprocess.Popen([python, "-m", "spaceport_launcher", "app.py"], env=env)
+    output = log.open("wb") if log else None
+    process = subprocess.Popen(
+        [python, str(LAUNCHER / MAIN), "app.py"], env=env, stdout=output, stderr=output
+    )
     try:
         url = f"http://127.0.0.1:{port}/config"
 

@@ -1,11 +1,12 @@
-"""Whatever callable an app has, and whatever Gradio makes of it: the platform's own way into the app says of it
-what Gradio's queue says."""
+"""Whatever callable an app has, and whatever Gradio makes of it: the platform's own way into the app says of
+it what Gradio's queue says."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -38,9 +39,18 @@ Messages = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module", params=["6.31.0", "5.50.0"])
-def address(request: pytest.FixtureRequest) -> Iterator[str]:
-    with launched("kinds", gradio_python(request.param)) as there:
-        yield there
+def app(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path]]:
+    """Its address, and its log."""
+    log = tmp_path_factory.mktemp("kinds") / "log"
+    with launched("kinds", gradio_python(request.param), log) as there:
+        yield there, log
+
+
+@pytest.fixture(scope="module")
+def address(app: tuple[str, Path]) -> str:
+    return app[0]
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +90,30 @@ async def test_both_ways_say_the_same_of_every_function(address: str, config: di
         await direct.close()
     assert sum(map(len, chains)) > 200
     assert differences == {}
+
+
+@pytest.mark.parametrize("kind", ["at_once", "later", "in_the_middle", "in_the_middle_later"])
+async def test_an_error_is_written_into_the_log_as_gradio_writes_it(
+    app: tuple[str, Path], config: dict[str, Any], kind: str
+) -> None:
+    address, log = app
+    name = f"ValueError_fails_{kind}"
+    function = next(f["id"] for f in config["dependencies"] if f["api_name"] == name)
+    route, written = route_to(address, app_from_config(config)), []
+    async with aiohttp.ClientSession() as http:
+        direct, gradio = Direct(http, route), GradioApp(http, route)
+        await direct.open()
+        for way in ("direct", "gradio"):
+            before = len(log.read_text())
+            if way == "direct":
+                await told(direct, event_of(function, "x"))
+            else:
+                assert [message async for message in gradio.call(event_of(function, "x"))]
+            written.append(log.read_text()[before:])
+        await direct.close()
+    assert written[0].count("Traceback") == 1
+    assert written[0] == written[1]
+    assert "spaceport_launcher" not in written[0]
 
 
 async def test_no_more_are_inside_than_there_are_places(address: str, config: dict[str, Any]) -> None:

@@ -258,8 +258,8 @@ ONE = {
     **{f"{kind.__name__}_{f.__name__}": f for kind in ERRORS for f in fails(kind)},
     **{f.__name__: f for f in (
         *BUSY, tells, tells_later, tells_each, request, request_later, request_each, steps, steps_later,
-        steps_each, tracked, tracked_later, tracked_each, everything, around_us, around_us_later, calls_another,
-        calls_another_later,
+        steps_each, tracked, tracked_later, tracked_each, everything, around_us, around_us_later,
+        calls_another, calls_another_later,
     )},
     "skips": lambda text: gr.skip(),
     "updates": lambda text: gr.update(value=text, visible=False),

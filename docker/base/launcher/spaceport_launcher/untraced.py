@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-class _Untraced:
+class Untraced:
     """`with untraced:` directly in the frame to be left out."""
 
     def __enter__(self) -> None:
@@ -22,4 +22,4 @@ class _Untraced:
             error.__traceback__ = trace.tb_next
 
 
-untraced = _Untraced()
+untraced = Untraced()
