@@ -27,7 +27,7 @@ VARIES = {"duration", "average_duration", "eta", "avg_time", "cache_duration", "
 
 @contextmanager
 def launched(app: str, python: str = sys.executable, log: Path | None = None) -> Iterator[str]:
-    """The address of this app of tests/apps, while it runs; `log`: where it writes to."""
+    """The address of this app of tests/apps, while it runs; `log`: where its errors go."""
     port, work = free_port(), tempfile.mkdtemp()
     env = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("SPACEPORT_", "GRADIO_"))},
@@ -39,7 +39,7 @@ def launched(app: str, python: str = sys.executable, log: Path | None = None) ->
     }
     output = log.open("wb") if log else None
     process = subprocess.Popen(
-        [python, str(LAUNCHER / MAIN), "app.py"], env=env, stdout=output, stderr=output
+        [python, str(LAUNCHER / MAIN), "app.py"], env=env, stderr=output
     )
     try:
         url = f"http://127.0.0.1:{port}/config"

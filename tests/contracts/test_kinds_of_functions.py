@@ -32,6 +32,7 @@ SENT: dict[str, Any] = {
 }
 PICKED = {"index": 0, "value": {"text": "hi", "files": []}, "selected": True}
 AT_ONCE = 8
+APART = ("busy", "uncaught")  # have tests of their own
 #: Names of their own for each conversation, and where things lie in memory.
 OWN = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{32}\b")
 
@@ -42,7 +43,7 @@ Messages = list[dict[str, Any]]
 def app(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Path]]:
-    """Its address, and its log."""
+    """Its address, and its log of errors."""
     log = tmp_path_factory.mktemp("kinds") / "log"
     with launched("kinds", gradio_python(request.param), log) as there:
         yield there, log
@@ -85,7 +86,7 @@ async def test_both_ways_say_the_same_of_every_function(address: str, config: di
                     if comparable(directly) != comparable(by_gradio):
                         differences[name] = comparable(directly), comparable(by_gradio)
 
-        chains = [chain for chain in chains_of(config["dependencies"]) if "busy" not in chain[0]["api_name"]]
+        chains = [c for c in chains_of(config["dependencies"]) if not c[0]["api_name"].startswith(APART)]
         await asyncio.gather(*map(compare, chains))
         await direct.close()
     assert sum(map(len, chains)) > 200
@@ -114,6 +115,21 @@ async def test_an_error_is_written_into_the_log_as_gradio_writes_it(
     assert written[0].count("Traceback") == 1
     assert written[0] == written[1]
     assert "spaceport_launcher" not in written[0]
+
+
+async def test_an_error_that_gradio_does_not_catch_ends_its_call(
+    address: str, config: dict[str, Any]
+) -> None:
+    functions = [f["id"] for f in config["dependencies"] if f["api_name"].startswith("uncaught")]
+    async with aiohttp.ClientSession() as http:
+        direct = Direct(http, route_to(address, app_from_config(config)))
+        await direct.open()
+        for function in functions:
+            async with asyncio.timeout(60):
+                said = await told(direct, event_of(function, "the reason"), places=1)
+            assert said[-1].kind == "failed"
+            assert decode(said[-1].payload)["output"]["error"] == "the reason"
+        await direct.close()
 
 
 async def test_no_more_are_inside_than_there_are_places(address: str, config: dict[str, Any]) -> None:

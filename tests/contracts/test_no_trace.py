@@ -100,7 +100,7 @@ ERRORS = {
     "an end with words": "raise SystemExit('no GPU here')",
     "an interrupt": "raise KeyboardInterrupt",
     "an error of its own kind": "class Own(BaseException): pass\nraise Own('own')",
-    "an error in a thread": "from threading import *\nt = Thread(target=lambda: 1 / 0)\nt.start(); t.join()\n1 / 0",
+    "an error in a thread": "from threading import *\nt = Thread(target=iter)\nt.start(); t.join(); exit(2)",
     "a hook of its own": "import sys\nsys.excepthook = lambda *e: print(e[1], e[2].tb_frame.f_code)\n1 / 0",
     "the end of a coroutine": "import asyncio\nasync def f(): raise ValueError\nasyncio.run(f())",
     "a group": "raise ExceptionGroup('two', [ValueError(1), TypeError(2)])",

@@ -35,6 +35,10 @@ def fails(kind):
     return fails_at_once, fails_later, fails_in_the_middle, fails_in_the_middle_later
 
 
+class Own(BaseException):
+    """Gradio does not catch it: its own queue never ends the call."""
+
+
 def tells(text):
     gr.Info(f"info {text}", duration=2)
     gr.Warning(f"warning {text}", title="Careful")
@@ -253,6 +257,7 @@ def chats_more(message, history, tone, request: gr.Request):
 
 
 ERRORS = (gr.Error, ValueError, StopIteration, StopAsyncIteration, asyncio.TimeoutError)
+UNCAUGHT = ("uncaught", "uncaught_later", "uncaught_each", "uncaught_each_later")
 ONE = {
     **FUNCTIONS,
     **{f"{kind.__name__}_{f.__name__}": f for kind in ERRORS for f in fails(kind)},
@@ -277,6 +282,8 @@ with gr.Blocks() as demo:
         gr.Button(name).click(function, text, out, api_name=name)
     names.select(picked, text, out, api_name="picked")
     gr.Button().click(any_event, text, out, api_name="any_event")
+    for name, function in zip(UNCAUGHT, fails(Own), strict=True):
+        gr.Button().click(function, text, out, api_name=name)
     gr.Button().click(batch, text, out, api_name="batch", batch=True, max_batch_size=4)
     gr.Button().click(batch_later, text, out, api_name="batch_later", batch=True, max_batch_size=4)
     gr.Button().click(count, [seen, text], [seen, out], api_name="count")

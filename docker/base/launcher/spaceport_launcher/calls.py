@@ -242,10 +242,14 @@ class Service:
             if not apart:
                 await self.gate.enter(work.way)
             await doing()
-        except Exception as error:
-            traceback.print_exc()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
             for call in work.calls:
                 call.say(b"f", self._failure(call, error))
+            if not isinstance(error, Exception):  # Gradio catches none of these either
+                raise
+            traceback.print_exc()
 
     def _done(self, work: Work, _: object) -> None:
         """Whatever became of the work, each call has one end."""

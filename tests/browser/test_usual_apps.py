@@ -1,0 +1,56 @@
+"""A chat over a plain function and an interface over a generator, by their page and from code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from gradio_client import Client
+
+from tests.platform_server import APPS, Platform
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+SPACE = "alice/usual"
+
+
+@pytest.fixture(scope="module")
+def platform(process_platform: Platform) -> Platform:
+    token = process_platform.token("alice")
+    assert process_platform.push(SPACE, token, APPS / "chat") == "RUNNING"
+    return process_platform
+
+
+def test_a_chat_answers_again_and_again(platform: Platform, visit: Callable[..., Page]) -> None:
+    frame = visit(f"http://localhost:{platform.port}/{SPACE}").frame_locator("iframe")
+    for number, words in enumerate(("hello", "bye")):
+        box = frame.get_by_placeholder("Type a message")
+        box.fill(words)
+        box.press("Enter")
+        frame.get_by_text(f"you said {words}, after {2 * number}").wait_for()
+    frame.get_by_role("button", name="Retry").last.click()
+    wait_until(lambda: frame.get_by_text("you said bye, after 2").count() == 1, "it has answered once more")
+
+
+def test_an_interface_over_a_generator_shows_its_end(platform: Platform, visit: Callable[..., Page]) -> None:
+    frame = visit(f"http://localhost:{platform.port}/{SPACE}").frame_locator("iframe")
+    frame.get_by_role("tab", name="Steps").click()
+    for word in ("one", "three"):
+        frame.get_by_label("Word").fill(word)
+        frame.get_by_role("button", name="Submit").click()
+        wait_until(lambda word=word: frame.get_by_label("Letters").input_value() == word, "it is spelled")
+        frame.get_by_role("button", name="Submit").wait_for()
+    frame.get_by_role("button", name="Clear").click()
+    wait_until(lambda: frame.get_by_label("Letters").input_value() == "", "it is cleared")
+
+
+def test_both_are_called_from_code(platform: Platform) -> None:
+    client = Client(platform.run_url(SPACE), verbose=False)
+    assert client.predict("hi", api_name="/chat") == "you said hi, after 0"
+    assert client.predict("again", api_name="/chat") == "you said again, after 2"
+    assert list(client.submit("abc", api_name="/spell")) == ["a", "ab", "abc"]
