@@ -1,4 +1,5 @@
-"""A chat over a plain function and an interface over a generator, by their page and from code."""
+"""A chat over a plain function and an interface over a generator, by their page and from code. The page is
+opened by itself: Chromium denies a frame of another site its storage, which a chat asks for."""
 
 from __future__ import annotations
 
@@ -7,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from gradio_client import Client
+from playwright.sync_api import expect
 
 from tests.platform_server import APPS, Platform
-from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -27,26 +28,26 @@ def platform(process_platform: Platform) -> Platform:
 
 
 def test_a_chat_answers_again_and_again(platform: Platform, visit: Callable[..., Page]) -> None:
-    frame = visit(f"http://localhost:{platform.port}/{SPACE}").frame_locator("iframe")
+    page = visit(platform.demo_url(SPACE))
     for number, words in enumerate(("hello", "bye")):
-        box = frame.get_by_placeholder("Type a message")
+        box = page.get_by_placeholder("Type a message")
         box.fill(words)
         box.press("Enter")
-        frame.get_by_text(f"you said {words}, after {2 * number}").wait_for()
-    frame.get_by_role("button", name="Retry").last.click()
-    wait_until(lambda: frame.get_by_text("you said bye, after 2").count() == 1, "it has answered once more")
+        page.get_by_text(f"you said {words}, after {2 * number}").wait_for()
+    page.get_by_role("button", name="Retry").last.click()
+    expect(page.get_by_text("you said bye, after 2")).to_have_count(1, timeout=30_000)
 
 
 def test_an_interface_over_a_generator_shows_its_end(platform: Platform, visit: Callable[..., Page]) -> None:
-    frame = visit(f"http://localhost:{platform.port}/{SPACE}").frame_locator("iframe")
-    frame.get_by_role("tab", name="Steps").click()
+    page = visit(platform.demo_url(SPACE))
+    page.get_by_role("tab", name="Steps").click()
     for word in ("one", "three"):
-        frame.get_by_label("Word").fill(word)
-        frame.get_by_role("button", name="Submit").click()
-        wait_until(lambda word=word: frame.get_by_label("Letters").input_value() == word, "it is spelled")
-        frame.get_by_role("button", name="Submit").wait_for()
-    frame.get_by_role("button", name="Clear").click()
-    wait_until(lambda: frame.get_by_label("Letters").input_value() == "", "it is cleared")
+        page.get_by_label("Word").fill(word)
+        page.get_by_role("button", name="Submit").click()
+        expect(page.get_by_label("Letters")).to_have_value(word, timeout=30_000)
+        page.get_by_role("button", name="Submit").wait_for()
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_label("Letters")).to_have_value("")
 
 
 def test_both_are_called_from_code(platform: Platform) -> None:
