@@ -29,8 +29,9 @@ def platform(process_platform: Platform) -> Platform:
 
 def test_a_chat_answers_again_and_again(platform: Platform, visit: Callable[..., Page]) -> None:
     page = visit(platform.demo_url(SPACE))
+    box = page.get_by_test_id("textbox").first
+    box.wait_for(timeout=90_000)  # the first visitor's page loads all its parts
     for number, words in enumerate(("hello", "bye")):
-        box = page.get_by_placeholder("Type a message")
         box.fill(words)
         box.press("Enter")
         page.get_by_text(f"you said {words}, after {2 * number}").wait_for()
