@@ -38,9 +38,7 @@ def launched(app: str, python: str = sys.executable, log: Path | None = None) ->
         "SPACEPORT_WORK": work,
     }
     output = log.open("wb") if log else None
-    process = subprocess.Popen(
-        [python, str(LAUNCHER / MAIN), "app.py"], env=env, stderr=output
-    )
+    process = subprocess.Popen([python, str(LAUNCHER / MAIN), "app.py"], env=env, stderr=output)
     try:
         url = f"http://127.0.0.1:{port}/config"
 
