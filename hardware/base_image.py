@@ -18,6 +18,7 @@ from hardware.runtimes.base import BuildFailed, EngineUnavailable, Log
 
 FOLDER = Path(__file__).resolve().parent.parent / "docker" / "base"
 LAUNCHER = FOLDER / "launcher"
+MAIN = "spaceport_launcher/__main__.py"  # the file in it that runs an app
 DEFAULT_PYTHON = "3.11"
 DEFAULT_FROM = "debian:bookworm-slim"
 #: Labels of a base image: what it was made of (a digest), and from which image.

@@ -160,7 +160,7 @@ class DockerRuntime:
             "stop_signal": "SIGTERM",
         }  # fmt: skip
         if is_gradio:
-            options["command"] = ["python", "-m", "spaceport_launcher", spec.app_file]
+            options["command"] = ["python", f"/opt/launcher/{base_image.MAIN}", spec.app_file]
             options["working_dir"] = "/home/user"
             options["tmpfs"]["/home/user"] = f"{writable},mode=0755,uid=10001,gid=10001"
             options["environment"] |= {"SPACEPORT_CODE": "/opt/app", "SPACEPORT_WORK": "/home/user/app"}

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from hardware.base_image import LAUNCHER
+from hardware.base_image import LAUNCHER, MAIN
 from hardware.folders import private
 from hardware.runtimes import dependencies, shim, venvs
 from hardware.runtimes.base import (
@@ -104,7 +104,6 @@ class ProcessRuntime:
         port = _free_port()
         environment = {
             "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
-            "PYTHONPATH": str(LAUNCHER),
             "PYTHONDONTWRITEBYTECODE": "1",
             "LANG": "C.UTF-8",
             **venvs.passed_on(venvs.NETWORK_VARIABLES),
@@ -121,7 +120,7 @@ class ProcessRuntime:
         order.write_text(
             json.dumps(
                 {
-                    "argv": [str(python), "-m", "spaceport_launcher", spec.app_file],
+                    "argv": [str(python), str(LAUNCHER / MAIN), spec.app_file],
                     "cwd": str(folder / "home"),
                     "env": environment,
                     "memory_limit_bytes": TIERS[spec.tier].memory_bytes,

@@ -68,9 +68,20 @@ def aged(
 def client_python(version: str) -> str:
     """A Python that has this gradio_client; made at first use."""
     wanted = next(needs for client, needs in AGES.values() if client == version)
+    return _python(f"gradio_client-{version}", wanted)
+
+
+def gradio_python(version: str) -> str:
+    """A Python that has this Gradio; made at first use."""
+    needs = AGES[version][1]
+    return _python(f"gradio-{version}", [f"gradio=={version}", *needs] if needs else [])
+
+
+def _python(name: str, wanted: list[str]) -> str:
+    """A Python that has these packages; our own where nothing is wanted."""
     if not wanted:
         return sys.executable
-    folder = CACHE / f"gradio_client-{version}-py{sys.version_info.major}{sys.version_info.minor}"
+    folder = CACHE / f"{name}-py{sys.version_info.major}{sys.version_info.minor}"
     python = folder / "bin" / "python"
     with locked(folder):
         if not (folder / "complete").exists():

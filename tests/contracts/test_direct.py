@@ -4,9 +4,6 @@ it outlives whoever asked for it."""
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
@@ -16,47 +13,19 @@ import msgspec
 import pytest
 import requests
 
-from hardware.base_image import LAUNCHER
 from queueing.app_config import app_from_config
 from queueing.calls import GradioApp
 from queueing.direct import Direct, Said
 from queueing.errors import ContainerDied
-from queueing.events import Call, Event, decode, encode, new_event_id
+from queueing.events import Event, decode
 from queueing.routes import App, Route
-from tests.platform_server import APPS, free_port
-from tests.waiting import wait_until
-
-#: What is measured or made anew for each call, and says nothing about what the visitor gets.
-VARIES = {"duration", "average_duration", "eta", "avg_time", "cache_duration", "event_id"}
+from tests.contracts.launched import call, event_of, launched, route_to, told, words
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    port = free_port()
-    env = {
-        **{k: v for k, v in os.environ.items() if not k.startswith(("SPACEPORT_", "GRADIO_"))},
-        "PYTHONPATH": str(LAUNCHER),
-        "GRADIO_SERVER_NAME": "127.0.0.1",
-        "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_ANALYTICS_ENABLED": "False",
-    }
-    app = subprocess.Popen(
-        [sys.executable, "-m", "spaceport_launcher", "app.py"], cwd=APPS / "everything", env=env
-    )
-    try:
-        url = f"http://127.0.0.1:{port}/config"
-
-        def answers() -> bool:
-            try:
-                return requests.get(url, timeout=5).ok
-            except requests.ConnectionError:
-                return False
-
-        wait_until(answers, "the app answers", timeout_s=90)
-        yield f"127.0.0.1:{port}"
-    finally:
-        app.kill()
-        app.wait()
+    with launched("everything") as there:
+        yield there
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +35,7 @@ def app(address: str) -> App:
 
 @pytest.fixture
 def route(address: str, app: App) -> Route:
-    return Route(
-        space_id=1, owner="a", name="b", owner_id=1, subdomain="a-b", sdk="gradio", private=False,
-        stage="RUNNING", address=address, app=app,
-    )  # fmt: skip
+    return route_to(address, app)
 
 
 @pytest.fixture
@@ -86,32 +52,10 @@ async def direct(http: aiohttp.ClientSession, route: Route) -> AsyncIterator[Dir
     await made.close()
 
 
-def event(app: App, api_name: str, *data: Any, session: str = "", told: int = 0) -> Event:
+def event(app: App, api_name: str, *data: Any, session: str = "") -> Event:
     function = app.named(api_name)
     assert function is not None
-    event_id = new_event_id(api_name)
-    body = {"data": list(data), "fn_index": function.id, "session_hash": session or event_id}
-    request = {"headers": {"host": "demo.example", "x-forwarded-host": "demo.example"}, "query": "a=1"}
-    return Event(
-        id=event_id, fn=str(function.id), channel="c", raw_body=encode(body), raw_request=encode(request),
-        origin="api", joined=0.0, deaths=0, losses=0, told=told, cancel=False, retry=True, visit="",
-    )  # fmt: skip
-
-
-async def told(direct: Direct, asked: Event, places: int = 200) -> list[Said]:
-    direct.begin(call(asked, places=places))
-    return [said async for taken in direct.told(asked.id) for said in taken]
-
-
-def call(*events: Event, places: int = 200) -> Call:
-    return Call(lane="main", token=1, places=places, events=events)
-
-
-def words(message: Any) -> Any:
-    """A message without what differs from call to call."""
-    if isinstance(message, dict):
-        return {k: words(v) for k, v in message.items() if k not in VARIES}
-    return message
+    return event_of(function.id, *data, session=session)
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
+import threading
 import time
 import traceback
-from contextvars import ContextVar
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
-from spaceport_launcher import mcp_calls
+from spaceport_launcher import entrance, mcp_calls
 from spaceport_launcher.gate import Gate, Pass
 from spaceport_launcher.kept import Call, Connection, Work
 
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 KEPT_S = 120.0  # an ended call that nobody has asked for, and a generator that nobody reads
 CANCELLED = b'{"msg":"process_completed","event_id":"%s","output":{},"success":true}'
 CLEAN_S = 10.0
-
-#: The work that the running task does.
-_working: ContextVar[Work | None] = ContextVar("working", default=None)
 
 
 class Service:
@@ -57,6 +54,7 @@ class Service:
         """Send the messages of our events to us, and spare them what only Gradio's own queue needs."""
         original = queue.send_message
         module = self.queueing
+        loop, thread = asyncio.get_running_loop(), threading.get_ident()
 
         def send_message(event: Any, message: Any) -> None:
             call = getattr(event, "spaceport_call", None)
@@ -64,7 +62,10 @@ class Service:
                 original(event, message)
             elif event.alive:
                 message.event_id = event._id
-                self._say(call, message)
+                if threading.get_ident() == thread:
+                    self._say(call, message)
+                else:  # `gr.Info` and its like, of a function in a thread
+                    loop.call_soon_threadsafe(self._say, call, message)
 
         queue.send_message = send_message
         run_sync = module.run_sync
@@ -86,44 +87,7 @@ class Service:
                 self.gate.look()
 
         queue.process_events = process_events_of_anybody
-        self._guard(self.app.get_blocks())
-
-    def _guard(self, blocks: Any) -> None:
-        """Let nothing into its function but through the gate."""
-        call_function = blocks.call_function
-        with_locals = self.utils.get_function_with_locals
-
-        async def call_function_inside(*args: Any, **kwargs: Any) -> Any:
-            work = _working.get()
-            if work is None or not work.stoppable:
-                return await call_function(*args, **kwargs)
-            # A generator stays inside from its first step to its end.
-            await self.gate.enter(work.way)
-            self._tell_start(work)
-            return await call_function(*args, **kwargs)
-
-        def function_inside(*args: Any, **kwargs: Any) -> Any:
-            function, work = with_locals(*args, **kwargs), _working.get()
-            return function if work is None or work.stoppable else self._inside(work, function)
-
-        blocks.call_function = call_function_inside
-        self.utils.get_function_with_locals = function_inside
-
-    def _inside(self, work: Work, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The same plain function, which goes through the gate in the thread it runs in."""
-        loop = asyncio.get_running_loop()
-
-        @wraps(function)
-        def inside(*args: Any, **kwargs: Any) -> Any:
-            self.gate.enter_thread(work.way)
-            try:
-                if work.starts:
-                    loop.call_soon_threadsafe(self._tell_start, work)
-                return function(*args, **kwargs)
-            finally:
-                self.gate.leave(work.way)
-
-        return inside
+        entrance.guard(self.utils)
 
     def _tell_start(self, work: Work) -> None:
         starts, work.starts = work.starts, []
@@ -186,7 +150,6 @@ class Service:
             call.reader = connection
         if "mcp" in orders[0]["body"]:
             work = Work(calls, [], Pass(None, None, limited=limited))
-            work.stoppable = True
             self._start(work, partial(self._mcp, work, orders[0]["body"], orders[0]["request"]))
             return
         try:
@@ -204,8 +167,6 @@ class Service:
         queue.create_event_queue_for_fn(function)
         inner = queue.event_queue_per_concurrency_id[events[0].concurrency_id]
         work = Work(calls, events, Pass(inner, events[0].session_hash, limited=limited))
-        wrapped = inspect.unwrap(function.fn) if function.fn is not None else None
-        work.stoppable = function.types_generator or inspect.iscoroutinefunction(wrapped)
         self._start(work, partial(self._run, work, function, inner))
 
     def _start(self, work: Work, doing: Callable[[], Awaitable[None]]) -> None:
@@ -236,6 +197,7 @@ class Service:
         return event
 
     async def _run(self, work: Work, function: Any, inner: Any) -> None:
+        entrance.entry.set(entrance.Entry(work, self.gate, self._tell_start))
         queue = self.app.get_blocks()._queue
         began = time.time()
         inner.current_concurrency += 1
@@ -276,15 +238,18 @@ class Service:
         call.say(b"c", self.dumps(values))
 
     async def _do(self, work: Work, doing: Callable[[], Awaitable[None]], *, apart: bool) -> None:
-        _working.set(work)
         try:
             if not apart:
                 await self.gate.enter(work.way)
             await doing()
-        except Exception as error:
-            traceback.print_exc()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
             for call in work.calls:
                 call.say(b"f", self._failure(call, error))
+            if not isinstance(error, Exception):  # Gradio catches none of these either
+                raise
+            traceback.print_exc()
 
     def _done(self, work: Work, _: object) -> None:
         """Whatever became of the work, each call has one end."""

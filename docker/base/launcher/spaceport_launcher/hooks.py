@@ -10,7 +10,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from spaceport_launcher import mounted, report, wire
+from spaceport_launcher import report
+from spaceport_launcher.untraced import untraced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,6 +52,8 @@ def _patch_blocks(module: Any) -> None:
 
 
 def _patch_routes(module: Any) -> None:
+    from spaceport_launcher import wire  # not before: an app may have to be the first to import asyncio
+
     module.App.create_app = staticmethod(_create_app(module.App.create_app))
     wire.patch(module.App)
 
@@ -87,7 +90,8 @@ class _Finder:
         execute = spec.loader.exec_module
 
         def exec_module(module: Any) -> None:
-            execute(module)
+            with untraced:
+                execute(module)
             patch(module)
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
@@ -109,7 +113,8 @@ def _queue(original: Callable[..., Any]) -> Callable[..., Any]:
             ours["concurrency_count"] = _max_threads()
         if "status_update_rate" in given:
             ours["status_update_rate"] = given["status_update_rate"]
-        return original(self, **{name: value for name, value in ours.items() if name in parameters})
+        with untraced:
+            return original(self, **{name: value for name, value in ours.items() if name in parameters})
 
     return queue
 
@@ -138,7 +143,8 @@ def _launch(original: Callable[..., Any]) -> Callable[..., Any]:
             if name not in parameters:
                 given.pop(name, None)
         given.update({name: value for name, value in ours.items() if name in parameters})
-        return original(self, **given)
+        with untraced:
+            return original(self, **given)
 
     return launch
 
@@ -152,7 +158,8 @@ def _create_app(original: Callable[..., Any]) -> Callable[..., Any]:
                 setattr(function, report.AUTHORS, function.max_batch_size)
                 function.max_batch_size = max(function.max_batch_size, INNER_MAX_BATCH_SIZE)
         report.write()
-        app = original(blocks, *args, **kwargs)
+        with untraced:
+            app = original(blocks, *args, **kwargs)
         _calm(blocks)
         report.serve(app)
         return app
@@ -182,7 +189,8 @@ def _get_root_url(original: Callable[..., Any]) -> Callable[..., Any]:
         request = given.arguments.get("request")
         if "root_path" in signature.parameters and request.headers.get("x-forwarded-host"):
             given.arguments["root_path"] = None
-        return original(*given.args, **given.kwargs)
+        with untraced:
+            return original(*given.args, **given.kwargs)
 
     return get_root_url
 
@@ -192,11 +200,14 @@ def _uvicorn_run(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def run(app: Any, **kwargs: Any) -> Any:
+        from spaceport_launcher import mounted
+
         global _launched
         _launched = True
         kwargs["host"] = os.environ.get("GRADIO_SERVER_NAME", "0.0.0.0")  # noqa: S104  # a container's own
         kwargs["port"] = int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
-        return original(mounted.front(app, kwargs), **kwargs)
+        with untraced:
+            return original(mounted.front(app, kwargs), **kwargs)
 
     return run
 

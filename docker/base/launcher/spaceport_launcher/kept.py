@@ -80,7 +80,7 @@ class Work:
     def __init__(self, calls: list[Call], events: list[Any], way: Pass) -> None:
         self.calls, self.events, self.way = calls, events, way
         self.task: asyncio.Task[None] | None = None
-        self.stoppable = False  # a generator or a coroutine: ending its task ends its work
+        self.stoppable = True  # ending its task ends its work: not where that is in a thread
         self.starts: list[tuple[Call, Any]] = []  # that are told when it goes into its function
         self.back = False  # it did not begin, and is not to
         for call in calls:
