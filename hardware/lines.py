@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-KEPT_BYTES = 256
+#: Of a log, the longest line that is read whole; of longer ones, what is kept.
+LINE_BYTES = 64 * 1024
+KEPT_BYTES = 8 * 1024
 
 
 class Cut(NamedTuple):

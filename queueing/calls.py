@@ -53,6 +53,13 @@ class CallRefused(Exception):
         self.output = output
 
 
+class AppFault(CallRefused):
+    """The app does not answer as its protocol says; its owner is told too."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(refusal(text))
+
+
 class Container(Protocol):
     """What the dispatcher needs of a replica, whatever its app speaks."""
 
@@ -231,7 +238,7 @@ class GradioApp:
                         return
         except ContainerDied:
             if session.broken:
-                raise CallRefused(refusal(session.broken)) from None
+                raise AppFault(session.broken) from None
             raise
         finally:
             self.app_ids.pop(event.id, None)
@@ -250,7 +257,7 @@ class GradioApp:
         try:
             return _joined(raw).event_id
         except app_messages.FAILURES as error:
-            raise CallRefused(refusal(app_messages.NOT_UNDERSTOOD)) from error
+            raise AppFault(app_messages.NOT_UNDERSTOOD) from error
 
     async def _asked(
         self,
@@ -278,7 +285,7 @@ class GradioApp:
                     raise CallRefused(_refusal(reply.status, await reply.read(REFUSAL_BYTES)))
                 return await reply.read(limit)
         except BadAnswer as error:
-            raise CallRefused(refusal(str(error))) from error
+            raise AppFault(str(error)) from error
         except Unreachable as error:
             raise ContainerDied from error
 
@@ -302,7 +309,7 @@ class GradioApp:
         try:
             return app_messages.rows_of(raw, len(events))
         except ValueError as error:
-            raise CallRefused(refusal(str(error))) from error
+            raise AppFault(str(error)) from error
 
     async def cancel(self, event: Event) -> None:
         """Ask the app to end a running generator."""

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from hardware.replica_client import NOT_ADDED, BadAnswer, Unreachable
 from queueing.answers import ANSWER_LIMIT, Answer, Answers, new_name
 from queueing.app_messages import Message, ended
-from queueing.calls import CallRefused, Container, refusal
+from queueing.calls import AppFault, CallRefused, Container
 from queueing.errors import ContainerDied
 from queueing.routes import is_path
-from queueing.running import surely
+from queueing.surely import surely
 
 if TYPE_CHECKING:
     from hardware.replica_client import ReplicaClient, Reply
@@ -72,7 +72,7 @@ class PathsContainer:
             async with sent as reply:
                 return Answer(reply.status, reply.raw_headers, await _whole(reply))
         except BadAnswer as error:
-            raise CallRefused(refusal(str(error))) from error
+            raise AppFault(str(error)) from error
         except Unreachable as error:
             raise ContainerDied from error
 

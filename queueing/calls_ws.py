@@ -16,7 +16,7 @@ import aiohttp
 from hardware.replica_client import BadAnswer, Unreachable, target_of
 from queueing import app_messages
 from queueing.app_messages import Message, NotUnderstood, ended
-from queueing.calls import CallRefused, GradioApp, refusal
+from queueing.calls import AppFault, CallRefused, GradioApp
 from queueing.errors import ContainerDied
 from queueing.events import encode
 
@@ -52,7 +52,7 @@ class WebSocketApp:
                 max_message_bytes=self.http.limits.message_bytes,  # files travel inside, as base64
             )
         except BadAnswer as error:
-            raise CallRefused(refusal(str(error))) from error
+            raise AppFault(str(error)) from error
         except Unreachable as error:
             raise ContainerDied from error
         self._sockets[event.id] = socket
@@ -61,7 +61,7 @@ class WebSocketApp:
                 async for message in self._exchange(socket, event):
                     yield message
         except NotUnderstood as error:
-            raise CallRefused(refusal(str(error))) from error
+            raise AppFault(str(error)) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise ContainerDied from error
         finally:
@@ -76,7 +76,7 @@ class WebSocketApp:
             if frame.type == aiohttp.WSMsgType.ERROR and isinstance(frame.data, aiohttp.WebSocketError):
                 is_large = frame.data.code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
                 text = self.http.limits.too_large if is_large else app_messages.NOT_UNDERSTOOD
-                raise CallRefused(refusal(text))
+                raise AppFault(text)
             if frame.type != aiohttp.WSMsgType.TEXT:
                 break
             message = app_messages.read(frame.data)

@@ -59,6 +59,7 @@ class Said(NamedTuple):
     kind: Kind
     payload: bytes
     took_s: float = 0.0
+    fault: str = ""  # of the app, where the end is not its own word
 
     @property
     def ends(self) -> bool:
@@ -291,11 +292,11 @@ class Direct:
     def _failed(self, call_id: str, said: Said, text: str) -> Said:
         """End the event for its visitor, whatever the app goes on to say of it."""
         self.cancel(call_id)
-        return Said(max(said.number, 1), "failed", failed(call_id, text))
+        return Said(max(said.number, 1), "failed", failed(call_id, text), fault=text)
 
     def _fail_all(self, text: str) -> None:
         for event_id, inbox in self._inboxes.items():
-            inbox.tell(Said(1, "failed", failed(event_id, text)))
+            inbox.tell(Said(1, "failed", failed(event_id, text), fault=text))
 
 
 def _said(rest: bytes) -> tuple[bytes, Said]:

@@ -21,7 +21,8 @@ from queueing.direct import Direct
 from queueing.errors import ContainerDied, LeaseLost, Moved
 from queueing.keys import LANES
 from queueing.queue import CLAIMS_AT_ONCE, Queue
-from queueing.running import Running, surely
+from queueing.running import Running
+from queueing.surely import surely
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from queueing.app_messages import NOT_UNDERSTOOD
-from queueing.calls import CallRefused, refusal
+from queueing.calls import AppFault, CallRefused
 from queueing.direct import Said
 from queueing.events import encode
 from queueing.messages import failed
@@ -22,7 +22,7 @@ ENDS = ("completed", "failed", "cancelled")
 KEPT_MESSAGES = 2000
 
 
-class TooMuch(CallRefused):
+class TooMuch(AppFault):
     """The app has sent more of one event than is kept."""
 
 
@@ -42,7 +42,7 @@ class Kept:
         for one in said:
             self._bytes += len(one.payload) - self._bytes / KEPT_MESSAGES
         if self._bytes > self._limits.event_bytes:
-            raise TooMuch(refusal(self._limits.too_much))
+            raise TooMuch(self._limits.too_much)
 
 
 def said(number: int, message: Message, event_id: str) -> Said:

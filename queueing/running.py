@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
 from queueing.ahead import Ahead
-from queueing.calls import CallRefused
+from queueing.calls import AppFault, CallRefused
 from queueing.direct import Direct, Said
 from queueing.ends import INTERRUPTED, Kept, TooMuch, an_end, refused, said, unknown
 from queueing.errors import ContainerDied
 from queueing.messages import ProcessStarts, cancelled, completed, encode, failed, interrupted
+from queueing.owner_log import OwnerLog
 from queueing.queue import ANY_NUMBER, MAX_DEATHS, MAX_LOSSES, Final, Queue, Requeued
 from queueing.routes import Routes
+from queueing.surely import surely
 
 if TYPE_CHECKING:
     from hardware.replica_client import Limits
@@ -28,14 +30,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 CRASHED = "This input crashed the demo twice, so it was not tried again."
 AGAIN = "The demo went away while it worked on this. It is tried again as soon as the demo is back."
 UNFORESEEN = "Something went wrong here while this ran. Please send it again."
 STOP_S = 5.0  # for a call that was told to end
-REDIS_BACK_S = 60.0  # how long a result waits for Redis
-AGAIN_S = 0.2
 
 
 class Running:
@@ -65,6 +63,7 @@ class Running:
         self._not_direct: set[str] = set()  # functions that need Gradio's own protocol
         self._events: dict[str, tuple[Event, Call, Function | None]] = {}
         self._batches = 0  # that run by Gradio's own protocol
+        self._owner_log = OwnerLog(queue.redis, route.space_id)
         self.died = asyncio.Event()  # the container went away
 
     def can_be_left(self) -> bool:
@@ -105,9 +104,11 @@ class Running:
             await self._end_work(event, function)
         except TooMuch as why:
             await self._finish(call, event, "failed", refused(event, why))
+            await self._tell_owner(event, str(why))
             await self._end_work(event, function)
         except CallRefused as why:
             await self._finish(call, event, "failed", refused(event, why))
+            await self._tell_owner(event, str(why) if isinstance(why, AppFault) else "")
         except ContainerDied:
             await self._died(call, (event,))
         except (RedisError, OSError):
@@ -185,6 +186,7 @@ class Running:
         if self.direct is not None and event.fn not in self._not_direct:
             self.ahead.ended(event.fn, last.took_s)
         self._freed()
+        await self._tell_owner(event, last.fault)
         ended = await surely(
             lambda: self.queue.finish(
                 event,
@@ -199,6 +201,15 @@ class Running:
         if ended and self.direct is not None:
             # Not where it is another's by now: who takes it up needs what the app keeps of it.
             self.direct.forget(event.id)
+
+    async def _tell_owner(self, event: Event, fault: str) -> None:
+        """Say why a call failed, where the app is at fault."""
+        if not fault:
+            return
+        function = self.route.app.function(int(event.fn))
+        name = function.api_name if function is not None and function.api_name else f"function {event.fn}"
+        with contextlib.suppress(RedisError, OSError):
+            await self._owner_log.write(f"a call of {name} failed: {fault}")
 
     async def _publish_app_id(self, event: Event) -> None:
         """Input chunks come by the gateway: it must know the app's own id of the event."""
@@ -219,7 +230,8 @@ class Running:
                     for event, (before, last) in zip(call.events, ends, strict=True)
                 ]
         except CallRefused as why:
-            ends = [([], Said(0, "failed", refused(event, why))) for event in call.events]
+            fault = str(why) if isinstance(why, AppFault) else ""
+            ends = [([], Said(0, "failed", refused(event, why), fault=fault)) for event in call.events]
             self._drop(call)
         except TimeoutError:
             text = f"Timed out after {self.event_timeout_s:g} s, the longest one run may take here."
@@ -376,19 +388,3 @@ class Running:
         finally:
             await asyncio.shield(surely(lambda: self.queue.let_go(token)))
             self._freed()
-
-
-async def surely(step: Callable[[], Awaitable[T]]) -> T:
-    """Do a step that may be done twice, again until Redis has taken it.
-
-    Raises:
-        RedisError, OSError: Redis stayed away for a minute.
-    """
-    deadline = time.monotonic() + REDIS_BACK_S
-    while True:
-        try:
-            return await step()
-        except (RedisError, OSError):
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(AGAIN_S)

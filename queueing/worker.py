@@ -80,7 +80,7 @@ class Drains:
 
     async def _connect(self) -> None:
         # Nothing is sent twice behind our back: a claim whose answer was lost has taken events that nobody
-        # knows of. What may be done twice is done again by `queueing.running.surely`.
+        # knows of. What may be done twice is done again by `queueing.surely`.
         # Each dispatcher listens by a connection of its own.
         self._redis = Redis.from_url(
             self.redis_url, retry=Retry(NoBackoff(), 0), max_connections=MOST_CONNECTIONS
