@@ -18,6 +18,7 @@ NOT_UNDERSTOOD = "The app answered with something that is no message of Gradio's
 SMALL_BYTES = 64 * 1024
 FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NULL = Raw(b"null")
+EMPTY = (b"", b"null", b"{}")
 MOST_OUTPUTS = 256
 
 
@@ -47,7 +48,7 @@ class Head(Struct):
     @property
     def is_empty(self) -> bool:
         """Whether it has no result: Gradio's form of a cancelled event's end."""
-        return bytes(self.output[:64]).strip() in (b"", b"null", b"{}", b"{ }")
+        return len(self.output) < SMALL_BYTES and bytes(self.output).translate(None, b" \t\r\n") in EMPTY
 
 
 class Output(Struct):
