@@ -281,9 +281,9 @@ async def _with_prefix(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     begun, held = False, b""
     async for chunk in chunks:
         held += chunk
-        if not begun and (found := held.lstrip()):
+        found = held.lstrip()
+        if not begun and (rest := found[1:].lstrip()):
             begun = True
-            rest = found[1:].lstrip()
             if found.startswith(b"{"):
                 held = front + (b"" if rest.startswith(b"}") else b",") + rest
         yield held[:-HELD_BYTES]
