@@ -4,6 +4,7 @@ event loop next to nothing."""
 
 from __future__ import annotations
 
+import contextlib
 from functools import cache
 from typing import Any
 
@@ -11,11 +12,14 @@ import msgspec
 from msgspec import Raw, Struct
 
 encode = msgspec.json.Encoder().encode
+whole = msgspec.json.Decoder().decode
 fields_of = msgspec.json.Decoder(dict[str, Raw]).decode
 
 NOT_UNDERSTOOD = "The app answered with something that is no message of Gradio's."
 #: Of a message, without its result.
 SMALL_BYTES = 64 * 1024
+#: A message up to this is made into values as a whole where somebody needs them.
+WHOLE_BYTES = 1024 * 1024
 FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NULL = Raw(b"null")
 EMPTY = (b"", b"null", b"{}")
@@ -36,9 +40,6 @@ class Head(Struct):
     event_id: str | None = None
     success: bool | None = False
     output: Raw = NULL
-    log: str | None = None
-    code: str | None = None
-    text: str = ""  # of the app's MCP server's answer
 
     @property
     def ends(self) -> bool:
@@ -52,10 +53,9 @@ class Head(Struct):
 
 
 class Output(Struct):
-    """A result, or why there is none."""
+    """A result."""
 
     data: Raw = Raw(b"[]")
-    error: Raw = NULL
 
 
 _head = msgspec.json.Decoder(Head).decode
@@ -76,14 +76,6 @@ def head_of(raw: bytes | str) -> Head:
         raise NotUnderstood from error
 
 
-def output_of(head: Head) -> Output:
-    """Its result; an empty one where it is none."""
-    try:
-        return _output(head.output) or Output()
-    except FAILURES:
-        return Output()
-
-
 def speaks_of(raw: bytes, event_id: str, *, ends: bool) -> bool:
     """Whether this can be told to the event's visitor as it is: one line, a message about this event, and the
     last one exactly if it `ends` it."""
@@ -92,6 +84,31 @@ def speaks_of(raw: bytes, event_id: str, *, ends: bool) -> bool:
     except NotUnderstood:
         return False
     return head.event_id == event_id and head.ends == ends and b"\r" not in raw and b"\n" not in raw
+
+
+def told(raw: bytes) -> dict[str, Any]:
+    """A message as it was written down, for those who answer in another form. A result that is large, or that
+    cannot be made into values, stays bytes (`Raw`), which can be written again, or read by `plain`."""
+    if len(raw) <= WHOLE_BYTES:
+        with contextlib.suppress(*FAILURES):
+            value: dict[str, Any] = whole(raw)
+            return value
+    head = head_of(raw)
+    try:
+        found = _output(head.output) or Output()
+        output = {**_small_fields(bytes(head.output), found.data), "data": found.data}
+    except (NotUnderstood, *FAILURES):
+        return {"msg": head.msg, "event_id": head.event_id, "output": {"error": NOT_UNDERSTOOD}}
+    return {"msg": head.msg, "event_id": head.event_id, "success": head.success, "output": output}
+
+
+def plain(value: Any) -> Any:
+    """The value of what `told` may have left as bytes; None where it cannot be made into one."""
+    if not isinstance(value, Raw):
+        return value
+    with contextlib.suppress(*FAILURES):
+        return whole(value)
+    return None
 
 
 class Message(Struct, frozen=True):

@@ -134,8 +134,7 @@ async def served(drains: Drains, *spaces: Space) -> list[list[dict[str, Any]]]:
         )
         for space in spaces
     ]
-    told = await asyncio.gather(*(space.told() for space in spaces), return_exceptions=True)
-    assert not (failed := [error for error in told if isinstance(error, BaseException)]), failed
+    told = await asyncio.gather(*(space.told() for space in spaces))
     for space in spaces:
         await space.queue.redis.delete(space.queue.keys.route)
     for work in works:
