@@ -37,9 +37,10 @@ HEADERS = 128
 LINE_BYTES = 16 * 1024
 FIELD_BYTES = 32 * 1024
 HEAD_BYTES = 64 * 1024
-#: Interim answers (1xx) or websocket messages that have come and were not taken; honest servers send few.
+#: Interim answers (1xx) that have come and were not taken; honest servers send few.
 HEADS_AT_ONCE = 16
-FRAMES_AT_ONCE = 20_000
+#: The same of websocket messages: so many wait; more of them in one piece than this are a flood.
+FRAMES_WAITING, FRAMES_AT_ONCE = 1000, 4000
 #: Of the socket, so that one turn of the event loop parses no more than about this.
 RECEIVE_BYTES = 64 * 1024
 
@@ -339,10 +340,13 @@ class _Connection(ResponseHandler):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         waiting = getattr(self._payload, "_buffer", ()) if self._payload_parser is not None else ()
+        if len(waiting) > FRAMES_WAITING and not self._reading_paused:
+            self.pause_reading()
         if len(self._buffer) > HEADS_AT_ONCE or len(waiting) > FRAMES_AT_ONCE:
             error = HttpProcessingError(message="too many at once")
             self.set_exception(error)
             if waiting:
+                waiting.clear()
                 self._payload.set_exception(error)
             if self.transport is not None:
                 self.transport.abort()

@@ -4,8 +4,10 @@ where it names none."""
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import gzip
+import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -34,6 +36,7 @@ class Exchange:
     method: str
     path: str
     query: dict[str, list[str]]
+    fields: dict[str, str]
     body: bytes
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -165,6 +168,43 @@ def ways(canary: str) -> dict[str, Answer]:
     }
 
 
+# --- bad sockets ----------------------------------------------------------------------------------------
+
+
+def socket(*parts: bytes, times: int = 1) -> Answer:
+    """Take the websocket, then write this, so many `times`."""
+
+    async def answer(exchange: Exchange) -> None:
+        key = exchange.fields.get("sec-websocket-key", "") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        accept = base64.b64encode(hashlib.sha1(key.encode(), usedforsecurity=False).digest()).decode()
+        upgrade = ("Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Accept: {accept}")
+        await exchange.write(head("101 Switching Protocols", *upgrade))
+        for _ in range(times):
+            for part in parts:
+                await exchange.write(part)
+        await exchange.reader.read()
+
+    return answer
+
+
+SOCKETS: dict[str, Answer] = {
+    "says nothing": socket(),
+    "empty messages without end": socket(b"\x81\x00" * 30_000, times=1000),
+    "pings without end": socket(b"\x89\x00" * 30_000, times=1000),
+    "a message larger than all": socket(b"\x81\x7f" + b"\xff" * 8),
+    "a message without end": socket(
+        b"\x01\x7e\xff\xff" + b"x" * 65535, *[b"\x00\x7e\xff\xff" + b"x" * 65535] * 900
+    ),
+    "compressed though not asked": socket(b"\xc1\x05\xaaV*.)"),
+    "invalid UTF-8": socket(b"\x81\x02\xff\xfe"),
+    "no JSON": socket(b"\x81\x02no"),
+    "a list": socket(b"\x81\x02[]"),
+    "nested deeply": socket(b"\x81\x7e\xff\xff" + b"[" * 65535),
+    "an impossible frame": socket(b"\xff\xff\xff\xff"),
+    "hangs up": socket(b"\x88\x02\x03\xe8"),
+}
+
+
 # --- honest answers -------------------------------------------------------------------------------------
 
 
@@ -226,11 +266,12 @@ class HostileApp:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             method, target, _ = lines[0].split(" ")
-            fields = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
+            pairs = (line.split(": ", 1) for line in lines[1:] if ": " in line)
+            fields = {name.lower(): value for name, value in pairs}
             body = await reader.readexactly(int(fields.get("content-length", 0)))
             parts = urlsplit(target)
             self.asked.append(f"{method} {target}")
-            exchange = Exchange(method, parts.path, parse_qs(parts.query), body, reader, writer)
+            exchange = Exchange(method, parts.path, parse_qs(parts.query), fields, body, reader, writer)
             missing = whole(b"{}", status="404 Not Found")
             await {**HONEST, **self.answers}.get(parts.path, missing)(exchange)
         writer.close()

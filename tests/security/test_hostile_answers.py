@@ -22,13 +22,14 @@ from hardware.replica_client import Limits
 from queueing.app_config import app_from_config
 from queueing.events import Join, new_event_id
 from queueing.queue import Queue
-from queueing.routes import App, Route, encode
+from queueing.routes import App, Function, Route, encode
 from queueing.worker import Drains
 from tests.queueing.conftest import redis
 from tests.security.hostile_app import (
     CONFIG,
     DIRECT,
     MEGABYTE,
+    SOCKETS,
     Answer,
     HostileApp,
     direct,
@@ -88,18 +89,24 @@ def offered() -> App:
     return app_from_config(found)
 
 
+OF_GRADIO_3 = App(protocol="ws", version="3.50.2", functions=(Function(id=0, api_name="say"),))
+
+
 class Space:
     """A hostile app's Space, and one visitor's event in it."""
 
-    def __init__(self, redis: Redis, app: HostileApp, fn: str, name: str = "") -> None:
+    def __init__(
+        self, redis: Redis, app: HostileApp, fn: str, name: str = "", offers: App | None = None
+    ) -> None:
         self.queue, self.app, self.fn = Queue(redis, next(_ids)), app, fn
+        self.offers = offers or offered()
         self.event_id, self.name = new_event_id("c", fn), name
 
     async def join(self) -> None:
         route = Route(
             space_id=self.queue.space_id, owner="m", name="evil", owner_id=1, subdomain="m-evil",
             sdk="gradio", private=False, stage="RUNNING",
-            replica_id=1, address=self.app.address, app=offered(),
+            replica_id=1, address=self.app.address, app=self.offers,
         )  # fmt: skip
         await self.queue.redis.set(self.queue.keys.route, encode(route), ex=60)
         await self.queue.redis.hset(self.queue.keys.cfg, mapping={"replica": 1, "serving": 1})
@@ -228,3 +235,18 @@ async def test_visitor_and_owner_are_told_what_was_wrong(
         (line,) = await space.owner_reads()
     assert line.startswith("Spaceport: a call of say failed: ")
     assert sentence in line
+
+
+async def test_every_call_by_a_hostile_websocket_ends(
+    redis: Redis, drains: Drains, canary: HostileApp
+) -> None:
+    bad = {**ways(canary.address), **SOCKETS}
+    apps = [HostileApp({"/queue/join": answer}) for answer in bad.values()]
+    neighbour = HostileApp()
+    async with serving(neighbour, *apps):
+        spaces = [Space(redis, app, "0", name, OF_GRADIO_3) for name, app in zip(bad, apps, strict=True)]
+        told, *others = await served(drains, Space(redis, neighbour, "0"), *spaces)
+    assert told[-1]["success"], told
+    for name, heard in zip(bad, others, strict=True):
+        ends = [message for message in heard if message["msg"] == "process_completed"]
+        assert [end["success"] for end in ends] == [False], (name, heard)

@@ -22,7 +22,18 @@ from queueing.routes import App, Function, Route, encode
 from spaces.gateway import doors, http, info
 from spaces.gateway.app import Gateway
 from tests.queueing.conftest import redis
-from tests.security.hostile_app import INFO, MEGABYTE, HostileApp, head, raw, repeated, serving, ways, whole
+from tests.security.hostile_app import (
+    INFO,
+    MEGABYTE,
+    SOCKETS,
+    HostileApp,
+    head,
+    raw,
+    repeated,
+    serving,
+    ways,
+    whole,
+)
 
 __all__ = ["redis"]
 
@@ -130,6 +141,7 @@ async def platform(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     monkeypatch.setattr(doors, "CONFIG_S", PATIENCE_S)
     monkeypatch.setattr(doors, "CHUNK_S", PATIENCE_S)
     monkeypatch.setattr(replica_client, "HANDSHAKE_S", PATIENCE_S)
+    monkeypatch.setattr(replica_client, "CONNECT_S", PATIENCE_S)
     platform = Platform(redis)
     yield platform
     await platform.gateway.doors.http.close()
@@ -166,6 +178,17 @@ async def test_every_visitor_of_a_hostile_app_has_an_answer_and_others_are_serve
             else:
                 assert 200 <= visitor.status <= 599 or visitor.asked > 1, (way, visitor.gets)
     assert canary.asked == []
+
+
+async def test_a_hostile_socket_harms_nobody_else(platform: Platform) -> None:
+    apps = [HostileApp({"/own/socket": answer}) for answer in SOCKETS.values()]
+    honest = HostileApp({"/own/page": whole(b"hello")})
+    async with serving(honest, *apps):
+        async with asyncio.timeout(60):
+            asking = (platform.ask(app, ASKS["socket"]) for app in apps)
+            other, *visitors = await asyncio.gather(platform.ask(honest, ASKS["page"]), *asking)
+    assert other.status == 200
+    assert all(visitor.gets[0]["type"] == "websocket.accept" for visitor in visitors)
 
 
 async def test_what_a_visitor_asked_for_is_passed_on_however_large_and_redirects_too(
