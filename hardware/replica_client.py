@@ -13,18 +13,17 @@ import asyncio
 import contextlib
 import ipaddress
 import re
-import socket
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 from yarl import URL
+
+from hardware.replica_connections import Connector
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -37,13 +36,6 @@ HEADERS = 128
 LINE_BYTES = 16 * 1024
 FIELD_BYTES = 32 * 1024
 HEAD_BYTES = 64 * 1024
-#: Interim answers (1xx) that have come and were not taken; honest servers send few.
-HEADS_AT_ONCE = 16
-#: The same of websocket messages: so many wait; more of them in one piece than this are a flood.
-FRAMES_WAITING, FRAMES_AT_ONCE = 1000, 4000
-#: Of the socket, so that one turn of the event loop parses no more than about this.
-RECEIVE_BYTES = 64 * 1024
-
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 #: aiohttp would add these where the visitor sent none.
 NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
@@ -168,7 +160,7 @@ class ReplicaClient:
         self._session = aiohttp.ClientSession(
             # One visitor's cookies must never reach another's request.
             cookie_jar=aiohttp.DummyCookieJar(),
-            connector=_Connector(keepalive_s),
+            connector=Connector(keepalive_s),
             auto_decompress=False,
             trust_env=False,
             max_line_size=LINE_BYTES,
@@ -321,50 +313,6 @@ async def _stay_there(
         answer.close()
         raise Redirected(answer.status, "a websocket")
     return answer
-
-
-class _NoNames(aiohttp.abc.AbstractResolver):
-    """Replicas have addresses; nothing is looked up for them."""
-
-    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[aiohttp.abc.ResolveResult]:
-        raise OSError(f"{host} is no address of a replica.")
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-
-class _Connection(ResponseHandler):
-    """Ends where more interim answers or websocket messages come at once than are taken: they cost memory
-    and the event loop's time, and no limit of the library counts them."""
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        waiting = getattr(self._payload, "_buffer", ()) if self._payload_parser is not None else ()
-        if len(waiting) > FRAMES_WAITING and not self._reading_paused:
-            self.pause_reading()
-        if len(self._buffer) > HEADS_AT_ONCE or len(waiting) > FRAMES_AT_ONCE:
-            error = HttpProcessingError(message="too many at once")
-            self.set_exception(error)
-            if waiting:
-                waiting.clear()
-                self._payload.set_exception(error)
-            if self.transport is not None:
-                self.transport.abort()
-
-
-class _Connector(aiohttp.TCPConnector):
-    def __init__(self, keepalive_s: float) -> None:
-        super().__init__(
-            limit=0, keepalive_timeout=keepalive_s, resolver=_NoNames(), socket_factory=_small_socket
-        )
-        self._factory = partial(_Connection, loop=self._loop)  # type: ignore[assignment]
-
-
-def _small_socket(about: Any) -> socket.socket:
-    family, kind, protocol, _, _ = about
-    made = socket.socket(family=family, type=kind, proto=protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
-    return made
 
 
 # --- what came back -------------------------------------------------------------------------------------
