@@ -19,16 +19,9 @@ from hardware.replica_client import (
     url_of,
 )
 from tests.platform_server import ROOT
-from tests.security.hostile_app import HostileApp, raw, serving, whole
+from tests.security.hostile_app import HostileApp, canary, raw, serving, whole
 
-
-@pytest.fixture
-async def canary() -> AsyncIterator[HostileApp]:
-    """Where nobody may be sent."""
-    app = HostileApp()
-    async with serving(app):
-        yield app
-    assert app.asked == []
+__all__ = ["canary"]
 
 
 @pytest.fixture
@@ -69,9 +62,9 @@ async def test_any_path_goes_to_the_replica_as_its_path(
     client: ReplicaClient, canary: HostileApp, path: str
 ) -> None:
     app = HostileApp()
-    async with serving(app):
-        async with client.ask("GET", app.address, path.format(canary=canary.address), total_s=10) as reply:
-            assert reply.status == 404
+    at = path.format(canary=canary.address)
+    async with serving(app), client.ask("GET", app.address, at, total_s=10) as reply:
+        assert reply.status == 404
     assert len(app.asked) == 1
 
 

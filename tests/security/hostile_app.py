@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 MEGABYTE = 1024 * 1024
 DIRECT = "/__spaceport__/calls/2"
 REPORT = "/__spaceport__/report"
@@ -296,3 +298,12 @@ async def serving(*apps: HostileApp) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture
+async def canary() -> AsyncIterator[HostileApp]:
+    """Where nobody may be sent."""
+    app = HostileApp()
+    async with serving(app):
+        yield app
+    assert app.asked == []

@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -32,6 +32,7 @@ from tests.security.hostile_app import (
     SOCKETS,
     Answer,
     HostileApp,
+    canary,
     direct,
     head,
     raw,
@@ -42,7 +43,7 @@ from tests.security.hostile_app import (
 )
 from tests.waiting import eventually
 
-__all__ = ["redis"]
+__all__ = ["canary", "redis"]
 
 #: What the platform asks an app for by itself while it serves an event, and the function that makes it ask.
 ASKED = {
@@ -72,15 +73,6 @@ def drains() -> Iterator[Drains]:
 
 async def _no_restart(_: Route) -> None:
     """There is no container."""
-
-
-@pytest.fixture
-async def canary() -> AsyncIterator[HostileApp]:
-    """Where nobody may be sent."""
-    app = HostileApp()
-    async with serving(app):
-        yield app
-    assert app.asked == []
 
 
 def offered() -> App:
