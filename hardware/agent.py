@@ -11,13 +11,14 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 from redis import RedisError
 
 from hardware import devices, logs, nodes, readiness, replicas, usage, worker
+from hardware.app_report import Unusable
 from hardware.models import Replica
 from hardware.runtimes.base import EngineUnavailable, StartFailed
 from hardware.tiers import TIERS
@@ -34,7 +35,6 @@ logger = logging.getLogger(__name__)
 State = Replica.State
 
 LOOK_EVERY_S = 1.0
-READY_EVERY_S = 0.1
 #: A replica that ended is started again after 1, 2, 4, 8, 16 s; then it has failed.
 MAX_RESTARTS = 5
 #: One that ran this long before it ended has its attempts back.
@@ -192,27 +192,42 @@ class Agent:
             return
         self._mine().filter(pk=row.pk).update(runtime_id=running.runtime_id)
         self._pump(row, running)
-        deadline = time.monotonic() + spec.start_timeout_s
-        while not readiness.answers(running.address, spec.sdk):
-            if self._stopping.is_set() or not self._is_wanted(row):
-                return
-            if (end := self.runtime.poll(running.runtime_id)) is not None:
-                self._again_or_fail(row, running.runtime_id, end)
-                return
-            if time.monotonic() > deadline:
-                self._fail(row, running.runtime_id, self._never_answered(row, spec))
-                return
-            time.sleep(READY_EVERY_S)
+        found = self._wait_until_ready(row, running, spec)
+        if found is None:
+            return
         ready = self._mine().filter(pk=row.pk, wanted=True, state=State.STARTING)
         if ready.update(
             state=State.READY,
             address=running.address,
             runtime_id=running.runtime_id,
-            report=readiness.report(running.address) if spec.sdk == "gradio" else {},
+            report=found,
             ready_at=timezone.now(),
             reason="",
         ):
             replicas.tell(row.pk)
+
+    def _wait_until_ready(self, row: Replica, running: Running, spec: ReplicaSpec) -> dict[str, Any] | None:
+        """What the app says of itself, once it can be called; None where that is not to be."""
+        deadline = time.monotonic() + spec.start_timeout_s
+        for pause_s in readiness.pauses():
+            try:
+                found = readiness.look(running.address, spec.sdk)
+            except Unusable as error:
+                self._fail(row, running.runtime_id, str(error))
+                return None
+            if self._stopping.is_set() or not self._is_wanted(row):
+                return None
+            # Also of one that has just answered: its first answer may have been its last.
+            if (end := self.runtime.poll(running.runtime_id)) is not None:
+                self._again_or_fail(row, running.runtime_id, end)
+                return None
+            if found is not None:
+                return found
+            if time.monotonic() > deadline:
+                self._fail(row, running.runtime_id, self._never_answered(row, spec))
+                return None
+            time.sleep(pause_s)
+        raise AssertionError("there is always another look")
 
     def _is_wanted(self, row: Replica) -> bool:
         return self._mine().filter(pk=row.pk, wanted=True).exists()

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import time
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import redis
 from django.conf import settings
 from redis.asyncio import Redis
 
+from hardware.log_lines import KEPT_S, MAX_LINES, Kind, fields, key
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-Kind = Literal["build", "run"]
-
-MAX_LINES = 5000
-MAX_LINE_CHARS = 4000
-KEPT_S = 30 * 24 * 3600
 IDLE_S = 15
 
 
@@ -27,11 +24,6 @@ class Entry(NamedTuple):
     at: float
     text: str
     id: str
-
-
-def key(kind: Kind, space_id: int) -> str:
-    """The stream's key."""
-    return f"logs:{kind}:{space_id}"
 
 
 @cache
@@ -44,11 +36,10 @@ def append(
 ) -> None:
     """Add lines, written at `at` (Unix seconds; default now) by this replica."""
     name = key(kind, space_id)
-    stamp = f"{time.time() if at is None else at:.6f}"
+    written = time.time() if at is None else at
     pipe = _redis().pipeline(transaction=False)
     for line in lines:
-        fields: Any = {"at": stamp, "text": line[:MAX_LINE_CHARS], "replica": replica}
-        pipe.xadd(name, fields, maxlen=MAX_LINES, approximate=False)
+        pipe.xadd(name, fields(line, at=written, replica=replica), maxlen=MAX_LINES, approximate=False)
     pipe.expire(name, KEPT_S)
     pipe.execute()
 
@@ -62,9 +53,9 @@ def tail(kind: Kind, space_id: int, n: int = 200) -> list[Entry]:
 def last_at(kind: Kind, space_id: int, replica: int) -> float:
     """When the newest kept line of this replica was written; 0 when there is none."""
     newest: Any = _redis().xrevrange(key(kind, space_id), count=MAX_LINES)
-    for _, fields in newest:
-        if int(fields.get(b"replica", 0)) == replica:
-            return float(fields[b"at"])
+    for _, line in newest:
+        if int(line.get(b"replica", 0)) == replica:
+            return float(line[b"at"])
     return 0.0
 
 
@@ -88,11 +79,11 @@ async def follow(kind: Kind, space_id: int, *, after: str = "0-0") -> AsyncItera
             if not found:
                 yield None
                 continue
-            for item_id, fields in found[0][1]:
-                entry = _entry(item_id, fields)
+            for item in found[0][1]:
+                entry = _entry(*item)
                 after = entry.id
                 yield entry
 
 
-def _entry(item_id: bytes, fields: dict[bytes, bytes]) -> Entry:
-    return Entry(float(fields[b"at"]), fields[b"text"].decode(errors="replace"), item_id.decode())
+def _entry(item_id: bytes, line: dict[bytes, bytes]) -> Entry:
+    return Entry(float(line[b"at"]), line[b"text"].decode(errors="replace"), item_id.decode())

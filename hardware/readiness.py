@@ -1,14 +1,54 @@
-"""Does a replica answer, and what does its launcher say about the app?"""
+"""Can a replica be called, and what does its app say of itself?"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import requests
+from hardware import app_report, replica_client
+from hardware.app_report import Unusable
+from hardware.replica_client import BadAnswer, Redirected, ReplicaError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TIMEOUT_S = 5
+CONFIG_S = 30
 SERVER_ERROR = 500
+LOCKED = 401
 REPORT = "/__spaceport__/report"
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
+GROWTH = 1.2
+
+
+def pauses() -> Iterator[float]:
+    """Seconds between two looks: few for what starts fast, and always a part of the time that has passed, so
+    that many starting replicas are not mostly busy with answering."""
+    pause = FIRST_PAUSE_S
+    while True:
+        yield pause
+        pause = min(pause * GROWTH, LONGEST_PAUSE_S)
+
+
+def look(address: str, sdk: str) -> dict[str, Any] | None:
+    """The launcher's report (empty where the app runs without it) once the app can be called; None before.
+
+    Raises:
+        Unusable: it answers, but can never be served.
+    """
+    if not answers(address, sdk):
+        return None
+    if sdk != "gradio":
+        return {}
+    found = report(address)
+    if not found.get("started", True):  # its server answers, while its start-up work still goes on
+        return None
+    try:
+        status, _ = config(address, (found.get("mounts") or [""])[0])
+    except BadAnswer as error:
+        raise Unusable(str(error)) from error
+    except ReplicaError:
+        return None
+    return found if status < SERVER_ERROR else None
 
 
 def answers(address: str, sdk: str) -> bool:
@@ -16,20 +56,35 @@ def answers(address: str, sdk: str) -> bool:
     and an app that mounts it below a path of its own answers 404; all of them serve."""
     path = "/config" if sdk == "gradio" else "/"
     try:
-        # The body is not waited for: a first page may be long, or never end.
-        with requests.get(
-            f"http://{address}{path}", timeout=TIMEOUT_S, allow_redirects=False, stream=True
-        ) as answer:
-            return answer.status_code < SERVER_ERROR
-    except requests.RequestException:
+        return replica_client.status_of(address, path, total_s=TIMEOUT_S) < SERVER_ERROR
+    except ReplicaError:
         return False
 
 
 def report(address: str) -> dict[str, Any]:
-    """The launcher's report; empty where the app runs without it."""
+    """The launcher's report; empty where the app runs without it.
+
+    Raises:
+        Unusable
+    """
     try:
-        answer = requests.get(f"http://{address}{REPORT}", timeout=TIMEOUT_S, allow_redirects=False)
-        found = answer.json() if answer.ok else {}
-    except (requests.RequestException, ValueError):
+        status, raw = replica_client.fetch(address, REPORT, limit=app_report.REPORT_BYTES, total_s=TIMEOUT_S)
+    except ReplicaError:
         return {}
-    return found if isinstance(found, dict) and "functions" in found else {}
+    return app_report.report(raw) if status == 200 else {}
+
+
+def config(address: str, mount: str) -> tuple[int, dict[str, Any] | None]:
+    """Status and content of the `/config` of the app at this place; no content where it is not Gradio's.
+
+    Raises:
+        Unusable: it is Gradio's, and not as Gradio writes it.
+        BadAnswer, Unreachable
+    """
+    try:
+        status, raw = replica_client.fetch(
+            address, f"{mount}/config", limit=app_report.CONFIG_BYTES, total_s=CONFIG_S
+        )
+    except Redirected:  # as some authors' servers do with every stranger
+        return 307, None
+    return status, app_report.config(raw) if status == 200 else None

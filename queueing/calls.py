@@ -11,12 +11,17 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+from urllib.parse import urlencode
 
-import aiohttp
 import msgspec
 
+from hardware.lines import Cut, Lines
+from hardware.replica_client import BadAnswer, ReplicaClient, Reply, Unreachable
+from queueing import app_messages
 from queueing.answers import Answers
+from queueing.app_messages import Message, NotUnderstood
+from queueing.backlog import Backlog
 from queueing.errors import ContainerDied
 from queueing.events import Event, encode
 from queueing.routes import Route
@@ -24,12 +29,20 @@ from queueing.routes import Route
 logger = logging.getLogger(__name__)
 
 decode = msgspec.json.Decoder().decode
-CONNECT_S = 10.0
+CANCEL_S = 30.0
 ANSWER_S = 600.0  # for the app's answer to our POST, before any work of the function
 REOPENED = 5  # times a session's stream may end early in a row
+REFUSAL_BYTES = 256 * 1024
+#: Of messages about events whose ids are not known yet.
+MOST_EARLY, EARLY_BYTES = 1000, 1024 * 1024
+NO_SUCH_SESSION = 404
 
 #: The app's words about its own queue; ours are told instead.
 OWN_WORDS = {"estimation", "heartbeat", "close_stream"}
+
+
+LINES_A_TURN = 200
+JSON = {"Content-Type": "application/json"}
 
 
 class CallRefused(Exception):
@@ -40,6 +53,13 @@ class CallRefused(Exception):
         self.output = output
 
 
+class AppFault(CallRefused):
+    """The app does not answer as its protocol says; its owner is told too."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(refusal(text))
+
+
 class Container(Protocol):
     """What the dispatcher needs of a replica, whatever its app speaks."""
 
@@ -47,7 +67,7 @@ class Container(Protocol):
     def app_ids(self) -> dict[str, str]:
         """Our event id -> the app's, while it runs."""
 
-    def call(self, event: Event) -> AsyncIterator[dict[str, Any]]:
+    def call(self, event: Event) -> AsyncIterator[Message]:
         """The messages about this event; ends after the final one.
 
         Raises:
@@ -66,26 +86,40 @@ class Container(Protocol):
         """Ask the app to end a running generator."""
 
 
+class _Joined(msgspec.Struct):
+    event_id: Annotated[str, msgspec.Meta(pattern=r"^[\w-]{1,100}$")]
+
+
+_joined = msgspec.json.Decoder(_Joined).decode
+
+
 class _Session:
     """The one reader of a session's messages, alive while any event of it runs."""
 
     def __init__(self, app: GradioApp, session_hash: str) -> None:
         self.app = app
         self.hash = session_hash
-        self.bound: dict[str, asyncio.Queue[dict[str, Any] | None]] = {}
+        self.bound: dict[str, Backlog[Message]] = {}
         # Messages can overtake the answer of our POST: kept until the id is known.
-        self.early: dict[str, list[dict[str, Any]]] = {}
+        self.early: list[tuple[Message, int]] = []
+        self.early_bytes = 0
         self.posting = 0
+        self.broken = ""  # what the app said that is none of Gradio's words
         self.reader: asyncio.Task[None] | None = None
 
-    def bind(self, app_event_id: str) -> asyncio.Queue[dict[str, Any] | None]:
-        inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-        self.bound[app_event_id] = inbox
-        for message in self.early.pop(app_event_id, []):
-            self._route(message)
+    def bind(self, app_event_id: str) -> Backlog[Message]:
+        inbox = self.bound[app_event_id] = Backlog()
+        early, self.early, self.early_bytes = self.early, [], 0
+        for message, size in early:
+            self._route(message, size)
         if self.bound and self.reader is None:
+            self.broken = ""
             self.reader = asyncio.create_task(self._read(), name=f"session {self.hash}")
         return inbox
+
+    def unbind(self, app_event_id: str) -> None:
+        if (inbox := self.bound.pop(app_event_id, None)) is not None:
+            inbox.leave()
 
     def forget_if_idle(self) -> None:
         """Leave the app's table, unless an event or the reader still needs the session: a second reader
@@ -100,76 +134,90 @@ class _Session:
             while self.bound and empty_in_a_row < REOPENED:
                 got = await self._read_once()
                 empty_in_a_row = 0 if got else empty_in_a_row + 1
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            logger.info("session %s: stream broke: %r", self.hash, error)
+        except (BadAnswer, NotUnderstood) as error:
+            self.broken = str(error)
+        except Unreachable as error:
+            logger.info("session %s: stream broke: %s", self.hash, error)
         finally:
             for inbox in self.bound.values():
-                inbox.put_nowait(None)
+                inbox.break_off()
             self.bound.clear()
             self.reader = None
             self.forget_if_idle()
 
     async def _read_once(self) -> bool:
+        query = urlencode({"session_hash": self.hash}).encode()
+        asked = self.app.http.ask(
+            "GET", self.app.route.address, f"{self.app.prefix}/queue/data", query=query, total_s=None
+        )
+        async with asked as reply:
+            if reply.status == NO_SUCH_SESSION or reply.status >= 500:
+                raise Unreachable(f"status {reply.status}")
+            if reply.status != 200:
+                raise BadAnswer(f"The app answered {reply.status} where its messages should be.")
+            return await self._hear(reply)
+
+    async def _hear(self, reply: Reply) -> bool:
+        """Until the app ends the stream; whether it said anything.
+
+        Raises:
+            BadAnswer, NotUnderstood, Unreachable
+        """
+        limits = self.app.http.limits
+        lines = Lines(limits.message_bytes)
         got = False
-        url = f"{self.app.base}/queue/data"
-        async with self.app.http.get(
-            url,
-            params={"session_hash": self.hash},
-            headers={"Accept-Encoding": "identity"},
-            timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_S),
-        ) as answer:
-            answer.raise_for_status()
-            async for line in _lines(answer.content):
-                if not line.startswith(b"data:"):
-                    continue
-                message = decode(line[5:])
-                word = message.get("msg")
-                if word == "close_stream":
-                    break
-                if word in OWN_WORDS:
-                    continue
-                if word == "unexpected_error" and not message.get("event_id"):
-                    break
-                got = True
-                self._route(message)
+        async for chunk in reply.chunks():
+            for number, line in enumerate(lines.feed(chunk), start=1):
+                if isinstance(line, Cut):
+                    raise BadAnswer(limits.too_large)
+                if line.startswith(b"data:"):
+                    message = app_messages.read(line[5:])
+                    if message.msg == "close_stream" or _ends_session(message):
+                        return got
+                    if message.msg not in OWN_WORDS:
+                        got = True
+                        await self._take(message, len(line))
+                if number % LINES_A_TURN == 0:
+                    await asyncio.sleep(0)
+            if lines.pending > limits.message_bytes:
+                raise BadAnswer(limits.too_large)
         return got
 
-    def _route(self, message: dict[str, Any]) -> None:
-        app_event_id = message.get("event_id") or ""
-        inbox = self.bound.get(app_event_id)
+    async def _take(self, message: Message, size: int) -> None:
+        if (inbox := self._route(message, size)) is not None and inbox.is_full:
+            await inbox.room()
+
+    def _route(self, message: Message, size: int) -> Backlog[Message] | None:
+        inbox = self.bound.get(message.head.event_id or "")
         if inbox is not None:
-            inbox.put_nowait(message)
-            if message.get("msg") == "process_completed":
-                del self.bound[app_event_id]
-        elif self.posting:
-            self.early.setdefault(app_event_id, []).append(message)
+            inbox.put(message, size)
+            if message.head.ends:
+                del self.bound[message.head.event_id or ""]
+        elif self.posting and len(self.early) < MOST_EARLY and self.early_bytes < EARLY_BYTES:
+            self.early.append((message, size))
+            self.early_bytes += size
+        return inbox
 
 
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Lines of any length (aiohttp's own `readline` stops at 512 KiB)."""
-    rest = b""
-    async for chunk in content.iter_any():
-        rest += chunk
-        while (end := rest.find(b"\n")) >= 0:
-            yield rest[:end]
-            rest = rest[end + 1 :]
+def _ends_session(message: Message) -> bool:
+    return message.msg == "unexpected_error" and not message.head.event_id
 
 
 class GradioApp:
     """One replica's app."""
 
-    def __init__(self, http: aiohttp.ClientSession, route: Route) -> None:
+    def __init__(self, http: ReplicaClient, route: Route) -> None:
         self.http = http
         self.route = route
-        self.base = f"http://{route.address}{route.app.prefix}"
+        self.prefix = route.app.prefix
         self.sessions: dict[str, _Session] = {}
         self.app_ids: dict[str, str] = {}  # our event id -> the app's
 
-    async def call(self, event: Event) -> AsyncIterator[dict[str, Any]]:
+    async def call(self, event: Event) -> AsyncIterator[Message]:
         """The app's messages about this event, its own event ids in them; ends after the final one.
 
         Raises:
-            CallRefused: the app did not take it.
+            CallRefused: the app did not take it, or does not speak Gradio's protocol.
             ContainerDied: the connection broke and the event's end will never be heard.
         """
         session_hash = event.body.get("session_hash") or event.id
@@ -183,31 +231,62 @@ class GradioApp:
             session.forget_if_idle()
         self.app_ids[event.id] = app_event_id
         try:
-            while (message := await inbox.get()) is not None:
-                yield message
-                if message.get("msg") == "process_completed":
-                    return
-            raise ContainerDied
+            while True:
+                for message in await inbox.take():
+                    yield message
+                    if message.head.ends:
+                        return
+        except ContainerDied:
+            if session.broken:
+                raise AppFault(session.broken) from None
+            raise
         finally:
             self.app_ids.pop(event.id, None)
-            session.bound.pop(app_event_id, None)
+            session.unbind(app_event_id)
             session.forget_if_idle()
 
     async def _post(self, event: Event, session_hash: str) -> str:
-        body = {**event.body, "session_hash": session_hash}
+        raw = await self._asked(
+            "/queue/join",
+            {**event.body, "session_hash": session_hash},
+            headers=_headers(event),
+            query=(event.request.get("query") or "").encode("latin-1", "replace"),
+            total_s=ANSWER_S,
+            limit=REFUSAL_BYTES,
+        )
         try:
-            async with self.http.post(
-                f"{self.base}/queue/join",
-                params=event.request.get("query") or None,
-                data=encode(body),
-                headers=_headers(event),
-                timeout=aiohttp.ClientTimeout(total=ANSWER_S, connect=CONNECT_S),
-            ) as answer:
-                raw = await answer.read()
-                if answer.status != 200:
-                    raise CallRefused(_refusal(answer.status, raw))
-                return str(decode(raw)["event_id"])
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return _joined(raw).event_id
+        except app_messages.FAILURES as error:
+            raise AppFault(app_messages.NOT_UNDERSTOOD) from error
+
+    async def _asked(
+        self,
+        path: str,
+        body: dict[str, Any],
+        *,
+        headers: dict[str, str],
+        query: bytes = b"",
+        total_s: float | None,
+        limit: int,
+    ) -> bytes:
+        """The app's answer to a POST.
+
+        Raises:
+            CallRefused: it is no answer, or says no.
+            ContainerDied
+        """
+        asked = self.http.ask(
+            "POST", self.route.address, f"{self.prefix}{path}",
+            query=query, headers=headers, data=encode(body), total_s=total_s,
+        )  # fmt: skip
+        try:
+            async with asked as reply:
+                if reply.status != 200:
+                    raise CallRefused(_refusal(reply.status, await reply.read(REFUSAL_BYTES)))
+                return await reply.read(limit)
+        except BadAnswer as error:
+            raise AppFault(str(error)) from error
+        except Unreachable as error:
             raise ContainerDied from error
 
     async def batch(self, events: Sequence[Event]) -> list[dict[str, Any]]:
@@ -225,45 +304,33 @@ class GradioApp:
             "session_hash": first.body.get("session_hash") or first.id,
             "batched": True,
         }
+        limit = self.http.limits.message_bytes
+        raw = await self._asked("/run/predict", body, headers=_headers(first), total_s=None, limit=limit)
         try:
-            async with self.http.post(
-                f"{self.base}/run/predict",
-                data=encode(body),
-                headers=_headers(first),
-                timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_S),
-            ) as answer:
-                raw = await answer.read()
-                if answer.status != 200:
-                    raise CallRefused(_refusal(answer.status, raw))
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise ContainerDied from error
-        output = decode(raw)
-        rows = list(zip(*output["data"], strict=True)) if output["data"] else [()] * len(events)
-        if len(rows) != len(events):
-            text = f"The batch function answered {len(rows)} results for {len(events)} inputs."
-            raise CallRefused({"error": text, "visible": True, "title": "Error", "duration": 10})
-        return [{**output, "data": list(row)} for row in rows]
+            return app_messages.rows_of(raw, len(events))
+        except ValueError as error:
+            raise AppFault(str(error)) from error
 
     async def cancel(self, event: Event) -> None:
         """Ask the app to end a running generator."""
         app_event_id = self.app_ids.get(event.id)
-        if app_event_id is None:
-            return
-        body = {
-            "session_hash": event.body.get("session_hash") or event.id,
-            "fn_index": event.body.get("fn_index"),
-            "event_id": app_event_id,
-        }
-        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
-            async with self.http.post(
-                f"{self.base}/cancel",
-                json=body,
-                timeout=aiohttp.ClientTimeout(total=30, connect=CONNECT_S),
-            ) as answer:
-                await answer.read()
+        if app_event_id is not None:
+            await self.say(
+                "/cancel",
+                {
+                    "session_hash": event.body.get("session_hash") or event.id,
+                    "fn_index": event.body.get("fn_index"),
+                    "event_id": app_event_id,
+                },
+            )
+
+    async def say(self, path: str, body: dict[str, Any]) -> None:
+        """Tell the app something whose answer does not matter."""
+        with contextlib.suppress(CallRefused, ContainerDied):
+            await self._asked(path, body, headers=JSON, total_s=CANCEL_S, limit=REFUSAL_BYTES)
 
 
-def connect(http: aiohttp.ClientSession, route: Route, answers: Answers) -> Container:
+def connect(http: ReplicaClient, route: Route, answers: Answers) -> Container:
     """What calls this replica: by the protocol of its app, and by plain HTTP where paths queue."""
     from queueing.calls_http import PathsContainer
 
@@ -271,7 +338,7 @@ def connect(http: aiohttp.ClientSession, route: Route, answers: Answers) -> Cont
     return PathsContainer(http, route, answers, app) if route.app.paths else app
 
 
-def _gradio(http: aiohttp.ClientSession, route: Route) -> Container:
+def _gradio(http: ReplicaClient, route: Route) -> Container:
     from queueing.calls_reset import ResetApp
     from queueing.calls_ws import WebSocketApp
 
@@ -284,20 +351,20 @@ def _gradio(http: aiohttp.ClientSession, route: Route) -> Container:
 
 def _headers(event: Event) -> dict[str, str]:
     """The visitor's own headers, replayed: they decide the URLs in results and what `gr.Request` shows."""
-    return {
-        **(event.request.get("headers") or {}),
-        "Content-Type": "application/json",
-        "Accept-Encoding": "identity",
-    }
+    return {**(event.request.get("headers") or {}), **JSON}
+
+
+def refusal(text: str) -> dict[str, Any]:
+    """Gradio's error output."""
+    return {"error": text, "visible": True, "title": "Error", "duration": 10}
 
 
 def _refusal(status: int, raw: bytes) -> dict[str, Any]:
     """Gradio's error output for an answer that was not 200."""
     detail: Any = None
-    with contextlib.suppress(msgspec.DecodeError, AttributeError):
+    with contextlib.suppress(*app_messages.FAILURES, AttributeError):
         value = decode(raw)
         detail = value.get("detail") or value.get("error")
     if isinstance(detail, list | dict):  # 422 of a validator: the page paints it on the inputs
         return {"error": detail if isinstance(detail, list) else [detail], "visible": True, "title": "Error"}
-    text = str(detail) if detail else f"The app answered {status} to this request."
-    return {"error": text, "visible": True, "title": "Error", "duration": 10}
+    return refusal(str(detail) if detail else f"The app answered {status} to this request.")

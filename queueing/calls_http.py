@@ -7,21 +7,19 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
-from yarl import URL
-
+from hardware.replica_client import NOT_ADDED, BadAnswer, Unreachable
 from queueing.answers import ANSWER_LIMIT, Answer, Answers, new_name
-from queueing.calls import CONNECT_S, CallRefused, Container
+from queueing.app_messages import Message, ended
+from queueing.calls import AppFault, CallRefused, Container
 from queueing.errors import ContainerDied
 from queueing.routes import is_path
-from queueing.running import surely
+from queueing.surely import surely
 
 if TYPE_CHECKING:
+    from hardware.replica_client import ReplicaClient, Reply
     from queueing.events import Event
     from queueing.routes import Route
 
-#: aiohttp would add these where the visitor sent none.
-NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 WITHOUT_BODY = {"GET", "HEAD"}
 
 TOO_LARGE = f"The app's answer is larger than a queued path may give ({ANSWER_LIMIT // 2**20} MiB)."
@@ -30,7 +28,7 @@ TOO_LARGE = f"The app's answer is larger than a queued path may give ({ANSWER_LI
 class PathsContainer:
     """A replica with queued paths; `inner` calls whatever else it offers (a Gradio app's functions)."""
 
-    def __init__(self, http: aiohttp.ClientSession, route: Route, answers: Answers, inner: Container) -> None:
+    def __init__(self, http: ReplicaClient, route: Route, answers: Answers, inner: Container) -> None:
         self.http = http
         self.route = route
         self.answers = answers
@@ -41,7 +39,7 @@ class PathsContainer:
         """The app's own ids of Gradio's events; requests have none."""
         return self.inner.app_ids
 
-    async def call(self, event: Event) -> AsyncIterator[dict[str, Any]]:
+    async def call(self, event: Event) -> AsyncIterator[Message]:
         """One message, the end: where the answer is kept.
 
         Raises:
@@ -56,27 +54,26 @@ class PathsContainer:
         name = new_name(event.id)
         await surely(partial(self.answers.keep, name, answer))
         # An error of the app is its own answer for the visitor, but no success in the statistics.
-        yield {"msg": "process_completed", "output": {"answer": name}, "success": answer.status < 500}
+        yield ended({"answer": name}, success=answer.status < 500)
 
     async def _ask(self, event: Event) -> Answer:
         method, target, body = event.body["data"]
         # One connection each: an idle one that the app closes just now would look like its death.
         headers = {**event.request["headers"], "Connection": "close"}
+        sent = self.http.send(
+            method,
+            self.route.address,
+            target,
+            data=base64.b64decode(body) if body or method not in WITHOUT_BODY else None,
+            headers=headers,
+            skip_auto_headers=NOT_ADDED,
+        )
         try:
-            async with self.http.request(
-                method,
-                URL(f"http://{self.route.address}{target}", encoded=True),
-                data=base64.b64decode(body) if body or method not in WITHOUT_BODY else None,
-                headers=headers,
-                skip_auto_headers=NOT_ADDED,
-                allow_redirects=False,
-                auto_decompress=False,
-                timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_S),
-            ) as answer:
-                return Answer(answer.status, answer.raw_headers, await _whole(answer.content))
-        except aiohttp.ClientResponseError as error:
-            raise CallRefused({"error": f"The app's answer is no HTTP ({error.message})."}) from error
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            async with sent as reply:
+                return Answer(reply.status, reply.raw_headers, await _whole(reply))
+        except BadAnswer as error:
+            raise AppFault(str(error)) from error
+        except Unreachable as error:
             raise ContainerDied from error
 
     async def batch(self, events: Sequence[Event]) -> list[dict[str, Any]]:
@@ -89,9 +86,9 @@ class PathsContainer:
             await self.inner.cancel(event)
 
 
-async def _whole(content: aiohttp.StreamReader) -> bytes:
+async def _whole(reply: Reply) -> bytes:
     body = bytearray()
-    async for chunk in content.iter_any():
+    async for chunk in reply.chunks():
         body += chunk
         if len(body) > ANSWER_LIMIT:
             raise CallRefused({"error": TOO_LARGE})

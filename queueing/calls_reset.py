@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
-
-from queueing.calls import CONNECT_S, GradioApp
+from queueing.app_messages import Message, ended
+from queueing.calls import GradioApp
 
 if TYPE_CHECKING:
     from queueing.events import Event
@@ -23,13 +21,13 @@ class ResetApp(GradioApp):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._ended: dict[str, asyncio.Event] = {}
+        self._stopped: dict[str, asyncio.Event] = {}
 
-    async def call(self, event: Event) -> AsyncIterator[dict[str, Any]]:
+    async def call(self, event: Event) -> AsyncIterator[Message]:
         """As `GradioApp.call`; a cancelled event ends here, because the app says nothing more of it."""
-        ended = self._ended[event.id] = asyncio.Event()
+        stopped = self._stopped[event.id] = asyncio.Event()
         messages = super().call(event)
-        over = asyncio.ensure_future(ended.wait())
+        over = asyncio.ensure_future(stopped.wait())
         try:
             while True:
                 following = asyncio.ensure_future(_next(messages))
@@ -37,28 +35,24 @@ class ResetApp(GradioApp):
                 if not following.done():
                     following.cancel()
                     await asyncio.gather(following, return_exceptions=True)
-                    yield {"msg": "process_completed", "output": {}, "success": True}
+                    yield ended({}, success=True)
                     return
                 if (message := following.result()) is None:
                     return
                 yield message
         finally:
             over.cancel()
-            self._ended.pop(event.id, None)
+            self._stopped.pop(event.id, None)
             await messages.aclose()  # type: ignore[attr-defined]
 
     async def cancel(self, event: Event) -> None:
         """End a running generator."""
-        app_event_id, ended = self.app_ids.get(event.id), self._ended.get(event.id)
-        if app_event_id is None or ended is None:
+        app_event_id, stopped = self.app_ids.get(event.id), self._stopped.get(event.id)
+        if app_event_id is None or stopped is None:
             return
-        timeout = aiohttp.ClientTimeout(total=30, connect=CONNECT_S)
-        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
-            body = {"event_id": app_event_id}
-            async with self.http.post(f"{self.base}/reset", json=body, timeout=timeout) as answer:
-                await answer.read()
-        asyncio.get_running_loop().call_later(SETTLE_S, ended.set)
+        await self.say("/reset", {"event_id": app_event_id})
+        asyncio.get_running_loop().call_later(SETTLE_S, stopped.set)
 
 
-async def _next(messages: AsyncIterator[dict[str, Any]]) -> dict[str, Any] | None:
+async def _next(messages: AsyncIterator[Message]) -> Message | None:
     return await anext(messages, None)

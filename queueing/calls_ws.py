@@ -12,34 +12,32 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-import msgspec
 
-from queueing.calls import CONNECT_S, CallRefused, GradioApp
+from hardware.replica_client import BadAnswer, Unreachable, target_of
+from queueing import app_messages
+from queueing.app_messages import Message, NotUnderstood, ended
+from queueing.calls import AppFault, CallRefused, GradioApp
 from queueing.errors import ContainerDied
 from queueing.events import encode
 
 if TYPE_CHECKING:
+    from hardware.replica_client import ReplicaClient
     from queueing.events import Event
     from queueing.routes import Route
-
-MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # files travel inside the messages, as base64
-CANCELLED: dict[str, Any] = {"msg": "process_completed", "output": {}, "success": True}
-
-decode = msgspec.json.Decoder().decode
 
 
 class WebSocketApp:
     """One replica's Gradio 3 app."""
 
-    def __init__(self, http: aiohttp.ClientSession, route: Route) -> None:
+    def __init__(self, http: ReplicaClient, route: Route) -> None:
         self.http = http
-        self.base = f"http://{route.address}{route.app.prefix}"
+        self.route = route
         self.app_ids: dict[str, str] = {}  # Gradio 3 has no ids of events
         self._direct = GradioApp(http, route)
         self._sockets: dict[str, aiohttp.ClientWebSocketResponse] = {}
         self._cancelled: set[str] = set()
 
-    async def call(self, event: Event) -> AsyncIterator[dict[str, Any]]:
+    async def call(self, event: Event) -> AsyncIterator[Message]:
         """The app's messages about this event; ends after the final one.
 
         Raises:
@@ -47,21 +45,23 @@ class WebSocketApp:
             ContainerDied: the connection broke and the event's end will never be heard.
         """
         try:
-            socket = await self.http.ws_connect(
-                self._url(event),
+            socket = await self.http.websocket(
+                self.route.address,
+                self._target(event),
                 headers=_headers(event),
-                max_msg_size=MAX_MESSAGE_BYTES,
-                timeout=aiohttp.ClientWSTimeout(ws_close=CONNECT_S),
+                max_message_bytes=self.http.limits.message_bytes,  # files travel inside, as base64
             )
-        except aiohttp.WSServerHandshakeError as error:
-            raise CallRefused({"error": f"The app answered {error.status} to this request."}) from error
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except BadAnswer as error:
+            raise AppFault(str(error)) from error
+        except Unreachable as error:
             raise ContainerDied from error
         self._sockets[event.id] = socket
         try:
             async with socket:
                 async for message in self._exchange(socket, event):
                     yield message
+        except NotUnderstood as error:
+            raise AppFault(str(error)) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise ContainerDied from error
         finally:
@@ -70,13 +70,17 @@ class WebSocketApp:
 
     async def _exchange(
         self, socket: aiohttp.ClientWebSocketResponse, event: Event
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncIterator[Message]:
         session_hash = event.body.get("session_hash") or event.id
         async for frame in socket:
+            if frame.type == aiohttp.WSMsgType.ERROR and isinstance(frame.data, aiohttp.WebSocketError):
+                is_large = frame.data.code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+                text = self.http.limits.too_large if is_large else app_messages.NOT_UNDERSTOOD
+                raise AppFault(text)
             if frame.type != aiohttp.WSMsgType.TEXT:
                 break
-            message = decode(frame.data)
-            match message.get("msg"):
+            message = app_messages.read(frame.data)
+            match message.msg:
                 case "send_hash":
                     await _send(socket, {"fn_index": int(event.fn), "session_hash": session_hash})
                 case "send_data":
@@ -91,7 +95,7 @@ class WebSocketApp:
                 case _:
                     yield message
         if event.id in self._cancelled:  # the app never says so itself
-            yield dict(CANCELLED)
+            yield ended({}, success=True)
             return
         raise ContainerDied
 
@@ -110,16 +114,13 @@ class WebSocketApp:
             return
         self._cancelled.add(event.id)
         body = {"session_hash": event.body.get("session_hash") or event.id, "fn_index": int(event.fn)}
-        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
-            timeout = aiohttp.ClientTimeout(total=30, connect=CONNECT_S)
-            async with self.http.post(f"{self.base}/reset", json=body, timeout=timeout) as answer:
-                await answer.read()
+        await self._direct.say("/reset", body)
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, asyncio.CancelledError):
             await socket.close()
 
-    def _url(self, event: Event) -> str:
-        query = event.request.get("query")
-        return f"{self.base}/queue/join{'?' + query if query else ''}"
+    def _target(self, event: Event) -> str:
+        query = (event.request.get("query") or "").encode("latin-1", "replace")
+        return target_of(f"{self.route.app.prefix}/queue/join", query)
 
 
 async def _send(socket: aiohttp.ClientWebSocketResponse, value: dict[str, Any]) -> None:

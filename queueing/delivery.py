@@ -36,10 +36,12 @@ RESYNC_S = 20.0  # how often each follower's stream is looked at
 LOOK_EVERY_S = 1.0  # how often at those whose turn it is
 LOOKED_AT_ONCE = 500  # in one request
 INBOX = 64  # announcements a follower may be behind; past that it reads the stream when it gets there
-READ_AT_ONCE = 64
+READ_FIRST, READ_AT_ONCE = 4, 64
+LARGE_BYTES = 256 * 1024  # read together
 AGAIN_S = (0.1, 1.0)  # between tries while Redis is away, the shortest and the longest
 RESET = "The queue was reset and this event is lost. Please send it again."
-_RESYNC = b""  # a followers' inbox entry that says: read the stream again
+#: An inbox entry that says: read the stream again. `lua/lib/tell.lua` announces it for large messages.
+_RESYNC = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Delivery:
             await self._add(key, follower)
             while True:
                 raw = await follower.inbox.get()
-                announced = [] if raw is _RESYNC else [_announced(line) for line in raw.split(b"\n")]
+                announced = [] if raw == _RESYNC else [_announced(line) for line in raw.split(b"\n")]
                 if announced and announced[0].number <= follower.after + 1:
                     for message in announced:
                         if message.number > follower.after:
@@ -106,11 +108,12 @@ class Delivery:
                     for message in self._last_words(follower):
                         yield message
                     follower.after, read = 0, await self._patiently(self._read, key, 0)
+                count = READ_FIRST
                 while read:
                     for message in read:
                         yield self._told(follower, message)
-                    full = len(read) == READ_AT_ONCE
-                    read = await self._patiently(self._read, key, follower.after) if full else []
+                    full, count = len(read) == count, _next_count(read)
+                    read = await self._patiently(self._read, key, follower.after, count) if full else []
         finally:
             await self._remove(key, follower)
 
@@ -162,9 +165,9 @@ class Delivery:
                 await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311
                 pause = min(pause * 2, AGAIN_S[1])
 
-    async def _read(self, key: str, after: int) -> list[Delivered]:
+    async def _read(self, key: str, after: int, count: int = READ_FIRST) -> list[Delivered]:
         ask = together(self._redis).ask
-        entries = await ask("XRANGE", key, f"(0-{after}", "+", "COUNT", READ_AT_ONCE)
+        entries = await ask("XRANGE", key, f"(0-{after}", "+", "COUNT", count)
         return [from_stream(*entry) for entry in entries]
 
     async def _add(self, key: str, follower: _Follower) -> None:
@@ -262,6 +265,12 @@ class Delivery:
                 await asyncio.gather(task, return_exceptions=True)
         if self._pubsub is not None:
             await self._pubsub.aclose()
+
+
+def _next_count(read: list[Delivered]) -> int:
+    """How many to read after these: large messages one at a time, for a follower holds what it has read."""
+    large = sum(len(message.payload) for message in read) > LARGE_BYTES
+    return 1 if large else min(READ_AT_ONCE, 4 * len(read))
 
 
 def from_stream(entry_id: bytes, fields: dict[bytes, bytes]) -> Delivered:

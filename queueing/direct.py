@@ -5,18 +5,22 @@ new dispatcher goes on where the last one stopped."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections import deque
+import re
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import aiohttp
 import msgspec
 
+from hardware.lines import Cut, Lines
+from hardware.replica_client import BadAnswer, Unreachable
+from queueing.app_messages import NOT_UNDERSTOOD, speaks_of
+from queueing.backlog import Backlog
 from queueing.errors import ContainerDied
+from queueing.messages import failed
 
 if TYPE_CHECKING:
+    from hardware.replica_client import ReplicaClient, Reply
     from queueing.events import Call
     from queueing.routes import Route
 
@@ -26,6 +30,13 @@ PATH = "/__spaceport__/calls/2"
 CONNECT_S = 10.0
 #: A start is held back this long: where the end comes at once, both are told in one step.
 HOLD_START_S = 0.01
+
+#: A line that goes on after so many times the largest message has no end.
+ENDLESS = 16
+LINES_A_TURN = 200
+MOST_STRAYS = 10_000
+ID = re.compile(r"[0-9a-f]{32}")
+COUNT = re.compile(rb"\d{1,12}")
 
 Kind = Literal["more", "completed", "failed", "cancelled", "back", "elsewhere", "unknown"]
 _KINDS: dict[bytes, Kind] = {
@@ -48,6 +59,7 @@ class Said(NamedTuple):
     kind: Kind
     payload: bytes
     took_s: float = 0.0
+    fault: str = ""  # of the app, where the end is not its own word
 
     @property
     def ends(self) -> bool:
@@ -76,49 +88,35 @@ class _Calls(msgspec.Struct, frozen=True, tag_field="do", tag="call"):
 _encode = msgspec.json.Encoder().encode
 
 
-class _Inbox:
-    """What was said of one call and not yet taken."""
+class _Inbox(Backlog[Said]):
+    """Of one call; `first` is the event its call was begun by. After its end nothing counts."""
 
-    def __init__(self) -> None:
-        self.said: deque[Said] = deque()
-        self.broken = False
-        self._more = asyncio.Event()
+    def __init__(self, first: str) -> None:
+        super().__init__()
+        self.first = first
+        self.is_over = False
 
-    def put(self, said: Said) -> None:
-        self.said.append(said)
-        self._more.set()
-
-    def break_off(self) -> None:
-        self.broken = True
-        self._more.set()
+    def tell(self, said: Said) -> None:
+        if not self.is_over:
+            self.is_over = said.ends
+            self.put(said, len(said.payload))
 
     async def take(self) -> list[Said]:
-        """All there is, at least one.
-
-        Raises:
-            ContainerDied: the connection broke, and nothing is left.
-        """
-        while not self.said:
-            if self.broken:
-                raise ContainerDied
-            self._more.clear()
-            await self._more.wait()
-        if len(self.said) == 1 and self.said[0].number == 1 and not self.said[0].ends:
-            self._more.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(HOLD_START_S):
-                    await self._more.wait()
-        taken = list(self.said)
-        self.said.clear()
-        return taken
+        await self.something()
+        said = self.alone()
+        if said is not None and said.number == 1 and not said.ends:
+            await self.more_within(HOLD_START_S)
+        return await super().take()
 
 
 class Direct:
     """One connection to one replica."""
 
-    def __init__(self, http: aiohttp.ClientSession, route: Route) -> None:
+    def __init__(self, http: ReplicaClient, route: Route) -> None:
         self._http = http
-        self._url = f"http://{route.address}{PATH}"
+        self._address = route.address
+        self._answered = False
+        self._backs: set[str] = set()  # calls that were asked back
         self._inboxes: dict[str, _Inbox] = {}
         self._strays: dict[str, asyncio.Event] = {}
         self._orders: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -140,6 +138,8 @@ class Direct:
                 running = await hello
         except TimeoutError as error:
             await self.close()
+            if self._answered:  # with something else than the launcher's first word
+                return None
             raise ContainerDied from error
         self._strays = {call_id: asyncio.Event() for call_id in running or ()}
         return running
@@ -155,7 +155,7 @@ class Direct:
         """Begin the call, all its events together; or go on with what has begun before, after the messages
         `event.told`."""
         for event in call.events:
-            inbox = self._inboxes[event.id] = _Inbox()
+            inbox = self._inboxes[event.id] = _Inbox(call.events[0].id)
             if self._reader is None or self._reader.done():
                 inbox.break_off()
         asked = [
@@ -179,16 +179,23 @@ class Direct:
             if taken[-1].ends:
                 return
 
+    def drop(self, event_id: str) -> None:
+        """Nobody listens any more to what is said of this event."""
+        if (inbox := self._inboxes.pop(event_id, None)) is not None:
+            inbox.leave()
+
     async def rest(self, event_id: str) -> None:
-        """Until a call nobody listens to any more has ended.
+        """Until the app has said the end of an event that nobody follows any more.
 
         Raises:
             ContainerDied
         """
         inbox = self._inboxes.get(event_id)
-        while inbox is not None and not (await inbox.take())[-1].ends:
-            pass
-        self._inboxes.pop(event_id, None)
+        try:
+            while inbox is not None and not (await inbox.take())[-1].ends:
+                pass
+        finally:
+            self.drop(event_id)
 
     async def stray_ended(self, call_id: str) -> None:
         """Until a call of an earlier connection has ended, or the connection has."""
@@ -201,6 +208,7 @@ class Direct:
 
     def back(self, event_id: str) -> None:
         """Take it back where it has not begun: its end is "back" then."""
+        self._backs.add(event_id)
         self._send(_Order("back", event_id))
 
     def forget(self, event_id: str) -> None:
@@ -217,19 +225,17 @@ class Direct:
             yield line
 
     async def _read(self, hello: asyncio.Future[list[str] | None]) -> None:
-        timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_S)
         try:
-            async with self._http.post(self._url, data=self._lines(), timeout=timeout) as answer:
-                if answer.status != 200:
+            async with self._http.send("POST", self._address, PATH, data=self._lines()) as reply:
+                if reply.status != 200:
                     hello.set_result(None)
                     return
-                rest = b""
-                async for chunk in answer.content.iter_any():
-                    *lines, rest = (rest + chunk).split(b"\n") if rest else chunk.split(b"\n")
-                    for line in lines:
-                        self._heard(line, hello)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            logger.info("direct: %r", error)
+                await self._hear(reply, hello)
+        except BadAnswer as error:
+            logger.info("direct: %s", error)
+            self._fail_all(str(error))
+        except Unreachable as error:
+            logger.info("direct: %s", error)
         finally:
             if not hello.done():
                 hello.set_exception(ContainerDied())
@@ -238,16 +244,70 @@ class Direct:
             for ended in self._strays.values():
                 ended.set()
 
-    def _heard(self, line: bytes, hello: asyncio.Future[list[str] | None]) -> None:
-        word, _, rest = line.partition(b" ")
+    async def _hear(self, reply: Reply, hello: asyncio.Future[list[str] | None]) -> None:
+        self._answered = True
+        limit = self._http.limits.message_bytes
+        lines = Lines(limit)
+        async for chunk in reply.chunks():
+            for number, line in enumerate(lines.feed(chunk), start=1):
+                if (inbox := self._heard(line, hello)) is not None and inbox.is_full:
+                    await inbox.room()
+                if number % LINES_A_TURN == 0:
+                    await asyncio.sleep(0)
+            if lines.pending > ENDLESS * limit:
+                raise BadAnswer(self._http.limits.too_large)
+
+    def _heard(self, line: bytes | Cut, hello: asyncio.Future[list[str] | None]) -> _Inbox | None:
+        """Take a line in; the backlog it went to.
+
+        Raises:
+            BadAnswer: it is not as the launcher writes.
+        """
+        word, _, rest = (line.start if isinstance(line, Cut) else line).partition(b" ")
+        call_id = word.decode("ascii", "replace")
         if word == b"hello":
-            hello.set_result(rest.decode().split())
-            return
-        number, kind, payload = rest.split(b" ", 2)
-        call_id = word.decode()
+            running = [ID.fullmatch(name) for name in rest.decode("ascii", "replace").split()[:MOST_STRAYS]]
+            if not hello.done():
+                hello.set_result([name[0] for name in running if name])
+            return None
         inbox = self._inboxes.get(call_id)
-        said = Said(int(number), _KINDS.get(kind[:1], "more"), payload, int(kind[1:] or 0) / 1000)
+        kind, said = _said(rest)
         if kind != b"e" and inbox is not None:
-            inbox.put(said)
+            if isinstance(line, Cut):
+                said = self._failed(call_id, said, self._http.limits.too_large)
+            elif not self._may_be_said(call_id, inbox, said):
+                said = self._failed(call_id, said, NOT_UNDERSTOOD)
+            inbox.tell(said)
         if (kind == b"e" or said.ends) and (stray := self._strays.get(call_id)) is not None:
             stray.set()
+        return inbox
+
+    def _may_be_said(self, call_id: str, inbox: _Inbox, said: Said) -> bool:
+        if said.kind == "back":  # else it would be sent again and again
+            return inbox.first in self._backs
+        if said.kind in ("elsewhere", "unknown"):
+            return True
+        return speaks_of(said.payload, call_id, ends=said.ends)
+
+    def _failed(self, call_id: str, said: Said, text: str) -> Said:
+        """End the event for its visitor, whatever the app goes on to say of it."""
+        self.cancel(call_id)
+        return Said(max(said.number, 1), "failed", failed(call_id, text), fault=text)
+
+    def _fail_all(self, text: str) -> None:
+        for event_id, inbox in self._inboxes.items():
+            inbox.tell(Said(1, "failed", failed(event_id, text), fault=text))
+
+
+def _said(rest: bytes) -> tuple[bytes, Said]:
+    """`<number> <kind> <message>`, its kind as it came.
+
+    Raises:
+        BadAnswer
+    """
+    number, _, rest = rest.partition(b" ")
+    kind, _, payload = rest.partition(b" ")
+    if not COUNT.fullmatch(number) or not COUNT.fullmatch(kind[1:] or b"0"):
+        raise BadAnswer(NOT_UNDERSTOOD)
+    took_s = int(kind[1:] or 0) / 1000
+    return kind, Said(int(number), _KINDS.get(kind[:1], "more"), payload, took_s)

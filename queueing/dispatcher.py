@@ -21,12 +21,13 @@ from queueing.direct import Direct
 from queueing.errors import ContainerDied, LeaseLost, Moved
 from queueing.keys import LANES
 from queueing.queue import CLAIMS_AT_ONCE, Queue
-from queueing.running import Running, surely
+from queueing.running import Running
+from queueing.surely import surely
 
 if TYPE_CHECKING:
-    import aiohttp
     from redis.asyncio import Redis
 
+    from hardware.replica_client import ReplicaClient
     from queueing.routes import Route, Routes
 
 logger = logging.getLogger(__name__)
@@ -43,12 +44,13 @@ class Dispatcher:
         self,
         *,
         redis: Redis,
-        http: aiohttp.ClientSession,
+        http: ReplicaClient,
         routes: Routes,
         route: Route,
         holder: str,
         event_timeout_s: float,
         restart: Callable[[Route], Awaitable[None]],
+        by_direct: bool = True,
     ) -> None:
         self.redis = redis
         self.http = http
@@ -58,6 +60,8 @@ class Dispatcher:
         self.event_timeout_s = event_timeout_s
         self.restart = restart
         self.queue = Queue(redis, route.space_id)
+        self.by_direct = by_direct  # whether the app is asked for the direct way
+        self.unheard = False  # it was, and did not answer
         self.again = False  # whether another dispatcher should go on at once
         self.lost = False
         self.draining = False
@@ -75,13 +79,14 @@ class Dispatcher:
         """Work until the queue is empty, the lease is lost, or the replica is gone."""
         direct = Direct(self.http, self.route)
         try:
-            strays = await direct.open() if self.route.app.protocol else None
+            strays = await self._opened(direct)
             self._running = Running(
                 self.queue,
                 self.route,
                 connect(self.http, self.route, Answers(self.redis, self.route.space_id)),
                 None if strays is None else direct,
                 event_timeout_s=self.event_timeout_s,
+                limits=self.http.limits,
                 restart=self.restart,
                 freed=self._woken.set,
             )
@@ -99,6 +104,15 @@ class Dispatcher:
             if self.lost:
                 logger.warning("space %s: lease lost", self.route.space_id)
             await direct.close()
+
+    async def _opened(self, direct: Direct) -> list[str] | None:
+        if not self.route.app.protocol or not self.by_direct:
+            return None
+        try:
+            return await direct.open()
+        except ContainerDied:
+            self.unheard = True
+            raise
 
     async def _work(self, strays: list[str]) -> None:
         listener = asyncio.create_task(self._listen(), name="wake")

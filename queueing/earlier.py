@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
+from queueing import app_messages
 from queueing.delivery import Delivered, from_stream
-from queueing.events import decode
 from queueing.keys import SpaceKeys
 from queueing.positions import Place, Waiter
 
@@ -124,7 +124,7 @@ class Earlier:
     async def _end(self, channel: str, delivered: Delivered) -> None:
         if int(await self.door.redis.get(self.keys.cursor(channel)) or 0) >= delivered.number:
             return  # the demo's own page has it
-        message = decode(delivered.payload)
+        message = app_messages.told(delivered.payload)
         if message.get("success") and not message.get("output"):
             return  # cancelled
         output = message.get("output") or {}
@@ -132,7 +132,7 @@ class Earlier:
         if len(delivered.payload) > MOST_BYTES:
             value["too_large"] = True
         elif value["success"]:
-            value["data"] = output.get("data") or []
+            value["data"] = app_messages.plain(output.get("data")) or []
         else:
             value["error"] = str(output.get("error") or "")
         await self.tell(value)

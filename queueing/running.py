@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
 from queueing.ahead import Ahead
-from queueing.calls import CallRefused
+from queueing.calls import AppFault, CallRefused
 from queueing.direct import Direct, Said
+from queueing.ends import INTERRUPTED, Kept, TooMuch, an_end, refused, said, unknown
 from queueing.errors import ContainerDied
 from queueing.messages import ProcessStarts, cancelled, completed, encode, failed, interrupted
+from queueing.owner_log import OwnerLog
 from queueing.queue import ANY_NUMBER, MAX_DEATHS, MAX_LOSSES, Final, Queue, Requeued
 from queueing.routes import Routes
+from queueing.surely import surely
 
 if TYPE_CHECKING:
+    from hardware.replica_client import Limits
     from queueing.calls import Container
     from queueing.events import Call, Event
     from queueing.routes import Function, Route
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 CRASHED = "This input crashed the demo twice, so it was not tried again."
 AGAIN = "The demo went away while it worked on this. It is tried again as soon as the demo is back."
-INTERRUPTED = "Interrupted: the demo went away while it worked on this, and its owner allows no second try."
+UNFORESEEN = "Something went wrong here while this ran. Please send it again."
 STOP_S = 5.0  # for a call that was told to end
-REDIS_BACK_S = 60.0  # how long a result waits for Redis
-AGAIN_S = 0.2
 
 
 class Running:
@@ -47,6 +47,7 @@ class Running:
         direct: Direct | None,
         *,
         event_timeout_s: float,
+        limits: Limits,
         restart: Callable[[Route], Awaitable[None]],
         freed: Callable[[], None],
     ) -> None:
@@ -56,11 +57,13 @@ class Running:
         self.queue, self.route, self.app, self.direct = queue, route, app, direct
         self.ahead = Ahead(direct)
         self.event_timeout_s = event_timeout_s
+        self.limits = limits
         self._restart = restart
         self._restarted = False
         self._not_direct: set[str] = set()  # functions that need Gradio's own protocol
         self._events: dict[str, tuple[Event, Call, Function | None]] = {}
         self._batches = 0  # that run by Gradio's own protocol
+        self._owner_log = OwnerLog(queue.redis, route.space_id)
         self.died = asyncio.Event()  # the container went away
 
     def can_be_left(self) -> bool:
@@ -99,16 +102,28 @@ class Running:
             text = f"Timed out after {self.event_timeout_s:g} s, the longest one run may take here."
             await self._finish(call, event, "failed", failed(event.id, text))
             await self._end_work(event, function)
-        except CallRefused as refused:
-            await self._finish(call, event, "failed", _refused(event, refused))
+        except TooMuch as why:
+            await self._finish(call, event, "failed", refused(event, why))
+            await self._tell_owner(event, str(why))
+            await self._end_work(event, function)
+        except CallRefused as why:
+            await self._finish(call, event, "failed", refused(event, why))
+            await self._tell_owner(event, str(why) if isinstance(why, AppFault) else "")
         except ContainerDied:
             await self._died(call, (event,))
+        except (RedisError, OSError):
+            raise
+        except Exception:  # a fault here: but its visitor has an answer all the same
+            logger.exception("space %s: event %s", self.route.space_id, event.id)
+            await self._finish(call, event, "failed", failed(event.id, UNFORESEEN))
+            self._drop(call)
         finally:
             self._events.pop(event.id, None)
         return False
 
     async def _stream(self, call: Call, event: Event, function: Function | None) -> bool:
         ours = True  # False: ended by a cancel, or no longer ours; read on, the place stays taken
+        kept = Kept(self.limits)
         async for taken in self._said(call, event):
             if taken[-1].kind == "back":
                 await self._back(call)
@@ -116,6 +131,8 @@ class Running:
             if taken[0].number == 1 and function is not None and function.streams:
                 await self._publish_app_id(event)
             *before, last = taken
+            if ours:
+                kept.add(taken)
             if not last.ends:
                 ours = ours and await self._tell(call, event, taken)
             elif ours:
@@ -135,12 +152,12 @@ class Running:
                     return
             self._elsewhere(event)
         if not event.may_begin:
-            yield [_unknown(event)]
+            yield [unknown(event)]
             return
         number = 0
         async for message in self.app.call(event):
             number += 1
-            yield [_said(number, message, event.id)]
+            yield [said(number, message, event.id)]
 
     def _elsewhere(self, event: Event) -> None:
         """Its function needs Gradio's own protocol."""
@@ -152,7 +169,7 @@ class Running:
         assert self.direct is not None
         async for taken in self.direct.told(event.id):
             heard()
-            yield [_unknown(event)] if taken[-1].kind == "unknown" else taken
+            yield [unknown(event)] if taken[-1].kind == "unknown" else taken
 
     async def _back(self, call: Call) -> None:
         """Sent ahead for nothing: to the front of the line again."""
@@ -160,15 +177,16 @@ class Running:
             await surely(partial(self.queue.requeue, event, call, "backs", ANY_NUMBER))
 
     async def _tell(self, call: Call, event: Event, taken: list[Said]) -> bool:
-        payloads = [said.payload for said in taken]
+        payloads = [one.payload for one in taken]
         return await surely(lambda: self.queue.emit(event, call.token, *payloads, told=taken[-1].number))
 
     async def _end(self, call: Call, event: Event, before: list[Said], last: Said) -> None:
         status: Final = last.kind  # type: ignore[assignment]  # the kinds that end are the statuses
-        payloads = [said.payload for said in before]
+        payloads = [one.payload for one in before]
         if self.direct is not None and event.fn not in self._not_direct:
             self.ahead.ended(event.fn, last.took_s)
         self._freed()
+        await self._tell_owner(event, last.fault)
         ended = await surely(
             lambda: self.queue.finish(
                 event,
@@ -184,6 +202,15 @@ class Running:
             # Not where it is another's by now: who takes it up needs what the app keeps of it.
             self.direct.forget(event.id)
 
+    async def _tell_owner(self, event: Event, fault: str) -> None:
+        """Say why a call failed, where the app is at fault."""
+        if not fault:
+            return
+        function = self.route.app.function(int(event.fn))
+        name = function.api_name if function is not None and function.api_name else f"function {event.fn}"
+        with contextlib.suppress(RedisError, OSError):
+            await self._owner_log.write(f"a call of {name} failed: {fault}")
+
     async def _publish_app_id(self, event: Event) -> None:
         """Input chunks come by the gateway: it must know the app's own id of the event."""
         key = self.queue.keys.event(event.id)
@@ -197,8 +224,15 @@ class Running:
         try:
             async with asyncio.timeout(self.event_timeout_s):
                 ends = await self._ends(call)
-        except CallRefused as refused:
-            ends = [([], Said(0, "failed", _refused(event, refused))) for event in call.events]
+            if {last.kind for _, last in ends} != {"back"}:
+                ends = [
+                    (before, an_end(event, last))
+                    for event, (before, last) in zip(call.events, ends, strict=True)
+                ]
+        except CallRefused as why:
+            fault = str(why) if isinstance(why, AppFault) else ""
+            ends = [([], Said(0, "failed", refused(event, why), fault=fault)) for event in call.events]
+            self._drop(call)
         except TimeoutError:
             text = f"Timed out after {self.event_timeout_s:g} s, the longest one run may take here."
             for event in call.events:
@@ -208,6 +242,12 @@ class Running:
         except ContainerDied:
             await self._died(call, call.events)
             return False
+        except (RedisError, OSError):
+            raise
+        except Exception:
+            logger.exception("space %s: a batch of %s", self.route.space_id, call.events[0].fn)
+            ends = [([], Said(0, "failed", failed(event.id, UNFORESEEN))) for event in call.events]
+            self._drop(call)
         kinds = {last.kind for _, last in ends}
         if kinds == {"back"}:
             await self._back(call)
@@ -234,7 +274,7 @@ class Running:
                 return ends
             self._elsewhere(first)
         if not all(event.may_begin for event in call.events):
-            return [([], _unknown(event)) for event in call.events]
+            return [([], unknown(event)) for event in call.events]
         self._batches += 1
         # In one write; the call need not wait for it, and its ends are written behind it.
         told = asyncio.gather(*(self._tell_start(call, event) for event in call.events))
@@ -248,10 +288,18 @@ class Running:
             for event, output in zip(call.events, outputs, strict=True)
         ]
 
+    def _drop(self, call: Call) -> None:
+        """Nobody listens any more to what the app says of these."""
+        if self.direct is not None:
+            for event in call.events:
+                self.direct.drop(event.id)
+
     async def _until_end(
         self, call: Call, event: Event, heard: Callable[[], None]
     ) -> tuple[list[Said], Said]:
+        kept = Kept(self.limits)
         async for taken in self._told(event, heard):
+            kept.add(taken)
             *before, last = taken
             if last.ends:
                 return before, last
@@ -340,47 +388,3 @@ class Running:
         finally:
             await asyncio.shield(surely(lambda: self.queue.let_go(token)))
             self._freed()
-
-
-async def surely(step: Callable[[], Awaitable[T]]) -> T:
-    """Do a step that may be done twice, again until Redis has taken it.
-
-    Raises:
-        RedisError, OSError: Redis stayed away for a minute.
-    """
-    deadline = time.monotonic() + REDIS_BACK_S
-    while True:
-        try:
-            return await step()
-        except (RedisError, OSError):
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(AGAIN_S)
-
-
-def _unknown(event: Event) -> Said:
-    """Of what became of it nobody knows, and it may not be tried again."""
-    return Said(0, "failed", failed(event.id, INTERRUPTED))
-
-
-def _said(number: int, message: dict[str, object], event_id: str) -> Said:
-    """A message of Gradio's own protocol, under our event's id."""
-    message["event_id"] = event_id
-    kind = "more"
-    if message.get("msg") == "process_completed":
-        kind = "completed" if message.get("success") else "failed"
-        if message.get("success") and not message.get("output"):
-            kind = "cancelled"
-    return Said(number, kind, encode(message))  # type: ignore[arg-type]
-
-
-def _refused(event: Event, refused: CallRefused) -> bytes:
-    return encode(
-        {
-            "msg": "process_completed",
-            "event_id": event.id,
-            "output": refused.output,
-            "success": False,
-            "title": "Error",
-        }
-    )

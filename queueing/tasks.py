@@ -13,10 +13,11 @@ from django.conf import settings
 from django.db import Error, connection
 from redis.asyncio import Redis
 
+from hardware.replica_client import Limits
 from queueing import reaper, rollup
 from queueing.hints import hint
 from queueing.models import QueueSettings
-from queueing.worker import drains
+from queueing.worker import Drains, drains
 
 logger = logging.getLogger(__name__)
 
@@ -26,14 +27,21 @@ T = TypeVar("T")
 @shared_task(name="queueing.tasks.drain", ignore_result=True)
 def drain(space_id: int) -> None:
     """Serve this Space's queue until it is empty."""
-    drains(settings.REDIS_URL, settings.SPACEPORT_EVENT_TIMEOUT_S).drain(space_id)
+    _drains().drain(space_id)
 
 
 @worker_shutting_down.connect
 def stop_drains(**_: Any) -> None:
     """A worker told to stop finishes its calls and claims no more."""
     if drains.cache_info().currsize:
-        drains(settings.REDIS_URL, settings.SPACEPORT_EVENT_TIMEOUT_S).stop()
+        _drains().stop()
+
+
+def _drains() -> Drains:
+    limits = Limits(
+        message_bytes=settings.SPACEPORT_MESSAGE_LIMIT_BYTES, event_bytes=settings.SPACEPORT_EVENT_LIMIT_BYTES
+    )
+    return drains(settings.REDIS_URL, settings.SPACEPORT_EVENT_TIMEOUT_S, limits)
 
 
 @shared_task(name="queueing.tasks.wake_forgotten", ignore_result=True)

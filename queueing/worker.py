@@ -9,10 +9,10 @@ import os
 import secrets
 import threading
 import time
+from collections import Counter
 from concurrent.futures import Future
 from functools import cache
 
-import aiohttp
 import redis
 import uvloop
 from celery import current_app
@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from hardware.replica_client import Limits, ReplicaClient
 from queueing import garbage
 from queueing.dispatcher import Dispatcher
 from queueing.hints import hint
@@ -33,6 +34,9 @@ logger = logging.getLogger(__name__)
 RENEW_S = LEASE_MS / 3000
 AGAIN_S = 0.5
 MOST_CONNECTIONS = 10_000
+#: An app that leaves the direct way unanswered so often in a row, for 10 s each time, is asked by Gradio's
+#: own protocol: there each request has its time, and so each event an end.
+MOST_UNHEARD = 6
 
 _renew = Script("renew")
 
@@ -40,13 +44,15 @@ _renew = Script("renew")
 class Drains:
     """The dispatchers that run in this process."""
 
-    def __init__(self, redis_url: str, event_timeout_s: float) -> None:
+    def __init__(self, redis_url: str, event_timeout_s: float, limits: Limits | None = None) -> None:
         self.redis_url = redis_url
         self.event_timeout_s = event_timeout_s
+        self.limits = limits
         self.holder = f"{os.getpid()}-{secrets.token_hex(6)}"
         self.stopping = False
         self._served: set[int] = set()  # Spaces that somebody here looks after
         self._active: dict[int, Dispatcher] = {}
+        self._unheard: Counter[int] = Counter()  # times in a row, by Space
         self._loop = uvloop.new_event_loop()
         self._ready = threading.Event()
         threading.Thread(target=self._run_loop, name="drains", daemon=True).start()
@@ -74,17 +80,12 @@ class Drains:
 
     async def _connect(self) -> None:
         # Nothing is sent twice behind our back: a claim whose answer was lost has taken events that nobody
-        # knows of. What may be done twice is done again by `queueing.running.surely`.
+        # knows of. What may be done twice is done again by `queueing.surely`.
         # Each dispatcher listens by a connection of its own.
         self._redis = Redis.from_url(
             self.redis_url, retry=Retry(NoBackoff(), 0), max_connections=MOST_CONNECTIONS
         )
-        # No cookie jar: one visitor's cookies must never reach another's request.
-        self._http = aiohttp.ClientSession(
-            cookie_jar=aiohttp.DummyCookieJar(),
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
-            auto_decompress=True,
-        )
+        self._http = ReplicaClient(keepalive_s=30, limits=self.limits)
         self._routes = Routes(self._redis)
 
     async def _drain(self, space_id: int) -> None:
@@ -114,6 +115,7 @@ class Drains:
             holder=f"{route.replica_id}:{self.holder}-{secrets.token_hex(3)}",
             event_timeout_s=self.event_timeout_s,
             restart=restart,
+            by_direct=self._unheard[space_id] < MOST_UNHEARD,
         )
         self._active[space_id] = dispatcher
         try:
@@ -121,6 +123,10 @@ class Drains:
                 await dispatcher.run()
         finally:
             del self._active[space_id]
+            if dispatcher.unheard:
+                self._unheard[space_id] += 1
+            else:
+                self._unheard.pop(space_id, None)
         now = await self._routes.by_id(space_id, fresh=True)
         # Without an address nobody can be served yet, and a Space that sleeps is let sleep.
         if now is not None and now.address and now.place != route.place:
@@ -165,7 +171,7 @@ async def restart(route: Route) -> None:
 
 
 @cache
-def drains(redis_url: str, event_timeout_s: float) -> Drains:
+def drains(redis_url: str, event_timeout_s: float, limits: Limits) -> Drains:
     """This process's dispatchers, made on first use (never before a fork)."""
     garbage.rarely()
-    return Drains(redis_url, event_timeout_s)
+    return Drains(redis_url, event_timeout_s, limits)

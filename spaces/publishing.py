@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import msgspec
-import requests
+from django.db import transaction
+from django.utils import timezone
 from msgspec import structs
 
+from hardware import readiness, replicas
+from hardware.app_report import Unusable
 from hardware.models import Replica
+from hardware.replica_client import BadAnswer, Unreachable
 from queueing import keys, routes, tuning
 from queueing.app_config import app_from_config
 from queueing.connections import sync_redis
@@ -19,7 +24,6 @@ from spaces.models import Sdk, Space, Stage, Visibility
 
 logger = logging.getLogger(__name__)
 
-SERVER_ERROR = 500
 #: Stages in which an event could wait for ever, and what its visitor is told instead.
 CLOSED = {
     Stage.PAUSED: "This Space is paused by its owner.",
@@ -45,6 +49,11 @@ def publish(space: Space) -> Route:
         # It died again, or is stuck. Nobody is sent to an app of which it is not known what has to queue;
         # `spaces.following` publishes it again.
         logger.warning("space %s does not say what it offers: %s", space.pk, error)
+        replica = None
+        app = _app_of(space, None)
+    except Unusable as error:
+        # It was another app when its node looked.
+        _refuse(replica, str(error))
         replica = None
         app = _app_of(space, None)
     route = Route(
@@ -120,22 +129,34 @@ def _asked(space: Space, replica: Replica, mount: str) -> App:
 
     Raises:
         NoAnswer
+        Unusable: an app that has to be Gradio's is not as Gradio is.
     """
+    must_be = space.sdk == Sdk.GRADIO
     try:
-        answer = requests.get(f"http://{replica.address}{mount}/config", timeout=30)
-        if answer.status_code >= SERVER_ERROR and space.sdk == Sdk.GRADIO:
-            raise NoAnswer(f"status {answer.status_code}")
-        if answer.status_code == 200 and isinstance(config := answer.json(), dict):
-            if "dependencies" in config:
-                return app_from_config(config, mount)
-        elif answer.status_code == 401 and space.sdk == Sdk.GRADIO:
-            version = str(replica.report.get("gradio") or "6")
-            prefix = "/gradio_api" if int(version.split(".")[0]) >= 5 else ""
-            return App(protocol="sse_v3", version=version, prefix=mount + prefix, mount=mount)
-    except requests.JSONDecodeError as error:
-        logger.info("space %s has no readable /config: %s", space.pk, error)
-    except requests.RequestException as error:
-        if space.sdk == Sdk.GRADIO:
+        status, config = readiness.config(replica.address, mount)
+    except Unreachable as error:
+        if must_be:
             raise NoAnswer(str(error)) from error
         logger.info("space %s has no readable /config: %s", space.pk, error)
+        return App()
+    except (BadAnswer, Unusable) as error:
+        if must_be:
+            raise Unusable(str(error)) from error
+        logger.info("space %s has no readable /config: %s", space.pk, error)
+        return App()
+    if status >= readiness.SERVER_ERROR and must_be:
+        raise NoAnswer(f"status {status}")
+    if config is not None:
+        return app_from_config(config, mount)
+    if status == readiness.LOCKED and must_be:
+        version = str(replica.report.get("gradio") or "6")
+        app = App(protocol="sse_v3", version=version, mount=mount)
+        return structs.replace(app, prefix=mount + ("" if app.release[0] in (3, 4) else "/gradio_api"))
     return App()
+
+
+def _refuse(replica: Replica | None, reason: str) -> None:
+    """A replica that cannot be served has failed; its node stops it."""
+    ready = Replica.objects.filter(pk=replica.pk if replica else 0, state=Replica.State.READY)
+    if ready.update(state=Replica.State.FAILED, address="", reason=reason, ended_at=timezone.now()):
+        transaction.on_commit(partial(replicas.tell, replica.pk if replica else 0))

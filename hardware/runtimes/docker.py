@@ -15,6 +15,7 @@ import docker.types
 import requests
 
 from hardware import base_image
+from hardware.lines import LINE_BYTES, Cut, Lines
 from hardware.runtimes import build_caches, docker_build, docker_network
 from hardware.runtimes.base import (
     Artifact,
@@ -217,11 +218,10 @@ class DockerRuntime:
                 parts = self.client.api.logs(
                     runtime_id, stream=True, follow=True, timestamps=True, since=since or None
                 )
-                rest = b""
+                lines = Lines(LINE_BYTES)
                 for part in parts:
-                    *lines, rest = (rest + part).split(b"\n")
-                    for line in lines:
-                        stamp, _, text = line.partition(b" ")
+                    for line in lines.feed(part):
+                        stamp, _, text = (line.start if isinstance(line, Cut) else line).partition(b" ")
                         with contextlib.suppress(ValueError):
                             if (at := _seconds(stamp.decode())) > since:
                                 yield LogLine(at, text.rstrip(b"\r").decode(errors="replace"))

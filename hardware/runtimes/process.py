@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from hardware.base_image import LAUNCHER, MAIN
 from hardware.folders import private
+from hardware.lines import LINE_BYTES, Cut, Lines
 from hardware.runtimes import dependencies, shim, venvs
 from hardware.runtimes.base import (
     Artifact,
@@ -206,12 +207,14 @@ class ProcessRuntime:
                     return
                 time.sleep(POLL_S)
             log = stack.enter_context((folder / "log").open("rb"))
-            rest = b""
+            unread = Lines(LINE_BYTES)
             while (state := self._state(runtime_id)) is not None:
                 ended = not _alive(state)  # asked before reading: what came until then is in the file
                 while part := log.read(READ_BYTES):
-                    *lines, rest = (rest + part).split(b"\n")
-                    yield from _parse(lines, since)
+                    lines = unread.feed(part)
+                    yield from _parse(
+                        [line.start if isinstance(line, Cut) else line for line in lines], since
+                    )
                 if _is_replaced(log, folder / "log"):
                     log = stack.enter_context((folder / "log").open("rb"))
                 elif ended:

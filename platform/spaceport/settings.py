@@ -61,6 +61,9 @@ SPACEPORT_HANDSHAKES_PER_SECOND = env.int("SPACEPORT_HANDSHAKES_PER_SECOND", 200
 #: Websockets of one visitor's address in one web process at once; 0: no limit.
 SPACEPORT_SOCKETS_PER_VISITOR = env.int("SPACEPORT_SOCKETS_PER_VISITOR", 2000)
 SPACEPORT_EVENT_TIMEOUT_S = env.int("SPACEPORT_EVENT_TIMEOUT_S", 3600)
+# What an app may send for one event: its largest message, and what is kept of all of them at a time.
+SPACEPORT_MESSAGE_LIMIT_BYTES = env.int("SPACEPORT_MESSAGE_LIMIT_BYTES", 32 * MEGABYTE)
+SPACEPORT_EVENT_LIMIT_BYTES = env.int("SPACEPORT_EVENT_LIMIT_BYTES", 256 * MEGABYTE)
 
 
 def _persistent_secret(path: Path) -> str:

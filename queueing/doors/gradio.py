@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from queueing.app_messages import plain, told
 from queueing.delivery import Delivered, Delivery
 from queueing.doors.differences import apply
 from queueing.doors.stream import HEARTBEAT_S, LINGER_S, Stream, sse
 from queueing.errors import ApiClosed, PoisonInput, QueueError, Refused
-from queueing.events import Accepted, Join, decode, encode, new_channel, new_event_id
+from queueing.events import Accepted, Join, encode, new_channel, new_event_id
 from queueing.keys import SpaceKeys
 from queueing.messages import PAUSED, UnexpectedError, failed
 from queueing.messages import encode as encode_message
@@ -290,7 +291,7 @@ class GradioDoor:
             elif message.get("code"):  # a comment: Gradio has no event for it, and people read it
                 yield b": " + str(message["log"]).encode() + b"\n\n"
             elif word == "process_generating" and message.get("success"):
-                data = message["output"].get("data") or []
+                data = plain(message["output"].get("data")) or []
                 values = data if route.app.protocol in WHOLE else apply(values, data)
                 yield b"event: generating\ndata: " + encode(values) + b"\n\n"
             elif word == "process_completed":
@@ -322,7 +323,7 @@ class GradioDoor:
                 if not done:
                     yield {"msg": "heartbeat"}
                     continue
-                message = decode(pending.result().payload)
+                message = told(pending.result().payload)
                 pending = None
                 if message.get("event_id") == event_id:
                     yield message

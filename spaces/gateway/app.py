@@ -12,8 +12,7 @@ import math
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
-import aiohttp
-
+from hardware.replica_client import ReplicaError, Unreachable, target_of
 from queueing.errors import QueueError
 from queueing.routes import Route
 from queueing.visitors import client_of
@@ -163,6 +162,9 @@ class Gateway:
         except http.TooLarge:
             await self._error(send, 413, "This request is too large. Upload files first, then refer to them.")
             return
+        except ReplicaError as error:
+            await self._failed(asked, route, scope, receive, send, error)
+            return
         if not route.address:
             route = await self.doors.running(route)
             if route.address and route.app != asked.route.app:
@@ -188,7 +190,7 @@ class Gateway:
                 return
             token = tokens.make(self.key, route.space_id, visit=asked.visit, user_id=asked.user_id or 0)
             if route.app.release[0] == GOES_BY_ADDRESS:
-                where = http.target_of(f"{tokens.PREFIX}{token}{asked.path}", scope["query_string"])
+                where = target_of(f"{tokens.PREFIX}{token}{asked.path}", scope["query_string"])
                 await http.redirect(send, where)
                 return
         headers = callers.to_container(asked, scope, token=token)
@@ -202,15 +204,25 @@ class Gateway:
                 scope,
                 receive,
                 send,
-                url=http.url_of(route.address, self._path(asked), scope["query_string"]),
+                address=route.address,
+                target=target_of(self._path(asked), scope["query_string"]),
                 headers=headers,
                 cookies=not asked.program,
                 program=asked.program,
                 has_body=has_body,
             )
-        except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError, TimeoutError) as error:
-            logger.info("space %s does not answer: %r", route.space_id, error)
+        except ReplicaError as error:
+            await self._failed(asked, route, scope, receive, send, error)
+
+    async def _failed(
+        self, asked: Asked, route: Route, scope: Scope, receive: Receive, send: Send, error: ReplicaError
+    ) -> None:
+        """The container gave no answer that can be passed on."""
+        logger.info("space %s does not answer: %s", route.space_id, error)
+        if isinstance(error, Unreachable):
             await self._not_running(asked, route, scope, send)
+        else:
+            await self._refuse(scope, receive, send, 502, str(error))
 
     async def _too_many(self, asked: Asked) -> int:
         wait_s = await loads.wait_s(
@@ -271,8 +283,10 @@ class Gateway:
             await send({"type": "websocket.close", "code": 1013})
             return
         headers = callers.to_container(asked, scope)
-        url = http.url_of(asked.route.address, asked.path, scope["query_string"])
-        await websocket.forward(self.doors.http, scope, receive, send, url=url, headers=headers)
+        target = target_of(asked.path, scope["query_string"])
+        await websocket.forward(
+            self.doors.http, scope, receive, send, address=asked.route.address, target=target, headers=headers
+        )
 
     # --- refusals -----------------------------------------------------------------------------------
 

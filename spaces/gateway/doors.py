@@ -7,10 +7,10 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import msgspec
 from celery import current_app
 
+from hardware.replica_client import ReplicaClient
 from queueing import keys
 from queueing.connections import async_redis
 from queueing.delivery import Delivery
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     Handler = Callable[[Asked, re.Match[str], Scope, Receive, Send], Awaitable[bool]]
 
 BODY_LIMIT = 32 * 1024 * 1024  # events carry references to uploads, not files
+CHUNK_S = 60.0
+CHUNK_ANSWER_BYTES = 1024 * 1024
+CONFIG_S = 60.0
+HELD_BYTES = 64
 HOLD_S = 30.0  # how long a program's request waits for a Space that is starting
 VISITED_EVERY_S = 20.0
 #: What a program may still send while the API is closed: the app's own password form.
@@ -53,14 +57,7 @@ class Doors:
         self.routes = Routes(self.redis)
         self.delivery = Delivery(self.redis)
         self.positions = Positions(self.redis)
-        # No cookie jar: one visitor's cookies must never reach another's request.
-        self.http = aiohttp.ClientSession(
-            cookie_jar=aiohttp.DummyCookieJar(),
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=15),
-            auto_decompress=False,
-            max_line_size=65536,
-            max_field_size=65536,
-        )
+        self.http = ReplicaClient(keepalive_s=15)
         self.gradio = GradioDoor(self.redis, self.delivery, self.positions, self.wake)
         self.callers = Callers(self.redis)
         self.queued_paths = QueuedPaths(self)
@@ -85,6 +82,7 @@ class Doors:
 
         Raises:
             QueueError, http.TooLarge
+        Unreachable, BadAnswer: the app did not answer, or not as it was asked.
         """
         app = asked.route.app
         if app.paths and await self.queued_paths.serve(asked, scope, receive, send):
@@ -187,12 +185,12 @@ class Doors:
         app_id = await self.gradio.app_event_id(asked.route, match["event"])
         raw = await http.read_body(receive, BODY_LIMIT)
         path = f"{asked.route.app.prefix}/stream/{app_id}{match['close'] or ''}"
-        async with self.http.post(
-            http.url_of(asked.route.address, path, b""),
-            data=raw,
-            headers={"content-type": "application/json", "accept-encoding": "identity"},
-        ) as answer:
-            await http.respond(send, answer.status, await answer.read(), answer.content_type)
+        sent = self.http.ask(
+            "POST", asked.route.address, path,
+            headers={"content-type": "application/json"}, data=raw, total_s=CHUNK_S,
+        )  # fmt: skip
+        async with sent as reply:
+            await http.respond(send, reply.status, await reply.read(CHUNK_ANSWER_BYTES), reply.content_type)
         return True
 
     async def _call(
@@ -238,24 +236,21 @@ class Doors:
         app = asked.route.app
         if app.prefix.endswith(paths.PREFIX) or not asked.route.address:
             return False
-        headers = callers.to_container(asked, scope)
-        headers["accept-encoding"] = "identity"
-        url = http.url_of(asked.route.address, f"{app.mount}/config", scope["query_string"])
-        async with self.http.get(url, headers=headers) as answer:
-            raw = await answer.read()
-            if answer.status == 200:
-                config = msgspec.json.decode(raw)
-                config["api_prefix"] = paths.PREFIX
-                config.setdefault("connect_heartbeat", False)
-                raw = encode(config)
-            await http.respond(send, answer.status, raw, "application/json")
+        asking = self.http.ask(
+            "GET", asked.route.address, f"{app.mount}/config",
+            query=scope["query_string"], headers=callers.to_container(asked, scope), total_s=CONFIG_S,
+        )  # fmt: skip
+        async with asking as reply:
+            chunks = _with_prefix(reply.chunks()) if reply.status == 200 else reply.chunks()
+            await http.pass_on(send, receive, reply, chunks, "application/json")
         return True
 
     async def _info(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
         if not asked.route.address:
             return False
-        status, raw = await info.for_visitor(self.http, asked, scope)
-        await http.respond(send, status, raw, "application/json")
+        async with info.for_visitor(self.http, asked, scope) as reply:
+            chunks = info.rewritten(reply.chunks(), asked)
+            await http.pass_on(send, receive, reply, chunks, "application/json")
         return True
 
     async def _heartbeat(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
@@ -278,6 +273,23 @@ class Doors:
         if not isinstance(value, dict):
             raise BadRequest("The body is no JSON object.")
         return value
+
+
+async def _with_prefix(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A configuration as it comes, with where its API is; of repeated names the last counts."""
+    front, end = b'{"connect_heartbeat":false', b',"api_prefix":"%s"}' % paths.PREFIX.encode()
+    begun, held = False, b""
+    async for chunk in chunks:
+        held += chunk
+        found = held.lstrip()
+        if not begun and (rest := found[1:].lstrip()):
+            begun = True
+            if found.startswith(b"{"):
+                held = front + (b"" if rest.startswith(b"}") else b",") + rest
+        yield held[:-HELD_BYTES]
+        held = held[-HELD_BYTES:]
+    last = held.rstrip()
+    yield last[:-1] + end if last.endswith(b"}") else held
 
 
 async def _alive() -> AsyncIterator[bytes]:

@@ -6,18 +6,14 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import quote
 
-import aiohttp
-from yarl import URL
-
+from hardware.replica_client import ReplicaClient, ReplicaError, Reply
 from spaces.gateway.headers import to_visitor
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-CONNECT_S = 10.0
 ASTRAY = re.compile(r"[\x00-\x1f\x7f\\]|/(?:\.\.?|__spaceport__)(?:/|\Z)")
 
 
@@ -42,17 +38,6 @@ def checked(path: str) -> str:
     if not path.startswith("/") or ASTRAY.search(path):
         raise BadPath
     return path
-
-
-def target_of(path: str, query: bytes) -> str:
-    """A decoded path and its query as they are sent; exactly what was matched is what is sent."""
-    text = quote(path, safe="/=:@!$&()*+,;~")
-    return f"{text}?{query.decode('latin-1')}" if query else text
-
-
-def url_of(address: str, path: str, query: bytes) -> URL:
-    """The container's URL for a decoded path."""
-    return URL(f"http://{address}{target_of(path, query)}", encoded=True)
 
 
 async def body_of(receive: Receive) -> AsyncIterator[bytes]:
@@ -181,13 +166,18 @@ def as_attachment(head: list[tuple[bytes, bytes]]) -> bytes | None:
     return None
 
 
+class BrokenOff(Exception):
+    """The container broke off in the middle of an answer; the visitor must not take it for a whole one."""
+
+
 async def forward(
-    http: aiohttp.ClientSession,
+    client: ReplicaClient,
     scope: Scope,
     receive: Receive,
     send: Send,
     *,
-    url: URL,
+    address: str,
+    target: str,
     headers: dict[str, str],
     cookies: bool,
     program: bool,
@@ -197,48 +187,55 @@ async def forward(
     only as attachments: on the platform's own host a stranger's page would act as the visitor.
 
     Raises:
-        aiohttp.ClientError, OSError: before anything was sent to the visitor, the container failed.
+        Unreachable, BadAnswer: before anything was sent to the visitor, the container failed.
+        BrokenOff: it failed later.
         HungUp
     """
     upload = Upload(receive) if has_body else None
+    begun = False
+
+    async def exchange() -> None:
+        nonlocal begun
+        sent = client.send(scope["method"], address, target, headers=headers, data=upload)
+        async with sent as reply:
+            begun = True
+            head = to_visitor(reply.raw_headers, cookies=cookies)
+            if program and (refusal := as_attachment(head)) is not None:
+                await respond(send, 406, refusal, "application/json")
+                return
+            await send({"type": "http.response.start", "status": reply.status, "headers": head})
+            await _pump(send, reply.chunks())
+
     try:
-        await _exchange(http, scope, receive, send, upload, url, headers, cookies=cookies, program=program)
-    except aiohttp.ClientError:
-        if upload is not None and upload.hung_up:
-            raise HungUp from None
-        raise
+        await until_gone(receive, exchange(), upload)
+    except ReplicaError:
+        if upload is None or not upload.hung_up:
+            raise
+    if upload is not None and upload.hung_up and not begun:
+        raise HungUp
 
 
-async def _exchange(
-    http: aiohttp.ClientSession,
-    scope: Scope,
-    receive: Receive,
-    send: Send,
-    upload: Upload | None,
-    url: URL,
-    headers: dict[str, str],
-    *,
-    cookies: bool,
-    program: bool,
+async def _pump(send: Send, chunks: AsyncIterator[bytes]) -> None:
+    try:
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except ReplicaError as error:
+        raise BrokenOff(str(error)) from error
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def pass_on(
+    send: Send, receive: Receive, reply: Reply, chunks: AsyncIterator[bytes], content_type: str
 ) -> None:
-    timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_S)
-    async with http.request(
-        scope["method"],
-        url,
-        headers=headers,
-        data=upload,
-        allow_redirects=False,
-        timeout=timeout,
-    ) as answer:
-        head = to_visitor(answer.raw_headers, cookies=cookies)
-        if program and (refusal := as_attachment(head)) is not None:
-            await respond(send, 406, refusal, "application/json")
-            return
-        await send({"type": "http.response.start", "status": answer.status, "headers": head})
+    """An answer to a question of ours, with its status and nothing else of its head, as it comes.
 
-        async def pump() -> None:
-            async for chunk in answer.content.iter_any():
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
-
-        await until_gone(receive, pump(), upload)
+    Raises:
+        BrokenOff
+    """
+    head = [
+        (b"content-type", content_type.encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await send({"type": "http.response.start", "status": reply.status, "headers": head})
+    await until_gone(receive, _pump(send, chunks))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hardware.replica_client import target_of
 from queueing.doors.gradio import UnknownEvent
 from queueing.errors import ApiClosed, QueueError, Refused
 from queueing.events import encode, new_channel
@@ -172,7 +173,8 @@ async def _pass_on(
         scope,
         again,
         send,
-        url=http.url_of(route.address, f"{route.app.prefix}/mcp/", scope["query_string"]),
+        address=route.address,
+        target=target_of(f"{route.app.prefix}/mcp/", scope["query_string"]),
         headers=headers,
         cookies=not asked.program,
         program=asked.program,

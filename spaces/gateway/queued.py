@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+from hardware.replica_client import target_of
 from queueing.answers import BODY_LIMIT, Answer
 from queueing.doors.http import BodyTooLarge, HttpDoor, Request
 from queueing.errors import NoSuchPath, QueueError
@@ -78,7 +79,7 @@ class QueuedPaths:
         request = Request(
             path=index,
             method=scope["method"],
-            target=http.target_of(asked.path, scope["query_string"]),
+            target=target_of(asked.path, scope["query_string"]),
             body=body,
         )
         caller = await self._caller(asked, scope)

@@ -6,20 +6,22 @@ import asyncio
 from typing import Any
 
 import aiohttp
-from yarl import URL
 
-from spaces.gateway.http import CONNECT_S, Receive, Scope, Send
+from hardware.replica_client import ReplicaClient, ReplicaError
+from spaces.gateway.http import Receive, Scope, Send
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+MESSAGES_A_TURN = 50
 
 
 async def forward(
-    http: aiohttp.ClientSession,
+    client: ReplicaClient,
     scope: Scope,
     receive: Receive,
     send: Send,
     *,
-    url: URL,
+    address: str,
+    target: str,
     headers: dict[str, str],
 ) -> None:
     """Connect to the container first: a visitor is accepted only where the app accepts."""
@@ -32,14 +34,14 @@ async def forward(
     }
     await receive()  # websocket.connect
     try:
-        upstream = await http.ws_connect(
-            url,
+        upstream = await client.websocket(
+            address,
+            target,
             headers={k: v for k, v in headers.items() if k not in drop},
             protocols=protocols,
-            max_msg_size=MAX_MESSAGE_BYTES,
-            timeout=aiohttp.ClientWSTimeout(ws_close=CONNECT_S),
+            max_message_bytes=MAX_MESSAGE_BYTES,
         )
-    except (aiohttp.ClientError, OSError, TimeoutError):
+    except ReplicaError:
         await send({"type": "websocket.close", "code": 1011})
         return
     async with upstream:
@@ -64,7 +66,11 @@ async def _up(receive: Receive, upstream: aiohttp.ClientWebSocketResponse) -> No
 
 
 async def _down(upstream: aiohttp.ClientWebSocketResponse, send: Send) -> None:
+    told = 0
     async for message in upstream:
+        told += 1
+        if told % MESSAGES_A_TURN == 0:  # what has come already is read without a pause
+            await asyncio.sleep(0)
         event: dict[str, Any] = {"type": "websocket.send"}
         if message.type == aiohttp.WSMsgType.TEXT:
             event["text"] = message.data

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from markdown_it import MarkdownIt
 
 from hardware import logs
+from hardware.log_lines import MAX_LINES, Kind
 from spaces import repository
 from spaces.models import Space
 from spaces.views.common import readable, writable
@@ -127,10 +128,10 @@ def log(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 def log_download(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """A log as a text file, each line with its time."""
     space = writable(request, owner, name)
-    kind: logs.Kind = "build" if request.GET.get("kind") == "build" else "run"
+    kind: Kind = "build" if request.GET.get("kind") == "build" else "run"
     lines = [
         f"{datetime.fromtimestamp(entry.at, UTC).isoformat(timespec='milliseconds')}  {entry.text}"
-        for entry in logs.tail(kind, space.pk, logs.MAX_LINES)
+        for entry in logs.tail(kind, space.pk, MAX_LINES)
     ]
     text = "\n".join([*lines, ""]) if lines or kind == "run" else _ended_build(space)
     answer = HttpResponse(text, content_type="text/plain; charset=utf-8")

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
 
-import aiohttp
 import msgspec
 import pytest
 import requests
 
+from hardware.replica_client import ReplicaClient
 from queueing.app_config import app_from_config
 from queueing.calls import GradioApp
 from queueing.direct import Direct, Said
@@ -39,13 +39,13 @@ def route(address: str, app: App) -> Route:
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        yield session
+async def http() -> AsyncIterator[ReplicaClient]:
+    async with ReplicaClient() as client:
+        yield client
 
 
 @pytest.fixture
-async def direct(http: aiohttp.ClientSession, route: Route) -> AsyncIterator[Direct]:
+async def direct(http: ReplicaClient, route: Route) -> AsyncIterator[Direct]:
     made = Direct(http, route)
     assert await made.open() is not None
     yield made
@@ -63,25 +63,23 @@ def event(app: App, api_name: str, *data: Any, session: str = "") -> Event:
     [("echo", ["Ada"]), ("count_up", [3]), ("fail", ["x"]), ("bug", ["x"]), ("step", ["s"]), ("slow", ["z"])],
 )
 async def test_both_ways_tell_the_same(
-    http: aiohttp.ClientSession, route: Route, direct: Direct, api_name: str, data: list[Any]
+    http: ReplicaClient, route: Route, direct: Direct, api_name: str, data: list[Any]
 ) -> None:
     asked = event(route.app, api_name, *data)
-    by_gradio = [words(message) async for message in GradioApp(http, route).call(asked)]
+    by_gradio = [words(decode(message.about(""))) async for message in GradioApp(http, route).call(asked)]
     directly = [words(decode(said.payload)) for said in await told(direct, event(route.app, api_name, *data))]
     # How often progress is told is a matter of time.
     assert [m for m in directly if m["msg"] != "progress"] == [m for m in by_gradio if m["msg"] != "progress"]
     assert {m["msg"] for m in directly} == {m["msg"] for m in by_gradio}
 
 
-async def test_state_is_the_sessions_by_both_ways(
-    http: aiohttp.ClientSession, route: Route, direct: Direct
-) -> None:
+async def test_state_is_the_sessions_by_both_ways(http: ReplicaClient, route: Route, direct: Direct) -> None:
     seen = []
     for _ in range(2):
         said = await told(direct, event(route.app, "remember", None, session="one"))
         seen.append(decode(said[-1].payload)["output"]["data"][1])
         async for message in GradioApp(http, route).call(event(route.app, "remember", None, session="one")):
-            last = message
+            last = decode(message.about(""))
         seen.append(last["output"]["data"][1])
     assert seen == [1, 2, 3, 4]
 
@@ -105,9 +103,7 @@ async def test_a_running_generator_is_ended(route: Route, direct: Direct) -> Non
     assert said[-1].kind == "cancelled"
 
 
-async def test_a_call_outlives_its_connection_and_is_not_run_twice(
-    http: aiohttp.ClientSession, route: Route
-) -> None:
+async def test_a_call_outlives_its_connection_and_is_not_run_twice(http: ReplicaClient, route: Route) -> None:
     first = Direct(http, route)
     await first.open()
     asked = event(route.app, "count_up", 40)
@@ -132,7 +128,7 @@ async def test_a_call_outlives_its_connection_and_is_not_run_twice(
 
 
 async def test_a_dispatcher_that_slept_behind_its_claim_runs_nothing_again(
-    http: aiohttp.ClientSession, route: Route
+    http: ReplicaClient, route: Route
 ) -> None:
     """It wakes with a claim that another one has run to its end meanwhile; its connection still stands."""
     asleep, other = Direct(http, route), Direct(http, route)
@@ -150,7 +146,7 @@ async def test_a_dispatcher_that_slept_behind_its_claim_runs_nothing_again(
     await other.close()
 
 
-async def test_who_comes_next_hears_when_a_stray_call_ends(http: aiohttp.ClientSession, route: Route) -> None:
+async def test_who_comes_next_hears_when_a_stray_call_ends(http: ReplicaClient, route: Route) -> None:
     first = Direct(http, route)
     await first.open()
     slow = event(route.app, "slow", "s")
@@ -165,9 +161,7 @@ async def test_who_comes_next_hears_when_a_stray_call_ends(http: aiohttp.ClientS
     await second.close()
 
 
-async def test_a_container_that_goes_away_is_told_to_all_who_wait(
-    http: aiohttp.ClientSession, route: Route
-) -> None:
+async def test_a_container_that_goes_away_is_told_to_all_who_wait(http: ReplicaClient, route: Route) -> None:
     server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     gone = Direct(http, msgspec.structs.replace(route, address=f"127.0.0.1:{port}"))

@@ -211,3 +211,21 @@ def test_replicas_of_a_lost_node_go_to_another(
     until(replica, State.READY)
     wait_until(lambda: Replica.objects.get(pk=replica.pk).address != "10.0.0.9:7860", "it moved")
     assert until(replica, State.READY).node_id == agent.node_id
+
+
+def test_an_app_that_fails_in_its_start_up_work_never_was_ready(
+    agent: Agent, space: Space, build: Callable[[str], Artifact]
+) -> None:
+    """Its server answers before that work is done."""
+    replica = until(order(space, build("fails_at_start")), State.FAILED)
+    assert replica.ready_at is None
+    assert "exited with code 1" in replica.reason
+
+
+def test_an_app_that_describes_itself_falsely_fails_with_the_reason(
+    agent: Agent, space: Space, build: Callable[[str], Artifact], runtime: ProcessRuntime
+) -> None:
+    replica = until(order(space, build("bad_config")), State.FAILED)
+    assert replica.ready_at is None
+    assert "api_prefix that is no path: '@127.0.0.1:9/x'" in replica.reason
+    wait_until(lambda: runtime.running() == {}, "it is stopped")

@@ -19,7 +19,7 @@ from queueing.events import Join, decode, new_event_id
 from queueing.keys import SpaceKeys
 from queueing.messages import completed
 from queueing.queue import Queue
-from queueing.running import surely
+from queueing.surely import surely
 from queueing.together import together
 from tests.valkeys import Valkey, pair
 from tests.waiting import eventually, wait_until

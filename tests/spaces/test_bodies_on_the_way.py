@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, MutableMapping
 from typing import Any
 
-import aiohttp
 import pytest
 from aiohttp import web
-from yarl import URL
 
+from hardware.replica_client import ReplicaClient
 from spaces.gateway import http
 
 Message = MutableMapping[str, Any]
@@ -65,7 +64,7 @@ class Container:
 
 
 @pytest.fixture
-async def container() -> AsyncIterator[tuple[Container, URL]]:
+async def container() -> AsyncIterator[tuple[Container, str]]:
     container = Container()
     server = web.Server(container.answer)
     runner = web.ServerRunner(server, shutdown_timeout=1)
@@ -73,30 +72,30 @@ async def container() -> AsyncIterator[tuple[Container, URL]]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    yield container, URL(f"http://127.0.0.1:{port}/upload")
+    yield container, f"127.0.0.1:{port}"
     await runner.cleanup()
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(auto_decompress=False) as session:
-        yield session
+async def client() -> AsyncIterator[ReplicaClient]:
+    async with ReplicaClient() as client:
+        yield client
 
 
-async def forward(client: aiohttp.ClientSession, visitor: Visitor, url: URL) -> None:
+async def forward(client: ReplicaClient, visitor: Visitor, address: str) -> None:
     await http.forward(
         client, {"method": "POST"}, visitor.receive, visitor.send,
-        url=url, headers={"host": "a"}, cookies=True, program=False, has_body=True,
+        address=address, target="/upload", headers={"host": "a"}, cookies=True, program=False, has_body=True,
     )  # fmt: skip
 
 
 async def test_an_answer_that_begins_early_loses_nothing_of_the_upload(
-    client: aiohttp.ClientSession, container: tuple[Container, URL]
+    client: ReplicaClient, container: tuple[Container, str]
 ) -> None:
-    there, url = container
+    there, address = container
     visitor = Visitor()
     visitor.says(b"one ", more=True)
-    passing = asyncio.create_task(forward(client, visitor, url))
+    passing = asyncio.create_task(forward(client, visitor, address))
     await asyncio.wait_for(visitor.answered.wait(), 30)
     for _ in range(50):
         visitor.says(b"more ", more=True)
@@ -107,12 +106,12 @@ async def test_an_answer_that_begins_early_loses_nothing_of_the_upload(
 
 
 async def test_a_container_never_takes_half_an_upload_for_all_of_it(
-    client: aiohttp.ClientSession, container: tuple[Container, URL]
+    client: ReplicaClient, container: tuple[Container, str]
 ) -> None:
-    there, url = container
+    there, address = container
     visitor = Visitor()
     visitor.says(b"half of", more=True)
-    passing = asyncio.create_task(forward(client, visitor, url))
+    passing = asyncio.create_task(forward(client, visitor, address))
     await asyncio.wait_for(visitor.answered.wait(), 30)
     visitor.hangs_up()
     await asyncio.wait_for(passing, 30)
@@ -121,11 +120,11 @@ async def test_a_container_never_takes_half_an_upload_for_all_of_it(
 
 
 async def test_an_upload_that_breaks_off_before_any_answer_has_nobody_to_answer(
-    client: aiohttp.ClientSession, container: tuple[Container, URL]
+    client: ReplicaClient, container: tuple[Container, str]
 ) -> None:
-    there, url = container
+    there, address = container
     visitor = Visitor()
-    passing = asyncio.create_task(forward(client, visitor, url))
+    passing = asyncio.create_task(forward(client, visitor, address))
     visitor.hangs_up()
     with pytest.raises(http.HungUp):
         await asyncio.wait_for(passing, 30)

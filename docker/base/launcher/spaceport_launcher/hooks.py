@@ -128,6 +128,7 @@ def _launch(original: Callable[..., Any]) -> Callable[..., Any]:
         global _launched
         _launched = True
         given = {**dict(zip(names, args, strict=False)), **kwargs}
+        report.launches()
         report.max_threads(given.get("max_threads"))
         ours = {
             "server_name": os.environ.get("GRADIO_SERVER_NAME", "0.0.0.0"),  # noqa: S104  # a container's own

@@ -3,8 +3,9 @@
 One JSON object, written to the file SPACEPORT_REPORT and served at `/__spaceport__/report`:
 `gradio` (version), `queue` (the arguments given to `queue()`, of the four the platform knows),
 `max_threads` (given to `launch()`, or null), `mounts` (where Gradio apps lie in a server of the author's own;
-empty where Gradio's own serves), `root` (whether that server answers "/" itself) and `functions` (id,
-api_name, batch, max_batch_size, queue, concurrency_limit: a number, null for unlimited, or "default").
+empty where Gradio's own serves), `root` (whether that server answers "/" itself), `started` (over HTTP only:
+whether Gradio has done its start-up work, which it begins when its server answers already) and `functions`
+(id, api_name, batch, max_batch_size, queue, concurrency_limit: a number, null for unlimited, or "default").
 """
 
 from __future__ import annotations
@@ -29,6 +30,15 @@ _report: dict[str, Any] = {
     "root": True,
     "functions": [],
 }
+
+
+_launches = False
+
+
+def launches() -> None:
+    """Note that `launch()` serves the app."""
+    global _launches
+    _launches = True
 
 
 def queue_arguments(given: dict[str, Any]) -> None:
@@ -92,6 +102,8 @@ def serve(app: Any) -> None:
     from starlette.routing import Route
 
     async def answer(_request: Any) -> Any:
-        return JSONResponse(_report)
+        # Inside a server of the author's own that work is done before the server answers.
+        started = not _launches or getattr(app, "startup_events_triggered", True)
+        return JSONResponse({**_report, "started": started})
 
     app.router.routes.insert(0, Route(ROUTE, answer))

@@ -92,14 +92,17 @@ async def _serve(app: Any, receive: Any, send: Any) -> None:
 
 
 async def _read(service: Service, connection: Connection, receive: Any) -> None:
-    rest = b""
+    begun: list[bytes] = []  # of a line that has not ended; joined once, however large it is
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             return
-        *lines, rest = (rest + message.get("body", b"")).split(b"\n")
-        for line in lines:
+        *ended, rest = message.get("body", b"").split(b"\n")
+        for part in ended:
+            line = b"".join([*begun, part])
+            begun = []
             if line:
                 service.order(connection, json.loads(line))
+        begun.append(rest)
         if not message.get("more_body"):
             return

@@ -1,0 +1,351 @@
+"""The one HTTP client for everything that is sent to a replica: pages, calls, sockets, and what the platform
+asks by itself.
+
+Whatever a container answers is hostile input. A request reaches the replica's own address and no other: no
+redirect is followed, no name is looked up, no proxy of the environment is used, no cookie is kept. Nothing is
+decompressed. Heads are bounded here; bodies are streamed, or read up to a limit that the caller names.
+Ruff's TID251 (pyproject.toml) bans every other client. No Django: the event path uses it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import re
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDict
+from yarl import URL
+
+from hardware.replica_connections import Connector
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+
+CONNECT_S = 10.0
+HANDSHAKE_S = 60.0
+MEGABYTE = 1024 * 1024
+
+HEADERS = 128
+LINE_BYTES = 16 * 1024
+FIELD_BYTES = 32 * 1024
+HEAD_BYTES = 64 * 1024
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+#: aiohttp would add these where the visitor sent none.
+NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+_VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+NO_HTTP = "The app's answer is no valid HTTP."
+
+
+class ReplicaError(Exception):
+    """The replica did not answer as HTTP servers do."""
+
+
+class Unreachable(ReplicaError):
+    """It could not be reached, broke off, or did not answer in time."""
+
+
+class BadAnswer(ReplicaError):
+    """It answered with what was not asked for; the message is a sentence for people."""
+
+
+class Redirected(BadAnswer):
+    """It sends elsewhere, where the platform does not go."""
+
+    def __init__(self, status: int, what: str) -> None:
+        super().__init__(f"The app answered {status} to {what}; the platform follows no redirect.")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one event may send. `message_bytes`: its largest message; `event_bytes`: what may be kept of all
+    its messages at a time."""
+
+    message_bytes: int = 32 * MEGABYTE
+    event_bytes: int = 256 * MEGABYTE
+
+    @property
+    def too_large(self) -> str:
+        return (
+            f"The app's message is larger than {self.message_bytes / MEGABYTE:g} MiB, the most one message "
+            "may have here. Return large results as files."
+        )
+
+    @property
+    def too_much(self) -> str:
+        return (
+            f"The app sent more than {self.event_bytes / MEGABYTE:g} MiB for one call, the most that is kept "
+            "here. Send less with each step, or return large results as files."
+        )
+
+
+def target_of(path: str, query: bytes = b"") -> str:
+    """A decoded path and its query as they are sent; exactly what was matched is what is sent."""
+    text = quote(path, safe="/=:@!$&()*+,;~")
+    return f"{text}?{quote(query.decode('latin-1'), safe=_VISIBLE, encoding='latin-1')}" if query else text
+
+
+def url_of(address: str, target: str) -> URL:
+    """The URL of a target (`target_of`) at a replica's address, "ip:port".
+
+    Raises:
+        Unreachable: this is no address of a replica.
+        BadAnswer: this is no path on it.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        ipaddress.ip_address(host)
+        url = URL(f"http://{address}{target}", encoded=True)
+        pinned = (url.raw_host, url.port, url.raw_user) == (host, int(port), None)
+    except ValueError as error:
+        raise Unreachable(f"{address!r} is no address of a replica.") from error
+    if not pinned or not target.startswith("/") or re.search(r"[^!-~]", target):
+        raise BadAnswer("The app names a path that is none.")
+    return url
+
+
+class Reply:
+    """An answer whose head has come."""
+
+    def __init__(self, answer: aiohttp.ClientResponse, *, has_body: bool) -> None:
+        self._answer, self._has_body = answer, has_body
+        self.status = answer.status
+        self.headers = answer.headers
+        self.raw_headers = _checked_head(answer)
+
+    @property
+    def content_type(self) -> str:
+        return self._answer.content_type
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes.
+
+        Raises:
+            Unreachable: it broke off.
+        """
+        if not self._has_body:
+            return
+        with _translated():
+            async for chunk in self._answer.content.iter_any():
+                yield chunk
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body.
+
+        Raises:
+            BadAnswer: it is larger than `limit` bytes.
+            Unreachable
+        """
+        body = bytearray()
+        async for chunk in self.chunks():
+            body += chunk
+            if len(body) > limit:
+                raise BadAnswer(f"The app's answer is larger than {limit / MEGABYTE:g} MiB.")
+        return bytes(body)
+
+
+class ReplicaClient:
+    """One event loop's connections to replicas; made on the loop."""
+
+    def __init__(self, *, keepalive_s: float = 15.0, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._session = aiohttp.ClientSession(
+            # One visitor's cookies must never reach another's request.
+            cookie_jar=aiohttp.DummyCookieJar(),
+            connector=Connector(keepalive_s),
+            auto_decompress=False,
+            trust_env=False,
+            max_line_size=LINE_BYTES,
+            max_field_size=FIELD_BYTES,
+            max_headers=HEADERS,
+            middlewares=(_stay_there,),
+        )
+
+    async def __aenter__(self) -> ReplicaClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Hang up everywhere."""
+        await self._session.close()
+
+    @contextlib.asynccontextmanager
+    async def send(
+        self,
+        method: str,
+        address: str,
+        target: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        data: Any = None,
+        skip_auto_headers: Sequence[str] = (),
+        total_s: float | None = None,
+    ) -> AsyncIterator[Reply]:
+        """A visitor's own request; whatever the answer is, it is the visitor's. `total_s` bounds all of it.
+
+        Raises:
+            Unreachable, BadAnswer
+        """
+        url = url_of(address, target)
+        timeout = aiohttp.ClientTimeout(total=total_s, connect=CONNECT_S)
+        with _translated(), _pinned_to(url):
+            answer = await self._session.request(
+                method, url, headers=headers, data=data, skip_auto_headers=skip_auto_headers,
+                allow_redirects=False, timeout=timeout,
+            )  # fmt: skip
+        try:
+            yield Reply(answer, has_body=method != "HEAD" and answer.status not in (204, 304))
+        finally:
+            answer.release()
+
+    @contextlib.asynccontextmanager
+    async def ask(
+        self,
+        method: str,
+        address: str,
+        path: str,
+        *,
+        query: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        data: Any = None,
+        total_s: float | None,
+    ) -> AsyncIterator[Reply]:
+        """A request of the platform's own, to a decoded path: its answer is neither elsewhere nor compressed.
+
+        Raises:
+            Unreachable, BadAnswer
+        """
+        asked: CIMultiDict[str] = CIMultiDict(headers or {})
+        asked["Accept-Encoding"] = "identity"
+        sent = self.send(
+            method, address, target_of(path, query), headers=asked, data=data, total_s=total_s
+        )  # fmt: skip
+        async with sent as reply:
+            if 300 <= reply.status < 400:
+                raise Redirected(reply.status, path)
+            if reply.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+                raise BadAnswer(f"The app compressed its answer to {path}, though it was asked not to.")
+            yield reply
+
+    async def websocket(
+        self,
+        address: str,
+        target: str,
+        *,
+        headers: Mapping[str, str],
+        protocols: Sequence[str] = (),
+        max_message_bytes: int,
+    ) -> aiohttp.ClientWebSocketResponse:
+        """A websocket with the replica.
+
+        Raises:
+            Unreachable, BadAnswer: it takes none.
+        """
+        url = url_of(address, target)
+        with _translated(), _pinned_to(url):
+            async with asyncio.timeout(HANDSHAKE_S):
+                return await self._session.ws_connect(
+                    url, headers=headers, protocols=protocols, max_msg_size=max_message_bytes,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=CONNECT_S),
+                )  # fmt: skip
+
+
+def fetch(address: str, path: str, *, limit: int, total_s: float) -> tuple[int, bytes]:
+    """Status and body of a GET of the platform's own, for code that runs on no event loop.
+
+    Raises:
+        Unreachable, BadAnswer
+    """
+
+    async def once() -> tuple[int, bytes]:
+        async with ReplicaClient() as client, client.ask("GET", address, path, total_s=total_s) as reply:
+            return reply.status, await reply.read(limit)
+
+    return asyncio.run(once())
+
+
+def status_of(address: str, path: str, *, total_s: float) -> int:
+    """The status of a GET, whose body is not waited for: a first page may be long, or never end.
+
+    Raises:
+        Unreachable, BadAnswer
+    """
+
+    async def once() -> int:
+        async with ReplicaClient() as client, client.send("GET", address, path, total_s=total_s) as reply:
+            return reply.status
+
+    return asyncio.run(once())
+
+
+# --- one address, and no other --------------------------------------------------------------------------
+
+_pinned: ContextVar[tuple[str | None, int | None]] = ContextVar("pinned", default=(None, None))
+
+
+@contextlib.contextmanager
+def _pinned_to(url: URL) -> Iterator[None]:
+    before = _pinned.set((url.raw_host, url.port))
+    try:
+        yield
+    finally:
+        _pinned.reset(before)
+
+
+async def _stay_there(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """The second wall, whatever the library is told or does by itself: its websockets follow redirects."""
+    if (request.url.raw_host, request.url.port) != _pinned.get():
+        raise aiohttp.ClientConnectionError("This is not the replica's address.")
+    answer = await handler(request)
+    if answer.status in REDIRECTS and request.headers.get("Upgrade", "").lower() == "websocket":
+        answer.close()
+        raise Redirected(answer.status, "a websocket")
+    return answer
+
+
+# --- what came back -------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """The library's many errors as the two that callers tell apart."""
+    try:
+        yield
+    except (aiohttp.ClientResponseError, HttpProcessingError) as error:
+        if isinstance(error, aiohttp.WSServerHandshakeError):
+            raise BadAnswer(f"The app answered {error.status} to a websocket.") from error
+        raise BadAnswer(NO_HTTP) from error
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        raise Unreachable(repr(error)) from error
+    except ValueError as error:  # a header that cannot be sent, or a status line that cannot be read
+        raise BadAnswer(NO_HTTP) from error
+
+
+def _checked_head(answer: aiohttp.ClientResponse) -> tuple[tuple[bytes, bytes], ...]:
+    """The head's fields as they may be passed on.
+
+    Raises:
+        BadAnswer: no honest server sends these.
+    """
+    fields = answer.raw_headers
+    size = sum(len(name) + len(value) for name, value in fields)
+    lengths = {value for name, value in fields if name.lower() == b"content-length"}
+    garbled = any(_CONTROL.search(name) or _CONTROL.search(value) for name, value in fields)
+    if size > HEAD_BYTES or garbled or len(lengths) > 1 or not 200 <= answer.status <= 599:
+        answer.close()
+        raise BadAnswer(NO_HTTP)
+    if answer.headers.get("Transfer-Encoding"):  # then it says nothing, and whoever believes it reads wrongly
+        return tuple((name, value) for name, value in fields if name.lower() != b"content-length")
+    return fields
