@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
-import msgspec
 import requests
 from msgspec import structs
 
+from hardware import logs
 from hardware.models import Replica
 from queueing import keys, routes, tuning
 from queueing.app_config import app_from_config
@@ -20,6 +20,12 @@ from spaces.models import Sdk, Space, Stage, Visibility
 logger = logging.getLogger(__name__)
 
 SERVER_ERROR = 500
+MOST_APPS = 50  # of one server's Gradio apps, beside the first
+NO_LAUNCHER = (
+    "Spaceport: the server of this app does not let Spaceport's launcher answer: it runs without the "
+    "environment of this process, or its outermost application is neither FastAPI's nor Starlette's. A Gradio "
+    "app at its root queues; functions of one at another path do not run."
+)
 #: Stages in which an event could wait for ever, and what its visitor is told instead.
 CLOSED = {
     Stage.PAUSED: "This Space is paused by its owner.",
@@ -109,10 +115,28 @@ def _app_of(space: Space, replica: Replica | None) -> App:
         return before.app
     if space.sdk == Sdk.STATIC:
         return App()
-    mount, *others = replica.report.get("mounts") or [""]
+    report = replica.report
+    if not report and space.sdk == Sdk.GRADIO:
+        logs.append("run", space.pk, [NO_LAUNCHER], replica=replica.pk)
+    mount, *others = report.get("mounts") or [""]
     app = _asked(space, replica, mount)
-    home = f"{mount}/" if mount and not replica.report.get("root", True) else ""
-    return msgspec.structs.replace(app, others=tuple(others), home=home)
+    home = f"{mount}/" if mount and not report.get("root", True) else ""
+    if not report.get("guards"):
+        return structs.replace(app, others=tuple(others), home=home)
+    mounted = [_beside(space, replica, place, number) for number, place in enumerate(others[:MOST_APPS], 1)]
+    own = tuple(str(path) for path in report.get("own") or ())
+    return structs.replace(app, mounted=tuple(mounted), own=own, guarded=True, home=home)
+
+
+def _beside(space: Space, replica: Replica, mount: str, number: int) -> App:
+    """What a further Gradio app of the same server offers. Where it does not say, its functions do not run,
+    since the launcher lets nobody else."""
+    try:
+        app = _asked(space, replica, mount)
+    except NoAnswer as error:
+        logger.warning("space %s: the app at %s does not say what it offers: %s", space.pk, mount, error)
+        app = App()
+    return structs.replace(app, mount=mount, number=number)
 
 
 def _asked(space: Space, replica: Replica, mount: str) -> App:

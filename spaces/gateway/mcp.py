@@ -15,6 +15,7 @@ from queueing.errors import ApiClosed, QueueError, Refused
 from queueing.events import encode, new_channel
 from queueing.routes import MCP
 from spaces.gateway import callers, http, notices, paths
+from spaces.gateway import headers as head
 
 if TYPE_CHECKING:
     from queueing.routes import Route
@@ -166,6 +167,7 @@ async def _pass_on(
         return {"type": "http.request", "body": raw, "more_body": False}
 
     headers = callers.to_container(asked, scope)
+    del headers[head.MARK]  # it was understood: it runs nothing
     headers["content-length"] = str(len(raw))
     await http.forward(
         doors.http,
