@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 import aiohttp
-from msgspec import structs
 
 from queueing.errors import QueueError
 from queueing.routes import Route
@@ -129,7 +128,7 @@ class Gateway:
         visitor = await visitor_of(route, scope, token)
         if visitor is None:
             return None
-        route = _at(route, path)
+        route = paths.routed(route, path)
         peer = (scope.get("client") or ("", 0))[0]
         client = client_of(scope["headers"], peer, self.proxies)
         return Asked(
@@ -166,7 +165,7 @@ class Gateway:
             await self._error(send, 413, "This request is too large. Upload files first, then refer to them.")
             return
         if not route.address:
-            route = _at(await self.doors.running(route), asked.path)
+            route = paths.routed(await self.doors.running(route), asked.path)
             if route.address and route.app != asked.route.app:
                 # Only now is it known what the app offers, and so what has to queue.
                 await self._http(replace(asked, route=route), scope, receive, send)
@@ -269,7 +268,7 @@ class Gateway:
         if await sockets.serve(self.doors, asked, scope, receive, send):
             return
         if not asked.route.address:
-            route = _at(await self.doors.running(asked.route), asked.path)
+            route = paths.routed(await self.doors.running(asked.route), asked.path)
             if route.address:
                 await self._websocket(replace(asked, route=route), scope, receive, send)
                 return
@@ -298,12 +297,6 @@ class Gateway:
 
         extra = ((b"retry-after", str(retry_after_s).encode()),) if retry_after_s else ()
         await http.respond(send, status, encode({"detail": text, "error": text}), "application/json", extra)
-
-
-def _at(route: Route, path: str) -> Route:
-    """The route with the one of its server's Gradio apps before the others that this path belongs to."""
-    mount = paths.mount_of(path, route.app)
-    return route if mount == route.app.mount else structs.replace(route, app=route.app.at(mount))
 
 
 def query_of(scope: Scope) -> dict[str, str]:

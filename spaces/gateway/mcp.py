@@ -60,7 +60,7 @@ async def serve(doors: Doors, asked: Asked, scope: Scope, receive: Receive, send
     try:
         if closed:
             raise ApiClosed
-        route = await doors.running(asked.route)
+        route = paths.routed(await doors.running(asked.route), asked.path)
         if not route.address:
             raise Refused(notices.sentence(route))
         if any(_method(m) in CALLS for m in _each(message)):

@@ -10,10 +10,12 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from msgspec import structs
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from queueing.routes import App
+    from queueing.routes import App, Route
 
 PREFIX = "/gradio_api"
 #: Below these a path names a file, which may be called anything.
@@ -63,6 +65,12 @@ def mount_of(path: str, app: App) -> str:
     """Where the Gradio app lies that this path belongs to; where it is none of theirs, the first one."""
     mounts = sorted((one.mount for one in (app, *app.mounted)), key=len, reverse=True)
     return next((m for m in mounts if not m or path == m or path.startswith(f"{m}/")), app.mount)
+
+
+def routed(route: Route, path: str) -> Route:
+    """The route as seen from that app, the one that this path belongs to, with the others beside it."""
+    mount = mount_of(path, route.app)
+    return route if mount == route.app.mount else structs.replace(route, app=route.app.at(mount))
 
 
 def is_own(method: str, path: str, app: App) -> bool:

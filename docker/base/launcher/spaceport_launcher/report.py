@@ -4,8 +4,9 @@ One JSON object, served at `/__spaceport__/report`:
 `gradio` (version), `queue` (the arguments given to `queue()`, of the four the platform knows),
 `max_threads` (given to `launch()`, or null), `mounts` (where Gradio apps lie in the server, "" for its root),
 `root` (whether that server answers "/" itself), `own` (the author's own paths: `places`), `guards` (true: no
-one but the platform runs functions, and its calls may name a mount), and `functions` of the first app (id,
-api_name, batch, max_batch_size, queue, concurrency_limit: a number, null for unlimited, or "default").
+one but the platform runs functions, and its calls may name a mount), `functions` of the first app (id,
+api_name, batch, max_batch_size, queue, concurrency_limit: a number, null for unlimited, or "default"), and
+`further`: those of the other apps by their mount.
 """
 
 from __future__ import annotations
@@ -66,12 +67,13 @@ def functions(blocks: Any) -> None:
 
 def of(apps: dict[str, Any], *, root: bool, own: list[str]) -> dict[str, Any]:
     """The report about the apps (Blocks) that are served at these paths; the first is the Space's own."""
-    first = next(iter(apps.values()), None)
+    functions = {path: _functions.get(id(blocks), []) for path, blocks in apps.items()}
     return {
         **_report,
         "guards": True,
         "mounts": list(apps),
         "root": root,
         "own": own,
-        "functions": _functions.get(id(first), []),
+        "functions": functions.pop(next(iter(apps)), []) if apps else [],
+        "further": functions,
     }
