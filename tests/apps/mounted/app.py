@@ -108,9 +108,7 @@ nothing = PlainTextResponse("nothing here", status_code=404)
 
 
 async def switch(scope, receive, send):
-    await (inner if scope["path"].startswith("/hidden/") else PlainTextResponse("nothing"))(
-        scope, receive, send
-    )
+    await (inner if scope["path"].startswith("/hidden/") else nothing)(scope, receive, send)
 
 
 server.mount("/", switch)
