@@ -58,9 +58,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     mount: str = ""  # where the app lies in its server, "" for the root
     number: int = 0  # of the Gradio apps in its server, which one
     mounted: tuple[App, ...] = ()  # the others in the same server
-    others: tuple[
-        str, ...
-    ] = ()  # where more lie that do not queue: their container's launcher is an older one
+    others: tuple[str, ...] = ()  # where more lie that do not queue, for their launcher is an older one
     own: tuple[str, ...] = ()  # paths of the author's: "METHOD /path/{part}/{rest:path}"
     guarded: bool = False  # whether the app itself lets nobody but the platform run its functions
     home: str = ""  # what to open instead of "/", where the server has nothing there

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 SERVER_ERROR = 500
 MOST_APPS = 50  # of one server's Gradio apps, beside the first
+MOST_OWN, MOST_CHARACTERS = 500, 200  # of its author's own paths
 NO_LAUNCHER = (
     "Spaceport: the server of this app does not let Spaceport's launcher answer: it runs without the "
     "environment of this process, or its outermost application is neither FastAPI's nor Starlette's. A "
@@ -124,7 +125,7 @@ def _app_of(space: Space, replica: Replica | None) -> App:
     if not report.get("guards"):
         return structs.replace(app, others=tuple(others), home=home)
     mounted = [_beside(space, replica, place, number) for number, place in enumerate(others[:MOST_APPS], 1)]
-    own = tuple(str(path) for path in report.get("own") or ())
+    own = tuple(str(path)[:MOST_CHARACTERS] for path in (report.get("own") or ())[:MOST_OWN])
     return structs.replace(app, mounted=tuple(mounted), own=own, guarded=True, home=home)
 
 

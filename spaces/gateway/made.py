@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 
 from queueing.app_config import function as function_of
-from queueing.routes import Function
+from queueing.routes import MCP, Function
 from spaces.gateway import http
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PATH = "/__spaceport__/function"
 ANSWER_S = 10.0
 LIMIT = 64 * 1024
+NONSENSE = (ValueError, TypeError, AttributeError)  # what an answer may be, for a stranger's code gives it
 
 
 async def function(
@@ -34,12 +35,10 @@ async def function(
     known = {"mount": app.mount, "session": session if isinstance(session, str) else ""}
     known |= {"fn": str(fn_index)} if isinstance(fn_index, int) else {"name": name.strip("/")}
     url = http.url_of(asked.route.address, PATH, urlencode(known).encode())
-    with contextlib.suppress(
-        aiohttp.ClientError, OSError, TimeoutError, ValueError, TypeError, AttributeError
-    ):
-        async with client.get(
-            url, allow_redirects=False, timeout=aiohttp.ClientTimeout(total=ANSWER_S)
-        ) as answer:
+    timeout = aiohttp.ClientTimeout(total=ANSWER_S)
+    with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, *NONSENSE):
+        async with client.get(url, allow_redirects=False, timeout=timeout) as answer:
             told = msgspec.json.decode(await answer.content.read(LIMIT))
-            return function_of(told) if answer.status == 200 and told else None
+            found = function_of(told) if answer.status == 200 and told else None
+        return found if found is not None and 0 <= found.id < MCP else None
     return None

@@ -167,7 +167,7 @@ async def _pass_on(
         return {"type": "http.request", "body": raw, "more_body": False}
 
     headers = callers.to_container(asked, scope)
-    del headers[head.MARK]  # it was understood: it runs nothing
+    headers.pop(head.MARK, None)  # it was understood: it runs nothing
     headers["content-length"] = str(len(raw))
     await http.forward(
         doors.http,

@@ -83,6 +83,8 @@ def patch_uvicorn(module: Any) -> None:
         from spaceport_launcher import places
 
         load(self)
+        if "gunicorn.arbiter" in sys.modules:
+            return  # it has bound the sockets that this worker serves
         if self.port != USUAL_PORT and not places.has_gradio(self.loaded_app):
             return
         if not is_free():
