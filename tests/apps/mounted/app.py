@@ -10,7 +10,6 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI, WebSocket
 from fastapi.responses import StreamingResponse
-from starlette.responses import PlainTextResponse
 
 MARKS = os.path.join(tempfile.gettempdir(), "mounted")
 
@@ -102,16 +101,15 @@ async def socket(ws: WebSocket):
 
 server = gr.mount_gradio_app(server, demo, path="/demo")
 server = gr.mount_gradio_app(server, other, path="/other")
-# One that nobody finds by looking at the server's routes.
-inner = gr.mount_gradio_app(FastAPI(), hidden, path="/hidden")
-nothing = PlainTextResponse("nothing here", status_code=404)
+inner = gr.mount_gradio_app(FastAPI(), hidden, path="/")
 
 
-async def switch(scope, receive, send):
-    await (inner if scope["path"].startswith("/hidden/") else nothing)(scope, receive, send)
+async def behind(scope, receive, send):
+    """Nobody who looks at the server's routes finds what is in here."""
+    await inner(scope, receive, send)
 
 
-server.mount("/", switch)
+server.mount("/hidden", behind)
 
 
 async def main():
