@@ -1,19 +1,18 @@
-"""Python imports this at its start, in the app's own process and in every one that the app starts: whichever
-of them serves Gradio finds the platform's rules. Light, for most of them serve nothing."""
+"""Python imports this at its start, in every process that the app starts (`spaceport_launcher.children`):
+whichever of them serves Gradio finds the platform's rules. Light, for most of them serve nothing."""
 
-import os
 import sys
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
-from pathlib import Path
 
-if "SPACEPORT_MAX_THREADS" in os.environ:
-    from spaceport_launcher import finder
+from spaceport_launcher import children, finder
 
-    finder.install()
+finder.install()
+if "spaceport_launcher" not in getattr(sys, "orig_argv", ()):  # the launcher itself is found by its path
+    children.hide()
 
-_HERE = str(Path(__file__).resolve().parent)
 # One of the image's own goes on working.
-_others = PathFinder.find_spec("sitecustomize", [path for path in sys.path if path != _HERE])
-if _others is not None and _others.loader is not None:
-    _others.loader.exec_module(module_from_spec(_others))
+_paths = [path for path in sys.path if path != children.FOLDER]
+_own = PathFinder.find_spec("sitecustomize", _paths)
+if _own is not None and _own.loader is not None:
+    _own.loader.exec_module(module_from_spec(_own))

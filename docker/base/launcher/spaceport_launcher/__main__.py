@@ -7,7 +7,7 @@ import sys
 import types
 from pathlib import Path
 
-from spaceport_launcher import finder, hooks, staging
+from spaceport_launcher import hooks, staging
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
     # What `python app.py` would see: no trace of the launcher.
     sys.argv = [str(app_file), *sys.argv[2:]]
     sys.path[0] = str((folder / app_file).parent)
-    finder.install()
+    hooks.install()
     module = types.ModuleType("__main__")
     module.__file__ = str(folder / app_file)
     module.__builtins__ = __builtins__

@@ -22,6 +22,7 @@ PATCHES = {
     "socket": ("addresses", "patch_socket"),
     "starlette.applications": ("serving", "patch_applications"),
     "starlette.routing": ("serving", "patch_routing"),
+    "subprocess": ("children", "patch_subprocess"),
     "uvicorn.config": ("addresses", "patch_uvicorn"),
 }
 

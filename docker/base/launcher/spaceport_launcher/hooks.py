@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from spaceport_launcher import addresses, places, report, serving
+from spaceport_launcher import addresses, children, finder, places, report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,14 @@ _launched = False
 
 def launched() -> bool:
     """Whether the app started a server by itself."""
-    return _launched or addresses.configured() or serving.asked()
+    serving = sys.modules.get("spaceport_launcher.serving")
+    return _launched or addresses.configured() or (serving is not None and serving.asked())
+
+
+def install() -> None:
+    """Put the hooks in place, here and in the processes that the app starts; call before the app is run."""
+    finder.install()
+    children.lend()
 
 
 def find_demo(namespace: dict[str, Any]) -> Any | None:
@@ -112,6 +119,10 @@ def _create_app(original: Callable[..., Any]) -> Callable[..., Any]:
             if getattr(function, "batch", False) and not hasattr(function, report.AUTHORS):
                 setattr(function, report.AUTHORS, function.max_batch_size)
                 function.max_batch_size = max(function.max_batch_size, INNER_MAX_BATCH_SIZE)
+        from spaceport_launcher import (
+            serving,
+        )  # not before: it imports asyncio, and an app may have to be first
+
         given = kwargs.get("app")
         own = list(given.routes) if given is not None else []
         app = original(blocks, *args, **kwargs)
