@@ -22,6 +22,7 @@ from tests.waiting import wait_until
 #: Way -> where its Gradio app lies, and whether the platform's own way into it is open.
 WAYS = {
     "uvicorn CLI": ("/ui", True),
+    "own environment": ("/ui", True),
     "gunicorn": ("/ui", True),
     "hypercorn": ("/ui", True),
     "hypercorn CLI": ("/ui", True),

@@ -73,6 +73,12 @@ def behind_a_proxy():
 
 WAYS = {
     "uvicorn CLI": lambda: subprocess.run(["uvicorn", "app:server", "--port", "7860", "--workers", "3"]),
+    "own environment": lambda: subprocess.run(
+        ["uvicorn", "app:server", "--port", "7860"],
+        env={
+            name: os.environ[name] for name in ("PATH", "SERVED", "GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT")
+        },
+    ),
     "gunicorn": lambda: subprocess.run(
         ["gunicorn", "-k", "asgi", "-w", "3", "-b", "0.0.0.0:7860", "app:server"]
     ),
