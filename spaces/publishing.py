@@ -24,8 +24,8 @@ MOST_APPS = 50  # of one server's Gradio apps, beside the first
 MOST_OWN, MOST_CHARACTERS = 500, 200  # of its author's own paths
 NO_LAUNCHER = (
     "Spaceport: the server of this app does not let Spaceport's launcher answer: its Python takes no "
-    "environment, or its outermost application is neither FastAPI's nor Starlette's. A Gradio app at its root "
-    "queues; functions of one at another path do not run."
+    "environment, or its outermost application is neither FastAPI's nor Starlette's. A Gradio app at its "
+    "root queues; functions of one at another path do not run."
 )
 #: Stages in which an event could wait for ever, and what its visitor is told instead.
 CLOSED = {
