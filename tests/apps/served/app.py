@@ -63,6 +63,12 @@ def two_launches():
     second.launch()
 
 
+def included():
+    outer = FastAPI()
+    outer.include_router(gr.routes.App.create_app(demo).router)
+    uvicorn.run(outer, port=7860)
+
+
 def at_the_root():
     uvicorn.run(mounted("/"), port=7860)
 
@@ -91,6 +97,7 @@ WAYS = {
     "uvicorn, thread": in_a_thread,
     "middleware": lambda: uvicorn.run(Middleware(server), port=8000),
     "sub-app": sub_app,
+    "included router": included,
     "root": at_the_root,
     "root_path": behind_a_proxy,
     "two launches": two_launches,

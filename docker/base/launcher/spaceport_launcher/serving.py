@@ -6,8 +6,8 @@ servers here, but to the application that they call. The outermost one answers t
 report, the platform's calls, and questions about functions that were made later.
 
 And each Gradio app lets visitors run functions through the platform's queue only: the gateway marks what it
-passes on for them (MARK), and their requests to run one are refused right in front of the app's routes, in
-whatever spelling, below whatever path and behind whatever middleware they arrive. What the platform and the
+passes on for them (MARK), and their requests to run one are refused right in front of the routes, in whatever
+spelling, below whatever path and behind whatever middleware they arrive. What the platform and the
 app itself ask for is not marked.
 """
 
@@ -27,6 +27,8 @@ MARK = b"x-spaceport-visitor"
 #: Where a request keeps what is known of it; whoever puts it there has seen the request first.
 NOTE = "spaceport"
 OURS = "/__spaceport__/"
+#: Attribute of a router that is a Gradio app's.
+GRADIOS = "_spaceport_gradios"
 REFUSAL = (
     "Functions run through this Space's queue only, and the platform finds no Gradio app at this path of it."
 )
@@ -67,7 +69,7 @@ def patch_routing(module: Any) -> None:
 
     @functools.wraps(original)
     async def call(self: Any, scope: Any, receive: Any, send: Any) -> None:
-        if scope.get(NOTE) == "visitor" and getattr(self, "_spaceport_guarded", False) and _runs(scope):
+        if scope.get(NOTE) == "visitor" and _runs(scope, in_gradio=getattr(self, GRADIOS, False)):
             await _refuse(scope, receive, send)
         else:
             await original(self, scope, receive, send)
@@ -77,7 +79,7 @@ def patch_routing(module: Any) -> None:
 
 def guard(app: Any) -> None:
     """Let visitors run functions of this Gradio app through the platform only."""
-    app.router._spaceport_guarded = True
+    setattr(app.router, GRADIOS, True)
 
 
 # --- a request ------------------------------------------------------------------------------------------
@@ -126,13 +128,16 @@ def _route_path(scope: Any) -> str:
     return get_route_path(scope)
 
 
-def _runs(scope: Any) -> bool:
-    """Whether this request, at a Gradio app's own routes, runs a function or listens to one."""
+def _runs(scope: Any, *, in_gradio: bool) -> bool:
+    """Whether this request runs a function or listens to one. Since Gradio 5 such paths are known by their
+    prefix, whoever's routes they are among; before, in a Gradio app's own only."""
     prefix = str(getattr(sys.modules.get("gradio.route_utils"), "API_PREFIX", ""))
     path = _route_path(scope)
-    if not path.startswith(f"{prefix}/"):
+    if prefix:
+        _, found, rest = path.partition(f"{prefix}/")
+        path = f"/{rest}" if found else ""
+    elif not in_gradio:
         return False
-    path = path.removeprefix(prefix)
     if scope["type"] == "websocket":
         return _STREAMED.fullmatch(path) is not None
     if scope["method"] in ("GET", "HEAD"):
