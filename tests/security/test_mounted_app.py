@@ -169,3 +169,14 @@ def test_its_page_is_found_works_and_reloads(
         link.wait_for(timeout=60_000)
         assert re.search(r"/_ui/[^/]+/demo/gradio_api/file=", str(link.get_attribute("href")))
         page.reload()
+
+
+@pytest.mark.browser
+def test_the_page_of_a_further_app_works_too(
+    platform: Platform, closed: None, visit: Callable[..., Any]
+) -> None:
+    page = visit(f"{platform.demo_url(SPACE)}other/")
+    page.get_by_role("button", name="Mark").wait_for(timeout=60_000)
+    page.get_by_label("Text").fill("further")
+    page.get_by_role("button", name="Mark").click()
+    expect(page.get_by_label("Out")).to_have_value("other marked further", timeout=60_000)
