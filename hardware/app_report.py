@@ -24,6 +24,8 @@ ID_LIMIT = 1_000_000
 #: Below a server's root; the app's own words for where something lies become URLs.
 PATH = re.compile(r"(/[\w.~-]+)*")
 _ASTRAY = re.compile(r"/\.{1,2}(/|\Z)|/__spaceport__(/|\Z)")
+#: A path of the author's own: "METHOD /path/{part}/{rest:path}".
+_OWN = re.compile(r"(\*|[A-Z]{1,20}) /[^\x00-\x1f\x7f]{0,200}")
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{0,200}")
 
 TOO_LARGE = "The app's /config is too large: it has more functions than can be kept."
@@ -68,7 +70,10 @@ class Report(Struct):
     gradio: Word = ""
     queue: ReportedQueue = msgspec.field(default_factory=ReportedQueue)
     max_threads: Count | None = None
+    further: Annotated[dict[str, list[ReportedFunction]], Meta(max_length=50)] = {}
+    guards: bool = False
     mounts: Annotated[list[Place], Meta(max_length=50)] = []
+    own: Annotated[list[str], Meta(max_length=500)] = []
     root: bool = True
     started: bool = True
 
@@ -107,6 +112,7 @@ class Config(Struct):
 _report = msgspec.json.Decoder(Report)
 _config = msgspec.json.Decoder(Config)
 _dependencies = msgspec.json.Decoder(Annotated[list[Dependency], Meta(max_length=MOST_FUNCTIONS)])
+_dependency = msgspec.json.Decoder(Dependency)
 _targets = msgspec.json.Decoder(list[list[int | float | str | None] | int | float | str | None] | None)
 _cancels = msgspec.json.Decoder(list[int] | None)
 _pages = msgspec.json.Decoder(Annotated[list[list[str | bool | None]], Meta(max_length=1000)] | None)
@@ -130,8 +136,10 @@ def report(raw: bytes) -> dict[str, Any]:
         if not is_path(mount):
             raise Unusable(f"The app lies at a path that cannot be served: {mount!r}.")
     kept: dict[str, Any] = msgspec.to_builtins(found)
-    for function in kept["functions"]:
-        function["api_name"] = _name(function["api_name"])
+    kept["own"] = [path for path in kept["own"] if _OWN.fullmatch(path)]
+    for functions in (kept["functions"], *kept["further"].values()):
+        for function in functions:
+            function["api_name"] = _name(function["api_name"])
     return kept
 
 
@@ -158,6 +166,16 @@ def config(raw: bytes) -> dict[str, Any] | None:
         kept["pages"] = [[page[0]] for page in pages if page and _is_page(page[0])]
     _check_sizes(kept["dependencies"])
     return kept
+
+
+def function(raw: bytes) -> dict[str, Any] | None:
+    """One function of a session, in the words of `/config`; None where this is none.
+
+    Raises:
+        Unusable
+    """
+    found = _strictly(_dependency, raw, "function")
+    return None if found.id is UNSET else _function(0, found)
 
 
 def _function(index: int, told: Dependency) -> dict[str, Any]:

@@ -20,11 +20,12 @@ def app_from_config(config: dict[str, Any], mount: str = "") -> App:
         prefix=mount + (config.get("api_prefix") or "").rstrip("/"),
         mount=mount,
         pages=tuple(str(page[0]) for page in config.get("pages") or [("", "")]),
-        functions=tuple(_function(i, d) for i, d in enumerate(dependencies)),
+        functions=tuple(function(d, i) for i, d in enumerate(dependencies)),
     )
 
 
-def _function(index: int, dependency: dict[str, Any]) -> Function:
+def function(dependency: dict[str, Any], index: int = 0) -> Function:
+    """One of the `dependencies`; `index` is its id in releases that number them by their order."""
     queue = dependency.get("queue") is not False
     targets = dependency.get("targets") or []
     by_itself = bool(targets) and all(len(t) > 1 and t[1] in BY_THEMSELVES for t in targets)

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Annotated, Any, Protocol
 from urllib.parse import urlencode
 
@@ -24,7 +25,7 @@ from queueing.app_messages import Message, NotUnderstood
 from queueing.backlog import Backlog
 from queueing.errors import ContainerDied
 from queueing.events import Event, encode
-from queueing.routes import Route
+from queueing.routes import SPREAD, Route
 
 logger = logging.getLogger(__name__)
 
@@ -300,7 +301,7 @@ class GradioApp:
         first = events[0]
         body = {
             "data": columns,
-            "fn_index": int(first.fn),
+            "fn_index": int(first.fn) % SPREAD,
             "session_hash": first.body.get("session_hash") or first.id,
             "batched": True,
         }
@@ -333,8 +334,10 @@ class GradioApp:
 def connect(http: ReplicaClient, route: Route, answers: Answers) -> Container:
     """What calls this replica: by the protocol of its app, and by plain HTTP where paths queue."""
     from queueing.calls_http import PathsContainer
+    from queueing.calls_mounted import MountedApps
 
-    app = _gradio(http, route)
+    several = bool(route.app.mounted)
+    app = MountedApps(route, partial(_gradio, http)) if several else _gradio(http, route)
     return PathsContainer(http, route, answers, app) if route.app.paths else app
 
 

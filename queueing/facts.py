@@ -18,7 +18,9 @@ from queueing.models import QueueMinute
 def facts(space_id: int) -> Facts:
     """What was measured of this Space."""
     day = stats.history(space_id, "24h")
-    batch_functions = {str(f.id) for f in day.route.app.functions if f.batch} if day.route else set()
+    batch_functions = (
+        {number for number, f in day.route.app.every().items() if f.batch} if day.route else set()
+    )
     return Facts(
         main=day.main,
         batches=added(tally.batch for tally in day.functions.values()),

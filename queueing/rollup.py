@@ -101,7 +101,7 @@ def names_of(route: Route | None) -> dict[str, str]:
     if route is None:
         return {}
     paths = {str(path_fn(index)): path for index, path in enumerate(route.app.paths)}
-    return {str(MCP): "mcp", **{str(f.id): f.api_name for f in route.app.functions}, **paths}
+    return {str(MCP): "mcp", **{number: f.api_name for number, f in route.app.every().items()}, **paths}
 
 
 def _rows(space_id: int, number: int, minute: Minute, names: dict[str, str]) -> list[QueueMinute]:

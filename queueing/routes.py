@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import structs
 
 from queueing import keys
 from queueing.keys import SpaceKeys
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 CACHE_S = 1.0
 #: What a request to an app's MCP server has for the function of its event: it may run any.
 MCP = 1_000_000
+#: Events of a server's further Gradio apps have this much added to the numbers of their functions, for each.
+SPREAD = 10_000_000
 
 
 class Function(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +56,11 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     prefix: str = ""  # what its API's paths begin with: `mount`, then "/gradio_api" from 5.0 on
     mount: str = ""  # where the app lies in its server, "" for the root
-    others: tuple[str, ...] = ()  # where more Gradio apps lie in it; those do not queue
+    number: int = 0  # of the Gradio apps in its server, which one
+    mounted: tuple[App, ...] = ()  # the others in the same server
+    others: tuple[str, ...] = ()  # where more lie that do not queue, for their launcher is an older one
+    own: tuple[str, ...] = ()  # paths of the author's: "METHOD /path/{part}/{rest:path}"
+    guarded: bool = False  # whether the app itself lets nobody but the platform run its functions
     home: str = ""  # what to open instead of "/", where the server has nothing there
     pages: tuple[str, ...] = ("",)
     functions: tuple[Function, ...] = ()
@@ -66,8 +73,25 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
         return (numbers[0], numbers[1]) if len(numbers) > 1 else (0, 0)
 
     def function(self, fn_index: int) -> Function | None:
-        """The function of this id; None for those a page makes later (`gr.render`)."""
-        return next((f for f in self.functions if f.id == fn_index), None)
+        """The function of this id, or of this number of an event; None for those that are made later
+        (`gr.render`)."""
+        number, own = divmod(fn_index, SPREAD) if fn_index >= SPREAD else (self.number, fn_index)
+        app = next((app for app in (self, *self.mounted) if app.number == number), None)
+        return next((f for f in app.functions if f.id == own), None) if app is not None else None
+
+    def fn(self, fn_index: int) -> int:
+        """The number that events of this app's function have in the Space's queue."""
+        return fn_index + self.number * SPREAD
+
+    def every(self) -> dict[str, Function]:
+        """All functions of the Space, by their number in its queue."""
+        return {str(app.fn(f.id)): f for app in (self, *self.mounted) for f in app.functions}
+
+    def at(self, mount: str) -> App:
+        """The app in the same server that lies there, with this one among the others."""
+        apps = (structs.replace(self, mounted=()), *self.mounted)
+        found = next(app for app in apps if app.mount == mount)
+        return structs.replace(found, mounted=tuple(app for app in apps if app is not found))
 
     def named(self, api_name: str) -> Function | None:
         """The function of this API name, with or without its slash."""

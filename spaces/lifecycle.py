@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from celery import current_app
 from django.conf import settings
@@ -222,14 +223,20 @@ def settings_in_code(report: dict[str, object]) -> dict[str, object]:
     limit = found.pop("default_concurrency_limit", None)
     if isinstance(limit, int):
         found.setdefault("concurrency_count", limit)
-    functions = report.get("functions")
-    batches = [f for f in functions if f.get("batch")] if isinstance(functions, list) else []
+    batches = [f for f in _functions(report) if f.get("batch")]
     if batches:
         found["batch"] = True
         found["max_batch_size"] = max(int(f.get("max_batch_size") or 4) for f in batches)
     if isinstance(report.get("max_threads"), int):
         found["max_threads"] = report["max_threads"]
     return found
+
+
+def _functions(report: dict[str, object]) -> list[dict[str, Any]]:
+    """Of all Gradio apps that the Space serves."""
+    first, further = report.get("functions"), report.get("further")
+    lists = [first, *(further.values() if isinstance(further, dict) else ())]
+    return [function for functions in lists if isinstance(functions, list) for function in functions]
 
 
 def retire_replaced(space: Space) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-import msgspec
 from django.db import transaction
 from django.utils import timezone
 from msgspec import structs
 
-from hardware import readiness, replicas
+from hardware import logs, readiness, replicas
 from hardware.app_report import Unusable
 from hardware.models import Replica
 from hardware.replica_client import BadAnswer, Unreachable
@@ -24,6 +23,11 @@ from spaces.models import Sdk, Space, Stage, Visibility
 
 logger = logging.getLogger(__name__)
 
+NO_LAUNCHER = (
+    "Spaceport: the server of this app does not let Spaceport's launcher answer: its Python takes no "
+    "environment, or its outermost application is neither FastAPI's nor Starlette's. A Gradio app at its "
+    "root queues; functions of one at another path do not run."
+)
 #: Stages in which an event could wait for ever, and what its visitor is told instead.
 CLOSED = {
     Stage.PAUSED: "This Space is paused by its owner.",
@@ -118,10 +122,28 @@ def _app_of(space: Space, replica: Replica | None) -> App:
         return before.app
     if space.sdk == Sdk.STATIC:
         return App()
-    mount, *others = replica.report.get("mounts") or [""]
+    report = replica.report
+    if not report and space.sdk == Sdk.GRADIO:
+        logs.append("run", space.pk, [NO_LAUNCHER], replica=replica.pk)
+    mount, *others = report.get("mounts") or [""]
     app = _asked(space, replica, mount)
-    home = f"{mount}/" if mount and not replica.report.get("root", True) else ""
-    return msgspec.structs.replace(app, others=tuple(others), home=home)
+    home = f"{mount}/" if mount and not report.get("root", True) else ""
+    if not report.get("guards"):
+        return structs.replace(app, others=tuple(others), home=home)
+    mounted = [_beside(space, replica, place, number) for number, place in enumerate(others, 1)]
+    own = tuple(report.get("own") or ())
+    return structs.replace(app, mounted=tuple(mounted), own=own, guarded=True, home=home)
+
+
+def _beside(space: Space, replica: Replica, mount: str, number: int) -> App:
+    """What a further Gradio app of the same server offers. Where it does not say, its functions do not run,
+    since the launcher lets nobody else."""
+    try:
+        app = _asked(space, replica, mount)
+    except NoAnswer as error:
+        logger.warning("space %s: the app at %s does not say what it offers: %s", space.pk, mount, error)
+        app = App()
+    return structs.replace(app, mount=mount, number=number)
 
 
 def _asked(space: Space, replica: Replica, mount: str) -> App:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 #: The Gradio a Space gets when neither README.md nor requirements.txt names one.
 DEFAULT_GRADIO = "6.31.0"
 OLDEST_GRADIO = 3
+#: Installed with every Gradio, as on the Hub: without it uvicorn serves no websockets of an app's own.
+BESIDE = ("websockets",)
 
 #: What old releases need but did not know when they were made: (below this major version, constraints).
 COMPATIBILITY = (
@@ -48,6 +50,12 @@ class Dependencies:
     packages: tuple[str, ...]
     #: The commit, where requirements.txt points at files of the repository; else empty.
     code: str
+    beside: tuple[str, ...] = BESIDE
+
+    @property
+    def named(self) -> list[str]:
+        """What is installed whatever requirements.txt says."""
+        return [*([self.gradio] if self.gradio else []), *self.beside]
 
     @property
     def key(self) -> str:

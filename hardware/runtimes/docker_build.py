@@ -69,10 +69,8 @@ def gradio_dockerfile(wanted: Dependencies, base: str) -> tuple[str, dict[str, s
         lines.append("WORKDIR /opt/inputs")
     if wanted.pre_requirements:
         lines.append(f"{INSTALL} -r /opt/inputs/pre-requirements.txt")
-    what = (f" {wanted.gradio}" if wanted.gradio else "") + (
-        " -r requirements.txt" if wanted.requirements.strip() else ""
-    )
-    lines.append(f"{INSTALL}{options}{what}")
+    what = [*wanted.named, *(["-r requirements.txt"] if wanted.requirements.strip() else [])]
+    lines.append(f"{INSTALL}{options} {' '.join(what)}")
     if not wanted.code:
         lines.append(code)
     lines += ["WORKDIR /home/user", ""]

@@ -95,7 +95,7 @@ def install_commands(wanted: Dependencies, python: str, notes: Path) -> list[lis
     commands = []
     if wanted.pre_requirements:
         commands.append([*common, "-r", str(notes / "pre-requirements.txt")])
-    what = [wanted.gradio] if wanted.gradio else []
+    what = wanted.named
     if wanted.requirements.strip():
         # Read where it lies: it may point at files beside it.
         what += ["-r", "requirements.txt"]

@@ -48,11 +48,11 @@ SPACEPORT_BUILD_DISK_GB = env.float("SPACEPORT_BUILD_DISK_GB", 32)
 SPACEPORT_BUILD_CPUS = env.float("SPACEPORT_BUILD_CPUS", 0)
 SPACEPORT_BUILD_PROCESSES = env.int("SPACEPORT_BUILD_PROCESSES", 2048)
 #: The node's images, by name, that Dockerfiles may start from besides the platform's base images.
-SPACEPORT_BUILD_IMAGES = env.list("SPACEPORT_BUILD_IMAGES", [])
+SPACEPORT_BUILD_IMAGES: list[str] = env.list("SPACEPORT_BUILD_IMAGES", [])
 #: Whether Dockerfiles may start from images of public registries too.
 SPACEPORT_BUILD_PULLS = env.bool("SPACEPORT_BUILD_PULLS", True)
 #: Private addresses that builds may reach, e.g. "mirror.example.org:443,10.1.2.0/24"; the package index is.
-SPACEPORT_BUILD_REACHES = env.list("SPACEPORT_BUILD_REACHES", [])
+SPACEPORT_BUILD_REACHES: list[str] = env.list("SPACEPORT_BUILD_REACHES", [])
 SPACEPORT_START_TIMEOUT_S = env.int("SPACEPORT_START_TIMEOUT_S", 600)
 #: Openings of demo pages by one visitor (account, else address prefix), at once and a minute; 0: no limit.
 SPACEPORT_PAGE_LOADS_PER_MINUTE = env.int("SPACEPORT_PAGE_LOADS_PER_MINUTE", 300)

@@ -21,6 +21,7 @@ from queueing.messages import PAUSED, UnexpectedError, failed
 from queueing.messages import encode as encode_message
 from queueing.positions import Positions
 from queueing.queue import FINAL_TTL_S, Queue
+from queueing.routes import MCP
 from queueing.together import together
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from queueing.routes import Function, Route
 
+#: What an event's body may say. Other keys are the platform's own words to the launcher.
+SAID = {"data", "fn_index", "session_hash", "event_data", "trigger_id", "simple_format"}
 WHOLE = {"ws", "sse", "sse_v1"}  # protocols whose every step carries whole values, not differences
 REMEMBERED = 10_000
 
@@ -101,6 +104,7 @@ class GradioDoor:
         if not isinstance(fn_index, int) or isinstance(fn_index, bool):
             raise BadRequest("fn_index is missing or no whole number.")
         function = self._function(route, fn_index)
+        body = {k: v for k, v in body.items() if k in SAID}
         try:
             return await self.enqueue(
                 route, body, caller, channel=session_hash, fn=fn_index, function=function, present=True
@@ -130,21 +134,22 @@ class GradioDoor:
         """
         if not isinstance(body.get("data", []), list):
             raise BadRequest("data is no list.")
-        event_id = new_event_id(channel, str(fn))
+        number = str(route.app.fn(fn))
+        event_id = new_event_id(channel, number)
         self._hold(event_id, caller.hold_s)
         # Before it joins: its end may be told before the answer of the join is here.
         self.delivery.expect(SpaceKeys(route.space_id).messages(channel), event_id)
         accepted = await Queue(self.redis, route.space_id).join(
             Join(
                 event_id=event_id,
-                fn=str(fn),
+                fn=number,
                 channel=channel,
-                body={k: v for k, v in body.items() if k != "oauth_token"},
+                body={**body, "mount": route.app.mount} if route.app.number else body,
                 request={"headers": caller.headers, "query": caller.query},
                 origin=caller.origin,
                 lane=function.lane if function else "main",
                 batch=function.max_batch_size if function and function.batch else 0,
-                after=str(function.after) if function and function.after is not None else "",
+                after=str(route.app.fn(function.after)) if function and function.after is not None else "",
                 visit=caller.visit,
                 visitor=caller.visitor or channel,
                 idempotency_key=_own_key(caller, channel),
@@ -173,7 +178,7 @@ class GradioDoor:
     def _function(route: Route, fn_index: int) -> Function | None:
         """None for functions a page made later (`gr.render`): they queue like any other."""
         function = route.app.function(fn_index)
-        if function is None and fn_index < 0:
+        if function is None and not 0 <= fn_index < MCP:
             raise UnknownFunction(f"This app has no function {fn_index}.")
         return function
 
@@ -240,7 +245,7 @@ class GradioDoor:
         for raw in await self.redis.smembers(queue.keys.open(session_hash)):
             event_id = raw.decode()
             fields = await queue.state(event_id, "fn")
-            if fields.get("fn") in {str(f) for f in functions}:
+            if fields.get("fn") in {str(route.app.fn(f)) for f in functions}:
                 await queue.cancel(event_id, session_hash)
 
     async def app_event_id(self, route: Route, event_id: str) -> str:
@@ -352,7 +357,7 @@ class GradioDoor:
         channel = new_channel()
         session = body.get("session_hash")
         full = {
-            **body,
+            **{k: v for k, v in body.items() if k in SAID},
             "fn_index": function.id,
             "session_hash": session if isinstance(session, str) and session else channel,
         }

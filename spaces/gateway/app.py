@@ -127,6 +127,7 @@ class Gateway:
         visitor = await visitor_of(route, scope, token)
         if visitor is None:
             return None
+        route = paths.routed(route, path)
         peer = (scope.get("client") or ("", 0))[0]
         client = client_of(scope["headers"], peer, self.proxies)
         return Asked(
@@ -166,7 +167,7 @@ class Gateway:
             await self._failed(asked, route, scope, receive, send, error)
             return
         if not route.address:
-            route = await self.doors.running(route)
+            route = paths.routed(await self.doors.running(route), asked.path)
             if route.address and route.app != asked.route.app:
                 # Only now is it known what the app offers, and so what has to queue.
                 await self._http(replace(asked, route=route), scope, receive, send)
@@ -278,7 +279,11 @@ class Gateway:
     async def _websocket(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
         if await sockets.serve(self.doors, asked, scope, receive, send):
             return
-        if asked.program or not asked.route.address:
+        if not asked.route.address:
+            route = paths.routed(await self.doors.running(asked.route), asked.path)
+            if route.address:
+                await self._websocket(replace(asked, route=route), scope, receive, send)
+                return
             await receive()
             await send({"type": "websocket.close", "code": 1013})
             return

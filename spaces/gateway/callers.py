@@ -85,7 +85,7 @@ def to_container(asked: Asked, scope: Scope, *, token: str = "") -> dict[str, st
     inside = not app.mount or paths.inner(asked.path, app) is not None
     token = asked.raw_token if asked.token is not None else token
     root = f"{asked.host}{tokens.PREFIX}{token}" if token and inside else asked.host
-    return head.to_container(
+    headers = head.to_container(
         scope["headers"],
         host=f"{root}{app.mount}" if inside else root,
         scheme=asked.scheme,
@@ -93,6 +93,7 @@ def to_container(asked: Asked, scope: Scope, *, token: str = "") -> dict[str, st
         cookies=not asked.program,
         root=root_of(asked.route),
     )
+    return {**headers, head.MARK: "1"} if asked.route.sdk == "gradio" else headers
 
 
 def root_of(route: Route) -> head.Root:

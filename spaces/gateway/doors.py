@@ -23,7 +23,7 @@ from queueing.keys import SpaceKeys
 from queueing.positions import Positions
 from queueing.routes import Route, Routes
 from queueing.scripts import seconds
-from spaces.gateway import callers, http, info, mcp, paths
+from spaces.gateway import callers, http, info, made, mcp, paths
 from spaces.gateway.callers import Callers
 from spaces.gateway.queued import QueuedPaths
 from spaces.models import Stage
@@ -87,9 +87,13 @@ class Doors:
         app = asked.route.app
         if app.paths and await self.queued_paths.serve(asked, scope, receive, send):
             return True
+        if paths.is_own(scope["method"], asked.path, app):
+            return False
+        path = paths.inner(asked.path, app) if app.protocol else None
+        if self._passes_by(asked, path):
+            raise NoSuchPath
         if not app.protocol:
             return False
-        path = paths.inner(asked.path, app)
         for method, pattern, handler in self._table:
             if path and scope["method"] == method and (match := pattern.fullmatch(path)):
                 return await handler(asked, match, scope, receive, send)
@@ -105,6 +109,13 @@ class Doors:
         if not reads and path not in WITHOUT_API and await self.closed_for(asked):
             raise ApiClosed
         return False
+
+    @staticmethod
+    def _passes_by(asked: Asked, path: str | None) -> bool:
+        """Whether this would run a function at a place nobody knows of, in an app that guards none."""
+        app = asked.route.app
+        unknown = asked.route.sdk == "gradio" and not app.guarded and path is None
+        return unknown and not paths.of_another(asked.path, app) and paths.runs_somewhere(asked.path)
 
     async def closed_for(self, asked: Asked) -> bool:
         """Whether a program asks, of a Space whose API is closed."""
@@ -221,6 +232,8 @@ class Doors:
         body = await self._body(receive)
         caller = await self.callers.of(asked, scope, body)
         function = self.gradio.runs_directly(asked.route, match["name"], body)
+        if function is None:
+            function = await made.function(self.http, asked, match["name"], body)
         session_hash = body.get("session_hash")
         if function is not None and function.cancels and isinstance(session_hash, str):
             await self.gradio.cancel_functions(asked.route, session_hash, function.cancels)

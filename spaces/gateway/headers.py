@@ -33,6 +33,11 @@ OURS = {
     "x-ip-token",
     "x-hf-authorization",
 }
+#: How headers begin that only the platform sends.
+PLATFORM = "x-spaceport-"
+#: Marks a request that is passed on for a visitor: the launcher lets such a one run no function, since those
+#: run through the queue only.
+MARK = f"{PLATFORM}visitor"
 #: Never passed on to a browser.
 NOT_BACK = {
     "strict-transport-security",
@@ -78,7 +83,7 @@ def to_container(
     for key, value in pairs:
         if key in HOP_BY_HOP or key in OURS or key in named or key.startswith("x-forwarded-") or "_" in key:
             continue
-        if key == "cookie" and not cookies:
+        if key.startswith(PLATFORM) or (key == "cookie" and not cookies):
             continue
         # A platform token must never reach a stranger's code.
         if key == "authorization" and (not cookies or value.lower().startswith("bearer hf_")):
@@ -107,4 +112,4 @@ def to_visitor(pairs: Iterable[tuple[bytes, bytes]], *, cookies: bool) -> list[t
 
 def replayed(headers: Mapping[str, str]) -> dict[str, str]:
     """What a queued event keeps of its request's headers."""
-    return {k: v for k, v in headers.items() if k not in {"accept-encoding", "content-type", "accept"}}
+    return {k: v for k, v in headers.items() if k not in {"accept-encoding", "content-type", "accept", MARK}}

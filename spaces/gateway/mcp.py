@@ -16,6 +16,7 @@ from queueing.errors import ApiClosed, QueueError, Refused
 from queueing.events import encode, new_channel
 from queueing.routes import MCP
 from spaces.gateway import callers, http, notices, paths
+from spaces.gateway import headers as head
 
 if TYPE_CHECKING:
     from queueing.routes import Route
@@ -60,7 +61,7 @@ async def serve(doors: Doors, asked: Asked, scope: Scope, receive: Receive, send
     try:
         if closed:
             raise ApiClosed
-        route = await doors.running(asked.route)
+        route = paths.routed(await doors.running(asked.route), asked.path)
         if not route.address:
             raise Refused(notices.sentence(route))
         if any(_method(m) in CALLS for m in _each(message)):
@@ -167,6 +168,7 @@ async def _pass_on(
         return {"type": "http.request", "body": raw, "more_body": False}
 
     headers = callers.to_container(asked, scope)
+    headers.pop(head.MARK, None)  # it was understood: it runs nothing
     headers["content-length"] = str(len(raw))
     await http.forward(
         doors.http,

@@ -10,10 +10,12 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from msgspec import structs
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from queueing.routes import App
+    from queueing.routes import App, Route
 
 PREFIX = "/gradio_api"
 #: Below these a path names a file, which may be called anything.
@@ -22,6 +24,7 @@ _RUNS = re.compile(
     r"/(queue/(join|data|push)|(run|api|call)/.+|cancel|reset|stream/[^/]+(/close)?|(mcp|mcp_sse)(/.*)?)"
 )
 _MCP = re.compile(r"/mcp(/.*)?")
+_PART = re.compile(r"\{\w+(?::(\w+))?\}")
 #: Only the gateway makes such paths, and it has taken the token out before.
 _OURS = "/_ui/"
 _REST = re.compile(r"[;?#\0].*", re.DOTALL)
@@ -42,13 +45,52 @@ def runs(path: str, app: App) -> bool:
     loose = loosely(path)
     if loose.startswith(_OURS):
         return True
-    return _runs_at(app.mount, loose)
+    return any(_runs_at(one.mount, loose) for one in (app, *app.mounted))
+
+
+def runs_somewhere(path: str) -> bool:
+    """Whether this path runs a function of a Gradio app that nobody knows of, wherever it lies."""
+    _, prefix, rest = loosely(path).partition(f"{PREFIX}/")
+    return bool(prefix) and _runs_at("", f"{PREFIX}/{rest}")
 
 
 def of_another(path: str, app: App) -> bool:
     """Whether this path belongs to a Gradio app beside the one that queues."""
     loose = loosely(path)
-    return any(loose == loosely(m) or loose.startswith(f"{loosely(m)}/") for m in app.others)
+    mounts = [loosely(mount) for mount in (*app.others, *(one.mount for one in app.mounted))]
+    return any(loose == mount or loose.startswith(f"{mount}/") for mount in mounts)
+
+
+def mount_of(path: str, app: App) -> str:
+    """Where the Gradio app lies that this path belongs to; where it is none of theirs, the first one."""
+    mounts = sorted((one.mount for one in (app, *app.mounted)), key=len, reverse=True)
+    return next((m for m in mounts if not m or path == m or path.startswith(f"{m}/")), app.mount)
+
+
+def routed(route: Route, path: str) -> Route:
+    """The route as seen from that app, the one that this path belongs to, with the others beside it."""
+    mount = mount_of(path, route.app)
+    return route if mount == route.app.mount else structs.replace(route, app=route.app.at(mount))
+
+
+def is_own(method: str, path: str, app: App) -> bool:
+    """Whether the author's own server answers this, before any Gradio app in it."""
+    for known in app.own:
+        methods, _, template = known.partition(" ")
+        if methods in ("*", method) and _fits(path, template):
+            return True
+    return False
+
+
+def _fits(path: str, template: str) -> bool:
+    """Whether a path is one of a template's: `{name}` is a part of it, `{name:path}` all the rest."""
+    parts, wanted = path.split("/"), template.split("/")
+    for index, want in enumerate(wanted):
+        if (found := _PART.fullmatch(want)) and found[1] == "path":
+            return len(parts) > index
+        if index >= len(parts) or not (parts[index] == want or (found and parts[index])):
+            return False
+    return len(parts) == len(wanted)
 
 
 def runs_in_another(path: str, app: App) -> bool:

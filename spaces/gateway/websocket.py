@@ -12,6 +12,8 @@ from spaces.gateway.http import Receive, Scope, Send
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 MESSAGES_A_TURN = 50
+NORMAL, GONE = 1000, 1001  # why a websocket was closed (RFC 6455)
+OWN_CODES = range(3000, 5000)  # an application's own reasons
 
 
 async def forward(
@@ -57,6 +59,8 @@ async def _up(receive: Receive, upstream: aiohttp.ClientWebSocketResponse) -> No
     while True:
         message = await receive()
         if message["type"] == "websocket.disconnect":
+            code = message.get("code") or NORMAL
+            await upstream.close(code=code if code == NORMAL or code in OWN_CODES else GONE)
             return
         # An empty text frame is a message too.
         if message.get("text") is not None:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 import requests
 
+from hardware.replica_client import ReplicaClient
 from queueing.app_config import app_from_config
 from queueing.calls import GradioApp
 from queueing.direct import Direct
@@ -65,7 +65,7 @@ async def test_both_ways_say_the_same_of_every_function(address: str, config: di
     route = route_to(address, app_from_config(config))
     places = asyncio.Semaphore(AT_ONCE)
     differences: dict[str, Any] = {}
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+    async with ReplicaClient() as http:
         direct, gradio = Direct(http, route), GradioApp(http, route)
         await direct.open()
 
@@ -82,7 +82,7 @@ async def test_both_ways_say_the_same_of_every_function(address: str, config: di
                     asked = event(function, f"direct {chain[0]['id']}")
                     directly = [decode(said.payload) for said in await told(direct, asked)]
                     asked = event(function, f"gradio {chain[0]['id']}")
-                    by_gradio = [message async for message in gradio.call(asked)]
+                    by_gradio = [decode(message.about(asked.id)) async for message in gradio.call(asked)]
                     if comparable(directly) != comparable(by_gradio):
                         differences[name] = comparable(directly), comparable(by_gradio)
 
@@ -101,7 +101,7 @@ async def test_an_error_is_written_into_the_log_as_gradio_writes_it(
     name = f"ValueError_fails_{kind}"
     function = next(f["id"] for f in config["dependencies"] if f["api_name"] == name)
     route, written = route_to(address, app_from_config(config)), []
-    async with aiohttp.ClientSession() as http:
+    async with ReplicaClient() as http:
         direct, gradio = Direct(http, route), GradioApp(http, route)
         await direct.open()
         for way in ("direct", "gradio"):
@@ -121,7 +121,7 @@ async def test_an_error_that_gradio_does_not_catch_ends_its_call(
     address: str, config: dict[str, Any]
 ) -> None:
     functions = [f["id"] for f in config["dependencies"] if f["api_name"].startswith("uncaught")]
-    async with aiohttp.ClientSession() as http:
+    async with ReplicaClient() as http:
         direct = Direct(http, route_to(address, app_from_config(config)))
         await direct.open()
         for function in functions:
@@ -134,7 +134,7 @@ async def test_an_error_that_gradio_does_not_catch_ends_its_call(
 
 async def test_no_more_are_inside_than_there_are_places(address: str, config: dict[str, Any]) -> None:
     functions = [f["id"] for f in config["dependencies"] if f["api_name"].startswith("busy")]
-    async with aiohttp.ClientSession() as http:
+    async with ReplicaClient() as http:
         direct = Direct(http, route_to(address, app_from_config(config)))
         await direct.open()
         for most in (1, 2):

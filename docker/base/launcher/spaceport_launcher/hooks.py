@@ -1,20 +1,19 @@
-"""Import hooks: Gradio is patched in the moment the app imports it, whatever version it is."""
+"""How Gradio is patched: its queue, its `launch`, and the apps it makes."""
 
 from __future__ import annotations
 
 import functools
-import importlib.machinery
 import importlib.util
 import inspect
 import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from spaceport_launcher import report
+from spaceport_launcher import addresses, children, finder, places, report
 from spaceport_launcher.untraced import untraced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 #: The platform's max_batch_size may go this far, whatever the author's decorator says.
 INNER_MAX_BATCH_SIZE = 1024
@@ -27,7 +26,14 @@ _launched = False
 
 def launched() -> bool:
     """Whether the app started a server by itself."""
-    return _launched
+    serving = sys.modules.get("spaceport_launcher.serving")
+    return _launched or addresses.configured() or (serving is not None and serving.asked())
+
+
+def install() -> None:
+    """Put the hooks in place, here and in the processes that the app starts; call before the app is run."""
+    finder.install()
+    children.lend()
 
 
 def find_demo(namespace: dict[str, Any]) -> Any | None:
@@ -40,62 +46,19 @@ def find_demo(namespace: dict[str, Any]) -> Any | None:
     return named if isinstance(named, blocks) else (found[-1] if found else None)
 
 
-def install() -> None:
-    """Put the hooks in place; call before the app is run."""
-    sys.meta_path.insert(0, _Finder())
-
-
-def _patch_blocks(module: Any) -> None:
+def patch_blocks(module: Any) -> None:
     blocks = module.Blocks
     blocks.queue = _queue(blocks.queue)
     blocks.launch = _launch(blocks.launch)
 
 
-def _patch_routes(module: Any) -> None:
-    from spaceport_launcher import wire  # not before: an app may have to be the first to import asyncio
-
+def patch_routes(module: Any) -> None:
     module.App.create_app = staticmethod(_create_app(module.App.create_app))
-    wire.patch(module.App)
 
 
-def _patch_route_utils(module: Any) -> None:
+def patch_route_utils(module: Any) -> None:
     if hasattr(module, "get_root_url"):  # Gradio 3 has none
         module.get_root_url = _get_root_url(module.get_root_url)
-
-
-def _patch_uvicorn(module: Any) -> None:
-    module.run = _uvicorn_run(module.run)
-
-
-_PATCHES: dict[str, Callable[[Any], None]] = {
-    "gradio.blocks": _patch_blocks,
-    "gradio.route_utils": _patch_route_utils,
-    "gradio.routes": _patch_routes,
-    "uvicorn": _patch_uvicorn,
-}
-
-
-class _Finder:
-    """Finds the modules to patch with the ordinary path finder, and patches them once executed."""
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: Any = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        patch = _PATCHES.get(name)
-        if patch is None:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-        if spec is None or spec.loader is None:
-            return None
-        execute = spec.loader.exec_module
-
-        def exec_module(module: Any) -> None:
-            with untraced:
-                execute(module)
-            patch(module)
-
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec
 
 
 def _queue(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -130,9 +93,7 @@ def _launch(original: Callable[..., Any]) -> Callable[..., Any]:
         given = {**dict(zip(names, args, strict=False)), **kwargs}
         report.launches()
         report.max_threads(given.get("max_threads"))
-        ours = {
-            "server_name": os.environ.get("GRADIO_SERVER_NAME", "0.0.0.0"),  # noqa: S104  # a container's own
-            "server_port": int(os.environ.get("GRADIO_SERVER_PORT", "7860")),
+        ours: dict[str, Any] = {
             "share": False,
             "inbrowser": False,
             "ssr_mode": False,
@@ -140,6 +101,10 @@ def _launch(original: Callable[..., Any]) -> Callable[..., Any]:
             "ssl_keyfile": None,
             "ssl_certfile": None,
         }
+        if getattr(self, "is_running", False) or addresses.is_free():
+            ours["server_name"], ours["server_port"] = addresses.ours()
+        else:
+            addresses.tell_inside_only()
         for name in OBSOLETE_LAUNCH:
             if name not in parameters:
                 given.pop(name, None)
@@ -158,11 +123,17 @@ def _create_app(original: Callable[..., Any]) -> Callable[..., Any]:
             if getattr(function, "batch", False) and not hasattr(function, report.AUTHORS):
                 setattr(function, report.AUTHORS, function.max_batch_size)
                 function.max_batch_size = max(function.max_batch_size, INNER_MAX_BATCH_SIZE)
-        report.write()
+        from spaceport_launcher import (
+            serving,
+        )  # not before: an app may have to be the first to import asyncio
+
+        given = kwargs.get("app")
+        own = list(given.routes) if given is not None else []
         with untraced:
             app = original(blocks, *args, **kwargs)
+        setattr(app, places.OWN, own)
+        serving.guard(app)
         _calm(blocks)
-        report.serve(app)
         return app
 
     return create_app
@@ -194,23 +165,6 @@ def _get_root_url(original: Callable[..., Any]) -> Callable[..., Any]:
             return original(*given.args, **given.kwargs)
 
     return get_root_url
-
-
-def _uvicorn_run(original: Callable[..., Any]) -> Callable[..., Any]:
-    """For apps that mount Gradio in a FastAPI of their own and run that."""
-
-    @functools.wraps(original)
-    def run(app: Any, **kwargs: Any) -> Any:
-        from spaceport_launcher import mounted
-
-        global _launched
-        _launched = True
-        kwargs["host"] = os.environ.get("GRADIO_SERVER_NAME", "0.0.0.0")  # noqa: S104  # a container's own
-        kwargs["port"] = int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
-        with untraced:
-            return original(mounted.front(app, kwargs), **kwargs)
-
-    return run
 
 
 def _max_threads() -> int:

@@ -1,20 +1,18 @@
 """What the app's author asked for: the first values of the Space's settings.
 
-One JSON object, written to the file SPACEPORT_REPORT and served at `/__spaceport__/report`:
+One JSON object, served at `/__spaceport__/report`:
 `gradio` (version), `queue` (the arguments given to `queue()`, of the four the platform knows),
-`max_threads` (given to `launch()`, or null), `mounts` (where Gradio apps lie in a server of the author's own;
-empty where Gradio's own serves), `root` (whether that server answers "/" itself), `started` (over HTTP only:
-whether Gradio has done its start-up work, which it begins when its server answers already) and `functions`
-(id, api_name, batch, max_batch_size, queue, concurrency_limit: a number, null for unlimited, or "default").
+`max_threads` (given to `launch()`, or null), `mounts` (where Gradio apps lie in the server, "" for its root),
+`root` (whether that server answers "/" itself), `own` (the author's own paths: `places`), `guards` (true: no
+one but the platform runs functions, and its calls may name a mount), `started` (whether Gradio has done its
+start-up work, which it begins when its server answers already), `functions` of the first app (id, api_name,
+batch, max_batch_size, queue, concurrency_limit: a number, null for unlimited, or "default"), and `further`:
+those of the other apps by their mount.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
 #: Attribute that keeps a function's own max_batch_size; the report may be made more than once.
@@ -22,14 +20,9 @@ AUTHORS = "_spaceport_max_batch_size"
 ROUTE = "/__spaceport__/report"
 QUEUE_ARGUMENTS = ("concurrency_count", "max_size", "api_open", "default_concurrency_limit")
 
-_report: dict[str, Any] = {
-    "gradio": "",
-    "queue": {},
-    "max_threads": None,
-    "mounts": [],
-    "root": True,
-    "functions": [],
-}
+_report: dict[str, Any] = {"gradio": "", "queue": {}, "max_threads": None}
+#: id of a Blocks -> its functions as their author made them.
+_functions: dict[int, list[dict[str, Any]]] = {}
 
 
 _launches = False
@@ -52,13 +45,6 @@ def queue_arguments(given: dict[str, Any]) -> None:
 def max_threads(value: Any) -> None:
     """Note the author's `launch(max_threads=...)`."""
     _report["max_threads"] = value if isinstance(value, int) else None
-
-
-def mounts(paths: list[str], *, answers_root: bool) -> None:
-    """Note where the Gradio apps lie in the server that is about to run."""
-    _report["mounts"] = [path.rstrip("/") for path in paths]
-    _report["root"] = answers_root
-    write()
 
 
 def block_functions(blocks: Any) -> list[Any]:
@@ -86,24 +72,21 @@ def functions(blocks: Any) -> None:
                 "concurrency_limit": limit if limit is None or isinstance(limit, int) else "default",
             }
         )
-    _report["functions"] = noted
+    _functions[id(blocks)] = noted
 
 
-def write() -> None:
-    """Write the report to the file the platform named, when it named one."""
-    if path := os.environ.get("SPACEPORT_REPORT"):
-        with contextlib.suppress(OSError):
-            Path(path).write_text(json.dumps(_report))
-
-
-def serve(app: Any) -> None:
-    """Answer the report over HTTP, ahead of the app's own routes and of its password."""
-    from starlette.responses import JSONResponse
-    from starlette.routing import Route
-
-    async def answer(_request: Any) -> Any:
-        # Inside a server of the author's own that work is done before the server answers.
-        started = not _launches or getattr(app, "startup_events_triggered", True)
-        return JSONResponse({**_report, "started": started})
-
-    app.router.routes.insert(0, Route(ROUTE, answer))
+def of(apps: dict[str, Any], *, root: bool, own: list[str], started: bool) -> dict[str, Any]:
+    """The report about the apps (Blocks) that are served at these paths; the first is the Space's own.
+    `started`: whether the start-up work of `launch()` is done. In a server of the author's own that is before
+    the server answers."""
+    functions = {path: _functions.get(id(blocks), []) for path, blocks in apps.items()}
+    return {
+        **_report,
+        "guards": True,
+        "started": started or not _launches,
+        "mounts": list(apps),
+        "root": root,
+        "own": own,
+        "functions": functions.pop(next(iter(apps)), []) if apps else [],
+        "further": functions,
+    }

@@ -30,27 +30,12 @@ import inspect
 import json
 from typing import Any
 
+from spaceport_launcher import places
 from spaceport_launcher.calls import Service
 from spaceport_launcher.kept import Connection
 
 PATH = "/__spaceport__/calls/2"
-#: Middleware that Gradio itself adds and that no function can see the work of.
-OWN_MIDDLEWARE = {"CustomCORSMiddleware", "BrotliMiddleware"}
-
 _services: dict[int, Service] = {}
-
-
-def patch(app_class: Any) -> None:
-    """Answer PATH in front of the app's own middleware; everything else is left to it."""
-    original = app_class.__call__
-
-    async def call(self: Any, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
-            await _serve(self, receive, send)
-        else:
-            await original(self, scope, receive, send)
-
-    app_class.__call__ = call
 
 
 def usable(app: Any) -> bool:
@@ -62,36 +47,50 @@ def usable(app: Any) -> bool:
         return False
     names = {getattr(m.cls, "__name__", "") for m in app.user_middleware}
     known = {"events", "batch", "begin_time"} <= set(inspect.signature(Queue.process_events).parameters)
-    return app.auth is None and app.auth_dependency is None and names <= OWN_MIDDLEWARE and known
+    return app.auth is None and app.auth_dependency is None and names <= places.OWN_MIDDLEWARE and known
 
 
-async def _serve(app: Any, receive: Any, send: Any) -> None:
-    if not usable(app):
+async def serve(apps: dict[str, Any], main: str, receive: Any, send: Any) -> None:
+    """One connection of a dispatcher to the Gradio apps that lie at these paths. Calls that name no `mount`
+    are for the one at `main`."""
+    services = {path: _service(app) for path, app in apps.items() if usable(app)}
+    if not services:
         await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body"})
         return
-    service = _services.get(id(app))
-    if service is None:
-        service = _services[id(app)] = Service(app)
     await send({
         "type": "http.response.start",
         "status": 200,
         "headers": [(b"content-type", b"application/x-ndjson")],
     })  # fmt: skip
-    connection = Connection(send, next(service.numbers))
-    service.connect(connection)
+    first = next(iter(services.values()))
+    connection = Connection(send, next(first.numbers))
+    for service in services.values():
+        service.newest = connection
+    first.connect(connection)
     writer = asyncio.create_task(connection.write())
     try:
-        await _read(service, connection, receive)
+        await _read(services, main, connection, receive)
     finally:
-        service.disconnect(connection)
+        for service in services.values():
+            service.disconnect(connection)
         writer.cancel()
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await writer
     await send({"type": "http.response.body"})
 
 
-async def _read(service: Service, connection: Connection, receive: Any) -> None:
+def _service(app: Any) -> Service:
+    """The calls of this app. All apps of a server know the same calls and go through one gate."""
+    if (service := _services.get(id(app))) is None:
+        service = Service(app)
+        for other in _services.values():
+            service.calls, service.gate = other.calls, other.gate
+        _services[id(app)] = service
+    return service
+
+
+async def _read(services: dict[str, Service], main: str, connection: Connection, receive: Any) -> None:
     begun: list[bytes] = []  # of a line that has not ended; joined once, however large it is
     while True:
         message = await receive()
@@ -102,7 +101,16 @@ async def _read(service: Service, connection: Connection, receive: Any) -> None:
             line = b"".join([*begun, part])
             begun = []
             if line:
-                service.order(connection, json.loads(line))
+                _order(services, main, connection, json.loads(line))
         begun.append(rest)
         if not message.get("more_body"):
             return
+
+
+def _order(services: dict[str, Service], main: str, connection: Connection, order: dict[str, Any]) -> None:
+    path = order["calls"][0]["body"].get("mount", main) if order["do"] == "call" else next(iter(services))
+    if path in services:
+        services[path].order(connection, order)
+        return
+    for call in order["calls"]:
+        connection.say(b"%s 1 - \n" % call["id"].encode())
