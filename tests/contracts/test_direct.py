@@ -213,11 +213,12 @@ async def test_a_call_that_waits_there_is_taken_back_and_one_that_runs_is_not(
 
 
 async def test_a_call_that_waits_there_is_ended_for_its_visitor_at_once(route: Route, direct: Direct) -> None:
-    running, waiting = (event(route.app, "slow", name) for name in "ab")
+    running, waiting = event(route.app, "step", "a"), event(route.app, "slow", "b")
     for asked in (running, waiting):
         direct.begin(call(asked, places=1))
     first = direct.told(running.id)
-    await anext(first)
+    while b'"msg":"progress"' not in (await anext(first))[-1].payload:
+        pass  # it is not in its function yet
     direct.cancel(waiting.id)
     direct.cancel(running.id)  # a plain function cannot be ended
     async with asyncio.timeout(30):
