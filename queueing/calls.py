@@ -106,6 +106,7 @@ class _Session:
         self.early_bytes = 0
         self.posting = 0
         self.broken = ""  # what the app said that is none of Gradio's words
+        self.sender: dict[str, str] = {}  # headers of who uses it: an app may ask who listens
         self.reader: asyncio.Task[None] | None = None
 
     def bind(self, app_event_id: str) -> Backlog[Message]:
@@ -149,7 +150,12 @@ class _Session:
     async def _read_once(self) -> bool:
         query = urlencode({"session_hash": self.hash}).encode()
         asked = self.app.http.ask(
-            "GET", self.app.route.address, f"{self.app.prefix}/queue/data", query=query, total_s=None
+            "GET",
+            self.app.route.address,
+            f"{self.app.prefix}/queue/data",
+            query=query,
+            headers=self.sender,
+            total_s=None,
         )
         async with asked as reply:
             if reply.status == NO_SUCH_SESSION or reply.status >= 500:
@@ -224,6 +230,7 @@ class GradioApp:
         session_hash = event.body.get("session_hash") or event.id
         session = self.sessions.setdefault(session_hash, _Session(self, session_hash))
         session.posting += 1
+        session.sender = event.request.get("headers") or {}
         try:
             app_event_id = await self._post(event, session_hash)
             inbox = session.bind(app_event_id)

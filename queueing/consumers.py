@@ -14,12 +14,11 @@ from weakref import WeakSet
 
 import msgspec
 from channels.consumer import get_handler_name
-from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from accounts import access
+from accounts.rights import Rights, RightsUnknown, Who
 from queueing.bucket import Bucket
 from queueing.connections import async_redis
 from queueing.delivery import Delivered, Delivery
@@ -35,6 +34,7 @@ from queueing.outbox import Outbox, TooSlow
 from queueing.positions import Place, Positions, Waiter
 from queueing.routes import Route, Routes
 from queueing.visitors import client_of, visitor
+from queueing.watched_rights import WatchedRights
 from queueing.watches import Watches
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -46,20 +46,22 @@ BACK_WITHIN_MS = 5000  # each socket is told its own moment, so that they do not
 
 logger = logging.getLogger(__name__)
 
+KnownToApp = Callable[[list[tuple[bytes, bytes]], int], dict[str, str]]
 ReadVisit = Callable[[str, int], tuple[str, int | None] | None]
 
 _open: WeakSet[QueueConsumer] = WeakSet()
-_shared: dict[int, tuple[Routes, GradioDoor, Watches]] = {}
+_shared: dict[int, tuple[Routes, GradioDoor, Watches, WatchedRights]] = {}
 
 
-def _doors() -> tuple[Routes, GradioDoor, Watches]:
+def _doors() -> tuple[Routes, GradioDoor, Watches, WatchedRights]:
     """One set for all sockets of this process's loop."""
     loop = id(asyncio.get_running_loop())
     if loop not in _shared:
         redis = async_redis()
         door = GradioDoor(redis, Delivery(redis), Positions(redis), hint_from_loop)
         routes = Routes(redis)
-        _shared[loop] = (routes, door, Watches(routes, door.positions))
+        watched = WatchedRights(routes, Rights())
+        _shared[loop] = (routes, door, Watches(routes, door.positions), watched)
     return _shared[loop]
 
 
@@ -76,6 +78,8 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
     channel_layer_alias = None
     #: What a visit's token says; given by the subclass that knows Spaces.
     read_visit: ReadVisit | None = None
+    #: By what the app knows who sends these headers; given by the same.
+    known_to_app: KnownToApp | None = None
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """One event of the socket's life. (Channels' own visits a thread each time, to close old connections
@@ -84,15 +88,16 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
 
     async def connect(self) -> None:
         """Accept who may read the Space, and begin to tell the state of its line."""
-        self.routes, self.door, self.watches = _doors()
+        self.routes, self.door, self.watches, self.watched = _doors()
         kwargs = self.scope["url_route"]["kwargs"]
         route = await self.routes.by_name(kwargs["owner"], kwargs["name"])
         await self.accept()
-        if route is None or not await self._may_read(route):
-            await self._say({"msg": "error", "code": "space.unknown", "message": "There is no such Space."})
-            await self.close(NO_SUCH_SPACE)
+        self.who = Who(self._user_id())
+        if route is None or not await self._may_see(route):
+            await self._refuse()
             return
         _open.add(self)
+        self._held = self.watched.hold(route.space_id, self.who, self._lose)
         self.route: Route = route
         self.session = new_channel()
         self._may_say = Bucket(MESSAGES_PER_SECOND, most=MESSAGES_AT_ONCE)
@@ -109,6 +114,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         _open.discard(self)
         if not hasattr(self, "_outbox"):
             return
+        self.watched.drop(self._held)
         self.watches.drop(self.route, self._on_state)
         for waiter in self._waiters:
             self.door.positions.drop(waiter)
@@ -131,6 +137,9 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             await self.close(TOO_MANY_MESSAGES)
             return
         try:
+            if not await self._may_see(await self.routes.by_id(self.route.space_id) or self.route):
+                await self._refuse()
+                return
             await self._handle(self._parsed(text_data, bytes_data))
         except QueueError as error:
             await self._say({"msg": "error", "code": error.code, "message": str(error)})
@@ -195,6 +204,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         key = message.get("idempotency_key")
         caller = Caller(
             headers={
+                **(self.known_to_app(self.scope["headers"], route.space_id) if self.known_to_app else {}),
                 "host": self._host(),
                 "x-forwarded-host": f"{self._host()}/run/{route.owner}/{route.name}{route.app.mount}",
             },
@@ -278,11 +288,19 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
 
     # --- who ----------------------------------------------------------------------------------------
 
-    async def _may_read(self, route: Route) -> bool:
-        if not route.private:
-            return True
-        user = self.scope["user"]
-        return bool(await database_sync_to_async(access.can_read)(user, route.owner_id, "private"))
+    async def _may_see(self, route: Route) -> bool:
+        try:
+            return await self.watched.may_see(self.who, route)
+        except RightsUnknown:
+            return False
+
+    async def _refuse(self) -> None:
+        await self._say({"msg": "error", "code": "space.unknown", "message": "There is no such Space."})
+        await self.close(NO_SUCH_SPACE)
+
+    def _lose(self) -> None:
+        """The visitor may not see the Space any more."""
+        self._refusal = asyncio.create_task(self._refuse(), name="ws refused")
 
     def _user_id(self) -> int | None:
         user = self.scope.get("user")

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from queueing.consumers import QueueConsumer
+from spaces.gateway.headers import of_program
 from spaces.visits import read
 
 
@@ -10,6 +11,7 @@ class SpaceQueueConsumer(QueueConsumer):
     """The queue's websocket, for Spaces whose pages sign their visits."""
 
     read_visit = staticmethod(read)
+    known_to_app = staticmethod(of_program)
 
 
 websocket_urlpatterns = [

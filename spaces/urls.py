@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from spaces.views import console, dashboard, discover, files, pages, settings, statistics
+from spaces.views import console, dashboard, discover, enter, files, pages, settings, statistics
 
 SPACE = "<str:owner>/<str:name>"
 
@@ -10,6 +10,7 @@ urlpatterns = [
     path("", discover.discover, name="discover"),
     path("dashboard", dashboard.dashboard, name="dashboard"),
     path("new", dashboard.new, name="new"),
+    path("enter", enter.enter, name="enter"),
     path("console", console.console, name="console"),
     path("console/figures", console.figures, name="console-figures"),
     path("console/spaces/<int:space_id>/<str:action>", console.act, name="console-act"),

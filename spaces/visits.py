@@ -12,9 +12,11 @@ SALT = "spaceport.visit"
 AGE_S = 24 * 3600
 
 
-def sign(space_id: int, user_id: int | None) -> tuple[str, str]:
-    """A new visit of this Space: its id, and the token that proves it for a day."""
-    visit_id = secrets.token_urlsafe(9)
+def sign(space_id: int, user_id: int | None, visit_id: str | None = None) -> tuple[str, str]:
+    """A visit of this Space, a new one by default: its id, and the token that proves it for a day. Of a visit
+    with the id "" only who makes it is known: no page of the platform shows it."""
+    if visit_id is None:
+        visit_id = secrets.token_urlsafe(9)
     return visit_id, signing.dumps([space_id, visit_id, user_id], salt=SALT)
 
 

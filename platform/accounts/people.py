@@ -12,9 +12,9 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
 
 #: Words that stand where an owner's name would: in the API's paths and on the platform's pages.
 RESERVED = {
-    "admin", "api", "buckets", "console", "dashboard", "datasets", "docs", "hardware", "healthz", "kernels",
-    "login", "logout", "metrics", "models", "new", "oauth", "password", "run", "semantic-search", "settings",
-    "signup", "spaces", "static", "templates", "tokens", "ws", "zero-gpu",
+    "admin", "api", "buckets", "console", "dashboard", "datasets", "docs", "enter", "hardware", "healthz",
+    "kernels", "login", "logout", "metrics", "models", "new", "oauth", "password", "run", "semantic-search",
+    "settings", "signup", "spaces", "static", "templates", "tokens", "ws", "zero-gpu",
 }  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from spaceport.admission import admitted
 from spaceport.bodies import Limits, bounded
 from spaceport.leaving import Connections, Leaving
 from spaceport.origins import PlatformOriginOnly
+from spaceport.plain import plain
 from spaceport.under_daphne import when_running
 from spaceport.watch import App, Receive, Scope, Send, watched
 from spaces.gateway.app import Gateway
@@ -31,6 +32,7 @@ from spaces.routing import websocket_urlpatterns
 gateway = Gateway(
     key=settings.SECRET_KEY,
     demo_domain=settings.SPACEPORT_DEMO_DOMAIN,
+    platform_url=settings.SPACEPORT_URL,
     proxies=settings.SPACEPORT_PROXIES,
     loads_per_minute=settings.SPACEPORT_PAGE_LOADS_PER_MINUTE,
     upload_bytes=settings.SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES,
@@ -142,12 +144,12 @@ async def _served(scope, receive, send):  # type: ignore[no-untyped-def]
         await send({"type": "http.response.body", "body": AWAY})
 
 
-application = watched(
-    admitted(
-        bounded(by_host, limits),
-        settings.SPACEPORT_HANDSHAKES_PER_SECOND,
-        each=settings.SPACEPORT_SOCKETS_PER_VISITOR,
-        proxies=settings.SPACEPORT_PROXIES,
-    )
+hosts = [*settings.ALLOWED_HOSTS, urlsplit(settings.SPACEPORT_URL).hostname or ""]
+served = admitted(
+    bounded(by_host, limits),
+    settings.SPACEPORT_HANDSHAKES_PER_SECOND,
+    each=settings.SPACEPORT_SOCKETS_PER_VISITOR,
+    proxies=settings.SPACEPORT_PROXIES,
 )
+application = watched(plain(served, gateway.is_demo_host, hosts))
 when_running(begin, limits)

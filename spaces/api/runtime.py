@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Literal
@@ -14,6 +16,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts import access
+from accounts.models import User
 from hardware import logs
 from hardware.tiers import tier
 from spaces import lifecycle
@@ -27,6 +30,8 @@ from spaces.api.repos import (
     value_and_description,
 )
 from spaces.models import Secret, Space, Variable
+
+LOOK_EVERY_S = 2.0  # whether a reader of the log still may
 
 __all__ = ["MOST_KEYS", "VALUE_LIMIT"]
 
@@ -128,7 +133,9 @@ async def log_stream(
     answer = await sync_to_async(_may_read_logs)(request, owner, name)
     if isinstance(answer, HttpResponse):
         return answer
-    stream = StreamingHttpResponse(_events(kind, answer), content_type="text/event-stream")
+    space, user_id = answer
+    events = _while_allowed(_events(kind, space), space, user_id)
+    stream = StreamingHttpResponse(events, content_type="text/event-stream")
     stream["Cache-Control"] = "no-store"
     stream["X-Accel-Buffering"] = "no"
     # `hf spaces logs` without -f ends at lines younger than this; our servers send none by themselves.
@@ -141,21 +148,40 @@ def _check(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     from accounts.auth import caller_of
 
     space = readable(request, owner, name)
-    if not access.can_write(caller_of(request).user, space.owner_id):
+    user = caller_of(request).user
+    if user is None or not access.can_write(user, space.owner_id):
         raise HubError(403, f"Only who can write to {space} reads its logs.")
     answer = ok()
-    answer.space = space  # type: ignore[attr-defined]
+    answer.allowed = space, user.pk  # type: ignore[attr-defined]
     return answer
 
 
-def _may_read_logs(request: HttpRequest, owner: str, name: str) -> Space | HttpResponse:
-    """The Space, or the refusal."""
+def _may_read_logs(request: HttpRequest, owner: str, name: str) -> tuple[Space, int] | HttpResponse:
+    """The Space and who reads, or the refusal."""
     answer = _check(request, owner, name)
     assert isinstance(answer, HttpResponse)
-    return getattr(answer, "space", answer)
+    return getattr(answer, "allowed", answer)
 
 
-async def _events(kind: Literal["build", "run"], space: Space) -> AsyncIterator[bytes]:
+async def _while_allowed(
+    events: AsyncGenerator[bytes, None], space: Space, user_id: int
+) -> AsyncGenerator[bytes, None]:
+    """The same for as long as this user may write to the Space."""
+    looked = time.monotonic()
+    async with contextlib.aclosing(events):
+        async for event in events:
+            if time.monotonic() - looked > LOOK_EVERY_S:
+                if not await sync_to_async(_may_write)(user_id, space.owner_id):
+                    return
+                looked = time.monotonic()
+            yield event
+
+
+def _may_write(user_id: int, owner_id: int) -> bool:
+    return access.can_write(User.objects.filter(pk=user_id, is_active=True).first(), owner_id)
+
+
+async def _events(kind: Literal["build", "run"], space: Space) -> AsyncGenerator[bytes, None]:
     # Daphne sends the headers with the first bytes: an empty log must not look like a server that is silent.
     yield b": log\n\n"
     async for entry in logs.follow(kind, space.pk):

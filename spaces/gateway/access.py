@@ -3,56 +3,113 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from channels.db import database_sync_to_async
 from django.db import Error
 
-from accounts import access, tokens
-from accounts.models import User
+from accounts import tokens as account_tokens
+from accounts.rights import Who
 from queueing.errors import AccountUnknown
 from spaces import visits
+from spaces.gateway import cookies, tokens
 from spaces.gateway import headers as head
 
 if TYPE_CHECKING:
     from queueing.routes import Route
+    from queueing.watched_rights import WatchedRights
     from spaces.gateway.http import Scope
     from spaces.gateway.tokens import PageToken
 
 REMEMBERED = 10_000
 REMEMBERED_S = 60.0
 
+By = Literal["token", "query", "asking page", "pass", "bearer"]
+
 _accounts: dict[str, tuple[float, int | None]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who asks, as far as is known."""
+    """Who asks, as far as one thing that the request brings says it."""
 
-    user_id: int | None
-    visit: str
-
-
-async def visitor_of(route: Route, scope: Scope, token: PageToken | None) -> Visitor | None:
-    """The visitor, or None when this Space is not for them (told as: there is no such Space)."""
-    visitor = _known(route, scope, token)
-    if not route.private:
-        return visitor
-    if token is not None and token.user_id:
-        return visitor
-    allowed = await database_sync_to_async(_may_read)(route, visitor.user_id, _bearer(scope))
-    return visitor if allowed else None
+    who: Who
+    visit: str = ""
+    by: By = "bearer"
+    asking_token: str = ""  # in the address of the page that asks (`by` it)
+    has_pass: bool = False  # the cookie says the same
 
 
-def _known(route: Route, scope: Scope, token: PageToken | None) -> Visitor:
-    if token is not None:
-        return Visitor(token.user_id or None, token.visit)
-    query = parse_qs(scope["query_string"].decode("latin-1"))
-    signed = query.get("__visit", [""])[-1]
+async def visitor_of(
+    watched: WatchedRights, route: Route, scope: Scope, token: PageToken | None, key: str, *, program: bool
+) -> Visitor | None:
+    """The visitor, or None when this Space is not for them (told as: there is no such Space). `key` signs
+    page tokens.
+
+    Raises:
+        RightsUnknown
+    """
+    if token is not None and not route.private:
+        return _of_token(token)
+    said = [] if program else _by_its_page(route, scope, token, key)
+    said.append(Visitor(Who(bearer=_bearer(scope))))
+    visit = next((one.visit for one in said if one.visit), "")
+    for one in said:
+        if await watched.may_see(one.who, route):
+            has_pass = any(other.by == "pass" and other.who == one.who for other in said)
+            return replace(one, visit=visit, has_pass=has_pass)
+    return None
+
+
+def _by_its_page(route: Route, scope: Scope, token: PageToken | None, key: str) -> list[Visitor]:
+    """What a browser brings, the surest first: each says it of one page, but the cookie, which all of a
+    browser's pages of the Space have in common."""
+    said = [] if token is None else [_of_token(token)]
+    said += _of_visit(_visit_in(scope["query_string"].decode("latin-1")), route, "query")
+    host = head.first(scope["headers"], "host")
+    referer = _parts(head.first(scope["headers"], "referer"))
+    if referer.netloc == host:
+        said += _of_visit(_visit_in(referer.query), route, "asking page")
+        raw, _ = tokens.split(referer.path)
+        if raw and (found := tokens.read(key, route.space_id, raw)) is not None:
+            said.append(replace(_of_token(found), by="asking page", asking_token=raw))
+    if _of_its_own_pages(scope, host):
+        sent = [value for name, value in head.decoded(scope["headers"]) if name == "cookie"]
+        said += _of_visit(cookies.pass_of(sent), route, "pass")
+    return said
+
+
+def _of_token(token: PageToken) -> Visitor:
+    return Visitor(Who(token.user_id or None), token.visit, "token")
+
+
+def _of_visit(signed: str, route: Route, by: By) -> list[Visitor]:
     found = visits.read(signed, route.space_id) if signed else None
-    return Visitor(found[1], found[0]) if found else Visitor(None, "")
+    return [] if found is None else [Visitor(Who(found[1]), found[0], by)]
+
+
+def _visit_in(query: str) -> str:
+    return parse_qs(query).get(tokens.VISIT, [""])[-1]
+
+
+def _of_its_own_pages(scope: Scope, host: str) -> bool:
+    """Whether a page of this host asks, or a browser opens one. A page of another host could read what it is
+    sent by a cookie: apps allow every origin."""
+    raw = scope["headers"]
+    origin = head.first(raw, "origin")
+    if origin and _parts(origin).netloc != host:
+        return False
+    opens = head.first(raw, "sec-fetch-mode") == "navigate"
+    return opens or head.first(raw, "sec-fetch-site") in {"", "none", "same-origin"}
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 async def account_of(scope: Scope, *, surely: bool = False) -> int | None:
@@ -63,7 +120,7 @@ async def account_of(scope: Scope, *, surely: bool = False) -> int | None:
         AccountUnknown: it has to be known `surely`, and this process never saw PostgreSQL since it began.
     """
     bearer = _bearer(scope)
-    if not bearer.startswith(tokens.PREFIX):
+    if not bearer.startswith(account_tokens.PREFIX):
         return None
     now = time.monotonic()
     until, user_id = _accounts.get(bearer, (0.0, None))
@@ -81,7 +138,7 @@ async def account_of(scope: Scope, *, surely: bool = False) -> int | None:
 
 
 def _user_of(bearer: str) -> int | None:
-    token = tokens.check(bearer)
+    token = account_tokens.check(bearer)
     return token.user_id if token is not None else None
 
 
@@ -91,11 +148,3 @@ def _bearer(scope: Scope) -> str:
         if scheme.lower() == "bearer" and value:
             return value.strip()
     return ""
-
-
-def _may_read(route: Route, user_id: int | None, bearer: str) -> bool:
-    user = User.objects.filter(pk=user_id, is_active=True).first() if user_id else None
-    if user is None and bearer:
-        token = tokens.check(bearer)
-        user = token.user if token is not None else None
-    return user is not None and access.can_read(user, route.owner_id, "private")

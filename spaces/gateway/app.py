@@ -9,23 +9,38 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+from collections.abc import Awaitable, MutableMapping
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import parse_qsl
 
+from accounts.rights import RightsUnknown
 from hardware.replica_client import ReplicaError, Unreachable, target_of
 from queueing.errors import QueueError
 from queueing.routes import Route
 from queueing.visitors import client_of
-from spaces.gateway import callers, http, loads, notices, paths, sockets, static, tokens, websocket
+from spaces.gateway import (
+    callers,
+    entry,
+    http,
+    loads,
+    notices,
+    pages,
+    paths,
+    sockets,
+    static,
+    tokens,
+    websocket,
+)
 from spaces.gateway import headers as head
-from spaces.gateway.access import visitor_of
+from spaces.gateway.access import Visitor, visitor_of
 from spaces.gateway.doors import BODY_LIMIT, Doors
 from spaces.gateway.http import Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
-#: The pages of this Gradio take the address they were opened at for the app's, whatever they are told.
-GOES_BY_ADDRESS = 5
+
+NO_LONGER = 4404  # closes a websocket of somebody who may not see its Space any more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,27 +55,38 @@ class Asked:
     program: bool  # by the programs' door
     token: tokens.PageToken | None
     raw_token: str
-    user_id: int | None = None
-    visit: str = ""
+    visitor: Visitor
+    door: head.Door
+
+    @property
+    def user_id(self) -> int | None:
+        return self.visitor.who.user_id
+
+    @property
+    def visit(self) -> str:
+        return self.visitor.visit
 
     @property
     def origin(self) -> str:
-        return "page" if self.token is not None else "api"
+        return "page" if self.token is not None and self.token.of_page else "api"
 
 
 class Gateway:
-    """One web process's gateway. `key` signs page tokens."""
+    """One web process's gateway. `key` signs page tokens; who opens a private Space's own host is sent to
+    `platform_url`, to come back as somebody."""
 
     def __init__(
         self,
         *,
         key: str,
         demo_domain: str,
+        platform_url: str,
         proxies: int = 0,
         loads_per_minute: int = 0,
         upload_bytes: int = BODY_LIMIT,
     ) -> None:
         self.key = key
+        self.platform_url = platform_url
         self.loads_per_minute = loads_per_minute
         self.upload_bytes = upload_bytes
         self.proxies = proxies  # of one's own, between visitors and this process
@@ -80,27 +106,32 @@ class Gateway:
         return name.endswith(f".{self.demo_domain}")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
+        """Serve one connection, for as long as its visitor may have it."""
+        sends = _with_policy(send) if self.is_demo_host(head.first(scope["headers"], "host")) else send
         try:
             asked = await self._understand(scope)
         except http.BadPath:
-            await self._refuse(scope, receive, send, 400, "This path is not allowed.")
+            await self._refuse(scope, receive, sends, 400, "This path is not allowed.")
+            return
+        except RightsUnknown:
+            await self._refuse(scope, receive, sends, 503, "Who may see this is not known for a moment.")
             return
         if asked is None:
-            await self._refuse(scope, receive, send, 404, "There is no such Space.")
+            await self._refuse(scope, receive, sends, 404, "There is no such Space.")
             return
-        if scope["type"] == "websocket":
-            await self._websocket(asked, scope, receive, send)
-            return
+        # The app never sees what the gateway put into its address.
+        scope = {**scope, "query_string": tokens.own_query(scope["query_string"])}
+        work = self._serve(asked, scope, receive, sends)
         with contextlib.suppress(http.HungUp):  # there is nobody to answer
-            await self._http(asked, scope, receive, send)
+            if not await self.doors.watched.while_allowed(asked.route.space_id, asked.visitor.who, work):
+                await self._break_off(scope, sends)
 
     async def largest_body(self, scope: Scope) -> int | None:
         """How many bytes a Space may be sent with this request: an event's, or an upload's; None where there
         is no such Space for its sender."""
         try:
             asked = await self._understand(scope)
-        except http.BadPath:
+        except (http.BadPath, RightsUnknown):
             return None
         if asked is None:
             return None
@@ -110,38 +141,78 @@ class Gateway:
         host = head.first(scope["headers"], "host")
         path = http.checked(scope["path"])
         program = not self.is_demo_host(host)
-        prefix = ""
         if program:
             parts = path.split("/", 4)
             if len(parts) < 4:
                 return None
             route = await self.doors.routes.by_name(parts[2], parts[3])
-            prefix = f"/run/{parts[2]}/{parts[3]}"
             path = f"/{parts[4]}" if len(parts) > 4 else "/"
         else:
-            route = await self.doors.routes.by_host(host.partition(".")[0].lower())
+            label = self._label(host)
+            route = await self.doors.routes.by_host(label) if label else None
         if route is None:
             return None
-        raw_token, path = ("", path) if program else tokens.split(path)
+        prefix = f"/run/{route.owner}/{route.name}" if program else ""
+        raw_token, path = ("", path) if program else tokens.split(path, route.app.mount)
         token = tokens.read(self.key, route.space_id, raw_token) if raw_token else None
-        visitor = await visitor_of(route, scope, token)
+        watched = self.doors.watched
+        visitor = await visitor_of(watched, route, scope, token, self.key, program=program)
         if visitor is None:
             return None
         route = paths.routed(route, path)
+        secure = self._is_secure(scope)
         peer = (scope.get("client") or ("", 0))[0]
-        client = client_of(scope["headers"], peer, self.proxies)
         return Asked(
             route=route,
             path=path,
             host=f"{host}{prefix}",
-            scheme="https" if scope.get("scheme") in ("https", "wss") else "http",
-            client=client,
+            scheme="https" if secure else "http",
+            client=client_of(scope["headers"], peer, self.proxies),
             program=program,
             token=token,
             raw_token=raw_token,
-            user_id=visitor.user_id,
-            visit=visitor.visit,
+            visitor=visitor,
+            door=head.Door(
+                space_id=route.space_id,
+                host=host,
+                path=prefix,
+                at=path,
+                token=f"{tokens.PREFIX}{raw_token}" if token is not None else "",
+                private=route.private,
+                # A browser comes to a demo's host as it comes to the platform.
+                secure=secure or (not program and self.platform_url.startswith("https://")),
+                browser=program and head.is_browser(scope["headers"], secure=secure),
+            ),
         )
+
+    def _is_secure(self, scope: Scope) -> bool:
+        """Whether the visitor came by https, as the connection or the outermost of our own proxies says."""
+        told = head.first(scope["headers"], "x-forwarded-proto") if self.proxies else ""
+        return scope.get("scheme") in ("https", "wss") or told.strip().lower() in ("https", "wss")
+
+    async def _break_off(self, scope: Scope, send: Send) -> None:
+        """End what was begun before its visitor lost the right to it."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": NO_LONGER})
+            return
+        try:
+            await send({"type": "http.response.body", "body": b""})
+        except (RuntimeError, ValueError):  # nothing was sent yet
+            await self._error(send, 404, "There is no such Space.")
+
+    def _label(self, host: str) -> str:
+        """The one label below the demo domain that names a Space; "" where there are more."""
+        name = host.partition(":")[0].lower().rstrip(".").removesuffix(f".{self.demo_domain}")
+        return "" if "." in name else name
+
+    async def _serve(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._websocket(asked, scope, receive, send)
+        elif first := entry.redirection(asked, scope, self.key):
+            where, cookie = first
+            await http.see(send, where, cookie)
+        else:
+            await self._http(asked, scope, receive, send)
 
     # --- http ---------------------------------------------------------------------------------------
 
@@ -190,11 +261,14 @@ class Gateway:
                 await self._later(send, wait_s)
                 return
             token = tokens.make(self.key, route.space_id, visit=asked.visit, user_id=asked.user_id or 0)
-            if route.app.release[0] == GOES_BY_ADDRESS:
+            if entry.stays_under_token(asked):
                 where = target_of(f"{tokens.PREFIX}{token}{asked.path}", scope["query_string"])
                 await http.redirect(send, where)
                 return
-        headers = callers.to_container(asked, scope, token=token)
+        elsewhere = bool(token) and not self._is_main_page(asked)
+        headers = callers.to_container(asked, scope, token="" if elsewhere else token)
+        if elsewhere:
+            headers["accept-encoding"] = "identity"
         length = head.first(scope["headers"], "content-length")
         has_body = bool(length and length != "0") or bool(head.first(scope["headers"], "transfer-encoding"))
         if has_body and length:
@@ -208,9 +282,9 @@ class Gateway:
                 address=route.address,
                 target=target_of(self._path(asked), scope["query_string"]),
                 headers=headers,
-                cookies=not asked.program,
-                program=asked.program,
+                door=replace(asked.door, page=page),
                 has_body=has_body,
+                change=pages.with_token(token) if elsewhere else None,
             )
         except ReplicaError as error:
             await self._failed(asked, route, scope, receive, send, error)
@@ -248,23 +322,27 @@ class Gateway:
 
     async def _is_fresh(self, asked: Asked) -> bool:
         """Whether the page has come with a token that no session has used yet."""
-        return asked.token is not None and not await self.doors.callers.is_used(
-            asked.token, asked.route.space_id
-        )
+        token = asked.token
+        if token is None or not token.of_page:
+            return False
+        return not await self.doors.callers.is_used(token, asked.route.space_id)
 
     @staticmethod
     def _is_page(asked: Asked, scope: Scope) -> bool:
         """A browser opening one of the app's pages (not its scripts asking for data)."""
-        if scope["method"] != "GET" or not head.wants_page(scope["headers"]):
+        if not asked.route.app.protocol or not entry.opens_page(scope):
             return False
         path = paths.inner(asked.path, asked.route.app)
         return path is not None and (path.strip("/") in asked.route.app.pages or path == "/")
 
     @staticmethod
+    def _is_main_page(asked: Asked) -> bool:
+        return paths.inner(asked.path, asked.route.app) == "/"
+
+    @staticmethod
     def _is_home(asked: Asked, scope: Scope) -> bool:
         """A browser opening the Space's address, whatever is there."""
-        wanted = scope["method"] == "GET" and head.wants_page(scope["headers"])
-        return wanted and asked.path == "/" and not asked.program
+        return entry.opens_page(scope) and asked.path == "/" and not asked.program
 
     async def _not_running(self, asked: Asked, route: Route, scope: Scope, send: Send) -> None:
         if asked.program or not head.wants_page(scope["headers"]):
@@ -299,8 +377,14 @@ class Gateway:
         if scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 4000 + status})
+            return
+        host = head.first(scope["headers"], "host")
+        label = self._label(host) if status == 404 and self.is_demo_host(host) else ""
+        enter = entry.by_platform(self.platform_url, label, scope) if label else ""
+        if enter and entry.in_a_tab(scope):
+            await http.see(send, enter)
         elif head.wants_page(scope["headers"]):
-            body = await notices.refusal(status, text)
+            body = await notices.refusal(status, text, enter)
             await http.respond(send, status, body, "text/html; charset=utf-8")
         else:
             await self._error(send, status, text)
@@ -316,3 +400,14 @@ class Gateway:
 def query_of(scope: Scope) -> dict[str, str]:
     """The query string as a dict; of repeated names the last."""
     return dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+
+
+def _with_policy(send: Send) -> Send:
+    """Sends every answer of a demo's host with a Referrer-Policy."""
+
+    def sends(message: MutableMapping[str, Any]) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            message["headers"] = head.with_policy(list(message["headers"]))
+        return send(message)
+
+    return sends

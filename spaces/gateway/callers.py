@@ -41,7 +41,7 @@ class Callers:
 
     async def is_page(self, asked: Asked, session_hash: str) -> bool:
         """Whether this session belongs to a page that the gateway served."""
-        if asked.token is None or not session_hash:
+        if asked.token is None or not asked.token.of_page or not session_hash:
             return False
         nonce = asked.token.nonce
         if nonce not in self._sessions:
@@ -83,14 +83,14 @@ def to_container(asked: Asked, scope: Scope, *, token: str = "") -> dict[str, st
     the Gradio app, in the server that its author put around it, the public address is the host alone."""
     app = asked.route.app
     inside = not app.mount or paths.inner(asked.path, app) is not None
-    token = asked.raw_token if asked.token is not None else token
-    root = f"{asked.host}{tokens.PREFIX}{token}" if token and inside else asked.host
+    token = token or (asked.raw_token if asked.token is not None else "")
+    root = f"{asked.host}{tokens.PREFIX}{token}" if token and inside and app.protocol else asked.host
     headers = head.to_container(
         scope["headers"],
+        asked.door,
         host=f"{root}{app.mount}" if inside else root,
         scheme=asked.scheme,
         client=asked.client,
-        cookies=not asked.program,
         root=root_of(asked.route),
     )
     return {**headers, head.MARK: "1"} if asked.route.sdk == "gradio" else headers

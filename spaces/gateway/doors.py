@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from celery import current_app
 
+from accounts.rights import Rights
 from hardware.replica_client import ReplicaClient
 from queueing import keys
 from queueing.connections import async_redis
@@ -23,6 +24,7 @@ from queueing.keys import SpaceKeys
 from queueing.positions import Positions
 from queueing.routes import Route, Routes
 from queueing.scripts import seconds
+from queueing.watched_rights import WatchedRights
 from spaces.gateway import callers, http, info, made, mcp, paths
 from spaces.gateway.callers import Callers
 from spaces.gateway.queued import QueuedPaths
@@ -55,6 +57,7 @@ class Doors:
         self.key = key
         self.redis = async_redis()
         self.routes = Routes(self.redis)
+        self.watched = WatchedRights(self.routes, Rights())
         self.delivery = Delivery(self.redis)
         self.positions = Positions(self.redis)
         self.http = ReplicaClient(keepalive_s=15)

@@ -8,13 +8,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from hardware.replica_client import ReplicaClient, ReplicaError, Reply
-from spaces.gateway.headers import to_visitor
+from spaces.gateway.headers import Door, to_visitor
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 ASTRAY = re.compile(r"[\x00-\x1f\x7f\\]|/(?:\.\.?|__spaceport__)(?:/|\Z)")
+
+
+#: An answer on its way has these bytes once, early: they are replaced.
+Change = tuple[bytes, bytes]
+CHANGES_WITHIN = 1024 * 1024
+#: Headers that are no longer true of a changed answer.
+OF_THE_WHOLE = {b"content-length", b"etag", b"accept-ranges", b"content-md5", b"digest"}
 
 
 class BadPath(ValueError):
@@ -110,6 +117,14 @@ async def redirect(send: Send, location: str) -> None:
     await respond(send, 307, b"", "text/plain", ((b"location", location.encode("latin-1")),))
 
 
+async def see(send: Send, location: str, cookie: str = "") -> None:
+    """Send a browser to another path, with a cookie of the gateway's own."""
+    extra = [(b"location", location.encode("latin-1"))]
+    if cookie:
+        extra.append((b"set-cookie", cookie.encode()))
+    await respond(send, 303, b"", "text/plain", tuple(extra))
+
+
 async def stream(
     send: Send, receive: Receive, chunks: AsyncIterator[bytes], headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> None:
@@ -153,6 +168,20 @@ async def _disconnected(receive: Receive, upload: Upload | None) -> None:
         pass
 
 
+async def changed(chunks: AsyncIterator[bytes], change: Change) -> AsyncIterator[bytes]:
+    """The same with one change, where there is what is to be changed."""
+    old, new = change
+    held = bytearray()
+    async for chunk in chunks:
+        looked = max(0, len(held) - len(old))
+        held += chunk
+        if held.find(old, looked) >= 0 or len(held) > CHANGES_WITHIN:
+            break
+    yield bytes(held).replace(old, new, 1)
+    async for chunk in chunks:
+        yield chunk
+
+
 def as_attachment(head: list[tuple[bytes, bytes]]) -> bytes | None:
     """Change the headers of an answer for a program so that no browser shows it; for a page, which is not
     sent at all, the text of its refusal."""
@@ -179,9 +208,9 @@ async def forward(
     address: str,
     target: str,
     headers: dict[str, str],
-    cookies: bool,
-    program: bool,
+    door: Door,
     has_body: bool,
+    change: Change | None = None,
 ) -> None:
     """Send the request on and its answer back, byte for byte. To programs no page is ever sent, and files
     only as attachments: on the platform's own host a stranger's page would act as the visitor.
@@ -199,12 +228,15 @@ async def forward(
         sent = client.send(scope["method"], address, target, headers=headers, data=upload)
         async with sent as reply:
             begun = True
-            head = to_visitor(reply.raw_headers, cookies=cookies)
-            if program and (refusal := as_attachment(head)) is not None:
+            head = to_visitor(reply.raw_headers, door)
+            if door.program and (refusal := as_attachment(head)) is not None:
                 await respond(send, 406, refusal, "application/json")
                 return
+            chunks = reply.chunks()
+            if change is not None:
+                head, chunks = [h for h in head if h[0] not in OF_THE_WHOLE], changed(chunks, change)
             await send({"type": "http.response.start", "status": reply.status, "headers": head})
-            await _pump(send, reply.chunks())
+            await _pump(send, chunks)
 
     try:
         await until_gone(receive, exchange(), upload)

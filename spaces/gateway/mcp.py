@@ -178,7 +178,6 @@ async def _pass_on(
         address=route.address,
         target=target_of(f"{route.app.prefix}/mcp/", scope["query_string"]),
         headers=headers,
-        cookies=not asked.program,
-        program=asked.program,
+        door=asked.door,
         has_body=True,
     )

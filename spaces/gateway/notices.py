@@ -42,9 +42,11 @@ async def page(route: Route) -> bytes:
     )
 
 
-async def refusal(status: int, text: str) -> bytes:
-    """A refusal of the gateway itself, as a page."""
-    return await _render(title=str(status), heading=str(status), message=text, hint="", refresh_s=None)
+async def refusal(status: int, text: str, enter: str = "") -> bytes:
+    """A refusal of the gateway itself, as a page; with a link to `enter`, where that may help."""
+    return await _render(
+        title=str(status), heading=str(status), message=text, hint="", refresh_s=None, enter=enter
+    )
 
 
 async def too_many(wait_s: int) -> bytes:

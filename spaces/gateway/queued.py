@@ -6,7 +6,6 @@ import math
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
 
 from hardware.replica_client import target_of
 from queueing.answers import BODY_LIMIT, Answer
@@ -15,7 +14,6 @@ from queueing.errors import NoSuchPath, QueueError
 from queueing.eta import told
 from queueing.events import encode
 from queueing.visitors import visitor
-from spaces import visits
 from spaces.gateway import callers, http, paths
 from spaces.gateway import headers as head
 from spaces.gateway.access import account_of
@@ -132,7 +130,7 @@ class QueuedPaths:
 
     @staticmethod
     async def _pass_on(asked: Asked, method: str, send: Send, answer: Answer) -> None:
-        headers = head.to_visitor(answer.headers, cookies=not asked.program)
+        headers = head.to_visitor(answer.headers, asked.door)
         if asked.program and (refused := http.as_attachment(headers)) is not None:
             await http.respond(send, 406, refused, "application/json")
             return
@@ -157,29 +155,18 @@ class QueuedPaths:
     # --- who asks -----------------------------------------------------------------------------------
 
     async def _caller(self, asked: Asked, scope: Scope) -> Caller:
-        visit, user_id = visit_of(asked, scope)
+        # A page was opened under an address that proves its visit: a browser names it with every request.
+        visit = asked.visit
         replayed = callers.to_container(asked, scope)
         caller = await self.doors.callers.replay(asked, scope, "page" if visit else "api")
         return replace(
             caller,
             headers={name: value for name, value in replayed.items() if name not in NOT_REPLAYED},
-            visit=visit,
-            visitor=visitor(user_id=user_id or await account_of(scope), page=visit, address=asked.client),
+            visitor=visitor(
+                user_id=asked.user_id or await account_of(scope), page=visit, address=asked.client
+            ),
             hold_s=0.0,
         )
-
-
-def visit_of(asked: Asked, scope: Scope) -> tuple[str, int | None]:
-    """The visit whose page sends this, and its user: the page was opened under an address that proves it,
-    which a browser tells with every request of the page to its own host."""
-    if asked.visit or asked.program:
-        return asked.visit, asked.user_id
-    referer = urlsplit(head.first(scope["headers"], "referer"))
-    if referer.netloc != asked.host:
-        return "", asked.user_id
-    signed = parse_qs(referer.query).get("__visit", [""])[-1]
-    found = visits.read(signed, asked.route.space_id) if signed else None
-    return found if found else ("", asked.user_id)
 
 
 def responds_async(scope: Scope) -> bool:

@@ -11,12 +11,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 import time
 from dataclasses import dataclass
 
 PREFIX = "/_ui/"
+VISIT = "__visit"
 AGE_S = 24 * 3600
+WHO_COMES = "-"  # in the place of a nonce: no page was served with this token, it only says who comes
+
+_TOKENED = re.compile(r"(?P<origin>https?://[^/?#]*)(?P<path>/.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +32,16 @@ class PageToken:
     visit: str
     user_id: int  # 0: nobody signed in
 
+    @property
+    def of_page(self) -> bool:
+        """Whether a page was served with it."""
+        return self.nonce != WHO_COMES
 
-def make(key: str, space_id: int, *, visit: str, user_id: int) -> str:
-    """A token for one page of this Space; `visit` holds no dot."""
-    payload = f"{secrets.token_urlsafe(9)}.{visit}.{user_id}.{int(time.time()) + AGE_S}"
+
+def make(key: str, space_id: int, *, visit: str, user_id: int, page: bool = True) -> str:
+    """A token for one page of this Space, or one that only says who comes; `visit` holds no dot."""
+    nonce = secrets.token_urlsafe(9) if page else WHO_COMES
+    payload = f"{nonce}.{visit}.{user_id}.{int(time.time()) + AGE_S}"
     return f"{payload}.{_sign(key, space_id, payload)}"
 
 
@@ -43,12 +54,31 @@ def read(key: str, space_id: int, token: str) -> PageToken | None:
     return PageToken(nonce, visit, int(user_id)) if int(expires) > time.time() else None
 
 
-def split(path: str) -> tuple[str, str]:
-    """The token in a path ("" for none), and the path without it."""
-    if not path.startswith(PREFIX):
-        return "", path
-    token, _, rest = path[len(PREFIX) :].partition("/")
-    return token, f"/{rest}"
+def split(path: str, mount: str = "") -> tuple[str, str]:
+    """The token in a path ("" for none), and the path without it. It stands at the beginning, or behind the
+    place that the app is mounted at."""
+    for before in ("", mount):
+        if path.startswith(f"{before}{PREFIX}"):
+            token, _, rest = path[len(before) + len(PREFIX) :].partition("/")
+            return token, f"{before}/{rest}"
+    return "", path
+
+
+def own_query(query: bytes) -> bytes:
+    """A query without what the gateway put into it: the app's own."""
+    if VISIT.encode() not in query:
+        return query
+    return b"&".join(pair for pair in query.split(b"&") if pair.partition(b"=")[0] != VISIT.encode())
+
+
+def own_url(url: str) -> str:
+    """A URL of the Space's own host as the app would know it: without token and visit."""
+    found = _TOKENED.fullmatch(url)
+    if found is None:
+        return url
+    path, mark, query = found["path"].partition("?")
+    kept = own_query(query.encode("latin-1")).decode("latin-1")
+    return f"{found['origin']}{split(path)[1]}{mark if kept else ''}{kept}"
 
 
 def _sign(key: str, space_id: int, payload: str) -> str:

@@ -49,10 +49,12 @@ async def forward(
     async with upstream:
         await send({"type": "websocket.accept", "subprotocol": upstream.protocol})
         both = [asyncio.ensure_future(_up(receive, upstream)), asyncio.ensure_future(_down(upstream, send))]
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        for task in both:
-            task.cancel()
-        await asyncio.gather(*both, return_exceptions=True)
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in both:
+                task.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
 
 
 async def _up(receive: Receive, upstream: aiohttp.ClientWebSocketResponse) -> None:

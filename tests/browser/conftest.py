@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
 ARGS = (
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
@@ -20,17 +22,32 @@ ARGS = (
 
 # For a module, not for the session: while Playwright is open its event loop runs, and no other test's may.
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
+def playwright() -> Iterator[Playwright]:
     from playwright.sync_api import sync_playwright
 
-    path = shutil.which("chromium")
-    if path is None:
+    if shutil.which("chromium") is None:
         assert not os.environ.get("SPACEPORT_REQUIRE_BROWSER"), "no Chromium here, but it is required"
         pytest.skip("no Chromium here")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(ARGS))
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(ARGS))
+    yield browser
+    browser.close()
+
+
+@contextlib.contextmanager
+def launched(playwright: Playwright, arguments: list[str], profile: Path) -> Iterator[BrowserContext]:
+    """Chromium with a profile of its own, in which settings may lie."""
+    path = shutil.which("chromium")
+    context = playwright.chromium.launch_persistent_context(profile, executable_path=path, args=arguments)
+    try:
+        yield context
+    finally:
+        context.close()
 
 
 @pytest.fixture

@@ -110,3 +110,26 @@ def test_the_page_works_and_reloads_while_the_api_is_closed(
         opened.says("Out", f"hello {name}")
         opened.page.reload()
         opened.look()
+
+
+def test_a_private_one_works_for_its_owner(
+    process_platform: Platform, owner: str, space: str, visit: Visit
+) -> None:
+    set_password = "from accounts.models import User; u = User.objects.get(username='alice'); "
+    process_platform.manage("shell", "-c", f"{set_password}u.set_password('alice-secret'); u.save()")
+    api = process_platform.api(owner)
+    api.update_repo_settings(space, repo_type="space", private=True)
+    try:
+        page = visit(f"http://localhost:{process_platform.port}/login")
+        page.get_by_label("User name").fill("alice")
+        page.get_by_label("Password").fill("alice-secret")
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/dashboard")
+        page.goto(f"http://localhost:{process_platform.port}/{space}")
+        frame = page.frame_locator("iframe")
+        frame.get_by_label("Text").fill("Ada")
+        frame.get_by_role("button", name="Echo", exact=True).click()
+        out = frame.get_by_label("Out")
+        wait_until(lambda: out.input_value() == "hello Ada", "it answers", timeout_s=60)
+    finally:
+        api.update_repo_settings(space, repo_type="space", private=False)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.hub_server import Hub
 from tests.platform_server import new_home
+from tests.spaces.standin import Standin
 
 # Read by huggingface_hub when it is imported, in this process too.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -47,3 +48,11 @@ def new_space(hub: Hub) -> Callable[..., str]:
 @pytest.fixture
 def space(new_space: Callable[..., str]) -> str:
     return new_space()
+
+
+@pytest.fixture(scope="session")
+def standin() -> Iterator[Standin]:
+    """An app in the place of containers."""
+    running = Standin()
+    yield running.start()
+    running.stop()

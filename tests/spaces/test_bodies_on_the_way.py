@@ -11,6 +11,7 @@ from aiohttp import web
 
 from hardware.replica_client import ReplicaClient
 from spaces.gateway import http
+from spaces.gateway.headers import Door
 
 Message = MutableMapping[str, Any]
 
@@ -85,7 +86,8 @@ async def client() -> AsyncIterator[ReplicaClient]:
 async def forward(client: ReplicaClient, visitor: Visitor, address: str) -> None:
     await http.forward(
         client, {"method": "POST"}, visitor.receive, visitor.send,
-        address=address, target="/upload", headers={"host": "a"}, cookies=True, program=False, has_body=True,
+        address=address, target="/upload", headers={"host": "a"}, has_body=True,
+        door=Door(space_id=1, host="a"),
     )  # fmt: skip
 
 
