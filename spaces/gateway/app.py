@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Awaitable, MutableMapping
 from dataclasses import dataclass, replace
-from typing import Any
 from urllib.parse import parse_qsl
 
 from accounts.rights import RightsUnknown
@@ -107,7 +105,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, for as long as its visitor may have it."""
-        sends = _with_policy(send) if self.is_demo_host(head.first(scope["headers"], "host")) else send
+        sends = http.with_policy(send) if self.is_demo_host(head.first(scope["headers"], "host")) else send
         try:
             asked = await self._understand(scope)
         except http.BadPath:
@@ -400,14 +398,3 @@ class Gateway:
 def query_of(scope: Scope) -> dict[str, str]:
     """The query string as a dict; of repeated names the last."""
     return dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-
-
-def _with_policy(send: Send) -> Send:
-    """Sends every answer of a demo's host with a Referrer-Policy."""
-
-    def sends(message: MutableMapping[str, Any]) -> Awaitable[None]:
-        if message["type"] == "http.response.start":
-            message["headers"] = head.with_policy(list(message["headers"]))
-        return send(message)
-
-    return sends

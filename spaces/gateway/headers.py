@@ -255,7 +255,7 @@ def _kept_privately(pairs: Iterable[tuple[bytes, bytes]]) -> str:
     return ", ".join(["private", *(w for w in words if w.partition("=")[0].lower() in PRIVATELY)])
 
 
-def with_policy(pairs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def with_referrer_policy(pairs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The headers of an answer on a demo's host, with a Referrer-Policy where it has none."""
     if any(key == b"referrer-policy" for key, _ in pairs):
         return pairs

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from hardware.replica_client import ReplicaClient, ReplicaError, Reply
-from spaces.gateway.headers import Door, to_visitor
+from spaces.gateway.headers import Door, to_visitor, with_referrer_policy
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -115,6 +115,17 @@ async def respond(
 async def redirect(send: Send, location: str) -> None:
     """Send the visitor to another path, with the same method."""
     await respond(send, 307, b"", "text/plain", ((b"location", location.encode("latin-1")),))
+
+
+def with_policy(send: Send) -> Send:
+    """Sends every answer of a demo's host with a Referrer-Policy."""
+
+    def sends(message: MutableMapping[str, Any]) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            message["headers"] = with_referrer_policy(list(message["headers"]))
+        return send(message)
+
+    return sends
 
 
 async def see(send: Send, location: str, cookie: str = "") -> None:
