@@ -107,7 +107,7 @@ class Platform:
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
-        self.gateway = Gateway(key="k", demo_domain="localhost")
+        self.gateway = Gateway(key="k", platform_url="http://localhost", demo_domain="localhost")
 
     async def ask(self, app: HostileApp, asks: Ask) -> Visitor:
         space_id = next(_ids)
