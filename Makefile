@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test chaos bench lint format clean
+.PHONY: help up test census chaos bench lint format clean
 
 help:  ## show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -27,6 +27,9 @@ up: $(VENV)/.run  ## run the platform here: address and first password are shown
 
 test: $(VENV)/.dev  ## run all tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+census: $(VENV)/.dev  ## run apps of every kind by themselves and as Spaces, and compare
+	@$(BIN)/python -m tests.census $(ARGS)
 
 bench: $(VENV)/.dev  ## measure: the same app by itself and behind Spaceport
 	@$(BIN)/python -m tests.bench $(ARGS)
