@@ -52,6 +52,10 @@ class ReportedFunction(Struct):
     queue: bool = True
     concurrency_limit: Count | Text | None = "default"
     concurrency_id: Text | UnsetType | None = UNSET
+    group: Text | UnsetType = (
+        UNSET  # whose limit it shares, "" for none; launchers older than groups say nothing
+    )
+    tool: Text = ""  # what the app's MCP server calls it
 
 
 class ReportedQueue(Struct, omit_defaults=True):
@@ -76,6 +80,7 @@ class Report(Struct):
     own: Annotated[list[str], Meta(max_length=500)] = []
     root: bool = True
     started: bool = True
+    gate: Count = 0  # 1: calls beyond their group's limit are held back in the app
 
 
 class Types(Struct):

@@ -37,11 +37,21 @@ class Used:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GroupUse:
+    """One group of functions: its limit, whose word that is, and what its functions did."""
+
+    limit: int | None
+    source: str
+    tally: Tally
+
+
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """What was measured of one Space in the last 24 hours. `main`: queued functions that visitors started;
-    `batches`: of batch functions among them, {size: calls}."""
+    `groups`: those of them that share a limit; `batches`: of batch functions among them, {size: calls}."""
 
     main: Tally = field(default_factory=Tally)
+    groups: dict[str, GroupUse] = field(default_factory=dict)
     batches: Histogram = field(default_factory=dict)
     most_pending: int = 0
     most_running: int = 0
@@ -51,10 +61,14 @@ class Facts:
 
 
 def advice(facts: Facts, settings: Settings, tier: Tier) -> dict[str, str]:
-    """A sentence for each setting about which the facts say something."""
+    """A sentence for each setting, and each group with a number of its own ("group:<name>"), about which the
+    facts say something."""
     if facts.main.arrivals + facts.main.refused < FEWEST:
         return {}
     said = {name: rule(facts, settings, tier) for name, rule in RULES.items()}
+    for name, use in facts.groups.items():
+        if use.source != "default":
+            said[f"group:{name}"] = _at_once(use.tally, use.tally.running, use.limit, facts, tier)
     return {name: sentence[0].upper() + sentence[1:] for name, sentence in said.items() if sentence}
 
 
@@ -62,29 +76,67 @@ def advice(facts: Facts, settings: Settings, tier: Tier) -> dict[str, str]:
 
 
 def _concurrency(facts: Facts, settings: Settings, tier: Tier) -> str:
+    """Of the Space's only group, or of that one without a number of its own whose visitors waited most."""
+    without = {name: use for name, use in facts.groups.items() if use.source == "default"}
+    if len(facts.groups) < 2:
+        if facts.groups and not without:
+            return ""
+        return _at_once(facts.main, facts.most_running, settings.concurrency_count, facts, tier)
+    if not without:
+        return ""
+    name, use = max(without.items(), key=lambda item: share_over(item[1].tally.wait, LONG_WAIT_S))
+    said = _at_once(use.tally, use.tally.running, use.limit, facts, tier)
+    return f"in {name} {said}" if said else ""
+
+
+def _at_once(tally: Tally, most: int, now: int | None, facts: Facts, tier: Tier) -> str:
+    """Of one group: `most` calls ran at once, of `now` that may."""
     used = facts.used
-    if used is None or used.minutes < FEWEST_MINUTES:
+    if used is None or used.minutes < FEWEST_MINUTES or now is None:
         return ""
     memory = f"{_gib(used.memory_bytes)} of {_gib(tier.memory_bytes)} GiB"
-    now = settings.concurrency_count
-    if used.memory_bytes > NEARLY * tier.memory_bytes and now > 1:
-        return f"the container used {memory}: with fewer than {now} calls at once it would not run out."
-    if not _served(facts):
+    if used.memory_bytes > NEARLY * tier.memory_bytes:
+        if len(facts.groups) > 1:
+            return ""  # a matter of all together
+        if now > 1:
+            return f"the container used {memory}: with fewer than {now} calls at once it would not run out."
+    if not _served(tally):
         return ""
-    over, waited = _waited(facts)
+    over, waited = _waited(tally)
     uses = f"the container used {memory} and {_number(used.cores)} of {_number(tier.cpus)} cores"
-    if facts.most_running < now:
+    if most < now:
         # Those who did wait waited for something else: a start, a pause.
-        enough = f"at most {facts.most_running} of {now} ran at once; {waited}: it is high enough."
+        enough = f"at most {most} of {now} ran at once; {waited}: it is high enough."
         return enough if over < MANY else ""
     if over < MANY:
         return ""
     if tier.gpu:
         return f"{waited}; {uses}. What more at once would take of the GPU was not measured."
-    more = _room(used, now, tier)
+    together = max(now, facts.most_running)
+    more = min(2 * now, now + _room(used, together, tier) - together)
     if more > now:
         return f"{waited}; {uses}: try {more} at once."
     return f"{waited}; {uses}: more at once would not help, larger hardware would."
+
+
+def _max_running(facts: Facts, settings: Settings, tier: Tier) -> str:
+    used, now = facts.used, facts.most_running
+    if len(facts.groups) < 2 or used is None or used.minutes < FEWEST_MINUTES:
+        return ""
+    memory = f"{_gib(used.memory_bytes)} of {_gib(tier.memory_bytes)} GiB"
+    if used.memory_bytes > NEARLY * tier.memory_bytes:
+        told = f"the container used {memory} while at most {now} calls ran at once"
+        return f"{told}: with fewer altogether it would not run out." if now > 1 else ""
+    if settings.max_running is None or not _served(facts.main):
+        return ""
+    over, waited = _waited(facts.main)
+    if now < settings.max_running:
+        enough = f"at most {now} of {settings.max_running} ran at once; {waited}: it is high enough."
+        return enough if over < MANY else ""
+    more = _room(used, settings.max_running, tier)
+    if over < MANY or tier.gpu or more <= settings.max_running:
+        return ""
+    return f"{waited}; the container used {memory}: try {more} altogether."
 
 
 def _room(used: Used, now: int, tier: Tier) -> int:
@@ -105,7 +157,7 @@ def _max_size(facts: Facts, settings: Settings, tier: Tier) -> str:
             return f"{told}, while {waits}: try {2 * settings.max_size:,}."
         return f"{told}."
     over = share_over(facts.main.wait, 10 * 60)
-    if settings.max_size is None and _served(facts) and over >= 0.05:
+    if settings.max_size is None and _served(facts.main) and over >= 0.05:
         likely = quantile(facts.main.wait, 0.5) or 0
         return (
             f"{_share(over)} visitors waited over 10 min, {_time(likely)} in the middle, and up to "
@@ -118,9 +170,9 @@ def _max_size(facts: Facts, settings: Settings, tier: Tier) -> str:
 
 
 def _batch(facts: Facts, settings: Settings, tier: Tier) -> str:
-    if settings.batch or not facts.has_batch_function or not _served(facts):
+    if settings.batch or not facts.has_batch_function or not _served(facts.main):
         return ""
-    over, waited = _waited(facts)
+    over, waited = _waited(facts.main)
     if over < MANY:
         return ""
     return f"{waited}, up to {facts.most_pending:,} at once, and the app has a batch function: try it on."
@@ -134,7 +186,7 @@ def _max_batch_size(facts: Facts, settings: Settings, tier: Tier) -> str:
     full = facts.batches.get(settings.max_batch_size, 0) / calls
     size = settings.max_batch_size
     said = f"{_share(full)} batches had the full {size} inputs ({_number(mean)} on average)"
-    over, waited = _waited(facts)
+    over, waited = _waited(facts.main)
     if full < MANY:
         return f"{said}: it is large enough."
     used = facts.used
@@ -152,8 +204,8 @@ def _api_open(facts: Facts, settings: Settings, tier: Tier) -> str:
     page, api, closed = (facts.main.counts[name] for name in ("page", "api", "closed"))
     if not settings.api_open:
         return f"{closed:,} calls by programs were refused; {page:,} came from the page." if closed else ""
-    over, waited = _waited(facts)
-    if not _served(facts) or over < MANY or api < (page + api) / 2 or not page:
+    over, waited = _waited(facts.main)
+    if not _served(facts.main) or over < MANY or api < (page + api) / 2 or not page:
         return ""
     programs = f"{_share(api / (page + api))} events came from programs"
     return f"{programs}, and {waited}: with it off the page's visitors would wait less."
@@ -170,6 +222,7 @@ def _max_threads(facts: Facts, settings: Settings, tier: Tier) -> str:
 
 RULES: dict[str, Callable[[Facts, Settings, Tier], str]] = {
     "concurrency_count": _concurrency,
+    "max_running": _max_running,
     "max_size": _max_size,
     "batch": _batch,
     "max_batch_size": _max_batch_size,
@@ -178,17 +231,17 @@ RULES: dict[str, Callable[[Facts, Settings, Tier], str]] = {
 }
 
 
-def _served(facts: Facts) -> bool:
+def _served(tally: Tally) -> bool:
     """Whether enough waits were measured to speak of shares."""
-    return sum(facts.main.wait.values()) >= FEWEST
+    return sum(tally.wait.values()) >= FEWEST
 
 
 # --- figures as people say them ------------------------------------------------------------------------
 
 
-def _waited(facts: Facts) -> tuple[float, str]:
+def _waited(tally: Tally) -> tuple[float, str]:
     """The share that waited long, and a sentence's beginning about it."""
-    over = share_over(facts.main.wait, LONG_WAIT_S)
+    over = share_over(tally.wait, LONG_WAIT_S)
     return over, f"{_share(over)} visitors waited over {LONG_WAIT_S:.0f} s"
 
 

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from queueing.keys import MAIN
+
 if TYPE_CHECKING:
     from queueing.direct import Direct
     from queueing.events import Call
@@ -22,17 +24,22 @@ BACK_S = 1.0  # one that waits longer there goes back in line
 class Ahead:
     """What one dispatcher sends ahead, by the direct way."""
 
-    def __init__(self, direct: Direct | None) -> None:
+    def __init__(self, direct: Direct | None, *, gate: bool) -> None:
+        """`gate`: whether the app holds back what is sent ahead of its turn."""
         self._direct = direct
-        self._never = direct is None
+        self._never = direct is None or not gate
         self._short: Counter[str] = Counter()  # calls in a row, by function
-        self._busy: Counter[str] = Counter()  # the main lane's calls now, by function
+        self._busy: Counter[tuple[str, str]] = Counter()  # the main lane's calls now, by line and function
 
     @property
     def most(self) -> int:
-        """How many calls may be in the app beyond those that may run there."""
-        short = all(self._short[fn] >= SHORT_CALLS for fn in +self._busy)
-        return AHEAD if short and not self._never else 0
+        """How many calls of a line may be in the app beyond those that may run there."""
+        return 0 if self._never else AHEAD
+
+    @property
+    def long(self) -> set[str]:
+        """The lines in which something runs that may take long: nobody is to wait behind it there."""
+        return {line for line, fn in +self._busy if self._short[fn] < SHORT_CALLS}
 
     @property
     def short(self) -> list[str]:
@@ -42,12 +49,12 @@ class Ahead:
     @contextlib.contextmanager
     def busy(self, call: Call) -> Iterator[None]:
         """The call is worked on."""
-        fn, counts = call.events[0].fn, call.lane == "main"
-        self._busy[fn] += counts
+        kind, counts = (call.line, call.events[0].fn), call.lane == MAIN
+        self._busy[kind] += counts
         try:
             yield
         finally:
-            self._busy[fn] -= counts
+            self._busy[kind] -= counts
 
     def ended(self, fn: str, took_s: float) -> None:
         """A call of this function was so long inside it."""
@@ -63,7 +70,7 @@ class Ahead:
         is called soon: the app has said something of it."""
         assert self._direct is not None
         back = asyncio.get_running_loop().call_later(BACK_S, self._take_back, call.events[0].id)
-        if not self.most:
+        if not self.most or call.line in self.long:
             back.cancel()
         self._direct.begin(call)
         try:

@@ -8,7 +8,7 @@ from queueing.routes import App, Function
 
 #: Triggers that fire by themselves: their events take the side lane, so that a page never looks dead
 #: behind a long job.
-BY_THEMSELVES = {"load", "tick", "unload"}
+BY_THEMSELVES = {"load", "tick", "unload"}  # `groups` of the launcher has the same
 
 
 def app_from_config(config: dict[str, Any], mount: str = "") -> App:

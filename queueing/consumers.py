@@ -274,6 +274,8 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
                     "position": place.position,
                     "size": place.size,
                     "state": place.state,
+                    "group": place.group,
+                    "waits_for": place.waits_for,
                     **told(place.eta),
                 }
             ),

@@ -1,7 +1,8 @@
 """What the scripts count in a minute's hash, as values. Pure; the fields are written by `lua/lib/count.lua`.
 
 A field is `<what>:<bucket>:<lane>:<fn>`, or a highest value: `pending`, `running`, `calls`. `what` is one of
-COUNTS, or `wait` (join to first claim) or `batch` (calls by their size); an ending that had a run before it
+COUNTS, or `wait` (join to first claim), `batch` (calls by their size) or `running` (the most calls of its
+group); an ending that had a run before it
 names the bucket of its service time, claim to finish (`queueing.histograms`).
 """
 
@@ -23,12 +24,14 @@ Fn = tuple[str, str]  # lane, fn
 
 @dataclass
 class Tally:
-    """Counters of one function, or of several added up. Histograms by bucket; `batch` by size."""
+    """Counters of one function, or of several added up. Histograms by bucket; `batch` by size; `running`: the
+    most calls at once of its group of functions, of the busiest group where several are added up."""
 
     counts: Counter[str] = field(default_factory=Counter)
     wait: Counter[int] = field(default_factory=Counter)
     service: Counter[int] = field(default_factory=Counter)
     batch: Counter[int] = field(default_factory=Counter)
+    running: int = 0
 
     @property
     def arrivals(self) -> int:
@@ -52,6 +55,7 @@ class Tally:
         self.wait.update(other.wait)
         self.service.update(other.service)
         self.batch.update(other.batch)
+        self.running = max(self.running, other.running)
 
 
 @dataclass
@@ -93,6 +97,8 @@ def _count(minute: Minute, name: str, number: int) -> None:
         tally.wait[int(bucket)] += number
     elif what == "batch":
         tally.batch[int(bucket)] += number
+    elif what == "running":
+        tally.running = max(tally.running, number)
     else:
         tally.counts[what] += number
         if bucket:

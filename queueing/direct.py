@@ -17,6 +17,7 @@ from hardware.replica_client import BadAnswer, Unreachable
 from queueing.app_messages import NOT_UNDERSTOOD, speaks_of
 from queueing.backlog import Backlog
 from queueing.errors import ContainerDied
+from queueing.keys import group_of
 from queueing.messages import failed
 
 if TYPE_CHECKING:
@@ -81,7 +82,10 @@ class _Asked(msgspec.Struct, frozen=True):
 
 
 class _Calls(msgspec.Struct, frozen=True, tag_field="do", tag="call"):
+    group: str
     places: int
+    each: int
+    total: int
     calls: list[_Asked]
 
 
@@ -117,6 +121,7 @@ class Direct:
         self._address = route.address
         self._answered = False
         self._backs: set[str] = set()  # calls that were asked back
+        self._gate = route.app.gate
         self._inboxes: dict[str, _Inbox] = {}
         self._strays: dict[str, asyncio.Event] = {}
         self._orders: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -162,7 +167,8 @@ class Direct:
             _Asked(e.id, e.told, e.may_begin, msgspec.Raw(e.raw_body), msgspec.Raw(e.raw_request))
             for e in call.events
         ]
-        self._send(_Calls(call.places, asked))
+        places = call.places if self._gate else 0
+        self._send(_Calls(group_of(call.line), places, call.each, call.total, asked))
 
     async def told(self, event_id: str) -> AsyncIterator[list[Said]]:
         """What the app says of an event whose call was begun, to its end.

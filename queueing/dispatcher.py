@@ -1,4 +1,4 @@
-"""One replica's loop: claim, call, stream, finish; up to `concurrency_count` at once, until nothing waits.
+"""One replica's loop: claim, call, stream, finish; as many at once as the limits allow, until nothing waits.
 
 It holds the lease while it works. Everything it writes carries its call's fencing token, so that one
 that froze and woke up too late changes nothing. One call is the matter of `queueing.running`.
@@ -19,7 +19,6 @@ from queueing.answers import Answers
 from queueing.calls import connect
 from queueing.direct import Direct
 from queueing.errors import ContainerDied, LeaseLost, Moved
-from queueing.keys import LANES
 from queueing.queue import CLAIMS_AT_ONCE, Queue
 from queueing.running import Running
 from queueing.surely import surely
@@ -67,7 +66,7 @@ class Dispatcher:
         self.draining = False
         self.leaving = False  # its worker ends: another one goes on with what can be gone on with
         self._woken = asyncio.Event()
-        self._pending = dict.fromkeys(LANES, 0)  # what the last claim left in line
+        self._pending: dict[str, int] = {}  # what the last claim left in each line, where it left something
         self._calls: set[asyncio.Task[None]] = set()
 
     def lose(self) -> None:
@@ -142,7 +141,7 @@ class Dispatcher:
             if self._running.died.is_set():
                 self.again = self.draining = True
             await self._claim()
-            if self._calls or any(self._pending.values()):
+            if self._calls or self._pending:
                 idle_since = None
             elif idle_since is None:
                 idle_since = time.monotonic()
@@ -160,14 +159,14 @@ class Dispatcher:
     async def _claim(self) -> None:
         """Start every call that may start."""
         if self.draining or not self.route.address or await self._stopped():
-            self._pending = dict.fromkeys(LANES, 0)
+            self._pending = {}
             return
         ahead = self._running.ahead
         try:
-            calls, self._pending = await self.queue.claim(self.holder, ahead.most, ahead.short)
+            calls, self._pending = await self.queue.claim(self.holder, ahead.most, ahead.short, ahead.long)
         except Moved:
             self.draining = True
-            self._pending = dict.fromkeys(LANES, 0)
+            self._pending = {}
             return
         for call in calls:
             self._begin(self._running.run(call), f"call {call.token}")

@@ -128,7 +128,7 @@ def forecast(
         start: the time until the Space runs, where it does not.
     """
     places = max(concurrency, 1)
-    free, spread = _places(running, services, places)
+    free, spread = places_of(running, services, places)
     if start is not None:
         free = [start.likely] * places
         spread += ((start.at_most - start.likely) / SURE * places) ** 2
@@ -138,7 +138,7 @@ def forecast(
     return _lay_out(line, free, spread, services, max_batch, alone)
 
 
-def _places(
+def places_of(
     running: Sequence[tuple[str, float]], services: Mapping[str, Service], places: int
 ) -> tuple[list[float] | None, float]:
     """When each place is free, and the spread of that; None where a running call's function is unmeasured."""

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from queueing.keys import lane_of
+
 decode = msgspec.json.Decoder().decode
 encode = msgspec.json.Encoder().encode
 
@@ -66,6 +68,7 @@ class Join:
     request: dict[str, Any]  # headers and query to replay towards the app
     origin: str = "api"  # "page" or "api"
     lane: str = "main"
+    group: str = ""  # of functions that share a limit; "": those without one (`queueing.routes.Function`)
     batch: int = 0  # the function's own largest batch; 0: not a batch function
     after: str = ""  # fn of the step this one follows, for `.then`
     visit: str = ""
@@ -126,7 +129,14 @@ class Event:
 class Call:
     """One call of the container: an event, or a batch of events of one function."""
 
-    lane: str
+    line: str
     token: int
-    places: int  # how many calls of the lane may be in their functions at once; 0 where the app need not know
+    places: int  # how many calls of the line may be in their functions at once; 0 where the app need not know
+    total: int = 0  # how many of all lines together; 0: any number
+    each: int = 0  # how many of a group that has no number; 0: any number
     events: tuple[Event, ...]
+
+    @property
+    def lane(self) -> str:
+        """Its lane: main or side."""
+        return lane_of(self.line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import timedelta
 from statistics import median
 
@@ -10,8 +11,10 @@ from django.utils import timezone
 from hardware import usage
 from hardware.tiers import tier
 from queueing import stats, tuning
-from queueing.advice import FEWEST_MINUTES, Facts, Used, advice
+from queueing.advice import FEWEST_MINUTES, Facts, GroupUse, Used, advice
+from queueing.counters import Tally
 from queueing.histograms import added
+from queueing.keys import MAIN
 from queueing.models import QueueMinute
 
 
@@ -23,6 +26,7 @@ def facts(space_id: int) -> Facts:
     )
     return Facts(
         main=day.main,
+        groups=_groups(space_id, day),
         batches=added(tally.batch for tally in day.functions.values()),
         most_pending=day.peak("pending"),
         most_running=day.peak("running"),
@@ -30,6 +34,20 @@ def facts(space_id: int) -> Facts:
         has_batch_function=bool(batch_functions),
         used=_used(space_id),
     )
+
+
+def _groups(space_id: int, day: stats.History) -> dict[str, GroupUse]:
+    """Of the app as it is now: functions are told apart by their numbers."""
+    tallies: dict[str, Tally] = defaultdict(Tally)
+    every = day.route.app.every() if day.route else {}
+    of = {number: function.group for number, function in every.items()}
+    for (lane, fn), tally in day.functions.items():
+        if lane == MAIN:
+            tallies[of.get(fn, "")].add(tally)
+    return {
+        group.group: GroupUse(limit=group.limit, source=group.source, tally=tallies[group.group])
+        for group in tuning.groups(space_id)
+    }
 
 
 def _used(space_id: int) -> Used | None:

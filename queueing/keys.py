@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-LANES = ("main", "side")
+MAIN, SIDE = "main", "side"
+LANES = (MAIN, SIDE)
 
 #: Keys that stay for the life of a Space; everything else has a time to live or is emptied by the work.
-PERMANENT = ("cfg", "route", "seq", "fence", "storage", "starts", "totals")
+PERMANENT = ("cfg", "route", "seq", "fence", "storage", "starts", "totals", "limits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +56,35 @@ class SpaceKeys:
         """string: the Redis (its replication id) that gave the fencing tokens since the last `acquire`."""
         return self.prefix + "storage"
 
-    def wait(self, lane: str) -> str:
+    def wait(self, line: str) -> str:
         """zset event id -> score: pending events in the order they will be served. The score is seq under
         fifo; under fair it is tag * 2^22 + seq modulo 2^22 (see `shares`)."""
-        return f"{self.prefix}wait:{lane}"
+        return f"{self.prefix}wait:{line}"
 
-    def next(self, lane: str) -> str:
+    def next(self, line: str) -> str:
         """zset event id -> seq: pending events served before `wait`: the interrupted ones, and steps that
         follow one just done. They are not counted in anybody's position or in `max_size`."""
-        return f"{self.prefix}next:{lane}"
+        return f"{self.prefix}next:{line}"
 
-    def shares(self, lane: str) -> str:
-        """hash, gone when nobody waits in the lane: `n:visitor`, how many events of this visitor stand in
-        `wait`; under fair also `t:visitor`, the tag last given to one of them, and `v`, the lane's virtual
+    def shares(self, line: str) -> str:
+        """hash, gone when nobody waits in the line: `n:visitor`, how many events of this visitor stand in
+        `wait`; under fair also `t:visitor`, the tag last given to one of them, and `v`, the line's virtual
         time, which is the tag last served (docs/explanation/fairness.md)."""
-        return f"{self.prefix}shares:{lane}"
+        return f"{self.prefix}shares:{line}"
 
-    def calls(self, lane: str) -> str:
-        """zset fencing token -> start time: calls running now; its size is what concurrency_count bounds."""
-        return f"{self.prefix}calls:{lane}"
+    def calls(self, line: str) -> str:
+        """zset fencing token -> start time: calls running now; its size is what the line's limit bounds."""
+        return f"{self.prefix}calls:{line}"
+
+    @property
+    def lines(self) -> str:
+        """zset line -> fencing token of its last start: each with somebody in it (`lua/lib/line.lua`)."""
+        return self.prefix + "lines"
+
+    @property
+    def limits(self) -> str:
+        """hash line -> calls at once, or "none" for no limit: the lines that have a number of their own."""
+        return self.prefix + "limits"
 
     @property
     def running(self) -> str:
@@ -170,6 +181,22 @@ class SpaceKeys:
     def page(self, token: str) -> str:
         """string with TTL: the session that a page token was first used by."""
         return f"{self.prefix}page:{token}"
+
+
+def line_of(lane: str, group: str = "") -> str:
+    """The line of a group of functions, as the scripts name it (`lua/lib/line.lua`). Functions without a
+    group have one line together in each lane."""
+    return f"{lane}:{group}" if group else lane
+
+
+def group_of(line: str) -> str:
+    """The group whose line this is; "" for the lines without one."""
+    return line.partition(":")[2]
+
+
+def lane_of(line: str) -> str:
+    """The lane of a line."""
+    return line.partition(":")[0]
 
 
 def host(subdomain: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from queueing import line
 from queueing.connections import sync_redis
-from queueing.keys import SpaceKeys
+from queueing.keys import LANES, SpaceKeys, line_of
 from queueing.messages import failed, paused
 from queueing.queue import FINAL_TTL_S, day
 from queueing.scripts import seconds
@@ -32,28 +32,45 @@ def figures(space_id: int) -> Figures:
 
 
 def figures_of(space_ids: Iterable[int]) -> dict[int, Figures]:
-    """The figures of several Spaces, in one round trip."""
+    """The figures of several Spaces, in three round trips."""
     ids = list(space_ids)
     today = day()
     pipe = sync_redis().pipeline(transaction=False)
     for space_id in ids:
-        k = SpaceKeys(space_id)
-        line.ask(pipe, k)
-        pipe.hget(k.day(today), "completed")
+        pipe.hget(SpaceKeys(space_id).day(today), "completed")
+    found, completed = lines_of(ids), pipe.execute()
+    return {
+        space_id: _figures(found[space_id], int(served or 0))
+        for space_id, served in zip(ids, completed, strict=True)
+    }
+
+
+def lines_of(space_ids: Sequence[int], also: Iterable[str] = ()) -> dict[int, line.Lines]:
+    """All lines of each Space with somebody in, and those named."""
+    redis = sync_redis()
+    pipe = redis.pipeline(transaction=False)
+    for space_id in space_ids:
+        pipe.zrange(SpaceKeys(space_id).lines, 0, -1)
+    names = [[*(name.decode() for name in found), *also] for found in pipe.execute()]
+    pipe = redis.pipeline(transaction=False)
+    for space_id, asked in zip(space_ids, names, strict=True):
+        line.ask(pipe, SpaceKeys(space_id), asked)
     pipe.time()
     *answers, server_time = pipe.execute()
-    now, each = seconds(server_time), line.ANSWERS + 1
-    return {space_id: _figures(answers[at * each : (at + 1) * each], now) for at, space_id in enumerate(ids)}
+    found, at = {}, 0
+    for space_id, asked in zip(space_ids, names, strict=True):
+        after = at + line.answers_to(asked)
+        found[space_id] = line.understand(answers[at:after], asked, seconds(server_time))
+        at = after
+    return found
 
 
-def _figures(answers: list[Any], now: float) -> Figures:
-    *about, completed = answers
-    main = line.understand(about, now)["main"]
-    eta = main.eta(len(main.wait))
+def _figures(lines: line.Lines, served_today: int) -> Figures:
+    eta = lines.joining
     return Figures(
-        pending=main.pending,
-        running=main.running,
-        served_today=int(completed or 0),
+        pending=lines.pending,
+        running=lines.running,
+        served_today=served_today,
         eta_s=None if eta is None else eta.likely,
         eta_max_s=None if eta is None else eta.at_most,
     )
@@ -65,9 +82,9 @@ def events(space_id: int, limit: int = 100) -> list[dict[str, Any]]:
     k = SpaceKeys(space_id)
     pipe = client.pipeline(transaction=False)
     pipe.zrange(k.running, 0, limit - 1)
-    for lane in ("main", "side"):
-        pipe.zrange(k.next(lane), 0, limit - 1)
-        pipe.zrange(k.wait(lane), 0, limit - 1)
+    for name in _names(k):
+        pipe.zrange(k.next(name), 0, limit - 1)
+        pipe.zrange(k.wait(name), 0, limit - 1)
     ids = [i.decode() for part in pipe.execute() for i in part][:limit]
     fields = ("state", "lane", "fn", "origin", "joined", "started")
     pipe = client.pipeline(transaction=False)
@@ -77,6 +94,11 @@ def events(space_id: int, limit: int = 100) -> list[dict[str, Any]]:
         {"id": event_id, **{f: (v or b"").decode() for f, v in zip(fields, values, strict=True)}}
         for event_id, values in zip(ids, pipe.execute(), strict=True)
     ]
+
+
+def _names(k: SpaceKeys) -> list[str]:
+    """The lines with somebody in."""
+    return list(dict.fromkeys((*LANES, *(name.decode() for name in sync_redis().zrange(k.lines, 0, -1)))))
 
 
 CLEARED = "The owner cleared the queue of this Space. Please send it again."
@@ -92,23 +114,22 @@ def clear(space_id: int, reason: str = CLEARED) -> int:
     cancel = client.register_script(script.source)
     cleared = 0
     today = k.day(day())
-    for lane in ("main", "side"):
-        for raw in (*client.zrange(k.next(lane), 0, -1), *client.zrange(k.wait(lane), 0, -1)):
+    for name in _names(k):
+        for raw in (*client.zrange(k.next(name), 0, -1), *client.zrange(k.wait(name), 0, -1)):
             event_id = raw.decode()
             channel = (client.hget(k.event(event_id), "channel") or b"").decode()
             answer = cancel(
                 keys=script.in_order(
                     event=k.event(event_id),
-                    wait=k.wait(lane),
-                    next=k.next(lane),
-                    shares=k.shares(lane),
                     messages=k.messages(channel),
                     open=k.open(channel),
                     day=today,
                     promises=k.promises,
+                    lines=k.lines,
+                    fence=k.fence,
                     minutes=k.minutes,
                 ),
-                args=[event_id, channel, failed(event_id, reason), FINAL_TTL_S, k.wake],
+                args=[event_id, channel, failed(event_id, reason), FINAL_TTL_S, k.wake, k.prefix],
             )
             cleared += answer[0] == b"cancelled"
     return cleared
@@ -122,7 +143,7 @@ def tell_paused(space_id: int) -> int:
     k = SpaceKeys(space_id)
     script = Script("notice")
     told: int = client.register_script(script.source)(
-        keys=script.in_order(running=k.running, wait_main=k.wait("main"), next_main=k.next("main")),
+        keys=script.in_order(running=k.running, lines=k.lines, fence=k.fence),
         args=[k.prefix, paused("EVENT_ID"), FINAL_TTL_S],
     )
     return told
@@ -135,7 +156,8 @@ def places(space_id: int, channel: str) -> list[dict[str, Any]]:
     found = []
     for raw in client.smembers(k.open(channel)) if channel else ():
         event_id = raw.decode()
-        state, lane = (v.decode() if v else "" for v in client.hmget(k.event(event_id), "state", "lane"))
-        position = client.zrank(k.wait(lane), event_id) if state == "pending" else None
+        about = client.hmget(k.event(event_id), "state", "lane", "group")
+        state, lane, group = (v.decode() if v else "" for v in about)
+        position = client.zrank(k.wait(line_of(lane, group)), event_id) if state == "pending" else None
         found.append({"event_id": event_id, "state": state, "position": position})
     return found

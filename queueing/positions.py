@@ -21,9 +21,10 @@ from redis.exceptions import RedisError
 from queueing import departures, line
 from queueing.eta import Eta
 from queueing.events import prefix_of
-from queueing.keys import SpaceKeys
+from queueing.keys import LANES, SpaceKeys
 from queueing.queue import AWAY_S
 from queueing.scripts import seconds
+from queueing.status import Status, status_of
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -42,28 +43,22 @@ NOTED_AT_ONCE = 16
 NOTED_TTL_S = 24 * 3600
 NOTED_AT_MOST = 20_000
 
-#: What a waiter was told of one event: state, position, size, likely time as coarse as it is shown.
-Told = tuple[str, int, int, int]
+#: What a waiter was told of one event: state, position, size, likely time as coarse as it is shown, what for.
+Told = tuple[str, int, int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One event's place: while pending, `position` from 0 within its lane, of `size`."""
+    """One event's place: while pending, `position` from 0 within its line, of `size`. `waits_for`: whether
+    its line's head waits for a call of its own group to end ("group"), or for any ("space")."""
 
     event_id: str
     position: int
     size: int
     eta: Eta | None
     state: str = "pending"
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """One Space's main lane now."""
-
-    pending: int
-    running: int
-    eta: Eta | None
+    group: str = ""
+    waits_for: str = "group"
 
 
 @dataclass(eq=False, slots=True)
@@ -77,7 +72,7 @@ class Waiter:
     visit: str = ""
     present: bool = True
     told: dict[bytes, Told] = field(default_factory=dict, init=False)
-    status: tuple[int, int, int] | None = field(default=None, init=False)
+    status: tuple[Any, ...] | None = field(default=None, init=False)
 
 
 @dataclass(eq=False, slots=True)
@@ -93,6 +88,7 @@ class _Group:
     soon: bool = True
     ends_calls: bool = False  # of who hangs up: `queueing.departures`
     present_at: float = 0.0
+    lines: list[str] = field(default_factory=list)  # those with somebody in, when last looked at
 
     def has(self, channel: str) -> bool:
         """Whether somebody is told this session's places, and counts as present."""
@@ -249,46 +245,55 @@ class Positions:
             return
         k = SpaceKeys(space_id)
         visits = group.visits()
-        pipe = self._redis.pipeline(transaction=False)
-        line.ask(pipe, k)
-        for visit_id in visits:
-            pipe.smembers(k.visit(visit_id))
-        pipe.time()
-        *answers, server_time = await pipe.execute()
-        now = seconds(server_time)
-        lanes = line.understand(answers[: line.ANSWERS], now)
-        group.ends_calls = line.ends_calls(answers)
+        names, answers, now = await self._ask(k, group, visits)
+        lines = line.understand(answers[: line.answers_to(names)], names, now)
+        group.ends_calls = lines.ends_calls
         if group.ends_calls and time.monotonic() - group.present_at > departures.PRESENT_EVERY_S:
             group.present_at = time.monotonic()
             await self._all_of(space_id, group)
         visitors: dict[bytes, set[Waiter]] = {}
-        for visit_id, ids in zip(visits, answers[line.ANSWERS :], strict=True):
+        for visit_id, ids in zip(visits, answers[line.answers_to(names) :], strict=True):
             for event_id in ids:
                 visitors[event_id] = group.by_visit.get(visit_id, set())
         promised: dict[str, Eta] = {}
-        for lane in lanes.values():
-            await self._tell_lane(group, lane, visitors, promised, everybody=everybody)
+        for one in lines.by_name.values():
+            await self._tell_line(group, one, visitors, promised, everybody=everybody)
         await self._note(k, promised, now)
         if not everybody:
             return
         await self._tell_others(k, visitors)
-        main = lanes["main"]
-        self._tell_status(group, Status(main.pending, main.running, main.eta(len(main.wait))))
+        self._tell_status(group, status_of(lines))
 
-    async def _tell_lane(
+    async def _ask(
+        self, k: SpaceKeys, group: _Group, visits: list[str]
+    ) -> tuple[list[str], list[Any], float]:
+        """All lines with somebody in, and the visits' events: one read, but where a line is new."""
+        while True:
+            names = group.lines
+            pipe = self._redis.pipeline(transaction=False)
+            line.ask(pipe, k, names)
+            for visit_id in visits:
+                pipe.smembers(k.visit(visit_id))
+            pipe.time()
+            *answers, server_time = await pipe.execute()
+            group.lines = line.names_in(answers)
+            if names == group.lines or set(group.lines) <= {*LANES, *names}:
+                return names, answers, seconds(server_time)
+
+    async def _tell_line(
         self,
         group: _Group,
-        lane: line.Lane,
+        one: line.Line,
         visitors: dict[bytes, set[Waiter]],
         promised: dict[str, Eta],
         *,
         everybody: bool,
     ) -> None:
-        """Tell own waiters their places in one lane; their events leave `visitors`."""
+        """Tell own waiters their places in one line; their events leave `visitors`."""
         by_prefix, nobody = group.by_prefix, frozenset[Waiter]()
-        size, ahead = max(len(lane.wait), 1), len(lane.first)
+        size, ahead = max(len(one.wait), 1), len(one.first)
         told = 0
-        for at, event_id in enumerate([*lane.first, *lane.wait]):
+        for at, event_id in enumerate([*one.first, *one.wait]):
             mine: Iterable[Waiter] = by_prefix.get(event_id[:12], nobody)
             if visitors and event_id in visitors:
                 mine = {*mine, *visitors.pop(event_id)}
@@ -297,7 +302,14 @@ class Positions:
             if not mine:
                 continue
             # Returned events and next steps are ahead of all but in nobody's count: see `keys.next`.
-            place = Place(event_id.decode(), max(at - ahead, 0), size, lane.starts.at(at))
+            place = Place(
+                event_id.decode(),
+                max(at - ahead, 0),
+                size,
+                one.starts.at(at),
+                group=one.group,
+                waits_for=one.waits_for,
+            )
             for waiter in tuple(mine):
                 if _tell(waiter, event_id, place) and place.eta is not None:
                     promised[place.event_id] = place.eta
@@ -335,7 +347,8 @@ class Positions:
 
     @staticmethod
     def _tell_status(group: _Group, status: Status) -> None:
-        told = (status.pending, status.running, _coarse(status.eta))
+        groups = tuple((one.group, one.pending, one.running, _coarse(one.eta)) for one in status.groups)
+        told = (status.pending, status.running, _coarse(status.eta), groups)
         for waiter in tuple(group.everyone):
             if waiter.on_status is not None and waiter.status != told:
                 waiter.status = told
@@ -344,7 +357,7 @@ class Positions:
 
 def _tell(waiter: Waiter, event_id: bytes, place: Place) -> bool:
     """Tell a place that changed; True where it is the first one with a time."""
-    told = (place.state, place.position, place.size, _coarse(place.eta))
+    told = (place.state, place.position, place.size, _coarse(place.eta), place.waits_for)
     before = waiter.told.get(event_id)
     if before == told:
         return False

@@ -24,7 +24,7 @@ from queueing.errors import (
     VisitorLimit,
 )
 from queueing.events import Accepted, Call, Event, Join, encode, input_digest
-from queueing.keys import LANES, SpaceKeys
+from queueing.keys import LANES, SpaceKeys, line_of
 from queueing.messages import cancelled, failed, interrupted
 from queueing.scripts import Script, seconds
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 LEASE_MS = 15_000
 PENDING_TTL_S = 7 * 24 * 3600
 FINAL_TTL_S = 24 * 3600
-SIDE_CALLS = 4  # calls of page-load events, ticks and unqueued functions at once
+SIDE_CALLS = 4  # calls at once of each function for page loads, ticks or without a queue
 SIDE_LIMIT = 500  # such events waiting in one Space
 CLAIMS_AT_ONCE = 32
 BATCH_SCAN = 2048  # how far back a batch looks for events of its function
@@ -90,9 +90,8 @@ class Queue:
             _join,
             cfg=k.cfg,
             seq=k.seq,
-            wait=k.wait(join.lane),
-            next=k.next(join.lane),
-            shares=k.shares(join.lane),
+            lines=k.lines,
+            fence=k.fence,
             idem=k.idempotency(join.visitor, join.idempotency_key),
             event=k.event(join.event_id),
             open=k.open(join.channel),
@@ -101,8 +100,10 @@ class Queue:
             lease=k.lease,
             seen=k.seen,
             minutes=k.minutes,
+            prefix=k.prefix,
             id=join.event_id,
             lane=join.lane,
+            group=join.group,
             origin=join.origin,
             channel=join.channel,
             fn=join.fn,
@@ -165,10 +166,7 @@ class Queue:
             fence=k.fence,
             storage=k.storage,
             running=k.running,
-            calls_main=k.calls("main"),
-            calls_side=k.calls("side"),
-            next_main=k.next("main"),
-            next_side=k.next("side"),
+            lines=k.lines,
             minutes=k.minutes,
             holder=holder,
             ttl_ms=LEASE_MS,
@@ -181,14 +179,15 @@ class Queue:
         return bool(answer[0] == b"held")
 
     async def claim(
-        self, holder: str, ahead: int = 0, short: Iterable[str] = ()
+        self, holder: str, ahead: int = 0, short: Iterable[str] = (), long: Iterable[str] = ()
     ) -> tuple[list[Call], dict[str, int]]:
-        """The calls that may start now, and how many events stay pending in each lane.
+        """The calls that may start now, and how many events stay pending in each line where some do.
 
         Args:
-            ahead: how many of the main lane's calls may be in the app beyond `concurrency_count`, at most as
-                many again, where the app keeps them from starting; only
-            short: calls of these functions.
+            ahead: how many calls of each line may be in the app beyond its limit, at most as many again,
+                where the app keeps them from starting; only
+            short: calls of these functions, and none of
+            long: these lines.
 
         Raises:
             LeaseLost: this holder may claim no more.
@@ -197,18 +196,13 @@ class Queue:
         k = self.keys
         answer = await _claim(
             self.redis,
+            *(line.encode() for line in long),
             cfg=k.cfg,
             lease=k.lease,
             fence=k.fence,
             running=k.running,
-            wait_main=k.wait("main"),
-            next_main=k.next("main"),
-            calls_main=k.calls("main"),
-            shares_main=k.shares("main"),
-            wait_side=k.wait("side"),
-            next_side=k.next("side"),
-            calls_side=k.calls("side"),
-            shares_side=k.shares("side"),
+            lines=k.lines,
+            limits=k.limits,
             promises=k.promises,
             honesty=k.honesty(day()),
             minutes=k.minutes,
@@ -224,7 +218,9 @@ class Queue:
             raise LeaseLost
         if answer[0] == b"moved":
             raise Moved
-        return [_call(raw) for raw in answer[3:]], dict(zip(LANES, answer[1:3], strict=True))
+        left = answer[1]
+        pending = {line.decode(): count for line, count in zip(left[::2], left[1::2], strict=True)}
+        return [_call(raw) for raw in answer[2:]], pending
 
     async def emit(self, event: Event, token: int, *payloads: bytes, told: int = 0) -> bool:
         """Tell the event's channel things that are not the end; `told` counts them and those before. False:
@@ -267,7 +263,7 @@ class Queue:
             messages=k.messages(event.channel),
             open=k.open(event.channel),
             running=k.running,
-            calls=k.calls(call.lane),
+            calls=k.calls(call.line),
             last=k.last(event.channel),
             service=k.service,
             minutes=k.minutes,
@@ -287,22 +283,26 @@ class Queue:
         return bool(answer[0] == b"finished")
 
     async def hold(self, call_id: str) -> str:
-        """Take a place for a call that still runs in the container though its event has ended; what to give
-        back is the answer. No place: its event will be claimed again, or is unknown."""
-        state = (await self.state(call_id, "state")).get("state")
-        if state in (None, "pending", "running"):
+        """Take a place for a call that still runs in the container though its event has ended; the answer is
+        its line. No place: its event will be claimed again, or is unknown."""
+        about = await self.state(call_id, "state", "lane", "group")
+        if about.get("state") in (None, "pending", "running"):
             return ""
-        token = f"stray:{call_id}"
-        await self.redis.zadd(self.keys.calls("main"), {token: seconds(await self.redis.time())})
-        return token
+        line = line_of(about.get("lane", ""), about.get("group", ""))
+        now = seconds(await self.redis.time())
+        pipe = self.redis.pipeline()
+        pipe.zadd(self.keys.calls(line), {f"stray:{call_id}": now})
+        pipe.zadd(self.keys.lines, {line: 0}, nx=True)
+        await pipe.execute()
+        return line
 
-    async def let_go(self, token: str) -> None:
+    async def let_go(self, call_id: str, line: str) -> None:
         """Give such a place back."""
-        await self.redis.zrem(self.keys.calls("main"), token)
+        await self.redis.zrem(self.keys.calls(line), f"stray:{call_id}")
 
     async def free(self, call: Call) -> None:
         """Give back the place of a call of which nothing runs any more."""
-        await self.redis.zrem(self.keys.calls(call.lane), call.token)
+        await self.redis.zrem(self.keys.calls(call.line), call.token)
 
     async def requeue(self, event: Event, call: Call, kind: Requeued, most: int) -> bool:
         """Back to the front. False: it was there `most` times already, or the token is stale."""
@@ -310,9 +310,11 @@ class Queue:
         answer = await _requeue(
             self.redis,
             event=k.event(event.id),
-            next=k.next(call.lane),
             running=k.running,
+            lines=k.lines,
+            fence=k.fence,
             minutes=k.minutes,
+            prefix=k.prefix,
             input_deaths=k.deaths(input_digest(event.fn, event.body.get("data"))),
             token=call.token,
             id=event.id,
@@ -324,18 +326,17 @@ class Queue:
     async def cancel(self, event_id: str, channel: str) -> Literal["cancelled", "running", "unknown"]:
         """End a pending event of this channel, or ask its dispatcher to end the running one."""
         k = self.keys
-        lane = (await self.redis.hget(k.event(event_id), "lane") or b"main").decode()
         answer = await _cancel(
             self.redis,
             event=k.event(event_id),
-            wait=k.wait(lane),
-            next=k.next(lane),
-            shares=k.shares(lane),
             messages=k.messages(channel),
             open=k.open(channel),
             day=k.day(day()),
             promises=k.promises,
+            lines=k.lines,
+            fence=k.fence,
             minutes=k.minutes,
+            prefix=k.prefix,
             id=event_id,
             channel=channel,
             payload=cancelled(event_id),
@@ -358,12 +359,8 @@ class Queue:
             self.redis,
             lease=k.lease,
             running=k.running,
-            calls_main=k.calls("main"),
-            calls_side=k.calls("side"),
-            wait_main=k.wait("main"),
-            next_main=k.next("main"),
-            wait_side=k.wait("side"),
-            next_side=k.next("side"),
+            lines=k.lines,
+            fence=k.fence,
             holder=holder,
             force=int(force or leave),
             leave=int(leave),
@@ -372,12 +369,13 @@ class Queue:
         return bool(answer[0] != b"pending")
 
     async def pending_ids(self) -> list[str]:
-        """Ids of all pending events, all lanes, in the order they would be served within each lane."""
+        """Ids of all pending events, all lines, in the order they would be served within each line."""
         k = self.keys
+        known = [line.decode() for line in await self.redis.zrange(k.lines, 0, -1)]
         pipe = self.redis.pipeline(transaction=False)
-        for lane in LANES:
-            pipe.zrange(k.next(lane), 0, -1)
-            pipe.zrange(k.wait(lane), 0, -1)
+        for line in dict.fromkeys((*LANES, *known)):
+            pipe.zrange(k.next(line), 0, -1)
+            pipe.zrange(k.wait(line), 0, -1)
         return [i.decode() for part in await pipe.execute() for i in part]
 
     async def state(self, event_id: str, *fields: str) -> dict[str, str]:
@@ -392,9 +390,9 @@ def day(back: int = 0) -> str:
 
 
 def _call(raw: list[Any]) -> Call:
-    lane, token, places, *events = raw
+    line, token, places, total, each, *events = raw
     calls = tuple(_event(e) for e in events)
-    return Call(lane=lane.decode(), token=int(token), places=places, events=calls)
+    return Call(line=line.decode(), token=int(token), places=places, total=total, each=each, events=calls)
 
 
 def _event(raw: list[bytes | None]) -> Event:

@@ -19,9 +19,14 @@ async def forgotten(redis: Redis, space_ids: Sequence[int]) -> list[Route]:
     they are asleep and must be woken (who joins while the last dispatcher ends wakes nobody)."""
     pipe = redis.pipeline(transaction=False)
     for space_id in space_ids:
+        pipe.zrange(SpaceKeys(space_id).lines, 0, -1)
+    lines = await pipe.execute()
+    pipe = redis.pipeline(transaction=False)
+    for space_id, known in zip(space_ids, lines, strict=True):
         k = SpaceKeys(space_id)
+        names = (*LANES, *(name.decode() for name in known))
         pipe.exists(k.lease)
-        pipe.exists(k.running, *[key for lane in LANES for key in (k.wait(lane), k.next(lane))])
+        pipe.exists(k.running, *[key for name in names for key in (k.wait(name), k.next(name))])
         pipe.get(k.route)
     answers = await pipe.execute()
     found = []

@@ -116,6 +116,7 @@ def _rows(space_id: int, number: int, minute: Minute, names: dict[str, str]) -> 
             wait=_json(tally.wait),
             service=_json(tally.service),
             batch=_json(tally.batch),
+            running=tally.running,
             **{name: tally.counts[name] for name in COUNTS},
         )
         for (lane, fn), tally in minute.functions.items()

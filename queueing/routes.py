@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import structs
@@ -14,6 +14,8 @@ from queueing import keys
 from queueing.keys import SpaceKeys
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from redis.asyncio import Redis
 
 CACHE_S = 1.0
@@ -21,6 +23,9 @@ CACHE_S = 1.0
 MCP = 1_000_000
 #: Events of a server's further Gradio apps have this much added to the numbers of their functions, for each.
 SPREAD = 10_000_000
+#: The group of functions that a page makes later (`gr.render`), and of requests to the MCP server that name
+#: no function known here.
+RENDERED, MCP_GROUP = "~", "mcp"
 
 
 class Function(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +39,8 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     generator: bool = False
     streams: bool = False  # takes input chunks (`.stream()`)
     lane: str = "main"
+    tool: str = ""  # what the app's MCP server calls it
+    group: str = ""  # whose limit and line it shares (`queueing.groups`); "": those without one
     after: int | None = None  # the function whose end starts this one
     cancels: tuple[int, ...] = ()
 
@@ -65,6 +72,8 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     pages: tuple[str, ...] = ("",)
     functions: tuple[Function, ...] = ()
     paths: tuple[str, ...] = ()
+    grouped: bool = False  # whether its launcher says which functions share a limit
+    gate: bool = False  # whether its launcher holds back calls that are beyond their group's limit
 
     @property
     def release(self) -> tuple[int, int]:
@@ -93,9 +102,25 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
         found = next(app for app in apps if app.mount == mount)
         return structs.replace(found, mounted=tuple(app for app in apps if app is not found))
 
+    def group(self, fn_index: int, function: Function | None, body: Mapping[str, Any]) -> str:
+        """Whose line an event of this function joins; `body` as the app takes it."""
+        if function is not None:
+            return function.group
+        if not self.grouped or fn_index < 0:
+            return ""
+        return _mcp_group(self, body) if fn_index == MCP else RENDERED
+
     def named(self, api_name: str) -> Function | None:
         """The function of this API name, with or without its slash."""
         return next((f for f in self.functions if f.api_name == api_name.strip("/")), None)
+
+
+def _mcp_group(app: App, body: Mapping[str, Any]) -> str:
+    """That of the tool's function."""
+    asked = body.get("mcp")
+    params = asked.get("params") if isinstance(asked, dict) else None
+    tool = params.get("name") if isinstance(params, dict) else None
+    return next((one.group for one in app.functions if one.group and tool and one.tool == tool), MCP_GROUP)
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):

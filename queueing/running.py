@@ -55,7 +55,7 @@ class Running:
         so a claim sent right behind the end finds the place."""
         self._freed = freed
         self.queue, self.route, self.app, self.direct = queue, route, app, direct
-        self.ahead = Ahead(direct)
+        self.ahead = Ahead(direct, gate=route.app.gate)
         self.event_timeout_s = event_timeout_s
         self.limits = limits
         self._restart = restart
@@ -381,10 +381,10 @@ class Running:
 
     async def hold_stray(self, call_id: str) -> None:
         """Keep a place for a call that still runs in the container though its event has ended."""
-        if self.direct is None or not (token := await self.queue.hold(call_id)):
+        if self.direct is None or not (line := await self.queue.hold(call_id)):
             return
         try:
             await self.direct.stray_ended(call_id)
         finally:
-            await asyncio.shield(surely(lambda: self.queue.let_go(token)))
+            await asyncio.shield(surely(lambda: self.queue.let_go(call_id, line)))
             self._freed()

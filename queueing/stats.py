@@ -157,7 +157,9 @@ def _take_stored(found: History, space_id: int, newest: dict[int, Minute]) -> No
         for at, lane, fn, name, *numbers in cursor.fetchall():
             counts, peaks = numbers[: len(COUNTS)], numbers[len(COUNTS) :]
             if fn or lane:
-                tallies[int(at), (lane, fn)].counts.update(dict(zip(COUNTS, map(int, counts), strict=True)))
+                tally = tallies[int(at), (lane, fn)]
+                tally.counts.update(dict(zip(COUNTS, map(int, counts), strict=True)))
+                tally.running = peaks[1]
                 found.names.setdefault(fn, name)
             found.take_peaks(int(at), *peaks)
         cursor.execute(_HISTOGRAMS, values)

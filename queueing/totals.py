@@ -10,7 +10,7 @@ from typing import Any
 
 from queueing.connections import sync_redis
 from queueing.counters import COUNTS, Minute, read_minute
-from queueing.keys import LANES, SpaceKeys
+from queueing.keys import SpaceKeys
 from queueing.scripts import Script
 
 _totals = Script("totals")
@@ -57,21 +57,19 @@ def read(space_ids: Iterable[int]) -> dict[int, Totals]:
     pipe.time()
     for space_id in ids:
         k = SpaceKeys(space_id)
-        for lane in LANES:
-            pipe.zcard(k.wait(lane))
-            pipe.zcard(k.next(lane))
         pipe.zcard(k.running)
         pipe.zrange(k.running, 0, 0, withscores=True)
-        script(keys=[k.minutes, k.totals], client=pipe)
+        keys = _totals.in_order(minutes=k.minutes, totals=k.totals, lines=k.lines, fence=k.fence)
+        script(keys=keys, args=[k.prefix], client=pipe)
     (seconds, micros), *answers = pipe.execute()
     now = seconds + micros / 1e6
-    return {space_id: _of(answers[at * 7 : at * 7 + 7], now) for at, space_id in enumerate(ids)}
+    return {space_id: _of(answers[at * 3 : at * 3 + 3], now) for at, space_id in enumerate(ids)}
 
 
 def _of(answers: list[Any], now: float) -> Totals:
-    *pending, running, oldest, (stored, *minutes) = answers
+    running, oldest, (pending, stored, *minutes) = answers
     totals = Totals(
-        pending=sum(pending), running=running, oldest_s=max(0.0, now - oldest[0][1]) if oldest else 0.0
+        pending=pending, running=running, oldest_s=max(0.0, now - oldest[0][1]) if oldest else 0.0
     )
     for name, number in _pairs(stored):
         totals.add(name.decode(), int(number))

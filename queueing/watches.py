@@ -13,11 +13,12 @@ from redis.exceptions import RedisError
 
 from queueing.eta import told
 from queueing.events import encode
-from queueing.positions import Status, Waiter
+from queueing.positions import Waiter
 
 if TYPE_CHECKING:
     from queueing.positions import Place, Positions
     from queueing.routes import Route, Routes
+    from queueing.status import Status
 
 EVERY_S = 1.0
 MANY = 1000  # sockets; to so many times as many the numbers are told so many times less often
@@ -47,6 +48,10 @@ class _Watch:
                 "pending": status.pending if status else 0,
                 "running": status.running if status else 0,
                 **told(status.eta if status else None),
+                "groups": [
+                    {"group": one.group, "pending": one.pending, "running": one.running, **told(one.eta)}
+                    for one in (status.groups if status else ())
+                ],
             }
         )
 

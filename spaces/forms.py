@@ -17,6 +17,7 @@ from spaces.models import Sdk, Visibility
 #: Setting to its title and unit on the Settings tab.
 TITLES = {
     "concurrency_count": "Calls at once",
+    "max_running": "Calls at once, altogether",
     "max_size": "Most who may wait",
     "batch": "Batching",
     "max_batch_size": "Largest batch",
@@ -28,6 +29,8 @@ TITLES = {
     "retry": "Run again after an interruption",
     "cancel_on_disconnect": "End calls of who hangs up",
 }
+#: What the field of a group's number is called, before the group's name.
+GROUP_FIELD = "group:"
 SLEEP_TIMES = {"": "Never", "300": "5 minutes", "1800": "30 minutes", "3600": "1 hour", "86400": "1 day"}
 
 
@@ -49,13 +52,78 @@ def typed_settings(posted: QueryDict) -> tuple[dict[str, Any], dict[str, str]]:
     return values, errors
 
 
+def typed_numbers(
+    posted: QueryDict, groups: list[tuning.GroupLimit]
+) -> tuple[dict[str, int | str | None], dict[str, str]]:
+    """The numbers of single groups in a posted form that are others than now, and the refusals by group.
+    Empty: the code's again; "none": no limit."""
+    values: dict[str, int | str | None] = {}
+    errors: dict[str, str] = {}
+    for group in groups:
+        text = posted.get(GROUP_FIELD + group.group)
+        if text is None or text.strip() == shown_number(group):
+            continue
+        text = text.strip()
+        if not text:
+            values[group.group] = tuning.DEFAULT
+            continue
+        try:
+            number = None if text.lower() == "none" else _number(text)
+            values[group.group] = tuning.clean_number(group.group, number)
+        except tuning.BadSetting as error:
+            errors[group.group] = str(error)
+    return values, errors
+
+
+def shown_number(group: tuning.GroupLimit) -> str:
+    """What stands in a group's field: the owner's number, if any."""
+    if group.source != "owner":
+        return ""
+    return "none" if group.limit is None else str(group.limit)
+
+
+def group_rows(
+    groups: list[tuning.GroupLimit],
+    each: int | None,
+    posted: QueryDict | None = None,
+    errors: dict[str, str] | None = None,
+) -> list[dict[str, Any]]:
+    """The groups as the page shows them; one of a single function by that alone. None where the Space has
+    only one: its number is `concurrency_count`."""
+    if len(groups) < 2 and all(group.source == "default" for group in groups):
+        return []
+    rows = []
+    for at, group in enumerate(groups):
+        functions = ", ".join(group.functions)
+        limit, whose = (
+            (each, "the default") if group.without == tuning.DEFAULT else (group.without, "the code")
+        )
+        name = GROUP_FIELD + group.group
+        rows.append({
+            "id": f"group-{at}",
+            "name": name,
+            "title": functions if functions == group.group else f"{group.group}: {functions}",
+            "value": shown_number(group) if posted is None else posted.get(name, ""),
+            "placeholder": f"{'no limit' if limit is None else limit}, from {whose}",
+            "error": (errors or {}).get(group.group, ""),
+        })  # fmt: skip
+    return rows
+
+
 def _number(text: str) -> int | str:
     digits = text.removeprefix("-")
     return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 12 else text
 
 
-def setting_rows(space_id: int, posted: QueryDict | None = None, errors: dict[str, str] | None = None) -> Any:
-    """The settings as the page shows them: what was typed where it was refused, else what is in force."""
+def setting_rows(
+    space_id: int,
+    posted: QueryDict | None = None,
+    errors: dict[str, str] | None = None,
+    *,
+    several: bool = False,
+) -> Any:
+    """The settings as the page shows them: what was typed where it was refused, else what is in force. A
+    total of all functions says something only where there are `several`."""
     now = asdict(tuning.effective(space_id))
     return [
         {
@@ -65,6 +133,7 @@ def setting_rows(space_id: int, posted: QueryDict | None = None, errors: dict[st
             "error": (errors or {}).get(field.name, ""),
         }
         for field in tuning.FIELDS
+        if field.name != "max_running" or several or now["max_running"] is not None
     ]
 
 

@@ -21,6 +21,7 @@ from hardware.runtimes.base import Artifact, ReplicaSpec
 from hardware.tiers import tier
 from queueing import keys, live, tuning
 from queueing.connections import sync_redis
+from queueing.groups import MOST_CALLS, in_code
 from queueing.hints import hint
 from queueing.keys import SpaceKeys
 from queueing.scripts import seconds as seconds_of
@@ -216,19 +217,27 @@ def _fail(space: Space, replica: Replica) -> None:
     _move(space, Stage.RUNTIME_ERROR, replica.reason + goes_on)
 
 
+#: The arguments of `queue()` that are settings by the same name.
+IN_CODE = ("concurrency_count", "max_size", "api_open")
+
+
 def settings_in_code(report: dict[str, object]) -> dict[str, object]:
     """The queue settings an app's code asks for, from the launcher's report."""
     queue = report.get("queue")
-    found = {k: v for k, v in queue.items() if v is not None} if isinstance(queue, dict) else {}
-    limit = found.pop("default_concurrency_limit", None)
-    if isinstance(limit, int):
-        found.setdefault("concurrency_count", limit)
-    batches = [f for f in _functions(report) if f.get("batch")]
-    if batches:
+    given = queue if isinstance(queue, dict) else {}
+    found = {name: given[name] for name in IN_CODE if given.get(name) is not None}
+    # None is the author's word too: no limit.
+    if isinstance(limit := given.get("default_concurrency_limit", ""), int | None):
+        found["concurrency_count"] = limit and min(limit, MOST_CALLS)
+    functions = _functions(report)
+    sizes = [one.get("max_batch_size") for one in functions if one.get("batch")]
+    if sizes:
         found["batch"] = True
-        found["max_batch_size"] = max(int(f.get("max_batch_size") or 4) for f in batches)
+        found["max_batch_size"] = max(size if isinstance(size, int) else 4 for size in sizes)
     if isinstance(report.get("max_threads"), int):
         found["max_threads"] = report["max_threads"]
+    if functions:
+        found |= {"groups": in_code(report), "gate": bool(report.get("gate"))}
     return found
 
 
@@ -236,7 +245,8 @@ def _functions(report: dict[str, object]) -> list[dict[str, Any]]:
     """Of all Gradio apps that the Space serves."""
     first, further = report.get("functions"), report.get("further")
     lists = [first, *(further.values() if isinstance(further, dict) else ())]
-    return [function for functions in lists if isinstance(functions, list) for function in functions]
+    found = [function for functions in lists if isinstance(functions, list) for function in functions]
+    return [function for function in found if isinstance(function, dict)]
 
 
 def retire_replaced(space: Space) -> None:

@@ -16,6 +16,7 @@ from hardware.replica_client import BadAnswer, Unreachable
 from queueing import keys, routes, tuning
 from queueing.app_config import app_from_config
 from queueing.connections import sync_redis
+from queueing.groups import with_groups
 from queueing.keys import SpaceKeys
 from queueing.routes import App, Route
 from spaces import starting
@@ -129,9 +130,10 @@ def _app_of(space: Space, replica: Replica | None) -> App:
     app = _asked(space, replica, mount)
     home = f"{mount}/" if mount and not report.get("root", True) else ""
     if not report.get("guards"):
-        return structs.replace(app, others=tuple(others), home=home)
+        return structs.replace(with_groups(app, report), others=tuple(others), home=home)
     mounted = [_beside(space, replica, place, number) for number, place in enumerate(others, 1)]
     own = tuple(report.get("own") or ())
+    app = with_groups(app, report)
     return structs.replace(app, mounted=tuple(mounted), own=own, guarded=True, home=home)
 
 
@@ -143,7 +145,9 @@ def _beside(space: Space, replica: Replica, mount: str, number: int) -> App:
     except NoAnswer as error:
         logger.warning("space %s: the app at %s does not say what it offers: %s", space.pk, mount, error)
         app = App()
-    return structs.replace(app, mount=mount, number=number)
+    functions = (replica.report.get("further") or {}).get(mount)
+    app = structs.replace(app, mount=mount, number=number)
+    return with_groups(app, {**replica.report, "functions": functions})
 
 
 def _asked(space: Space, replica: Replica, mount: str) -> App:

@@ -62,6 +62,7 @@ def _function(found: History, fn: Fn, tally: Tally) -> dict[str, Any]:
         "service_p50_s": _rounded(quantile(tally.service, 0.5)),
         "service_p95_s": _rounded(quantile(tally.service, 0.95)),
         "mean_batch": _rounded(tally.mean_batch),
+        "most_running": tally.running,
     }
 
 

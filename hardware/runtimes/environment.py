@@ -38,6 +38,8 @@ def launcher_environment(spec: ReplicaSpec, *, host: str, port: int, home: str, 
         "SPACEPORT_REPORT": f"{tmp}/spaceport-report.json",
     }
     given = {name: value for name, value in spec.env.items() if name != "SYSTEM"}
+    if authors := given.get("GRADIO_DEFAULT_CONCURRENCY_LIMIT"):
+        ours["SPACEPORT_DEFAULT_CONCURRENCY_LIMIT"] = authors
     return {"MPLCONFIGDIR": f"{tmp}/matplotlib", **given, **ours}
 
 

@@ -16,7 +16,7 @@ from queueing.doors.differences import apply
 from queueing.doors.stream import HEARTBEAT_S, LINGER_S, Stream, sse
 from queueing.errors import ApiClosed, PoisonInput, QueueError, Refused
 from queueing.events import Accepted, Join, encode, new_channel, new_event_id
-from queueing.keys import SpaceKeys
+from queueing.keys import MAIN, SpaceKeys
 from queueing.messages import PAUSED, UnexpectedError, failed
 from queueing.messages import encode as encode_message
 from queueing.positions import Positions
@@ -147,7 +147,8 @@ class GradioDoor:
                 body={**body, "mount": route.app.mount} if route.app.number else body,
                 request={"headers": caller.headers, "query": caller.query},
                 origin=caller.origin,
-                lane=function.lane if function else "main",
+                lane=function.lane if function else MAIN,
+                group=route.app.group(fn, function, body),
                 batch=function.max_batch_size if function and function.batch else 0,
                 after=str(route.app.fn(function.after)) if function and function.after is not None else "",
                 visit=caller.visit,

@@ -11,12 +11,11 @@ from queueing.answers import BODY_LIMIT, Answer, Answers
 from queueing.doors.gradio import UnknownEvent
 from queueing.errors import QueueError, Refused
 from queueing.events import decode, new_channel, prefix_of, prefix_of_id
-from queueing.keys import SpaceKeys
+from queueing.keys import MAIN, SpaceKeys
 from queueing.messages import PAUSED
 from queueing.positions import Place, Waiter
 from queueing.queue import Queue
 from queueing.routes import is_path, path_fn
-from queueing.scripts import seconds
 
 if TYPE_CHECKING:
     from queueing.doors.gradio import Caller, GradioDoor
@@ -164,24 +163,21 @@ class HttpDoor:
         return fields
 
     async def _place(self, route: Route, event_id: str) -> Place:
-        lane = await self._line(route)
-        everyone = [*lane.first, *lane.wait]
+        own = await self._line(route)
+        everyone = [*own.first, *own.wait]
         if event_id.encode() not in everyone:  # its turn came just now
             return Place(event_id, 0, 0, None, "running")
         at = everyone.index(event_id.encode())
-        size = max(len(lane.wait), 1)
-        return Place(event_id, max(at - len(lane.first), 0), size, lane.starts.at(at))
+        size = max(len(own.wait), 1)
+        return Place(event_id, max(at - len(own.first), 0), size, own.starts.at(at))
 
     async def room_in(self, route: Route) -> Eta | None:
         """When somebody leaves the line, as far as that is known."""
         return (await self._line(route)).starts.at(0)
 
-    async def _line(self, route: Route) -> line.Lane:
-        pipe = self.gradio.redis.pipeline(transaction=False)
-        line.ask(pipe, SpaceKeys(route.space_id))
-        pipe.time()
-        *answers, server_time = await pipe.execute()
-        return line.understand(answers, seconds(server_time))["main"]
+    async def _line(self, route: Route) -> line.Line:
+        """That of queued paths: they have no groups."""
+        return (await line.read(self.gradio.redis, route.space_id)).by_name[MAIN]
 
     # --- joining --------------------------------------------------------------------------------------
 

@@ -1,10 +1,10 @@
 -- acquire: take the lease of a Space's replica, or renew one's own. Where the holder before is gone, its
 -- running events go back to the front first, so that nobody can claim between the two.
--- KEYS: lease fence storage running calls_main calls_side next_main next_side
+-- KEYS: lease storage running
 -- ARGV: holder ttl_ms prefix max_losses final_ttl failure notice
 -- TIME: now
 -- returns {"held", losses} | {"taken", holder}
--- USES: count tell redis_id
+-- USES: count tell redis_id line
 local owner = redis.call("GET", lease)
 if owner and owner ~= holder then return { "taken", owner } end
 redis.call("SET", lease, holder, "PX", ttl_ms)
@@ -19,7 +19,8 @@ redis.call("SET", storage, here)
 local lost = 0
 for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
   local event = prefix .. "ev:" .. id
-  local lane, channel, seq, fn = unpack(redis.call("HMGET", event, "lane", "channel", "seq", "fn"))
+  local about = redis.call("HMGET", event, "lane", "channel", "seq", "fn", "group")
+  local lane, channel, seq, fn, group = unpack(about, 1, 5)
   redis.call("ZREM", running, id)
   if lane then
     lost = lost + 1
@@ -35,11 +36,13 @@ for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
     else
       redis.call("HSET", event, "state", "pending", "token", "")
       count(now, "retried::" .. lane .. ":" .. fn)
-      redis.call("ZADD", lane == "side" and next_side or next_main, seq, id)
+      local line = line_of(lane, group)
+      redis.call("ZADD", prefix .. "next:" .. line, seq, id)
+      keep_line(line)
       if lane == "main" then tell(messages, id, { (string.gsub(notice, "EVENT_ID", id)) }, false) end
     end
     redis.call("EXPIRE", messages, final_ttl)
   end
 end
-redis.call("DEL", calls_main, calls_side)
+for _, line in ipairs(all_lines()) do redis.call("DEL", prefix .. "calls:" .. line) end
 return { "held", lost }

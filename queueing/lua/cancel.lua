@@ -1,10 +1,10 @@
 -- cancel: a pending event leaves at once with its final message; a running one is flagged for its dispatcher.
--- KEYS: event wait next shares messages open day promises
--- ARGV: id channel payload ttl wake
+-- KEYS: event messages open day promises
+-- ARGV: id channel payload ttl wake prefix
 -- TIME: now
 -- returns {"cancelled"} | {"running"} | {"unknown"}
--- USES: count tell
-local fields = redis.call("HMGET", event, "state", "channel", "visitor")
+-- USES: count tell line
+local fields = redis.call("HMGET", event, "state", "channel", "visitor", "lane", "group")
 if not fields[1] or fields[2] ~= channel then return { "unknown" } end
 if fields[1] == "running" then
   redis.call("HSET", event, "cancel", "1")
@@ -12,13 +12,14 @@ if fields[1] == "running" then
   return { "running" }
 end
 if fields[1] ~= "pending" then return { "unknown" } end
-local visitor = fields[3]
+local visitor, line = fields[3], line_of(fields[4], fields[5])
+local wait, shares = prefix .. "wait:" .. line, prefix .. "shares:" .. line
 if redis.call("ZREM", wait, id) == 1 and visitor
   and redis.call("HINCRBY", shares, "n:" .. visitor, -1) <= 0 then
   redis.call("HDEL", shares, "n:" .. visitor, "t:" .. visitor)
 end
 if redis.call("EXISTS", wait) == 0 then redis.call("DEL", shares) end
-redis.call("ZREM", next, id)
+redis.call("ZREM", prefix .. "next:" .. line, id)
 redis.call("HDEL", promises, id)
 redis.call("HSET", event, "state", "cancelled", "ended", now)
 redis.call("HDEL", event, "body", "request")

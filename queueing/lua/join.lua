@@ -1,12 +1,14 @@
--- join: append one event to its lane, or refuse it. Under `fair` its place follows from its tag: a visitor's
--- next tag is one step behind the later of the visitor's last one and the lane's virtual time.
--- KEYS: cfg seq wait next shares idem event open visit last lease seen deaths
--- ARGV: id lane origin channel fn after batch side_limit ttl body request visit_id visitor wake
+-- join: append one event to its line, or refuse it. Under `fair` its place follows from its tag: a visitor's
+-- next tag is one step behind the later of the visitor's last one and the line's virtual time.
+-- `max_size` and `max_per_visitor` count all lines of the main lane, as `side_limit` does of the other; position
+-- and size are the line's.
+-- KEYS: cfg seq idem event open visit last lease seen deaths
+-- ARGV: prefix id lane group origin channel fn after batch side_limit ttl body request visit_id visitor wake
 -- ARGV: repeatable present input max_deaths
 -- TIME: now
 -- returns {"accepted", position, size, lease_alive} | {"duplicate", id} | {"reused"} | {"refused", text}
 --         | {"closed"} | {"full", size, max_size} | {"limit", pending, most} | {"poison"}
--- USES: count
+-- USES: count line
 -- A repeated submit must find its first event even while the queue refuses new ones.
 if repeatable == "1" then
   local first = redis.call("GET", idem)
@@ -37,16 +39,28 @@ end
 local ended = redis.call("GET", last) or ""
 local follows = after ~= "" and string.match(ended, "^%S+") == after
   and not string.find(ended .. " ", " " .. fn .. " ", 1, true)
-local size = redis.call("ZCARD", wait)
+local line = line_of(lane, group)
+local wait, next, shares = prefix .. "wait:" .. line, prefix .. "next:" .. line, prefix .. "shares:" .. line
+local size, beside = redis.call("ZCARD", wait), {}
+local all = size
+for _, other in ipairs(all_lines()) do
+  if other ~= line and is_main(other) == is_main(line) then
+    beside[#beside + 1] = other
+    all = all + redis.call("ZCARD", prefix .. "wait:" .. other)
+  end
+end
 max_size = tonumber(max_size or "")
 if lane == "side" then max_size = tonumber(side_limit) end
-if not follows and max_size and size >= max_size then
+if not follows and max_size and all >= max_size then
   count(now, "full" .. what)
-  return { "full", size, max_size }
+  return { "full", all, max_size }
 end
 most = lane == "main" and not follows and tonumber(most or "")
 if most then
   local mine = tonumber(redis.call("HGET", shares, "n:" .. visitor) or 0)
+  for _, other in ipairs(beside) do
+    mine = mine + tonumber(redis.call("HGET", prefix .. "shares:" .. other, "n:" .. visitor) or 0)
+  end
   if mine >= most then count(now, "refused" .. what) return { "limit", mine, most } end
 end
 
@@ -64,8 +78,9 @@ if not follows then
 end
 redis.call("ZADD", follows and next or wait, score, id)
 if follows then redis.call("SET", last, ended .. " " .. fn, "KEEPTTL") end
-redis.call("HSET", event, "state", "pending", "lane", lane, "origin", origin, "channel", channel, "fn", fn,
-  "batch", batch, "seq", place, "joined", now, "input", input, "body", body, "request", request, 
+keep_line(line)
+redis.call("HSET", event, "state", "pending", "lane", lane, "group", group, "origin", origin, "channel", channel,
+  "fn", fn, "batch", batch, "seq", place, "joined", now, "input", input, "body", body, "request", request, 
   "visit", visit_id, "visitor", visitor)
 redis.call("EXPIRE", event, ttl)
 redis.call("SADD", open, id)
@@ -77,9 +92,9 @@ if visit_id ~= "" then
 end
 -- A page that never opens its stream is as gone as one that closed it.
 if present == "1" then redis.call("ZADD", seen, "NX", now, channel) end
-redis.call("PUBLISH", wake, "join " .. lane)
+redis.call("PUBLISH", wake, "join " .. line)
 count(now, origin .. what)
-if size > 0 and lane == "main" then peak(now, "pending", size + 1) end
+if all > 0 and lane == "main" then peak(now, "pending", all + 1) end
 local position = size
 if follows then
   position = 0

@@ -1,12 +1,17 @@
 -- notice: tell every event that runs or waits in the main lane something that is not its end. The other lane's are
 -- made by pages, not by somebody who would read it.
--- KEYS: running wait_main next_main
+-- KEYS: running
 -- ARGV: prefix payload ttl
 -- returns how many were told
--- USES: tell
+-- USES: tell line
 local told = 0
-for _, line in ipairs({ running, next_main, wait_main }) do
-  for _, id in ipairs(redis.call("ZRANGE", line, 0, -1)) do
+local lists = { running }
+for _, line in ipairs(all_lines()) do
+  lists[#lists + 1] = prefix .. "next:" .. line
+  lists[#lists + 1] = prefix .. "wait:" .. line
+end
+for _, list in ipairs(lists) do
+  for _, id in ipairs(redis.call("ZRANGE", list, 0, -1)) do
     local channel, lane = unpack(redis.call("HMGET", prefix .. "ev:" .. id, "channel", "lane"))
     if channel and lane == "main" then
       local messages = prefix .. "msgs:" .. channel

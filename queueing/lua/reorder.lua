@@ -1,7 +1,8 @@
 -- reorder: put who waits into the order of the policy that was chosen, where it is another than before.
 -- To fair: as if all had joined just now, in order of arrival. To fifo: in order of arrival.
--- KEYS: cfg wait_main shares_main wait_side shares_side
+-- KEYS: cfg
 -- ARGV: prefix
+-- USES: line
 -- returns {"same"} | {"reordered", events}
 local policy, page_weight, order = unpack(redis.call("HMGET", cfg, "policy", "page_weight", "order"), 1, 3)
 if (policy or "fifo") == (order or "fifo") then return { "same" } end
@@ -18,8 +19,8 @@ local function arrivals(wait)
   return found
 end
 
-for wait, shares in pairs({ [wait_main] = shares_main, [wait_side] = shares_side }) do
-  local tags = {}
+for _, line in ipairs(all_lines()) do
+  local wait, shares, tags = prefix .. "wait:" .. line, prefix .. "shares:" .. line, {}
   redis.call("HDEL", shares, "v")
   for _, event in ipairs(arrivals(wait)) do
     local score = event.seq

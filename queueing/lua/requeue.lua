@@ -4,12 +4,12 @@
 -- A death counts for the input too, for a day, so that the same input sent again kills no further container;
 -- one death counts once, however many events with this input it interrupted (they come within three seconds), but
 -- never less than this event's own deaths.
--- KEYS: event next running input_deaths
--- ARGV: token id kind most
+-- KEYS: event running input_deaths
+-- ARGV: token id kind most prefix
 -- TIME: now
 -- returns {"requeued", times} | {"spent", times} | {"stale"}
--- USES: count
-local state = redis.call("HMGET", event, "token", "state", "seq")
+-- USES: count line
+local state = redis.call("HMGET", event, "token", "state", "seq", "lane", "group")
 if state[1] ~= token or state[2] ~= "running" then return { "stale" } end
 local times = redis.call("HINCRBY", event, kind, 1)
 if kind == "deaths" then
@@ -20,6 +20,8 @@ if times > tonumber(most) then return { "spent", times } end
 -- It begins anew, so its messages count from one again.
 redis.call("HSET", event, "state", "pending", "token", "", "told", 0)
 redis.call("ZREM", running, id)
-redis.call("ZADD", next, state[3], id)
+local line = line_of(state[4], state[5])
+redis.call("ZADD", prefix .. "next:" .. line, state[3], id)
+keep_line(line)
 if kind ~= "backs" then count(now, "retried::" .. table.concat(redis.call("HMGET", event, "lane", "fn"), ":")) end
 return { "requeued", times }

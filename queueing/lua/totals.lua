@@ -2,8 +2,14 @@
 -- in between must be in one of the two. Of a long backlog the oldest hour is read, so that the figures wait
 -- rather than go back.
 -- KEYS: minutes totals
--- returns {{field, number, …} of the totals, {field, number, …} of a minute, …}
-local found = { redis.call("HGETALL", totals) }
+-- ARGV: prefix
+-- USES: line
+-- returns {events waiting, {field, number, …} of the totals, {field, number, …} of a minute, …}
+local waiting = 0
+for _, line in ipairs(all_lines()) do
+  waiting = waiting + redis.call("ZCARD", prefix .. "wait:" .. line) + redis.call("ZCARD", prefix .. "next:" .. line)
+end
+local found = { waiting, redis.call("HGETALL", totals) }
 for _, minute in ipairs(redis.call("SORT", minutes, "LIMIT", 0, 60)) do
   found[#found + 1] = redis.call("HGETALL", minutes .. ":" .. minute)
 end

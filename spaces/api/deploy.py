@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Schema
@@ -11,6 +11,7 @@ from ninja.errors import HttpError, ValidationError
 from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from queueing import live, tuning
+from queueing.keys import MAIN, line_of
 from spaces.api.hub import HubError, error_response, hub, readable, writable
 from spaces.models import Space
 
@@ -41,12 +42,19 @@ api = NinjaAPI(
 )
 
 
-class QueueChange(Schema):
-    """Any subset of the queue settings."""
+class QueueValues(Schema):
+    """The queue settings, but for those of single groups."""
 
     model_config = ConfigDict(extra="forbid")
 
-    concurrency_count: StrictInt = Field(1, description="Calls that run at once.")
+    concurrency_count: StrictInt | None = Field(
+        1,
+        description="Calls of each group of functions that run at once where the group has no number of its "
+        "own; null is no limit.",
+    )
+    max_running: StrictInt | None = Field(
+        None, description="Calls of all groups together that run at once; null is no limit but theirs."
+    )
     max_size: StrictInt | None = Field(None, description="How many may wait; null is no limit.")
     batch: StrictBool = Field(
         default=False, description="Hand several waiting inputs to a batch function in one call."
@@ -71,6 +79,16 @@ class QueueChange(Schema):
     )
 
 
+class QueueChange(QueueValues):
+    """Any subset of the queue settings."""
+
+    groups: dict[str, StrictInt | Literal["default"] | None] = Field(
+        {},
+        description="Calls of single groups that run at once, by the group's name; null is no limit, "
+        '"default" the code\'s number again, or concurrency_count. Others keep theirs.',
+    )
+
+
 class Place(Schema):
     """One of the caller's own events in the queue."""
 
@@ -79,8 +97,24 @@ class Place(Schema):
     position: int | None = Field(description="From 0; null once it runs.")
 
 
-class Queue(QueueChange):
+class Line(Schema):
+    """One group of functions now."""
+
+    group: str
+    functions: list[str] = Field(description="The functions that share the limit, the first 20.")
+    limit: int | None = Field(description="Calls that run at once; null is no limit.")
+    source: str = Field(description="Whose number it is: `owner`, `code` or `default`.")
+    pending: int
+    running: int
+    eta_s: float | None = Field(description="Seconds until one who joins now starts; null while unknown.")
+    eta_max_s: float | None
+
+
+class Queue(QueueValues):
     """The settings in force and the figures of this moment."""
+
+    groups: dict[str, int | None] = Field(description="The number in force of each group.")
+    lines: list[Line]
 
     pending: int
     running: int
@@ -142,4 +176,30 @@ def _message(refusal: Any) -> str:
 
 def _queue(space: Space, session_hash: str) -> dict[str, Any]:
     figures = asdict(live.figures(space.pk))
-    return {**asdict(tuning.effective(space.pk)), **figures, "events": live.places(space.pk, session_hash)}
+    limits = tuning.groups(space.pk)
+    return {
+        **asdict(tuning.effective(space.pk)),
+        **figures,
+        "groups": {group.group: group.limit for group in limits},
+        "lines": _lines(space.pk, limits),
+        "events": live.places(space.pk, session_hash),
+    }
+
+
+def _lines(space_id: int, limits: list[tuning.GroupLimit]) -> list[dict[str, Any]]:
+    names = [line_of(MAIN, group.group) for group in limits]
+    now = live.lines_of([space_id], also=names)[space_id].by_name
+    return [
+        {
+            "group": group.group,
+            "functions": group.functions,
+            "limit": group.limit,
+            "source": group.source,
+            "pending": now[name].pending,
+            "running": now[name].running,
+            "eta_s": promise.likely if promise else None,
+            "eta_max_s": promise.at_most if promise else None,
+        }
+        for group, name in zip(limits, names, strict=True)
+        for promise in (now[name].joining,)
+    ]

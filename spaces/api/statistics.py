@@ -53,6 +53,7 @@ class Function(Counts):
     mean_batch: float | None = Field(
         description="Events in one call; null for functions that take no batches."
     )
+    most_running: int = Field(description="Most calls at once of its group of functions.")
 
 
 class Series(Schema):

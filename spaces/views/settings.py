@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -20,7 +20,15 @@ from queueing.connections import sync_redis
 from spaces import lifecycle
 from spaces.api.runtime import MOST_KEYS
 from spaces.card import CardError
-from spaces.forms import SLEEP_TIMES, SleepTime, VariableForm, setting_rows, typed_settings
+from spaces.forms import (
+    SLEEP_TIMES,
+    SleepTime,
+    VariableForm,
+    group_rows,
+    setting_rows,
+    typed_numbers,
+    typed_settings,
+)
 from spaces.models import Sdk, Secret, Space, Variable, Visibility
 from spaces.views.common import writable
 from spaces.views.pages import space_context
@@ -80,7 +88,7 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
     ]
     sleep = "" if space.sleep_time_s is None else str(space.sleep_time_s)
     return space_context(request, space, "settings") | {
-        "rows": setting_rows(space.pk),
+        **_queue_rows(space),
         **_now(space),
         "measured": partial(facts.sentences, space.pk, space.hardware),  # read where the template shows it
         "offers": offers,
@@ -98,12 +106,29 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
 
 def _queue(request: HttpRequest, space: Space) -> dict[str, Any] | None:
     values, errors = typed_settings(request.POST)
-    if errors:
-        return {"rows": setting_rows(space.pk, request.POST, errors)}
+    numbers, refused = typed_numbers(request.POST, tuning.groups(space.pk))
+    if errors or refused:
+        return _queue_rows(space, request.POST, errors, refused)
     # What was left as it is stays the code's to decide.
     now = asdict(tuning.effective(space.pk))
-    tuning.change(space.pk, {name: value for name, value in values.items() if value != now[name]})
+    changed: dict[str, Any] = {name: value for name, value in values.items() if value != now[name]}
+    tuning.change(space.pk, changed | ({"groups": numbers} if numbers else {}))
     return None
+
+
+def _queue_rows(
+    space: Space,
+    posted: QueryDict | None = None,
+    errors: dict[str, str] | None = None,
+    refused: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """The queue's settings, and the numbers of single groups, as the page shows them."""
+    limits = tuning.groups(space.pk)
+    groups = group_rows(limits, tuning.effective(space.pk).concurrency_count, posted, refused)
+    return {
+        "rows": setting_rows(space.pk, posted, errors, several=len(limits) > 1),
+        "groups": groups,
+    }
 
 
 def _hardware(request: HttpRequest, space: Space) -> dict[str, Any] | None:

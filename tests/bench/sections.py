@@ -11,6 +11,7 @@ from functools import partial
 from tests.bench.client import Measured, load
 from tests.bench.doors import by_gradio_client, by_websocket
 from tests.bench.eta import table
+from tests.bench.groups import groups
 from tests.bench.growth import by_clients, by_many_spaces, by_spaces
 from tests.bench.processes import memory_bytes
 from tests.bench.sides import PARTS, Bench
@@ -160,6 +161,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "clients": by_clients,
     "spaces": by_spaces,
     "many": by_many_spaces,
+    "groups": groups,
     "eta": eta,
 }
 

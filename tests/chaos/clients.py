@@ -39,7 +39,7 @@ class Target:
     name: str
     space_id: int
     url: str  # of its API
-    fn_index: int
+    functions: dict[str, int]  # its functions, each a group of its own, and their numbers
     notes: Path  # what its app writes
 
 
@@ -74,11 +74,12 @@ class Load:
     async def _client(self, http: aiohttp.ClientSession, target: Target) -> None:
         while not self.stop.is_set():
             self.count += 1
-            key = f"k{self.count}"
+            function = self.rng.choice(list(target.functions))
+            key = f"{function[0]}{self.count}"
             kind = self.rng.choices(list(KINDS), list(KINDS.values()))[0]
             lasts = round(self.rng.uniform(*(LONG_S if kind == "long" else SHORT_S)), 3)
             data = [str(target.notes), key, lasts, kind]
-            work = _Event(self, http, target, key, data)
+            work = _Event(self, http, target, function, key, data)
             await (work.in_session() if self.rng.random() < IN_SESSION else work.by_call())
 
     def chance(self, share: float) -> bool:
@@ -110,13 +111,14 @@ class _Event:
     load: Load
     http: aiohttp.ClientSession
     target: Target
+    function: str
     key: str
     data: list[object]
     event_id: str = ""
 
     async def by_call(self) -> None:
-        """`POST call/work`, then `GET` by the ticket."""
-        await self._submit("/call/work", {"data": self.data})
+        """`POST call/…`, then `GET` by the ticket."""
+        await self._submit(f"/call/{self.function}", {"data": self.data})
         if self.event_id:
             if self.load.chance(AWAY):
                 self.load.ledger.did["hung up and came back"] += 1
@@ -127,7 +129,7 @@ class _Event:
     async def in_session(self) -> None:
         """`POST queue/join`, then the session's stream."""
         session = f"s{self.key}"
-        body = {"data": self.data, "fn_index": self.target.fn_index, "session_hash": session}
+        body = {"data": self.data, "fn_index": self.target.functions[self.function], "session_hash": session}
         await self._submit("/queue/join", body)
         if not self.event_id:
             return
@@ -188,7 +190,7 @@ class _Event:
 
     async def _ask(self, times: int) -> None:
         """By the ticket, until its end is heard so often."""
-        url = f"{self.target.url}/call/work/{self.event_id}"
+        url = f"{self.target.url}/call/{self.function}/{self.event_id}"
         while times and self.load.patient:
             with contextlib.suppress(*TROUBLE):
                 async with self.http.get(url) as answer:
@@ -205,7 +207,7 @@ class _Event:
 
     async def _glance(self) -> None:
         """Begin to listen and hang up."""
-        url = f"{self.target.url}/call/work/{self.event_id}"
+        url = f"{self.target.url}/call/{self.function}/{self.event_id}"
         with contextlib.suppress(*TROUBLE):
             async with self.http.get(url):
                 pass

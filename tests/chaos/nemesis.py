@@ -48,7 +48,7 @@ class Fault:
 
 @dataclass
 class Settings:
-    """The concurrency_count of one Space, as it was set."""
+    """One number of one Space, as it was set."""
 
     changes: list[tuple[float, int]] = field(default_factory=list)
 
@@ -56,6 +56,15 @@ class Settings:
         """The most that was in force a little before this moment or at it."""
         before = [count for t, count in self.changes if t <= at - LATE_S][-1:]
         return max(before + [count for t, count in self.changes if at - LATE_S < t <= at])
+
+    def raise_to(self, count: int) -> None:
+        """It is about to be set: from now on a higher one may be in force."""
+        if not self.changes or count > self.changes[-1][1]:
+            self.changes.append((time.monotonic(), count))
+
+    def is_now(self, count: int) -> None:
+        """It was set."""
+        self.changes.append((time.monotonic(), count))
 
 
 @dataclass
@@ -71,7 +80,8 @@ class Nemesis:
     concurrency: int
     weights: dict[str, int] = field(default_factory=lambda: dict(FAULTS))
     faults: list[Fault] = field(default_factory=list)
-    settings: dict[str, Settings] = field(default_factory=lambda: defaultdict(Settings))
+    settings: dict[str, Settings] = field(default_factory=lambda: defaultdict(Settings))  # concurrency_count
+    totals: dict[str, Settings] = field(default_factory=lambda: defaultdict(Settings))  # max_running
     stopping: threading.Event = field(default_factory=threading.Event)
     failed: Counter[str] = field(default_factory=Counter)  # faults that could not be made
     renewals: int = 0  # rolling restarts that came to their end
@@ -195,17 +205,20 @@ class Nemesis:
 
     def _change(self, _: str) -> bool:
         target = self.rng.choice(self.targets)
-        self.set(target, self.rng.randint(1, self.concurrency), self.rng.choice(SIZES))
+        concurrency = self.rng.randint(1, self.concurrency)
+        self.set(target, concurrency, concurrency + self.rng.randint(0, 2), self.rng.choice(SIZES))
         return self._did("change settings", (target.name,))
 
-    def set(self, target: Target, concurrency: int, max_size: int) -> None:
+    def set(self, target: Target, concurrency: int, total: int, max_size: int) -> None:
         """What raises counts from when it is asked for, what lowers from when it was answered."""
-        settings = self.settings[target.name]
-        now = settings.changes[-1][1] if settings.changes else 0
-        if concurrency > now:
-            settings.changes.append((time.monotonic(), concurrency))
-        self.platform.queue(target.name, self.token, concurrency_count=concurrency, max_size=max_size)
-        settings.changes.append((time.monotonic(), concurrency))
+        numbers = ((self.settings[target.name], concurrency), (self.totals[target.name], total))
+        for number, count in numbers:
+            number.raise_to(count)
+        self.platform.queue(
+            target.name, self.token, concurrency_count=concurrency, max_running=total, max_size=max_size
+        )
+        for number, count in numbers:
+            number.is_now(count)
 
     def _rolling(self, _: str) -> bool:
         """SIGHUP to `up`, and the faults go on meanwhile; one at a time."""

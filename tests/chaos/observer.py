@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import redis
 import requests
 
-from queueing.keys import SpaceKeys
+from queueing.keys import SpaceKeys, line_of
 from queueing.routes import decode
 from tests.chaos.clients import Target
 from tests.invariants.workers import TwoWorkers
@@ -60,14 +60,18 @@ class Observer:
         thread.start()
 
     def _lines(self) -> None:
-        """How many wait in a line, at the most."""
+        """How many wait in a Space, at the most."""
         client = self.platform.valkey()
         while not self.stopping.wait(LOOK_S):
             with contextlib.suppress(redis.RedisError, OSError):
                 pipe = client.pipeline(transaction=False)
+                lines = ["main", *(line_of("main", f"/{name}") for name in self.targets[0].functions)]
                 for target in self.targets:
-                    pipe.zcard(SpaceKeys(target.space_id).wait("main"))
-                self.most_waiting = max(self.most_waiting, *pipe.execute())
+                    for line in lines:
+                        pipe.zcard(SpaceKeys(target.space_id).wait(line))
+                answers = iter(pipe.execute())
+                waiting = [sum(next(answers) for _ in lines) for _ in self.targets]
+                self.most_waiting = max(self.most_waiting, *waiting)
 
     def _owner(self) -> None:
         """Starts again what is in RUNTIME_ERROR."""

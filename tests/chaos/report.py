@@ -63,7 +63,7 @@ class Report:
     run_twice: int  # begun again though the process of its first run lived
     wrong: int  # completed with another event's result
     run_again: int  # begun again behind a fault
-    concurrency_exceeded: int  # runs begun beside more than was allowed then
+    concurrency_exceeded: int  # runs begun beside more, of their group or of all, than was allowed then
     most_at_once: int
     size_exceeded: int  # by how many a line was longer than the largest max_size ever set
     most_waiting: int
@@ -115,7 +115,9 @@ def report(seed: int, seconds: float, ledger: Ledger, nemesis: Nemesis, observer
         acknowledged_twice=len(ledger.acknowledged_twice),
         run_twice=sum(len(r.twice()) for r in runs.values()),
         run_again=sum(len(list(r.again())) for r in runs.values()),
-        concurrency_exceeded=sum(len(r.over(nemesis.settings[s].allowed)) for s, r in runs.items()),
+        concurrency_exceeded=sum(
+            len(r.over(nemesis.settings[s].allowed, nemesis.totals[s].allowed)) for s, r in runs.items()
+        ),
         most_at_once=max(r.most_at_once for r in runs.values()),
         size_exceeded=max(0, observer.most_waiting - max(SIZES)),
         most_waiting=observer.most_waiting,

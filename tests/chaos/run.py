@@ -46,10 +46,10 @@ def _target(platform: TwoWorkers, token: str, name: str, notes: Path) -> Target:
     assert platform.push(name, token, APPS / "chaos") == "RUNNING"
     headers = {"Authorization": f"Bearer {token}"}
     config = requests.get(f"{platform.run_url(name)}config", headers=headers, timeout=30).json()
-    (fn_index,) = [f["id"] for f in config["dependencies"] if f["api_name"] == "work"]
+    functions = {f["api_name"]: f["id"] for f in config["dependencies"]}
     with platform.valkey() as client:
         space_id = int(client.get(keys.name(name)) or 0)
-    return Target(name, space_id, f"{platform.run_url(name)}gradio_api", fn_index, notes)
+    return Target(name, space_id, f"{platform.run_url(name)}gradio_api", functions, notes)
 
 
 def chaos(plan: Plan) -> Report:
@@ -77,7 +77,7 @@ def _chaos(plan: Plan, platform: TwoWorkers, outside: Path) -> Report:
         platform, observer, ledger, token, random.Random(plan.seed), plan.every_s, CONCURRENCY, plan.weights  # noqa: S311
     )  # fmt: skip
     for target in targets:
-        nemesis.set(target, CONCURRENCY, max(SIZES))
+        nemesis.set(target, CONCURRENCY, CONCURRENCY + 1, max(SIZES))
     load = Load(targets, token, ledger, random.Random(plan.seed + 1))  # noqa: S311
     began = time.monotonic()
     observer.start()

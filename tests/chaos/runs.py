@@ -9,6 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
+def function_of(key: str) -> str:
+    """Which function an event's key is for: clients let it begin with the function's first letter."""
+    return key[:1]
+
+
 @dataclass
 class Run:
     """One run of one event's function. Times are of the machine's monotonic clock."""
@@ -17,6 +22,7 @@ class Run:
     process: str
     began: float
     beside: int  # calls in this process, this one among them, when it began
+    beside_own: int  # those of its own function among them
     ended: float | None = None
 
 
@@ -38,8 +44,9 @@ class Runs:
             process, _, thread = where.partition("-")
             runs.seen[process] = float(at)
             if word == "start":
-                beside = len(now[process].keys() | {thread})
-                now[process][thread] = run = Run(key, process, float(at), beside)
+                others = [run for at_thread, run in now[process].items() if at_thread != thread]
+                own = sum(function_of(run.key) == function_of(key) for run in others)
+                run = now[process][thread] = Run(key, process, float(at), len(others) + 1, own + 1)
                 runs.all.append(run)
             elif word == "dies":
                 runs.crashes += 1
@@ -52,9 +59,11 @@ class Runs:
         """The most calls that ran at once in one process."""
         return max((run.beside for run in self.all), default=0)
 
-    def over(self, allowed: Callable[[float], int]) -> list[Run]:
-        """Runs that began beside more others than the setting allowed then."""
-        return [run for run in self.all if run.beside > allowed(run.began)]
+    def over(self, of_each: Callable[[float], int], of_all: Callable[[float], int]) -> list[Run]:
+        """Runs that began beside more others, of their function or of all, than the settings allowed then."""
+        return [
+            run for run in self.all if run.beside_own > of_each(run.began) or run.beside > of_all(run.began)
+        ]
 
     def again(self) -> Iterator[tuple[Run, Run]]:
         """A run and the next one of the same event."""

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 import requests
+from msgspec import structs
 
 from hardware.replica_client import ReplicaClient
 from queueing.app_config import app_from_config
@@ -30,7 +31,8 @@ def address() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def app(address: str) -> App:
-    return app_from_config(requests.get(f"http://{address}/config", timeout=10).json())
+    config = requests.get(f"http://{address}/config", timeout=10).json()
+    return structs.replace(app_from_config(config), gate=True)
 
 
 @pytest.fixture

@@ -30,8 +30,8 @@ def author(limit: int | None = None) -> Any:
     return SimpleNamespace(concurrency_limit=limit, current_concurrency=0)
 
 
-def a_pass(gates: ModuleType, session: str, inner: Any = None) -> Any:
-    return gates.Pass(inner or author(), session, limited=True)
+def a_pass(gates: ModuleType, session: str, inner: Any = None, **group: Any) -> Any:
+    return gates.Pass(inner or author(), session, limited=True, **group)
 
 
 class Watched:
@@ -54,7 +54,7 @@ class Watched:
 
 async def test_threads_and_tasks_together_are_never_more_than_the_places(gates: ModuleType) -> None:
     gate, watched, rng = gates.Gate(), Watched(), random.Random(5)  # noqa: S311
-    gate.allow(3)
+    gate.allow("", 3, each=1, total=0)
     left = 0
 
     def function(one: Any) -> None:
@@ -79,7 +79,7 @@ async def test_threads_and_tasks_together_are_never_more_than_the_places(gates: 
             else:
                 await asyncio.to_thread(function, one)
             if n % 50 == 0:
-                gate.allow(rng.randint(1, 3))
+                gate.allow("", rng.randint(1, 3), each=1, total=0)
         finally:
             gate.depart(one)
 
@@ -124,7 +124,7 @@ async def test_one_that_is_taken_back_never_gets_in(gates: ModuleType) -> None:
 
 async def test_the_authors_own_limit_holds_with_what_runs_by_his_own_queue(gates: ModuleType) -> None:
     gate, inner = gates.Gate(), author(limit=2)
-    gate.allow(10)
+    gate.allow("", 10, each=1, total=0)
     inner.current_concurrency = 1  # one of Gradio's own queue
     first, second = a_pass(gates, "a", inner), a_pass(gates, "b", inner)
     other = a_pass(gates, "c", author(1))
@@ -150,3 +150,38 @@ def test_who_shares_a_session_has_no_inputs_made_ready_before_he_is_inside(gates
     gate.depart(same)
     gate.depart(another)
     assert gate.arrive(a_pass(gates, "a"))
+
+
+def inside(gate: Any, *passes: Any) -> list[int]:
+    """Which of them are let in, arriving in this order."""
+    for one in passes:
+        gate.arrive(one)
+    return [at for at, one in enumerate(passes) if one.inside]
+
+
+def test_each_group_has_the_places_it_was_told(gates: ModuleType) -> None:
+    gate = gates.Gate()
+    gate.allow("a", 1, each=1, total=0)
+    gate.allow("b", 2, each=1, total=0)
+    assert inside(gate, *(a_pass(gates, str(n), group=name) for n, name in enumerate("aabbb"))) == [0, 2, 3]
+
+
+def test_a_group_of_which_nothing_was_told_has_its_codes_number_or_that_of_each(gates: ModuleType) -> None:
+    gate = gates.Gate()
+    gate.allow("a", 9, each=2, total=0)
+    limits = ["default", "default", "default", 1, 1, None, None, None]
+    passes = [a_pass(gates, str(n), group=f"~{limit}", limit=limit) for n, limit in enumerate(limits)]
+    assert inside(gate, *passes) == [0, 1, 3, 5, 6, 7]
+    gate.allow("a", 9, each=0, total=0)
+    assert passes[2].inside, "0 is any number"
+    assert not passes[4].inside
+
+
+def test_all_groups_together_have_no_more_than_the_total(gates: ModuleType) -> None:
+    gate = gates.Gate()
+    gate.allow("a", 9, each=9, total=3)
+    passes = [a_pass(gates, str(n), group=name) for n, name in enumerate("aabbc")]
+    page = gates.Pass(None, "p", limited=False)
+    assert inside(gate, *passes, page) == [0, 1, 2, 5]
+    gate.leave(passes[0])
+    assert passes[3].inside

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+from collections import Counter
 from typing import Any
 
 from hypothesis import note
@@ -18,10 +19,11 @@ from redis.asyncio import Redis
 
 from queueing.errors import ApiClosed, KeyReused, LeaseLost, PoisonInput, QueueError, QueueFull, Refused
 from queueing.events import Call, Join, input_digest, new_event_id
+from queueing.keys import SIDE, lane_of, line_of
 from queueing.messages import cancelled, completed, failed
 from queueing.queue import ANY_NUMBER, Final, Queue
 from queueing.scripts import Script
-from tests.invariants.model import FINAL, LANES, MAX_DEATHS, Model, Settings
+from tests.invariants.model import FINAL, GROUPS, LINES, MAX_DEATHS, Model, Settings
 
 _spaces = itertools.count(1_000_000)
 _renew = Script("renew")
@@ -56,14 +58,24 @@ class QueueMachine(RuleBasedStateMachine):
     # --- rules --------------------------------------------------------------------------------------
 
     @initialize(
-        concurrency=st.integers(1, 3),
+        concurrency=st.none() | st.integers(1, 3),
+        max_running=st.none() | st.none() | st.integers(1, 4),
         max_size=st.none() | st.integers(1, 5),
         batch=st.booleans(),
         channels=st.lists(st.sampled_from(CHANNELS), min_size=1, max_size=5),
     )
-    def opens(self, concurrency: int, max_size: int | None, batch: bool, channels: list[str]) -> None:
+    def opens(
+        self,
+        concurrency: int | None,
+        max_running: int | None,
+        max_size: int | None,
+        batch: bool,
+        channels: list[str],
+    ) -> None:
         """The Space begins to run, and somebody is there already: else too many histories stay empty."""
-        self.model.settings = Settings(concurrency_count=concurrency, max_size=max_size, batch=batch)
+        self.model.settings = Settings(
+            concurrency_count=concurrency, max_running=max_running, max_size=max_size, batch=batch
+        )
         self.wait(self._configure())
         self.some_arrive(channels)
         self.acquire("one")
@@ -74,19 +86,26 @@ class QueueMachine(RuleBasedStateMachine):
         values = {
             name: "" if value is None else str(int(value)) if not isinstance(value, str) else value
             for name, value in vars(s).items()
+            if name != "limits"
         }
-        await self.redis.hset(self.queue.keys.cfg, mapping=values)
+        limits = {line: "none" if number is None else number for line, number in s.limits.items()}
+        pipe = self.redis.pipeline()
+        pipe.hset(self.queue.keys.cfg, mapping=values)
+        pipe.delete(self.queue.keys.limits)
+        if limits:
+            pipe.hset(self.queue.keys.limits, mapping=limits)
+        await pipe.execute()
 
     @rule(
         name=st.sampled_from(
-            ["concurrency_count", "max_size", "batch", "max_batch_size", "api_open", "refuse"]
+            ["concurrency_count", "max_running", "max_size", "batch", "max_batch_size", "api_open", "refuse"]
         ),
         number=st.integers(1, 4),
     )
     def change_a_setting(self, name: str, number: int) -> None:
         """Also while busy: the next join and claim must obey it."""
         value: object = number
-        if name == "max_size":
+        if name in ("max_size", "max_running", "concurrency_count"):
             value = None if number == 4 else number
         elif name in ("batch", "api_open"):
             value = number > 1
@@ -96,7 +115,21 @@ class QueueMachine(RuleBasedStateMachine):
         self.wait(self._configure())
 
     @rule(
+        group=st.sampled_from(GROUPS),
+        limit=st.sampled_from(["default", None, 1, 2, 3]),
+    )
+    def change_a_limit(self, group: str, limit: Any) -> None:
+        """A group's own number, or the default again."""
+        line = line_of("main", group)
+        if limit == "default":
+            self.model.settings.limits.pop(line, None)
+        else:
+            self.model.settings.limits[line] = limit
+        self.wait(self._configure())
+
+    @rule(
         lane=st.sampled_from(["main", "main", "main", "side"]),
+        group=st.sampled_from(GROUPS),
         origin=st.sampled_from(["page", "api"]),
         channel=st.sampled_from(CHANNELS),
         fn=st.sampled_from(FUNCTIONS),
@@ -104,7 +137,11 @@ class QueueMachine(RuleBasedStateMachine):
         key=st.sampled_from(["", "", "k1", "k2"]),
         data=st.integers(0, 1),
     )
-    def join(self, lane: str, origin: str, channel: str, fn: str, after: str, key: str, data: int) -> None:
+    def join(
+        self, lane: str, group: str, origin: str, channel: str, fn: str, after: str, key: str, data: int
+    ) -> None:
+        if line_of(lane, group) not in LINES:
+            group = ""
         event_id = new_event_id(channel)
         batch = 3 if fn == "2" else 0
         try:
@@ -112,7 +149,7 @@ class QueueMachine(RuleBasedStateMachine):
                 self.queue.join(
                     Join(
                         event_id=event_id, fn=fn, channel=channel, body={"data": [data]}, request={},
-                        origin=origin, lane=lane, batch=batch, after=after, visitor=channel,
+                        origin=origin, lane=lane, group=group, batch=batch, after=after, visitor=channel,
                         idempotency_key=key,
                     )
                 )
@@ -122,8 +159,8 @@ class QueueMachine(RuleBasedStateMachine):
         except QueueError as refusal:
             got = (WORDS[type(refusal)], "", -1)
         expected = self.model.join(
-            event_id=event_id, lane=lane, origin=origin, channel=channel, fn=fn, batch=batch, after=after,
-            key=key, digest=input_digest(fn, [data]),
+            event_id=event_id, line=line_of(lane, group), origin=origin, channel=channel, fn=fn, batch=batch,
+            after=after, key=key, digest=input_digest(fn, [data]),
         )  # fmt: skip
         assert got[:2] == expected[:2], (got, expected)
         if got[0] == "accepted":
@@ -132,8 +169,11 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(channels=st.lists(st.sampled_from(CHANNELS), min_size=2, max_size=4))
     def some_arrive(self, channels: list[str]) -> None:
-        for channel in channels:
-            self.join(lane="main", origin="page", channel=channel, fn="0", after="", key="", data=0)
+        for at, channel in enumerate(channels):
+            group = GROUPS[at % len(GROUPS)]
+            self.join(
+                lane="main", group=group, origin="page", channel=channel, fn="0", after="", key="", data=0
+            )
 
     @rule(who=WHO)
     def acquire(self, who: str) -> None:
@@ -156,28 +196,51 @@ class QueueMachine(RuleBasedStateMachine):
         self.wait(self.redis.delete(self.queue.keys.lease))
         self.model.holder = None
 
-    @rule(who=WHO, ahead=st.sampled_from([0, 0, 1, 8]), short=st.sampled_from(["", "01", "012", "012"]))
-    def claim(self, who: str, ahead: int = 0, short: str = "") -> None:
+    @rule(
+        who=WHO,
+        ahead=st.sampled_from([0, 0, 1, 8]),
+        short=st.sampled_from(["", "01", "012", "012"]),
+        long=st.sampled_from([(), (), ("main",), ("main:g", "main:h")]),
+    )
+    def claim(self, who: str, ahead: int = 0, short: str = "", long: tuple[str, ...] = ()) -> None:
         who = self._who(who)
-        before = {lane: len(tokens) for lane, tokens in self.model.calls.items()}
+        before = {line: len(tokens) for line, tokens in self.model.calls.items()}
         try:
-            calls, pending = self.wait(self.queue.claim(who, ahead, short))
+            calls, pending = self.wait(self.queue.claim(who, ahead, short, long))
         except LeaseLost:
             assert self.model.holder != who
             return
         assert self.model.holder == who, "claimed without the lease"
-        expected = self.model.claim([c.token for c in calls], ahead, short)
-        assert [(c.lane, c.token, tuple(e.id for e in c.events)) for c in calls] == [
-            (c.lane, c.token, c.ids) for c in expected
+        expected = self.model.claim([c.token for c in calls], ahead, short, long)
+        assert [(c.line, c.token, tuple(e.id for e in c.events)) for c in calls] == [
+            (c.line, c.token, c.ids) for c in expected
         ]
-        assert self.model.groups(ahead, short) == [], "a free place was left empty"
-        waiting = [e.lane for e in self.model.events.values() if e.state == "pending"]
-        assert pending == {lane: waiting.count(lane) for lane in ("main", "side")}
-        now = len(self.model.calls["main"])
-        assert now <= max(self.model.most("main", ahead), before["main"]), "concurrency_count"
-        told = {call.places for call in calls if call.lane == "main"}
-        assert told <= {self.model.settings.concurrency_count}, "what the app is told to keep"
+        long += tuple(c.line for c in calls if c.lane != SIDE and c.events[0].fn not in short)
+        assert self.model.starts(ahead, short, long) == [], "a free place was left empty"
+        waiting = Counter(e.line for e in self.model.events.values() if e.state == "pending")
+        assert pending == waiting
+        self._limits_hold(before, ahead)
+        self._app_is_told(calls)
         self.given += [(who, call) for call in calls]
+
+    def _limits_hold(self, before: dict[str, int], ahead: int) -> None:
+        """Of each group and of all, with those that wait in the app: none may be there beyond them that was
+        not there before a number was lowered."""
+        s, now = self.model.settings, {line: len(tokens) for line, tokens in self.model.calls.items()}
+        for line in LINES:
+            limit = s.limit(line) + (0 if lane_of(line) == SIDE else min(ahead, s.limit(line)))
+            assert now[line] <= max(limit, before[line]), f"{line}: calls at once"
+        mains = sum(count for line, count in now.items() if lane_of(line) != SIDE)
+        mains_before = sum(count for line, count in before.items() if lane_of(line) != SIDE)
+        assert mains <= max(s.cap + min(ahead, s.cap), mains_before), "max_running"
+        assert sum(now.values()) <= max(s.threads, sum(before.values())), "max_threads"
+
+    def _app_is_told(self, calls: list[Call]) -> None:
+        """What it is to keep: it holds back what was sent ahead."""
+        s = self.model.settings
+        for call in calls:
+            assert call.places == (0 if call.lane == SIDE else s.limit(call.line))
+            assert (call.total, call.each) == (s.max_running or 0, s.concurrency_count or 0)
 
     @precondition(lambda self: self.given)
     @rule(data=st.data())
@@ -198,14 +261,14 @@ class QueueMachine(RuleBasedStateMachine):
             "cancelled": cancelled(event.id),
         }
         ended = self.wait(self.queue.finish(event, call, status, payloads[status], free=free, took_s=0))
-        assert ended == self.model.finish(event.id, call.lane, call.token, status, free=free)
+        assert ended == self.model.finish(event.id, call.line, call.token, status, free=free)
 
     @precondition(lambda self: self.given)
     @rule(data=st.data())
     def free(self, data: st.DataObject) -> None:
         _, call = self._some_call(data)
         self.wait(self.queue.free(call))
-        self.model.calls[call.lane].discard(call.token)
+        self.model.calls[call.line].discard(call.token)
 
     @precondition(lambda self: self.given)
     @rule(data=st.data(), kind=st.sampled_from(["deaths", "splits", "moves", "backs"]))
@@ -218,7 +281,7 @@ class QueueMachine(RuleBasedStateMachine):
             again = self.wait(self.queue.requeue(event, call, kind, most))
             assert again == self.model.requeue(event.id, call.token, kind, most)
         self.wait(self.queue.free(call))
-        self.model.calls[call.lane].discard(call.token)
+        self.model.calls[call.line].discard(call.token)
 
     @precondition(lambda self: self.model.events)
     @rule(data=st.data(), mine=st.sampled_from([True, True, True, False]))
@@ -250,10 +313,10 @@ class QueueMachine(RuleBasedStateMachine):
     async def _compare(self) -> None:
         k, model = self.queue.keys, self.model
         pipe = self.redis.pipeline(transaction=False)
-        for lane in LANES:
-            pipe.zrange(k.wait(lane), 0, -1)
-            pipe.zrange(k.next(lane), 0, -1)
-            pipe.zrange(k.calls(lane), 0, -1)
+        for line in LINES:
+            pipe.zrange(k.wait(line), 0, -1)
+            pipe.zrange(k.next(line), 0, -1)
+            pipe.zrange(k.calls(line), 0, -1)
         pipe.zrange(k.running, 0, -1)
         for channel in CHANNELS:
             pipe.smembers(k.open(channel))
@@ -263,12 +326,12 @@ class QueueMachine(RuleBasedStateMachine):
             pipe.hmget(k.event(event.id), "state", "token")
         answers = iter(await pipe.execute())
 
-        for lane in LANES:
+        for line in LINES:
             waiting = [i.decode() for i in next(answers)]
-            assert waiting == [e.id for e in model.pending(lane, front=False)], f"{lane}: order of joining"
+            assert waiting == [e.id for e in model.pending(line, front=False)], f"{line}: order of joining"
             front = [i.decode() for i in next(answers)]
-            assert front == [e.id for e in model.pending(lane, front=True)], f"{lane}: returned ones"
-            assert {int(t) for t in next(answers)} == model.calls[lane]
+            assert front == [e.id for e in model.pending(line, front=True)], f"{line}: returned ones"
+            assert {int(t) for t in next(answers)} == model.calls[line]
             for rank, event_id in enumerate(waiting):
                 assert rank <= self.ranks.get(event_id, rank), "a waiting visitor's position got worse"
                 self.ranks[event_id] = rank
@@ -314,8 +377,8 @@ class QueueMachine(RuleBasedStateMachine):
             ends += [fields[b"e"].decode() for _, fields in entries if fields[b"f"] == b"1"]
         note(f"accepted {len(self.model.events)}, ended {len(ends)}")
         assert sorted(ends) == sorted(self.model.events), "lost, or ended twice"
-        tables = [k.running, k.lease, *(k.open(c) for c in CHANNELS)]
-        tables += [key(lane) for lane in LANES for key in (k.wait, k.next, k.calls)]
+        tables = [k.running, k.lease, k.lines, *(k.open(c) for c in CHANNELS)]
+        tables += [key(line) for line in LINES for key in (k.wait, k.next, k.calls)]
         assert await self.redis.exists(*tables) == 0, "internal tables are empty"
 
     async def _clean(self) -> None:

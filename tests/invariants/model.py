@@ -1,4 +1,4 @@
-"""What the queue's scripts should do, as plain Python: one list of events a lane, no Redis, no clocks.
+"""What the queue's scripts should do, as plain Python: one list of events a line, no Redis, no clocks.
 
 Everything here follows from DESIGN section 3 and is written without looking like the Lua: where both agree
 on random histories, both are right or wrong in the same way by two roads."""
@@ -8,9 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from queueing.keys import MAIN, SIDE, lane_of, line_of
 from queueing.queue import MAX_DEATHS, MAX_LOSSES, SIDE_CALLS, Requeued
 
-LANES = ("main", "side")
+#: The groups that functions are of; "": none.
+GROUPS = ("", "g", "h")
+LINES = (*(line_of(SIDE, group) for group in GROUPS[:2]), *(line_of(MAIN, group) for group in GROUPS))
 FINAL = ("completed", "failed", "cancelled")
 INPUT_DEATHS = 2
 
@@ -19,7 +22,9 @@ INPUT_DEATHS = 2
 class Settings:
     """The settings that scripts read."""
 
-    concurrency_count: int = 1
+    concurrency_count: int | None = 1
+    max_running: int | None = None
+    limits: dict[str, int | None] = field(default_factory=dict)  # line -> its own number
     max_size: int | None = None
     batch: bool = False
     max_batch_size: int = 4
@@ -27,13 +32,29 @@ class Settings:
     max_threads: int = 40
     refuse: str = ""
 
+    @property
+    def threads(self) -> int:
+        return max(self.max_threads, self.concurrency_count or 0)
+
+    def limit(self, line: str) -> int:
+        """Calls of a line at once."""
+        if lane_of(line) == SIDE:
+            return SIDE_CALLS
+        number = self.limits.get(line, self.concurrency_count)
+        return self.threads if number is None else number
+
+    @property
+    def cap(self) -> int:
+        """Calls of all lines of the main lane at once."""
+        return self.threads if self.max_running is None else self.max_running
+
 
 @dataclass
 class Event:
     """One accepted event. `front`: it is served before those who wait."""
 
     id: str
-    lane: str
+    line: str
     fn: str
     channel: str
     batch: int
@@ -53,7 +74,7 @@ class Event:
 class Claimed:
     """One call."""
 
-    lane: str
+    line: str
     token: int
     ids: tuple[str, ...]
 
@@ -69,17 +90,19 @@ class Model:
     events: dict[str, Event] = field(default_factory=dict)
     keys: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     last: dict[str, str] = field(default_factory=dict)
+    followed: dict[str, set[str]] = field(default_factory=dict)  # steps behind that end: each comes once
     deaths_of: dict[str, int] = field(default_factory=dict)
-    calls: dict[str, set[int]] = field(default_factory=lambda: {lane: set() for lane in LANES})
+    calls: dict[str, set[int]] = field(default_factory=lambda: {line: set() for line in LINES})
     holder: str | None = None
     seq: int = 0
-    highest_token: int = 0
+    token: int = 0  # the last one given
+    turns: dict[str, int] = field(default_factory=dict)  # line -> the token of its last start
 
     # --- what stands where --------------------------------------------------------------------------
 
-    def pending(self, lane: str, *, front: bool) -> list[Event]:
-        """Those who wait in a lane, in their order."""
-        found = (e for e in self.events.values() if e.state == "pending" and e.lane == lane)
+    def pending(self, line: str, *, front: bool) -> list[Event]:
+        """Those who wait in a line, in their order."""
+        found = (e for e in self.events.values() if e.state == "pending" and e.line == line)
         return sorted((e for e in found if e.front == front), key=lambda e: e.seq)
 
     def running(self) -> set[str]:
@@ -89,10 +112,20 @@ class Model:
         """Events of a channel that have had no final message."""
         return {e.id for e in self.events.values() if e.channel == channel and e.state not in FINAL}
 
+    def _keep(self, line: str) -> None:
+        """A line that gets somebody in begins behind all others."""
+        self.turns.setdefault(line, self.token)
+
+    def _forget_empty(self) -> None:
+        waited_for = {e.line for e in self.events.values() if e.state == "pending"}
+        for line in tuple(self.turns):
+            if line not in waited_for and not self.calls[line]:
+                del self.turns[line]
+
     # --- transitions --------------------------------------------------------------------------------
 
     def join(
-        self, *, event_id: str, lane: str, origin: str, channel: str, fn: str, batch: int, after: str,
+        self, *, event_id: str, line: str, origin: str, channel: str, fn: str, batch: int, after: str,
         key: str, digest: str,
     ) -> Joined:  # fmt: skip
         known = self.keys.get((channel, key)) if key else None
@@ -104,13 +137,20 @@ class Model:
             return "closed", "", 0
         if self.deaths_of.get(digest, 0) >= INPUT_DEATHS:
             return "poison", "", 0
-        follows = bool(after) and self.last.get(channel) == after
-        waiting = len(self.pending(lane, front=False))
-        limit = self.settings.max_size if lane == "main" else None
-        if not follows and limit is not None and waiting >= limit:
-            return "full", "", waiting
+        followed = self.followed.setdefault(channel, set())
+        follows = bool(after) and self.last.get(channel) == after and fn not in followed
+        waiting = len(self.pending(line, front=False))
+        if lane_of(line) != SIDE and not follows and self.settings.max_size is not None:
+            everybody = sum(
+                len(self.pending(other, front=False)) for other in LINES if lane_of(other) != SIDE
+            )
+            if everybody >= self.settings.max_size:
+                return "full", "", everybody
         self.seq += 1
-        self.events[event_id] = Event(event_id, lane, fn, channel, batch, self.seq, digest, front=follows)
+        self.events[event_id] = Event(event_id, line, fn, channel, batch, self.seq, digest, front=follows)
+        if follows:
+            followed.add(fn)
+        self._keep(line)
         if key:
             self.keys[channel, key] = (event_id, digest)
         return "accepted", event_id, 0 if follows else waiting
@@ -119,68 +159,52 @@ class Model:
         if self.holder not in (None, holder):
             return False
         if self.holder is None:
+            self.token += 1
             for event in self.events.values():
                 if event.state == "running":
                     event.losses += 1
                     event.token = None
                     event.front = True
                     event.state = "failed" if event.losses >= MAX_LOSSES else "pending"
-            self.calls = {lane: set() for lane in LANES}
+                    if event.state == "pending":
+                        self._keep(event.line)
+            self.calls = {line: set() for line in LINES}
         self.holder = holder
         return True
 
-    def most(self, lane: str, ahead: int = 0) -> int:
-        """The calls of a lane there may be."""
-        if lane == "side":
-            return SIDE_CALLS
-        count = self.settings.concurrency_count
-        return count + min(ahead, count)
-
-    def claim(self, tokens: list[int], ahead: int = 0, short: str = "") -> list[Claimed]:
+    def claim(
+        self, tokens: list[int], ahead: int = 0, short: str = "", long: tuple[str, ...] = ()
+    ) -> list[Claimed]:
         """The calls that start now; `tokens` are those the queue gave, in their order."""
         calls = []
-        for lane, group in self.groups(ahead, short):
+        for line, together in self.starts(ahead, short, long):
             if not tokens:
                 break  # the caller sees that a call is missing
             token = tokens.pop(0)
-            assert token > self.highest_token, "a fencing token may never come again"
-            self.highest_token = token
-            for event in group:
+            assert token > self.token, "a fencing token may never come again"
+            self.token = self.turns[line] = token
+            for event in together:
                 event.state, event.token = "running", token
-            self.calls[lane].add(token)
-            calls.append(Claimed(lane, token, tuple(e.id for e in group)))
+            self.calls[line].add(token)
+            calls.append(Claimed(line, token, tuple(e.id for e in together)))
+        self._forget_empty()
         return calls
 
-    def groups(self, ahead: int, short: str) -> list[tuple[str, list[Event]]]:
-        """The events of each call that may start now."""
-        s = self.settings
+    def starts(self, ahead: int, short: str, long: tuple[str, ...]) -> list[tuple[str, list[Event]]]:
+        """The events of each call that may start now, and their line."""
         total = sum(map(len, self.calls.values()))
-        running = self.running()
-        fronts = [(lane, self.pending(lane, front=True)) for lane in LANES]
-        suspects = [(lane, front[0]) for lane, front in fronts if front and front[0].deaths]
-        if total == 1 and running and any(self.events[i].deaths for i in self._oldest_running()):
+        fronts = {line: self.pending(line, front=True) for line in self._in_turn(self.turns)}
+        suspects = [(line, front[0]) for line, front in fronts.items() if front and front[0].deaths]
+        if total == 1 and self.running() and any(self.events[i].deaths for i in self._oldest_running()):
             return []
         if suspects:
-            lane, suspect = suspects[0]
-            return [(lane, [suspect])] if total == 0 else []
-        groups: list[tuple[str, list[Event]]] = []
-        for lane in LANES:
-            line = self.pending(lane, front=True) + self.pending(lane, front=False)
-            most = self.most(lane, ahead)
-            there = len(self.calls[lane])
-            while line and there < most and total < max(s.max_threads, s.concurrency_count):
-                head = line[0]
-                if head.fn not in short:
-                    most = self.most(lane)
-                    if there >= most:
-                        break
-                size = min(head.batch, s.max_batch_size) if s.batch and not head.front else 1
-                group = [head, *[e for e in line[1:] if e.fn == head.fn and not e.front]][: max(size, 1)]
-                line = [e for e in line if e not in group]
-                groups.append((lane, group))
-                there += 1
-                total += 1
-        return groups
+            line, suspect = suspects[0]
+            return [(line, [suspect])] if total == 0 else []
+        return _Turns(self, ahead, short, long).all()
+
+    @staticmethod
+    def _in_turn(turns: dict[str, int]) -> list[str]:
+        return sorted(turns, key=lambda line: (turns[line], line))
 
     def _oldest_running(self) -> set[str]:
         """Of one call running, its events; they run since the same moment."""
@@ -191,14 +215,15 @@ class Model:
         event = self.events[event_id]
         return event.state == "running" and event.token == token
 
-    def finish(self, event_id: str, lane: str, token: int, status: str, *, free: bool) -> bool:
+    def finish(self, event_id: str, line: str, token: int, status: str, *, free: bool) -> bool:
         if free:
-            self.calls[lane].discard(token)
+            self.calls[line].discard(token)
         if not self.is_current(event_id, token):
             return False
         event = self.events[event_id]
         event.state, event.token = status, None
         self.last[event.channel] = event.fn
+        self.followed[event.channel] = set()
         if event.deaths and status == "completed":
             self.deaths_of.pop(event.input, None)
         return True
@@ -216,6 +241,7 @@ class Model:
         if getattr(event, kind) > most:
             return False
         event.state, event.token, event.front = "pending", None, True
+        self._keep(event.line)
         return True
 
     def cancel(self, event_id: str, channel: str) -> str:
@@ -232,6 +258,7 @@ class Model:
         if self.holder != holder:
             return True
         waits = any(e.state == "pending" for e in self.events.values())
+        self._forget_empty()
         if waits and not (force or leave):
             return False
         self.holder = None
@@ -239,8 +266,64 @@ class Model:
             for event in self.events.values():
                 if event.state == "running":
                     event.state, event.token, event.front = "pending", None, True
-            self.calls = {lane: set() for lane in LANES}
+                    self._keep(event.line)
+            self.calls = {line: set() for line in LINES}
         return True
 
 
-__all__ = ["FINAL", "LANES", "MAX_DEATHS", "Claimed", "Event", "Joined", "Model", "Settings"]
+class _Turns:
+    """One claim's choice, call by call: of the lines that may start one, the one served longest ago."""
+
+    def __init__(self, model: Model, ahead: int, short: str, long: tuple[str, ...]) -> None:
+        self.settings, self.short = model.settings, short
+        self.turns, self.now = dict(model.turns), model.token
+        self.there = {line: len(tokens) for line, tokens in model.calls.items()}
+        self.lines = {
+            line: model.pending(line, front=True) + model.pending(line, front=False) for line in self.turns
+        }
+        #: Calls that may be in the app beyond those that may run: of each line, and of all.
+        self.more = {line: 0 if line in long else min(ahead, self.settings.limit(line)) for line in LINES}
+        self.more_of_all = 0 if long else min(ahead, self.settings.cap)
+        self.ahead = ahead > 0
+
+    def all(self) -> list[tuple[str, list[Event]]]:
+        found = []
+        for front in (True, False):
+            while (line := self._next(front=front)) is not None:
+                found.append((line, self._take(line)))
+        return found
+
+    def _next(self, *, front: bool) -> str | None:
+        for line in Model._in_turn(self.turns):
+            waits = self.lines[line]
+            if waits and (waits[0].front or not front) and self._may(line, waits[0]):
+                return line
+        return None
+
+    def _may(self, line: str, head: Event) -> bool:
+        limit, cap = self.settings.limit(line), self.settings.cap
+        there, mains = self.there[line], sum(n for name, n in self.there.items() if lane_of(name) != SIDE)
+        if sum(self.there.values()) >= self.settings.threads:
+            return False
+        if lane_of(line) == SIDE:
+            return there < limit
+        if there < limit and mains < cap:
+            return True
+        is_short = self.ahead and head.fn in self.short
+        return is_short and there < limit + self.more[line] and mains < cap + self.more_of_all
+
+    def _take(self, line: str) -> list[Event]:
+        s, waits = self.settings, self.lines[line]
+        head = waits[0]
+        size = min(head.batch, s.max_batch_size) if s.batch and not head.front else 1
+        together = [head, *[e for e in waits[1:] if e.fn == head.fn and not e.front]][: max(size, 1)]
+        self.lines[line] = [e for e in waits if e not in together]
+        self.now += 1
+        self.turns[line] = self.now
+        self.there[line] += 1
+        if lane_of(line) != SIDE and head.fn not in self.short:
+            self.more[line] = self.more_of_all = 0
+        return together
+
+
+__all__ = ["FINAL", "GROUPS", "LINES", "MAX_DEATHS", "Claimed", "Event", "Joined", "Model", "Settings"]

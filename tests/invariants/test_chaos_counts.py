@@ -70,7 +70,12 @@ def test_runs_beside_more_than_the_setting_allowed_are_counted(tmp_path: Path) -
     lines = [f"start a 1-1 {at - 2}", f"start b 1-2 {at - 1}", f"end b 1-2 {at}", f"start c 1-2 {at + 1}"]
     found = runs(tmp_path, *lines)
     assert found.most_at_once == 2
-    assert [run.key for run in found.over(settings.allowed)] == ["c"]
+    assert [run.key for run in found.over(lambda _: 9, settings.allowed)] == ["c"]
+
+
+def test_runs_beside_more_of_their_own_function_than_allowed_are_counted(tmp_path: Path) -> None:
+    found = runs(tmp_path, "start w1 1-1 1", "start o1 1-2 2", "start w2 1-3 3", "start o2 2-1 4")
+    assert [run.key for run in found.over(lambda _: 1, lambda _: 9)] == ["w2"]
 
 
 def test_calls_of_a_process_that_died_are_not_beside_those_of_the_next(tmp_path: Path) -> None:

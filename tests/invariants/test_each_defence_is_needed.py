@@ -61,18 +61,25 @@ DEFENCES = {
         "acquire", 'if owner and owner ~= holder then return { "taken", owner } end', "",
     ),
     "an heir takes back what the dead ran": (
-        "acquire", 'redis.call("ZADD", lane == "side" and next_side or next_main, seq, id)', "",
+        "acquire", 'redis.call("ZADD", prefix .. "next:" .. line, seq, id)', "",
     ),
-    "the heir forgets the calls of the dead": ("acquire", 'redis.call("DEL", calls_main, calls_side)', ""),
+    "the heir forgets the calls of the dead": (
+        "acquire", 'redis.call("DEL", prefix .. "calls:" .. line)', "",
+    ),
     "max_size is looked at inside join": (
-        "join", "if not follows and max_size and size >= max_size then", "if false then",
+        "join", "if not follows and max_size and all >= max_size then", "if false then",
     ),
     "a key finds its first event": ("join", 'return { "duplicate", first_id }', ""),
     "a key belongs to one input": ("join", "first_input ~= input", "false"),
     "api_open is looked at inside join": ("join", 'api_open == "0"', "false"),
     "release looks for work once more": ("release", 'if force ~= "1" and pending > 0 then', "if false then"),
-    "concurrency_count bounds a claim": ("claim", "limit + more - lane.calls", "limit + more"),
-    "and bounds what is sent ahead": ("claim", "math.min(tonumber(ahead), concurrency)", "tonumber(ahead)"),
+    "a group's limit bounds a claim": ("claim", "one.calls >= one.limit + one.more or ", ""),
+    "max_running bounds it too": ("claim", " or mains >= cap + more_all then", " then"),
+    "what is sent ahead is bounded": ("claim", "math.min(ahead, one.limit)", "ahead"),
+    "nobody is sent ahead behind a long one": ("claim", "one.main and not long[name]", "one.main"),
+    "max_size counts all groups": ("join", 'all = all + redis.call("ZCARD", prefix .. "wait:" .. other)', ""),
+    "groups take turns": ("claim", 'redis.call("ZADD", lines, token, one.name)', ""),
+    "a line with somebody in it is kept": ("join", "wait, score, id)\nkeep_line(line)", "wait, score, id)"),
 }  # fmt: skip
 
 

@@ -82,7 +82,7 @@ async def test_who_hangs_up_gives_the_place_back(
     figures = partial(process_platform.queue, traces, owner)
     busy = asyncio.create_task(call(url, "slow", "busy"))
     await eventually(lambda: figures()["running"] == 1, "one runs")
-    asked = {"method": "tools/call", "params": {"name": "mark", "arguments": {"text": "left"}}}
+    asked = {"method": "tools/call", "params": {"name": "slow", "arguments": {"text": "left"}}}
     body = {"jsonrpc": "2.0", "id": 1, **asked}
     async with aiohttp.ClientSession() as session, session.post(url, json=body) as answer:
         assert (await answer.content.readline()).startswith(b":")
@@ -90,7 +90,19 @@ async def test_who_hangs_up_gives_the_place_back(
     await eventually(lambda: figures()["pending"] == 0, "it has left")
     assert text_of(await busy) == "done busy"
     assert text_of(await call(url, "mark", "after")) == "marked after"
-    assert "mark left" not in marks.read()
+    assert "start left" not in marks.read()
+
+
+async def test_a_tool_does_not_wait_behind_another_functions_calls(
+    process_platform: Platform, traces: str, owner: str, url: str
+) -> None:
+    figures = partial(process_platform.queue, traces, owner)
+    busy = [asyncio.create_task(call(url, "slow", f"busy {n}")) for n in range(3)]
+    await eventually(lambda: figures()["pending"] == 2, "one runs, two wait")
+    assert text_of(await call(url, "mark", "beside")) == "marked beside"
+    assert figures()["pending"]
+    for one in busy:
+        await one
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ async def redis() -> AsyncIterator[Redis]:
     await client.flushdb()
     await client.aclose()
     # What is still waiting or running lives as long as its event; only finished work may leave nothing.
-    working = ("wait", "next", "shares", "calls", "running", "seen")
+    working = ("wait", "next", "shares", "calls", "lines", "running", "seen")
     assert [k for k in forever if k.split(":")[2] not in working] == []
 
 

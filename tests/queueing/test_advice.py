@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hardware.tiers import GIB, TIERS
-from queueing.advice import FEWEST, FEWEST_MINUTES, RULES, Facts, Used, advice
+from queueing.advice import FEWEST, FEWEST_MINUTES, RULES, Facts, GroupUse, Used, advice
 from queueing.counters import Tally
 from queueing.histograms import bucket_of
 from queueing.tuning import FIELDS, Settings
@@ -29,14 +29,25 @@ CROWDED: dict[str, Any] = {
 CALM: dict[str, Any] = {**CROWDED, "waits": {0.01: 100}, "most_pending": 2}
 
 
+def tally(values: dict[str, Any]) -> Tally:
+    return Tally(
+        counts=Counter(values["counts"]),
+        wait=Counter({bucket_of(seconds): n for seconds, n in values["waits"].items()}),
+        running=values["most_running"],
+    )
+
+
+def use(given: dict[str, Any], limit: int | None = 1, source: str = "default") -> GroupUse:
+    """A group that was at its limit all the time."""
+    return GroupUse(limit=limit, source=source, tally=tally({**given, "most_running": limit or 1}))
+
+
 def facts(given: dict[str, Any], **changed: Any) -> Facts:
     values = {**given, **changed}
     used = values.get("used")
     return Facts(
-        main=Tally(
-            counts=Counter(values["counts"]),
-            wait=Counter({bucket_of(seconds): n for seconds, n in values["waits"].items()}),
-        ),
+        main=tally(values),
+        groups=values.get("groups", {}),
         batches=values.get("batches", {}),
         most_pending=values["most_pending"],
         most_running=values["most_running"],
@@ -85,6 +96,36 @@ SAID: list[tuple[str, str, Facts, Settings, str]] = [
         facts(CALM, most_running=3),
         Settings(concurrency_count=8),
         "At most 3 of 8 ran at once; none of the visitors waited over 30 s: it is high enough.",
+    ),
+    (
+        "long waits in one group of several, and room",
+        "concurrency_count",
+        facts(CROWDED, most_running=2, groups={"/slow": use(CROWDED), "/quick": use(CALM)}),
+        Settings(),
+        "In /slow 4 of 5 visitors waited over 30 s; the container used 0.9 of 4 GiB and 1 of 2 cores: "
+        "try 2 at once.",
+    ),
+    (
+        "long waits in a group with a number of its own",
+        "group:gpu",
+        facts(CROWDED, most_running=2, groups={"gpu": use(CROWDED, limit=2, source="code"), "/b": use(CALM)}),
+        Settings(),
+        "4 of 5 visitors waited over 30 s; the container used 0.9 of 4 GiB and 1 of 2 cores: try 4 at once.",
+    ),
+    (
+        "memory nearly full, several groups",
+        "max_running",
+        facts(CALM, used=(30, 3.8, 1.0), most_running=4, groups={"/a": use(CALM), "/b": use(CALM)}),
+        Settings(),
+        "The container used 3.8 of 4 GiB while at most 4 calls ran at once: with fewer altogether it would "
+        "not run out.",
+    ),
+    (
+        "a total that is what holds them up",
+        "max_running",
+        facts(CROWDED, used=(30, 1.0, 0.5), most_running=2, groups={"/a": use(CROWDED), "/b": use(CALM)}),
+        Settings(max_running=2),
+        "4 of 5 visitors waited over 30 s; the container used 1 of 4 GiB: try 4 altogether.",
     ),
     (
         "some were turned away while the others hardly waited",
@@ -197,6 +238,14 @@ SILENT: list[tuple[str, str, Facts, Settings]] = [
         facts(CROWDED, waits={50: 19}),
         Settings(),
     ),
+    (
+        "memory nearly full is a matter of all groups",
+        "concurrency_count",
+        facts(CALM, used=(30, 3.8, 1.0), groups={"/a": use(CALM, limit=4), "/b": use(CALM)}),
+        Settings(concurrency_count=4),
+    ),
+    ("one group has no total", "max_running", facts(CALM, used=(30, 3.8, 1.0), most_running=4), Settings()),
+    ("no limit at all", "concurrency_count", facts(CROWDED), Settings(concurrency_count=None)),
     ("no limit is set and none is missed", "max_size", facts(CROWDED), Settings()),
     ("it is on", "batch", facts(CROWDED, has_batch_function=True), Settings(batch=True)),
     ("the app has no batch function", "batch", facts(CROWDED), Settings()),
@@ -248,9 +297,9 @@ def test_on_a_gpu_nothing_is_advised_that_its_memory_may_not_hold() -> None:
 
 
 def test_every_setting_has_its_rule() -> None:
-    # The six; who is next is a matter of what its owner thinks fair, not of figures.
+    # The first seven; who is next is a matter of what its owner thinks fair, not of figures.
     assert list(RULES) == [field.name for field in FIELDS][: len(RULES)]
-    assert len(RULES) == 6
+    assert len(RULES) == 7
 
 
 @given(

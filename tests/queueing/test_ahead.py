@@ -25,8 +25,9 @@ class Way:
         self.orders.append(("back", event_id))
 
 
-def call(event_id: str, fn: str = "0", lane: str = "main") -> Any:
-    return SimpleNamespace(lane=lane, events=[SimpleNamespace(id=event_id, fn=fn)])
+def call(event_id: str, fn: str = "0", line: str = "main:g") -> Any:
+    lane = line.partition(":")[0]
+    return SimpleNamespace(line=line, lane=lane, events=[SimpleNamespace(id=event_id, fn=fn)])
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def way() -> Way:
 @pytest.fixture
 def known(way: Way) -> Ahead:
     """Function 0 is known to be short."""
-    known = Ahead(way)  # type: ignore[arg-type]
+    known = Ahead(way, gate=True)  # type: ignore[arg-type]
     for _ in range(SHORT_CALLS):
         known.ended("0", SHORT_S)
     return known
@@ -51,13 +52,18 @@ def test_only_functions_whose_last_calls_were_short(known: Ahead) -> None:
 
 def test_none_behind_a_call_that_may_take_long(known: Ahead) -> None:
     with known.busy(call("a", fn="1")):
-        assert known.most == 0
-    with known.busy(call("a", fn="1", lane="side")), known.busy(call("b")):
-        assert known.most == AHEAD
+        assert known.long == {"main:g"}
+    with known.busy(call("a", fn="1", line="side")), known.busy(call("b")):
+        assert known.long == set()
+
+
+def test_a_long_call_of_one_group_holds_up_no_other(known: Ahead) -> None:
+    with known.busy(call("a", fn="1", line="main:other")), known.busy(call("b")):
+        assert known.long == {"main:other"}
 
 
 def test_none_without_a_direct_way(known: Ahead) -> None:
-    assert Ahead(None).most == 0
+    assert Ahead(None, gate=True).most == 0
     known.never()
     assert known.most == 0
 
@@ -69,7 +75,8 @@ async def test_from_the_moment_one_is_taken_back_none(
     with known.busy(call("a")), known.begun(call("a")) as heard:
         heard()
         with known.busy(call("b")), known.begun(call("b")):
-            assert known.most == AHEAD
+            assert known.long == set()
             await eventually(lambda: len(way.orders) > 2, "it is taken back", 5)
-            assert known.most == 0, "though it is not in line yet"
+            assert known.long == {"main:g"}, "though it is not in line yet"
+            assert known.short == []
     assert way.orders == [("begin", "a"), ("begin", "b"), ("back", "b")]

@@ -98,9 +98,7 @@ async def test_calls_that_wait_in_the_app_itself_are_no_running_ones_and_come_fi
     assert place.eta is not None
     # Two run, and behind them there is a round of two calls that he does not see.
     assert place.eta.likely == pytest.approx(8.0, abs=1.0)
-    pipe = queue.redis.pipeline(transaction=False)
-    line.ask(pipe, queue.keys)
-    main = line.understand(await pipe.execute(), 0.0)["main"]
+    main = (await line.read(queue.redis, queue.space_id)).by_name["main"]
     assert (main.running, main.pending) == (2, 4)
 
 

@@ -175,6 +175,19 @@ async def test_the_highest_numbers_waiting_and_running_are_kept(
     assert (minute.pending, minute.running, minute.calls) == (5, 2, 3)
 
 
+async def test_a_functions_minute_has_the_most_calls_of_its_group(
+    queue: Queue, join: Joins, configure: Configure
+) -> None:
+    await configure(concurrency_count=2)
+    for fn, group in (("1", "g"), ("2", "g"), ("2", "g"), ("3", "h")):
+        await join(fn=fn, group=group)
+    await queue.acquire("d")
+    await queue.claim("d")
+    minute = await counted(queue)
+    assert {fn: tally.running for (_, fn), tally in minute.functions.items()} == {"1": 1, "2": 2, "3": 1}
+    assert minute.running == 3
+
+
 async def test_an_event_costs_the_statistics_few_commands(queue: Queue, join: Joins) -> None:
     """Counted by the server, inside the scripts: the day's and the minute's counters, and the visitor's."""
     await queue.acquire("d")

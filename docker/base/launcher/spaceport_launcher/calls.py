@@ -17,8 +17,9 @@ import traceback
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
-from spaceport_launcher import entrance, mcp_calls
+from spaceport_launcher import entrance, mcp_calls, report
 from spaceport_launcher.gate import Gate, Pass
+from spaceport_launcher.groups import Groups, below
 from spaceport_launcher.kept import Call, Connection, Work
 
 if TYPE_CHECKING:
@@ -32,16 +33,18 @@ CLEAN_S = 10.0
 class Service:
     """The calls of one app."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, beside: str) -> None:
+        """`beside`: the app's mount, where the Space has another one before it."""
         import orjson
         from gradio import queueing, utils
 
-        self.app = app
+        self.app, self.beside = app, beside
         self.queueing, self.utils = queueing, utils
         self.dumps = orjson.dumps
         self.calls: dict[str, Call] = {}
         self.newest: Connection | None = None
         self.gate = Gate()
+        self.groups = Groups(report.block_functions(app.get_blocks()))
         self.numbers = itertools.count(1)
         self.leader = 0  # the newest connection that has asked for a call
         self._cleaner = asyncio.create_task(self._clean())
@@ -113,7 +116,7 @@ class Service:
         call = self.calls.get(order.get("id", ""))
         match order["do"]:
             case "call":
-                self._asked(connection, order["calls"], order["places"])
+                self._asked(connection, order)
             case "cancel" if call is not None:
                 self._cancel(call)
             case "back" if call is not None:
@@ -127,13 +130,14 @@ class Service:
 
     # --- calls --------------------------------------------------------------------------------------
 
-    def _asked(self, connection: Connection, orders: list[dict[str, Any]], places: int) -> None:
+    def _asked(self, connection: Connection, asked: dict[str, Any]) -> None:
         """Begin what is asked for in one call; of what has begun before, tell the rest."""
         stale = self._is_stale(connection)
+        group, places = asked.get("group", ""), asked["places"]
         if places and not stale:
-            self.gate.allow(places)
+            self.gate.allow(group, places, each=asked.get("each", places), total=asked.get("total", 0))
         new = []
-        for order in orders:
+        for order in asked["calls"]:
             call = self.calls.get(order["id"])
             if stale or (call is None and not order["again"]):
                 connection.say(b"%s 1 ? \n" % order["id"].encode())
@@ -142,14 +146,16 @@ class Service:
             else:
                 new.append(order)
         if new:
-            self._begin(connection, new, limited=bool(places))
+            self._begin(connection, new, group, limited=bool(places))
 
-    def _begin(self, connection: Connection, orders: list[dict[str, Any]], *, limited: bool) -> None:
+    def _begin(
+        self, connection: Connection, orders: list[dict[str, Any]], group: str, *, limited: bool
+    ) -> None:
         calls = [Call(order["id"]) for order in orders]
         for call in calls:
             call.reader = connection
         if "mcp" in orders[0]["body"]:
-            work = Work(calls, [], Pass(None, None, limited=limited))
+            work = Work(calls, [], Pass(None, None, limited=limited, group=group))
             self._start(work, partial(self._mcp, work, orders[0]["body"], orders[0]["request"]))
             return
         try:
@@ -166,7 +172,15 @@ class Service:
         queue = self.app.get_blocks()._queue
         queue.create_event_queue_for_fn(function)
         inner = queue.event_queue_per_concurrency_id[events[0].concurrency_id]
-        work = Work(calls, events, Pass(inner, events[0].session_hash, limited=limited))
+        way = Pass(
+            inner,
+            events[0].session_hash,
+            limited=limited,
+            # The one it was told under may be of another version of the app, or stand for many.
+            group=below(self.beside, self.groups.name(function)),
+            limit=self.groups.limit(function),
+        )
+        work = Work(calls, events, way)
         self._start(work, partial(self._run, work, function, inner))
 
     def _start(self, work: Work, doing: Callable[[], Awaitable[None]]) -> None:

@@ -1,4 +1,5 @@
-"""Who may be inside his function: never more than the platform allows, nor than the author does.
+"""Who may be inside his function: never more of a group, nor of all, than the platform allows, nor than the
+author does.
 
 More calls may be here than there are places. A place goes to the one that came first, even if its inputs are
 not ready yet; mostly they are, for they are made ready while it waits, and outputs are once it has left. So
@@ -14,6 +15,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+DEFAULT = "default"  # of a limit: whoever gives none
+MOST_TOLD = 2000  # groups: no app has so many at once
+
 
 class Withdrawn(Exception):
     """The call was taken back while it waited."""
@@ -22,10 +26,14 @@ class Withdrawn(Exception):
 class Pass:
     """One call's way through the gate."""
 
-    def __init__(self, inner: Any, session: str | None, *, limited: bool) -> None:
+    def __init__(
+        self, inner: Any, session: str | None, *, limited: bool, group: str = "", limit: Any = DEFAULT
+    ) -> None:
         """`inner`: Gradio's own count of the function, with the author's `concurrency_limit`; `session`: what
-        it may depend on; `limited`: whether it counts for the platform's places."""
+        it may depend on; `limited`: whether it counts for the platform's places, those of its `group`.
+        `limit`: how many of the group the code lets in at once; None is any number, or "default"."""
         self.inner, self.session, self.limited = inner, session, limited
+        self.group, self.limit = group, limit
         self.inside = False
         self.wants = True  # to get in
         self.last = False  # it waits for those before it to be at their ends, not only out of their functions
@@ -40,7 +48,9 @@ class Gate:
     """The places of one app. Threads come and go by themselves, so all is done under a lock."""
 
     def __init__(self) -> None:
-        self.most = 1
+        self._told: dict[str, int] = {}  # by group
+        self._each = 1  # of a group of which neither the platform nor code says anything; 0: any number
+        self._total = 0  # of all together; 0: any number
         self._lock = threading.RLock()
         self._here: list[Pass] = []
         self._inside: list[Pass] = []
@@ -112,11 +122,21 @@ class Gate:
             self.withdraw(one)
             self.look()
 
-    def allow(self, most: int) -> None:
-        """So many places from now on."""
+    def allow(self, group: str, places: int, *, each: int, total: int) -> None:
+        """So many places from now on: of this group, of each other one that has no number, and of all."""
         with self._lock:
-            self.most = most
+            if len(self._told) > MOST_TOLD:
+                self._told.clear()
+            self._told[group], self._each, self._total = places, each, total
             self.look()
+
+    def _limit(self, one: Pass) -> int:
+        """Of its group; 0: any number."""
+        if (told := self._told.get(one.group)) is not None:
+            return told
+        if one.limit == DEFAULT:
+            return self._each
+        return one.limit or 0
 
     def look(self) -> None:
         """Let in who may go in, in the order they came."""
@@ -130,7 +150,7 @@ class Gate:
 
     def _may(self, one: Pass) -> bool:
         before = self._here[: self._here.index(one)] if one.last else self._inside
-        if one.limited and sum(other.limited for other in before) >= self.most:
+        if one.limited and not self._has_place(one, [other for other in before if other.limited]):
             return False
         if one.inner is None or (limit := one.inner.concurrency_limit) is None:
             return True
@@ -139,3 +159,9 @@ class Gate:
         # What Gradio's own queue runs under the same limit.
         others = max(one.inner.current_concurrency - counted, 0)
         return bool(ours + others < limit)
+
+    def _has_place(self, one: Pass, before: list[Pass]) -> bool:
+        limit = self._limit(one)
+        if limit and sum(other.group == one.group for other in before) >= limit:
+            return False
+        return not self._total or len(before) < self._total

@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from spaceport_launcher import addresses, children, finder, places, report
+from spaceport_launcher import addresses, children, finder, groups, places, report
 from spaceport_launcher.untraced import untraced
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ def _create_app(original: Callable[..., Any]) -> Callable[..., Any]:
             if getattr(function, "batch", False) and not hasattr(function, report.AUTHORS):
                 setattr(function, report.AUTHORS, function.max_batch_size)
                 function.max_batch_size = max(function.max_batch_size, INNER_MAX_BATCH_SIZE)
+            groups.free(function)
         from spaceport_launcher import (
             serving,
         )  # not before: an app may have to be the first to import asyncio

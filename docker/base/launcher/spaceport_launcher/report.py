@@ -6,15 +6,21 @@ One JSON object, served at `/__spaceport__/report`:
 `root` (whether that server answers "/" itself), `own` (the author's own paths: `places`), `guards` (true: no
 one but the platform runs functions, and its calls may name a mount), `started` (whether Gradio has done its
 start-up work, which it begins when its server answers already), `functions` of the first app (id, api_name,
-batch, max_batch_size, queue, concurrency_limit: a number, null for unlimited, or "default"), and `further`:
-those of the other apps by their mount.
+batch, max_batch_size, queue, concurrency_limit: a number, null for unlimited, or "default", group: `groups`,
+"" for none, tool: what the MCP server calls it), `further`: those of the other apps by their mount, and
+`gate` (1: calls beyond a group's limit are held back here).
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
+from spaceport_launcher import groups
+
+#: Whether a call of `queue()` says nothing of it; the platform sets the variable that Gradio reads.
+DEFAULT_LIMIT = "SPACEPORT_DEFAULT_CONCURRENCY_LIMIT"
 #: Attribute that keeps a function's own max_batch_size; the report may be made more than once.
 AUTHORS = "_spaceport_max_batch_size"
 ROUTE = "/__spaceport__/report"
@@ -58,9 +64,9 @@ def functions(blocks: Any) -> None:
     _report["gradio"] = getattr(sys.modules.get("gradio"), "__version__", "")
     dependencies = getattr(blocks, "dependencies", None)  # older 4.x keeps the names there
     noted = []
+    names = groups.Groups(block_functions(blocks), dependencies).names
     for index, function in enumerate(block_functions(blocks)):
         named = dependencies[index] if isinstance(dependencies, list) and index < len(dependencies) else {}
-        limit = getattr(function, "concurrency_limit", "default")
         noted.append(
             {
                 "id": getattr(function, "_id", index),
@@ -69,24 +75,49 @@ def functions(blocks: Any) -> None:
                 "max_batch_size": getattr(function, AUTHORS, None)
                 or getattr(function, "max_batch_size", named.get("max_batch_size", 4)),
                 "queue": getattr(function, "queue", named.get("queue", True)) is not False,
-                "concurrency_limit": limit if limit is None or isinstance(limit, int) else "default",
+                "concurrency_limit": groups.own_limit(function),
+                **({"group": names[index]} if hasattr(function, "concurrency_id") else {}),
             }
         )
     _functions[id(blocks)] = noted
 
 
-def of(apps: dict[str, Any], *, root: bool, own: list[str], started: bool) -> dict[str, Any]:
+def of(
+    apps: dict[str, Any], *, root: bool, own: list[str], started: bool, gate: bool = False
+) -> dict[str, Any]:
     """The report about the apps (Blocks) that are served at these paths; the first is the Space's own.
     `started`: whether the start-up work of `launch()` is done. In a server of the author's own that is before
-    the server answers."""
-    functions = {path: _functions.get(id(blocks), []) for path, blocks in apps.items()}
+    the server answers. `gate`: whether calls of all of them come by the platform's own way."""
+    first = next(iter(apps), "")
+    functions = {path: _as_told(blocks, "" if path == first else path) for path, blocks in apps.items()}
     return {
         **_report,
+        "queue": {**_default_limit(), **_report["queue"]},
         "guards": True,
         "started": started or not _launches,
         "mounts": list(apps),
         "root": root,
         "own": own,
-        "functions": functions.pop(next(iter(apps)), []) if apps else [],
+        "functions": functions.pop(first, []),
         "further": functions,
+        "gate": int(gate),
     }
+
+
+def _as_told(blocks: Any, beside: str) -> list[dict[str, Any]]:
+    """An app's functions. `beside`: its mount, where the Space has another one before it."""
+    tools = getattr(getattr(blocks, "mcp_server_obj", None), "tool_to_endpoint", None) or {}
+    names = {str(endpoint).lstrip("/"): tool for tool, endpoint in tools.items()}
+    told = []
+    for one in _functions.get(id(blocks), []):
+        group = {"group": groups.below(beside, one["group"])} if "group" in one else {}
+        told.append({**one, **group, "tool": names.get(one["api_name"], "")})
+    return told
+
+
+def _default_limit() -> dict[str, int | None]:
+    """What the author's environment says where the code says nothing."""
+    given = os.environ.get(DEFAULT_LIMIT, "").lower()
+    if not given.isdigit() and given != "none":
+        return {}
+    return {"default_concurrency_limit": int(given) if given.isdigit() else None}

@@ -112,7 +112,12 @@ async def _answered(app: Any, scope: Any, receive: Any, send: Any) -> bool:
         apps = {one.path: one.app.get_blocks() for one in found}
         started = all(getattr(one.app, "startup_events_triggered", True) for one in found)
         own = places.own_paths(app)
-        await _respond(send, 200, report.of(apps, root=places.answers_root(app), own=own, started=started))
+        gate = (
+            bool(found) and not _is_around() and all(one.is_plain and wire.usable(one.app) for one in found)
+        )
+        root = places.answers_root(app)
+        told = report.of(apps, root=root, own=own, started=started, gate=gate)
+        await _respond(send, 200, told)
     elif path == made.ROUTE:
         asked_for = dict(parse_qsl(scope["query_string"].decode("latin-1")))
         await _respond(send, 200, made.function({one.path: one.app for one in found}, asked_for))

@@ -4,7 +4,7 @@
 number is the protocol's: a container with another launcher is asked by Gradio's own.
 
     to the app      {"do": "hello"}
-                    {"do": "call", "places": n,
+                    {"do": "call", "group": name, "places": n, "each": n, "total": n,
                      "calls": [{"id": …, "after": n, "again": bool, "body": {…}, "request": {…}}, …]}
                     {"do": "cancel", "id": …}
                     {"do": "back", "id": …}
@@ -17,9 +17,10 @@ failed, `x` cancelled (the end), each with the milliseconds that it was in its f
 platform wished, for it had not begun; `e` a call of an earlier connection ended; `-` not here: use Gradio's
 own protocol; `?` unknown, and not to be begun again, or asked for by a connection older than one that has
 asked for calls: whoever is there has slept since it claimed this call, which was another's meanwhile and may
-have been run and forgotten. `places`: how many calls may be inside their functions at once, 0 where this one
-is not counted. Calls beyond that have their inputs made ready, and are told to start when they go in
-(`gate`).
+have been run and forgotten. `places`: how many calls of the `group` may be inside their functions at once, 0
+where this one is not counted; `each`: of every group of which nothing was told, `total`: of all, both 0 for
+any number. Calls beyond that have their inputs made ready, and are told to start when they go in (`gate`).
+Only the report's `gate` says that a launcher knows groups: another one is told 0 places.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ def usable(app: Any) -> bool:
 async def serve(apps: dict[str, Any], main: str, receive: Any, send: Any) -> None:
     """One connection of a dispatcher to the Gradio apps that lie at these paths. Calls that name no `mount`
     are for the one at `main`."""
-    services = {path: _service(app) for path, app in apps.items() if usable(app)}
+    services = {
+        path: _service(app, "" if path == main else path) for path, app in apps.items() if usable(app)
+    }
     if not services:
         await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body"})
@@ -80,10 +83,11 @@ async def serve(apps: dict[str, Any], main: str, receive: Any, send: Any) -> Non
     await send({"type": "http.response.body"})
 
 
-def _service(app: Any) -> Service:
-    """The calls of this app. All apps of a server know the same calls and go through one gate."""
+def _service(app: Any, beside: str) -> Service:
+    """The calls of this app. All apps of a server know the same calls and go through one gate. `beside`: its
+    mount, where the Space has another one before it."""
     if (service := _services.get(id(app))) is None:
-        service = Service(app)
+        service = Service(app, beside)
         for other in _services.values():
             service.calls, service.gate = other.calls, other.gate
         _services[id(app)] = service

@@ -1,0 +1,168 @@
+"""Limits in the code count: functions of different groups run beside each other, those of one as many at
+once as its limit says, whoever's word that is."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+from gradio_client import Client
+from gradio_client.client import Job
+
+from tests.platform_server import APPS, Platform
+from tests.waiting import wait_until
+
+SPACE = "alice/groups"
+DEFAULTS = {"concurrency_count": 1, "max_running": None, "max_size": None}
+FUNCTIONS = ("free", "alone", "three", "left", "right", "click", "submit")
+MADE = ("made", "known")
+OPEN, SHUT = True, False
+GROUPS = ("/free", "/alone", "/three", "pair", "/click", "/polled")
+
+
+@pytest.fixture(scope="module")
+def alice(process_platform: Platform) -> str:
+    token = process_platform.token("alice")
+    assert process_platform.push(SPACE, token, APPS / "groups") == "RUNNING"
+    return token
+
+
+@pytest.fixture(scope="module")
+def client(process_platform: Platform, alice: str) -> Client:
+    return Client(process_platform.run_url(SPACE), verbose=False)
+
+
+class Work:
+    """Calls that stay inside their functions until they are let go."""
+
+    def __init__(self, client: Client, queue: Callable[..., dict[str, Any]]) -> None:
+        self.client, self.queue = client, queue
+        self.jobs: list[Job] = []
+
+    def start(self, *names: str) -> None:
+        for name in names:
+            self.jobs.append(self.client.submit(name, api_name=f"/{name}"))
+
+    def inside(self) -> dict[str, int]:
+        """How many calls of each kind are inside; of the pair together."""
+        seen: Counter[str] = Counter()
+        for name, count in self.client.predict(api_name="/look").items():
+            seen["pair" if name in ("left", "right") else name] += count
+        return dict(+seen)
+
+    def settles(self, waiting: int, **inside: int) -> None:
+        """All that may run is inside its function, and so many wait for their turn."""
+        wait_until(lambda: self.inside() == inside, f"inside are {inside}, not {self.inside()}")
+        assert self.queue()["pending"] == waiting
+
+    def let_go(self) -> None:
+        """All that were started end, and those started next stay inside again."""
+        for name in FUNCTIONS:
+            self.client.predict(name, OPEN, api_name="/let_go")
+        for job in self.jobs:
+            job.result(timeout=60)
+        for name in FUNCTIONS:
+            self.client.predict(name, SHUT, api_name="/let_go")
+        self.jobs.clear()
+
+
+@pytest.fixture
+def work(process_platform: Platform, alice: str, client: Client) -> Iterator[Work]:
+    made = Work(client, lambda **change: process_platform.queue(SPACE, alice, **change))
+    made.queue(**DEFAULTS, groups=dict.fromkeys(GROUPS, "default"))
+    yield made
+    made.let_go()
+
+
+def test_groups_run_beside_each_other_each_as_many_as_its_code_says(work: Work) -> None:
+    work.start(*["alone"] * 3, *["free"] * 4, *["three"] * 4, *["left"] * 2, *["right"] * 2)
+    work.settles(2 + 1 + 2, alone=1, free=4, three=3, pair=2)
+
+
+def test_two_events_of_one_function_share_its_place(work: Work) -> None:
+    work.start("click", "submit", "alone")
+    work.settles(1, click=1, alone=1)
+
+
+def test_the_owners_number_wins_over_the_codes_while_it_runs_and_goes_again(work: Work) -> None:
+    work.start(*["left"] * 5, *["alone"] * 3)
+    work.settles(3 + 2, pair=2, alone=1)
+    work.queue(groups={"pair": 4, "/alone": 2})
+    work.settles(1 + 1, pair=4, alone=2)
+    work.queue(groups={"pair": None})
+    work.settles(0 + 1, pair=5, alone=2)
+    work.let_go()
+    work.queue(groups={"pair": "default", "/alone": "default"})
+    work.start(*["left"] * 3, *["alone"] * 2)
+    work.settles(1 + 1, pair=2, alone=1)
+
+
+def test_concurrency_count_is_for_each_group_without_a_number(work: Work) -> None:
+    work.queue(concurrency_count=2)
+    work.start(*["alone"] * 3, *["click"] * 3, *["left"] * 3)
+    work.settles(1 + 1 + 1, alone=2, click=2, pair=2)
+
+
+def test_a_total_bounds_all_groups_together(work: Work) -> None:
+    work.queue(max_running=2)
+    work.start(*["alone"] * 2, *["free"] * 2, *["three"] * 2)
+    wait_until(lambda: sum(work.inside().values()) == 2, "two are inside")
+    assert work.queue()["pending"] == 4
+    work.let_go()
+
+
+def test_polling_goes_on_beside_a_job(work: Work) -> None:
+    work.start(*["alone"] * 2)
+    work.settles(1, alone=1)
+    assert work.client.predict(api_name="/polled") == 1
+
+
+def test_the_queue_says_each_groups_limit_and_whose_word_it_is(work: Work) -> None:
+    said = {one["group"]: one for one in work.queue(groups={"/free": 7})["lines"]}
+    assert {name: (one["limit"], one["source"]) for name, one in said.items()} == {
+        "/free": (7, "owner"), "/alone": (1, "default"), "/three": (3, "code"), "pair": (2, "code"),
+        "/click": (1, "default"), "/polled": (1, "default"), "/apply": (None, "code"),  # the render's own
+    }  # fmt: skip
+    assert said["pair"]["functions"] == ["/left", "/right"]
+    assert said["/click"]["functions"] == ["/click", "/submit"]
+
+
+def test_a_group_there_is_not_is_refused_by_naming_those_there_are(work: Work) -> None:
+    with pytest.raises(requests.HTTPError) as refused:
+        work.queue(groups={"/nobody": 2})
+    assert refused.value.response.status_code == 400
+    assert re.search("'/nobody'.*/alone", refused.value.response.json()["error"])
+
+
+def test_what_a_render_makes_is_together_and_a_known_function_is_limited_as_ever(
+    process_platform: Platform, work: Work
+) -> None:
+    """Two sessions, each with a function of its own making and a button of `alone`."""
+    base = f"{process_platform.run_url(SPACE)}gradio_api"
+    config = requests.get(f"{base.removesuffix('/gradio_api')}/config", timeout=10).json()
+    first = max(one["id"] for one in config["dependencies"]) + 1
+    (render,) = (one["id"] for one in config["dependencies"] if one["render_id"] is not None)
+
+    def join(session: str, fn_index: int, *data: Any) -> None:
+        body = {"data": data, "fn_index": fn_index, "session_hash": session}
+        requests.post(f"{base}/queue/join", json=body, timeout=10).raise_for_status()
+
+    sessions = [secrets.token_hex(6) for _ in range(2)]
+    for session in sessions:
+        join(session, render, 1)
+        with requests.get(f"{base}/queue/data?session_hash={session}", stream=True, timeout=30) as stream:
+            assert any(b"process_completed" in line for line in stream.iter_lines())
+        for n, kind in enumerate(MADE):
+            join(session, first + n, kind)
+    wait_until(
+        lambda: work.inside() == {"made": 2, "known": 1}, "both makings, and one of the known function"
+    )
+    for kind in MADE:
+        work.client.predict(kind, OPEN, api_name="/let_go")
+    wait_until(lambda: not work.inside() and not work.queue()["running"], "all have ended")
+    assert work.client.predict(api_name="/look_back")["known"] == 1
