@@ -91,6 +91,11 @@ def ends_calls(answers: Sequence[Any]) -> bool:
     return bool(answers[0][-1] == b"1")
 
 
+def running_ids(answers: Sequence[Any]) -> list[bytes]:
+    """The events whose calls run, in any lane."""
+    return [event_id for event_id, _ in answers[2]]
+
+
 def services_of(raw: dict[bytes, bytes]) -> dict[str, Service]:
     """What is known of each function, by the kind that its events' ids carry."""
     services = {}
