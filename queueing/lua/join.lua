@@ -1,10 +1,10 @@
 -- join: append one event to its lane, or refuse it. Under `fair` its place follows from its tag: a visitor's
 -- next tag is one step behind the later of the visitor's last one and the lane's virtual time.
--- KEYS: cfg seq wait next shares idem event open visit last lease seen deaths
+-- KEYS: cfg seq wait next shares idem event open visit last lease seen deaths cursor
 -- ARGV: id lane origin channel fn after batch side_limit ttl body request visit_id visitor wake
 -- ARGV: repeatable present input max_deaths
 -- TIME: now
--- returns {"accepted", position, size, lease_alive} | {"duplicate", id} | {"reused"} | {"refused", text}
+-- returns {"accepted", position, size, lease_alive, being_told} | {"duplicate", id} | {"reused"} | {"refused", text}
 --         | {"closed"} | {"full", size, max_size} | {"limit", pending, most} | {"poison"}
 -- USES: count
 -- A repeated submit must find its first event even while the queue refuses new ones.
@@ -19,7 +19,7 @@ if repeatable == "1" then
   end
 end
 -- The connection broke behind the first try of this very call and the client sent it again.
-if redis.call("EXISTS", event) == 1 then return { "accepted", 0, 1, 0 } end
+if redis.call("EXISTS", event) == 1 then return { "accepted", 0, 1, 0, 0 } end
 local settings = redis.call("HMGET", cfg, "refuse", "api_open", "max_size", "policy", "page_weight",
   "max_per_visitor")
 local refuse, api_open, max_size, policy, page_weight, most = unpack(settings, 1, 6)
@@ -86,4 +86,6 @@ if follows then
 elseif policy == "fair" then
   position = redis.call("ZRANK", wait, id)
 end
-return { "accepted", position, follows and size or size + 1, redis.call("EXISTS", lease) }
+-- Whether its session's client is being told an end just now: `telling` notes that.
+local being_told = string.find(redis.call("GET", cursor) or "", "^%d+ [1-9]") and 1 or 0
+return { "accepted", position, follows and size or size + 1, redis.call("EXISTS", lease), being_told }

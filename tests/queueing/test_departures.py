@@ -49,7 +49,7 @@ async def told(queue: Queue, redis: Redis) -> AsyncIterator[list[str]]:
 
 async def begin(queue: Queue, event_id: str) -> None:
     """Its call runs."""
-    await queue.redis.hset(queue.keys.event(event_id), "state", "running")  # type: ignore[misc]
+    await queue.redis.hset(queue.keys.event(event_id), "state", "running")
 
 
 class Connection:
