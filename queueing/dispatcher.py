@@ -204,6 +204,12 @@ class Dispatcher:
             async with asyncio.timeout(RECLAIM_S):
                 await self._woken.wait()
 
+    async def _cancel(self, event_id: str, why: str) -> None:
+        """End a running event; of a visitor who is "away", where others wait for its place."""
+        lane = self._running.lane_of(event_id)
+        if lane and (why != "away" or self._pending[lane]):
+            await self._running.cancel(event_id, why)
+
     async def _listen(self) -> None:
         """Wake-ups and cancel requests."""
         while True:
@@ -215,8 +221,8 @@ class Dispatcher:
                         if message is None:
                             continue
                         word, _, what = message["data"].decode().partition(" ")
-                        if word in ("cancel", "leave", "gone"):
-                            await self._running.cancel(what, word)
+                        if word in ("cancel", "leave", "gone", "away"):
+                            await self._cancel(what, word)
                         # Behind others that had to stay in line, a new one has to as well.
                         if word != "join" or not self._pending.get(what):
                             self._woken.set()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import RedisError
 
 from queueing import app_messages
+from queueing.cursors import last_told
 from queueing.delivery import Delivered, from_stream
 from queueing.keys import SpaceKeys
 from queueing.positions import Place, Waiter
@@ -122,7 +123,8 @@ class Earlier:
         return [delivered for entry in entries if (delivered := from_stream(*entry)).final]
 
     async def _end(self, channel: str, delivered: Delivered) -> None:
-        if int(await self.door.redis.get(self.keys.cursor(channel)) or 0) >= delivered.number:
+        note = await self.door.redis.get(self.keys.cursor(channel))
+        if last_told(note) >= delivered.number:
             return  # the demo's own page has it
         message = app_messages.told(delivered.payload)
         if message.get("success") and not message.get("output"):

@@ -79,13 +79,15 @@ class Join:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The answer to a join. `position` counts from 0; `wake` asks the caller to wake a dispatcher."""
+    """The answer to a join. `position` counts from 0; `wake` asks the caller to wake a dispatcher.
+    `being_told`: the session's client is just being told an end (`queueing.cursors`)."""
 
     event_id: str
     position: int
     size: int
     wake: bool
     replayed: bool = False
+    being_told: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

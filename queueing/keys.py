@@ -114,8 +114,12 @@ class SpaceKeys:
         return f"{self.prefix}open:{channel}"
 
     def cursor(self, channel: str) -> str:
-        """string with TTL: last message of this channel that its client surely has."""
+        """string with TTL: how far this channel's client has been told (`queueing.cursors`)."""
         return f"{self.prefix}cur:{channel}"
+
+    def dropped(self, channel: str) -> str:
+        """set with TTL: events of this channel that its client gave up; nothing of them is told to it."""
+        return f"{self.prefix}dropped:{channel}"
 
     def last(self, channel: str) -> str:
         """string with TTL: the function this channel finished last (its next step goes first), and behind it

@@ -239,6 +239,11 @@ def _waiting(raw: _Raw, kind_at: Mapping[float, str], now: float, *, apart: bool
     )
 
 
+def running_ids(answers: Sequence[Any]) -> list[bytes]:
+    """The events whose calls run, in any lane."""
+    return [event_id for event_id, _ in answers[2]]
+
+
 def services_of(raw: dict[bytes, bytes]) -> dict[str, Service]:
     """What is known of each function, by the kind that its events' ids carry."""
     services = {}

@@ -71,8 +71,19 @@ class Waiter:
     on_status: Callable[[Status], None] | None = None
     visit: str = ""
     present: bool = True
+    done: bool = False  # nothing of its session is open: that it leaves means nothing
+    ticket: bool = False  # its event keeps its place in line whether or not somebody listens
     told: dict[bytes, Told] = field(default_factory=dict, init=False)
     status: tuple[Any, ...] | None = field(default=None, init=False)
+
+    @property
+    def mark(self) -> str:
+        """The name by which it is marked present."""
+        return departures.with_ticket(self.channel) if self.ticket else self.channel
+
+
+def unheard(_: Place) -> None:
+    """For a plain request, which cannot be told places: it only counts as present while it waits."""
 
 
 @dataclass(eq=False, slots=True)
@@ -155,7 +166,7 @@ class Positions:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="positions")
         if waiter.channel and waiter.present:
-            self._arrived[waiter.space_id].add(waiter.channel)
+            self._arrived[waiter.space_id].add(waiter.mark)
         self.soon(waiter.space_id)
 
     def drop(self, waiter: Waiter) -> None:
@@ -164,9 +175,9 @@ class Positions:
             group.drop(waiter)
             if not group.everyone:
                 del self._groups[waiter.space_id]
-            if group.ends_calls and waiter.channel and waiter.present and not group.has(waiter.channel):
-                self._arrived[waiter.space_id].discard(waiter.channel)
-                self._departures.left(waiter.space_id, waiter.channel)
+            if waiter.channel and waiter.present and not waiter.done and not group.has(waiter.channel):
+                self._arrived[waiter.space_id].discard(waiter.mark)
+                self._departures.left(waiter.space_id, waiter.channel, at_once=group.ends_calls)
 
     def _is_here(self, space_id: int, channel: str) -> bool:
         group = self._groups.get(space_id)
@@ -227,13 +238,24 @@ class Positions:
                 await self._all_of(space_id, group)
 
     async def _all_of(self, space_id: int, group: _Group) -> None:
-        await self._mark_present(space_id, [w.channel for w in group.everyone if w.channel and w.present])
+        await self._mark_present(space_id, [w.mark for w in group.everyone if w.channel and w.present])
 
     async def _mark_present(self, space_id: int, channels: Iterable[str]) -> None:
         if names := tuple(channels):
             now = seconds(await self._redis.time())
             # A mark that was long on its way takes back no later one.
             await self._redis.zadd(SpaceKeys(space_id).seen, dict.fromkeys(names, now), gt=True)
+
+    async def _mark_those_who_may_be_missed(
+        self, space_id: int, group: _Group, running: Iterable[bytes]
+    ) -> None:
+        """So that no other process takes them for gone: see `queueing.departures`."""
+        if group.ends_calls:
+            await self._all_of(space_id, group)
+            return
+        prefixes = {event_id[:12] for event_id in running}
+        here = (group.by_prefix[prefix] for prefix in prefixes if prefix in group.by_prefix)
+        await self._mark_present(space_id, [w.mark for waiters in here for w in waiters if w.present])
 
     # --- one round --------------------------------------------------------------------------------------
 
@@ -248,9 +270,9 @@ class Positions:
         names, answers, now = await self._ask(k, group, visits)
         lines = line.understand(answers[: line.answers_to(names)], names, now)
         group.ends_calls = lines.ends_calls
-        if group.ends_calls and time.monotonic() - group.present_at > departures.PRESENT_EVERY_S:
+        if time.monotonic() - group.present_at > departures.PRESENT_EVERY_S:
             group.present_at = time.monotonic()
-            await self._all_of(space_id, group)
+            await self._mark_those_who_may_be_missed(space_id, group, line.running_ids(answers))
         visitors: dict[bytes, set[Waiter]] = {}
         for visit_id, ids in zip(visits, answers[line.answers_to(names) :], strict=True):
             for event_id in ids:

@@ -101,6 +101,7 @@ class Queue:
             seen=k.seen,
             minutes=k.minutes,
             prefix=k.prefix,
+            cursor=k.cursor(join.channel),
             id=join.event_id,
             lane=join.lane,
             group=join.group,
@@ -130,8 +131,14 @@ class Queue:
                 raise NotStored
             case [b"duplicate", _] if not stored:
                 raise NotStored
-            case [b"accepted", position, size, alive]:
-                return Accepted(event_id=join.event_id, position=position, size=size, wake=not alive)
+            case [b"accepted", position, size, alive, being_told]:
+                return Accepted(
+                    event_id=join.event_id,
+                    position=position,
+                    size=size,
+                    wake=not alive,
+                    being_told=bool(being_told),
+                )
             case [b"duplicate", first]:
                 return Accepted(event_id=first.decode(), position=0, size=0, wake=False, replayed=True)
             case [b"full", size, max_size]:

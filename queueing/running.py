@@ -362,10 +362,16 @@ class Running:
     async def _finish(self, call: Call, event: Event, status: Final, payload: bytes) -> None:
         await surely(lambda: self.queue.finish(event, call, status, payload, free=False, took_s=None))
 
+    def lane_of(self, event_id: str) -> str:
+        """The lane that the event runs in; "" where it does not run here."""
+        found = self._events.get(event_id)
+        return found[1].lane if found is not None else ""
+
     async def cancel(self, event_id: str, why: str) -> None:
         """End a running event for its visitor. What can be stopped is; a plain function's place stays taken
         until it ends by itself. Its visitor may still get the result who did not "cancel", but was away for
-        long ("leave") or hung up where the owner wants that to end calls ("gone")."""
+        long ("leave"), for a while where others wait ("away"), or hung up where the owner wants that to end
+        calls ("gone")."""
         if (found := self._events.get(event_id)) is None:
             return
         event, call, function = found

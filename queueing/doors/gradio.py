@@ -11,18 +11,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from queueing.app_messages import plain, told
+from queueing.cursors import Telling
 from queueing.delivery import Delivered, Delivery
 from queueing.doors.differences import apply
-from queueing.doors.stream import HEARTBEAT_S, LINGER_S, Stream, sse
+from queueing.doors.keeping import Keeping
+from queueing.doors.stream import HEARTBEAT_S, Stream, sse
 from queueing.errors import ApiClosed, PoisonInput, QueueError, Refused
 from queueing.events import Accepted, Join, encode, new_channel, new_event_id
 from queueing.keys import MAIN, SpaceKeys
 from queueing.messages import PAUSED, UnexpectedError, failed
 from queueing.messages import encode as encode_message
-from queueing.positions import Positions
-from queueing.queue import FINAL_TTL_S, Queue
+from queueing.positions import Positions, Waiter, unheard
+from queueing.queue import Queue
 from queueing.routes import MCP
-from queueing.together import together
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -88,6 +89,7 @@ class GradioDoor:
     positions: Positions
     wake: Callable[[Route], Awaitable[None]]
     held: dict[str, float] = field(default_factory=dict)  # event id -> its end is told no sooner
+    keeping: Keeping = field(default_factory=Keeping)
 
     # --- joining ------------------------------------------------------------------------------------
 
@@ -161,6 +163,8 @@ class GradioDoor:
         if accepted.wake:
             await self.wake(route)
         self.positions.soon(route.space_id)
+        if accepted.being_told:
+            await Telling(self.redis, SpaceKeys(route.space_id), channel).apart()
         return accepted
 
     def _hold(self, event_id: str, seconds: float) -> None:
@@ -185,37 +189,28 @@ class GradioDoor:
 
     # --- listening ----------------------------------------------------------------------------------
 
-    async def data(self, route: Route, session_hash: str, origin: str = "api") -> AsyncIterator[bytes]:
-        """`GET queue/data`: the session's messages, from the first its client has not had."""
-        keys = SpaceKeys(route.space_id)
-        cursor, opened = await self._state(keys, session_hash)
-        if not opened and not await self._anything(keys, session_hash, cursor):
+    async def data(self, route: Route, session_hash: str, *, may_keep: bool = True) -> AsyncIterator[bytes]:
+        """`GET queue/data`: the session's messages, from the first its client was not told. `may_keep`:
+        whether it may stay for a moment after the last event."""
+        telling = Telling(self.redis, SpaceKeys(route.space_id), session_hash)
+        begin = await telling.listen()
+        if begin is None:
             text = "Session not found. Reload the page."
             yield sse(encode_message(UnexpectedError(message=text, session_not_found=True)))
             return
-        stream = Stream(self, route, session_hash, cursor, linger_s=LINGER_S[origin])
-        async for chunk in stream.messages():
-            yield chunk
-
-    async def _state(self, keys: SpaceKeys, channel: str) -> tuple[int, int]:
-        ask = together(self.redis).ask
-        cursor, opened = await asyncio.gather(
-            ask("GET", keys.cursor(channel)), ask("SCARD", keys.open(channel))
-        )
-        return int(cursor or 0), opened
-
-    async def _anything(self, keys: SpaceKeys, channel: str, cursor: int) -> bool:
-        ask = together(self.redis).ask
-        return bool(await ask("XRANGE", keys.messages(channel), f"(0-{cursor}", "+", "COUNT", 1))
-
-    async def still_open(self, route: Route, channel: str) -> bool:
-        """Whether some event of the channel has had no final message yet."""
-        return bool(await together(self.redis).ask("SCARD", SpaceKeys(route.space_id).open(channel)))
-
-    async def delivered(self, route: Route, channel: str, number: int) -> None:
-        """The client surely has everything up to `number`: a new stream begins behind it."""
-        cursor = SpaceKeys(route.space_id).cursor(channel)
-        await together(self.redis).ask("SET", cursor, number, "EX", FINAL_TTL_S)
+        for event_id in begin.given_up:
+            await Queue(self.redis, route.space_id).cancel(event_id, session_hash)
+        if begin.idle:
+            yield b""  # it may be long before anything comes: its headers at once
+        session = (route.space_id, session_hash)
+        keep_s = self.keeping.seconds(session) if may_keep else 0.0
+        stream = Stream(self, route, telling, begin, keep_s=keep_s)
+        try:
+            async with contextlib.aclosing(stream.messages()) as messages:  # type: ignore[type-var]
+                async for chunk in messages:
+                    yield chunk
+        finally:
+            self.keeping.ended(session, for_nothing=stream.kept_for_nothing)
 
     # --- cancelling ---------------------------------------------------------------------------------
 
@@ -228,7 +223,11 @@ class GradioDoor:
         event_id, session_hash = body.get("event_id"), body.get("session_hash")
         if not isinstance(event_id, str) or not isinstance(session_hash, str):
             raise BadRequest("event_id and session_hash are needed.")
-        if await Queue(self.redis, route.space_id).cancel(event_id, session_hash) == "unknown":
+        queue = Queue(self.redis, route.space_id)
+        if await queue.cancel(event_id, session_hash) != "unknown":
+            return
+        # One that is over: there is nothing to do.
+        if (await queue.state(event_id, "channel")).get("channel") != session_hash:
             raise UnknownEvent
 
     async def reset(self, route: Route, body: dict[str, Any]) -> None:
@@ -288,9 +287,8 @@ class GradioDoor:
         Raises:
             UnknownEvent: before anything was said.
         """
-        messages = self.event_messages(route, event_id)
         values: list[Any] = []
-        async for message in messages:
+        async for message in self._heard(route, event_id):
             word = message.get("msg")
             if word == "heartbeat":
                 yield b"event: heartbeat\ndata: null\n\n"
@@ -316,6 +314,17 @@ class GradioDoor:
         if "channel" not in fields:
             raise UnknownEvent
         return fields["channel"]
+
+    async def _heard(self, route: Route, event_id: str) -> AsyncIterator[dict[str, Any]]:
+        """The same as `event_messages`, by somebody who is missed when he hangs up."""
+        waiter = Waiter(route.space_id, await self.channel_of(route, event_id), unheard, ticket=True)
+        async with (
+            self.positions.waiting(waiter),
+            contextlib.aclosing(self.event_messages(route, event_id)) as messages,  # type: ignore[type-var]
+        ):
+            async for message in messages:
+                waiter.done = message.get("msg") == "process_completed"
+                yield message
 
     async def event_messages(self, route: Route, event_id: str) -> AsyncIterator[dict[str, Any]]:
         """Messages of one event, from its first, heartbeats between; ends after the final one."""
@@ -365,7 +374,7 @@ class GradioDoor:
         accepted = await self.enqueue(
             route, full, caller, channel=channel, fn=function.id, function=function, present=False
         )
-        async for message in self.event_messages(route, accepted.event_id):
+        async for message in self._heard(route, accepted.event_id):
             if message.get("code") == PAUSED:  # a request that is held cannot be told to wait
                 await Queue(self.redis, route.space_id).cancel(accepted.event_id, channel)
                 raise Refused("The owner paused this Space. Please send it again when it runs.")

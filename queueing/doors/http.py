@@ -13,7 +13,7 @@ from queueing.errors import QueueError, Refused
 from queueing.events import decode, new_channel, prefix_of, prefix_of_id
 from queueing.keys import MAIN, SpaceKeys
 from queueing.messages import PAUSED
-from queueing.positions import Place, Waiter
+from queueing.positions import Place, Waiter, unheard
 from queueing.queue import Queue
 from queueing.routes import is_path, path_fn
 
@@ -84,7 +84,7 @@ class HttpDoor:
         if prefix_of_id(event_id) != prefix_of(channel):  # an earlier request had the same idempotency key
             return await self._answer(route, await self._end(route, event_id), keep=True)
         try:
-            async with self.gradio.positions.waiting(Waiter(route.space_id, channel, _unheard)):
+            async with self.gradio.positions.waiting(Waiter(route.space_id, channel, unheard)):
                 message = await self._end(route, event_id)
         except BaseException:
             await Queue(self.gradio.redis, route.space_id).cancel(event_id, channel)
@@ -196,7 +196,3 @@ class HttpDoor:
             present=present,
         )
         return accepted.event_id
-
-
-def _unheard(_: Place) -> None:
-    """A plain request cannot be told places: it only counts as present while it waits."""

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from queueing import leaving
+from queueing.cursors import Begin, Telling
 from queueing.delivery import Delivered
-from queueing.keys import SpaceKeys
 from queueing.messages import CLOSE_STREAM, HEARTBEAT, Estimation, encode
 from queueing.positions import Place, Waiter
 
@@ -18,25 +18,32 @@ if TYPE_CHECKING:
     from queueing.routes import Route
 
 HEARTBEAT_S = 15.0
-#: A stream with nothing open stays this long before it is closed. A client whose next event is on its way
-#: when it hears `close_stream` may lose that event; and a program in a loop saves a stream for each call.
-#: A browser has six connections for a host, so its pages give theirs back sooner.
-LINGER_S = {"page": 1.0, "api": 10.0}
-#: A client that was told something and is still here after so long surely has it.
-NOTED_AFTER_S = 0.5
-NOTED_AFTER = 64  # messages, at the latest
+#: Clients before sse_v3 hang up by themselves when all is over. Some of their pages would open a stream
+#: again that the server ended first.
+HANG_UP_WITHIN_S = 0.25
 AHEAD = 64  # messages read for a client that has not taken those before
 V3 = "sse_v3"
+
+_ending: set[asyncio.Task[None]] = set()  # followers of streams that are over
 
 
 class Stream:
     """One session's, for one connection."""
 
-    def __init__(self, door: GradioDoor, route: Route, channel: str, cursor: int, *, linger_s: float) -> None:
-        self.door, self.route, self.channel = door, route, channel
-        self.linger_s = linger_s
-        self.idle = False  # nothing of the session was open when we looked last
-        self.number = self.noted = cursor  # what the client was told, and what is written down of that
+    def __init__(
+        self, door: GradioDoor, route: Route, telling: Telling, begin: Begin, *, keep_s: float
+    ) -> None:
+        """`keep_s`: how long to stay when all is over, for a client that comes back at once."""
+        self.door, self.route, self.telling, self.dropped = door, route, telling, begin.dropped
+        #: Whether the client waits for `close_stream`.
+        self.closes = route.app.protocol in ("", V3)
+        self.keep_s = keep_s if self.closes else HANG_UP_WITHIN_S
+        self.number = self.written = begin.after  # the last message taken, and the last one written
+        self.ended = False  # an event's end was taken and is not written yet
+        self.silent = True  # nothing was told yet
+        self.kept = False  # nothing is open, and it stays for a moment
+        self.came_back = False  # its client called anew meanwhile
+        self.kept_for_nothing = False
         self.out: asyncio.Queue[Delivered | str | BaseException] = asyncio.Queue()
         self.places: dict[str, Place] = {}  # event -> the newest, not told yet; `out` holds the event's id
         self.estimated: set[str] = set()
@@ -44,74 +51,74 @@ class Stream:
 
     async def messages(self) -> AsyncIterator[bytes]:
         """Server-sent events as they come, until nothing more is to come."""
-        waiter = Waiter(self.route.space_id, self.channel, self.place)
-        follower = asyncio.create_task(self._follow(), name=f"stream {self.channel}")
+        waiter = Waiter(self.route.space_id, self.telling.channel, self.place)
+        follower = asyncio.create_task(self._follow(), name=f"stream {self.telling.channel}")
+        last = False
         try:
             async with self.door.positions.waiting(waiter):
-                while True:
-                    try:
-                        async with asyncio.timeout(self._patience_s()):
-                            item = await self.out.get()
-                        chunk = await self._told(item)
-                    except TimeoutError:
-                        if self.noted < self.number:
-                            await self._note()
-                            continue
-                        if self.idle and not await self.door.still_open(self.route, self.channel):
-                            if self.closes:
-                                yield sse(CLOSE_STREAM)
-                            return
-                        self.idle = False
-                        chunk = sse(HEARTBEAT)
-                    # What came together is told together: each write costs the server a system call.
-                    while not self.out.empty():
-                        chunk += await self._told(self.out.get_nowait())
-                    # A client that hears of its last event's end and of the stream's in one breath opens
-                    # another stream for its next event, which another process serves; one that is cut between
-                    # gives that event up (gradio_client).
-                    ends = self.idle and leaving.begun()
-                    if ends or (self.idle and not self.closes) or self.number - self.noted > NOTED_AFTER:
-                        await self._note()
-                    yield chunk + sse(CLOSE_STREAM) if ends and self.closes else chunk
-                    if ends:
-                        return
+                while not last:
+                    chunk = await self._next()
+                    noted = self.ended or chunk is None or leaving.begun()
+                    if noted:
+                        self.ended = False
+                        over = await self.telling.begins(self.number)
+                        last = over and (chunk is None or not self.keep_s or leaving.begun())
+                        self.kept = over and chunk is not None and not last
+                        self.kept_for_nothing |= self.kept and not self.came_back
+                    self.written, waiter.done = self.number, last
+                    # The stream's end in one piece with the event's: who heard one heard both.
+                    if chunk is None:
+                        chunk = b"" if last else sse(HEARTBEAT)
+                    if last and self.closes:
+                        chunk += sse(CLOSE_STREAM)
+                    if chunk:
+                        yield chunk
+                    if noted and not last:
+                        self.telling.written(self.written)
         finally:
+            self.telling.written(self.written, "closed" if last or leaving.begun() else "hung_up")
+            # Not waited for: the response ends in one write with what was told last.
+            _ending.add(follower)
+            follower.add_done_callback(_ending.discard)
             follower.cancel()
-            await asyncio.gather(follower, return_exceptions=True)
+
+    async def _next(self) -> bytes | None:
+        """What is to be written next, which may be nothing; None: perhaps there is nothing to come. It was
+        kept and nobody came, or its client listens for what is over."""
+        try:
+            async with asyncio.timeout(self.keep_s if self.kept else HEARTBEAT_S):
+                item = await self.out.get()
+        except TimeoutError:
+            return None if self.kept or self.silent else sse(HEARTBEAT)
+        if self.kept:
+            self.came_back, self.kept, self.kept_for_nothing = True, False, False
+        chunk = await self._told(item)
+        # What came together is told together: each write costs the server a system call.
+        while not self.out.empty():
+            chunk += await self._told(self.out.get_nowait())
+        return chunk
 
     def place(self, place: Place) -> None:
         """To be told when the client has taken what came before; of one event only the newest."""
+        if place.event_id in self.dropped:
+            return
         if place.event_id not in self.places:
             self.out.put_nowait(place.event_id)
         self.places[place.event_id] = place
 
     async def _follow(self) -> None:
-        key = SpaceKeys(self.route.space_id).messages(self.channel)
+        telling = self.telling
         try:
+            key = telling.keys.messages(telling.channel)
             async for delivered in self.door.delivery.follow(key, after=self.number):
                 await self.ahead.acquire()
                 self.out.put_nowait(delivered)
         except Exception as error:  # whoever reads `out` must not wait for ever
             self.out.put_nowait(error)
 
-    @property
-    def closes(self) -> bool:
-        """Whether the client waits for `close_stream`; those before sse_v3 hang up by themselves."""
-        return self.route.app.protocol in ("", V3)
-
-    def _patience_s(self) -> float:
-        if self.noted < self.number:
-            return NOTED_AFTER_S
-        return self.linger_s if self.idle else HEARTBEAT_S
-
-    async def _note(self) -> None:
-        """A client that is still here has what it was told: its next stream begins behind that."""
-        self.noted = self.number
-        await self.door.delivered(self.route, self.channel, self.number)
-
     async def _told(self, item: Delivered | str | BaseException) -> bytes:
         """What to write of it."""
-        self.idle = False
+        self.silent = False
         if isinstance(item, BaseException):
             raise item
         if isinstance(item, str):
@@ -121,13 +128,8 @@ class Stream:
             until = self.door.held.pop(item.event_id, 0.0)
             await asyncio.sleep(max(0.0, until - time.monotonic()))
         self.number = item.number
-        self.idle = item.final and await self._nothing_open(item)
-        return self._message(item)
-
-    async def _nothing_open(self, item: Delivered) -> bool:
-        if item.left < 0:  # read back from the stream
-            return not await self.door.still_open(self.route, self.channel)
-        return item.left == 0
+        self.ended = self.ended or item.final
+        return b"" if item.event_id in self.dropped else self._message(item)
 
     def _estimation(self, place: Place) -> bytes:
         self.estimated.add(place.event_id)

@@ -2,11 +2,11 @@
 -- next tag is one step behind the later of the visitor's last one and the line's virtual time.
 -- `max_size` and `max_per_visitor` count all lines of the main lane, as `side_limit` does of the other; position
 -- and size are the line's.
--- KEYS: cfg seq idem event open visit last lease seen deaths
+-- KEYS: cfg seq idem event open visit last lease seen deaths cursor
 -- ARGV: prefix id lane group origin channel fn after batch side_limit ttl body request visit_id visitor wake
 -- ARGV: repeatable present input max_deaths
 -- TIME: now
--- returns {"accepted", position, size, lease_alive} | {"duplicate", id} | {"reused"} | {"refused", text}
+-- returns {"accepted", position, size, lease_alive, being_told} | {"duplicate", id} | {"reused"} | {"refused", text}
 --         | {"closed"} | {"full", size, max_size} | {"limit", pending, most} | {"poison"}
 -- USES: count line
 -- A repeated submit must find its first event even while the queue refuses new ones.
@@ -21,7 +21,7 @@ if repeatable == "1" then
   end
 end
 -- The connection broke behind the first try of this very call and the client sent it again.
-if redis.call("EXISTS", event) == 1 then return { "accepted", 0, 1, 0 } end
+if redis.call("EXISTS", event) == 1 then return { "accepted", 0, 1, 0, 0 } end
 local settings = redis.call("HMGET", cfg, "refuse", "api_open", "max_size", "policy", "page_weight",
   "max_per_visitor")
 local refuse, api_open, max_size, policy, page_weight, most = unpack(settings, 1, 6)
@@ -101,4 +101,6 @@ if follows then
 elseif policy == "fair" then
   position = redis.call("ZRANK", wait, id)
 end
-return { "accepted", position, follows and size or size + 1, redis.call("EXISTS", lease) }
+-- Whether its session's client is being told an end just now: `telling` notes that.
+local being_told = string.find(redis.call("GET", cursor) or "", "^%d+ [1-9]") and 1 or 0
+return { "accepted", position, follows and size or size + 1, redis.call("EXISTS", lease), being_told }

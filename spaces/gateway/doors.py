@@ -26,6 +26,7 @@ from queueing.routes import Route, Routes
 from queueing.scripts import seconds
 from queueing.watched_rights import WatchedRights
 from spaces.gateway import callers, http, info, made, mcp, paths
+from spaces.gateway import headers as head
 from spaces.gateway.callers import Callers
 from spaces.gateway.queued import QueuedPaths
 from spaces.models import Stage
@@ -48,6 +49,9 @@ VISITED_EVERY_S = 20.0
 #: What a program may still send while the API is closed: the app's own password form.
 WITHOUT_API = {"/login", "/login/"}
 READS = {"GET", "HEAD"}
+#: gradio_client has one stream for all its sessions: after `reset_session()` it takes the old session's,
+#: while that is open, for the new one's.
+ONE_STREAM = re.compile(r"gradio_client/")
 
 
 class Doors:
@@ -179,7 +183,8 @@ class Doors:
         from spaces.gateway.app import query_of
 
         session_hash = query_of(scope).get("session_hash", "")
-        await http.stream(send, receive, self.gradio.data(asked.route, session_hash, asked.origin))
+        may_keep = not ONE_STREAM.match(head.first(scope["headers"], "user-agent"))
+        await http.stream(send, receive, self.gradio.data(asked.route, session_hash, may_keep=may_keep))
         return True
 
     async def _cancel(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:

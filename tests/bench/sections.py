@@ -24,6 +24,7 @@ LOADS = (
     ("50 ms x 4", "fifty_ms", 1, 4, 80),
     ("50 ms, batches of 16", "fifty_ms_batch", 2, 1, 320),
 )
+ANEW = "no-op, a new session for each event"
 #: Gradio's own four load shapes: echo text, a file-heavy function, a stateful counter, a streaming chat.
 SHAPES = (("echo", 0), ("file-heavy (1 MB)", 3), ("counter", 4), ("chat, 20 steps", 5))
 CALLS_EACH = 2  # of one session, in `age`
@@ -42,10 +43,16 @@ def protocol(bench: Bench) -> None:
             asyncio.run(load(base, fn_index, clients=4, seconds=1))
         for clients in options.clients:
 
-            def measure(side: str, fn: int = fn_index, clients: int = clients) -> Measured:
-                return asyncio.run(load(bench.bases()[side], fn, clients=clients, seconds=options.seconds))
+            def measure(
+                side: str, calls_each: int = 0, fn: int = fn_index, clients: int = clients
+            ) -> Measured:
+                base = bench.bases()[side]
+                run = load(base, fn, clients=clients, seconds=options.seconds, calls_each=calls_each)
+                return asyncio.run(run)
 
             print(row(name, clients, bench.rounds(measure), ideal), flush=True)
+            if fn_index == 0:
+                print(row(ANEW, clients, bench.rounds(partial(measure, calls_each=1)), ideal), flush=True)
 
 
 def shapes(bench: Bench) -> None:

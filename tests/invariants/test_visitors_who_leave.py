@@ -21,7 +21,8 @@ from tests.waiting import eventually
 SPACE = "alice/leavers"
 AWAY_S = 20  # instead of the minute that a visitor may be away
 SOCKETS = 200
-FREED_S = 6.0  # the promise
+FREED_S = 6.0  # the promise where the owner wants calls of who leaves ended
+SERVED_S = 10.0  # and where others wait
 
 
 @dataclass
@@ -171,6 +172,30 @@ async def test_where_the_owner_wants_it_the_call_of_who_leaves_is_ended_and_its_
     assert (ended["success"], ended["output"]) == (True, {}), "cancelled"
     leavers.gate.touch()
     assert (await waiting.end())["output"]["data"] == ["next done"]
+
+
+@pytest.mark.parametrize("function", ["steps", "nap"])
+async def test_nobody_waits_behind_the_call_of_somebody_who_has_gone(
+    leavers: Leavers, http: aiohttp.ClientSession, function: str
+) -> None:
+    """A generator and an async function; who comes back before that keeps the call."""
+    leavers.settle(concurrency_count=2)
+    try:
+        faithful = await arrive(http, leavers, "faithful", function)
+        gone = await arrive(http, leavers, "gone", function)
+        await eventually(lambda: len(leavers.starts()) == 2, "both run")
+        await faithful.socket.close()
+        back = await come_back(http, leavers, faithful)
+        await gone.socket.close()
+        waiting = await arrive(http, leavers, "next", "wait")
+        await eventually(partial(leavers.has_begun, "next"), "the place is free", 2 * SERVED_S)
+        ended = await (await come_back(http, leavers, gone)).end()
+        assert (ended["success"], ended["output"]) == (True, {}), "cancelled"
+        leavers.gate.touch()
+        assert (await waiting.end())["output"]["data"] == ["next done"]
+        assert (await back.end())["output"]["data"] == ["faithful done"]
+    finally:
+        leavers.settle(concurrency_count=1)
 
 
 async def test_who_is_back_in_a_moment_is_not_taken_for_gone(

@@ -10,8 +10,8 @@ from tests.platform_server import APPS, Platform
 
 SPACE = "alice/counted"
 CLIENTS = 20
-#: Joining, claiming, telling the start, ending, and noting what the client has are five; places in line, the
-#: dispatcher's lease and the stream's begin are shared by many events.
+#: Joining, claiming, telling the start, ending, and noting twice what the client was told are six; places in
+#: line, the dispatcher's lease and the stream's begin are shared by many events.
 MOST = 10
 
 

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from queueing.events import Accepted, Join, new_event_id
 from queueing.keys import PERMANENT, SpaceKeys
 from queueing.queue import Queue
+from queueing.routes import Route
 
 _spaces = itertools.count(1)
 
@@ -67,6 +68,15 @@ def join(queue: Queue) -> Callable[..., Awaitable[Accepted]]:
         return await queue.join(Join(**{**fields, **values}))
 
     return do
+
+
+@pytest.fixture
+def route(queue: Queue) -> Route:
+    """Where that Space runs: nowhere."""
+    return Route(
+        space_id=queue.space_id, owner="a", name="b", owner_id=1, subdomain="a-b", sdk="gradio",
+        private=False, stage="RUNTIME_ERROR",
+    )  # fmt: skip
 
 
 def keys_of(queue: Queue) -> SpaceKeys:

@@ -1,4 +1,5 @@
-"""Who hangs up while a call runs, where the owner wants such calls ended (`cancel_on_disconnect`)."""
+"""Who hangs up while a call runs: where the owner wants such calls ended (`cancel_on_disconnect`), and where
+others wait."""
 
 from __future__ import annotations
 
@@ -23,6 +24,8 @@ Configure = Callable[..., Awaitable[None]]
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(departures, "AWAY_S", 1.5)
     monkeypatch.setattr(departures, "PRESENT_EVERY_S", 0.2)
+    monkeypatch.setattr(departures, "GONE_S", 2.0)
+    monkeypatch.setattr(departures, "AGAIN_S", 0.1)
 
 
 @pytest.fixture
@@ -33,8 +36,8 @@ async def told(queue: Queue, redis: Redis) -> AsyncIterator[list[str]]:
     async def listen() -> None:
         async for message in pubsub.listen():
             word, _, what = message["data"].decode().partition(" ")
-            if word == "gone":
-                heard.append(what)
+            if word in ("gone", "away"):
+                heard.append(what if word == "gone" else f"away {what}")
 
     async with redis.pubsub(ignore_subscribe_messages=True) as pubsub:
         await pubsub.subscribe(queue.keys.wake)
@@ -42,6 +45,11 @@ async def told(queue: Queue, redis: Redis) -> AsyncIterator[list[str]]:
         yield heard
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def begin(queue: Queue, event_id: str) -> None:
+    """Its call runs."""
+    await queue.redis.hset(queue.keys.event(event_id), "state", "running")
 
 
 class Connection:
@@ -65,6 +73,7 @@ async def test_the_call_of_who_hangs_up_is_to_be_ended(
 ) -> None:
     await configure(cancel_on_disconnect=1)
     event = await join("gone")
+    await begin(queue, event.event_id)
     connection = Connection(Positions(redis), queue, "gone")
     await connection.known()
     connection.close()
@@ -86,6 +95,7 @@ async def test_who_is_back_by_any_process_and_what_came_later_are_left_alone(
     await redis.zadd(queue.keys.seen, {"back there": later})
     await redis.hset(queue.keys.event(events["new call"].event_id), "joined", later)
     gone = await join("gone")
+    await begin(queue, gone.event_id)
     last = Connection(here, queue, "gone")
     await last.known()
     last.close()
@@ -110,16 +120,58 @@ async def test_a_process_marks_its_visitors_present_again_and_again(
     connection.close()
 
 
-async def test_without_the_setting_nobody_is_missed(
-    queue: Queue, redis: Redis, join: Joins, configure: Configure, told: list[str]
+async def test_without_the_setting_the_dispatcher_is_told_until_the_call_ends_and_sees_whether_others_wait(
+    queue: Queue, redis: Redis, join: Joins, told: list[str]
 ) -> None:
-    await join("free")
-    free = Connection(Positions(redis), queue, "free")
-    await free.known()
-    free.close()
-    await configure(cancel_on_disconnect=1)
+    event = await join("gone")
+    await begin(queue, event.event_id)
+    connection = Connection(Positions(redis), queue, "gone")
+    await connection.known()
+    connection.close()
+    await eventually(lambda: len(told) >= 3, "again and again")
+    assert set(told) == {f"away {event.event_id}"}
+    await redis.delete(queue.keys.open("gone"))
+
+    async def no_more() -> bool:
+        before = len(told)
+        await asyncio.sleep(5 * departures.AGAIN_S)
+        return len(told) == before
+
+    await eventually(no_more, "it is over")
+
+
+async def test_whose_calls_are_all_over_is_not_missed(
+    queue: Queue, redis: Redis, join: Joins, told: list[str]
+) -> None:
+    await join("done")
     gone = await join("gone")
-    last = Connection(Positions(redis), queue, "gone")
-    await last.known()
+    await begin(queue, gone.event_id)
+    here = Positions(redis)
+    done, last = Connection(here, queue, "done"), Connection(here, queue, "gone")
+    done.waiter.done = True
+    done.close()
     last.close()
-    await eventually(lambda: told == [gone.event_id], "only the later one is told of")
+    await eventually(lambda: told, "the other one is")
+    assert set(told) == {f"away {gone.event_id}"}
+
+
+async def test_a_process_marks_those_whose_calls_run_again_and_again(
+    queue: Queue, redis: Redis, join: Joins
+) -> None:
+    """No other process is to take them for gone."""
+    event = await join("here")
+    await join("waits")
+    await redis.zadd(queue.keys.running, {event.event_id: 1.0})
+    here = Positions(redis)
+    connections = [Connection(here, queue, channel) for channel in ("here", "waits")]
+    marks: dict[str, set[float | None]] = {"here": set(), "waits": set()}
+
+    async def often() -> bool:
+        for channel, seen in marks.items():
+            seen.add(await redis.zscore(queue.keys.seen, channel))
+        return len(marks["here"]) >= 6
+
+    await eventually(often, "it is marked")
+    assert len(marks["waits"]) <= 3, "who waits is marked seldom"
+    for connection in connections:
+        connection.close()

@@ -12,7 +12,6 @@ from queueing.doors.gradio import Caller, GradioDoor
 from queueing.errors import Refused
 from queueing.keys import SpaceKeys
 from queueing.positions import Positions
-from queueing.queue import Queue
 from queueing.routes import Route
 
 BODY = {"data": ["x"], "fn_index": 0, "session_hash": "somebody"}
@@ -25,14 +24,6 @@ async def door(redis: Redis, configure: Callable[..., Awaitable[None]]) -> Gradi
 
     await configure(refuse="The owner must fix it first.")
     return GradioDoor(redis, Delivery(redis), Positions(redis), wake)
-
-
-@pytest.fixture
-def route(queue: Queue) -> Route:
-    return Route(
-        space_id=queue.space_id, owner="a", name="b", owner_id=1, subdomain="a-b", sdk="gradio",
-        private=False, stage="RUNTIME_ERROR",
-    )  # fmt: skip
 
 
 async def test_a_client_of_gradio_is_told_by_an_event_that_failed(door: GradioDoor, route: Route) -> None:

@@ -1,0 +1,44 @@
+-- listen: a session's client opens a stream. Where it hung up on the last one amid an event, or we do not know of that
+-- yet, and has called anew since, it has given up what it was told of then: Gradio alone ends such events. Of two
+-- requests that come together the hang-up may be noticed last: half a second does not count.
+-- `patient` "1": while something is being told by another connection, nothing is done.
+-- KEYS: cursor open dropped messages
+-- ARGV: prefix ttl patient
+-- TIME: now
+-- returns {known, told, being_told, {events not to be told of}, {events given up just now}, idle}
+local note = redis.call("GET", cursor)
+if not note and redis.call("EXISTS", open, messages) == 0 then return { 0, 0, 0, {}, {}, 0 } end
+local told, being, stream = string.match(note or "0", "^(%d+) ?(%d*) ?(%S*)$")
+told, being = tonumber(told), tonumber(being) or 0
+if being > 0 and patient == "1" then return { 1, told, being, {}, {}, 0 } end
+
+local function events(entries)
+  local found = {}
+  for _, entry in ipairs(entries) do found[entry[2][4]] = true end
+  return found
+end
+local function joined(id) return tonumber(redis.call("HGET", prefix .. "ev:" .. id, "joined") or 0) end
+
+local given_up = {}
+local still_open = stream ~= "" and stream ~= "0" and redis.call("SDIFF", open, dropped) or {}
+if #still_open > 0 then
+  local newest = 0
+  for _, id in ipairs(still_open) do newest = math.max(newest, joined(id)) end
+  -- One that is over may not be told yet.
+  for id in pairs(events(redis.call("XREVRANGE", messages, "+", "(0-" .. told, "COUNT", 64))) do
+    newest = math.max(newest, joined(id))
+  end
+  if newest >= (stream == "1" and now or stream) - 0.5 then
+    local heard_of = events(redis.call("XREVRANGE", messages, "0-" .. told, "-", "COUNT", 64))
+    for _, id in ipairs(still_open) do
+      if heard_of[id] and joined(id) < newest then
+        given_up[#given_up + 1] = id
+        redis.call("SADD", dropped, id)
+        redis.call("EXPIRE", dropped, ttl)
+      end
+    end
+  end
+end
+redis.call("SET", cursor, string.format("%d 0 1", told), "EX", ttl)
+local idle = redis.call("SCARD", open) == 0 and #redis.call("XRANGE", messages, "(0-" .. told, "+", "COUNT", 1) == 0
+return { 1, told, 0, redis.call("SMEMBERS", dropped), given_up, idle and 1 or 0 }
