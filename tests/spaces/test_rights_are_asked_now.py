@@ -76,7 +76,7 @@ class Private:
 @pytest.fixture
 def private(hub: Hub, new_space: Callable[..., str], standin: Standin) -> Iterator[Private]:
     """It, with the reader of `lab` as who holds them all; afterwards as before."""
-    space = new_space("alice", owner="lab", visibility="private")
+    space = new_space("alice", owner="lab", visibility="private", space_sdk="docker")
     route = serve(hub, space, standin)
     [(user_id,)] = hub.sql("select id from accounts_user where username = 'reader'")
     [(membership, owner_id)] = hub.sql(
@@ -118,7 +118,7 @@ def test_what_opened_it_opens_nothing_once_the_right_is_lost(
 def test_a_page_opened_while_it_was_public_is_a_strangers_again(
     hub: Hub, new_space: Callable[..., str], standin: Standin
 ) -> None:
-    space = new_space("alice")
+    space = new_space("alice", space_sdk="docker")
     route = serve(hub, space, standin)
     [(charlie,)] = hub.sql("select id from accounts_user where username = 'charlie'")
     host = f"{route.subdomain}.localhost:{hub.port}"
