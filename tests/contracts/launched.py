@@ -77,7 +77,7 @@ def event_of(fn_index: int, *data: Any, session: str = "", **more: Any) -> Event
 
 
 def call(*events: Event, places: int = 200) -> Call:
-    return Call(line="main", token=1, places=places, each=places, events=events)
+    return Call(line="main", token=1, places=places, each=places, total=places, events=events)
 
 
 async def told(direct: Direct, asked: Event, places: int = 200) -> list[Said]:
