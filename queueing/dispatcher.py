@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from hardware.replica_client import ReplicaClient
+    from queueing.events import Call
     from queueing.routes import Route, Routes
 
 logger = logging.getLogger(__name__)
@@ -206,8 +207,8 @@ class Dispatcher:
 
     async def _cancel(self, event_id: str, why: str) -> None:
         """End a running event; of a visitor who is "away", where others wait for its place."""
-        lane = self._running.lane_of(event_id)
-        if lane and (why != "away" or self._pending[lane]):
+        call = self._running.call_of(event_id)
+        if call is not None and (why != "away" or somebody_waits_for(call, self._pending)):
             await self._running.cancel(event_id, why)
 
     async def _listen(self) -> None:
@@ -227,3 +228,9 @@ class Dispatcher:
                         if word != "join" or not self._pending.get(what):
                             self._woken.set()
             await asyncio.sleep(0.2)
+
+
+def somebody_waits_for(call: Call, pending: Mapping[str, int]) -> bool:
+    """Whether the end of this call lets another one begin: one of its line, or, where all lines together may
+    have only so many, of any. `pending`: how many wait in each line, where somebody does."""
+    return bool(pending.get(call.line) or (call.total and any(pending.values())))

@@ -362,10 +362,10 @@ class Running:
     async def _finish(self, call: Call, event: Event, status: Final, payload: bytes) -> None:
         await surely(lambda: self.queue.finish(event, call, status, payload, free=False, took_s=None))
 
-    def lane_of(self, event_id: str) -> str:
-        """The lane that the event runs in; "" where it does not run here."""
+    def call_of(self, event_id: str) -> Call | None:
+        """The call that the event runs in; None where it does not run here."""
         found = self._events.get(event_id)
-        return found[1].lane if found is not None else ""
+        return found[1] if found is not None else None
 
     async def cancel(self, event_id: str, why: str) -> None:
         """End a running event for its visitor. What can be stopped is; a plain function's place stays taken

@@ -9,7 +9,7 @@ from tests.bench.commands import counted
 from tests.platform_server import APPS, Platform
 
 SPACE = "alice/counted"
-CLIENTS = 20
+CLIENTS = 5  # the first two calls of each open a stream
 #: Joining, claiming, telling the start, ending, and noting twice what the client was told are six; places in
 #: line, the dispatcher's lease and the stream's begin are shared by many events.
 MOST = 10

@@ -11,6 +11,8 @@ import pytest
 from redis.asyncio import Redis
 
 from queueing import departures
+from queueing.dispatcher import somebody_waits_for
+from queueing.events import Call
 from queueing.positions import Positions, Waiter
 from queueing.queue import Queue
 from queueing.scripts import seconds
@@ -175,3 +177,21 @@ async def test_a_process_marks_those_whose_calls_run_again_and_again(
     assert len(marks["waits"]) <= 3, "who waits is marked seldom"
     for connection in connections:
         connection.close()
+
+
+@pytest.mark.parametrize(
+    ("pending", "total", "waits"),
+    [
+        ({}, 0, False),
+        ({"main:a": 1}, 0, True),
+        ({"main:b": 1}, 0, False),
+        ({"side": 3}, 0, False),
+        ({"main:b": 1}, 2, True),
+        ({}, 2, False),
+    ],
+)
+def test_who_is_helped_by_a_calls_end_waits_for_its_place(
+    pending: dict[str, int], total: int, waits: bool
+) -> None:
+    call = Call(line="main:a", token=1, places=1, total=total, events=())
+    assert somebody_waits_for(call, pending) is waits
