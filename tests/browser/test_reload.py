@@ -34,6 +34,7 @@ LONG_MS = 60_000
 def platform(process_platform: Platform) -> Platform:
     token = process_platform.token("alice")
     assert process_platform.push(SPACE, token, APPS / "everything") == "RUNNING"
+    process_platform.queue(SPACE, token, max_running=1)  # a place for all functions together
     return process_platform
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from msgspec import structs
 
 from hardware.base_image import LAUNCHER, MAIN
 from queueing.direct import Direct, Said
@@ -60,7 +61,7 @@ def launched(app: str, python: str = sys.executable, log: Path | None = None) ->
 def route_to(address: str, app: App) -> Route:
     return Route(
         space_id=1, owner="a", name="b", owner_id=1, subdomain="a-b", sdk="gradio", private=False,
-        stage="RUNNING", address=address, app=app,
+        stage="RUNNING", address=address, app=structs.replace(app, gate=True),
     )  # fmt: skip
 
 
