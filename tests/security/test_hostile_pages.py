@@ -173,7 +173,7 @@ async def test_every_visitor_of_a_hostile_app_has_an_answer_and_others_are_serve
                 assert visitor.status in (200, 204, 304, 400, 404, 500, 502, 503), (way, visitor.gets)
                 assert visitor.names <= {
                     b"content-type", b"content-length", b"cache-control", b"x-content-type-options",
-                    b"retry-after", b"idempotent-replayed",
+                    b"retry-after", b"idempotent-replayed", b"referrer-policy",
                 }, way  # fmt: skip
             else:
                 assert 200 <= visitor.status <= 599 or visitor.asked > 1, (way, visitor.gets)

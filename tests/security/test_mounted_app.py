@@ -55,10 +55,10 @@ def test_its_events_wait_in_our_queue(platform: Platform, owner: str, client: Cl
     assert ran == ["start", "end"] * 3, "one at a time, as its settings say"
 
 
-def test_every_app_of_the_server_waits_in_the_same_line(
+def test_every_app_of_the_server_counts_for_the_places_of_all(
     platform: Platform, owner: str, client: Client, marks: Marks
 ) -> None:
-    platform.queue(SPACE, owner, concurrency_count=1)
+    platform.queue(SPACE, owner, max_running=1)
     other = Client(f"{platform.run_url(SPACE)}other/", verbose=False)
     before = len(marks.read())
     jobs = [app.submit(f"b{n}", api_name="/slow") for n, app in enumerate((client, other, client, other))]
