@@ -36,13 +36,17 @@ def test_the_stream_of_who_comes_later_is_not(clock: list[float]) -> None:
     assert known.seconds(SESSION) == 0
 
 
-def test_a_stream_that_was_kept_for_nothing_is_not_kept_again(clock: list[float]) -> None:
+def test_a_stream_that_was_kept_for_nothing_is_not_kept_again_for_a_while(clock: list[float]) -> None:
     """Its client reads each stream to the end before it calls again."""
     known = Keeping()
     known.ended(SESSION, for_nothing=True)
     for _ in range(3):
         assert known.seconds(SESSION) == 0
+        clock[0] += keeping.NOT_AGAIN_S / 4
         known.ended(SESSION, for_nothing=False)
+    clock[0] += keeping.NOT_AGAIN_S
+    known.ended(SESSION, for_nothing=False)
+    assert known.seconds(SESSION) == KEEP_S
 
 
 def test_what_is_known_is_bounded(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
