@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from hardware.log_lines import KEPT_S, MAX_LINES, fields, key
+from queueing.scripts import seconds
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -26,6 +27,6 @@ class OwnerLog:
         if now - self._last < EVERY_S:
             return
         self._last = now
-        line = fields(f"Spaceport: {text}", at=time.time(), replica=0)
+        line = fields(f"Spaceport: {text}", at=seconds(await self._redis.time()), replica=0)
         await self._redis.xadd(self._key, line, maxlen=MAX_LINES, approximate=False)
         await self._redis.expire(self._key, KEPT_S)

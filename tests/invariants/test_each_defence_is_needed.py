@@ -79,7 +79,7 @@ DEFENCES = {
     "nobody is sent ahead behind a long one": ("claim", "one.main and not long[name]", "one.main"),
     "max_size counts all groups": ("join", 'all = all + redis.call("ZCARD", prefix .. "wait:" .. other)', ""),
     "groups take turns": ("claim", 'redis.call("ZADD", lines, token, one.name)', ""),
-    "a line with somebody in it is kept": ("join", "wait, score, id)\nkeep_line(line)", "wait, score, id)"),
+    "a line with somebody in it is kept": ("join", "keep_line(line)\n", "\n"),
 }  # fmt: skip
 
 
