@@ -83,7 +83,7 @@ def test_secrets_of_the_platform_are_in_no_layer(
     stage = BASE + "USER root\nRUN env > /seen; cat /proc/*/environ >> /seen 2>/dev/null; true\n"
     artifact, log = build(runtime, tmp_path, stage + text, space_id=31)
     saved = b"".join(runtime.client.images.get(artifact.image).save())
-    assert b"PYTHONPATH" in saved, "the environment of the step was kept"
+    assert b"PATH=/" in saved, "the environment of the step was kept"
     assert b"CANARY-PLATFORM-SECRET" not in saved
     assert "CANARY-PLATFORM-SECRET" not in log
 
