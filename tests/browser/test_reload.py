@@ -55,7 +55,7 @@ def line(page: Page) -> str:
 
 
 class Busy:
-    """Somebody holds the Space's only place until it is let go; more may be put in line."""
+    """Somebody holds the Space's only place until it is let go; more may be put in the line of "Slow"."""
 
     def __init__(self, platform: Platform, token: str) -> None:
         self.platform, self.token = platform, token
@@ -70,7 +70,7 @@ class Busy:
     def queue_up(self, count: int) -> None:
         """So many more wait in line when this returns."""
         pending = self.pending() + count
-        self.jobs += [self.client.submit(f"s{n}", api_name="/echo") for n in range(count)]
+        self.jobs += [self.client.submit(f"s{n}", api_name="/slow") for n in range(count)]
         wait_until(lambda: self.pending() >= pending, "they wait in line", 60)
 
     def pending(self) -> int:
