@@ -1,5 +1,5 @@
 """The browser of the census is the browser tests' own."""
 
-from tests.browser.conftest import chromium
+from tests.browser.conftest import chromium, playwright
 
-__all__ = ["chromium"]
+__all__ = ["chromium", "playwright"]
