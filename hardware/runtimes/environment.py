@@ -35,7 +35,6 @@ def launcher_environment(spec: ReplicaSpec, *, host: str, port: int, home: str, 
         # Only the platform reaches this port, so what it says about the visitor is true.
         "FORWARDED_ALLOW_IPS": "*",
         "SPACEPORT_MAX_THREADS": str(spec.max_threads),
-        "SPACEPORT_REPORT": f"{tmp}/spaceport-report.json",
     }
     given = {name: value for name, value in spec.env.items() if name != "SYSTEM"}
     if authors := given.get("GRADIO_DEFAULT_CONCURRENCY_LIMIT"):

@@ -55,7 +55,7 @@ def test_a_difference_is_found(process_platform: Platform, token: str, chromium:
         '"""An app that asks where it runs.\n\ncall /where []\npress "Where"\n"""\n'
         "import os\n"
         "import gradio as gr\n"
-        "where = lambda: str('SPACEPORT_REPORT' in os.environ)\n"
+        "where = lambda: str('SPACEPORT_MAX_THREADS' in os.environ)\n"
         "gr.Interface(where, None, 'text', api_name='where').launch()\n",
     )
 
