@@ -288,6 +288,11 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
     async def _say(self, message: dict[str, Any]) -> None:
         await self._write(encode(message))
 
+    async def close(self, code: int | bool | None = None, reason: str | None = None) -> None:
+        """Close the socket; one that is closed already stays so, as several things may close it at once."""
+        with contextlib.suppress(RuntimeError):
+            await super().close(code, reason)
+
     # --- who ----------------------------------------------------------------------------------------
 
     async def _may_see(self, route: Route) -> bool:

@@ -1,5 +1,6 @@
 """Fixtures for all tests: `platform` (the whole of it, with the engine where one answers) and
-`process_platform` (with plain processes), each started once a run; `alice` and `charlie`, tokens there."""
+`process_platform` (with plain processes), each started once a run; `alice` and `charlie`, tokens there;
+`chromium` and `visit`."""
 
 from __future__ import annotations
 
@@ -8,7 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.chromium import chromium, playwright, visit
 from tests.platform_server import Platform, engine_answers, lent_home, process_home, running
+
+__all__ = ["chromium", "playwright", "visit"]
 
 
 def pytest_report_header() -> str:

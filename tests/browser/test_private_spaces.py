@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.conftest import ARGS, launched
+from tests.chromium import ARGS, launched
 from tests.platform_server import APPS, Platform
 from tests.waiting import wait_until
 

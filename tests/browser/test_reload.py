@@ -15,7 +15,7 @@ import pytest
 from gradio_client import Client
 from playwright.sync_api import expect
 
-from tests.browser.conftest import ARGS
+from tests.chromium import ARGS
 from tests.platform_server import APPS, Platform
 from tests.waiting import wait_until
 

@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.browser.conftest import ARGS
 from tests.census.compare import Side, Verdict, judge
 from tests.census.script import App, apps
 from tests.census.sides import alone, as_space
+from tests.chromium import ARGS
 from tests.platform_server import Platform, lent_home, running
 
 if TYPE_CHECKING:

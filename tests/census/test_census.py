@@ -62,7 +62,7 @@ def test_a_difference_is_found(process_platform: Platform, token: str, chromium:
     verdict = judge(app, partial(as_space, process_platform, token), chromium)
 
     assert not verdict.same
-    assert "alone False', as a Space True'" in verdict.differences[0]
+    assert "alone 'False', as a Space 'True'" in verdict.differences[0]
 
 
 def test_every_app_has_a_script_that_is_understood() -> None:

@@ -19,10 +19,7 @@ from typing import Any
 import pytest
 import uv
 
-from tests.browser.conftest import chromium, playwright, visit
 from tests.platform_server import APPS, CACHE, Platform
-
-__all__ = ["chromium", "playwright", "visit"]
 
 #: Gradio, and the gradio_client that came with it and what that needs beside it.
 AGES = {

@@ -58,7 +58,7 @@ def owner(process_platform: Platform) -> str:
 @pytest.fixture(scope="module")
 def platform(process_platform: Platform, owner: str) -> Platform:
     assert process_platform.push(SPACE, owner, APPS / "made", timeout_s=300) == "RUNNING"
-    process_platform.queue(SPACE, owner, concurrency_count=1)
+    process_platform.queue(SPACE, owner, max_running=1)
     return process_platform
 
 

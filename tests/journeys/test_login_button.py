@@ -12,10 +12,7 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from playwright.sync_api import expect
 
-from tests.browser.conftest import chromium, visit
 from tests.platform_server import APPS, Platform
-
-__all__ = ["chromium", "visit"]
 
 SPACE = "alice/login"
 

@@ -10,11 +10,8 @@ import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.browser.conftest import chromium, playwright, visit
 from tests.platform_server import APPS, Platform
 from tests.waiting import wait_until
-
-__all__ = ["chromium", "playwright", "visit"]
 
 SPACE = "alice/traces"
 

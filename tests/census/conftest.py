@@ -1,5 +1,0 @@
-"""The browser of the census is the browser tests' own."""
-
-from tests.browser.conftest import chromium, playwright
-
-__all__ = ["chromium", "playwright"]
