@@ -12,8 +12,8 @@ from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_do
 from celery.worker.state import active_requests
 from django.conf import settings
 
-from hardware.patience import once_postgresql_answers
 from hardware.runtimes import choose
+from infra.startup import once_postgresql_answers
 
 if TYPE_CHECKING:
     from hardware.agent import Agent

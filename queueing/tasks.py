@@ -14,10 +14,11 @@ from django.db import Error, connection
 from redis.asyncio import Redis
 
 from hardware.replica_client import Limits
-from queueing import reaper, rollup
-from queueing.hints import hint
+from queueing.dispatch import reaper
+from queueing.dispatch.worker import Drains, drains
 from queueing.models import QueueSettings
-from queueing.worker import Drains, drains
+from queueing.stats import rollup
+from queueing.wakeup import hint
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from hardware import logs
-from hardware.patience import once_postgresql_answers
 from hardware.runtimes import choose
 from hardware.runtimes.base import Artifact, BuildFailed
+from infra.startup import once_postgresql_answers
 from spaces import builds, following, lifecycle
 from spaces.models import Build, Space
 

@@ -21,7 +21,7 @@ def pytest_load_initial_conftests() -> None:
     global _folder
     if "SPACEPORT_TEST_HOME" in os.environ:
         return
-    from spaceport.embedded import postgres, valkey
+    from spaceport.up.embedded import postgres, valkey
 
     # PostgreSQL's socket path must stay short, and its own user must be able to reach it.
     _folder = Path(tempfile.mkdtemp(prefix="spaceport-test-", dir="/tmp"))
@@ -36,7 +36,7 @@ def pytest_load_initial_conftests() -> None:
 def pytest_unconfigure() -> None:
     if _folder is None:
         return
-    from spaceport.embedded import postgres, valkey
+    from spaceport.up.embedded import postgres, valkey
 
     valkey(_folder).stop()
     postgres(_folder).stop()

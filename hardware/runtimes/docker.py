@@ -14,9 +14,7 @@ import docker.errors
 import docker.types
 import requests
 
-from hardware import base_image
-from hardware.lines import LINE_BYTES, Cut, Lines
-from hardware.runtimes import build_caches, docker_build, docker_network
+from hardware.runtimes import base_image, build_caches, docker_build, docker_network
 from hardware.runtimes.base import (
     Artifact,
     EngineUnavailable,
@@ -29,6 +27,7 @@ from hardware.runtimes.base import (
 from hardware.runtimes.environment import describe_exit, launcher_environment
 from hardware.runtimes.walled import Engine
 from hardware.tiers import TIERS
+from infra.lines import LINE_BYTES, Cut, Lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

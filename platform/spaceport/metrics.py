@@ -23,12 +23,12 @@ from redis import RedisError
 
 from hardware import nodes, usage
 from hardware.models import Node, Replica
-from queueing import totals
-from queueing.connections import sync_redis
-from queueing.histograms import LAST, Histogram, seconds_in, upper_edge
-from queueing.totals import Totals
-from spaceport import watch
+from infra.redis_clients import sync_redis
+from queueing.stats import totals
+from queueing.stats.histograms import LAST, Histogram, seconds_in, upper_edge
+from queueing.stats.totals import Totals
 from spaceport.operators import is_operator
+from spaceport.web import monitor
 from spaces.models import Sdk, Space
 
 #: Every third edge of the statistics' own buckets: ratios of two, from 1 ms to an hour and more.
@@ -210,7 +210,7 @@ def _process(read: Read) -> Iterator[Metric]:
         "spaceport_web_event_loop_lag_seconds",
         "The longest wait of something ready in the last minute, in the web process that answers.",
     )
-    lag.add_metric([], watch.lag_s())
+    lag.add_metric([], monitor.lag_s())
     yield lag
     sockets = GaugeMetricFamily(
         "spaceport_web_open_sockets",
@@ -218,7 +218,7 @@ def _process(read: Read) -> Iterator[Metric]:
         labels=["kind"],
     )
     for kind in ("websocket", "sse"):
-        sockets.add_metric([kind], watch.sockets[kind])
+        sockets.add_metric([kind], monitor.sockets[kind])
     yield sockets
 
 

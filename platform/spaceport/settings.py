@@ -1,6 +1,6 @@
 """Every setting, read once from the environment. Same code everywhere: only addresses differ.
 
-`spaceport.embedded.attached` fills DATABASE_URL and REDIS_URL in when they are not given.
+`spaceport.up.embedded.attached` fills DATABASE_URL and REDIS_URL in when they are not given.
 """
 
 import secrets

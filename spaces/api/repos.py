@@ -14,7 +14,7 @@ from accounts.models import Membership, Owner
 from accounts.people import own_namespace
 from hardware.models import Replica
 from hardware.tiers import TIERS
-from spaces import creation, lifecycle, names, repository
+from spaces import creation, lifecycle, names
 from spaces.api.hub import (
     HubError,
     base_url,
@@ -31,6 +31,7 @@ from spaces.api.hub import (
     text,
     writable,
 )
+from spaces.git import repository
 from spaces.models import Sdk, Space, Visibility
 
 PAGE = 100

@@ -2,8 +2,7 @@
 
 from django.urls import path, re_path
 
-from spaces import git_http
-from spaces.api import files, history, reading, repos, runtime, statistics
+from spaces.api import files, git_http, history, reading, repos, runtime, statistics
 from spaces.api.deploy import api
 from spaces.api.hub import HubError, hub
 

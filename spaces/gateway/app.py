@@ -15,25 +15,17 @@ from urllib.parse import parse_qsl
 from accounts.rights import RightsUnknown
 from hardware.replica_client import ReplicaError, Unreachable, target_of
 from queueing.errors import QueueError
+from queueing.identity import client_of
 from queueing.routes import Route
-from queueing.visitors import client_of
-from spaces.gateway import (
-    callers,
-    entry,
-    http,
-    loads,
-    notices,
-    pages,
-    paths,
-    sockets,
-    static,
-    tokens,
-    websocket,
-)
-from spaces.gateway import headers as head
-from spaces.gateway.access import Visitor, visitor_of
-from spaces.gateway.doors import BODY_LIMIT, Doors
-from spaces.gateway.http import Receive, Scope, Send
+from spaces.gateway import status_pages
+from spaces.gateway.gradio import pages, paths
+from spaces.gateway.gradio import websocket as sockets
+from spaces.gateway.gradio.router import BODY_LIMIT, Doors
+from spaces.gateway.identity import caller, entry, page_rate_limit, page_tokens
+from spaces.gateway.identity.visitor import Visitor, visitor_of
+from spaces.gateway.proxy import headers as head
+from spaces.gateway.proxy import http, static_files, websocket
+from spaces.gateway.proxy.http import Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +43,7 @@ class Asked:
     scheme: str
     client: str
     program: bool  # by the programs' door
-    token: tokens.PageToken | None
+    token: page_tokens.PageToken | None
     raw_token: str
     visitor: Visitor
     door: head.Door
@@ -118,7 +110,7 @@ class Gateway:
             await self._refuse(scope, receive, sends, 404, "There is no such Space.")
             return
         # The app never sees what the gateway put into its address.
-        scope = {**scope, "query_string": tokens.own_query(scope["query_string"])}
+        scope = {**scope, "query_string": page_tokens.own_query(scope["query_string"])}
         work = self._serve(asked, scope, receive, sends)
         with contextlib.suppress(http.HungUp):  # there is nobody to answer
             if not await self.doors.watched.while_allowed(asked.route.space_id, asked.visitor.who, work):
@@ -151,8 +143,8 @@ class Gateway:
         if route is None:
             return None
         prefix = f"/run/{route.owner}/{route.name}" if program else ""
-        raw_token, path = ("", path) if program else tokens.split(path, route.app.mount)
-        token = tokens.read(self.key, route.space_id, raw_token) if raw_token else None
+        raw_token, path = ("", path) if program else page_tokens.split(path, route.app.mount)
+        token = page_tokens.read(self.key, route.space_id, raw_token) if raw_token else None
         watched = self.doors.watched
         visitor = await visitor_of(watched, route, scope, token, self.key, program=program)
         if visitor is None:
@@ -175,7 +167,7 @@ class Gateway:
                 host=host,
                 path=prefix,
                 at=path,
-                token=f"{tokens.PREFIX}{raw_token}" if token is not None else "",
+                token=f"{page_tokens.PREFIX}{raw_token}" if token is not None else "",
                 private=route.private,
                 # A browser comes to a demo's host as it comes to the platform.
                 secure=secure or (not program and self.platform_url.startswith("https://")),
@@ -221,7 +213,7 @@ class Gateway:
                 await self._refuse(scope, receive, send, 404, "A static Space has a page only.")
                 return
             await self.doors.visited(route)
-            await static.serve(send, route, asked.path, scope["method"])
+            await static_files.serve(send, route, asked.path, scope["method"])
             return
         try:
             if await self.doors.serve(asked, scope, receive, send):
@@ -258,13 +250,13 @@ class Gateway:
             if wait_s := await self._too_many(asked):
                 await self._later(send, wait_s)
                 return
-            token = tokens.make(self.key, route.space_id, visit=asked.visit, user_id=asked.user_id or 0)
+            token = page_tokens.make(self.key, route.space_id, visit=asked.visit, user_id=asked.user_id or 0)
             if entry.stays_under_token(asked):
-                where = target_of(f"{tokens.PREFIX}{token}{asked.path}", scope["query_string"])
+                where = target_of(f"{page_tokens.PREFIX}{token}{asked.path}", scope["query_string"])
                 await http.redirect(send, where)
                 return
         elsewhere = bool(token) and not self._is_main_page(asked)
-        headers = callers.to_container(asked, scope, token="" if elsewhere else token)
+        headers = caller.to_container(asked, scope, token="" if elsewhere else token)
         if elsewhere:
             headers["accept-encoding"] = "identity"
         length = head.first(scope["headers"], "content-length")
@@ -298,14 +290,14 @@ class Gateway:
             await self._refuse(scope, receive, send, 502, str(error))
 
     async def _too_many(self, asked: Asked) -> int:
-        wait_s = await loads.wait_s(
+        wait_s = await page_rate_limit.wait_s(
             self.doors.redis, self.loads_per_minute, user_id=asked.user_id, address=asked.client
         )
         return math.ceil(wait_s)
 
     @staticmethod
     async def _later(send: Send, wait_s: int) -> None:
-        body = await notices.too_many(wait_s)
+        body = await status_pages.too_many(wait_s)
         extra = ((b"retry-after", str(wait_s).encode()),)
         await http.respond(send, 429, body, "text/html; charset=utf-8", extra)
 
@@ -344,10 +336,10 @@ class Gateway:
 
     async def _not_running(self, asked: Asked, route: Route, scope: Scope, send: Send) -> None:
         if asked.program or not head.wants_page(scope["headers"]):
-            text = notices.sentence(route)
+            text = status_pages.sentence(route)
             await self._error(send, 503, text, retry_after_s=5)
             return
-        body = await notices.page(route)
+        body = await status_pages.page(route)
         await http.respond(send, 503, body, "text/html; charset=utf-8", ((b"retry-after", b"5"),))
 
     # --- websockets ---------------------------------------------------------------------------------
@@ -363,7 +355,7 @@ class Gateway:
             await receive()
             await send({"type": "websocket.close", "code": 1013})
             return
-        headers = callers.to_container(asked, scope)
+        headers = caller.to_container(asked, scope)
         target = target_of(asked.path, scope["query_string"])
         await websocket.forward(
             self.doors.http, scope, receive, send, address=asked.route.address, target=target, headers=headers
@@ -382,7 +374,7 @@ class Gateway:
         if enter and entry.in_a_tab(scope):
             await http.see(send, enter)
         elif head.wants_page(scope["headers"]):
-            body = await notices.refusal(status, text, enter)
+            body = await status_pages.refusal(status, text, enter)
             await http.respond(send, status, body, "text/html; charset=utf-8")
         else:
             await self._error(send, status, text)

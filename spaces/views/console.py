@@ -17,7 +17,8 @@ from accounts.models import User
 from hardware import nodes
 from hardware.models import Node
 from hardware.tiers import TIERS
-from queueing import live, storage
+from queueing.stats import figures as live
+from queueing.store import durability
 from spaces.card import CardError
 from spaces.models import Space
 from spaces.views.settings import ACTIONS
@@ -77,7 +78,7 @@ def _live() -> dict[str, Any]:
         for event in live.events(space.pk, MOST_EVENTS)
     ]
     return {
-        "warnings": storage.warnings(),
+        "warnings": durability.warnings(),
         "rows": [(space, now[space.pk]) for space in spaces],
         "events": events[:MOST_EVENTS],
         "nodes": [_node(node) for node in Node.objects.order_by("name")[:MOST]],

@@ -11,7 +11,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import access
 from accounts.models import Membership, Owner, User
-from queueing import live, storage
+from queueing.stats import figures as live
+from queueing.store import durability
 from spaces import creation
 from spaces.forms import NewSpace
 from spaces.models import Sdk, Space, Visibility
@@ -29,7 +30,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     rows = [(space, figures[space.pk]) for space in spaces]
     partial = request.headers.get("HX-Target") == "my-spaces"
     template = "components/my_spaces.html" if partial else "spaces/dashboard.html"
-    warnings = storage.warnings() if request.user.is_superuser else []
+    warnings = durability.warnings() if request.user.is_superuser else []
     return render(request, template, {"rows": rows, "warnings": warnings})
 
 

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from queueing import live
+from queueing.stats import figures as live
 from spaces.api.repos import matching, visible
 
 PAGE = 24

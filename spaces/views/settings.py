@@ -15,8 +15,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from hardware import nodes
 from hardware.tiers import TIERS, UnknownTier
-from queueing import facts, honesty, live, tuning
-from queueing.connections import sync_redis
+from infra.redis_clients import sync_redis
+from queueing import queue_settings
+from queueing.stats import advice_facts, eta_accuracy
+from queueing.stats import figures as live
 from spaces import lifecycle
 from spaces.api.runtime import MOST_KEYS
 from spaces.card import CardError
@@ -54,7 +56,7 @@ def figures(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 
 def _now(space: Space) -> dict[str, Any]:
     """The live figures, and how good the promised times were this week."""
-    kept = honesty.read(sync_redis(), [space.pk], days=7)[space.pk]
+    kept = eta_accuracy.read(sync_redis(), [space.pk], days=7)[space.pk]
     return {"figures": live.figures(space.pk), "honesty": kept}
 
 
@@ -90,7 +92,9 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
     return space_context(request, space, "settings") | {
         **_queue_rows(space),
         **_now(space),
-        "measured": partial(facts.sentences, space.pk, space.hardware),  # read where the template shows it
+        "measured": partial(
+            advice_facts.sentences, space.pk, space.hardware
+        ),  # read where the template shows it
         "offers": offers,
         "absence": nodes.absence(space.hardware),
         "variables": space.variables.order_by("key"),
@@ -106,13 +110,13 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
 
 def _queue(request: HttpRequest, space: Space) -> dict[str, Any] | None:
     values, errors = typed_settings(request.POST)
-    numbers, refused = typed_numbers(request.POST, tuning.groups(space.pk))
+    numbers, refused = typed_numbers(request.POST, queue_settings.groups(space.pk))
     if errors or refused:
         return _queue_rows(space, request.POST, errors, refused)
     # What was left as it is stays the code's to decide.
-    now = asdict(tuning.effective(space.pk))
+    now = asdict(queue_settings.effective(space.pk))
     changed: dict[str, Any] = {name: value for name, value in values.items() if value != now[name]}
-    tuning.change(space.pk, changed | ({"groups": numbers} if numbers else {}))
+    queue_settings.change(space.pk, changed | ({"groups": numbers} if numbers else {}))
     return None
 
 
@@ -123,8 +127,8 @@ def _queue_rows(
     refused: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """The queue's settings, and the numbers of single groups, as the page shows them."""
-    limits = tuning.groups(space.pk)
-    groups = group_rows(limits, tuning.effective(space.pk).concurrency_count, posted, refused)
+    limits = queue_settings.groups(space.pk)
+    groups = group_rows(limits, queue_settings.effective(space.pk).concurrency_count, posted, refused)
     return {
         "rows": setting_rows(space.pk, posted, errors, several=len(limits) > 1),
         "groups": groups,

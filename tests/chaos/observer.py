@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import redis
 import requests
 
-from queueing.keys import SpaceKeys, line_of
 from queueing.routes import decode
+from queueing.store.keys import SpaceKeys, line_of
 from tests.chaos.clients import Target
 from tests.invariants.workers import TwoWorkers
 

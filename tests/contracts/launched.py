@@ -15,8 +15,8 @@ from typing import Any
 import requests
 from msgspec import structs
 
-from hardware.base_image import LAUNCHER, MAIN
-from queueing.direct import Direct, Said
+from hardware.runtimes.base_image import LAUNCHER, MAIN
+from queueing.dispatch.backends.launcher import Direct, Said
 from queueing.events import Call, Event, encode, new_event_id
 from queueing.routes import App, Route
 from tests.platform_server import APPS, free_port

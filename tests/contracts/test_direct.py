@@ -14,11 +14,11 @@ import requests
 from msgspec import structs
 
 from hardware.replica_client import ReplicaClient
-from queueing.app_config import app_from_config
-from queueing.calls import GradioApp
-from queueing.direct import Direct, Said
+from queueing.dispatch.backends.gradio_sse import GradioApp
+from queueing.dispatch.backends.launcher import Direct, Said
 from queueing.errors import ContainerDied
 from queueing.events import Event, decode
+from queueing.protocols.gradio_config import app_from_config
 from queueing.routes import App, Route
 from tests.contracts.launched import call, event_of, launched, route_to, told, words
 

@@ -13,10 +13,10 @@ import pytest
 import requests
 
 from hardware.replica_client import ReplicaClient
-from queueing.app_config import app_from_config
-from queueing.calls import GradioApp
-from queueing.direct import Direct
+from queueing.dispatch.backends.gradio_sse import GradioApp
+from queueing.dispatch.backends.launcher import Direct
 from queueing.events import Event, decode
+from queueing.protocols.gradio_config import app_from_config
 from tests.compat.conftest import gradio_python
 from tests.contracts.launched import event_of, launched, route_to, told, words
 

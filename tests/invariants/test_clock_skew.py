@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 import queueing
-from queueing import reaper
+from queueing.delivery.positions import Positions, Waiter
+from queueing.dispatch import reaper
 from queueing.events import Accepted
 from queueing.messages import completed
-from queueing.positions import Positions, Waiter
-from queueing.queue import AWAY_S, Queue
-from queueing.scripts import FOLDER, seconds
+from queueing.store.queue import AWAY_S, Queue
+from queueing.store.scripts import FOLDER, seconds
 from tests.waiting import eventually
 
 Joins = Callable[..., Awaitable[Accepted]]

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 
 import pytest
 
-import queueing.delivery
-import queueing.queue
-import queueing.worker
-from queueing.delivery import Delivered, Delivery
+import queueing.delivery.streams
+import queueing.dispatch.worker
+import queueing.store.queue
+from queueing.delivery.streams import Delivered, Delivery
+from queueing.dispatch.worker import Drains
 from queueing.errors import QueueFull
 from queueing.events import Accepted
-from queueing.keys import SpaceKeys
-from queueing.queue import Queue
-from queueing.scripts import Script
-from queueing.worker import Drains
+from queueing.store.keys import SpaceKeys
+from queueing.store.queue import Queue
+from queueing.store.scripts import Script
 from tests.invariants.test_random_histories import run_histories
 from tests.waiting import eventually
 
@@ -44,7 +44,7 @@ def without(name: str, defence: str, instead: str = "") -> Script:
 @contextlib.contextmanager
 def use(script: Script) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(queueing.queue, f"_{script.name}", script)
+        patch.setattr(queueing.store.queue, f"_{script.name}", script)
         yield
 
 
@@ -174,14 +174,14 @@ async def hears_the_last(queue: Queue) -> bool:
 async def test_a_last_message_that_nobody_announced_is_found(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queueing.delivery, "RESYNC_S", 0.2)
-    monkeypatch.setattr(queueing.delivery, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(queueing.delivery.streams, "RESYNC_S", 0.2)
+    monkeypatch.setattr(queueing.delivery.streams, "LOOK_EVERY_S", 0.1)
     assert await hears_the_last(queue)
 
 
 async def test_without_looking_again_it_stays_unheard(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queueing.delivery, "RESYNC_S", 3600)
-    monkeypatch.setattr(queueing.delivery, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(queueing.delivery.streams, "RESYNC_S", 3600)
+    monkeypatch.setattr(queueing.delivery.streams, "LOOK_EVERY_S", 0.1)
     assert not await hears_the_last(queue)
 
 
@@ -197,9 +197,9 @@ async def lease_after_three_lifetimes(queue: Queue) -> bytes | None:
             pass
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(queueing.queue, "LEASE_MS", LIFE_MS)
-        patch.setattr(queueing.worker, "LEASE_MS", LIFE_MS)
-        patch.setattr(queueing.worker, "RENEW_S", LIFE_MS / 10_000)
+        patch.setattr(queueing.store.queue, "LEASE_MS", LIFE_MS)
+        patch.setattr(queueing.dispatch.worker, "LEASE_MS", LIFE_MS)
+        patch.setattr(queueing.dispatch.worker, "RENEW_S", LIFE_MS / 10_000)
         drains = Drains(os.environ["REDIS_URL"], 60)
         drains._active[queue.space_id] = Busy()  # type: ignore[assignment]
         assert await queue.acquire("busy")

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 import redis.exceptions
 
-import queueing.queue
-from queueing.delivery import RESET, Delivery
+import queueing.store.queue
+from queueing.delivery.streams import RESET, Delivery
 from queueing.errors import NotStored
 from queueing.events import Join, decode, new_event_id
-from queueing.keys import SpaceKeys
 from queueing.messages import completed
-from queueing.queue import Queue
-from queueing.surely import surely
-from queueing.together import together
+from queueing.store.keys import SpaceKeys
+from queueing.store.pipelining import together
+from queueing.store.queue import Queue
+from queueing.store.retry import surely
 from tests.valkeys import Valkey, pair
 from tests.waiting import eventually, wait_until
 
@@ -193,13 +193,13 @@ async def failover(tmp_path: Path) -> tuple[set[str], set[str], int]:
         there = set(await Queue(heir, 1).pending_ids())
         # What was refused is sent again under its key, and is new to the new primary.
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(queueing.queue, "REPLICAS", 0)
+            patch.setattr(queueing.store.queue, "REPLICAS", 0)
             assert not (await Queue(heir, 1).join(a_join(15, "s15", "k15"))).replayed or not refused
         return acknowledged, there, refused
 
 
 async def test_a_failover_loses_nothing_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queueing.queue, "REPLICAS", 1)
+    monkeypatch.setattr(queueing.store.queue, "REPLICAS", 1)
     acknowledged, there, refused = await failover(tmp_path)
     assert len(acknowledged) == 15
     assert acknowledged <= there

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from queueing import ahead
-from queueing.ahead import AHEAD, SHORT_CALLS, SHORT_S, Ahead
+from queueing.dispatch import prefetch
+from queueing.dispatch.prefetch import AHEAD, SHORT_CALLS, SHORT_S, Ahead
 from tests.waiting import eventually
 
 
@@ -71,7 +71,7 @@ def test_none_without_a_direct_way(known: Ahead) -> None:
 async def test_from_the_moment_one_is_taken_back_none(
     known: Ahead, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ahead, "BACK_S", 0.05)
+    monkeypatch.setattr(prefetch, "BACK_S", 0.05)
     with known.busy(call("a")), known.begun(call("a")) as heard:
         heard()
         with known.busy(call("b")), known.begun(call("b")):

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from queueing.delivery import Delivery
+from queueing.delivery.streams import Delivery
 from queueing.events import Accepted, decode
 from queueing.messages import completed
-from queueing.queue import Queue
+from queueing.store.queue import Queue
 
 SIZES = (10, 3_000_000, 10, 10, 10, 10, 2_000_000, 2_000_000, 10)
 

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-import queueing.outbox
-from queueing.delivery import INBOX, Delivery
+import queueing.delivery.outbox
+from queueing.delivery.outbox import ROOM_BYTES, Outbox, TooSlow
+from queueing.delivery.streams import INBOX, Delivery
 from queueing.events import Accepted
-from queueing.keys import SpaceKeys
-from queueing.outbox import ROOM_BYTES, Outbox, TooSlow
-from queueing.queue import Queue
+from queueing.store.keys import SpaceKeys
+from queueing.store.queue import Queue
 from tests.waiting import eventually
 
 Joins = Callable[..., Awaitable[Accepted]]
@@ -53,7 +53,7 @@ async def test_no_message_is_missing_and_their_order_stays() -> None:
 async def test_who_takes_nothing_is_given_up_when_there_is_no_more_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(queueing.outbox, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(queueing.delivery.outbox, "PATIENCE_S", 0.05)
     outbox = Outbox(Reader())
 
     async def flood() -> None:

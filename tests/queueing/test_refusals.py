@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 import pytest
 from redis.asyncio import Redis
 
-from queueing.delivery import Delivery
-from queueing.doors.gradio import Caller, GradioDoor
+from queueing.delivery.positions import Positions
+from queueing.delivery.streams import Delivery
 from queueing.errors import Refused
-from queueing.keys import SpaceKeys
-from queueing.positions import Positions
+from queueing.protocols.gradio import Caller, GradioDoor
 from queueing.routes import Route
+from queueing.store.keys import SpaceKeys
 
 BODY = {"data": ["x"], "fn_index": 0, "session_hash": "somebody"}
 

@@ -7,9 +7,9 @@ from unittest.mock import Mock
 
 import msgspec
 
-from queueing.cursors import Begin
-from queueing.doors.stream import Stream
-from queueing.positions import Place
+from queueing.delivery.cursors import Begin
+from queueing.delivery.positions import Place
+from queueing.protocols.gradio_stream import Stream
 
 
 def told(chunk: bytes) -> Any:

@@ -16,14 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from queueing import connections, rollup, stats, totals
-from queueing.counters import COUNTS, MOST_FUNCTIONS, OTHERS, Minute, Tally, read_minute
+from infra import redis_clients
 from queueing.errors import ApiClosed, QueueFull, Refused
 from queueing.events import Accepted
-from queueing.histograms import bucket_of
-from queueing.keys import SpaceKeys
 from queueing.models import QueueMinute
-from queueing.queue import MAX_LOSSES, Queue
+from queueing.stats import history, rollup, totals
+from queueing.stats.counters import COUNTS, MOST_FUNCTIONS, OTHERS, Minute, Tally, read_minute
+from queueing.stats.histograms import bucket_of
+from queueing.store.keys import SpaceKeys
+from queueing.store.queue import MAX_LOSSES, Queue
 from spaces.models import Space
 from tests.people import make_people
 from tests.queueing.test_scripts import finish
@@ -239,7 +240,7 @@ def space(settings: Any, tmp_path: Any, db: None) -> Space:
 
 @pytest.fixture
 def server() -> Any:
-    client = connections.sync_redis()
+    client = redis_clients.sync_redis()
     client.flushdb()
     yield client
     client.flushdb()
@@ -362,7 +363,7 @@ def test_stored_and_newest_minutes_are_read_as_one(server: sync.Redis, space: Sp
     put(server, space, NOW - 5, page____main__0=3, wait__20__main__0=3, pending=7)
     rollup.store([space.pk])
     put(server, space, NOW, api____main__0=2, failed__30__main__0=1, batch__4__main__0=2)
-    found = stats.history(space.pk, "1h")
+    found = history.history(space.pk, "1h")
     assert found.total.counts == Counter(page=3, api=2, failed=1)
     assert found.bins[(NOW - 5) * 60].main.wait == {20: 3}
     assert found.bins[(NOW - 5) * 60].pending == 7
@@ -373,20 +374,20 @@ def test_stored_and_newest_minutes_are_read_as_one(server: sync.Redis, space: Sp
 def test_a_minute_in_both_places_counts_once(server: sync.Redis, space: Space) -> None:
     put(server, space, NOW - 5, page____main__0=3)
     QueueMinute.objects.create(space=space, minute=at(NOW - 5), lane="main", fn="0", page=3)
-    assert stats.history(space.pk, "1h").total.counts["page"] == 3
+    assert history.history(space.pk, "1h").total.counts["page"] == 3
 
 
 @pytest.mark.parametrize(("name", "points"), [("1h", 60), ("24h", 288), ("7d", 168), ("30d", 180)])
 def test_every_range_adds_up_its_minutes_and_no_others(
     server: sync.Redis, space: Space, name: str, points: int
 ) -> None:
-    back_s, step_s = stats.RANGES[name]
+    back_s, step_s = history.RANGES[name]
     inside = [NOW - 1, NOW - (back_s - step_s) // 60 + 1]
     for minute in (*inside, NOW - back_s // 60 - step_s // 60):
         QueueMinute.objects.create(
             space=space, minute=at(minute), lane="main", fn="0", page=1, wait={"5": 1}, service={"7": 1}
         )
-    found = stats.history(space.pk, name)
+    found = history.history(space.pk, name)
     assert found.total.counts["page"] == 2
     assert found.main.wait == {5: 2}
     assert found.functions["main", "0"].service == {7: 2}
@@ -397,7 +398,7 @@ def test_every_range_adds_up_its_minutes_and_no_others(
 def test_another_space_is_not_counted(server: sync.Redis, space: Space) -> None:
     other = Space.objects.create(owner=space.owner, name="other", sdk="gradio", subdomain="other")
     QueueMinute.objects.create(space=other, minute=at(NOW - 1), lane="main", fn="0", page=9)
-    assert stats.history(space.pk, "24h").total.arrivals == 0
+    assert history.history(space.pk, "24h").total.arrivals == 0
 
 
 def test_totals_never_go_back_while_minutes_are_stored(server: sync.Redis, space: Space) -> None:

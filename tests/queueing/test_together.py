@@ -9,8 +9,8 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from queueing.queue import Queue
-from queueing.together import AT_ONCE, together
+from queueing.store.pipelining import AT_ONCE, together
+from queueing.store.queue import Queue
 from tests.valkeys import Valkey
 
 

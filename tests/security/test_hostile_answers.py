@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-import queueing.calls
-import queueing.direct
-import queueing.worker
+import queueing.dispatch.backends.gradio_sse
+import queueing.dispatch.backends.launcher
+import queueing.dispatch.worker
 from hardware import app_report
 from hardware.log_lines import key
 from hardware.replica_client import Limits
-from queueing.app_config import app_from_config
+from queueing.dispatch.worker import Drains
 from queueing.events import Join, new_event_id
-from queueing.queue import Queue
+from queueing.protocols.gradio_config import app_from_config
 from queueing.routes import App, Function, Route, encode
-from queueing.worker import Drains
+from queueing.store.queue import Queue
 from tests.queueing.conftest import redis
 from tests.security.hostile_app import (
     CONFIG,
@@ -60,11 +60,11 @@ _ids = itertools.count(50_000)
 def drains() -> Iterator[Drains]:
     """A worker's dispatchers; a call may take some seconds."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(queueing.calls, "ANSWER_S", 2.0)
-    patch.setattr(queueing.worker, "AGAIN_S", 0.05)
-    patch.setattr(queueing.worker, "MOST_UNHEARD", 1)
-    patch.setattr(queueing.direct, "CONNECT_S", 2.0)
-    patch.setattr(queueing.worker, "restart", _no_restart)
+    patch.setattr(queueing.dispatch.backends.gradio_sse, "ANSWER_S", 2.0)
+    patch.setattr(queueing.dispatch.worker, "AGAIN_S", 0.05)
+    patch.setattr(queueing.dispatch.worker, "MOST_UNHEARD", 1)
+    patch.setattr(queueing.dispatch.backends.launcher, "CONNECT_S", 2.0)
+    patch.setattr(queueing.dispatch.worker, "restart", _no_restart)
     made = Drains(os.environ["REDIS_URL"], 4, LIMITS)
     yield made
     made.stop()

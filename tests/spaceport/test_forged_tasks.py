@@ -17,9 +17,9 @@ from redis.asyncio import Redis
 
 from hardware.runtimes.base import Artifact
 from hardware.runtimes.process import ProcessRuntime
+from queueing.dispatch.worker import Drains
 from queueing.events import Join, new_event_id
-from queueing.queue import Queue
-from queueing.worker import Drains
+from queueing.store.queue import Queue
 from spaceport.celery import app
 from spaces import builds, tasks
 from spaces.models import Build, Space

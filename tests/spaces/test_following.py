@@ -14,11 +14,11 @@ from redis.asyncio import Redis
 
 from accounts.models import Owner
 from hardware.models import Replica
-from queueing.connections import sync_redis
+from infra.redis_clients import sync_redis
 from queueing.events import Join, new_event_id
-from queueing.keys import SpaceKeys
-from queueing.queue import Queue
 from queueing.routes import App, Route, encode
+from queueing.store.keys import SpaceKeys
+from queueing.store.queue import Queue
 from spaces import following, lifecycle, publishing
 from spaces.models import Space, Stage
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from spaces.gateway.headers import Door, location
+from spaces.gateway.proxy.headers import Door, location
 from tests.hub_server import Hub
 from tests.spaces.standin import Standin, serve
 

@@ -9,8 +9,9 @@ from django.test import Client
 from django.urls import resolve
 
 from hardware import logs, nodes
-from queueing import tuning
-from spaces import creation, names, repository
+from queueing import queue_settings
+from spaces import creation, names
+from spaces.git import repository
 from spaces.models import Secret, Space, Stage, Variable
 from spaces.views.files import markdown
 from tests.people import People, make_people
@@ -97,7 +98,7 @@ def test_strangers_change_nothing(folks: People, path: str) -> None:
         assert answer.status_code == 404
     space = Space.objects.get(name="demo")
     assert (space.visibility, space.stage) == ("public", Stage.NO_APP_FILE)
-    assert tuning.effective(space.pk) == tuning.Settings()
+    assert queue_settings.effective(space.pk) == queue_settings.Settings()
 
 
 def test_a_change_without_the_csrf_token_is_refused(folks: People) -> None:
@@ -107,7 +108,7 @@ def test_a_change_without_the_csrf_token_is_refused(folks: People) -> None:
     answer = client.post("/lab/demo/settings/queue", GOOD)
     assert answer.status_code == 403
     assert "send it again" in text_of(answer)
-    assert tuning.effective(space.pk).concurrency_count == 1
+    assert queue_settings.effective(space.pk).concurrency_count == 1
 
 
 # --- discover ---------------------------------------------------------------------------------------
@@ -186,7 +187,7 @@ def test_queue_settings_are_saved_and_act(folks: People) -> None:
     answer = as_(folks.alice).post("/lab/demo/settings/queue", GOOD, headers=HTMX)
     assert answer.status_code == 200
     assert "Saved" in text_of(answer)
-    wanted = tuning.Settings(
+    wanted = queue_settings.Settings(
         concurrency_count=4,
         max_size=20,
         batch=True,
@@ -195,7 +196,7 @@ def test_queue_settings_are_saved_and_act(folks: People) -> None:
         policy="fair",
         page_weight=3,
     )
-    assert tuning.effective(space.pk) == wanted
+    assert queue_settings.effective(space.pk) == wanted
 
 
 @pytest.mark.parametrize(
@@ -225,12 +226,12 @@ def test_bad_settings_are_refused_beside_the_field(
     assert page.count('class="error"') == 1
     assert 'value="20"' in page or name == "max_size"  # what was typed elsewhere is kept
     assert '"><script>' not in page
-    assert tuning.effective(space.pk) == tuning.Settings()
+    assert queue_settings.effective(space.pk) == queue_settings.Settings()
 
 
 def test_what_is_left_alone_stays_the_codes_to_decide(folks: People) -> None:
     space = space_of(folks)
-    tuning.found_in_code(space.pk, {"max_batch_size": 16})
+    queue_settings.found_in_code(space.pk, {"max_batch_size": 16})
     now = {
         "concurrency_count": "2",
         "max_size": "",
@@ -243,9 +244,9 @@ def test_what_is_left_alone_stays_the_codes_to_decide(folks: People) -> None:
         "retry": "on",
     }
     as_(folks.alice).post("/lab/demo/settings/queue", now)
-    tuning.found_in_code(space.pk, {"max_batch_size": 32})
-    assert tuning.effective(space.pk).max_batch_size == 32
-    assert tuning.effective(space.pk).concurrency_count == 2
+    queue_settings.found_in_code(space.pk, {"max_batch_size": 32})
+    assert queue_settings.effective(space.pk).max_batch_size == 32
+    assert queue_settings.effective(space.pk).concurrency_count == 2
 
 
 def test_hardware_without_a_node_is_told_at_once(folks: People) -> None:
@@ -430,7 +431,7 @@ def test_the_records_pause_restart_and_clear(folks: People) -> None:
 
 def test_no_address_of_the_platform_hides_the_first_users_spaces() -> None:
     """`make up` makes this user, and the README pushes the first demo under its name."""
-    from spaceport.first_start import EXAMPLES_OWNER, FIRST_USER
+    from spaceport.up.bootstrap import EXAMPLES_OWNER, FIRST_USER
 
     for owner in (FIRST_USER, EXAMPLES_OWNER):
         for path in (f"/{owner}/my-demo", f"/{owner}/my-demo/settings", f"/spaces/{owner}/my-demo"):

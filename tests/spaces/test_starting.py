@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from queueing.connections import sync_redis
-from queueing.keys import SpaceKeys
+from infra.redis_clients import sync_redis
+from queueing.store.keys import SpaceKeys
 from spaces import starting
 from spaces.models import Space, Stage
 
