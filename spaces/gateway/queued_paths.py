@@ -14,7 +14,7 @@ from queueing.events import encode
 from queueing.identity import visitor
 from queueing.protocols.http import BodyTooLarge, HttpDoor, Request
 from queueing.store.http_results import BODY_LIMIT, Answer
-from spaces.gateway.gradio import paths
+from spaces.gateway import paths
 from spaces.gateway.identity import caller as callers
 from spaces.gateway.identity.visitor import account_of
 from spaces.gateway.proxy import headers as head
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from queueing.delivery.positions import Place
     from queueing.protocols.gradio import Caller
-    from spaces.gateway.app import Asked
-    from spaces.gateway.gradio.router import Doors
+    from spaces.gateway.context import GatewayContext
     from spaces.gateway.proxy.http import Receive, Scope, Send
+    from spaces.gateway.request import SpaceRequest
 
 #: Where a request can be asked for that did not wait for its answer.
 TICKET = re.compile(r"/_queue/(?P<event>[0-9a-f]{32})")
@@ -43,11 +43,11 @@ Extra = tuple[tuple[bytes, bytes], ...]
 class QueuedPaths:
     """One web process's door for them."""
 
-    def __init__(self, doors: Doors) -> None:
-        self.doors = doors
-        self.door = HttpDoor(doors.gradio)
+    def __init__(self, context: GatewayContext) -> None:
+        self.context = context
+        self.door = HttpDoor(context.gradio)
 
-    async def serve(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def serve(self, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer a request that is the queue's; False for all others.
 
         Raises:
@@ -68,7 +68,9 @@ class QueuedPaths:
         await self._answered(asked, send, self._request(asked, index, scope, receive, send))
         return True
 
-    async def _request(self, asked: Asked, index: int, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _request(
+        self, asked: SpaceRequest, index: int, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         length = head.first(scope["headers"], "content-length")
         if length.isdigit() and int(length) > BODY_LIMIT:
             raise BodyTooLarge
@@ -85,11 +87,11 @@ class QueuedPaths:
         caller = await self._caller(asked, scope)
         if responds_async(scope):
             event_id = await self.door.begin(asked.route, request, caller)
-            await self.doors.visited(asked.route)
+            await self.context.visited(asked.route)
             place = await self.door.look(asked.route, event_id)
             await self._told(asked, send, event_id, place, ((b"preference-applied", b"respond-async"),))
             return
-        await self.doors.visited(asked.route)
+        await self.context.visited(asked.route)
 
         async def wait() -> None:
             answer = await self.door.ask(asked.route, request, caller)
@@ -97,7 +99,7 @@ class QueuedPaths:
 
         await http.until_gone(receive, wait())
 
-    async def _ticket(self, asked: Asked, event_id: str, scope: Scope, send: Send) -> None:
+    async def _ticket(self, asked: SpaceRequest, event_id: str, scope: Scope, send: Send) -> None:
         """A place to ask: where the request stands, then its answer; `DELETE` gives the place up."""
         match scope["method"]:
             case "GET":
@@ -113,7 +115,7 @@ class QueuedPaths:
     # --- answers ------------------------------------------------------------------------------------
 
     async def _told(
-        self, asked: Asked, send: Send, event_id: str, found: Place | Answer, extra: Extra = ()
+        self, asked: SpaceRequest, send: Send, event_id: str, found: Place | Answer, extra: Extra = ()
     ) -> None:
         if isinstance(found, Answer):
             await self._pass_on(asked, "GET", send, found)
@@ -131,7 +133,7 @@ class QueuedPaths:
         await http.respond(send, 202, encode(place), "application/json", extra)
 
     @staticmethod
-    async def _pass_on(asked: Asked, method: str, send: Send, answer: Answer) -> None:
+    async def _pass_on(asked: SpaceRequest, method: str, send: Send, answer: Answer) -> None:
         headers = head.to_visitor(answer.headers, asked.door)
         if asked.program and (refused := http.as_attachment(headers)) is not None:
             await http.respond(send, 406, refused, "application/json")
@@ -142,7 +144,7 @@ class QueuedPaths:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
 
-    async def _answered(self, asked: Asked, send: Send, work: Awaitable[None]) -> None:
+    async def _answered(self, asked: SpaceRequest, send: Send, work: Awaitable[None]) -> None:
         """Do it; a refusal says when to try again, where that makes sense."""
         try:
             await work
@@ -156,11 +158,11 @@ class QueuedPaths:
 
     # --- who asks -----------------------------------------------------------------------------------
 
-    async def _caller(self, asked: Asked, scope: Scope) -> Caller:
+    async def _caller(self, asked: SpaceRequest, scope: Scope) -> Caller:
         # A page was opened under an address that proves its visit: a browser names it with every request.
         visit = asked.visit
         replayed = callers.to_container(asked, scope)
-        caller = await self.doors.callers.replay(asked, scope, "page" if visit else "api")
+        caller = await self.context.callers.replay(asked, scope, "page" if visit else "api")
         return replace(
             caller,
             headers={name: value for name, value in replayed.items() if name not in NOT_REPLAYED},

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from queueing.routes import App, Function
-from spaces.gateway.gradio import paths
+from spaces.gateway import paths
 
 APP = App(protocol="sse_v3", version="6.31.0", prefix="/gradio_api")
 ROUTES = (

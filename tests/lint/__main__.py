@@ -1,5 +1,5 @@
-"""`python -m tests.lint`: the shape of the code. Fails on an import cycle, on a function of more than 50 lines,
-and on a folder of more than 20 modules; ruff, mypy and import-linter have no rule for these."""
+"""`python -m tests.lint`: the shape of the code. Fails on an import cycle, a function of more than 50 lines,
+and a folder of more than 20 modules; ruff, mypy and import-linter have no rule for these."""
 
 from __future__ import annotations
 

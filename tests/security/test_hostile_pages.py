@@ -145,8 +145,8 @@ async def platform(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     monkeypatch.setattr(replica_client, "CONNECT_S", PATIENCE_S)
     platform = Platform(redis)
     yield platform
-    await platform.gateway.doors.http.close()
-    await platform.gateway.doors.delivery.close()
+    await platform.gateway.context.http.close()
+    await platform.gateway.context.delivery.close()
 
 
 @pytest.mark.parametrize("name", ASKS)

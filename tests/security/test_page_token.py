@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from spaces.gateway.identity import page_tokens
+from spaces.gateway import page_tokens
 from tests.platform_server import Platform
 from tests.security.conftest import Marks
 

@@ -12,7 +12,7 @@ import requests
 from infra.folders import private
 from spaceport.redaction import Redaction, address, redacted
 from spaceport.up.child import Child
-from spaces.gateway.identity import page_tokens
+from spaces.gateway import page_tokens
 from tests.hub_server import Hub
 from tests.spaceport.conftest import SPACE
 

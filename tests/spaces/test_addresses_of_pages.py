@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from queueing.routes import App
-from spaces.gateway.identity import page_tokens
+from spaces.gateway import page_tokens
 from spaces.gateway.proxy import http
 from tests.hub_server import Hub
 from tests.spaces.standin import Standin, serve

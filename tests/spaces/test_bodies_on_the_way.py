@@ -11,7 +11,7 @@ from aiohttp import web
 
 from hardware.replica_client import ReplicaClient
 from spaces.gateway.proxy import http
-from spaces.gateway.proxy.headers import Door
+from spaces.gateway.proxy.door import Door
 
 Message = MutableMapping[str, Any]
 

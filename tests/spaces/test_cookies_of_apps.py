@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from spaces.gateway.proxy import cookies, credentials
-from spaces.gateway.proxy.headers import Door
+from spaces.gateway.proxy.door import Door
 from tests.hub_server import Hub
 from tests.spaces.standin import Standin, serve
 

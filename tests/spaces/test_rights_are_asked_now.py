@@ -19,7 +19,7 @@ from django.core import signing
 
 from hardware import log_lines
 from spaces import visits
-from spaces.gateway.identity import page_tokens
+from spaces.gateway import page_tokens
 from tests.hub_server import Hub
 from tests.spaces.standin import Standin, serve
 from tests.waiting import wait_until

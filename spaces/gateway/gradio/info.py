@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from hardware.replica_client import ReplicaClient, Reply
-    from spaces.gateway.app import Asked
     from spaces.gateway.proxy.http import Scope
+    from spaces.gateway.request import SpaceRequest
 
 NOWHERE = "spaceport.invalid"
 NOWHERE_URL = f"http://{NOWHERE}".encode()
@@ -46,7 +46,9 @@ class _Endpoint(Struct):
 _endpoint = msgspec.json.Decoder(_Endpoint).decode
 
 
-def for_visitor(client: ReplicaClient, asked: Asked, scope: Scope) -> AbstractAsyncContextManager[Reply]:
+def for_visitor(
+    client: ReplicaClient, asked: SpaceRequest, scope: Scope
+) -> AbstractAsyncContextManager[Reply]:
     """The answer to a visitor's `GET info`, to be told with `rewritten` addresses.
 
     Raises:
@@ -55,7 +57,7 @@ def for_visitor(client: ReplicaClient, asked: Asked, scope: Scope) -> AbstractAs
     return _ask(client, asked, scope["query_string"], caller.to_container(asked, scope))
 
 
-async def rewritten(chunks: AsyncIterator[bytes], asked: Asked) -> AsyncIterator[bytes]:
+async def rewritten(chunks: AsyncIterator[bytes], asked: SpaceRequest) -> AsyncIterator[bytes]:
     """The description as it comes, with the visitor's own address where the app has put what it was told."""
     address = encode(f"{asked.scheme}://{asked.host}{asked.route.app.mount}")[1:-1]
     # Its own address, where somebody on its machine asked it first.
@@ -74,7 +76,9 @@ async def rewritten(chunks: AsyncIterator[bytes], asked: Asked) -> AsyncIterator
     yield rest
 
 
-async def in_order(client: ReplicaClient, asked: Asked, api_name: str, named: dict[str, Any]) -> list[Any]:
+async def in_order(
+    client: ReplicaClient, asked: SpaceRequest, api_name: str, named: dict[str, Any]
+) -> list[Any]:
     """Arguments by name (`call/v2` of 6.x) in the order of the app's own description.
 
     Raises:
@@ -115,7 +119,7 @@ def _endpoint_of(raw: bytes, name: str) -> _Endpoint | None:
 
 
 def _ask(
-    client: ReplicaClient, asked: Asked, query: bytes, headers: dict[str, str]
+    client: ReplicaClient, asked: SpaceRequest, query: bytes, headers: dict[str, str]
 ) -> AbstractAsyncContextManager[Reply]:
     ours = {"x-forwarded-host": NOWHERE, "x-forwarded-proto": "http"}
     return client.ask(

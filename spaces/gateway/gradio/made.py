@@ -13,14 +13,16 @@ from queueing.protocols.gradio_config import function as function_of
 from queueing.routes import Function
 
 if TYPE_CHECKING:
-    from spaces.gateway.app import Asked
+    from spaces.gateway.request import SpaceRequest
 
 PATH = "/__spaceport__/function"
 ANSWER_S = 10.0
 LIMIT = 64 * 1024
 
 
-async def function(client: ReplicaClient, asked: Asked, name: str, body: dict[str, Any]) -> Function | None:
+async def function(
+    client: ReplicaClient, asked: SpaceRequest, name: str, body: dict[str, Any]
+) -> Function | None:
     """The function that a direct run means, as its session knows it; None where there is none. Whether it may
     go past the line is the app's own word, never the caller's."""
     app = asked.route.app

@@ -15,17 +15,17 @@ from queueing.errors import ApiClosed, QueueError, Refused
 from queueing.events import encode, new_channel
 from queueing.protocols.gradio import UnknownEvent
 from queueing.routes import MCP
-from spaces.gateway import status_pages
-from spaces.gateway.gradio import paths
+from spaces.gateway import paths, status_pages
 from spaces.gateway.identity import caller as callers
 from spaces.gateway.proxy import headers as head
 from spaces.gateway.proxy import http
+from spaces.gateway.wakeup import running
 
 if TYPE_CHECKING:
     from queueing.routes import Route
-    from spaces.gateway.app import Asked
-    from spaces.gateway.gradio.router import Doors
+    from spaces.gateway.context import GatewayContext
     from spaces.gateway.proxy.http import Receive, Scope, Send
+    from spaces.gateway.request import SpaceRequest
 
 BODY_LIMIT = 32 * 1024 * 1024
 #: Methods that run functions of the app.
@@ -42,14 +42,16 @@ class OldTransport(QueueError):
     status = 404
 
 
-async def serve(doors: Doors, asked: Asked, scope: Scope, receive: Receive, send: Send) -> bool:
+async def serve(
+    context: GatewayContext, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send
+) -> bool:
     """Answer a request to the app's MCP server; False for those that go straight to it.
 
     Raises:
         QueueError, http.TooLarge
     """
     posts = scope["method"] == "POST"
-    closed = await doors.closed_for(asked)
+    closed = await context.closed_for(asked)
     if closed and not posts:
         raise ApiClosed
     if _old_transport(asked):
@@ -64,20 +66,20 @@ async def serve(doors: Doors, asked: Asked, scope: Scope, receive: Receive, send
     try:
         if closed:
             raise ApiClosed
-        route = paths.routed(await doors.running(asked.route), asked.path)
+        route = paths.routed(await running(context.routes, asked.route), asked.path)
         if not route.address:
             raise Refused(status_pages.sentence(route))
         if any(_method(m) in CALLS for m in _each(message)):
-            await _queue(doors, asked, route, message, scope, receive, send)
+            await _queue(context, asked, route, message, scope, receive, send)
         else:
-            await _pass_on(doors, asked, route, message, scope, receive, send)
+            await _pass_on(context, asked, route, message, scope, receive, send)
     except QueueError as error:
         # MCP clients show nobody the text of a refused POST, but the text of a JSON-RPC error.
         await _error(send, _id_of(message), REFUSED, str(error))
     return True
 
 
-def _old_transport(asked: Asked) -> bool:
+def _old_transport(asked: SpaceRequest) -> bool:
     path = paths.loosely(paths.inner(asked.path, asked.route.app) or "")
     return path in {"/mcp/sse", "/mcp/messages"}
 
@@ -106,7 +108,13 @@ def _error_of(asked_id: Any, code: int, text: str) -> bytes:
 
 
 async def _queue(
-    doors: Doors, asked: Asked, route: Route, message: Any, scope: Scope, receive: Receive, send: Send
+    context: GatewayContext,
+    asked: SpaceRequest,
+    route: Route,
+    message: Any,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
 ) -> None:
     channel = new_channel()
     body = {
@@ -116,24 +124,24 @@ async def _queue(
         "mcp": message,
         "query": scope["query_string"].decode("latin-1"),
     }
-    caller = await doors.callers.replay(asked, scope)
-    accepted = await doors.gradio.enqueue(
+    caller = await context.callers.replay(asked, scope)
+    accepted = await context.gradio.enqueue(
         route, body, caller, channel=channel, fn=MCP, function=None, present=False
     )
-    await doors.visited(route)
-    answer = _answer(doors, route, channel, accepted.event_id, _id_of(message))
+    await context.visited(route)
+    answer = _answer(context, route, channel, accepted.event_id, _id_of(message))
     async with contextlib.aclosing(answer):  # type: ignore[type-var]
         await http.stream(send, receive, answer)
 
 
 async def _answer(
-    doors: Doors, route: Route, channel: str, event_id: str, asked_id: Any
+    context: GatewayContext, route: Route, channel: str, event_id: str, asked_id: Any
 ) -> AsyncIterator[bytes]:
     """The app's answer as it comes; a sign of life before. Who hangs up gives the place back."""
     ended = False
     try:
         yield WAITING
-        async for said in doors.gradio.event_messages(route, event_id):
+        async for said in context.gradio.event_messages(route, event_id):
             match said.get("msg"):
                 case "answer":
                     yield str(said["text"]).encode()
@@ -146,19 +154,25 @@ async def _answer(
                     yield WAITING
     finally:
         if not ended:
-            doors.spawn(_give_up(doors, route, channel, event_id))
+            context.spawn(_give_up(context, route, channel, event_id))
 
 
-async def _give_up(doors: Doors, route: Route, channel: str, event_id: str) -> None:
+async def _give_up(context: GatewayContext, route: Route, channel: str, event_id: str) -> None:
     with contextlib.suppress(UnknownEvent):  # it ended just now
-        await doors.gradio.cancel(route, {"event_id": event_id, "session_hash": channel})
+        await context.gradio.cancel(route, {"event_id": event_id, "session_hash": channel})
 
 
 # --- what only reads -----------------------------------------------------------------------------------
 
 
 async def _pass_on(
-    doors: Doors, asked: Asked, route: Route, message: Any, scope: Scope, receive: Receive, send: Send
+    context: GatewayContext,
+    asked: SpaceRequest,
+    route: Route,
+    message: Any,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
 ) -> None:
     """Send on what was understood, not the bytes that came: nobody behind may read them in another way."""
     raw, sent = encode(message), False
@@ -174,7 +188,7 @@ async def _pass_on(
     headers.pop(head.MARK, None)  # it was understood: it runs nothing
     headers["content-length"] = str(len(raw))
     await http.forward(
-        doors.http,
+        context.http,
         scope,
         again,
         send,

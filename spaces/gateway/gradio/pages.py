@@ -7,8 +7,8 @@ stands in what their requests begin with, `api_prefix` of the page's own config.
 
 from __future__ import annotations
 
-from spaces.gateway.gradio.paths import PREFIX
-from spaces.gateway.identity import page_tokens
+from spaces.gateway import page_tokens
+from spaces.gateway.paths import PREFIX
 from spaces.gateway.proxy.http import Change
 
 

@@ -4,50 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from celery import current_app
 
-from accounts.rights import Rights
-from hardware.replica_client import ReplicaClient
-from infra.redis_clients import async_redis
-from queueing.delivery.positions import Positions
-from queueing.delivery.streams import Delivery
-from queueing.delivery.watched_rights import WatchedRights
 from queueing.errors import ApiClosed, NoSuchPath
 from queueing.events import Accepted, encode
-from queueing.protocols.gradio import BadRequest, GradioDoor
+from queueing.protocols.gradio import BadRequest
 from queueing.protocols.gradio_stream import HEARTBEAT_S
-from queueing.routes import Route, Routes
-from queueing.store import keys
-from queueing.store.keys import SpaceKeys
-from queueing.store.scripts import seconds
-from queueing.wakeup import hint_from_loop
-from spaces.gateway.gradio import info, made, mcp, paths
+from spaces.gateway import paths
+from spaces.gateway.gradio import info, made, mcp
 from spaces.gateway.identity import caller as callers
-from spaces.gateway.identity.caller import Callers
 from spaces.gateway.proxy import headers as head
 from spaces.gateway.proxy import http
-from spaces.gateway.queued_paths import QueuedPaths
-from spaces.models import Stage
+from spaces.gateway.request import query_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from spaces.gateway.app import Asked
+    from spaces.gateway.context import GatewayContext
     from spaces.gateway.proxy.http import Receive, Scope, Send
+    from spaces.gateway.request import SpaceRequest
 
-    Handler = Callable[[Asked, re.Match[str], Scope, Receive, Send], Awaitable[bool]]
+    Handler = Callable[[SpaceRequest, re.Match[str], Scope, Receive, Send], Awaitable[bool]]
 
 BODY_LIMIT = 32 * 1024 * 1024  # events carry references to uploads, not files
 CHUNK_S = 60.0
 CHUNK_ANSWER_BYTES = 1024 * 1024
 CONFIG_S = 60.0
 HELD_BYTES = 64
-HOLD_S = 30.0  # how long a program's request waits for a Space that is starting
-VISITED_EVERY_S = 20.0
 #: What a program may still send while the API is closed: the app's own password form.
 WITHOUT_API = {"/login", "/login/"}
 READS = {"GET", "HEAD"}
@@ -56,22 +41,11 @@ READS = {"GET", "HEAD"}
 ONE_STREAM = re.compile(r"gradio_client/")
 
 
-class Doors:
-    """What one web process needs for them; made on its event loop."""
+class GradioRouter:
+    """Which handler answers which of them."""
 
-    def __init__(self, key: str) -> None:
-        self.key = key
-        self.redis = async_redis()
-        self.routes = Routes(self.redis)
-        self.watched = WatchedRights(self.routes, Rights())
-        self.delivery = Delivery(self.redis)
-        self.positions = Positions(self.redis)
-        self.http = ReplicaClient(keepalive_s=15)
-        self.gradio = GradioDoor(self.redis, self.delivery, self.positions, self.wake)
-        self.callers = Callers(self.redis)
-        self.queued_paths = QueuedPaths(self)
-        self._visited: dict[int, float] = {}
-        self._spawned: set[asyncio.Task[None]] = set()
+    def __init__(self, context: GatewayContext) -> None:
+        self.context = context
         self._table: list[tuple[str, re.Pattern[str], Handler]] = [
             ("POST", re.compile(r"/queue/join"), self._join),
             ("GET", re.compile(r"/queue/data"), self._data),
@@ -86,7 +60,7 @@ class Doors:
             ("GET", re.compile(r"/heartbeat/[^/]+"), self._heartbeat),
         ]
 
-    async def serve(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def serve(self, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer a request that is the queue's; False for all others.
 
         Raises:
@@ -94,8 +68,6 @@ class Doors:
         Unreachable, BadAnswer: the app did not answer, or not as it was asked.
         """
         app = asked.route.app
-        if app.paths and await self.queued_paths.serve(asked, scope, receive, send):
-            return True
         if paths.is_own(scope["method"], asked.path, app):
             return False
         path = paths.inner(asked.path, app) if app.protocol else None
@@ -109,104 +81,59 @@ class Doors:
         if scope["method"] == "OPTIONS":
             return False
         if path is not None and paths.is_mcp(path):
-            return await mcp.serve(self, asked, scope, receive, send)
+            return await mcp.serve(self.context, asked, scope, receive, send)
         if paths.runs(asked.path, app):
             raise NoSuchPath
         if path is None and not paths.of_another(asked.path, app):
             return False  # the author's own server, around the app
         reads = scope["method"] in READS and not (path is None and paths.runs_in_another(asked.path, app))
-        if not reads and path not in WITHOUT_API and await self.closed_for(asked):
+        if not reads and path not in WITHOUT_API and await self.context.closed_for(asked):
             raise ApiClosed
         return False
 
     @staticmethod
-    def _passes_by(asked: Asked, path: str | None) -> bool:
+    def _passes_by(asked: SpaceRequest, path: str | None) -> bool:
         """Whether this would run a function at a place nobody knows of, in an app that guards none."""
         app = asked.route.app
         unknown = asked.route.sdk == "gradio" and not app.guarded and path is None
         return unknown and not paths.of_another(asked.path, app) and paths.runs_somewhere(asked.path)
 
-    async def closed_for(self, asked: Asked) -> bool:
-        """Whether a program asks, of a Space whose API is closed."""
-        if asked.origin != "api":
-            return False
-        return bool(await self.redis.hget(SpaceKeys(asked.route.space_id).cfg, "api_open") == b"0")
-
-    # --- Space-wide ---------------------------------------------------------------------------------
-
-    async def wake(self, route: Route) -> None:
-        """Make somebody serve this Space's queue."""
-        if route.address:
-            await hint_from_loop(route)
-        elif route.stage == Stage.SLEEPING:
-            await self._start(route)
-
-    async def running(self, route: Route) -> Route:
-        """The route once it has an address: a sleeping Space is woken, one that starts is waited for."""
-        if route.stage == Stage.SLEEPING:
-            await self._start(route)
-        waits = {Stage.SLEEPING, Stage.APP_STARTING, Stage.RUNNING, Stage.STOPPED}
-        deadline = time.monotonic() + HOLD_S
-        while not route.address and route.stage in waits and time.monotonic() < deadline:
-            await asyncio.sleep(0.5)
-            route = await self.routes.by_id(route.space_id, fresh=True) or route
-        return route
-
-    async def _start(self, route: Route) -> None:
-        await asyncio.to_thread(
-            current_app.send_task, "spaces.tasks.wake", kwargs={"space_id": route.space_id}, queue="control"
-        )
-
-    async def visited(self, route: Route) -> None:
-        """Remember that somebody uses the Space: it must not fall asleep."""
-        now = time.monotonic()
-        if now - self._visited.get(route.space_id, -VISITED_EVERY_S) >= VISITED_EVERY_S:
-            self._visited[route.space_id] = now
-            # The server's time: whoever puts Spaces to sleep may have another clock.
-            await self.redis.zadd(keys.VISITED, {str(route.space_id): seconds(await self.redis.time())})
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let work go on that a request has left behind."""
-        task = asyncio.create_task(work)
-        self._spawned.add(task)
-        task.add_done_callback(self._spawned.discard)
-
     # --- one request --------------------------------------------------------------------------------
 
-    async def _join(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def _join(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
         body = await self._body(receive)
-        caller = await self.callers.of(asked, scope, body)
-        accepted = await self.gradio.join(asked.route, body, caller)
-        await self.visited(asked.route)
+        caller = await self.context.callers.of(asked, scope, body)
+        accepted = await self.context.gradio.join(asked.route, body, caller)
+        await self.context.visited(asked.route)
         await _joined(send, accepted)
         return True
 
-    async def _data(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
-        from spaces.gateway.app import query_of
-
+    async def _data(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
         session_hash = query_of(scope).get("session_hash", "")
         may_keep = not ONE_STREAM.match(head.first(scope["headers"], "user-agent"))
-        await http.stream(send, receive, self.gradio.data(asked.route, session_hash, may_keep=may_keep))
+        await http.stream(
+            send, receive, self.context.gradio.data(asked.route, session_hash, may_keep=may_keep)
+        )
         return True
 
-    async def _cancel(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
-        await self.gradio.cancel(asked.route, await self._body(receive))
+    async def _cancel(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+        await self.context.gradio.cancel(asked.route, await self._body(receive))
         await http.respond(send, 200, b'{"success":true}', "application/json")
         return True
 
-    async def _reset(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
-        await self.gradio.reset(asked.route, await self._body(receive))
+    async def _reset(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+        await self.context.gradio.reset(asked.route, await self._body(receive))
         await http.respond(send, 200, b'{"success":true}', "application/json")
         return True
 
     async def _chunk(
-        self, asked: Asked, match: re.Match[str], scope: Scope, receive: Receive, send: Send
+        self, asked: SpaceRequest, match: re.Match[str], scope: Scope, receive: Receive, send: Send
     ) -> bool:
         """An input chunk of a `.stream()` event: straight to the app, under the app's own id."""
-        app_id = await self.gradio.app_event_id(asked.route, match["event"])
+        app_id = await self.context.gradio.app_event_id(asked.route, match["event"])
         raw = await http.read_body(receive, BODY_LIMIT)
         path = f"{asked.route.app.prefix}/stream/{app_id}{match['close'] or ''}"
-        sent = self.http.ask(
+        sent = self.context.http.ask(
             "POST", asked.route.address, path,
             headers={"content-type": "application/json"}, data=raw, total_s=CHUNK_S,
         )  # fmt: skip
@@ -215,51 +142,51 @@ class Doors:
         return True
 
     async def _call(
-        self, asked: Asked, match: re.Match[str], scope: Scope, receive: Receive, send: Send
+        self, asked: SpaceRequest, match: re.Match[str], scope: Scope, receive: Receive, send: Send
     ) -> bool:
         body = await self._body(receive)
         if match["v2"]:
-            if await self.closed_for(asked):  # before the app is asked for the names
+            if await self.context.closed_for(asked):  # before the app is asked for the names
                 raise ApiClosed
-            body = {"data": await info.in_order(self.http, asked, match["name"], body)}
-        caller = await self.callers.replay(asked, scope)
-        accepted = await self.gradio.call(asked.route, match["name"], body, caller)
-        await self.visited(asked.route)
+            body = {"data": await info.in_order(self.context.http, asked, match["name"], body)}
+        caller = await self.context.callers.replay(asked, scope)
+        accepted = await self.context.gradio.call(asked.route, match["name"], body, caller)
+        await self.context.visited(asked.route)
         await _joined(send, accepted)
         return True
 
     async def _call_data(
-        self, asked: Asked, match: re.Match[str], scope: Scope, receive: Receive, send: Send
+        self, asked: SpaceRequest, match: re.Match[str], scope: Scope, receive: Receive, send: Send
     ) -> bool:
-        await self.gradio.channel_of(asked.route, match["event"])
-        await http.stream(send, receive, self.gradio.call_data(asked.route, match["event"]))
+        await self.context.gradio.channel_of(asked.route, match["event"])
+        await http.stream(send, receive, self.context.gradio.call_data(asked.route, match["event"]))
         return True
 
     async def _run(
-        self, asked: Asked, match: re.Match[str], scope: Scope, receive: Receive, send: Send
+        self, asked: SpaceRequest, match: re.Match[str], scope: Scope, receive: Receive, send: Send
     ) -> bool:
         """A direct run. Unqueued functions of the page go straight to the app, with its queue's leave."""
         body = await self._body(receive)
-        caller = await self.callers.of(asked, scope, body)
-        function = self.gradio.runs_directly(asked.route, match["name"], body)
+        caller = await self.context.callers.of(asked, scope, body)
+        function = self.context.gradio.runs_directly(asked.route, match["name"], body)
         if function is None:
-            function = await made.function(self.http, asked, match["name"], body)
+            function = await made.function(self.context.http, asked, match["name"], body)
         session_hash = body.get("session_hash")
         if function is not None and function.cancels and isinstance(session_hash, str):
-            await self.gradio.cancel_functions(asked.route, session_hash, function.cancels)
+            await self.context.gradio.cancel_functions(asked.route, session_hash, function.cancels)
         if function is None:
             await http.respond(send, 404, b'{"detail":"This app has no such function."}', "application/json")
             return True
-        status, output = await self.gradio.run(asked.route, function, body, caller)
+        status, output = await self.context.gradio.run(asked.route, function, body, caller)
         await http.respond(send, status, encode(output), "application/json")
         return True
 
-    async def _config(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def _config(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
         """Apps before 5.0 do not say their prefix; newer clients then look for it at the host's root."""
         app = asked.route.app
         if app.prefix.endswith(paths.PREFIX) or not asked.route.address:
             return False
-        asking = self.http.ask(
+        asking = self.context.http.ask(
             "GET", asked.route.address, f"{app.mount}/config",
             query=scope["query_string"], headers=callers.to_container(asked, scope), total_s=CONFIG_S,
         )  # fmt: skip
@@ -268,18 +195,20 @@ class Doors:
             await http.pass_on(send, receive, reply, chunks, "application/json")
         return True
 
-    async def _info(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def _info(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
         if not asked.route.address:
             return False
-        async with info.for_visitor(self.http, asked, scope) as reply:
+        async with info.for_visitor(self.context.http, asked, scope) as reply:
             chunks = info.rewritten(reply.chunks(), asked)
             await http.pass_on(send, receive, reply, chunks, "application/json")
         return True
 
-    async def _heartbeat(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def _heartbeat(
+        self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send
+    ) -> bool:
         """The app runs what is bound to `unload` when a heartbeat ends, so a closed API's programs get one of
         ours: refused, older clients would ask for it again and again."""
-        if not await self.closed_for(asked):
+        if not await self.context.closed_for(asked):
             return False
         await http.stream(send, receive, _alive())
         return True

@@ -10,17 +10,19 @@ import msgspec
 from queueing.protocols import gradio3
 from queueing.protocols.gradio import BadRequest
 from queueing.protocols.gradio3 import Gone
-from spaces.gateway.gradio import paths
+from spaces.gateway import paths
 
 if TYPE_CHECKING:
-    from spaces.gateway.app import Asked
-    from spaces.gateway.gradio.router import Doors
+    from spaces.gateway.context import GatewayContext
     from spaces.gateway.proxy.http import Receive, Scope, Send
+    from spaces.gateway.request import SpaceRequest
 
 NO_SUCH_PATH = 4404
 
 
-async def serve(doors: Doors, asked: Asked, scope: Scope, receive: Receive, send: Send) -> bool:
+async def serve(
+    context: GatewayContext, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send
+) -> bool:
     """Answer a websocket that is the queue's, refuse one that would pass it by; False for all others."""
     app = asked.route.app
     if paths.resembles(asked.path, app.paths):
@@ -37,11 +39,11 @@ async def serve(doors: Doors, asked: Asked, scope: Scope, receive: Receive, send
         await send({"type": "websocket.close", "code": NO_SUCH_PATH})
         return True
     await send({"type": "websocket.accept"})
-    await doors.visited(asked.route)
+    await context.visited(asked.route)
     socket = _Socket(receive, send)
     with contextlib.suppress(Gone):
         await gradio3.serve(
-            doors.gradio, asked.route, socket, lambda body: doors.callers.of(asked, scope, body)
+            context.gradio, asked.route, socket, lambda body: context.callers.of(asked, scope, body)
         )
         await send({"type": "websocket.close", "code": 1000})
     return True

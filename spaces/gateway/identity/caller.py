@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from queueing.identity import visitor
 from queueing.protocols.gradio import Caller
 from queueing.store.keys import SpaceKeys
-from spaces.gateway.gradio import paths
-from spaces.gateway.identity import page_tokens
+from spaces.gateway import page_tokens, paths
 from spaces.gateway.identity.visitor import account_of
 from spaces.gateway.proxy import headers as head
 
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from queueing.routes import Route
-    from spaces.gateway.app import Asked
     from spaces.gateway.proxy.http import Scope
+    from spaces.gateway.request import SpaceRequest
 
 REMEMBERED = 50_000
 #: gradio_client before 2 breaks off all its jobs when one ends before its own POST was fully answered. Its
@@ -34,13 +33,13 @@ class Callers:
         self.redis = redis
         self._sessions: dict[str, str] = {}
 
-    async def of(self, asked: Asked, scope: Scope, body: dict[str, Any]) -> Caller:
+    async def of(self, asked: SpaceRequest, scope: Scope, body: dict[str, Any]) -> Caller:
         """The caller of an event with this body."""
         session_hash = body.get("session_hash")
         page = isinstance(session_hash, str) and await self.is_page(asked, session_hash)
         return await self.replay(asked, scope, "page" if page else "api")
 
-    async def is_page(self, asked: Asked, session_hash: str) -> bool:
+    async def is_page(self, asked: SpaceRequest, session_hash: str) -> bool:
         """Whether this session belongs to a page that the gateway served."""
         if asked.token is None or not asked.token.of_page or not session_hash:
             return False
@@ -58,7 +57,7 @@ class Callers:
         key = SpaceKeys(space_id).page(token.nonce)
         return token.nonce in self._sessions or bool(await self.redis.exists(key))
 
-    async def replay(self, asked: Asked, scope: Scope, origin: str = "api") -> Caller:
+    async def replay(self, asked: SpaceRequest, scope: Scope, origin: str = "api") -> Caller:
         """What the app will be told of the visitor when the event's turn comes."""
         agent = head.first(scope["headers"], "user-agent")
         key = head.first(scope["headers"], "idempotency-key")[:200]
@@ -79,7 +78,7 @@ class Callers:
         )
 
 
-def to_container(asked: Asked, scope: Scope, *, token: str = "") -> dict[str, str]:  # none is a value
+def to_container(asked: SpaceRequest, scope: Scope, *, token: str = "") -> dict[str, str]:  # none is a value
     """The headers a container gets with this request; `token` is one for a page about to be served. Beside
     the Gradio app, in the server that its author put around it, the public address is the host alone."""
     app = asked.route.app

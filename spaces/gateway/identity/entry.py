@@ -15,13 +15,13 @@ from urllib.parse import quote
 
 from hardware.replica_client import target_of
 from spaces import visits
-from spaces.gateway.identity import page_tokens
+from spaces.gateway import page_tokens
 from spaces.gateway.proxy import cookies
 from spaces.gateway.proxy import headers as head
 
 if TYPE_CHECKING:
-    from spaces.gateway.app import Asked
     from spaces.gateway.proxy.http import Scope
+    from spaces.gateway.request import SpaceRequest
 
 #: The pages of this Gradio take the address they were opened at for the app's, whatever they are told.
 GOES_BY_ADDRESS = 5
@@ -33,7 +33,7 @@ def opens_page(scope: Scope) -> bool:
     return scope["method"] == "GET" and head.wants_page(scope["headers"])
 
 
-def redirection(asked: Asked, scope: Scope, key: str) -> tuple[str, str] | None:
+def redirection(asked: SpaceRequest, scope: Scope, key: str) -> tuple[str, str] | None:
     """Where the browser has to go first, and the Set-Cookie on its way ("" for none); None to go on."""
     if asked.program:
         return None
@@ -50,13 +50,13 @@ def redirection(asked: Asked, scope: Scope, key: str) -> tuple[str, str] | None:
     return target_of(own_path, _with_visit(asked, query)), ""
 
 
-def stays_under_token(asked: Asked) -> bool:
+def stays_under_token(asked: SpaceRequest) -> bool:
     """Whether the address of a page has to have its token in it."""
     barred = asked.route.private and asked.token is not None and not asked.visitor.has_pass
     return barred or asked.route.app.release[0] == GOES_BY_ADDRESS
 
 
-def _exchanged(asked: Asked, key: str, query: bytes) -> tuple[str, str]:
+def _exchanged(asked: SpaceRequest, key: str, query: bytes) -> tuple[str, str]:
     route = asked.route
     token = page_tokens.make(key, route.space_id, visit=asked.visit, user_id=asked.user_id or 0, page=False)
     _, kept = visits.sign(route.space_id, asked.user_id, "")
@@ -69,7 +69,7 @@ def _is_local(host: str) -> bool:
     return host.partition(":")[0].endswith(".localhost")
 
 
-def _with_visit(asked: Asked, query: bytes) -> bytes:
+def _with_visit(asked: SpaceRequest, query: bytes) -> bytes:
     """The query, with the visit that the platform's page shows. By itself it opens no private Space."""
     if not asked.visit:
         return query

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from channels.db import database_sync_to_async
@@ -14,33 +14,22 @@ from accounts import tokens as account_tokens
 from accounts.rights import Who
 from queueing.errors import AccountUnknown
 from spaces import visits
-from spaces.gateway.identity import page_tokens
+from spaces.gateway import page_tokens
 from spaces.gateway.proxy import cookies
 from spaces.gateway.proxy import headers as head
+from spaces.gateway.request import Visitor
 
 if TYPE_CHECKING:
     from queueing.delivery.watched_rights import WatchedRights
     from queueing.routes import Route
-    from spaces.gateway.identity.page_tokens import PageToken
+    from spaces.gateway.page_tokens import PageToken
     from spaces.gateway.proxy.http import Scope
+    from spaces.gateway.request import By
 
 REMEMBERED = 10_000
 REMEMBERED_S = 60.0
 
-By = Literal["token", "query", "asking page", "pass", "bearer"]
-
 _accounts: dict[str, tuple[float, int | None]] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """Who asks, as far as one thing that the request brings says it."""
-
-    who: Who
-    visit: str = ""
-    by: By = "bearer"
-    asking_token: str = ""  # in the address of the page that asks (`by` it)
-    has_pass: bool = False  # the cookie says the same
 
 
 async def visitor_of(

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from spaces.gateway.proxy.headers import Door
+    from spaces.gateway.proxy.door import Door
 
 #: Says who may see a private Space, on its own host. The first where a browser takes `Secure` cookies.
 SECURE_PASS = "__Host-spaceport-pass"  # noqa: S105

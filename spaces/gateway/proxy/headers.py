@@ -4,12 +4,12 @@ platform or a proxy says about the visitor is never taken from the visitor."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote, urljoin, urlsplit
 
-from spaces.gateway.identity import page_tokens
+from spaces.gateway import page_tokens
 from spaces.gateway.proxy import cookies, credentials
+from spaces.gateway.proxy.door import Door
 
 Raw = Iterable[tuple[bytes, bytes]]
 #: The header an app learns its public address from.
@@ -101,26 +101,6 @@ ORDERS = {
 PRIVATELY = {"no-store", "no-cache", "no-transform", "must-revalidate", "max-age", "immutable"}
 #: What browsers do by themselves: a page elsewhere hears the host, never a path with a token in it.
 REFERRER_POLICY = b"strict-origin-when-cross-origin"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
-    """Where a request came in, as far as headers go by it."""
-
-    space_id: int
-    host: str  # as the visitor wrote it
-    path: str = ""  # what its paths begin with: "" on the Space's own host
-    at: str = "/"  # the request's path as the app knows it
-    token: str = ""  # the path of the page token it came with, "" for none
-    private: bool = False
-    secure: bool = False  # https
-    browser: bool = False
-    page: bool = False  # the answer has a token in it, for one opening of the page
-
-    @property
-    def program(self) -> bool:
-        """Whether this is the programs' door."""
-        return bool(self.path)
 
 
 def is_browser(raw: Raw, *, secure: bool) -> bool:

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from hardware.replica_client import ReplicaClient, ReplicaError, Reply
-from spaces.gateway.proxy.headers import Door, to_visitor, with_referrer_policy
+from spaces.gateway.proxy.door import Door
+from spaces.gateway.proxy.headers import to_visitor, with_referrer_policy
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
