@@ -1,5 +1,6 @@
 """Every setting, read once from the environment. Same code everywhere: only addresses differ.
 
+The `#:` comment above a variable is its entry in `docs/reference/environment.md` (`make docs`).
 `spaceport.up.embedded.attached` fills DATABASE_URL and REDIS_URL in when they are not given.
 """
 
@@ -14,55 +15,79 @@ env = Env()
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
 # --- where things are -------------------------------------------------------------------------------
+#: Data folder: repositories, embedded servers, logs, the secret key. Default: `.spaceport/` in the checkout.
 SPACEPORT_HOME = Path(env.str("SPACEPORT_HOME", str(BASE_DIR / ".spaceport"))).resolve()
+#: Port of the web server.
 PORT = env.int("PORT", 8000)
-# The platform's own address as people type it; demos live on hosts below the demo domain.
+#: The platform's address as people type it, e.g. `https://spaces.example.org`.
+#: Default: `http://localhost:<PORT>`.
 SPACEPORT_URL = env.str("SPACEPORT_URL", f"http://localhost:{PORT}").rstrip("/")
+#: Each demo gets its own host below this domain. In production use a domain of its own, with a wildcard DNS
+#: entry: demos run strangers' code.
 SPACEPORT_DEMO_DOMAIN = env.str("SPACEPORT_DEMO_DOMAIN", "localhost")
-#: How many reverse proxies of one's own stand before the web process: so far X-Forwarded-For is believed.
+#: Your own reverse proxies in front of the web process: how many trailing `X-Forwarded-For` entries to trust.
 SPACEPORT_PROXIES = env.int("SPACEPORT_PROXIES", 0)
-#: What serves the web: "daphne" or "uvicorn".
+#: The web server: `daphne` or `uvicorn`, which uses less CPU per event.
 SPACEPORT_WEB_SERVER = env.str("SPACEPORT_WEB_SERVER", "daphne")
+#: This machine's name as a node. Default: its host name.
 SPACEPORT_NODE = env.str("SPACEPORT_NODE", socket.gethostname())
+#: Where Spaces run: `docker`, `process`, or `auto`, which means Docker where an engine answers.
 SPACEPORT_RUNTIME = env.str("SPACEPORT_RUNTIME", "auto")
+#: Name, without a tag, of the image that Spaces run in.
 SPACEPORT_BASE_IMAGE = env.str("SPACEPORT_BASE_IMAGE", "spaceport/base")
 
-# Who asks for /metrics and is no administrator must send it: `Authorization: Bearer …`.
+#: Bearer token that opens `/metrics` and the reasons in `/healthz`. Without
+#: it only administrators may read them.
 SPACEPORT_METRICS_TOKEN = env.str("SPACEPORT_METRICS_TOKEN", "")
 
-# Whether strangers may make themselves an account; else whoever runs this Spaceport makes them.
+#: Whether visitors may create an account. Otherwise the administrator creates accounts.
 SPACEPORT_SIGNUP = env.bool("SPACEPORT_SIGNUP", False)
 
 # --- limits -----------------------------------------------------------------------------------------
 MEGABYTE = 1024 * 1024
+#: The largest file of a Space.
 SPACEPORT_UPLOAD_LIMIT_BYTES = env.int("SPACEPORT_UPLOAD_LIMIT_BYTES", 100 * 1000 * 1000)
-#: All files of one push or commit; all that is kept of a repository; what a visitor may send in one request.
+#: All files of one push or commit together.
 SPACEPORT_PUSH_LIMIT_BYTES = env.int("SPACEPORT_PUSH_LIMIT_BYTES", 2 * 1000**3)
+#: A Space's repository with its history.
 SPACEPORT_REPOSITORY_LIMIT_BYTES = env.int("SPACEPORT_REPOSITORY_LIMIT_BYTES", 10 * 1000**3)
+#: One request of a visitor to an app.
 SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES = env.int("SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES", 500 * 1000**2)
+#: Concurrent builds of one build worker.
 SPACEPORT_BUILDS_AT_ONCE = env.int("SPACEPORT_BUILDS_AT_ONCE", 2)
+#: Time limit of one build.
 SPACEPORT_BUILD_TIMEOUT_S = env.int("SPACEPORT_BUILD_TIMEOUT_S", 1800)
-#: What one build may take: memory, disk (its layer cache included), cores (0: three quarters of them).
+#: Memory of one build.
 SPACEPORT_BUILD_MEMORY_GB = env.float("SPACEPORT_BUILD_MEMORY_GB", 8)
+#: Disk of one build, including its layer cache.
 SPACEPORT_BUILD_DISK_GB = env.float("SPACEPORT_BUILD_DISK_GB", 32)
+#: Cores of one build; 0 means three quarters of the machine's.
 SPACEPORT_BUILD_CPUS = env.float("SPACEPORT_BUILD_CPUS", 0)
+#: Processes of one build.
 SPACEPORT_BUILD_PROCESSES = env.int("SPACEPORT_BUILD_PROCESSES", 2048)
-#: The node's images, by name, that Dockerfiles may start from besides the platform's base images.
+#: Images on the node, comma-separated, that Dockerfiles may start from besides the platform's base images.
 SPACEPORT_BUILD_IMAGES: list[str] = env.list("SPACEPORT_BUILD_IMAGES", [])
-#: Whether Dockerfiles may start from images of public registries too.
+#: Whether Dockerfiles may also start from images of public registries.
 SPACEPORT_BUILD_PULLS = env.bool("SPACEPORT_BUILD_PULLS", True)
-#: Private addresses that builds may reach, e.g. "mirror.example.org:443,10.1.2.0/24"; the package index is.
+#: Private addresses that builds may reach besides the package index, e.g.
+#: `mirror.example.org:443,10.1.2.0/24`.
 SPACEPORT_BUILD_REACHES: list[str] = env.list("SPACEPORT_BUILD_REACHES", [])
+#: Time limit for a replica to start.
 SPACEPORT_START_TIMEOUT_S = env.int("SPACEPORT_START_TIMEOUT_S", 600)
-#: Openings of demo pages by one visitor (account, else address prefix), at once and a minute; 0: no limit.
+#: Demo page loads of one visitor (account, or network prefix), as a burst and per minute; 0 disables the
+#: limit. Raise it for a class behind one address.
 SPACEPORT_PAGE_LOADS_PER_MINUTE = env.int("SPACEPORT_PAGE_LOADS_PER_MINUTE", 300)
-#: Websocket handshakes a second in one web process; others are told when to come back. 0: no limit.
+#: Websocket handshakes per second in one web process; 0 disables the limit. Clients
+#: above it get a time to retry.
 SPACEPORT_HANDSHAKES_PER_SECOND = env.int("SPACEPORT_HANDSHAKES_PER_SECOND", 200)
-#: Websockets of one visitor's address in one web process at once; 0: no limit.
+#: Open websockets of one address in one web process; 0 disables the limit.
 SPACEPORT_SOCKETS_PER_VISITOR = env.int("SPACEPORT_SOCKETS_PER_VISITOR", 2000)
+#: Time limit of one call.
 SPACEPORT_EVENT_TIMEOUT_S = env.int("SPACEPORT_EVENT_TIMEOUT_S", 3600)
-# What an app may send for one event: its largest message, and what is kept of all of them at a time.
+#: The largest message, and so the largest JSON result, that an app may send for a call. Files
+#: are not messages.
 SPACEPORT_MESSAGE_LIMIT_BYTES = env.int("SPACEPORT_MESSAGE_LIMIT_BYTES", 32 * MEGABYTE)
+#: Messages of one call kept at a time.
 SPACEPORT_EVENT_LIMIT_BYTES = env.int("SPACEPORT_EVENT_LIMIT_BYTES", 256 * MEGABYTE)
 
 
@@ -76,9 +101,13 @@ def _persistent_secret(path: Path) -> str:
 
 
 # --- Django -----------------------------------------------------------------------------------------
+#: Signs sessions and encrypts Space secrets; losing it loses the secrets. Default: generated once and kept in
+#: `SPACEPORT_HOME/secret_key`.
 SECRET_KEY = env.str("SPACEPORT_SECRET_KEY", "") or _persistent_secret(SPACEPORT_HOME / "secret_key")
 SALT_KEY = ["spaceport.fields"]
+#: Django's debug mode. Never in production.
 DEBUG = env.bool("SPACEPORT_DEBUG", False)
+#: Host names of the platform, comma-separated. Requests and websockets for other hosts are refused.
 ALLOWED_HOSTS = env.list("SPACEPORT_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = [SPACEPORT_URL]
 ROOT_URLCONF = "spaceport.urls"
@@ -159,7 +188,9 @@ SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * MEGABYTE
 
 # --- servers ----------------------------------------------------------------------------------------
+#: PostgreSQL. When unset, `manage.py` starts an embedded server.
 DATABASES = {"default": env.dj_db_url("DATABASE_URL", "postgresql:///spaceport", conn_health_checks=True)}
+#: Redis or Valkey. When unset, `manage.py` starts an embedded server.
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
 CELERY_BROKER_URL = REDIS_URL
 CHANNEL_LAYERS = {
@@ -179,5 +210,6 @@ LOGGING = {
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["tokens"]},
     },
+    #: Level of the log: `DEBUG`, `INFO`, `WARNING`, `ERROR`.
     "root": {"handlers": ["stderr"], "level": env.str("SPACEPORT_LOG_LEVEL", "WARNING")},
 }

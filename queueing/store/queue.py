@@ -40,10 +40,10 @@ SIDE_CALLS = 4  # calls at once of each function for page loads, ticks or withou
 SIDE_LIMIT = 500  # such events waiting in one Space
 CLAIMS_AT_ONCE = 32
 BATCH_SCAN = 2048  # how far back a batch looks for events of its function
-#: Replicas of Redis that must have an event before it is acknowledged; 0 where none is configured.
+#: Redis replicas that must have an event before it is acknowledged.
 REPLICAS = int(os.environ.get("SPACEPORT_REDIS_REPLICAS") or 0)
 WAIT_MS = 200
-#: How long a waiting visitor may be away and keep the place.
+#: Seconds a waiting visitor may be disconnected and keep the place.
 AWAY_S = float(os.environ.get("SPACEPORT_AWAY_S") or 60)
 MAX_LOSSES = 5  # of the worker or node
 MAX_DEATHS = 2  # of the container
