@@ -25,12 +25,13 @@ from queueing.errors import (
     UnknownFunction,
 )
 from queueing.events import Accepted, Join, encode, new_channel, new_event_id
+from queueing.lines import MAIN
 from queueing.messages import PAUSED, UnexpectedError, failed
 from queueing.messages import encode as encode_message
 from queueing.protocols.gradio_diffs import apply
 from queueing.protocols.gradio_stream import HEARTBEAT_S, Stream, sse
 from queueing.routes import MCP
-from queueing.store.keys import MAIN, SpaceKeys
+from queueing.store.keys import SpaceKeys
 from queueing.store.queue import Queue
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from queueing.delivery.positions import Place, Waiter, unheard
 from queueing.errors import AlreadyEnded, BodyTooLarge, Gone, NoAnswer, Refused, UnknownEvent
 from queueing.events import decode, new_channel, prefix_of, prefix_of_id
+from queueing.lines import MAIN
 from queueing.messages import PAUSED
 from queueing.routes import is_path, path_fn
 from queueing.store import snapshot
 from queueing.store.http_results import BODY_LIMIT, Answer, Answers
-from queueing.store.keys import MAIN, SpaceKeys
+from queueing.store.keys import SpaceKeys
 from queueing.store.queue import Queue
 
 if TYPE_CHECKING:

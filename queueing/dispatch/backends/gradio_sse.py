@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from hardware.replica_client import BadAnswer, ReplicaClient, Reply, Unreachable
-from infra.lines import Cut, Lines
+from infra.line_splitter import Cut, Lines
 from queueing import app_messages
 from queueing.app_messages import Message, NotUnderstood
 from queueing.dispatch.backends.backlog import Backlog
