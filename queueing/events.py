@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from queueing.store.keys import lane_of
+from queueing.lines import lane_of
 
 decode = msgspec.json.Decoder().decode
 encode = msgspec.json.Encoder().encode

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from msgspec import structs
 
+from queueing.lines import MAIN
 from queueing.routes import RENDERED, App, Function
-from queueing.store.keys import MAIN
 
 MOST_GROUPS = 500
 MOST_CALLS = 1000  # of one group at once

@@ -13,9 +13,10 @@ from django.db import transaction
 
 from infra.redis_clients import sync_redis
 from queueing.groups import MOST_CALLS, Group, Limit, of_app
+from queueing.lines import MAIN, line_of
 from queueing.models import QueueSettings
 from queueing.routes import RENDERED, decode
-from queueing.store.keys import MAIN, SpaceKeys, line_of
+from queueing.store.keys import SpaceKeys
 from queueing.store.scripts import Script
 
 _reorder = Script("reorder")

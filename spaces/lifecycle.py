@@ -22,8 +22,9 @@ from hardware.tiers import tier
 from infra.redis_clients import sync_redis
 from queueing import queue_settings
 from queueing.groups import MOST_CALLS, in_code
-from queueing.stats import figures as live
+from queueing.stats.figures import figures
 from queueing.store import keys
+from queueing.store.admin_ops import announce_pause, clear
 from queueing.store.keys import SpaceKeys
 from queueing.store.scripts import seconds as seconds_of
 from queueing.wakeup import hint
@@ -52,9 +53,9 @@ def _tell_waiting(space: Space) -> None:
     if _serving(space) or space.stage not in publishing.CLOSED:
         return
     if space.stage == Stage.PAUSED:
-        live.tell_paused(space.pk)
+        announce_pause(space.pk)
     elif space.stage != Stage.STOPPED:  # on its way from a pause to a start
-        live.clear(space.pk, publishing.CLOSED[Stage(space.stage)])
+        clear(space.pk, publishing.CLOSED[Stage(space.stage)])
 
 
 def _serving(space: Space) -> bool:
@@ -326,12 +327,8 @@ def put_to_sleep(space: Space) -> None:
     if space.sleep_time_s is None or space.stage != Stage.RUNNING or space.sdk == Sdk.STATIC:
         return
     visited = sync_redis().zscore(keys.VISITED, space.pk) or space.last_modified.timestamp()
-    figures = live.figures(space.pk)
-    if (
-        seconds_of(sync_redis().time()) - visited > space.sleep_time_s
-        and not figures.pending
-        and not figures.running
-    ):
+    now = figures(space.pk)
+    if seconds_of(sync_redis().time()) - visited > space.sleep_time_s and not now.pending and not now.running:
         _stop(space, Stage.SLEEPING)
 
 

@@ -27,7 +27,7 @@ from hardware.runtimes.base import (
 from hardware.runtimes.environment import describe_exit, launcher_environment
 from hardware.runtimes.walled import Engine
 from hardware.tiers import TIERS
-from infra.lines import LINE_BYTES, Cut, Lines
+from infra.line_splitter import LINE_BYTES, Cut, Lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -32,7 +32,7 @@ from hardware.runtimes.base_image import LAUNCHER, MAIN
 from hardware.runtimes.environment import describe_exit, launcher_environment
 from hardware.tiers import TIERS
 from infra.folders import private
-from infra.lines import LINE_BYTES, Cut, Lines
+from infra.line_splitter import LINE_BYTES, Cut, Lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,8 +22,9 @@ from queueing.delivery import presence
 from queueing.delivery.status import Status, status_of
 from queueing.eta import Eta
 from queueing.events import prefix_of
+from queueing.lines import LANES
 from queueing.store import snapshot
-from queueing.store.keys import LANES, SpaceKeys
+from queueing.store.keys import SpaceKeys
 from queueing.store.queue import AWAY_S
 from queueing.store.scripts import seconds
 

@@ -16,12 +16,13 @@ from redis.exceptions import RedisError
 
 from queueing import app_messages
 from queueing.delivery.cursors import last_told
-from queueing.delivery.positions import Place, Waiter
-from queueing.delivery.streams import Delivered, from_stream
+from queueing.delivery.positions import Place, Positions, Waiter
+from queueing.delivery.streams import Delivered, Delivery, from_stream
 from queueing.store.keys import SpaceKeys
 
 if TYPE_CHECKING:
-    from queueing.protocols.gradio import GradioDoor
+    from redis.asyncio import Redis
+
     from queueing.routes import Route
 
 #: A result that the demo's own page is being told just now is not told here too, once it surely has it.
@@ -49,9 +50,17 @@ class Earlier:
     """One earlier visit, followed for one socket."""
 
     def __init__(
-        self, door: GradioDoor, route: Route, visit: str, on_place: Callable[[Place], None], tell: Tell
+        self,
+        redis: Redis,
+        delivery: Delivery,
+        positions: Positions,
+        route: Route,
+        visit: str,
+        on_place: Callable[[Place], None],
+        tell: Tell,
     ) -> None:
-        self.door, self.route, self.visit = door, route, visit
+        self.redis, self.delivery, self.positions = redis, delivery, positions
+        self.route, self.visit = route, visit
         self.on_place, self.tell = on_place, tell
         self.keys = SpaceKeys(route.space_id)
 
@@ -78,8 +87,8 @@ class Earlier:
 
     async def _known(self) -> list[_Known]:
         """The calls somebody made: not what a page does by itself."""
-        ids = sorted(raw.decode() for raw in await self.door.redis.smembers(self.keys.visit(self.visit)))
-        pipe = self.door.redis.pipeline(transaction=False)
+        ids = sorted(raw.decode() for raw in await self.redis.smembers(self.keys.visit(self.visit)))
+        pipe = self.redis.pipeline(transaction=False)
         for event_id in ids:
             pipe.hmget(self.keys.event(event_id), "lane", "channel", "fn", "state")
         found = []
@@ -104,9 +113,9 @@ class Earlier:
         if not waits:
             return
         waiter = Waiter(self.route.space_id, channel, self.on_place, visit=self.visit)
-        follow = self.door.delivery.follow(self.keys.messages(channel), after=after)
+        follow = self.delivery.follow(self.keys.messages(channel), after=after)
         # While somebody waits here, its session counts as present: its events keep their place.
-        async with self.door.positions.waiting(waiter), contextlib.aclosing(follow):  # type: ignore[type-var]
+        async with self.positions.waiting(waiter), contextlib.aclosing(follow):  # type: ignore[type-var]
             async for delivered in follow:
                 if not delivered.final:
                     continue
@@ -119,11 +128,11 @@ class Earlier:
 
     async def _ends(self, channel: str) -> list[Delivered]:
         """The final messages that the session has had."""
-        entries = await self.door.redis.xrange(self.keys.messages(channel))
+        entries = await self.redis.xrange(self.keys.messages(channel))
         return [delivered for entry in entries if (delivered := from_stream(*entry)).final]
 
     async def _end(self, channel: str, delivered: Delivered) -> None:
-        note = await self.door.redis.get(self.keys.cursor(channel))
+        note = await self.redis.get(self.keys.cursor(channel))
         if last_told(note) >= delivered.number:
             return  # the demo's own page has it
         message = app_messages.told(delivered.payload)

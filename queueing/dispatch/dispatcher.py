@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
-from queueing.dispatch.backends.gradio_sse import connect
 from queueing.dispatch.backends.launcher import Direct
+from queueing.dispatch.backends.select import connect
 from queueing.dispatch.runner import Running
 from queueing.errors import ContainerDied, LeaseLost, Moved
 from queueing.store.http_results import Answers

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from queueing.app_messages import NOT_UNDERSTOOD
-from queueing.dispatch.backends.gradio_sse import AppFault, CallRefused
+from queueing.dispatch.backends.base import AppFault, CallRefused
 from queueing.dispatch.backends.launcher import Said
 from queueing.events import encode
 from queueing.messages import failed

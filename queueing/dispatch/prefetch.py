@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from queueing.store.keys import MAIN
+from queueing.lines import MAIN
 
 if TYPE_CHECKING:
     from queueing.dispatch.backends.launcher import Direct

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from queueing.lines import LANES
 from queueing.routes import Route, decode
-from queueing.store.keys import LANES, SpaceKeys
+from queueing.store.keys import SpaceKeys
 from queueing.store.queue import AWAY_S, Queue
 from queueing.store.scripts import seconds
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
-from queueing.dispatch.backends.gradio_sse import AppFault, CallRefused
+from queueing.dispatch.backends.base import AppFault, CallRefused
 from queueing.dispatch.backends.launcher import Direct, Said
 from queueing.dispatch.ends import INTERRUPTED, Kept, TooMuch, an_end, refused, said, unknown
 from queueing.dispatch.owner_log import OwnerLog
@@ -24,7 +24,7 @@ from queueing.store.retry import surely
 
 if TYPE_CHECKING:
     from hardware.replica_client import Limits
-    from queueing.dispatch.backends.gradio_sse import Container
+    from queueing.dispatch.backends.base import AppClient
     from queueing.events import Call, Event
     from queueing.routes import Function, Route
 
@@ -43,7 +43,7 @@ class Running:
         self,
         queue: Queue,
         route: Route,
-        app: Container,
+        app: AppClient,
         direct: Direct | None,
         *,
         event_timeout_s: float,

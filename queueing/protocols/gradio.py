@@ -5,79 +5,44 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from queueing.app_messages import plain, told
 from queueing.delivery.cursors import Telling
+from queueing.delivery.held_ends import HeldEnds
 from queueing.delivery.keeping import Keeping
 from queueing.delivery.positions import Positions, Waiter, unheard
 from queueing.delivery.streams import Delivered, Delivery
-from queueing.errors import ApiClosed, PoisonInput, QueueError, Refused
+from queueing.errors import (
+    ApiClosed,
+    BadRequest,
+    NotUpYet,
+    PoisonInput,
+    Refused,
+    UnknownEvent,
+    UnknownFunction,
+)
 from queueing.events import Accepted, Join, encode, new_channel, new_event_id
+from queueing.lines import MAIN
 from queueing.messages import PAUSED, UnexpectedError, failed
 from queueing.messages import encode as encode_message
 from queueing.protocols.gradio_diffs import apply
 from queueing.protocols.gradio_stream import HEARTBEAT_S, Stream, sse
 from queueing.routes import MCP
-from queueing.store.keys import MAIN, SpaceKeys
+from queueing.store.keys import SpaceKeys
 from queueing.store.queue import Queue
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from queueing.protocols.caller import Caller
     from queueing.routes import Function, Route
 
 #: What an event's body may say. Other keys are the platform's own words to the launcher.
 SAID = {"data", "fn_index", "session_hash", "event_data", "trigger_id", "simple_format"}
 WHOLE = {"ws", "sse", "sse_v1"}  # protocols whose every step carries whole values, not differences
-REMEMBERED = 10_000
-
-
-class BadRequest(QueueError):
-    """The request is not one of Gradio's protocol."""
-
-    code = "queue.bad_request"
-    status = 400
-
-
-class UnknownFunction(QueueError):
-    """The app has no such function."""
-
-    code = "queue.unknown_function"
-    status = 404
-
-
-class NotUpYet(QueueError):
-    """What this Space offers is known once it has started for the first time."""
-
-    code = "queue.not_up_yet"
-    status = 503
-
-    def __init__(self, stage: str) -> None:
-        super().__init__(f"{self.__doc__} It is {stage} now. Please send it again when it runs.")
-
-
-class UnknownEvent(QueueError):
-    """There is no such event, or it belongs to somebody else."""
-
-    code = "queue.unknown_event"
-    status = 404
-
-
-@dataclass(frozen=True, kw_only=True)
-class Caller:
-    """Who asks: what is replayed towards the app, and what the gateway knows of the visitor."""
-
-    headers: dict[str, str] = field(default_factory=dict)
-    query: str = ""
-    origin: str = "api"  # "page" when the gateway has proof of the demo's page
-    visit: str = ""
-    visitor: str = ""  # who shares a turn under the fair policy: `queueing.identity`
-    idempotency_key: str = ""
-    hold_s: float = 0.0  # its events' ends are told no sooner than this after their join was answered
 
 
 @dataclass(frozen=True)
@@ -88,7 +53,7 @@ class GradioDoor:
     delivery: Delivery
     positions: Positions
     wake: Callable[[Route], Awaitable[None]]
-    held: dict[str, float] = field(default_factory=dict)  # event id -> its end is told no sooner
+    held: HeldEnds = field(default_factory=HeldEnds)
     keeping: Keeping = field(default_factory=Keeping)
 
     # --- joining ------------------------------------------------------------------------------------
@@ -138,7 +103,7 @@ class GradioDoor:
             raise BadRequest("data is no list.")
         number = str(route.app.fn(fn))
         event_id = new_event_id(channel, number)
-        self._hold(event_id, caller.hold_s)
+        self.held.hold(event_id, caller.hold_s)
         # Before it joins: its end may be told before the answer of the join is here.
         self.delivery.expect(SpaceKeys(route.space_id).messages(channel), event_id)
         accepted = await Queue(self.redis, route.space_id).join(
@@ -159,19 +124,13 @@ class GradioDoor:
                 present=present,
             )
         )
-        self._hold(event_id, caller.hold_s)
+        self.held.hold(event_id, caller.hold_s)
         if accepted.wake:
             await self.wake(route)
         self.positions.soon(route.space_id)
         if accepted.being_told:
             await Telling(self.redis, SpaceKeys(route.space_id), channel).apart()
         return accepted
-
-    def _hold(self, event_id: str, seconds: float) -> None:
-        if seconds:
-            if len(self.held) > REMEMBERED:
-                self.held.clear()
-            self.held[event_id] = time.monotonic() + seconds
 
     async def _refuse_readably(self, route: Route, channel: str, text: str) -> Accepted:
         """Accept nothing, but tell the refusal as an event that failed at once."""
@@ -204,7 +163,7 @@ class GradioDoor:
             yield b""  # it may be long before anything comes: its headers at once
         session = (route.space_id, session_hash)
         keep_s = self.keeping.seconds(session) if may_keep else 0.0
-        stream = Stream(self, route, telling, begin, keep_s=keep_s)
+        stream = Stream(self.delivery, self.positions, self.held, route, telling, begin, keep_s=keep_s)
         try:
             async with contextlib.aclosing(stream.messages()) as messages:  # type: ignore[type-var]
                 async for chunk in messages:

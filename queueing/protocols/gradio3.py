@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from queueing.delivery.positions import Place, Waiter
 from queueing.delivery.streams import Delivered
-from queueing.errors import QueueError, QueueFull
+from queueing.errors import BadRequest, QueueError, QueueFull
 from queueing.events import encode, new_channel
 from queueing.messages import failed
-from queueing.protocols.gradio import BadRequest, Caller, GradioDoor
+from queueing.protocols.caller import Caller
+from queueing.protocols.gradio import GradioDoor
 from queueing.store.keys import SpaceKeys
 from queueing.store.queue import Queue
 

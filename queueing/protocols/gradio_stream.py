@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,9 @@ from queueing.delivery.streams import Delivered
 from queueing.messages import CLOSE_STREAM, HEARTBEAT, Estimation, encode
 
 if TYPE_CHECKING:
-    from queueing.protocols.gradio import GradioDoor
+    from queueing.delivery.held_ends import HeldEnds
+    from queueing.delivery.positions import Positions
+    from queueing.delivery.streams import Delivery
     from queueing.routes import Route
 
 HEARTBEAT_S = 15.0
@@ -31,10 +32,19 @@ class Stream:
     """One session's, for one connection."""
 
     def __init__(
-        self, door: GradioDoor, route: Route, telling: Telling, begin: Begin, *, keep_s: float
+        self,
+        delivery: Delivery,
+        positions: Positions,
+        held: HeldEnds,
+        route: Route,
+        telling: Telling,
+        begin: Begin,
+        *,
+        keep_s: float,
     ) -> None:
         """`keep_s`: how long to stay when all is over, for a client that comes back at once."""
-        self.door, self.route, self.telling, self.dropped = door, route, telling, begin.dropped
+        self.delivery, self.positions, self.held = delivery, positions, held
+        self.route, self.telling, self.dropped = route, telling, begin.dropped
         #: Whether the client waits for `close_stream`.
         self.closes = route.app.protocol in ("", V3)
         self.keep_s = keep_s if self.closes else HANG_UP_WITHIN_S
@@ -55,7 +65,7 @@ class Stream:
         follower = asyncio.create_task(self._follow(), name=f"stream {self.telling.channel}")
         last = False
         try:
-            async with self.door.positions.waiting(waiter):
+            async with self.positions.waiting(waiter):
                 while not last:
                     chunk = await self._next()
                     noted = self.ended or chunk is None or shutdown.begun()
@@ -110,7 +120,7 @@ class Stream:
         telling = self.telling
         try:
             key = telling.keys.messages(telling.channel)
-            async for delivered in self.door.delivery.follow(key, after=self.number):
+            async for delivered in self.delivery.follow(key, after=self.number):
                 await self.ahead.acquire()
                 self.out.put_nowait(delivered)
         except Exception as error:  # whoever reads `out` must not wait for ever
@@ -124,9 +134,8 @@ class Stream:
         if isinstance(item, str):
             return sse(self._estimation(self.places.pop(item)))
         self.ahead.release()
-        if item.final and self.door.held:
-            until = self.door.held.pop(item.event_id, 0.0)
-            await asyncio.sleep(max(0.0, until - time.monotonic()))
+        if item.final:
+            await self.held.wait(item.event_id)
         self.number = item.number
         self.ended = self.ended or item.final
         return b"" if item.event_id in self.dropped else self._message(item)

@@ -7,51 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from queueing.delivery.positions import Place, Waiter, unheard
-from queueing.errors import QueueError, Refused
+from queueing.errors import AlreadyEnded, BodyTooLarge, Gone, NoAnswer, Refused, UnknownEvent
 from queueing.events import decode, new_channel, prefix_of, prefix_of_id
+from queueing.lines import MAIN
 from queueing.messages import PAUSED
-from queueing.protocols.gradio import UnknownEvent
 from queueing.routes import is_path, path_fn
 from queueing.store import snapshot
 from queueing.store.http_results import BODY_LIMIT, Answer, Answers
-from queueing.store.keys import MAIN, SpaceKeys
+from queueing.store.keys import SpaceKeys
 from queueing.store.queue import Queue
 
 if TYPE_CHECKING:
     from queueing.eta import Eta
-    from queueing.protocols.gradio import Caller, GradioDoor
+    from queueing.protocols.caller import Caller
+    from queueing.protocols.gradio import GradioDoor
     from queueing.routes import Route
-
-
-class BodyTooLarge(QueueError):
-    """The body of this request is larger than a queued path takes."""
-
-    code = "queue.body_too_large"
-    status = 413
-
-    def __init__(self) -> None:
-        super().__init__(f"A request to a queued path may have a body of at most {BODY_LIMIT // 2**20} MiB.")
-
-
-class NoAnswer(QueueError):
-    """The app did not answer this request; the message says why."""
-
-    code = "queue.no_answer"
-    status = 502
-
-
-class Gone(QueueError):
-    """There is no answer any more."""
-
-    code = "queue.gone"
-    status = 410
-
-
-class AlreadyEnded(QueueError):
-    """This request has ended already."""
-
-    code = "queue.ended"
-    status = 409
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +155,7 @@ class HttpDoor:
         self, route: Route, request: Request, caller: Caller, channel: str, *, present: bool
     ) -> str:
         if len(request.body) > BODY_LIMIT:
-            raise BodyTooLarge
+            raise BodyTooLarge(BODY_LIMIT)
         accepted = await self.gradio.enqueue(
             route,
             {"data": [request.method, request.target, request.body]},

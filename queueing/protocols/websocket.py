@@ -27,12 +27,13 @@ from queueing.delivery.resume import Earlier
 from queueing.delivery.status_broadcast import Watches
 from queueing.delivery.streams import Delivered, Delivery
 from queueing.delivery.watched_rights import WatchedRights
-from queueing.errors import QueueError
+from queueing.errors import BadRequest, QueueError
 from queueing.eta import told
 from queueing.events import encode, new_channel
 from queueing.identity import client_of, visitor
 from queueing.messages import COME_LATER, GOING_AWAY
-from queueing.protocols.gradio import BadRequest, Caller, GradioDoor, function_named
+from queueing.protocols.caller import Caller
+from queueing.protocols.gradio import GradioDoor, function_named
 from queueing.routes import Route, Routes
 from queueing.store.keys import SpaceKeys
 from queueing.wakeup import hint_from_loop
@@ -231,7 +232,15 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         self._earlier = [task for task in self._earlier if not task.done()]
         if not visit or len(self._earlier) >= MOST_EARLIER:
             raise BadRequest("earlier needs the visit of an earlier opening of this Space's page.")
-        earlier = Earlier(self.door, self.route, visit, self._on_place, self._tell)
+        earlier = Earlier(
+            self.door.redis,
+            self.door.delivery,
+            self.door.positions,
+            self.route,
+            visit,
+            self._on_place,
+            self._tell,
+        )
         self._earlier.append(asyncio.create_task(earlier.run(), name="ws earlier"))
 
     async def _tell(self, message: dict[str, Any]) -> None:

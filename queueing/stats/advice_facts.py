@@ -11,12 +11,12 @@ from django.utils import timezone
 from hardware import usage
 from hardware.tiers import tier
 from queueing import queue_settings
+from queueing.lines import MAIN
 from queueing.models import QueueMinute
 from queueing.stats import history
 from queueing.stats.advice import FEWEST_MINUTES, Facts, GroupUse, Used, advice
 from queueing.stats.counters import Tally
 from queueing.stats.histograms import added
-from queueing.store.keys import MAIN
 
 
 def facts(space_id: int) -> Facts:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.redis_clients import sync_redis
-from queueing.messages import failed, paused
+from queueing.lines import line_of
 from queueing.store import snapshot
-from queueing.store.keys import LANES, SpaceKeys, line_of
-from queueing.store.queue import FINAL_TTL_S, day
+from queueing.store.admin_ops import busy_lines
+from queueing.store.keys import SpaceKeys
+from queueing.store.queue import day
 from queueing.store.scripts import seconds
 
 
@@ -82,7 +83,7 @@ def events(space_id: int, limit: int = 100) -> list[dict[str, Any]]:
     k = SpaceKeys(space_id)
     pipe = client.pipeline(transaction=False)
     pipe.zrange(k.running, 0, limit - 1)
-    for name in _names(k):
+    for name in busy_lines(k):
         pipe.zrange(k.next(name), 0, limit - 1)
         pipe.zrange(k.wait(name), 0, limit - 1)
     ids = [i.decode() for part in pipe.execute() for i in part][:limit]
@@ -94,59 +95,6 @@ def events(space_id: int, limit: int = 100) -> list[dict[str, Any]]:
         {"id": event_id, **{f: (v or b"").decode() for f, v in zip(fields, values, strict=True)}}
         for event_id, values in zip(ids, pipe.execute(), strict=True)
     ]
-
-
-def _names(k: SpaceKeys) -> list[str]:
-    """The lines with somebody in."""
-    return list(dict.fromkeys((*LANES, *(name.decode() for name in sync_redis().zrange(k.lines, 0, -1)))))
-
-
-CLEARED = "The owner cleared the queue of this Space. Please send it again."
-
-
-def clear(space_id: int, reason: str = CLEARED) -> int:
-    """End every pending event with a final message that says why; how many."""
-    from queueing.store.scripts import Script
-
-    client = sync_redis()
-    k = SpaceKeys(space_id)
-    script = Script("cancel")
-    cancel = client.register_script(script.source)
-    cleared = 0
-    today = k.day(day())
-    for name in _names(k):
-        for raw in (*client.zrange(k.next(name), 0, -1), *client.zrange(k.wait(name), 0, -1)):
-            event_id = raw.decode()
-            channel = (client.hget(k.event(event_id), "channel") or b"").decode()
-            answer = cancel(
-                keys=script.in_order(
-                    event=k.event(event_id),
-                    messages=k.messages(channel),
-                    open=k.open(channel),
-                    day=today,
-                    promises=k.promises,
-                    lines=k.lines,
-                    fence=k.fence,
-                    minutes=k.minutes,
-                ),
-                args=[event_id, channel, failed(event_id, reason), FINAL_TTL_S, k.wake, k.prefix],
-            )
-            cleared += answer[0] == b"cancelled"
-    return cleared
-
-
-def tell_paused(space_id: int) -> int:
-    """Tell every event that waits or runs that it waits for its Space to start again; how many."""
-    from queueing.store.scripts import Script
-
-    client = sync_redis()
-    k = SpaceKeys(space_id)
-    script = Script("notice")
-    told: int = client.register_script(script.source)(
-        keys=script.in_order(running=k.running, lines=k.lines, fence=k.fence),
-        args=[k.prefix, paused("EVENT_ID"), FINAL_TTL_S],
-    )
-    return told
 
 
 def places(space_id: int, channel: str) -> list[dict[str, Any]]:

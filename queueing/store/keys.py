@@ -5,9 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MAIN, SIDE = "main", "side"
-LANES = (MAIN, SIDE)
-
 #: Keys that stay for the life of a Space; everything else has a time to live or is emptied by the work.
 PERMANENT = ("cfg", "route", "seq", "fence", "storage", "starts", "totals", "limits")
 
@@ -185,22 +182,6 @@ class SpaceKeys:
     def page(self, token: str) -> str:
         """string with TTL: the session that a page token was first used by."""
         return f"{self.prefix}page:{token}"
-
-
-def line_of(lane: str, group: str = "") -> str:
-    """The line of a group of functions, as the scripts name it (`lua/lib/line.lua`). Functions without a
-    group have one line together in each lane."""
-    return f"{lane}:{group}" if group else lane
-
-
-def group_of(line: str) -> str:
-    """The group whose line this is; "" for the lines without one."""
-    return line.partition(":")[2]
-
-
-def lane_of(line: str) -> str:
-    """The lane of a line."""
-    return line.partition(":")[0]
 
 
 def host(subdomain: str) -> str:

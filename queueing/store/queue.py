@@ -24,8 +24,9 @@ from queueing.errors import (
     VisitorLimit,
 )
 from queueing.events import Accepted, Call, Event, Join, encode, input_digest
+from queueing.lines import LANES, line_of
 from queueing.messages import cancelled, failed, interrupted
-from queueing.store.keys import LANES, SpaceKeys, line_of
+from queueing.store.keys import SpaceKeys
 from queueing.store.scripts import Script, seconds
 
 if TYPE_CHECKING:

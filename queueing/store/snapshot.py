@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from queueing.eta import Eta, Forecast, Service, measured
 from queueing.events import kind_of, kind_of_id
-from queueing.store.keys import LANES, SIDE, SpaceKeys, group_of, lane_of
+from queueing.lines import LANES, SIDE, group_of, lane_of
+from queueing.store.keys import SpaceKeys
 from queueing.store.queue import SIDE_CALLS
 from queueing.store.scripts import seconds
 from queueing.turns import Waiting, forecasts

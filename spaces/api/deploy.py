@@ -11,8 +11,8 @@ from ninja.errors import HttpError, ValidationError
 from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from queueing import queue_settings
-from queueing.stats import figures as live
-from queueing.store.keys import MAIN, line_of
+from queueing.lines import MAIN, line_of
+from queueing.stats.figures import figures, lines_of, places
 from spaces.api.hub import HubError, error_response, hub, readable, writable
 from spaces.models import Space
 
@@ -176,20 +176,19 @@ def _message(refusal: Any) -> str:
 
 
 def _queue(space: Space, session_hash: str) -> dict[str, Any]:
-    figures = asdict(live.figures(space.pk))
     limits = queue_settings.groups(space.pk)
     return {
         **asdict(queue_settings.effective(space.pk)),
-        **figures,
+        **asdict(figures(space.pk)),
         "groups": {group.group: group.limit for group in limits},
         "lines": _lines(space.pk, limits),
-        "events": live.places(space.pk, session_hash),
+        "events": places(space.pk, session_hash),
     }
 
 
 def _lines(space_id: int, limits: list[queue_settings.GroupLimit]) -> list[dict[str, Any]]:
     names = [line_of(MAIN, group.group) for group in limits]
-    now = live.lines_of([space_id], also=names)[space_id].by_name
+    now = lines_of([space_id], also=names)[space_id].by_name
     return [
         {
             "group": group.group,

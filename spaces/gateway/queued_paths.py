@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hardware.replica_client import target_of
-from queueing.errors import NoSuchPath, QueueError
+from queueing.errors import BodyTooLarge, NoSuchPath, QueueError
 from queueing.eta import told
 from queueing.events import encode
 from queueing.identity import visitor
-from queueing.protocols.http import BodyTooLarge, HttpDoor, Request
+from queueing.protocols.http import HttpDoor, Request
 from queueing.store.http_results import BODY_LIMIT, Answer
 from spaces.gateway import paths
 from spaces.gateway.identity import caller as callers
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from queueing.delivery.positions import Place
-    from queueing.protocols.gradio import Caller
+    from queueing.protocols.caller import Caller
     from spaces.gateway.context import GatewayContext
     from spaces.gateway.proxy.http import Receive, Scope, Send
     from spaces.gateway.request import SpaceRequest
@@ -73,11 +73,11 @@ class QueuedPaths:
     ) -> None:
         length = head.first(scope["headers"], "content-length")
         if length.isdigit() and int(length) > BODY_LIMIT:
-            raise BodyTooLarge
+            raise BodyTooLarge(BODY_LIMIT)
         try:
             body = await http.read_body(receive, BODY_LIMIT)
         except http.TooLarge:
-            raise BodyTooLarge from None
+            raise BodyTooLarge(BODY_LIMIT) from None
         request = Request(
             path=index,
             method=scope["method"],

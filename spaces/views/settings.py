@@ -18,7 +18,8 @@ from hardware.tiers import TIERS, UnknownTier
 from infra.redis_clients import sync_redis
 from queueing import queue_settings
 from queueing.stats import advice_facts, eta_accuracy
-from queueing.stats import figures as live
+from queueing.stats.figures import figures_of
+from queueing.store.admin_ops import clear
 from spaces import lifecycle
 from spaces.api.runtime import MOST_KEYS
 from spaces.card import CardError
@@ -57,7 +58,7 @@ def figures(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 def _now(space: Space) -> dict[str, Any]:
     """The live figures, and how good the promised times were this week."""
     kept = eta_accuracy.read(sync_redis(), [space.pk], days=7)[space.pk]
-    return {"figures": live.figures(space.pk), "honesty": kept}
+    return {"figures": figures_of([space.pk])[space.pk], "honesty": kept}
 
 
 @require_POST
@@ -244,7 +245,7 @@ def _rebuild(space: Space) -> str:
 
 
 def _clear(space: Space) -> str:
-    cleared = live.clear(space.pk)
+    cleared = clear(space.pk)
     return f"{cleared} waiting {'call was' if cleared == 1 else 'calls were'} ended; each was told."
 
 

@@ -14,11 +14,11 @@ from queueing.delivery.positions import Place, Positions, Waiter
 from queueing.dispatch import reaper
 from queueing.errors import QueueFull, VisitorLimit
 from queueing.events import Accepted, Call
+from queueing.lines import line_of
 from queueing.messages import completed
 from queueing.routes import Route, encode
-from queueing.stats import figures
 from queueing.store import snapshot
-from queueing.store.keys import line_of
+from queueing.store.admin_ops import clear
 from queueing.store.queue import SIDE_CALLS, Queue
 from tests.invariants.model import Model
 
@@ -206,7 +206,7 @@ async def test_what_waits_in_a_group_is_forgotten_by_nobody(queue: Queue, join: 
 async def test_the_owner_clears_all_groups(queue: Queue, join: Joins) -> None:
     for group in ("", "g", "h"):
         await join(group=group)
-    assert await asyncio.to_thread(figures.clear, queue.space_id) == 3
+    assert await asyncio.to_thread(clear, queue.space_id) == 3
     assert await queue.pending_ids() == []
 
 

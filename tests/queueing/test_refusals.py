@@ -10,7 +10,8 @@ from redis.asyncio import Redis
 from queueing.delivery.positions import Positions
 from queueing.delivery.streams import Delivery
 from queueing.errors import Refused
-from queueing.protocols.gradio import Caller, GradioDoor
+from queueing.protocols.caller import Caller
+from queueing.protocols.gradio import GradioDoor
 from queueing.routes import Route
 from queueing.store.keys import SpaceKeys
 

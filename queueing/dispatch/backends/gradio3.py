@@ -16,7 +16,8 @@ import aiohttp
 from hardware.replica_client import BadAnswer, Unreachable, target_of
 from queueing import app_messages
 from queueing.app_messages import Message, NotUnderstood, ended
-from queueing.dispatch.backends.gradio_sse import AppFault, CallRefused, GradioApp
+from queueing.dispatch.backends.base import AppFault, CallRefused
+from queueing.dispatch.backends.gradio_sse import GradioApp
 from queueing.errors import ContainerDied
 from queueing.events import encode
 

@@ -11,21 +11,20 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
-from functools import partial
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import msgspec
 
 from hardware.replica_client import BadAnswer, ReplicaClient, Reply, Unreachable
-from infra.lines import Cut, Lines
+from infra.line_splitter import Cut, Lines
 from queueing import app_messages
 from queueing.app_messages import Message, NotUnderstood
 from queueing.dispatch.backends.backlog import Backlog
+from queueing.dispatch.backends.base import AppFault, CallRefused, refusal
 from queueing.errors import ContainerDied
 from queueing.events import Event, encode
 from queueing.routes import SPREAD, Route
-from queueing.store.http_results import Answers
 
 logger = logging.getLogger(__name__)
 
@@ -41,50 +40,8 @@ NO_SUCH_SESSION = 404
 #: The app's words about its own queue; ours are told instead.
 OWN_WORDS = {"estimation", "heartbeat", "close_stream"}
 
-
 LINES_A_TURN = 200
 JSON = {"Content-Type": "application/json"}
-
-
-class CallRefused(Exception):
-    """The app refused the event; `output` is what the visitor is told (Gradio's error output)."""
-
-    def __init__(self, output: dict[str, Any]) -> None:
-        super().__init__(str(output.get("error")))
-        self.output = output
-
-
-class AppFault(CallRefused):
-    """The app does not answer as its protocol says; its owner is told too."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(refusal(text))
-
-
-class Container(Protocol):
-    """What the dispatcher needs of a replica, whatever its app speaks."""
-
-    @property
-    def app_ids(self) -> dict[str, str]:
-        """Our event id -> the app's, while it runs."""
-
-    def call(self, event: Event) -> AsyncIterator[Message]:
-        """The messages about this event; ends after the final one.
-
-        Raises:
-            CallRefused: the app did not take it.
-            ContainerDied: its end will never be heard.
-        """
-
-    async def batch(self, events: Sequence[Event]) -> list[dict[str, Any]]:
-        """One call for all of them; one output each.
-
-        Raises:
-            CallRefused, ContainerDied
-        """
-
-    async def cancel(self, event: Event) -> None:
-        """Ask the app to end a running generator."""
 
 
 class _Joined(msgspec.Struct):
@@ -338,35 +295,9 @@ class GradioApp:
             await self._asked(path, body, headers=JSON, total_s=CANCEL_S, limit=REFUSAL_BYTES)
 
 
-def connect(http: ReplicaClient, route: Route, answers: Answers) -> Container:
-    """What calls this replica: by the protocol of its app, and by plain HTTP where paths queue."""
-    from queueing.dispatch.backends.mounted import MountedApps
-    from queueing.dispatch.backends.queued_paths import PathsContainer
-
-    several = bool(route.app.mounted)
-    app = MountedApps(route, partial(_gradio, http)) if several else _gradio(http, route)
-    return PathsContainer(http, route, answers, app) if route.app.paths else app
-
-
-def _gradio(http: ReplicaClient, route: Route) -> Container:
-    from queueing.dispatch.backends.gradio3 import WebSocketApp
-    from queueing.dispatch.backends.gradio_pre_4_29 import ResetApp
-
-    if route.app.protocol == "ws":
-        return WebSocketApp(http, route)
-    if (4, 0) <= route.app.release < (4, 29):
-        return ResetApp(http, route)
-    return GradioApp(http, route)
-
-
 def _headers(event: Event) -> dict[str, str]:
     """The visitor's own headers, replayed: they decide the URLs in results and what `gr.Request` shows."""
     return {**(event.request.get("headers") or {}), **JSON}
-
-
-def refusal(text: str) -> dict[str, Any]:
-    """Gradio's error output."""
-    return {"error": text, "visible": True, "title": "Error", "duration": 10}
 
 
 def _refusal(status: int, raw: bytes) -> dict[str, Any]:

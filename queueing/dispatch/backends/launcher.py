@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import msgspec
 
 from hardware.replica_client import BadAnswer, Unreachable
-from infra.lines import Cut, Lines
+from infra.line_splitter import Cut, Lines
 from queueing.app_messages import NOT_UNDERSTOOD, speaks_of
 from queueing.dispatch.backends.backlog import Backlog
 from queueing.errors import ContainerDied
+from queueing.lines import group_of
 from queueing.messages import failed
-from queueing.store.keys import group_of
 
 if TYPE_CHECKING:
     from hardware.replica_client import ReplicaClient, Reply

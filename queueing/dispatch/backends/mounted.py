@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from queueing.app_messages import Message
-    from queueing.dispatch.backends.gradio_sse import Container
+    from queueing.dispatch.backends.base import AppClient
     from queueing.events import Event
     from queueing.routes import Route
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class MountedApps:
     """One replica's apps."""
 
-    def __init__(self, route: Route, connect: Callable[[Route], Container]) -> None:
+    def __init__(self, route: Route, connect: Callable[[Route], AppClient]) -> None:
         """`connect` makes what calls the first app of the route it is given."""
         apps = (route.app, *route.app.mounted)
         self._apps = {app.number: connect(structs.replace(route, app=app)) for app in apps}
@@ -38,5 +38,5 @@ class MountedApps:
     async def cancel(self, event: Event) -> None:
         await self._of(event).cancel(event)
 
-    def _of(self, event: Event) -> Container:
+    def _of(self, event: Event) -> AppClient:
         return self._apps[int(event.fn) // SPREAD]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hardware.replica_client import NOT_ADDED, BadAnswer, Unreachable
 from queueing.app_messages import Message, ended
-from queueing.dispatch.backends.gradio_sse import AppFault, CallRefused, Container
+from queueing.dispatch.backends.base import AppClient, AppFault, CallRefused
 from queueing.errors import ContainerDied
 from queueing.routes import is_path
 from queueing.store.http_results import ANSWER_LIMIT, Answer, Answers, new_name
@@ -28,7 +28,7 @@ TOO_LARGE = f"The app's answer is larger than a queued path may give ({ANSWER_LI
 class PathsContainer:
     """A replica with queued paths; `inner` calls whatever else it offers (a Gradio app's functions)."""
 
-    def __init__(self, http: ReplicaClient, route: Route, answers: Answers, inner: Container) -> None:
+    def __init__(self, http: ReplicaClient, route: Route, answers: Answers, inner: AppClient) -> None:
         self.http = http
         self.route = route
         self.answers = answers

@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from hardware.replica_client import BadAnswer
+from queueing.errors import BadRequest, UnknownFunction
 from queueing.events import encode
-from queueing.protocols.gradio import BadRequest, UnknownFunction
 from spaces.gateway.identity import caller
 
 if TYPE_CHECKING:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hardware.replica_client import target_of
-from queueing.errors import ApiClosed, QueueError, Refused
+from queueing.errors import ApiClosed, OldTransport, QueueError, Refused, UnknownEvent
 from queueing.events import encode, new_channel
-from queueing.protocols.gradio import UnknownEvent
 from queueing.routes import MCP
 from spaces.gateway import paths, status_pages
 from spaces.gateway.identity import caller as callers
@@ -33,13 +32,6 @@ CALLS = {"tools/call", "resources/read", "prompts/get"}
 REFUSED = -32000  # JSON-RPC: the server's own errors begin here
 NO_JSON = -32700
 WAITING = b": waiting\n\n"
-
-
-class OldTransport(QueueError):
-    """Calls by the old transport (SSE) cannot wait in line. Use streamable HTTP, at gradio_api/mcp/."""
-
-    code = "queue.old_transport"
-    status = 404
 
 
 async def serve(

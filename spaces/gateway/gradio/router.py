@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from queueing.errors import ApiClosed, NoSuchPath
+from queueing.errors import ApiClosed, BadRequest, NoSuchPath
 from queueing.events import Accepted, encode
-from queueing.protocols.gradio import BadRequest
 from queueing.protocols.gradio_stream import HEARTBEAT_S
 from spaces.gateway import paths
 from spaces.gateway.gradio import info, made, mcp

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from queueing.errors import BadRequest
 from queueing.protocols import gradio3
-from queueing.protocols.gradio import BadRequest
 from queueing.protocols.gradio3 import Gone
 from spaces.gateway import paths
 

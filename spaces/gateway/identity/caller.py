@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from queueing.identity import visitor
-from queueing.protocols.gradio import Caller
+from queueing.protocols.caller import Caller
 from queueing.store.keys import SpaceKeys
 from spaces.gateway import page_tokens, paths
 from spaces.gateway.identity.visitor import account_of
