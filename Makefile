@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test census chaos bench lint format clean
+.PHONY: help up test census chaos bench lint format docs clean
 
 help:  ## show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -47,6 +47,9 @@ lint: $(VENV)/.dev  ## ruff, mypy, import borders and cycles, sizes, migrations
 
 format: $(VENV)/.dev  ## put the code into shape
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+docs: $(VENV)/.dev  ## generate the tables of docs/reference/
+	@$(BIN)/python -m tests.reference
 
 clean:  ## remove the environment (data under .spaceport stays)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 #: Whose variables an operator sets. What the launcher reads is set by the platform.
 PRODUCT = ("platform", "spaces", "queueing", "hardware")
 NAME = re.compile(r"SPACEPORT_[A-Z0-9_]+")
+READER = re.compile(r"env\.\w+|(\w+\.)?environ\.get")
 MIB = 1024**2
 
 
@@ -34,7 +35,7 @@ def names() -> set[str]:
 
 
 def variables() -> list[Variable]:
-    """Those with a `#:` comment above a read, in the order of the code."""
+    """Those with a `#:` comment above a read, in the code's order."""
     files = [file for folder in PRODUCT for file in sorted((ROOT / folder).rglob("*.py"))]
     found: dict[str, Variable] = {}
     for file in files:
@@ -61,12 +62,10 @@ def _reads(tree: ast.AST) -> Iterator[tuple[ast.Call, ast.expr | None]]:
         if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or)
         for part in node.values[:1]
     }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
-            reader = ast.unparse(node.func)
-            constant = isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)
-            if constant and (reader.startswith("env.") or reader.endswith("environ.get")):
-                yield node, fallback.get(id(node)) or (node.args[1] if len(node.args) > 1 else None)
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    for call in sorted(calls, key=lambda call: call.lineno):
+        if READER.fullmatch(ast.unparse(call.func)) and isinstance(call.args[0], ast.Constant):
+            yield call, fallback.get(id(call)) or (call.args[1] if len(call.args) > 1 else None)
 
 
 def _help(lines: list[str], number: int) -> str:

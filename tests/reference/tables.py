@@ -42,7 +42,8 @@ def space_settings() -> str:
     """The queue settings: FIELDS, with what holds where nobody chose."""
     defaults = asdict(queue_settings.Settings())
     rows = [
-        (f"`{f.name}`", _plain(defaults[f.name]), _allowed(f), f.advice.strip()) for f in queue_settings.FIELDS
+        (f"`{f.name}`", _plain(defaults[f.name]), _allowed(f), f.advice.strip())
+        for f in queue_settings.FIELDS
     ]
     return table(("setting", "default", "values", "meaning"), rows)
 
