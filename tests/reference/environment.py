@@ -1,5 +1,5 @@
-"""The platform's environment variables, read from the code that reads them: the name and default from the call,
-the section from the `# --- title ---` line above it, the help from the `#:` comment right above it."""
+"""The platform's environment variables, taken from the code that reads them: the name and default from the
+call, the section from the `# --- title ---` line above it, the help from the `#:` comment right above it."""
 
 from __future__ import annotations
 

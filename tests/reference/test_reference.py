@@ -1,4 +1,4 @@
-"""The documents tell the truth about the code: generated tables are fresh, links lead somewhere, paths exist."""
+"""The documents are true of the code: generated tables are fresh, links lead somewhere, paths exist."""
 
 from __future__ import annotations
 
