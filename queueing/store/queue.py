@@ -73,8 +73,7 @@ class Queue:
         """Append an event.
 
         Raises:
-            QueueFull, VisitorLimit, ApiClosed, Refused, KeyReused, PoisonInput, NotStored: it was not
-                accepted, and nothing of it is kept.
+            QueueFull, VisitorLimit, ApiClosed, Refused, KeyReused, PoisonInput, NotStored: nothing is kept.
         """
         k = self.keys
         digest = input_digest(join.fn, join.body.get("data"))
@@ -116,11 +115,15 @@ class Queue:
             max_deaths=MAX_DEATHS,
         )
         if not stored and answer[0] in (b"accepted", b"duplicate"):
-            # Nobody is told that it is here; one already claimed is found again by its key.
-            if answer[0] == b"accepted" and await self.cancel(join.event_id, join.channel) == "cancelled":
-                await self.redis.delete(k.idempotency(join.visitor, join.idempotency_key))
+            if answer[0] == b"accepted":
+                await self._withdraw(join)
             raise NotStored
         return accepted_of(answer, join.event_id)
+
+    async def _withdraw(self, join: Join) -> None:
+        """Nobody is told that it is here; one already claimed is found again by its key."""
+        if await self.cancel(join.event_id, join.channel) == "cancelled":
+            await self.redis.delete(self.keys.idempotency(join.visitor, join.idempotency_key))
 
     async def _stored(self, script: Script, **values: Any) -> tuple[Any, bool]:
         """Run it; whether what it wrote is as safe as an acknowledgement needs."""
