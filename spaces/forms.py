@@ -10,9 +10,8 @@ from django.http import QueryDict
 
 from queueing import queue_settings
 from spaces import names
-from spaces.api.repos import KEY
-from spaces.api.runtime import VALUE_LIMIT
 from spaces.models import Sdk, Visibility
+from spaces.secrets import KEY, VALUE_LIMIT
 
 #: Setting to its title and unit on the Settings tab.
 TITLES = {

@@ -124,13 +124,7 @@ class DockerRuntime:
         options: dict[str, Any] = {
             "image": spec.artifact.image,
             "name": self._container_name(replica_id),
-            "labels": {
-                "spaceport.installation": self.installation,
-                "spaceport.replica": str(replica_id),
-                "spaceport.space": spec.space,
-                "spaceport.port": str(spec.port),
-                "spaceport.gpus": ",".join(gpus),
-            },
+            "labels": self._labels(replica_id, spec, gpus),
             "environment": launcher_environment(
                 spec, host="0.0.0.0", port=spec.port,  # noqa: S104  # of a network only the host reaches
                 home="/home/user" if is_gradio else "/tmp", tmp="/tmp",  # noqa: S108  # its own tmpfs
@@ -169,6 +163,15 @@ class DockerRuntime:
                 docker.types.DeviceRequest(driver="nvidia", device_ids=list(gpus), capabilities=[["gpu"]])
             ]
         return options
+
+    def _labels(self, replica_id: int, spec: ReplicaSpec, gpus: tuple[str, ...]) -> dict[str, str]:
+        return {
+            "spaceport.installation": self.installation,
+            "spaceport.replica": str(replica_id),
+            "spaceport.space": spec.space,
+            "spaceport.port": str(spec.port),
+            "spaceport.gpus": ",".join(gpus),
+        }
 
     def poll(self, runtime_id: str) -> Exit | None:
         with _engine():

@@ -68,6 +68,7 @@ class Platform(Collector):
         read = look()
         yield from _parts(read)
         yield from _queues(read)
+        yield from _events(read)
         yield from _hardware(read)
         yield from _process(read)
 
@@ -103,7 +104,7 @@ def look() -> Read:
 
 def reference() -> str:
     """Every family as a table in Markdown, for `docs/reference/metrics.md`: a test compares them."""
-    families = [part for made in (_parts, _queues, _hardware, _process) for part in made(Read())]
+    families = [part for made in (_parts, _queues, _events, _hardware, _process) for part in made(Read())]
     lines = ["", "", "| metric | type | labels | meaning |", "|---|---|---|---|"]
     for family in families:
         name = family.name + ("_total" if family.type == "counter" else "")
@@ -142,6 +143,10 @@ def _queues(read: Read) -> Iterator[Metric]:
         queues,
         lambda queue: queue.oldest_s,
     )
+
+
+def _events(read: Read) -> Iterator[Metric]:
+    queues = [(read.spaces[pk], queue) for pk, queue in read.queues.items()]
     yield _counter(
         "spaceport_queue_accepted",
         "Events accepted, by where they came from.",

@@ -12,16 +12,15 @@ import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
 from queueing.delivery import presence
 from queueing.delivery.status import Status, status_of
+from queueing.delivery.waiters import Place, SpaceWaiters, Waiter
 from queueing.eta import Eta
-from queueing.events import prefix_of
 from queueing.lines import LANES
 from queueing.store import snapshot
 from queueing.store.keys import SpaceKeys
@@ -37,7 +36,6 @@ EVERY_S = (0.5, 0.95)  # between rounds for everybody: with few own waiters, and
 MANY = 100
 SOON_S = 0.05
 PRESENT_EVERY_S = AWAY_S / 4
-VISITS_AT_ONCE = 1000  # visits whose events are looked up in one round
 TELLING = 0.6  # of a core, at most, for telling everybody
 TOLD_AT_ONCE = 500  # waiters told before others on this loop get a turn
 #: First promises noted in one round, to be compared with what comes of them (`queueing.stats.eta_accuracy`).
@@ -45,108 +43,13 @@ NOTED_AT_ONCE = 16
 NOTED_TTL_S = 24 * 3600
 NOTED_AT_MOST = 20_000
 
-#: What a waiter was told of one event: state, position, size, likely time as coarse as it is shown, what for.
-Told = tuple[str, int, int, int, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One event's place: while pending, `position` from 0 within its line, of `size`. `waits_for`: whether
-    its line's head waits for a call of its own group to end ("group"), or for any ("space")."""
-
-    event_id: str
-    position: int
-    size: int
-    eta: Eta | None
-    state: str = "pending"
-    group: str = ""
-    waits_for: str = "group"
-
-
-@dataclass(eq=False, slots=True)
-class Waiter:
-    """Somebody who is told places. `channel` "" hears only the status."""
-
-    space_id: int
-    channel: str
-    on_place: Callable[[Place], None]
-    on_status: Callable[[Status], None] | None = None
-    visit: str = ""
-    present: bool = True
-    done: bool = False  # nothing of its session is open: that it leaves means nothing
-    ticket: bool = False  # its event keeps its place in line whether or not somebody listens
-    told: dict[bytes, Told] = field(default_factory=dict, init=False)
-    status: tuple[Any, ...] | None = field(default=None, init=False)
-
-    @property
-    def mark(self) -> str:
-        """The name by which it is marked present."""
-        return presence.with_ticket(self.channel) if self.ticket else self.channel
-
-
-def unheard(_: Place) -> None:
-    """For a plain request, which cannot be told places: it only counts as present while it waits."""
-
-
-@dataclass(eq=False, slots=True)
-class _Group:
-    """The waiters of one Space, found by how their events' ids begin."""
-
-    everyone: set[Waiter] = field(default_factory=set)
-    by_prefix: dict[bytes, set[Waiter]] = field(default_factory=lambda: defaultdict(set))
-    by_visit: dict[str, set[Waiter]] = field(default_factory=lambda: defaultdict(set))
-    visits_told: int = 0  # where the next round goes on among the visits
-    round_at: float = 0.0  # when to look again at the latest, by the monotonic clock
-    again_at: float = 0.0  # and at the earliest
-    soon: bool = True
-    ends_calls: bool = False  # of who hangs up: `queueing.delivery.presence`
-    present_at: float = 0.0
-    lines: list[str] = field(default_factory=list)  # those with somebody in, when last looked at
-
-    def has(self, channel: str) -> bool:
-        """Whether somebody is told this session's places, and counts as present."""
-        waiters = self.by_prefix.get(prefix_of(channel).encode(), ())
-        return any(waiter.channel == channel and waiter.present for waiter in waiters)
-
-    def add(self, waiter: Waiter) -> None:
-        self.everyone.add(waiter)
-        if waiter.channel:
-            self.by_prefix[prefix_of(waiter.channel).encode()].add(waiter)
-        if waiter.visit:
-            self.by_visit[waiter.visit].add(waiter)
-
-    def drop(self, waiter: Waiter) -> None:
-        self.everyone.discard(waiter)
-        prefix = prefix_of(waiter.channel).encode()
-        named: tuple[tuple[dict[Any, set[Waiter]], Any], ...] = (
-            (self.by_prefix, prefix),
-            (self.by_visit, waiter.visit),
-        )
-        for table, key in named:
-            if key in table:
-                table[key].discard(waiter)
-                if not table[key]:
-                    del table[key]
-
-    def visits(self) -> list[str]:
-        """The visits to look up in this round: all, or the next ones of many."""
-        visits = list(self.by_visit)
-        if len(visits) <= VISITS_AT_ONCE:
-            return visits
-        start = self.visits_told % len(visits)
-        self.visits_told = start + VISITS_AT_ONCE
-        return (visits + visits)[start : start + VISITS_AT_ONCE]
-
-    def due_at(self) -> float:
-        return self.again_at if self.soon else self.round_at
-
 
 class Positions:
     """All waiters of one process."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._groups: dict[int, _Group] = {}
+        self._groups: dict[int, SpaceWaiters] = {}
         self._task: asyncio.Task[None] | None = None
         self._kick = asyncio.Event()
         self._present_at = 0.0
@@ -164,7 +67,7 @@ class Positions:
 
     def add(self, waiter: Waiter) -> None:
         """Tell this waiter places from now on, the first ones at once."""
-        self._groups.setdefault(waiter.space_id, _Group()).add(waiter)
+        self._groups.setdefault(waiter.space_id, SpaceWaiters()).add(waiter)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="positions")
         if waiter.channel and waiter.present:
@@ -208,7 +111,7 @@ class Positions:
                 self._present_at = time.monotonic()
                 await self._all_present()
 
-    async def _round(self, space_id: int, group: _Group) -> None:
+    async def _round(self, space_id: int, group: SpaceWaiters) -> None:
         started = time.monotonic()
         everybody = group.round_at <= started
         group.soon = False
@@ -239,7 +142,7 @@ class Positions:
             for space_id, group in tuple(self._groups.items()):
                 await self._all_of(space_id, group)
 
-    async def _all_of(self, space_id: int, group: _Group) -> None:
+    async def _all_of(self, space_id: int, group: SpaceWaiters) -> None:
         await self._mark_present(space_id, [w.mark for w in group.everyone if w.channel and w.present])
 
     async def _mark_present(self, space_id: int, channels: Iterable[str]) -> None:
@@ -249,7 +152,7 @@ class Positions:
             await self._redis.zadd(SpaceKeys(space_id).seen, dict.fromkeys(names, now), gt=True)
 
     async def _mark_those_who_may_be_missed(
-        self, space_id: int, group: _Group, running: Iterable[bytes]
+        self, space_id: int, group: SpaceWaiters, running: Iterable[bytes]
     ) -> None:
         """So that no other process takes them for gone: see `queueing.delivery.presence`."""
         if group.ends_calls:
@@ -289,7 +192,7 @@ class Positions:
         self._tell_status(group, status_of(lines))
 
     async def _ask(
-        self, k: SpaceKeys, group: _Group, visits: list[str]
+        self, k: SpaceKeys, group: SpaceWaiters, visits: list[str]
     ) -> tuple[list[str], list[Any], float]:
         """All lines with somebody in, and the visits' events: one read, but where a line is new."""
         while True:
@@ -306,7 +209,7 @@ class Positions:
 
     async def _tell_line(
         self,
-        group: _Group,
+        group: SpaceWaiters,
         one: snapshot.Line,
         visitors: dict[bytes, set[Waiter]],
         promised: dict[str, Eta],
@@ -370,7 +273,7 @@ class Positions:
                 _tell(waiter, event_id, place)
 
     @staticmethod
-    def _tell_status(group: _Group, status: Status) -> None:
+    def _tell_status(group: SpaceWaiters, status: Status) -> None:
         groups = tuple((one.group, one.pending, one.running, _coarse(one.eta)) for one in status.groups)
         told = (status.pending, status.running, _coarse(status.eta), groups)
         for waiter in tuple(group.everyone):

@@ -16,8 +16,9 @@ from redis.exceptions import RedisError
 
 from queueing import app_messages
 from queueing.delivery.cursors import last_told
-from queueing.delivery.positions import Place, Positions, Waiter
+from queueing.delivery.positions import Positions
 from queueing.delivery.streams import Delivered, Delivery, from_stream
+from queueing.delivery.waiters import Place, Waiter
 from queueing.store.keys import SpaceKeys
 
 if TYPE_CHECKING:

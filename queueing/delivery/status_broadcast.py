@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
-from queueing.delivery.positions import Waiter
+from queueing.delivery.waiters import Waiter
 from queueing.eta import told
 from queueing.events import encode
 
 if TYPE_CHECKING:
-    from queueing.delivery.positions import Place, Positions
+    from queueing.delivery.positions import Positions
     from queueing.delivery.status import Status
+    from queueing.delivery.waiters import Place
     from queueing.routes import Route, Routes
 
 EVERY_S = 1.0

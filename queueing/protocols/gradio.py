@@ -13,8 +13,9 @@ from queueing.app_messages import plain, told
 from queueing.delivery.cursors import Telling
 from queueing.delivery.held_ends import HeldEnds
 from queueing.delivery.keeping import Keeping
-from queueing.delivery.positions import Positions, Waiter, unheard
+from queueing.delivery.positions import Positions
 from queueing.delivery.streams import Delivered, Delivery
+from queueing.delivery.waiters import Waiter, unheard
 from queueing.errors import (
     ApiClosed,
     BadRequest,

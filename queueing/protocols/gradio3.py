@@ -11,8 +11,8 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from queueing.delivery.positions import Place, Waiter
 from queueing.delivery.streams import Delivered
+from queueing.delivery.waiters import Place, Waiter
 from queueing.errors import BadRequest, QueueError, QueueFull
 from queueing.events import encode, new_channel
 from queueing.messages import failed

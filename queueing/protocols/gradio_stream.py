@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from infra import shutdown
 from queueing.delivery.cursors import Begin, Telling
-from queueing.delivery.positions import Place, Waiter
 from queueing.delivery.streams import Delivered
+from queueing.delivery.waiters import Place, Waiter
 from queueing.messages import CLOSE_STREAM, HEARTBEAT, Estimation, encode
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from queueing.delivery.positions import Place, Waiter, unheard
+from queueing.delivery.waiters import Place, Waiter, unheard
 from queueing.errors import AlreadyEnded, BodyTooLarge, Gone, NoAnswer, Refused, UnknownEvent
 from queueing.events import decode, new_channel, prefix_of, prefix_of_id
 from queueing.lines import MAIN

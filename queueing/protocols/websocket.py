@@ -22,10 +22,11 @@ from accounts.rights import Rights, RightsUnknown, Who
 from infra.redis_clients import async_redis
 from infra.token_bucket import Bucket
 from queueing.delivery.outbox import Outbox, TooSlow
-from queueing.delivery.positions import Place, Positions, Waiter
+from queueing.delivery.positions import Positions
 from queueing.delivery.resume import Earlier
 from queueing.delivery.status_broadcast import Watches
 from queueing.delivery.streams import Delivered, Delivery
+from queueing.delivery.waiters import Place, Waiter
 from queueing.delivery.watched_rights import WatchedRights
 from queueing.errors import BadRequest, QueueError
 from queueing.eta import told

@@ -12,20 +12,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from queueing.errors import (
-    ApiClosed,
-    KeyReused,
-    LeaseLost,
-    Moved,
-    NotStored,
-    PoisonInput,
-    QueueFull,
-    Refused,
-    VisitorLimit,
-)
+from queueing.errors import LeaseLost, Moved, NotStored
 from queueing.events import Accepted, Call, Event, Join, encode, input_digest
 from queueing.lines import LANES, line_of
 from queueing.messages import cancelled, failed, interrupted
+from queueing.store.answers import accepted_of, call_of
 from queueing.store.keys import SpaceKeys
 from queueing.store.scripts import Script, seconds
 
@@ -82,8 +73,7 @@ class Queue:
         """Append an event.
 
         Raises:
-            QueueFull, VisitorLimit, ApiClosed, Refused, KeyReused, PoisonInput, NotStored: it was not
-                accepted, and nothing of it is kept.
+            QueueFull, VisitorLimit, ApiClosed, Refused, KeyReused, PoisonInput, NotStored: nothing is kept.
         """
         k = self.keys
         digest = input_digest(join.fn, join.body.get("data"))
@@ -124,37 +114,16 @@ class Queue:
             input=digest,
             max_deaths=MAX_DEATHS,
         )
-        match answer:
-            case [b"accepted", *_] if not stored:
-                # Nobody is told that it is here; one already claimed is found again by its key.
-                if await self.cancel(join.event_id, join.channel) == "cancelled":
-                    await self.redis.delete(k.idempotency(join.visitor, join.idempotency_key))
-                raise NotStored
-            case [b"duplicate", _] if not stored:
-                raise NotStored
-            case [b"accepted", position, size, alive, being_told]:
-                return Accepted(
-                    event_id=join.event_id,
-                    position=position,
-                    size=size,
-                    wake=not alive,
-                    being_told=bool(being_told),
-                )
-            case [b"duplicate", first]:
-                return Accepted(event_id=first.decode(), position=0, size=0, wake=False, replayed=True)
-            case [b"full", size, max_size]:
-                raise QueueFull(size, max_size)
-            case [b"limit", pending, most]:
-                raise VisitorLimit(pending, most)
-            case [b"reused"]:
-                raise KeyReused
-            case [b"poison"]:
-                raise PoisonInput
-            case [b"closed"]:
-                raise ApiClosed
-            case [b"refused", text]:
-                raise Refused(text.decode())
-        raise AssertionError(answer)
+        if not stored and answer[0] in (b"accepted", b"duplicate"):
+            if answer[0] == b"accepted":
+                await self._withdraw(join)
+            raise NotStored
+        return accepted_of(answer, join.event_id)
+
+    async def _withdraw(self, join: Join) -> None:
+        """Nobody is told that it is here; one already claimed is found again by its key."""
+        if await self.cancel(join.event_id, join.channel) == "cancelled":
+            await self.redis.delete(self.keys.idempotency(join.visitor, join.idempotency_key))
 
     async def _stored(self, script: Script, **values: Any) -> tuple[Any, bool]:
         """Run it; whether what it wrote is as safe as an acknowledgement needs."""
@@ -228,7 +197,7 @@ class Queue:
             raise Moved
         left = answer[1]
         pending = {line.decode(): count for line, count in zip(left[::2], left[1::2], strict=True)}
-        return [_call(raw) for raw in answer[2:]], pending
+        return [call_of(raw) for raw in answer[2:]], pending
 
     async def emit(self, event: Event, token: int, *payloads: bytes, told: int = 0) -> bool:
         """Tell the event's channel things that are not the end; `told` counts them and those before. False:
@@ -395,30 +364,3 @@ class Queue:
 def day(back: int = 0) -> str:
     """The UTC day, or the one so many days ago, as keys have it: it names counters, and times nothing."""
     return f"{date(*time.gmtime()[:3]) - timedelta(days=back):%Y%m%d}"
-
-
-def _call(raw: list[Any]) -> Call:
-    line, token, places, total, each, *events = raw
-    calls = tuple(_event(e) for e in events)
-    return Call(line=line.decode(), token=int(token), places=places, total=total, each=each, events=calls)
-
-
-def _event(raw: list[bytes | None]) -> Event:
-    event_id, fn, channel, body, request, origin, *rest = raw
-    joined, deaths, visit, losses, moves, told, cancel, retry = rest
-    return Event(
-        id=(event_id or b"").decode(),
-        fn=(fn or b"").decode(),
-        channel=(channel or b"").decode(),
-        raw_body=body or b"{}",
-        raw_request=request or b"{}",
-        origin=(origin or b"api").decode(),
-        joined=float(joined or 0),
-        deaths=int(deaths or 0),
-        losses=int(losses or 0),
-        moves=int(moves or 0),
-        told=int(told or 0),
-        cancel=cancel == b"1",
-        retry=retry != b"0",
-        visit=(visit or b"").decode(),
-    )

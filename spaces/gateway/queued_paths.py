@@ -23,7 +23,7 @@ from spaces.gateway.proxy import http
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from queueing.delivery.positions import Place
+    from queueing.delivery.waiters import Place
     from queueing.protocols.caller import Caller
     from spaces.gateway.context import GatewayContext
     from spaces.gateway.proxy.http import Receive, Scope, Send

@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from queueing.stats.figures import figures_of
-from spaces.api.repos import matching, visible
+from spaces.search import matching, visible
 
 PAGE = 24
 

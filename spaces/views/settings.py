@@ -21,7 +21,6 @@ from queueing.stats import advice_facts, eta_accuracy
 from queueing.stats.figures import figures_of
 from queueing.store.admin_ops import clear
 from spaces import lifecycle
-from spaces.api.runtime import MOST_KEYS
 from spaces.card import CardError
 from spaces.forms import (
     SLEEP_TIMES,
@@ -33,6 +32,7 @@ from spaces.forms import (
     typed_settings,
 )
 from spaces.models import Sdk, Secret, Space, Variable, Visibility
+from spaces.secrets import MOST_KEYS
 from spaces.views.common import writable
 from spaces.views.pages import space_context
 

@@ -11,7 +11,8 @@ import time
 
 from redis.asyncio import Redis
 
-from queueing.delivery.positions import Place, Positions, Waiter
+from queueing.delivery.positions import Positions
+from queueing.delivery.waiters import Place, Waiter
 from queueing.events import new_event_id
 from queueing.store.keys import SpaceKeys
 from tests.waiting import eventually

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import queueing
-from queueing.delivery.positions import Positions, Waiter
+from queueing.delivery.positions import Positions
+from queueing.delivery.waiters import Waiter
 from queueing.dispatch import reaper
 from queueing.events import Accepted
 from queueing.messages import completed

@@ -11,7 +11,8 @@ import pytest
 from redis.asyncio import Redis
 
 from queueing.delivery import presence
-from queueing.delivery.positions import Positions, Waiter
+from queueing.delivery.positions import Positions
+from queueing.delivery.waiters import Waiter
 from queueing.dispatch.dispatcher import somebody_waits_for
 from queueing.events import Call
 from queueing.store.queue import Queue

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from queueing.delivery.positions import Place, Positions, Waiter
+from queueing.delivery.positions import Positions
+from queueing.delivery.waiters import Place, Waiter
 from queueing.dispatch import reaper
 from queueing.errors import QueueFull, VisitorLimit
 from queueing.events import Accepted, Call

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 import redis as blocking
 
-from queueing.delivery.positions import EVERY_S, Place, Positions, Waiter
+from queueing.delivery.positions import EVERY_S, Positions
+from queueing.delivery.waiters import Place, Waiter
 from queueing.events import Accepted, prefix_of
 from queueing.stats import eta_accuracy
 from queueing.stats.eta_accuracy import Honesty

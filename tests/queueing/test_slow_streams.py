@@ -9,7 +9,7 @@ import msgspec
 
 from queueing.delivery.cursors import Begin
 from queueing.delivery.held_ends import HeldEnds
-from queueing.delivery.positions import Place
+from queueing.delivery.waiters import Place
 from queueing.protocols.gradio_stream import Stream
 
 

@@ -17,7 +17,7 @@ from queueing.store.keys import SpaceKeys
 from spaces.lifecycle import settings_in_code
 from spaces.models import Space
 from tests.people import People
-from tests.spaces.test_pages import GOOD, HTMX, as_, folks, space_of, text_of
+from tests.spaces.pages import GOOD, HTMX, as_, folks, space_of, text_of
 
 __all__ = ["folks"]
 pytestmark = pytest.mark.django_db
