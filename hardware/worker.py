@@ -14,7 +14,7 @@ from django.conf import settings
 from hardware import worker_slots
 from hardware.agent import Agent
 from hardware.runtimes import choose
-from infra.startup import once_postgresql_answers
+from infra.startup import retry_until_database_ready
 
 #: Set by `manage.py node`: {"cpu": false, "t4": true}, tiers and whether they are simulated.
 TIERS_VARIABLE = "SPACEPORT_NODE_TIERS"
@@ -59,7 +59,7 @@ def begin(**_: Any) -> None:
     """Start the agent, in a thread: it needs PostgreSQL, and the worker's other work goes on without."""
     if tiers() and _agent is None:
         _ending.clear()
-        start = partial(once_postgresql_answers, _start_agent, unless=_ending.is_set)
+        start = partial(retry_until_database_ready, _start_agent, unless=_ending.is_set)
         threading.Thread(target=start, name="agent", daemon=True).start()
 
 

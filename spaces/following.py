@@ -22,7 +22,7 @@ FOLLOWED = [
 UNBUILT_AFTER = timedelta(seconds=20)
 
 
-def follow() -> None:
+def reconcile_spaces() -> None:
     """Catch up with news of replicas, builds never begun, and replicas that were replaced."""
     for space in Space.objects.select_related("owner", "replica__node").filter(stage__in=FOLLOWED):
         newest = space.replicas.filter(wanted=True).order_by("-pk").first()

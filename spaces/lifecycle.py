@@ -27,7 +27,7 @@ from queueing.store import keys
 from queueing.store.admin_ops import announce_pause, clear
 from queueing.store.keys import SpaceKeys
 from queueing.store.scripts import seconds as seconds_of
-from queueing.wakeup import hint
+from queueing.wakeup import wake_dispatcher
 from spaces import publishing
 from spaces.card import CardError, SpaceCard, read_card
 from spaces.git import repository
@@ -212,7 +212,7 @@ def _take_over(space: Space, replica: Replica) -> None:
     building = space.builds.filter(status__in=[Build.Status.QUEUED, Build.Status.RUNNING]).exists()
     _move(space, Stage.RUNNING_BUILDING if building else Stage.RUNNING)
     if (route := publishing.known(space.pk)) is not None:
-        hint(route)
+        wake_dispatcher(route)
 
 
 def _fail(space: Space, replica: Replica) -> None:

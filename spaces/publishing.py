@@ -79,7 +79,7 @@ def publish(space: Space) -> Route:
         app=structs.replace(app, paths=_queued_paths(space)),
     )
     before = known(space.pk)
-    start = starting.told(space, before.stage if before else "", serving=replica is not None)
+    start = starting.start_estimate(space, before.stage if before else "", serving=replica is not None)
     pipe = sync_redis().pipeline()
     pipe.set(SpaceKeys(space.pk).route, routes.encode(route))
     # With the route, in one step: from now on no other replica's dispatcher claims anything.

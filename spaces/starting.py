@@ -14,7 +14,7 @@ BEYOND = 1.25  # times the longest of so few: what it takes at most
 COMING = (Stage.SLEEPING, Stage.APP_STARTING, Stage.BUILDING)
 
 
-def told(space: Space, stage_before: str, *, serving: bool) -> dict[str, str]:
+def start_estimate(space: Space, stage_before: str, *, serving: bool) -> dict[str, str]:
     """What the queue is told (`queueing.store.keys.SpaceKeys.cfg`): whether the Space runs, and if not, how
     many seconds its start takes, likely and at most, and since when it is under way; empty where nothing was
     measured. A start that has just ended is measured here."""

@@ -12,7 +12,7 @@ import gc
 THRESHOLDS = (25_000, 10, 5)
 
 
-def rarely() -> None:
+def tune_gc() -> None:
     """Look rarely, and never again at what there is now: what was imported stays for good."""
     gc.collect()
     gc.freeze()

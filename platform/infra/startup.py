@@ -10,10 +10,10 @@ from django.db import Error, connection
 
 logger = logging.getLogger(__name__)
 
-AGAIN_S = 0.5
+RETRY_DELAY_S = 0.5
 
 
-def once_postgresql_answers(act: Callable[[], None], *, unless: Callable[[], bool]) -> None:
+def retry_until_database_ready(act: Callable[[], None], *, unless: Callable[[], bool]) -> None:
     """Do it, again and again until PostgreSQL was there for all of it, or `unless` is true. A worker that
     starts while PostgreSQL is away must not live on without what it has to do first."""
     while not unless():
@@ -25,4 +25,4 @@ def once_postgresql_answers(act: Callable[[], None], *, unless: Callable[[], boo
             return
         finally:
             connection.close()  # it is broken, or its thread ends here
-        time.sleep(AGAIN_S)
+        time.sleep(RETRY_DELAY_S)

@@ -17,7 +17,7 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from infra import gc_tuning
-from infra.notify import READY, tell
+from infra.notify import READY, notify
 from spaceport.web.admission import admitted
 from spaceport.web.bodies import Limits, bounded
 from spaceport.web.daphne import when_running
@@ -33,7 +33,7 @@ gateway = Gateway(
     key=settings.SECRET_KEY,
     demo_domain=settings.SPACEPORT_DEMO_DOMAIN,
     platform_url=settings.SPACEPORT_URL,
-    proxies=settings.SPACEPORT_PROXIES,
+    proxies=settings.SPACEPORT_TRUSTED_PROXY_COUNT,
     loads_per_minute=settings.SPACEPORT_PAGE_LOADS_PER_MINUTE,
     upload_bytes=settings.SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES,
 )
@@ -107,8 +107,8 @@ async def _warm_up() -> None:
     task = asyncio.ensure_future(platform(scope, receive, send))
     _tasks.add(task)
     await answered.wait()  # what Django does after it is its own
-    gc_tuning.rarely()
-    tell(READY)
+    gc_tuning.tune_gc()
+    notify(READY)
 
 
 async def by_host(scope, receive, send):  # type: ignore[no-untyped-def]
@@ -149,7 +149,7 @@ served = admitted(
     bounded(by_host, limits),
     settings.SPACEPORT_HANDSHAKES_PER_SECOND,
     each=settings.SPACEPORT_SOCKETS_PER_VISITOR,
-    proxies=settings.SPACEPORT_PROXIES,
+    proxies=settings.SPACEPORT_TRUSTED_PROXY_COUNT,
 )
 application = watched(plain(served, gateway.is_demo_host, hosts))
 when_running(begin, limits)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from environs import Env
 
+from infra.environment import renamed
+
 env = Env()
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -25,8 +27,8 @@ SPACEPORT_URL = env.str("SPACEPORT_URL", f"http://localhost:{PORT}").rstrip("/")
 #: Each demo gets its own host below this domain. In production use a domain of its own, with a wildcard DNS
 #: entry: demos run strangers' code.
 SPACEPORT_DEMO_DOMAIN = env.str("SPACEPORT_DEMO_DOMAIN", "localhost")
-#: Your own reverse proxies in front of the web process: how many trailing `X-Forwarded-For` entries to trust.
-SPACEPORT_PROXIES = env.int("SPACEPORT_PROXIES", 0)
+#: How many trailing `X-Forwarded-For` entries to trust: one for each reverse proxy of your own.
+SPACEPORT_TRUSTED_PROXY_COUNT = int(renamed("SPACEPORT_TRUSTED_PROXY_COUNT", "SPACEPORT_PROXIES") or 0)
 #: The web server: `daphne` or `uvicorn`, which uses less CPU per event.
 SPACEPORT_WEB_SERVER = env.str("SPACEPORT_WEB_SERVER", "daphne")
 #: This machine's name as a node. Default: its host name.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from redis.exceptions import RedisError
 
-from queueing.store.pipelining import together
+from queueing.store.pipelining import auto_pipeline
 from queueing.store.queue import FINAL_TTL_S
 from queueing.store.scripts import Script
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: A process that is about to write needs less; one that died never gets there.
 WRITTEN_WITHIN_S = 1.0
 LOOK_EVERY_S = 0.005
-AGAIN_S = 0.2  # between tries while Redis is away
+RETRY_DELAY_S = 0.2  # between tries while Redis is away
 #: A client that joined while its stream was ending hears of both by two connections: a moment lies between
 #: them, so that it acts on them in the order they were written.
 APART_S = 0.03
@@ -94,7 +94,7 @@ class Telling:
                 return bool(await self._note("begins", number))
             except (RedisError, OSError) as error:
                 logger.info("session %s: Redis is away (%s)", self.channel, error)
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(RETRY_DELAY_S)
 
     def written(self, number: int, step: Literal["written", "closed", "hung_up"] = "written") -> None:
         """Everything up to `number` has been written, and nothing else is being."""
@@ -104,7 +104,7 @@ class Telling:
         """A join came while its session's client was being told an end: until that has heard of it."""
         deadline = time.monotonic() + WRITTEN_WITHIN_S
         while time.monotonic() < deadline:
-            note = await together(self.redis).ask("GET", self.keys.cursor(self.channel)) or b""
+            note = await auto_pipeline(self.redis).execute("GET", self.keys.cursor(self.channel)) or b""
             if note.split(b" ")[1:2] in ([], [b"0"]):
                 break
             await asyncio.sleep(LOOK_EVERY_S)

@@ -24,7 +24,7 @@ from queueing.eta import Eta
 from queueing.lines import LANES
 from queueing.store import snapshot
 from queueing.store.keys import SpaceKeys
-from queueing.store.queue import AWAY_S
+from queueing.store.queue import DISCONNECT_GRACE_S
 from queueing.store.scripts import seconds
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EVERY_S = (0.5, 0.95)  # between rounds for everybody: with few own waiters, and with MANY
-MANY = 100
+EVERY_S = (0.5, 0.95)  # between rounds for everybody: with few own waiters, and with MANY_WAITERS
+MANY_WAITERS = 100
 SOON_S = 0.05
-PRESENT_EVERY_S = AWAY_S / 4
+PRESENT_EVERY_S = DISCONNECT_GRACE_S / 4
 TELLING = 0.6  # of a core, at most, for telling everybody
 TOLD_AT_ONCE = 500  # waiters told before others on this loop get a turn
 #: First promises noted in one round, to be compared with what comes of them (`queueing.stats.eta_accuracy`).
@@ -54,7 +54,7 @@ class Positions:
         self._kick = asyncio.Event()
         self._present_at = 0.0
         self._arrived: dict[int, set[str]] = defaultdict(set)  # to be marked present in a moment
-        self._departures = presence.Departures(redis, self._is_here)
+        self._departures = presence.DisconnectMonitor(redis, self._is_here)
 
     @contextlib.asynccontextmanager
     async def waiting(self, waiter: Waiter) -> Any:
@@ -126,7 +126,7 @@ class Positions:
         group.again_at = time.monotonic() + max(SOON_S, 4 * used)
         if everybody:
             few, many = EVERY_S
-            pause = few + (many - few) * min(len(group.everyone) / MANY, 1)
+            pause = few + (many - few) * min(len(group.everyone) / MANY_WAITERS, 1)
             # However many wait, nearly half of it is left to others.
             group.round_at = started + max(pause, used / TELLING)
 
@@ -173,7 +173,7 @@ class Positions:
         k = SpaceKeys(space_id)
         visits = group.visits()
         names, answers, now = await self._ask(k, group, visits)
-        lines = snapshot.understand(answers[: snapshot.answers_to(names)], names, now)
+        lines = snapshot.parse(answers[: snapshot.answers_to(names)], names, now)
         group.ends_calls = lines.ends_calls
         if time.monotonic() - group.present_at > presence.PRESENT_EVERY_S:
             group.present_at = time.monotonic()
@@ -198,7 +198,7 @@ class Positions:
         while True:
             names = group.lines
             pipe = self._redis.pipeline(transaction=False)
-            snapshot.ask(pipe, k, names)
+            snapshot.queue_snapshot_reads(pipe, k, names)
             for visit_id in visits:
                 pipe.smembers(k.visit(visit_id))
             pipe.time()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from redis.exceptions import RedisError
 
 from infra import shutdown
-from queueing.store.pipelining import together
+from queueing.store.pipelining import auto_pipeline
 from queueing.store.queue import Queue
 from queueing.store.scripts import seconds
 
@@ -27,12 +27,12 @@ logger = logging.getLogger(__name__)
 #: A page that is reloaded, or a stream that is opened anew, is back by then: by this process or by another
 #: one, which marks its visitors present as often as `PRESENT_EVERY_S`: all in Spaces that end calls soon,
 #: elsewhere those whose call runs.
-AWAY_S = 3.0
+RELOAD_GRACE_S = 3.0
 PRESENT_EVERY_S = 1.5
 UNDER_WAY_S = 0.25  # a mark of the connection itself may be as late as that
 #: Who waits behind somebody who has gone is served within ten seconds.
 GONE_S = 8.0
-AGAIN_S = 1.0  # somebody may come and wait at any time
+LOOK_EVERY_S = 1.0  # somebody may come and wait at any time
 SELDOM_S = 4.0  # while it has not even begun
 
 
@@ -41,7 +41,7 @@ def with_ticket(channel: str) -> str:
     return f"ticket:{channel}"
 
 
-class Departures:
+class DisconnectMonitor:
     """Those of one process. `is_here` says whether a session of a Space has another connection to it."""
 
     def __init__(self, redis: Redis, is_here: Callable[[int, str], bool]) -> None:
@@ -58,24 +58,24 @@ class Departures:
         task.add_done_callback(self._tasks.discard)
 
     async def _look(self, space_id: int, channel: str, *, at_once: bool) -> None:
-        queue, ask = Queue(self._redis, space_id), together(self._redis).ask
+        queue, ask = Queue(self._redis, space_id), auto_pipeline(self._redis).execute
         try:
             left_at = seconds(await ask("TIME"))
-            await asyncio.sleep(AWAY_S if at_once else GONE_S)
+            await asyncio.sleep(RELOAD_GRACE_S if at_once else GONE_S)
             while (states := await self._left_behind(queue, channel, left_at)) and not shutdown.begun():
                 running = [event_id for event_id, state in states.items() if state == "running"]
                 for event_id in running:
                     await ask("PUBLISH", queue.keys.wake, f"{'gone' if at_once else 'away'} {event_id}")
                 if at_once:
                     return
-                await asyncio.sleep(AGAIN_S if running else SELDOM_S)
+                await asyncio.sleep(LOOK_EVERY_S if running else SELDOM_S)
         except (RedisError, OSError) as error:
             logger.info("space %s: who left is looked after by the reaper (%s)", space_id, error)
 
     async def _left_behind(self, queue: Queue, channel: str, left_at: float) -> dict[str, str]:
         """What is open of a session that has stayed away: the events' states. Of a later event the visitor is
         about to hear."""
-        ask, k = together(self._redis).ask, queue.keys
+        ask, k = auto_pipeline(self._redis).execute, queue.keys
         marks, events = await asyncio.gather(
             ask("ZMSCORE", k.seen, channel, with_ticket(channel)), ask("SMEMBERS", k.open(channel))
         )

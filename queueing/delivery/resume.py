@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from queueing import app_messages
 from queueing.delivery.cursors import last_told
 from queueing.delivery.positions import Positions
-from queueing.delivery.streams import Delivered, Delivery, from_stream
+from queueing.delivery.streams import Delivered, MessageStreams, from_stream
 from queueing.delivery.waiters import Place, Waiter
 from queueing.store.keys import SpaceKeys
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: A result that the demo's own page is being told just now is not told here too, once it surely has it.
 GRACE_S = 1.0
-AGAIN_S = 1.0
+RETRY_DELAY_S = 1.0
 MOST_BYTES = 1024 * 1024  # of one result
 MOST_EVENTS = 200  # of one visit: a page in use makes many small ones
 
@@ -47,20 +47,20 @@ class _Known:
     ended: bool
 
 
-class Earlier:
+class VisitResumer:
     """One earlier visit, followed for one socket."""
 
     def __init__(
         self,
         redis: Redis,
-        delivery: Delivery,
+        streams: MessageStreams,
         positions: Positions,
         route: Route,
         visit: str,
         on_place: Callable[[Place], None],
         tell: Tell,
     ) -> None:
-        self.redis, self.delivery, self.positions = redis, delivery, positions
+        self.redis, self.streams, self.positions = redis, streams, positions
         self.route, self.visit = route, visit
         self.on_place, self.tell = on_place, tell
         self.keys = SpaceKeys(route.space_id)
@@ -74,7 +74,7 @@ class Earlier:
                 logger.info("earlier calls: Redis is away (%s)", away.exceptions[0])
             else:
                 return
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(RETRY_DELAY_S)
 
     async def _once(self) -> None:
         channels: dict[str, list[_Known]] = defaultdict(list)
@@ -114,7 +114,7 @@ class Earlier:
         if not waits:
             return
         waiter = Waiter(self.route.space_id, channel, self.on_place, visit=self.visit)
-        follow = self.delivery.follow(self.keys.messages(channel), after=after)
+        follow = self.streams.follow(self.keys.messages(channel), after=after)
         # While somebody waits here, its session counts as present: its events keep their place.
         async with self.positions.waiting(waiter), contextlib.aclosing(follow):  # type: ignore[type-var]
             async for delivered in follow:

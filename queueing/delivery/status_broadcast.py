@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from queueing.routes import Route, Routes
 
 EVERY_S = 1.0
-MANY = 1000  # sockets; to so many times as many the numbers are told so many times less often
+MANY_SOCKETS = 1000  # with more of them the interval grows in proportion
 SELDOM_S = 5.0  # but no less often than that
 
 Tell = Callable[[bytes], None]
@@ -61,7 +61,7 @@ class _Watch:
 
     def tell_if_new(self) -> None:
         now = time.monotonic()
-        pause = min(EVERY_S * len(self.tells) / MANY, SELDOM_S)
+        pause = min(EVERY_S * len(self.tells) / MANY_SOCKETS, SELDOM_S)
         if self.route.stage == self.told_stage and now - self.told_at < pause:
             return
         if (state := self.state()) != self.told:
@@ -70,7 +70,7 @@ class _Watch:
                 tell(state)
 
 
-class Watches:
+class StatusBroadcaster:
     """All Spaces that sockets of this process show."""
 
     def __init__(self, routes: Routes, positions: Positions) -> None:

@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from infra.mailbox import Inbox
 from queueing.messages import UnexpectedError, encode, failed
 from queueing.store import keys
-from queueing.store.pipelining import together
+from queueing.store.pipelining import auto_pipeline
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -38,7 +38,7 @@ LOOKED_AT_ONCE = 500  # in one request
 INBOX = 64  # announcements a follower may be behind; past that it reads the stream when it gets there
 READ_FIRST, READ_AT_ONCE = 4, 64
 LARGE_BYTES = 256 * 1024  # read together
-AGAIN_S = (0.1, 1.0)  # between tries while Redis is away, the shortest and the longest
+RETRY_DELAYS_S = (0.1, 1.0)  # between tries while Redis is away, the shortest and the longest
 RESET = "The queue was reset and this event is lost. Please send it again."
 #: An inbox entry that says: read the stream again. `lua/lib/tell.lua` announces it for large messages.
 _RESYNC = b""
@@ -72,7 +72,7 @@ class _Follower:
         self.inbox.put_nowait(said)
 
 
-class Delivery:
+class MessageStreams:
     """All followers of one process."""
 
     def __init__(self, redis: Redis) -> None:
@@ -135,7 +135,7 @@ class Delivery:
         return False
 
     async def _look(self, key: str) -> tuple[bytes, set[str]]:
-        ask = together(self._redis).ask
+        ask = auto_pipeline(self._redis).execute
         epoch, opened = await asyncio.gather(ask("GET", keys.EPOCH), ask("SMEMBERS", keys.open_of(key)))
         if epoch is None:
             await ask("SET", keys.EPOCH, secrets.token_hex(8), "NX")
@@ -156,17 +156,17 @@ class Delivery:
     @staticmethod
     async def _patiently(look: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """The answer, however long Redis is away."""
-        pause = AGAIN_S[0]
+        pause = RETRY_DELAYS_S[0]
         while True:
             try:
                 return await look(*arguments)
             except (RedisError, OSError) as error:
                 logger.info("delivery: Redis is away (%s)", error)
                 await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311
-                pause = min(pause * 2, AGAIN_S[1])
+                pause = min(pause * 2, RETRY_DELAYS_S[1])
 
     async def _read(self, key: str, after: int, count: int = READ_FIRST) -> list[Delivered]:
-        ask = together(self._redis).ask
+        ask = auto_pipeline(self._redis).execute
         entries = await ask("XRANGE", key, f"(0-{after}", "+", "COUNT", count)
         return [from_stream(*entry) for entry in entries]
 
@@ -194,7 +194,7 @@ class Delivery:
             except (RedisError, OSError):
                 return  # Redis is away: the listener subscribes to all of them when it is back
             except RuntimeError:  # the listener is just connecting again, and reads from the same connection
-                await asyncio.sleep(AGAIN_S[0])
+                await asyncio.sleep(RETRY_DELAYS_S[0])
 
     async def _remove(self, key: str, follower: _Follower) -> None:
         self._followers.get(key, set()).discard(follower)
@@ -214,7 +214,7 @@ class Delivery:
                 message = await self._pubsub.get_message(timeout=30)
             except (RedisError, OSError, RuntimeError) as error:
                 logger.warning("delivery: lost Redis (%s), listening again", error)
-                await asyncio.sleep(AGAIN_S[0])
+                await asyncio.sleep(RETRY_DELAYS_S[0])
                 # Also those that came while it was away, of which the connection knows nothing.
                 with contextlib.suppress(RedisError, OSError):
                     await self._pubsub.subscribe(*self._followers)

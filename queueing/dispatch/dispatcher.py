@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
-from queueing.dispatch.backends.launcher import Direct
+from queueing.dispatch.backends.launcher import LauncherClient
 from queueing.dispatch.backends.select import connect
-from queueing.dispatch.runner import Running
+from queueing.dispatch.runner import CallRunner
 from queueing.errors import ContainerDied, LeaseLost, Moved
-from queueing.store.http_results import Answers
+from queueing.store.http_results import ResponseStore
 from queueing.store.queue import CLAIMS_AT_ONCE, Queue
-from queueing.store.retry import surely
+from queueing.store.retry import retry_until_stored
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -77,13 +77,13 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Work until the queue is empty, the lease is lost, or the replica is gone."""
-        direct = Direct(self.http, self.route)
+        direct = LauncherClient(self.http, self.route)
         try:
             strays = await self._opened(direct)
-            self._running = Running(
+            self._running = CallRunner(
                 self.queue,
                 self.route,
-                connect(self.http, self.route, Answers(self.redis, self.route.space_id)),
+                connect(self.http, self.route, ResponseStore(self.redis, self.route.space_id)),
                 None if strays is None else direct,
                 event_timeout_s=self.event_timeout_s,
                 limits=self.http.limits,
@@ -105,7 +105,7 @@ class Dispatcher:
                 logger.warning("space %s: lease lost", self.route.space_id)
             await direct.close()
 
-    async def _opened(self, direct: Direct) -> list[str] | None:
+    async def _opened(self, direct: LauncherClient) -> list[str] | None:
         if not self.route.app.protocol or not self.by_direct:
             return None
         try:
@@ -133,7 +133,7 @@ class Dispatcher:
 
     async def _give_up(self) -> None:
         self.again = True
-        await surely(lambda: self.queue.release(self.holder, force=True))
+        await retry_until_stored(lambda: self.queue.release(self.holder, force=True))
 
     async def _serve(self) -> None:
         idle_since: float | None = None
@@ -164,7 +164,9 @@ class Dispatcher:
             return
         ahead = self._running.ahead
         try:
-            calls, self._pending = await self.queue.claim(self.holder, ahead.most, ahead.short, ahead.long)
+            calls, self._pending = await self.queue.claim(
+                self.holder, ahead.limit, ahead.short_functions, ahead.long_lines
+            )
         except Moved:
             self.draining = True
             self._pending = {}

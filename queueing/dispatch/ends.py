@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from queueing.app_messages import NOT_UNDERSTOOD
 from queueing.dispatch.backends.base import AppFault, CallRefused
-from queueing.dispatch.backends.launcher import Said
+from queueing.dispatch.backends.launcher import LauncherMessage
 from queueing.events import encode
 from queueing.messages import failed
 
@@ -33,7 +33,7 @@ class Kept:
         self._limits = limits
         self._bytes = 0.0
 
-    def add(self, said: list[Said]) -> None:
+    def add(self, said: list[LauncherMessage]) -> None:
         """Keep these too.
 
         Raises:
@@ -45,26 +45,26 @@ class Kept:
             raise TooMuch(self._limits.too_much)
 
 
-def said(number: int, message: Message, event_id: str) -> Said:
+def said(number: int, message: Message, event_id: str) -> LauncherMessage:
     """A message of Gradio's own protocol, under our event's id."""
     kind = "more"
     if message.head.ends:
         kind = "completed" if message.head.success else "failed"
         if message.head.success and message.head.is_empty:
             kind = "cancelled"
-    return Said(number, kind, message.about(event_id))  # type: ignore[arg-type]
+    return LauncherMessage(number, kind, message.about(event_id))  # type: ignore[arg-type]
 
 
-def unknown(event: Event) -> Said:
+def unknown(event: Event) -> LauncherMessage:
     """Of what became of it nobody knows, and it may not be tried again."""
-    return Said(0, "failed", failed(event.id, INTERRUPTED))
+    return LauncherMessage(0, "failed", failed(event.id, INTERRUPTED))
 
 
-def an_end(event: Event, last: Said) -> Said:
+def an_end(event: Event, last: LauncherMessage) -> LauncherMessage:
     """The last message of one of a batch, as an end. The launcher lets none of them go its own way."""
     if last.kind in ENDS:
         return last
-    return Said(max(last.number, 1), "failed", failed(event.id, NOT_UNDERSTOOD))
+    return LauncherMessage(max(last.number, 1), "failed", failed(event.id, NOT_UNDERSTOOD))
 
 
 def refused(event: Event, why: CallRefused) -> bytes:

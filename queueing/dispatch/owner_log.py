@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
 
 from hardware.log_lines import KEPT_S, MAX_LINES, fields, key
 from queueing.store.scripts import seconds
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+    from queueing.routes import App
 
 EVERY_S = 1.0
 
@@ -30,3 +35,12 @@ class OwnerLog:
         line = fields(f"Spaceport: {text}", at=seconds(await self._redis.time()), replica=0)
         await self._redis.xadd(self._key, line, maxlen=MAX_LINES, approximate=False)
         await self._redis.expire(self._key, KEPT_S)
+
+    async def call_failed(self, app: App, fn: str, fault: str) -> None:
+        """Say why a call of this function failed, where the app is at fault (`fault` is not "")."""
+        if not fault:
+            return
+        function = app.function(int(fn))
+        name = function.api_name if function is not None and function.api_name else f"function {fn}"
+        with contextlib.suppress(RedisError, OSError):
+            await self.write(f"a call of {name} failed: {fault}")

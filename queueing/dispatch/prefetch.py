@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 from queueing.lines import MAIN
 
 if TYPE_CHECKING:
-    from queueing.dispatch.backends.launcher import Direct
+    from queueing.dispatch.backends.launcher import LauncherClient
     from queueing.events import Call
 
 SHORT_S = 0.5
 SHORT_CALLS = 5
-AHEAD = 8
+MOST_PREFETCHED = 8  # calls of a line in the app beyond its limit
 BACK_S = 1.0  # one that waits longer there goes back in line
 
 
-class Ahead:
+class PrefetchPolicy:
     """What one dispatcher sends ahead, by the direct way."""
 
-    def __init__(self, direct: Direct | None, *, gate: bool) -> None:
+    def __init__(self, direct: LauncherClient | None, *, gate: bool) -> None:
         """`gate`: whether the app holds back what is sent ahead of its turn."""
         self._direct = direct
         self._never = direct is None or not gate
@@ -32,17 +32,17 @@ class Ahead:
         self._busy: Counter[tuple[str, str]] = Counter()  # the main lane's calls now, by line and function
 
     @property
-    def most(self) -> int:
+    def limit(self) -> int:
         """How many calls of a line may be in the app beyond those that may run there."""
-        return 0 if self._never else AHEAD
+        return 0 if self._never else MOST_PREFETCHED
 
     @property
-    def long(self) -> set[str]:
+    def long_lines(self) -> set[str]:
         """The lines in which something runs that may take long: nobody is to wait behind it there."""
         return {line for line, fn in +self._busy if self._short[fn] < SHORT_CALLS}
 
     @property
-    def short(self) -> list[str]:
+    def short_functions(self) -> list[str]:
         """The functions whose calls may be among them."""
         return [fn for fn, calls in self._short.items() if calls >= SHORT_CALLS]
 
@@ -70,7 +70,7 @@ class Ahead:
         is called soon: the app has said something of it."""
         assert self._direct is not None
         back = asyncio.get_running_loop().call_later(BACK_S, self._take_back, call.events[0].id)
-        if not self.most or call.line in self.long:
+        if not self.limit or call.line in self.long_lines:
             back.cancel()
         self._direct.begin(call)
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from queueing.lines import LANES
 from queueing.routes import Route, decode
 from queueing.store.keys import SpaceKeys
-from queueing.store.queue import AWAY_S, Queue
+from queueing.store.queue import DISCONNECT_GRACE_S, Queue
 from queueing.store.scripts import seconds
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ async def cancel_abandoned(redis: Redis, space_ids: Sequence[int]) -> int:
     now = seconds(await redis.time())
     for space_id in space_ids:
         k = SpaceKeys(space_id)
-        for raw in await redis.zrangebyscore(k.seen, 0, now - AWAY_S):
+        for raw in await redis.zrangebyscore(k.seen, 0, now - DISCONNECT_GRACE_S):
             channel = raw.decode()
             for event_id in await redis.smembers(k.open(channel)):
                 cancelled += await _leave(redis, space_id, event_id.decode(), channel)

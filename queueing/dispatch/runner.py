@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
@@ -12,15 +11,15 @@ from typing import TYPE_CHECKING
 from redis.exceptions import RedisError
 
 from queueing.dispatch.backends.base import AppFault, CallRefused
-from queueing.dispatch.backends.launcher import Direct, Said
+from queueing.dispatch.backends.launcher import LauncherClient, LauncherMessage
 from queueing.dispatch.ends import INTERRUPTED, Kept, TooMuch, an_end, refused, said, unknown
 from queueing.dispatch.owner_log import OwnerLog
-from queueing.dispatch.prefetch import Ahead
+from queueing.dispatch.prefetch import PrefetchPolicy
 from queueing.errors import ContainerDied
 from queueing.messages import ProcessStarts, cancelled, completed, encode, failed, interrupted
 from queueing.routes import Routes
 from queueing.store.queue import ANY_NUMBER, MAX_DEATHS, MAX_LOSSES, Final, Queue, Requeued
-from queueing.store.retry import surely
+from queueing.store.retry import retry_until_stored
 
 if TYPE_CHECKING:
     from hardware.replica_client import Limits
@@ -36,7 +35,7 @@ UNFORESEEN = "Something went wrong here while this ran. Please send it again."
 STOP_S = 5.0  # for a call that was told to end
 
 
-class Running:
+class CallRunner:
     """The calls of one dispatcher."""
 
     def __init__(
@@ -44,7 +43,7 @@ class Running:
         queue: Queue,
         route: Route,
         app: AppClient,
-        direct: Direct | None,
+        direct: LauncherClient | None,
         *,
         event_timeout_s: float,
         limits: Limits,
@@ -55,7 +54,7 @@ class Running:
         so a claim sent right behind the end finds the place."""
         self._freed = freed
         self.queue, self.route, self.app, self.direct = queue, route, app, direct
-        self.ahead = Ahead(direct, gate=route.app.gate)
+        self.ahead = PrefetchPolicy(direct, gate=route.app.gate)
         self.event_timeout_s = event_timeout_s
         self.limits = limits
         self._restart = restart
@@ -87,7 +86,7 @@ class Running:
                     freed = await self._one(call, first, function)
         finally:
             if not freed:
-                await asyncio.shield(surely(lambda: self.queue.free(call)))
+                await asyncio.shield(retry_until_stored(lambda: self.queue.free(call)))
                 self._freed()
 
     # --- one event ----------------------------------------------------------------------------------
@@ -104,11 +103,13 @@ class Running:
             await self._end_work(event, function)
         except TooMuch as why:
             await self._finish(call, event, "failed", refused(event, why))
-            await self._tell_owner(event, str(why))
+            await self._owner_log.call_failed(self.route.app, event.fn, str(why))
             await self._end_work(event, function)
         except CallRefused as why:
             await self._finish(call, event, "failed", refused(event, why))
-            await self._tell_owner(event, str(why) if isinstance(why, AppFault) else "")
+            await self._owner_log.call_failed(
+                self.route.app, event.fn, str(why) if isinstance(why, AppFault) else ""
+            )
         except ContainerDied:
             await self._died(call, (event,))
         except (RedisError, OSError):
@@ -140,7 +141,7 @@ class Running:
                 return True
         return False
 
-    async def _said(self, call: Call, event: Event) -> AsyncIterator[list[Said]]:
+    async def _said(self, call: Call, event: Event) -> AsyncIterator[list[LauncherMessage]]:
         """What the app says of the event, by the direct way where there is one."""
         if self.direct is not None and event.fn not in self._not_direct:
             with self.ahead.begun(call) as heard:
@@ -164,30 +165,34 @@ class Running:
         self._not_direct.add(event.fn)
         self.ahead.never()
 
-    async def _told(self, event: Event, heard: Callable[[], None]) -> AsyncIterator[list[Said]]:
+    async def _told(self, event: Event, heard: Callable[[], None]) -> AsyncIterator[list[LauncherMessage]]:
         """What the app says by the direct way."""
         assert self.direct is not None
-        async for taken in self.direct.told(event.id):
+        async for taken in self.direct.messages(event.id):
             heard()
             yield [unknown(event)] if taken[-1].kind == "unknown" else taken
 
     async def _back(self, call: Call) -> None:
         """Sent ahead for nothing: to the front of the line again."""
         for event in reversed(call.events):
-            await surely(partial(self.queue.requeue, event, call, "backs", ANY_NUMBER))
+            await retry_until_stored(partial(self.queue.requeue, event, call, "backs", ANY_NUMBER))
 
-    async def _tell(self, call: Call, event: Event, taken: list[Said]) -> bool:
+    async def _tell(self, call: Call, event: Event, taken: list[LauncherMessage]) -> bool:
         payloads = [one.payload for one in taken]
-        return await surely(lambda: self.queue.emit(event, call.token, *payloads, told=taken[-1].number))
+        return await retry_until_stored(
+            lambda: self.queue.emit(event, call.token, *payloads, told=taken[-1].number)
+        )
 
-    async def _end(self, call: Call, event: Event, before: list[Said], last: Said) -> None:
+    async def _end(
+        self, call: Call, event: Event, before: list[LauncherMessage], last: LauncherMessage
+    ) -> None:
         status: Final = last.kind  # type: ignore[assignment]  # the kinds that end are the statuses
         payloads = [one.payload for one in before]
         if self.direct is not None and event.fn not in self._not_direct:
             self.ahead.ended(event.fn, last.took_s)
         self._freed()
-        await self._tell_owner(event, last.fault)
-        ended = await surely(
+        await self._owner_log.call_failed(self.route.app, event.fn, last.fault)
+        ended = await retry_until_stored(
             lambda: self.queue.finish(
                 event,
                 call,
@@ -201,15 +206,6 @@ class Running:
         if ended and self.direct is not None:
             # Not where it is another's by now: who takes it up needs what the app keeps of it.
             self.direct.forget(event.id)
-
-    async def _tell_owner(self, event: Event, fault: str) -> None:
-        """Say why a call failed, where the app is at fault."""
-        if not fault:
-            return
-        function = self.route.app.function(int(event.fn))
-        name = function.api_name if function is not None and function.api_name else f"function {event.fn}"
-        with contextlib.suppress(RedisError, OSError):
-            await self._owner_log.write(f"a call of {name} failed: {fault}")
 
     async def _publish_app_id(self, event: Event) -> None:
         """Input chunks come by the gateway: it must know the app's own id of the event."""
@@ -231,7 +227,9 @@ class Running:
                 ]
         except CallRefused as why:
             fault = str(why) if isinstance(why, AppFault) else ""
-            ends = [([], Said(0, "failed", refused(event, why), fault=fault)) for event in call.events]
+            ends = [
+                ([], LauncherMessage(0, "failed", refused(event, why), fault=fault)) for event in call.events
+            ]
             self._drop(call)
         except TimeoutError:
             text = f"Timed out after {self.event_timeout_s:g} s, the longest one run may take here."
@@ -246,7 +244,7 @@ class Running:
             raise
         except Exception:
             logger.exception("space %s: a batch of %s", self.route.space_id, call.events[0].fn)
-            ends = [([], Said(0, "failed", failed(event.id, UNFORESEEN))) for event in call.events]
+            ends = [([], LauncherMessage(0, "failed", failed(event.id, UNFORESEEN))) for event in call.events]
             self._drop(call)
         kinds = {last.kind for _, last in ends}
         if kinds == {"back"}:
@@ -264,7 +262,7 @@ class Running:
         ))  # fmt: skip
         return True
 
-    async def _ends(self, call: Call) -> list[tuple[list[Said], Said]]:
+    async def _ends(self, call: Call) -> list[tuple[list[LauncherMessage], LauncherMessage]]:
         """Each event's end, and what was not told of it yet; by the direct way where there is one."""
         first = call.events[0]
         if self.direct is not None and first.fn not in self._not_direct:
@@ -284,7 +282,7 @@ class Running:
             self._batches -= 1
             await asyncio.gather(told, return_exceptions=True)
         return [
-            ([], Said(1, "completed", completed(event.id, output)))
+            ([], LauncherMessage(1, "completed", completed(event.id, output)))
             for event, output in zip(call.events, outputs, strict=True)
         ]
 
@@ -296,7 +294,7 @@ class Running:
 
     async def _until_end(
         self, call: Call, event: Event, heard: Callable[[], None]
-    ) -> tuple[list[Said], Said]:
+    ) -> tuple[list[LauncherMessage], LauncherMessage]:
         kept = Kept(self.limits)
         async for taken in self._told(event, heard):
             kept.add(taken)
@@ -317,7 +315,7 @@ class Running:
         most = MAX_DEATHS - 1
         if self._restarted:  # for another call's sake: nobody's fault here
             kind, most = "losses", MAX_LOSSES
-        elif await surely(self._stopped_on_order):
+        elif await retry_until_stored(self._stopped_on_order):
             kind, most = "moves", ANY_NUMBER
         for event in reversed(events):
             if not event.retry:
@@ -325,8 +323,8 @@ class Running:
                 continue
             if kind != "moves" and call.lane == "main":
                 notice = interrupted(event.id, AGAIN)
-                await surely(partial(self.queue.emit, event, call.token, notice))
-            if not await surely(partial(self.queue.requeue, event, call, kind, most)):
+                await retry_until_stored(partial(self.queue.emit, event, call.token, notice))
+            if not await retry_until_stored(partial(self.queue.requeue, event, call, kind, most)):
                 await self._finish(call, event, "failed", failed(event.id, CRASHED))
         # The agent restarts it; until then every claim would only burn attempts of innocent events.
         self.died.set()
@@ -360,7 +358,9 @@ class Running:
         await self._restart(self.route)
 
     async def _finish(self, call: Call, event: Event, status: Final, payload: bytes) -> None:
-        await surely(lambda: self.queue.finish(event, call, status, payload, free=False, took_s=None))
+        await retry_until_stored(
+            lambda: self.queue.finish(event, call, status, payload, free=False, took_s=None)
+        )
 
     def call_of(self, event_id: str) -> Call | None:
         """The call that the event runs in; None where it does not run here."""
@@ -392,5 +392,5 @@ class Running:
         try:
             await self.direct.stray_ended(call_id)
         finally:
-            await asyncio.shield(surely(lambda: self.queue.let_go(call_id, line)))
+            await asyncio.shield(retry_until_stored(lambda: self.queue.let_go(call_id, line)))
             self._freed()

@@ -27,12 +27,12 @@ from queueing.routes import Route, Routes
 from queueing.store.keys import SpaceKeys
 from queueing.store.queue import LEASE_MS, Queue
 from queueing.store.scripts import Script
-from queueing.wakeup import hint
+from queueing.wakeup import wake_dispatcher
 
 logger = logging.getLogger(__name__)
 
 RENEW_S = LEASE_MS / 3000
-AGAIN_S = 0.5
+RETRY_DELAY_S = 0.5
 MOST_CONNECTIONS = 10_000
 #: An app that leaves the direct way unanswered so often in a row, for 10 s each time, is asked by Gradio's
 #: own protocol: there each request has its time, and so each event an end.
@@ -41,7 +41,7 @@ MOST_UNHEARD = 6
 _renew = Script("renew")
 
 
-class Drains:
+class DispatcherPool:
     """The dispatchers that run in this process."""
 
     def __init__(self, redis_url: str, event_timeout_s: float, limits: Limits | None = None) -> None:
@@ -55,7 +55,7 @@ class Drains:
         self._unheard: Counter[int] = Counter()  # times in a row, by Space
         self._loop = uvloop.new_event_loop()
         self._ready = threading.Event()
-        threading.Thread(target=self._run_loop, name="drains", daemon=True).start()
+        threading.Thread(target=self._run_loop, name="dispatchers", daemon=True).start()
         threading.Thread(target=self._renew_forever, name="leases", daemon=True).start()
         self._ready.wait()
 
@@ -97,7 +97,7 @@ class Drains:
         try:
             while await self._drain_once(space_id):  # noqa: ASYNC110
                 # The container is gone, or Redis was: whoever looks after it needs a moment.
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(RETRY_DELAY_S)
         finally:
             self._served.discard(space_id)
 
@@ -132,7 +132,7 @@ class Drains:
         if now is not None and now.address and now.place != route.place:
             if now.celery_queue == route.celery_queue:
                 return True
-            await asyncio.to_thread(hint, now)
+            await asyncio.to_thread(wake_dispatcher, now)
         return dispatcher.again
 
     def _renew_forever(self) -> None:
@@ -171,7 +171,7 @@ async def restart(route: Route) -> None:
 
 
 @cache
-def drains(redis_url: str, event_timeout_s: float, limits: Limits) -> Drains:
+def dispatcher_pool(redis_url: str, event_timeout_s: float, limits: Limits) -> DispatcherPool:
     """This process's dispatchers, made on first use (never before a fork)."""
-    gc_tuning.rarely()
-    return Drains(redis_url, event_timeout_s, limits)
+    gc_tuning.tune_gc()
+    return DispatcherPool(redis_url, event_timeout_s, limits)

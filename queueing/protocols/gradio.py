@@ -14,7 +14,7 @@ from queueing.delivery.cursors import Telling
 from queueing.delivery.held_ends import HeldEnds
 from queueing.delivery.keeping import Keeping
 from queueing.delivery.positions import Positions
-from queueing.delivery.streams import Delivered, Delivery
+from queueing.delivery.streams import Delivered, MessageStreams
 from queueing.delivery.waiters import Waiter, unheard
 from queueing.errors import (
     ApiClosed,
@@ -51,7 +51,7 @@ class GradioDoor:
     """The door of one web process."""
 
     redis: Redis
-    delivery: Delivery
+    streams: MessageStreams
     positions: Positions
     wake: Callable[[Route], Awaitable[None]]
     held: HeldEnds = field(default_factory=HeldEnds)
@@ -106,7 +106,7 @@ class GradioDoor:
         event_id = new_event_id(channel, number)
         self.held.hold(event_id, caller.hold_s)
         # Before it joins: its end may be told before the answer of the join is here.
-        self.delivery.expect(SpaceKeys(route.space_id).messages(channel), event_id)
+        self.streams.expect(SpaceKeys(route.space_id).messages(channel), event_id)
         accepted = await Queue(self.redis, route.space_id).join(
             Join(
                 event_id=event_id,
@@ -164,7 +164,7 @@ class GradioDoor:
             yield b""  # it may be long before anything comes: its headers at once
         session = (route.space_id, session_hash)
         keep_s = self.keeping.seconds(session) if may_keep else 0.0
-        stream = Stream(self.delivery, self.positions, self.held, route, telling, begin, keep_s=keep_s)
+        stream = Stream(self.streams, self.positions, self.held, route, telling, begin, keep_s=keep_s)
         try:
             async with contextlib.aclosing(stream.messages()) as messages:  # type: ignore[type-var]
                 async for chunk in messages:
@@ -289,7 +289,7 @@ class GradioDoor:
     async def event_messages(self, route: Route, event_id: str) -> AsyncIterator[dict[str, Any]]:
         """Messages of one event, from its first, heartbeats between; ends after the final one."""
         channel = await self.channel_of(route, event_id)
-        follow = self.delivery.follow(SpaceKeys(route.space_id).messages(channel))
+        follow = self.streams.follow(SpaceKeys(route.space_id).messages(channel))
         async with contextlib.aclosing(follow):  # type: ignore[type-var]
             pending: asyncio.Future[Delivered] | None = None
             while True:

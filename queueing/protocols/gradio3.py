@@ -149,7 +149,7 @@ class _Line:
 
     async def _follow(self) -> None:
         key = SpaceKeys(self.route.space_id).messages(self.channel)
-        async with contextlib.aclosing(self.door.delivery.follow(key)) as messages:  # type: ignore[type-var]
+        async with contextlib.aclosing(self.door.streams.follow(key)) as messages:  # type: ignore[type-var]
             async for delivered in messages:
                 self.out.put_nowait(delivered)
 

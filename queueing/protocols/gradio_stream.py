@@ -15,14 +15,14 @@ from queueing.messages import CLOSE_STREAM, HEARTBEAT, Estimation, encode
 if TYPE_CHECKING:
     from queueing.delivery.held_ends import HeldEnds
     from queueing.delivery.positions import Positions
-    from queueing.delivery.streams import Delivery
+    from queueing.delivery.streams import MessageStreams
     from queueing.routes import Route
 
 HEARTBEAT_S = 15.0
 #: Clients before sse_v3 hang up by themselves when all is over. Some of their pages would open a stream
 #: again that the server ended first.
 HANG_UP_WITHIN_S = 0.25
-AHEAD = 64  # messages read for a client that has not taken those before
+READ_AHEAD = 64  # messages read for a client that has not taken those before
 V3 = "sse_v3"
 
 _ending: set[asyncio.Task[None]] = set()  # followers of streams that are over
@@ -33,7 +33,7 @@ class Stream:
 
     def __init__(
         self,
-        delivery: Delivery,
+        streams: MessageStreams,
         positions: Positions,
         held: HeldEnds,
         route: Route,
@@ -43,7 +43,7 @@ class Stream:
         keep_s: float,
     ) -> None:
         """`keep_s`: how long to stay when all is over, for a client that comes back at once."""
-        self.delivery, self.positions, self.held = delivery, positions, held
+        self.streams, self.positions, self.held = streams, positions, held
         self.route, self.telling, self.dropped = route, telling, begin.dropped
         #: Whether the client waits for `close_stream`.
         self.closes = route.app.protocol in ("", V3)
@@ -57,7 +57,7 @@ class Stream:
         self.out: asyncio.Queue[Delivered | str | BaseException] = asyncio.Queue()
         self.places: dict[str, Place] = {}  # event -> the newest, not told yet; `out` holds the event's id
         self.estimated: set[str] = set()
-        self.ahead = asyncio.Semaphore(AHEAD)
+        self.ahead = asyncio.Semaphore(READ_AHEAD)
 
     async def messages(self) -> AsyncIterator[bytes]:
         """Server-sent events as they come, until nothing more is to come."""
@@ -120,7 +120,7 @@ class Stream:
         telling = self.telling
         try:
             key = telling.keys.messages(telling.channel)
-            async for delivered in self.delivery.follow(key, after=self.number):
+            async for delivered in self.streams.follow(key, after=self.number):
                 await self.ahead.acquire()
                 self.out.put_nowait(delivered)
         except Exception as error:  # whoever reads `out` must not wait for ever

@@ -13,7 +13,7 @@ from queueing.lines import MAIN
 from queueing.messages import PAUSED
 from queueing.routes import is_path, path_fn
 from queueing.store import snapshot
-from queueing.store.http_results import BODY_LIMIT, Answer, Answers
+from queueing.store.http_results import BODY_LIMIT, Answer, ResponseStore
 from queueing.store.keys import SpaceKeys
 from queueing.store.queue import Queue
 
@@ -77,7 +77,7 @@ class HttpDoor:
         """
         output = message.get("output") or {}
         if "answer" in output:
-            answers = Answers(self.gradio.redis, route.space_id)
+            answers = ResponseStore(self.gradio.redis, route.space_id)
             answer = await (answers.read if keep else answers.take)(output["answer"])
             if answer is None:
                 raise Gone("The answer was kept for an hour; that is over.")

@@ -23,9 +23,9 @@ from infra.redis_clients import async_redis
 from infra.token_bucket import Bucket
 from queueing.delivery.outbox import Outbox, TooSlow
 from queueing.delivery.positions import Positions
-from queueing.delivery.resume import Earlier
-from queueing.delivery.status_broadcast import Watches
-from queueing.delivery.streams import Delivered, Delivery
+from queueing.delivery.resume import VisitResumer
+from queueing.delivery.status_broadcast import StatusBroadcaster
+from queueing.delivery.streams import Delivered, MessageStreams
 from queueing.delivery.waiters import Place, Waiter
 from queueing.delivery.watched_rights import WatchedRights
 from queueing.errors import BadRequest, QueueError
@@ -37,7 +37,7 @@ from queueing.protocols.caller import Caller
 from queueing.protocols.gradio import GradioDoor, function_named
 from queueing.routes import Route, Routes
 from queueing.store.keys import SpaceKeys
-from queueing.wakeup import hint_from_loop
+from queueing.wakeup import wake_dispatcher_from_loop
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 NO_SUCH_SPACE = 4404
@@ -52,18 +52,18 @@ KnownToApp = Callable[[list[tuple[bytes, bytes]], int], dict[str, str]]
 ReadVisit = Callable[[str, int], tuple[str, int | None] | None]
 
 _open: WeakSet[QueueConsumer] = WeakSet()
-_shared: dict[int, tuple[Routes, GradioDoor, Watches, WatchedRights]] = {}
+_shared: dict[int, tuple[Routes, GradioDoor, StatusBroadcaster, WatchedRights]] = {}
 
 
-def _doors() -> tuple[Routes, GradioDoor, Watches, WatchedRights]:
+def _doors() -> tuple[Routes, GradioDoor, StatusBroadcaster, WatchedRights]:
     """One set for all sockets of this process's loop."""
     loop = id(asyncio.get_running_loop())
     if loop not in _shared:
         redis = async_redis()
-        door = GradioDoor(redis, Delivery(redis), Positions(redis), hint_from_loop)
+        door = GradioDoor(redis, MessageStreams(redis), Positions(redis), wake_dispatcher_from_loop)
         routes = Routes(redis)
         watched = WatchedRights(routes, Rights())
-        _shared[loop] = (routes, door, Watches(routes, door.positions), watched)
+        _shared[loop] = (routes, door, StatusBroadcaster(routes, door.positions), watched)
     return _shared[loop]
 
 
@@ -233,9 +233,9 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         self._earlier = [task for task in self._earlier if not task.done()]
         if not visit or len(self._earlier) >= MOST_EARLIER:
             raise BadRequest("earlier needs the visit of an earlier opening of this Space's page.")
-        earlier = Earlier(
+        earlier = VisitResumer(
             self.door.redis,
-            self.door.delivery,
+            self.door.streams,
             self.door.positions,
             self.route,
             visit,
@@ -255,9 +255,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
     async def _forward(self, channel: str) -> None:
         delivered: Delivered
         try:
-            async for delivered in self.door.delivery.follow(
-                SpaceKeys(self.route.space_id).messages(channel)
-            ):
+            async for delivered in self.door.streams.follow(SpaceKeys(self.route.space_id).messages(channel)):
                 await self._outbox.message(delivered.payload)
         except TooSlow:
             await self.close(COME_LATER)
@@ -334,7 +332,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
 
     def _address(self) -> str:
         peer = (self.scope.get("client") or ("", 0))[0]
-        return client_of(self.scope["headers"], peer, settings.SPACEPORT_PROXIES)
+        return client_of(self.scope["headers"], peer, settings.SPACEPORT_TRUSTED_PROXY_COUNT)
 
     def _host(self) -> str:
         return next((v.decode("latin-1") for n, v in self.scope["headers"] if n == b"host"), "localhost")

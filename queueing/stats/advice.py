@@ -21,7 +21,7 @@ FEWEST_MINUTES = 5
 
 LONG_WAIT_S = 30.0
 #: The share of visitors from which on a long wait is worth a change.
-MANY = 0.2
+MANY_SHARE = 0.2
 #: The share of the memory above which nothing more should go into the container.
 NEARLY = 0.85
 
@@ -107,8 +107,8 @@ def _at_once(tally: Tally, most: int, now: int | None, facts: Facts, tier: Tier)
     if most < now:
         # Those who did wait waited for something else: a start, a pause.
         enough = f"at most {most} of {now} ran at once; {waited}: it is high enough."
-        return enough if over < MANY else ""
-    if over < MANY:
+        return enough if over < MANY_SHARE else ""
+    if over < MANY_SHARE:
         return ""
     if tier.gpu:
         return f"{waited}; {uses}. What more at once would take of the GPU was not measured."
@@ -132,9 +132,9 @@ def _max_running(facts: Facts, settings: Settings, tier: Tier) -> str:
     over, waited = _waited(facts.main)
     if now < settings.max_running:
         enough = f"at most {now} of {settings.max_running} ran at once; {waited}: it is high enough."
-        return enough if over < MANY else ""
+        return enough if over < MANY_SHARE else ""
     more = _room(used, settings.max_running, tier)
-    if over < MANY or tier.gpu or more <= settings.max_running:
+    if over < MANY_SHARE or tier.gpu or more <= settings.max_running:
         return ""
     return f"{waited}; the container used {memory}: try {more} altogether."
 
@@ -173,7 +173,7 @@ def _batch(facts: Facts, settings: Settings, tier: Tier) -> str:
     if settings.batch or not facts.has_batch_function or not _served(facts.main):
         return ""
     over, waited = _waited(facts.main)
-    if over < MANY:
+    if over < MANY_SHARE:
         return ""
     return f"{waited}, up to {facts.most_pending:,} at once, and the app has a batch function: try it on."
 
@@ -187,12 +187,12 @@ def _max_batch_size(facts: Facts, settings: Settings, tier: Tier) -> str:
     size = settings.max_batch_size
     said = f"{_share(full)} batches had the full {size} inputs ({_number(mean)} on average)"
     over, waited = _waited(facts.main)
-    if full < MANY:
+    if full < MANY_SHARE:
         return f"{said}: it is large enough."
     used = facts.used
     if tier.gpu:  # its memory is what bounds a batch, and is not measured
         return ""
-    if full < 0.5 or over < MANY or used is None or used.minutes < FEWEST_MINUTES:
+    if full < 0.5 or over < MANY_SHARE or used is None or used.minutes < FEWEST_MINUTES:
         return ""
     memory = f"the container used {_gib(used.memory_bytes)} of {_gib(tier.memory_bytes)} GiB"
     if 2 * used.memory_bytes > NEARLY * tier.memory_bytes:
@@ -205,7 +205,7 @@ def _api_open(facts: Facts, settings: Settings, tier: Tier) -> str:
     if not settings.api_open:
         return f"{closed:,} calls by programs were refused; {page:,} came from the page." if closed else ""
     over, waited = _waited(facts.main)
-    if not _served(facts.main) or over < MANY or api < (page + api) / 2 or not page:
+    if not _served(facts.main) or over < MANY_SHARE or api < (page + api) / 2 or not page:
         return ""
     programs = f"{_share(api / (page + api))} events came from programs"
     return f"{programs}, and {waited}: with it off the page's visitors would wait less."

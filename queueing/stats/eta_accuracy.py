@@ -23,7 +23,7 @@ BOUNDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Honesty:
+class EtaAccuracy:
     """`count` promises compared; `median_error` as a share of the wait, `within` the share of waiters for
     whom the "at most" held; both None where nothing was compared."""
 
@@ -32,7 +32,7 @@ class Honesty:
     within: float | None = None
 
 
-def read(client: redis.Redis, space_ids: Iterable[int], days: int = 1) -> dict[int, Honesty]:
+def read(client: redis.Redis, space_ids: Iterable[int], days: int = 1) -> dict[int, EtaAccuracy]:
     """The figures of several Spaces over the last so many UTC days (today is one), in one round trip."""
     ids = list(space_ids)
     pipe = client.pipeline(transaction=False)
@@ -43,15 +43,15 @@ def read(client: redis.Redis, space_ids: Iterable[int], days: int = 1) -> dict[i
     return {space_id: of_days(answers[at * days : (at + 1) * days]) for at, space_id in enumerate(ids)}
 
 
-def of_days(days: Iterable[Mapping[bytes, bytes]]) -> Honesty:
+def of_days(days: Iterable[Mapping[bytes, bytes]]) -> EtaAccuracy:
     """The figures of some days together."""
     total: Counter[str] = Counter()
     for figures in days:
         total.update({name.decode(): int(value) for name, value in figures.items()})
     count = total["count"]
     if not count:
-        return Honesty()
-    return Honesty(count=count, median_error=_median(total), within=total["within"] / count)
+        return EtaAccuracy()
+    return EtaAccuracy(count=count, median_error=_median(total), within=total["within"] / count)
 
 
 def _median(total: Counter[str]) -> float:

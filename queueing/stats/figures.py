@@ -55,13 +55,13 @@ def lines_of(space_ids: Sequence[int], also: Iterable[str] = ()) -> dict[int, sn
     names = [[*(name.decode() for name in found), *also] for found in pipe.execute()]
     pipe = redis.pipeline(transaction=False)
     for space_id, asked in zip(space_ids, names, strict=True):
-        snapshot.ask(pipe, SpaceKeys(space_id), asked)
+        snapshot.queue_snapshot_reads(pipe, SpaceKeys(space_id), asked)
     pipe.time()
     *answers, server_time = pipe.execute()
     found, at = {}, 0
     for space_id, asked in zip(space_ids, names, strict=True):
         after = at + snapshot.answers_to(asked)
-        found[space_id] = snapshot.understand(answers[at:after], asked, seconds(server_time))
+        found[space_id] = snapshot.parse(answers[at:after], asked, seconds(server_time))
         at = after
     return found
 

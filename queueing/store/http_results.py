@@ -30,7 +30,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Answer).decode
 
 
-class Answers:
+class ResponseStore:
     """The kept answers of one Space."""
 
     def __init__(self, redis: Redis, space_id: int) -> None:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 AT_ONCE = 256  # commands in one write
 
 _Asked = tuple[tuple[Any, ...], "asyncio.Future[Any]"]
-_of: WeakKeyDictionary[Redis, Together] = WeakKeyDictionary()
+_of: WeakKeyDictionary[Redis, AutoPipeline] = WeakKeyDictionary()
 
 
-class Together:
+class AutoPipeline:
     """The commands of one client."""
 
     def __init__(self, redis: Redis) -> None:
@@ -31,7 +31,7 @@ class Together:
         self._asked: list[_Asked] = []
         self._sender: asyncio.Task[None] | None = None
 
-    def ask(self, *command: Any) -> asyncio.Future[Any]:
+    def execute(self, *command: Any) -> asyncio.Future[Any]:
         """The answer to come.
 
         Raises:
@@ -71,8 +71,8 @@ class Together:
         return answers
 
 
-def together(redis: Redis) -> Together:
+def auto_pipeline(redis: Redis) -> AutoPipeline:
     """The one that all users of this client share."""
     if (found := _of.get(redis)) is None:
-        found = _of[redis] = Together(redis)
+        found = _of[redis] = AutoPipeline(redis)
     return found

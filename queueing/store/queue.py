@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from infra.environment import renamed
 from queueing.errors import LeaseLost, Moved, NotStored
 from queueing.events import Accepted, Call, Event, Join, encode, input_digest
 from queueing.lines import LANES, line_of
@@ -36,7 +37,7 @@ BATCH_SCAN = 2048  # how far back a batch looks for events of its function
 REPLICAS = int(os.environ.get("SPACEPORT_REDIS_REPLICAS") or 0)
 WAIT_MS = 200
 #: Seconds a waiting visitor may be disconnected and keep the place.
-AWAY_S = float(os.environ.get("SPACEPORT_AWAY_S") or 60)
+DISCONNECT_GRACE_S = float(renamed("SPACEPORT_DISCONNECT_GRACE_S", "SPACEPORT_AWAY_S") or 60)
 MAX_LOSSES = 5  # of the worker or node
 MAX_DEATHS = 2  # of the container
 ANY_NUMBER = 2**31  # of moves, and of what had not begun: they are nobody's fault

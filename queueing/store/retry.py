@@ -12,10 +12,10 @@ from redis.exceptions import RedisError
 T = TypeVar("T")
 
 REDIS_BACK_S = 60.0  # how long a result waits for Redis
-AGAIN_S = 0.2
+RETRY_DELAY_S = 0.2
 
 
-async def surely(step: Callable[[], Awaitable[T]]) -> T:
+async def retry_until_stored(step: Callable[[], Awaitable[T]]) -> T:
     """Do a step that may be done twice, again until Redis has taken it.
 
     Raises:
@@ -28,4 +28,4 @@ async def surely(step: Callable[[], Awaitable[T]]) -> T:
         except (RedisError, OSError):
             if time.monotonic() > deadline:
                 raise
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(RETRY_DELAY_S)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
 
-from queueing.store.pipelining import together
+from queueing.store.pipelining import auto_pipeline
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -66,10 +66,10 @@ class Script:
         keys, args = self._ordered(values)
         command = ("EVALSHA", self.sha, len(keys), *keys, *args, *rest)
         try:
-            return await together(redis).ask(*command)
+            return await auto_pipeline(redis).execute(*command)
         except NoScriptError:
             await self.load(redis)
-            return await together(redis).ask(*command)
+            return await auto_pipeline(redis).execute(*command)
 
     async def load(self, redis: Redis) -> None:
         """Make the server know it."""

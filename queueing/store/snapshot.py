@@ -98,7 +98,7 @@ class Lines:
 _BEFORE = 5  # answers that come before those of each line
 
 
-def ask(pipe: Any, k: SpaceKeys, names: Sequence[str]) -> None:
+def queue_snapshot_reads(pipe: Any, k: SpaceKeys, names: Sequence[str]) -> None:
     """Put the questions about these lines, and those that every Space has, into a pipeline."""
     pipe.hmget(k.cfg, *_SETTINGS)
     pipe.hgetall(k.service)
@@ -126,10 +126,10 @@ async def read(redis: Redis, space_id: int) -> Lines:
     k = SpaceKeys(space_id)
     names = [name.decode() for name in await redis.zrange(k.lines, 0, -1)]
     pipe = redis.pipeline(transaction=False)
-    ask(pipe, k, names)
+    queue_snapshot_reads(pipe, k, names)
     pipe.time()
     *answers, server_time = await pipe.execute()
-    return understand(answers, names, seconds(server_time))
+    return parse(answers, names, seconds(server_time))
 
 
 def _asked(names: Iterable[str]) -> list[str]:
@@ -154,7 +154,7 @@ class _Raw:
         return len(self.calls) - self.there
 
 
-def understand(answers: Sequence[Any], names: Sequence[str], now: float) -> Lines:
+def parse(answers: Sequence[Any], names: Sequence[str], now: float) -> Lines:
     """The lines, from what the pipeline answered (`answers_to` values)."""
     settings, service, running, limits, turns, *rest = answers
     each, batch, max_batch, threads, max_running, ahead, ends_calls, *start = settings

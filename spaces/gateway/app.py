@@ -283,7 +283,7 @@ class Gateway:
             await self._refuse(scope, receive, send, 502, str(error))
 
     async def _too_many(self, asked: SpaceRequest) -> int:
-        wait_s = await page_rate_limit.wait_s(
+        wait_s = await page_rate_limit.retry_after_s(
             self.context.redis, self.loads_per_minute, user_id=asked.user_id, address=asked.client
         )
         return math.ceil(wait_s)

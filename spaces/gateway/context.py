@@ -10,7 +10,7 @@ from accounts.rights import Rights
 from hardware.replica_client import ReplicaClient
 from infra.redis_clients import async_redis
 from queueing.delivery.positions import Positions
-from queueing.delivery.streams import Delivery
+from queueing.delivery.streams import MessageStreams
 from queueing.delivery.watched_rights import WatchedRights
 from queueing.protocols.gradio import GradioDoor
 from queueing.routes import Route, Routes
@@ -35,10 +35,10 @@ class GatewayContext:
         self.redis = async_redis()
         self.routes = Routes(self.redis)
         self.watched = WatchedRights(self.routes, Rights())
-        self.delivery = Delivery(self.redis)
+        self.streams = MessageStreams(self.redis)
         self.positions = Positions(self.redis)
         self.http = ReplicaClient(keepalive_s=15)
-        self.gradio = GradioDoor(self.redis, self.delivery, self.positions, wake)
+        self.gradio = GradioDoor(self.redis, self.streams, self.positions, wake)
         self.callers = Callers(self.redis)
         self._visited: dict[int, float] = {}
         self._spawned: set[asyncio.Task[None]] = set()

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 from celery import current_app
 
-from queueing.wakeup import hint_from_loop
+from queueing.wakeup import wake_dispatcher_from_loop
 from spaces.models import Stage
 
 if TYPE_CHECKING:
     from queueing.routes import Route, Routes
 
-HOLD_S = 30.0  # how long a program's request waits for a Space that is starting
+START_WAIT_S = 30.0  # how long a program's request waits for a Space that is starting
 
 
 async def wake(route: Route) -> None:
     """Make somebody serve this Space's queue."""
     if route.address:
-        await hint_from_loop(route)
+        await wake_dispatcher_from_loop(route)
     elif route.stage == Stage.SLEEPING:
         await _start(route)
 
@@ -30,7 +30,7 @@ async def running(routes: Routes, route: Route) -> Route:
     if route.stage == Stage.SLEEPING:
         await _start(route)
     waits = {Stage.SLEEPING, Stage.APP_STARTING, Stage.RUNNING, Stage.STOPPED}
-    deadline = time.monotonic() + HOLD_S
+    deadline = time.monotonic() + START_WAIT_S
     while not route.address and route.stage in waits and time.monotonic() < deadline:
         await asyncio.sleep(0.5)
         route = await routes.by_id(route.space_id, fresh=True) or route

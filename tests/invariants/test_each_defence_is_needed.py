@@ -17,8 +17,8 @@ import pytest
 import queueing.delivery.streams
 import queueing.dispatch.worker
 import queueing.store.queue
-from queueing.delivery.streams import Delivered, Delivery
-from queueing.dispatch.worker import Drains
+from queueing.delivery.streams import Delivered, MessageStreams
+from queueing.dispatch.worker import DispatcherPool
 from queueing.errors import QueueFull
 from queueing.events import Accepted
 from queueing.store.keys import SpaceKeys
@@ -113,12 +113,12 @@ async def test_looking_first_and_adding_then_is_not_enough(
 @contextlib.asynccontextmanager
 async def following(queue: Queue) -> AsyncIterator[list[int]]:
     """The numbers that a follower of a stream with one message has heard, that one already."""
-    delivery = Delivery(queue.redis)
+    streams = MessageStreams(queue.redis)
     heard: list[int] = []
 
     async def follow() -> None:
         message: Delivered
-        async for message in delivery.follow(SpaceKeys(queue.space_id).messages("s")):
+        async for message in streams.follow(SpaceKeys(queue.space_id).messages("s")):
             heard.append(message.number)
 
     await add(queue, announced=False)
@@ -127,7 +127,7 @@ async def following(queue: Queue) -> AsyncIterator[list[int]]:
     yield heard
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    await delivery.close()
+    await streams.close()
 
 
 async def add(queue: Queue, *, announced: bool) -> None:
@@ -153,12 +153,12 @@ async def test_a_gap_in_the_news_is_read_again(queue: Queue) -> None:
 
 
 async def test_without_reading_again_the_gap_stays(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Delivery._read
+    whole = MessageStreams._read
 
-    async def only_at_the_beginning(self: Delivery, key: str, after: int) -> list[Delivered]:
+    async def only_at_the_beginning(self: MessageStreams, key: str, after: int) -> list[Delivered]:
         return await whole(self, key, after) if after == 0 else []
 
-    monkeypatch.setattr(Delivery, "_read", only_at_the_beginning)
+    monkeypatch.setattr(MessageStreams, "_read", only_at_the_beginning)
     assert await hear_all(queue) != [1, 2, 3, 4, 5]
 
 
@@ -200,7 +200,7 @@ async def lease_after_three_lifetimes(queue: Queue) -> bytes | None:
         patch.setattr(queueing.store.queue, "LEASE_MS", LIFE_MS)
         patch.setattr(queueing.dispatch.worker, "LEASE_MS", LIFE_MS)
         patch.setattr(queueing.dispatch.worker, "RENEW_S", LIFE_MS / 10_000)
-        drains = Drains(os.environ["REDIS_URL"], 60)
+        drains = DispatcherPool(os.environ["REDIS_URL"], 60)
         drains._active[queue.space_id] = Busy()  # type: ignore[assignment]
         assert await queue.acquire("busy")
         time.sleep(3 * LIFE_MS / 1000)  # noqa: ASYNC251 - a loop that is busy
@@ -214,5 +214,5 @@ async def test_a_busy_dispatcher_keeps_its_lease(queue: Queue) -> None:
 
 
 async def test_without_renewal_it_would_lose_it(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Drains, "_renew_forever", lambda _: None)
+    monkeypatch.setattr(DispatcherPool, "_renew_forever", lambda _: None)
     assert await lease_after_three_lifetimes(queue) is None

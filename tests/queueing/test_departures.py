@@ -25,10 +25,10 @@ Configure = Callable[..., Awaitable[None]]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "AWAY_S", 1.5)
+    monkeypatch.setattr(presence, "RELOAD_GRACE_S", 1.5)
     monkeypatch.setattr(presence, "PRESENT_EVERY_S", 0.2)
     monkeypatch.setattr(presence, "GONE_S", 2.0)
-    monkeypatch.setattr(presence, "AGAIN_S", 0.1)
+    monkeypatch.setattr(presence, "LOOK_EVERY_S", 0.1)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ async def test_without_the_setting_the_dispatcher_is_told_until_the_call_ends_an
 
     async def no_more() -> bool:
         before = len(told)
-        await asyncio.sleep(5 * presence.AGAIN_S)
+        await asyncio.sleep(5 * presence.LOOK_EVERY_S)
         return len(told) == before
 
     await eventually(no_more, "it is over")

@@ -13,7 +13,7 @@ from tests.waiting import eventually
 async def load(
     redis: Redis, per_minute: int, user_id: int | None = None, address: str = "192.0.2.1"
 ) -> float:
-    return await page_rate_limit.wait_s(redis, per_minute, user_id=user_id, address=address)
+    return await page_rate_limit.retry_after_s(redis, per_minute, user_id=user_id, address=address)
 
 
 async def test_so_many_at_once_and_then_one_after_the_other(redis: Redis) -> None:

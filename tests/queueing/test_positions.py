@@ -14,7 +14,7 @@ from queueing.delivery.positions import EVERY_S, Positions
 from queueing.delivery.waiters import Place, Waiter
 from queueing.events import Accepted, prefix_of
 from queueing.stats import eta_accuracy
-from queueing.stats.eta_accuracy import Honesty
+from queueing.stats.eta_accuracy import EtaAccuracy
 from queueing.store import snapshot
 from queueing.store.queue import Queue, day
 from tests.waiting import eventually
@@ -39,7 +39,7 @@ async def told(queue: Queue, channel: str, *, count: int = 1) -> list[Place]:
     return places
 
 
-def honesty_of(queue: Queue) -> Honesty:
+def honesty_of(queue: Queue) -> EtaAccuracy:
     with blocking.Redis.from_url(os.environ["REDIS_URL"]) as client:
         return eta_accuracy.read(client, [queue.space_id])[queue.space_id]
 
@@ -286,4 +286,4 @@ def test_the_middle_error_is_read_from_the_buckets() -> None:
     found = eta_accuracy.of_days([day])
     assert found.within == 0.9
     assert found.median_error == pytest.approx(0.15 + 0.05 / 4)
-    assert eta_accuracy.of_days([{}]) == Honesty()
+    assert eta_accuracy.of_days([{}]) == EtaAccuracy()

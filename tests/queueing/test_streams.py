@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from queueing.delivery.positions import Positions
-from queueing.delivery.streams import Delivery
+from queueing.delivery.streams import MessageStreams
 from queueing.messages import CLOSE_STREAM, HEARTBEAT
 from queueing.protocols import gradio_stream
 from queueing.protocols.gradio import GradioDoor
@@ -28,9 +28,9 @@ async def door(redis: Redis) -> AsyncIterator[GradioDoor]:
     async def wake(_: Route) -> None:
         return
 
-    delivery = Delivery(redis)
-    yield GradioDoor(redis, delivery, Positions(redis), wake)
-    await delivery.close()
+    streams = MessageStreams(redis)
+    yield GradioDoor(redis, streams, Positions(redis), wake)
+    await streams.close()
 
 
 async def call(queue: Queue, join: Joins) -> str:

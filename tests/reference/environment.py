@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 #: Whose variables an operator sets. What the launcher reads is set by the platform.
 PRODUCT = ("platform", "spaces", "queueing", "hardware")
 NAME = re.compile(r"SPACEPORT_[A-Z0-9_]+")
-READER = re.compile(r"env\.\w+|(\w+\.)?environ\.get")
+READER = re.compile(r"env\.\w+|(\w+\.)?environ\.get|renamed")
 MIB = 1024**2
 
 
@@ -51,6 +51,7 @@ def declared(source: str) -> Iterator[Variable]:
         name = node.args[0]
         assert isinstance(name, ast.Constant)
         if text := _help(lines, node.lineno):
+            text += _former(node)
             yield Variable(name.value, _shown(name.value, default), _section(lines, node.lineno), text)
 
 
@@ -66,6 +67,11 @@ def _reads(tree: ast.AST) -> Iterator[tuple[ast.Call, ast.expr | None]]:
     for call in sorted(calls, key=lambda call: call.lineno):
         if READER.fullmatch(ast.unparse(call.func)) and isinstance(call.args[0], ast.Constant):
             yield call, fallback.get(id(call)) or (call.args[1] if len(call.args) > 1 else None)
+
+
+def _former(node: ast.Call) -> str:
+    """The old name, where `infra.environment.renamed` reads it too."""
+    return f" Formerly `{ast.literal_eval(node.args[1])}`." if ast.unparse(node.func) == "renamed" else ""
 
 
 def _help(lines: list[str], number: int) -> str:

@@ -146,7 +146,7 @@ async def platform(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     platform = Platform(redis)
     yield platform
     await platform.gateway.context.http.close()
-    await platform.gateway.context.delivery.close()
+    await platform.gateway.context.streams.close()
 
 
 @pytest.mark.parametrize("name", ASKS)

@@ -63,7 +63,7 @@ def space(transactional_db: None, addresses: list[str]) -> Iterator[Space]:
 
 def followed(space: Space) -> tuple[str, str]:
     """Look once; the Space's stage, and where visitors are sent."""
-    following.follow()
+    following.reconcile_spaces()
     space.refresh_from_db()
     route = publishing.known(space.pk)
     assert route is not None

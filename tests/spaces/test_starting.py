@@ -27,7 +27,7 @@ def space() -> Iterator[Space]:
 def publish(space: Space, stage: Stage, before: str, *, serving: bool = False) -> dict[str, str]:
     """As `publishing.publish` does: what was told is written where the next telling reads it."""
     space.stage = stage
-    told = starting.told(space, before, serving=serving)
+    told = starting.start_estimate(space, before, serving=serving)
     sync_redis().hset(SpaceKeys(space.pk).cfg, mapping=told)
     return told
 

@@ -17,7 +17,7 @@ from hardware.replica_client import BadAnswer, Unreachable, target_of
 from queueing import app_messages
 from queueing.app_messages import Message, NotUnderstood, ended
 from queueing.dispatch.backends.base import AppFault, CallRefused
-from queueing.dispatch.backends.gradio_sse import GradioApp
+from queueing.dispatch.backends.gradio_sse import GradioSseClient
 from queueing.errors import ContainerDied
 from queueing.events import encode
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from queueing.routes import Route
 
 
-class WebSocketApp:
+class Gradio3Client:
     """One replica's Gradio 3 app."""
 
     def __init__(self, http: ReplicaClient, route: Route) -> None:
         self.http = http
         self.route = route
         self.app_ids: dict[str, str] = {}  # Gradio 3 has no ids of events
-        self._direct = GradioApp(http, route)
+        self._direct = GradioSseClient(http, route)
         self._sockets: dict[str, aiohttp.ClientWebSocketResponse] = {}
         self._cancelled: set[str] = set()
 

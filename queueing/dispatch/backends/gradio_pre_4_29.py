@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from queueing.app_messages import Message, ended
-from queueing.dispatch.backends.gradio_sse import GradioApp
+from queueing.dispatch.backends.gradio_sse import GradioSseClient
 
 if TYPE_CHECKING:
     from queueing.events import Event
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SETTLE_S = 0.5
 
 
-class ResetApp(GradioApp):
+class GradioPre429Client(GradioSseClient):
     """One replica's app of Gradio 4.9 to 4.28."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -24,7 +24,7 @@ class ResetApp(GradioApp):
         self._stopped: dict[str, asyncio.Event] = {}
 
     async def call(self, event: Event) -> AsyncIterator[Message]:
-        """As `GradioApp.call`; a cancelled event ends here, because the app says nothing more of it."""
+        """As `GradioSseClient.call`; a cancelled event ends here, because the app says nothing more of it."""
         stopped = self._stopped[event.id] = asyncio.Event()
         messages = super().call(event)
         over = asyncio.ensure_future(stopped.wait())

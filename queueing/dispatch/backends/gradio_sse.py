@@ -54,7 +54,7 @@ _joined = msgspec.json.Decoder(_Joined).decode
 class _Session:
     """The one reader of a session's messages, alive while any event of it runs."""
 
-    def __init__(self, app: GradioApp, session_hash: str) -> None:
+    def __init__(self, app: GradioSseClient, session_hash: str) -> None:
         self.app = app
         self.hash = session_hash
         self.bound: dict[str, Backlog[Message]] = {}
@@ -167,7 +167,7 @@ def _ends_session(message: Message) -> bool:
     return message.msg == "unexpected_error" and not message.head.event_id
 
 
-class GradioApp:
+class GradioSseClient:
     """One replica's app."""
 
     def __init__(self, http: ReplicaClient, route: Route) -> None:

@@ -51,7 +51,7 @@ _KINDS: dict[bytes, Kind] = {
 }
 
 
-class Said(NamedTuple):
+class LauncherMessage(NamedTuple):
     """One message of a call. `number` counts from 1; everything but "more" ends the call. "back": it had not
     begun, and was taken back; "elsewhere": this function needs Gradio's own protocol; "unknown": the app does
     not know it and was not to begin it. `took_s`: at the end, how long its function ran, in seconds."""
@@ -92,7 +92,7 @@ class _Calls(msgspec.Struct, frozen=True, tag_field="do", tag="call"):
 _encode = msgspec.json.Encoder().encode
 
 
-class _Inbox(Backlog[Said]):
+class _Inbox(Backlog[LauncherMessage]):
     """Of one call; `first` is the event its call was begun by. After its end nothing counts."""
 
     def __init__(self, first: str) -> None:
@@ -100,12 +100,12 @@ class _Inbox(Backlog[Said]):
         self.first = first
         self.is_over = False
 
-    def tell(self, said: Said) -> None:
+    def tell(self, said: LauncherMessage) -> None:
         if not self.is_over:
             self.is_over = said.ends
             self.put(said, len(said.payload))
 
-    async def take(self) -> list[Said]:
+    async def take(self) -> list[LauncherMessage]:
         await self.something()
         said = self.alone()
         if said is not None and said.number == 1 and not said.ends:
@@ -113,7 +113,7 @@ class _Inbox(Backlog[Said]):
         return await super().take()
 
 
-class Direct:
+class LauncherClient:
     """One connection to one replica."""
 
     def __init__(self, http: ReplicaClient, route: Route) -> None:
@@ -170,7 +170,7 @@ class Direct:
         places = call.places if self._gate else 0
         self._send(_Calls(group_of(call.line), places, call.each, call.total, asked))
 
-    async def told(self, event_id: str) -> AsyncIterator[list[Said]]:
+    async def messages(self, event_id: str) -> AsyncIterator[list[LauncherMessage]]:
         """What the app says of an event whose call was begun, to its end.
 
         Raises:
@@ -288,24 +288,24 @@ class Direct:
             stray.set()
         return inbox
 
-    def _may_be_said(self, call_id: str, inbox: _Inbox, said: Said) -> bool:
+    def _may_be_said(self, call_id: str, inbox: _Inbox, said: LauncherMessage) -> bool:
         if said.kind == "back":  # else it would be sent again and again
             return inbox.first in self._backs
         if said.kind in ("elsewhere", "unknown"):
             return True
         return speaks_of(said.payload, call_id, ends=said.ends)
 
-    def _failed(self, call_id: str, said: Said, text: str) -> Said:
+    def _failed(self, call_id: str, said: LauncherMessage, text: str) -> LauncherMessage:
         """End the event for its visitor, whatever the app goes on to say of it."""
         self.cancel(call_id)
-        return Said(max(said.number, 1), "failed", failed(call_id, text), fault=text)
+        return LauncherMessage(max(said.number, 1), "failed", failed(call_id, text), fault=text)
 
     def _fail_all(self, text: str) -> None:
         for event_id, inbox in self._inboxes.items():
-            inbox.tell(Said(1, "failed", failed(event_id, text), fault=text))
+            inbox.tell(LauncherMessage(1, "failed", failed(event_id, text), fault=text))
 
 
-def _said(rest: bytes) -> tuple[bytes, Said]:
+def _said(rest: bytes) -> tuple[bytes, LauncherMessage]:
     """`<number> <kind> <message>`, its kind as it came.
 
     Raises:
@@ -316,4 +316,4 @@ def _said(rest: bytes) -> tuple[bytes, Said]:
     if not COUNT.fullmatch(number) or not COUNT.fullmatch(kind[1:] or b"0"):
         raise BadAnswer(NOT_UNDERSTOOD)
     took_s = int(kind[1:] or 0) / 1000
-    return kind, Said(int(number), _KINDS.get(kind[:1], "more"), payload, took_s)
+    return kind, LauncherMessage(int(number), _KINDS.get(kind[:1], "more"), payload, took_s)

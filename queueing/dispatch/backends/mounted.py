@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from queueing.routes import Route
 
 
-class MountedApps:
+class MountedAppsClient:
     """One replica's apps."""
 
     def __init__(self, route: Route, connect: Callable[[Route], AppClient]) -> None:

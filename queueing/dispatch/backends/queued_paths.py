@@ -12,8 +12,8 @@ from queueing.app_messages import Message, ended
 from queueing.dispatch.backends.base import AppClient, AppFault, CallRefused
 from queueing.errors import ContainerDied
 from queueing.routes import is_path
-from queueing.store.http_results import ANSWER_LIMIT, Answer, Answers, new_name
-from queueing.store.retry import surely
+from queueing.store.http_results import ANSWER_LIMIT, Answer, ResponseStore, new_name
+from queueing.store.retry import retry_until_stored
 
 if TYPE_CHECKING:
     from hardware.replica_client import ReplicaClient, Reply
@@ -25,10 +25,10 @@ WITHOUT_BODY = {"GET", "HEAD"}
 TOO_LARGE = f"The app's answer is larger than a queued path may give ({ANSWER_LIMIT // 2**20} MiB)."
 
 
-class PathsContainer:
+class QueuedPathsClient:
     """A replica with queued paths; `inner` calls whatever else it offers (a Gradio app's functions)."""
 
-    def __init__(self, http: ReplicaClient, route: Route, answers: Answers, inner: AppClient) -> None:
+    def __init__(self, http: ReplicaClient, route: Route, answers: ResponseStore, inner: AppClient) -> None:
         self.http = http
         self.route = route
         self.answers = answers
@@ -52,7 +52,7 @@ class PathsContainer:
             return
         answer = await self._ask(event)
         name = new_name(event.id)
-        await surely(partial(self.answers.keep, name, answer))
+        await retry_until_stored(partial(self.answers.keep, name, answer))
         # An error of the app is its own answer for the visitor, but no success in the statistics.
         yield ended({"answer": name}, success=answer.status < 500)
 

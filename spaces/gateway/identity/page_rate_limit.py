@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _page_load = Script("page_load")
 
 
-async def wait_s(redis: Redis, per_minute: int, *, user_id: int | None, address: str) -> float:
+async def retry_after_s(redis: Redis, per_minute: int, *, user_id: int | None, address: str) -> float:
     """Count one load of this account, else of this address's neighbourhood; 0 where it may be served, else
     seconds until it may. So many may come at once as in a minute. `per_minute` 0 is no limit."""
     if not per_minute:
