@@ -13,10 +13,12 @@ from tests.reference import environment, pages
 DOCS = pages.ROOT / "docs"
 TEXTS = sorted([*DOCS.rglob("*.md"), *pages.ROOT.glob("*.md")])
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
-#: Folders of the code; below `spaceport_launcher/` paths are named from the launcher's folder.
+#: Paths of the code; tests and the launcher's modules may be named from their own folders.
 CODE = re.compile(
-    r"`((?:\.ci|docker|docs|examples|hardware|platform|queueing|spaces|tests)/[\w./-]+|spaceport_launcher/[\w.]+)`"
+    r"`((?:\.ci|docker|docs|examples|hardware|platform|queueing|spaces|tests)/[\w./*-]+"
+    r"|spaceport_launcher/[\w.]+|\w+/test_[\w*]+\.py|lua/[\w./]+)`"
 )
+FROM = ("", "tests", "docker/base/launcher", "queueing/store")
 #: What a history may name although it is gone.
 HISTORY = ("CHANGELOG.md",)
 
@@ -80,8 +82,5 @@ def anchors(page: Path) -> set[str]:
 
 
 def exists(path: str) -> bool:
-    """Whether a path that a page names is there; `tests/x_*.py` names several."""
-    root = (
-        pages.ROOT / "docker" / "base" / "launcher" if path.startswith("spaceport_launcher/") else pages.ROOT
-    )
-    return bool(list(root.glob(path.rstrip("/.")))) or (root / path).exists()
+    """Whether a path that a page names is there; `x_*.py` names several."""
+    return any(any((pages.ROOT / folder).glob(path.rstrip("/."))) for folder in FROM)
