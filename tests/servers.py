@@ -1,7 +1,7 @@
 """A pytest plugin: real PostgreSQL and Valkey before Django reads its settings.
 
 Servers named by DATABASE_URL and REDIS_URL are used as they are; else embedded ones start in a fresh
-folder and stop at the end. Worker processes of xdist inherit the environment.
+folder and stop at the end. Each worker process of xdist has servers of its own: tests empty theirs.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ _folder: Path | None = None
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests() -> None:
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     global _folder
-    if "SPACEPORT_TEST_HOME" in os.environ:
-        return
+    if "PYTEST_XDIST_WORKER" not in os.environ and early_config.known_args_namespace.numprocesses:
+        return  # the workers run the tests
     from spaceport.up.embedded import postgres, valkey
 
     # PostgreSQL's socket path must stay short, and its own user must be able to reach it.
     _folder = Path(tempfile.mkdtemp(prefix="spaceport-test-", dir="/tmp"))
     _folder.chmod(0o755)
-    os.environ["SPACEPORT_TEST_HOME"] = os.environ["SPACEPORT_HOME"] = str(_folder)
+    os.environ["SPACEPORT_HOME"] = str(_folder)
     if not os.environ.get("DATABASE_URL"):
         os.environ["DATABASE_URL"] = postgres(_folder).start()
     if not os.environ.get("REDIS_URL"):

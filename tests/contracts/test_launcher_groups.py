@@ -32,9 +32,15 @@ def other(text: str) -> str:
     return text
 
 
+def blocks() -> gr.Blocks:
+    """An empty app. With analytics, a thread of it would ask the network for Gradio's newest version, and an
+    odd answer would fail the test."""
+    return gr.Blocks(analytics_enabled=False)
+
+
 def events(*given: dict[str, Any]) -> list[Any]:
     """Gradio's functions of an app with these events."""
-    with gr.Blocks() as demo:
+    with blocks() as demo:
         text = gr.Textbox()
         for arguments in given:
             trigger = arguments.pop("trigger", None) or gr.Button().click
@@ -80,7 +86,7 @@ def test_ids_are_never_taken_for_functions_and_are_bounded(groups: ModuleType) -
 
 
 def test_loads_ticks_and_unqueued_functions_have_none_unless_they_name_one(groups: ModuleType) -> None:
-    with gr.Blocks() as demo:
+    with blocks() as demo:
         text = gr.Textbox()
         demo.load(one, text, text)
         gr.Timer(1).tick(one, text, text, concurrency_id="gpu", concurrency_limit=2)
@@ -116,7 +122,7 @@ def test_older_gradio_keeps_names_and_triggers_apart_from_its_functions(groups: 
 
 def test_gradio_limits_no_function_that_the_platform_does(groups: ModuleType) -> None:
     functions = events({"concurrency_limit": 2}, {"queue": False, "concurrency_limit": 2})
-    with gr.Blocks() as demo:
+    with blocks() as demo:
         text = gr.Textbox()
         demo.load(one, text, text, concurrency_limit=2)
     functions += demo.fns.values()
