@@ -1,4 +1,4 @@
-"""Celery's door to a node's agent."""
+"""Celery tasks for a node's agent."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ PASS_ON_AFTER_S, PASSED_ON_AT_MOST = 0.25, 40
 
 @shared_task(name="hardware.tasks.reconcile", ignore_result=True)
 def reconcile() -> None:
-    """An order changed: the agent of this node looks at once."""
+    """An order changed: the agent of this node reconciles at once."""
     if (agent := worker.agent()) is not None:
         agent.hint()
 
 
 @shared_task(name="hardware.tasks.restart", bind=True, ignore_result=True)
 def restart(self: Any, replica_id: int, passed_on: int = 0) -> None:
-    """Something in this replica does not end: stop it and start it again. A second worker of the node has no
-    agent: it puts the order back for the one that has."""
+    """Restart a replica in which a call does not end. A second worker of the node has no agent: it puts the
+    order back for the one that has."""
     if (agent := worker.agent()) is not None:
         agent.restart(replica_id)
     elif passed_on < PASSED_ON_AT_MOST:

@@ -14,7 +14,7 @@ class QueueError(Exception):
 
 
 class QueueFull(QueueError):
-    """The queue of this Space is full. Try again when someone has left it."""
+    """The queue of this Space is full. Try again in a moment."""
 
     code = "queue.full"
     status = 503
@@ -31,7 +31,7 @@ class ApiClosed(QueueError):
 
 
 class VisitorLimit(QueueError):
-    """You have as many events waiting as one visitor may have here."""
+    """You have as many events waiting as this queue allows one visitor."""
 
     code = "queue.visitor_limit"
     status = 429
@@ -58,7 +58,7 @@ class KeyReused(QueueError):
 
 
 class AccountUnknown(QueueError):
-    """Your account cannot be looked up now, and a key counts within its account. Please send it again."""
+    """An idempotency key counts within its account, which cannot be read now. Please send it again."""
 
     code = "queue.account_unknown"
     status = 503
@@ -72,21 +72,21 @@ class PoisonInput(QueueError):
 
 
 class NotStored(QueueError):
-    """The queue could not store this safely now (its replica does not answer). Please send it again."""
+    """The queue cannot store this safely now: its replica does not answer. Please send it again."""
 
     code = "queue.not_stored"
     status = 503
 
 
 class NoSuchPath(QueueError):
-    """This is no path of the app's API, as it is spelled here."""
+    """The app's API has no path with this spelling."""
 
     code = "queue.no_such_path"
     status = 404
 
 
 class BadRequest(QueueError):
-    """The request is not one of Gradio's protocol."""
+    """The request does not follow the protocol; the message says where."""
 
     code = "queue.bad_request"
     status = 400
@@ -100,7 +100,7 @@ class UnknownFunction(QueueError):
 
 
 class NotUpYet(QueueError):
-    """What this Space offers is known once it has started for the first time."""
+    """This Space has not started yet, so its functions are unknown."""
 
     code = "queue.not_up_yet"
     status = 503
@@ -117,7 +117,7 @@ class UnknownEvent(QueueError):
 
 
 class BodyTooLarge(QueueError):
-    """The body of this request is larger than a queued path takes."""
+    """The body is too large for a queued path."""
 
     code = "queue.body_too_large"
     status = 413
@@ -134,7 +134,7 @@ class NoAnswer(QueueError):
 
 
 class Gone(QueueError):
-    """There is no answer any more."""
+    """The answer is no longer kept."""
 
     code = "queue.gone"
     status = 410

@@ -1,4 +1,4 @@
-"""Everything a client may hear, as Gradio's wire has it (gradio/server_messages.py of 6.31, protocols
+"""Every message to a client, in Gradio's wire format (gradio/server_messages.py of 6.31, protocols
 `sse_v1` to `sse_v3`): one tagged union. What the app itself says passes through as JSON, only its
 event id is exchanged for ours."""
 
@@ -31,13 +31,13 @@ class Estimation(Message, frozen=True, kw_only=True, tag="estimation"):
 
 
 class ProcessStarts(Message, frozen=True, kw_only=True, tag="process_starts"):
-    """Admitted. `eta`: seconds its function usually takes."""
+    """The event runs. `eta`: seconds that its function usually takes."""
 
     eta: float | None = None
 
 
 class ProcessCompleted(Message, frozen=True, kw_only=True, tag="process_completed"):
-    """The end of an event, the only final message."""
+    """The event ended: its only final message."""
 
     output: dict[str, Any]
     success: bool
@@ -48,7 +48,7 @@ class ProcessCompleted(Message, frozen=True, kw_only=True, tag="process_complete
 
 
 class Log(Message, frozen=True, kw_only=True, tag="log"):
-    """A toast on the page. `code` is ours: what is told, where it is not the app that says it."""
+    """A toast on the page. `code` marks a message of the platform; messages of the app have none."""
 
     log: str
     code: str | None = None
@@ -59,15 +59,15 @@ class Log(Message, frozen=True, kw_only=True, tag="log"):
 
 
 class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
-    """Nothing new; the connection lives."""
+    """The connection is alive."""
 
 
 class CloseStream(Message, frozen=True, kw_only=True, tag="close_stream"):
-    """Nothing pending in this session; hang up."""
+    """The session has no open events: close the stream."""
 
 
 class UnexpectedError(Message, frozen=True, kw_only=True, tag="unexpected_error"):
-    """Something that concerns the whole session."""
+    """An error of the whole session."""
 
     message: str
     session_not_found: bool = False

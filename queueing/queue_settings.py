@@ -68,23 +68,23 @@ FIELDS = (
         kind="int or none",
         low=1,
         high=MOST_CALLS,
-        advice="Calls of one function (or of functions that share a limit) that run at once, where neither "
-        "code nor you give it a number of its own. Raise it while memory and cores (or the GPU) allow.",
+        advice="How many calls of one function, or of functions that share a limit, run at once if neither "
+        "the code nor you give a number for it. Raise it while memory and cores (or the GPU) allow.",
     ),
     Field(
         name="max_running",
         kind="int or none",
         low=1,
         high=MOST_CALLS,
-        advice="Calls of all functions together that run at once; empty is no limit but each function's. Set "
-        "it where memory holds only so many; functions then take turns.",
+        advice="How many calls of all functions together run at once; empty leaves only each function's "
+        "limit. Set it if memory holds only so many. Functions then take turns.",
     ),
     Field(
         name="max_size",
         kind="int or none",
         low=1,
         high=100_000,
-        advice="How many may wait; empty is no limit. With a limit, the next visitor is told at once "
+        advice="How many events may wait; empty is no limit. With a limit, the next visitor learns at once "
         "that the queue is full, instead of waiting for minutes.",
     ),
     Field(
@@ -98,14 +98,14 @@ FIELDS = (
         kind="int",
         low=1,
         high=1024,
-        advice="The most inputs in one batch. As many as fit into memory at once; a short queue makes "
-        "smaller batches and nobody is kept waiting to fill one.",
+        advice="The most inputs in one batch: as many as fit into memory. A short queue makes smaller "
+        "batches; nobody waits for a batch to fill.",
     ),
     Field(
         name="api_open",
         kind="bool",
-        advice="Whether programs (gradio_client, curl) may use the Space. Off, only its page is served, "
-        "so scripts cannot fill the queue.",
+        advice="Whether programs (gradio_client, curl) may use the Space. If off, only its page works, so "
+        "scripts cannot fill the queue.",
     ),
     Field(
         name="max_threads",
@@ -119,37 +119,37 @@ FIELDS = (
         name="policy",
         kind="choice",
         choices=("fifo", "fair"),
-        advice="Who is next: fifo serves in order of arrival; fair lets visitors take turns, so that fifty "
-        "requests of one do not stand before another's first. Choose fair where programs call the Space.",
+        advice="Who is next: fifo goes by arrival; with fair, visitors take turns, so fifty requests of one "
+        "do not stand before another's first. Choose fair if programs call the Space.",
     ),
     Field(
         name="page_weight",
         kind="int",
         low=1,
         high=10,
-        advice="Under fair: how many events of a visitor on the page are served for one of a program's when "
-        "both wait. 1 treats them alike.",
+        advice="Under fair: how many events of a visitor on the page start for one of a program when both "
+        "wait. 1 treats them alike.",
     ),
     Field(
         name="max_per_visitor",
         kind="int or none",
         low=1,
         high=100_000,
-        advice="How many events one visitor may have waiting; empty is no limit. Where max_size is set, keep "
+        advice="How many events one visitor may have waiting; empty is no limit. If you set max_size, keep "
         "this well below it, or one program can fill the queue for everybody.",
     ),
     Field(
         name="retry",
         kind="bool",
-        advice="Runs an event again when its worker or container went away under it. Turn it off for "
-        "functions that must not run twice: the visitor is then told that it was interrupted.",
+        advice="Runs an event again if its worker or container dies. Turn it off for functions that must not "
+        "run twice: their events then fail with a message about the interruption.",
     ),
     Field(
         name="cancel_on_disconnect",
         kind="bool",
-        advice="Ends a running call within seconds when its visitor closes the page or hangs up: generators "
-        "and async functions stop, a plain function cannot be stopped and runs to its end. Off, the result "
-        "is kept for who comes back, and only a generator is stopped, after a minute.",
+        advice="Ends a running call within seconds when its visitor disconnects: generators and async "
+        "functions stop; a plain function cannot be stopped and runs to its end. If off, the result is kept for a "
+        "visitor who returns, and only a generator stops, after a minute.",
     ),
 )
 _BY_NAME = {field.name: field for field in FIELDS}

@@ -1,4 +1,4 @@
-"""Celery's doors to the queue: short, safe to run twice, safe to lose."""
+"""The queue's Celery tasks: short, safe to run twice, safe to lose."""
 
 from __future__ import annotations
 
@@ -47,26 +47,26 @@ def _pool() -> DispatcherPool:
 
 @shared_task(name="queueing.tasks.wake_forgotten", ignore_result=True)
 def wake_forgotten() -> None:
-    """Hint every Space that has work and no living dispatcher."""
+    """Wake a dispatcher for every Space that has work and no living one."""
     for route in _with_redis(reaper.forgotten):
         wake_dispatcher(route)
 
 
 @shared_task(name="queueing.tasks.reap", ignore_result=True)
 def reap() -> None:
-    """Cancel what waits for pages that are gone."""
+    """Cancel events whose visitor has been away for too long."""
     _with_redis(reaper.cancel_abandoned)
 
 
 @shared_task(name="queueing.tasks.store_minutes", ignore_result=True)
 def store_minutes() -> None:
-    """Move the minutes that are over from Redis to PostgreSQL."""
+    """Move the counters of past minutes from Redis to PostgreSQL."""
     rollup.store(QueueSettings.objects.values_list("space_id", flat=True))
 
 
 @shared_task(name="queueing.tasks.forget_minutes", ignore_result=True)
 def forget_minutes() -> None:
-    """Delete the minutes nobody asks for any more."""
+    """Delete counters older than the statistics show."""
     rollup.forget()
 
 

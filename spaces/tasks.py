@@ -1,4 +1,4 @@
-"""Celery's doors to the Spaces: each loads its row and calls one function."""
+"""Celery tasks for Spaces: each loads its row and calls one function."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _build(row: Build) -> None:
 
 @shared_task(name="spaces.tasks.forget", ignore_result=True)
 def forget(artifacts: list[dict[str, str]]) -> None:
-    """Remove what builds made: of a deleted Space, or of versions long replaced."""
+    """Remove the artifacts of a deleted Space, or of versions replaced long ago."""
     runtime = choose(settings.SPACEPORT_RUNTIME)
     for artifact in artifacts:
         runtime.forget(Artifact.from_json(artifact))
@@ -74,13 +74,13 @@ def forget(artifacts: list[dict[str, str]]) -> None:
 
 @shared_task(name="spaces.tasks.replica_changed", ignore_result=True)
 def replica_changed(replica_id: int) -> None:
-    """A node's agent has news of a replica."""
+    """Act on a replica's new state, reported by its node's agent."""
     lifecycle.replica_changed(replica_id)
 
 
 @shared_task(name="spaces.tasks.wake", ignore_result=True)
 def wake(space_id: int) -> None:
-    """Somebody wants a sleeping Space."""
+    """Start a sleeping Space for a visitor."""
     for space in Space.objects.select_related("owner", "replica").filter(pk=space_id):
         lifecycle.wake(space)
 
@@ -108,6 +108,6 @@ def _take_up_builds() -> None:
 
 @shared_task(name="spaces.tasks.put_to_sleep", ignore_result=True)
 def put_to_sleep() -> None:
-    """Let Spaces sleep that nobody visits."""
+    """Stop Spaces that nobody has visited for their sleep time."""
     for space in Space.objects.select_related("owner", "replica").filter(sleep_time_s__isnull=False):
         lifecycle.put_to_sleep(space)

@@ -22,6 +22,11 @@ from spaces.models import Stage
 from tests.reference import environment as variables
 
 APPS = ("spaceport", "spaces", "queueing", "hardware", "accounts")
+#: Which workers consume the queues that are no tier's.
+WORKERS = {
+    "control": "the build worker: short decisions, scheduled tasks",
+    "build": "the build worker: builds",
+}
 #: Options that every command of Django has.
 DJANGOS = {"help", "version", "verbosity", "settings", "pythonpath", "traceback", "no_color", "force_color",
            "skip_checks"}  # fmt: skip
@@ -111,7 +116,7 @@ def _called(function: object) -> str:
 
 def celery_queues() -> str:
     """The queues, and which tasks go where."""
-    rows = [(f"`{queue.name}`", "") for queue in app.conf.task_queues]
+    rows = [(f"`{queue.name}`", WORKERS[queue.name]) for queue in app.conf.task_queues]
     rows += [(f"`{tier.queue}`", f"nodes with the tier {tier.name}") for tier in TIERS.values()]
     return table(("queue", "workers"), rows)
 

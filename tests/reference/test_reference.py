@@ -34,9 +34,9 @@ def test_every_variable_that_is_read_is_on_the_page() -> None:
 
 
 def test_a_read_variable_has_its_default_and_the_comment_above_it() -> None:
-    source = '# --- limits ---\n#: How much\n#: at most.\nX = env.int("SPACEPORT_X_BYTES", 2 * MEGABYTE)\n'
+    source = '# --- limits ---\n#: How much\n#: at most.\nX = env.int("X_BYTES", 2 * MEGABYTE)\n'
     assert list(environment.declared(source)) == [
-        environment.Variable("SPACEPORT_X_BYTES", "`2097152` (2 MiB)", "limits", "How much at most.")
+        environment.Variable("X_BYTES", "`2097152` (2 MiB)", "limits", "How much at most.")
     ]
 
 

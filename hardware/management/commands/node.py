@@ -37,13 +37,15 @@ class Command(BaseCommand):
             "--tier", action="append", metavar="TIER", help="cpu, t4 or a100; may be repeated"
         )
         parser.add_argument(
-            "--simulate", action="store_true", help="serve a GPU tier without its device (said on the page)"
+            "--simulate", action="store_true", help="serve a GPU tier without its device; pages say so"
         )
         parser.add_argument(
             "--wait", type=float, default=0.0, metavar="SECONDS",
-            help="how long to wait for another worker of this node to end (default: not at all)",
+            help="how long to wait for this node's previous worker (default: not at all)",
         )  # fmt: skip
-        parser.add_argument("--loglevel", default="WARNING", help="of the worker (default: %(default)s)")
+        parser.add_argument(
+            "--loglevel", default="WARNING", help="log level of the worker (default: %(default)s)"
+        )
 
     def handle(self, **options: Any) -> None:
         tiers = self._tiers(options["tier"] or ["cpu"], simulate=options["simulate"])

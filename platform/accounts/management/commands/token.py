@@ -11,13 +11,17 @@ from accounts.models import AccessToken, User
 
 
 class Command(BaseCommand):
-    help = "Print a new API token for USER, alone on the last line; creates the user where missing."
+    help = "Print a new API token for USER, alone on the last line. Creates the user if there is none."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: Any) -> None:
-        parser.add_argument("user")
-        parser.add_argument("--name", default="command line", help="what the token is called in lists")
-        parser.add_argument("--read", action="store_true", help="a token that may only read")
+        parser.add_argument("user", help="name of the user")
+        parser.add_argument(
+            "--name",
+            default="command line",
+            help="name of the token on the Tokens page (default: %(default)s)",
+        )
+        parser.add_argument("--read", action="store_true", help="make a token that may only read")
 
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["user"]

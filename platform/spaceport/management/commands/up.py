@@ -32,14 +32,16 @@ HANDOVER_S = 120
 
 class Command(BaseCommand):
     help = (
-        "Run the whole platform on this machine: web, workers, scheduler. Ctrl-C stops it; SIGHUP replaces "
-        "its processes one after the other, so that no request and no event fails."
+        "Run the whole platform on this machine: web, workers, scheduler. Ctrl-C stops it. SIGHUP replaces "
+        "its processes one after the other, so no request and no event fails."
     )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: Any) -> None:
         parser.add_argument("--no-examples", action="store_true", help="do not push the example Spaces")
-        parser.add_argument("--tier", action="append", help="tiers to serve here (default: cpu)")
+        parser.add_argument(
+            "--tier", action="append", help="tier to serve here; may be repeated (default: cpu)"
+        )
         parser.add_argument("--simulate", action="store_true", help="serve GPU tiers without their device")
 
     def handle(self, **options: Any) -> None:

@@ -11,13 +11,17 @@ from spaceport.web.servers import server
 
 
 class Command(BaseCommand):
-    help = "Serve the platform and its demos: one web process, by the server that SPACEPORT_WEB_SERVER names."
+    help = (
+        "Run one web process for the platform and its demos, on the server that SPACEPORT_WEB_SERVER names."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: Any) -> None:
         parser.add_argument("--bind", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-        parser.add_argument("--port", type=int, default=settings.PORT, help="default: %(default)s")
-        parser.add_argument("--fd", type=int, help="serve this listening socket, open already")
+        parser.add_argument(
+            "--port", type=int, default=settings.PORT, help="port to listen on (default: PORT)"
+        )
+        parser.add_argument("--fd", type=int, help="use this open listening socket instead")
 
     def handle(self, **options: Any) -> None:
         try:
