@@ -148,8 +148,8 @@ FIELDS = (
         name="cancel_on_disconnect",
         kind="bool",
         advice="Ends a running call within seconds when its visitor disconnects: generators and async "
-        "functions stop; a plain function cannot be stopped and runs to its end. If off, the result is kept for a "
-        "visitor who returns, and only a generator stops, after a minute.",
+        "functions stop; a plain function cannot be stopped and runs to its end. If off, the result is kept "
+        "for a visitor who returns, and only a generator stops, after a minute.",
     ),
 )
 _BY_NAME = {field.name: field for field in FIELDS}
