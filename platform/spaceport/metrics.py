@@ -123,7 +123,7 @@ def _parts(read: Read) -> Iterator[Metric]:
     up.add_metric(["database"], float(read.nodes is not None))
     up.add_metric(["redis"], float(read.redis_s is not None))
     yield up
-    trip = GaugeMetricFamily("spaceport_redis_round_trip_seconds", "One PING of Redis, there and back.")
+    trip = GaugeMetricFamily("spaceport_redis_round_trip_seconds", "Round trip of one PING of Redis.")
     if read.redis_s is not None:
         trip.add_metric([], read.redis_s)
     yield trip
@@ -139,7 +139,7 @@ def _queues(read: Read) -> Iterator[Metric]:
     )
     yield _gauge(
         "spaceport_queue_oldest_running_seconds",
-        "How long the Space's longest running event has run; 0 where none runs.",
+        "How long the Space's longest running event has run; 0 if none runs.",
         queues,
         lambda queue: queue.oldest_s,
     )
@@ -149,46 +149,48 @@ def _events(read: Read) -> Iterator[Metric]:
     queues = [(read.spaces[pk], queue) for pk, queue in read.queues.items()]
     yield _counter(
         "spaceport_queue_accepted",
-        "Events accepted, by where they came from.",
+        "Events accepted, by origin.",
         queues,
         "origin",
         {"page": "page", "api": "api"},
     )
     yield _counter(
         "spaceport_queue_refused",
-        "Events not accepted: the queue was full, closed to programs, or the Space could not run.",
+        "Events refused: the queue was full, closed to programs, or the Space could not run.",
         queues,
         "reason",
         {"full": "full", "closed": "closed", "refused": "other"},
     )
     yield _counter(
         "spaceport_queue_finished",
-        "Events that ended, by how.",
+        "Events that ended, by outcome.",
         queues,
         "outcome",
         {"completed": "completed", "failed": "failed", "cancelled": "cancelled"},
     )
     yield _counter(
         "spaceport_queue_retried",
-        "Times an event went back to the front because its container or worker went away.",
+        "Times an event returned to the front because its container or worker died.",
         queues,
         "",
         {"retried": ""},
     )
     yield _histogram(
         "spaceport_queue_wait_seconds",
-        "From joining the queue to the first claim. The sum is taken from buckets of 26 %.",
+        "From joining the queue to the first claim. The sum comes from buckets of 26 %.",
         [(name, queue.wait) for name, queue in queues],
     )
     yield _histogram(
         "spaceport_queue_service_seconds",
-        "From the claim to the end of an event. The sum is taken from buckets of 26 %.",
+        "From the claim to the end of an event. The sum comes from buckets of 26 %.",
         [(name, queue.service) for name, queue in queues],
     )
 
 
 def _hardware(read: Read) -> Iterator[Metric]:
-    there = GaugeMetricFamily("spaceport_nodes", "Nodes, by whether their heartbeat is fresh.", labels=["up"])
+    there = GaugeMetricFamily(
+        "spaceport_nodes", "Nodes, by whether they are up: their heartbeat is fresh.", labels=["up"]
+    )
     replicas = GaugeMetricFamily("spaceport_replicas", "Replicas, by state.", labels=["state"])
     if read.nodes is not None:
         fresh = sum(nodes.is_up(node) for node in read.nodes)
@@ -201,7 +203,7 @@ def _hardware(read: Read) -> Iterator[Metric]:
     yield replicas
     slots = GaugeMetricFamily(
         "spaceport_worker_slots",
-        "Slots of a node's worker; a Space whose queue is served takes one.",
+        "Slots of a node's worker; each Space with a running dispatcher takes one.",
         labels=["node", "state"],
     )
     for node, (busy, all_of_them) in (read.slots or {}).items():
@@ -213,7 +215,7 @@ def _hardware(read: Read) -> Iterator[Metric]:
 def _process(read: Read) -> Iterator[Metric]:
     lag = GaugeMetricFamily(
         "spaceport_web_event_loop_lag_seconds",
-        "The longest wait of something ready in the last minute, in the web process that answers.",
+        "The longest delay of a ready task in the last minute, in the web process that answers.",
     )
     lag.add_metric([], monitor.lag_s())
     yield lag

@@ -22,10 +22,10 @@ class SpaceKeys:
 
     @property
     def cfg(self) -> str:
-        """hash: the queue settings, `refuse` (why nobody may join now, or absent), `order` (the policy that
-        `wait` is sorted by now; absent: fifo), `replica` (whose dispatcher alone may claim, "0": nobody's),
-        `serving` ("0": no replica runs) and then, where it is known, `start_likely`, `start_at_most`
-        (seconds a start takes) and `start_since` (Unix time it began)."""
+        """hash: the queue settings; `refuse`, why nobody may join now (or absent); `order`, the policy that
+        `wait` is sorted by now (absent: fifo); `replica`, the only one whose dispatcher may claim ("0":
+        none); `serving` ("0": no replica runs) and then, if known, `start_likely` and `start_at_most` (seconds
+        that a start takes) and `start_since` (Unix time at which it began)."""
         return self.prefix + "cfg"
 
     @property
@@ -54,28 +54,28 @@ class SpaceKeys:
         return self.prefix + "storage"
 
     def wait(self, line: str) -> str:
-        """zset event id -> score: pending events in the order they will be served. The score is seq under
+        """zset event id -> score: pending events in the order of their turns. The score is seq under
         fifo; under fair it is tag * 2^22 + seq modulo 2^22 (see `shares`)."""
         return f"{self.prefix}wait:{line}"
 
     def next(self, line: str) -> str:
-        """zset event id -> seq: pending events served before `wait`: the interrupted ones, and steps that
-        follow one just done. They are not counted in anybody's position or in `max_size`."""
+        """zset event id -> seq: pending events that go before `wait`: interrupted ones, and the next steps of
+        chains. They count in nobody's position and not in `max_size`."""
         return f"{self.prefix}next:{line}"
 
     def shares(self, line: str) -> str:
-        """hash, gone when nobody waits in the line: `n:visitor`, how many events of this visitor stand in
+        """hash, absent while nobody waits in the line: `n:visitor`, the number of this visitor's events in
         `wait`; under fair also `t:visitor`, the tag last given to one of them, and `v`, the line's virtual
         time, which is the tag last served (docs/explanation/fairness.md)."""
         return f"{self.prefix}shares:{line}"
 
     def calls(self, line: str) -> str:
-        """zset fencing token -> start time: calls running now; its size is what the line's limit bounds."""
+        """zset fencing token -> start time: running calls; the line's limit bounds its size."""
         return f"{self.prefix}calls:{line}"
 
     @property
     def lines(self) -> str:
-        """zset line -> fencing token of its last start: each with somebody in it (`lua/lib/line.lua`)."""
+        """zset line -> fencing token of its last start: the lines that are not empty (`lua/lib/line.lua`)."""
         return self.prefix + "lines"
 
     @property
@@ -95,7 +95,7 @@ class SpaceKeys:
 
     @property
     def wake(self) -> str:
-        """pub/sub channel: something to do for the dispatcher (a hint)."""
+        """pub/sub channel: the dispatcher has something to do (a hint)."""
         return self.prefix + "wake"
 
     def event(self, event_id: str) -> str:
@@ -103,7 +103,7 @@ class SpaceKeys:
         return f"{self.prefix}ev:{event_id}"
 
     def messages(self, channel: str) -> str:
-        """stream with TTL, and pub/sub channel of the same name: what one session or event is told."""
+        """stream with TTL, and pub/sub channel of the same name: the messages of one session or event."""
         return f"{self.prefix}msgs:{channel}"
 
     def open(self, channel: str) -> str:
@@ -111,16 +111,17 @@ class SpaceKeys:
         return f"{self.prefix}open:{channel}"
 
     def cursor(self, channel: str) -> str:
-        """string with TTL: how far this channel's client has been told (`queueing.delivery.cursors`)."""
+        """string with TTL: the last message that this channel's client received
+        (`queueing.delivery.cursors`)."""
         return f"{self.prefix}cur:{channel}"
 
     def dropped(self, channel: str) -> str:
-        """set with TTL: events of this channel that its client gave up; nothing of them is told to it."""
+        """set with TTL: events of this channel that its client gave up: it gets none of their messages."""
         return f"{self.prefix}dropped:{channel}"
 
     def last(self, channel: str) -> str:
-        """string with TTL: the function this channel finished last (its next step goes first), and behind it
-        the steps that have come."""
+        """string with TTL: the function this channel finished last (its next step goes first), then the steps
+        that have come."""
         return f"{self.prefix}last:{channel}"
 
     def idempotency(self, visitor: str, key: str) -> str:
@@ -142,19 +143,19 @@ class SpaceKeys:
 
     @property
     def service(self) -> str:
-        """hash with TTL: `t:fn`, how long the function's latest calls took a place, in seconds, newest first,
-        parted by commas; `b:fn`, the function's own largest batch (0: it takes none)."""
+        """hash with TTL: `t:fn`, seconds that the function's latest calls took, newest first, separated by
+        commas; `b:fn`, the function's own largest batch (0: it takes none)."""
         return self.prefix + "service"
 
     @property
     def promises(self) -> str:
-        """hash with TTL: waiting event -> the first promise told to its visitor: when (Unix time), and the
-        seconds from then, likely and at most. Of a sample; `claim` compares it with what came of it."""
+        """hash with TTL: waiting event -> the first promise to its visitor: when (Unix time), and the
+        seconds from then, likely and at most. Of a sample; `claim` compares it with the outcome."""
         return self.prefix + "promises"
 
     def honesty(self, day: str) -> str:
-        """hash with TTL: how good the promises of one UTC day were: `count`, `within` (at most held), and
-        `off:bound`, how many were off by so much of what was waited."""
+        """hash with TTL: how accurate the promises of one UTC day were: `count`, `within` (at most held), and
+        `off:bound`, how many were off by up to this share of the wait."""
         return f"{self.prefix}honesty:{day}"
 
     def day(self, day: str) -> str:
@@ -163,7 +164,7 @@ class SpaceKeys:
 
     @property
     def minutes(self) -> str:
-        """set with TTL: the minutes (since 1970) whose counters are not stored yet."""
+        """set with TTL: the minutes (since 1970) whose counters are not in PostgreSQL yet."""
         return self.prefix + "min"
 
     def minute(self, minute: int) -> str:
@@ -172,7 +173,7 @@ class SpaceKeys:
 
     @property
     def totals(self) -> str:
-        """hash: counters since the Space is there, of stored minutes (`queueing.stats.totals`)."""
+        """hash: counters since the Space exists, of stored minutes (`queueing.stats.totals`)."""
         return self.prefix + "totals"
 
     def visit(self, visit_id: str) -> str:
@@ -180,7 +181,7 @@ class SpaceKeys:
         return f"{self.prefix}visit:{visit_id}"
 
     def page(self, token: str) -> str:
-        """string with TTL: the session that a page token was first used by."""
+        """string with TTL: the session that first used this page token."""
         return f"{self.prefix}page:{token}"
 
 
@@ -204,8 +205,8 @@ def open_of(messages: str) -> str:
     return messages.replace(":msgs:", ":open:", 1)
 
 
-#: string: drawn once by whoever finds none. Another value than before: the queue was reset, all is gone.
+#: string: a random value, set by the process that finds none. A changed value means that the queue was lost.
 EPOCH = "spaceport:epoch"
 
-#: zset Space id -> time: when somebody last visited it.
+#: zset Space id -> time: when a visitor last came.
 VISITED = "spaceport:visited"
