@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hardware.runtimes.base import Runtime, Stats
 
-LOOK_EVERY_S = 15.0
+SAMPLE_EVERY_S = 15.0
 KEPT_S = 24 * 3600
 SLOTS_KEPT_S = 30
 
@@ -70,7 +70,7 @@ class Sampler:
         self._minutes: dict[int, Minute] = {}
         self._before: dict[str, tuple[float, float]] = {}  # runtime_id: when, CPU seconds till then
 
-    def look(self) -> None:
+    def sample(self) -> None:
         """Look at all of them once, and keep the minutes that are over."""
         rows = Replica.objects.filter(node_id=self.node_id, state=Replica.State.READY)
         seen = {}
@@ -121,7 +121,7 @@ def _use(member: str) -> Use:
     return Use(minute=int(minute), memory_bytes=int(memory), cores=float(cores), cores_peak=float(peak))
 
 
-def tell_slots(node: str, *, busy: int, slots: int) -> None:
+def publish_slots(node: str, *, busy: int, slots: int) -> None:
     """The node's worker has so many slots, so many of them taken."""
     _redis().set(slots_key(node), f"{busy}/{slots}", ex=SLOTS_KEPT_S)
 

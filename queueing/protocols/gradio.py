@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from queueing.app_messages import plain, told
+from queueing.app_messages import decode_message, plain
 from queueing.delivery.cursors import Telling
 from queueing.delivery.held_ends import HeldEnds
 from queueing.delivery.keeping import Keeping
@@ -248,7 +248,7 @@ class GradioDoor:
             UnknownEvent: before anything was said.
         """
         values: list[Any] = []
-        async for message in self._heard(route, event_id):
+        async for message in self._messages_while_present(route, event_id):
             word = message.get("msg")
             if word == "heartbeat":
                 yield b"event: heartbeat\ndata: null\n\n"
@@ -275,7 +275,7 @@ class GradioDoor:
             raise UnknownEvent
         return fields["channel"]
 
-    async def _heard(self, route: Route, event_id: str) -> AsyncIterator[dict[str, Any]]:
+    async def _messages_while_present(self, route: Route, event_id: str) -> AsyncIterator[dict[str, Any]]:
         """The same as `event_messages`, by somebody who is missed when he hangs up."""
         waiter = Waiter(route.space_id, await self.channel_of(route, event_id), unheard, ticket=True)
         async with (
@@ -298,7 +298,7 @@ class GradioDoor:
                 if not done:
                     yield {"msg": "heartbeat"}
                     continue
-                message = told(pending.result().payload)
+                message = decode_message(pending.result().payload)
                 pending = None
                 if message.get("event_id") == event_id:
                     yield message
@@ -334,7 +334,7 @@ class GradioDoor:
         accepted = await self.enqueue(
             route, full, caller, channel=channel, fn=function.id, function=function, present=False
         )
-        async for message in self._heard(route, accepted.event_id):
+        async for message in self._messages_while_present(route, accepted.event_id):
             if message.get("code") == PAUSED:  # a request that is held cannot be told to wait
                 await Queue(self.redis, route.space_id).cancel(accepted.event_id, channel)
                 raise Refused("The owner paused this Space. Please send it again when it runs.")
