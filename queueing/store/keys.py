@@ -24,7 +24,7 @@ class SpaceKeys:
     def cfg(self) -> str:
         """hash: the queue settings; `refuse`, why nobody may join now (or absent); `order`, the policy that
         `wait` is sorted by now (absent: fifo); `replica`, the only one whose dispatcher may claim ("0":
-        none); `serving` ("0": no replica runs) and then, if known, `start_likely` and `start_at_most` (how many
+        none); `serving` ("0": no replica runs); then, if known, `start_likely` and `start_at_most` (how many
         seconds a start takes) and `start_since` (Unix time at which it began)."""
         return self.prefix + "cfg"
 
