@@ -188,9 +188,7 @@ def _events(read: Read) -> Iterator[Metric]:
 
 
 def _hardware(read: Read) -> Iterator[Metric]:
-    there = GaugeMetricFamily(
-        "spaceport_nodes", "Nodes, by whether they are up.", labels=["up"]
-    )
+    there = GaugeMetricFamily("spaceport_nodes", "Nodes, by whether they are up.", labels=["up"])
     replicas = GaugeMetricFamily("spaceport_replicas", "Replicas, by state.", labels=["state"])
     if read.nodes is not None:
         fresh = sum(nodes.is_up(node) for node in read.nodes)
