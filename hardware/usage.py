@@ -5,13 +5,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import redis
-from django.conf import settings
-
 from hardware.models import Replica
+from infra.redis_clients import sync_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,11 +38,6 @@ def key(space_id: int) -> str:
 def slots_key(node: str) -> str:
     """string with TTL: `busy/all` slots of this node's worker."""
     return f"slots:{node}"
-
-
-@cache
-def _redis() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=10)
 
 
 class Minute:
@@ -92,7 +84,7 @@ class Sampler:
         over = {replica: minute for replica, minute in self._minutes.items() if minute.number < before}
         if not over:
             return
-        pipe = _redis().pipeline(transaction=False)
+        pipe = sync_redis().pipeline(transaction=False)
         for replica_id, minute in over.items():
             name = key(minute.space_id)
             pipe.zadd(name, {minute.member(replica_id): minute.number})
@@ -112,7 +104,7 @@ def _cores(last: tuple[float, float], now: float, stats: Stats) -> float:
 def of(space_id: int) -> list[Use]:
     """The minutes of the last 24 hours in which this Space ran, oldest first; of several replicas each."""
     since = int(time.time() - KEPT_S) // 60
-    found: list[bytes] = _redis().zrangebyscore(key(space_id), since, "+inf")
+    found: list[bytes] = sync_redis().zrangebyscore(key(space_id), since, "+inf")
     return [_use(raw.decode()) for raw in found]
 
 
@@ -123,13 +115,13 @@ def _use(member: str) -> Use:
 
 def publish_slots(node: str, *, busy: int, slots: int) -> None:
     """The node's worker has so many slots, so many of them taken."""
-    _redis().set(slots_key(node), f"{busy}/{slots}", ex=SLOTS_KEPT_S)
+    sync_redis().set(slots_key(node), f"{busy}/{slots}", ex=SLOTS_KEPT_S)
 
 
 def slots(nodes: Iterable[str]) -> dict[str, tuple[int, int]]:
     """Node to (busy, all) slots of its worker; nodes that told nothing lately are left out."""
     names = list(nodes)
-    told: list[Any] = _redis().mget([slots_key(name) for name in names]) if names else []
+    told: list[Any] = sync_redis().mget([slots_key(name) for name in names]) if names else []
     return {
         name: (int(busy), int(all_of_them))
         for name, raw in zip(names, told, strict=True)

@@ -70,15 +70,15 @@ def head_of(raw: bytes | str) -> Head:
     """
     try:
         if isinstance(raw, bytes) and not raw.isascii():
-            raw.decode()  # what is skipped below is not looked at
+            raw.decode()  # what is skipped below is not decoded
         return _head(raw)
     except FAILURES as error:
         raise NotUnderstood from error
 
 
 def speaks_of(raw: bytes, event_id: str, *, ends: bool) -> bool:
-    """Whether this can be told to the event's visitor as it is: one line, a message about this event, and the
-    last one exactly if it `ends` it."""
+    """Whether the visitor may get this as it is: one line, a message of this event, and final exactly if it
+    `ends` the event."""
     try:
         head = head_of(raw)
     except NotUnderstood:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class QueueError(Exception):
-    """Base of the queue's errors. `code` is stable; `status` is what the HTTP doors answer."""
+    """Base of the queue's errors. `code` is stable; `status` is the HTTP status."""
 
     code = "queue.error"
     status = 500
@@ -159,7 +159,7 @@ class ContainerDied(Exception):
 
 
 class Moved(Exception):
-    """Visitors are sent to another replica now, or to none: this one is given nothing more to do."""
+    """Traffic now goes to another replica, or to none: this one gets no more calls."""
 
 
 class LeaseLost(Exception):

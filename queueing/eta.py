@@ -1,9 +1,8 @@
-"""How long until it is one's turn: pure functions of what was measured.
+"""How long until an event starts: pure functions of measurements.
 
-Who waits is laid out on the places there are, each call as long as its function's calls were on average;
-that is the likely time. What may come on top follows from how much those calls varied, from how few of them
-were measured, and from how long the running ones have run. Where anything ahead was never measured,
-nothing is said."""
+Waiting events are laid out on the free places, each as long as its function's calls took on average; that
+gives the likely time. The upper bound adds the variance of those calls, the uncertainty of few measurements,
+and the spread of what is left of running calls. With an unmeasured function ahead there is no estimate."""
 
 from __future__ import annotations
 
@@ -89,7 +88,7 @@ def rest(service: Service, ran: float) -> tuple[float, float]:
 
 @dataclass(slots=True)
 class Forecast:
-    """When each of those in line starts, by position; the one after the last is who joins now."""
+    """When each event in line starts, by position; the last entry is for one that joins now."""
 
     likely: list[float] = field(default_factory=list)
     variance: list[float] = field(default_factory=list)
@@ -197,7 +196,7 @@ def _lay_out(
         if batch > 1 and position >= alone:
             filling[kind] = (batch - 1, at, unsure)
     end = (0, free[0], spread * share)
-    if len(known) == 1:  # whoever joins now joins the batch that has room
+    if len(known) == 1:  # an event that joins now joins the batch that has room
         end = filling.get(next(iter(known)), end)
     likely.append(end[1])
     variance.append(end[2])

@@ -25,13 +25,13 @@ def new_channel() -> str:
 
 
 def prefix_of(channel: str) -> str:
-    """How the ids of a channel's events begin: whoever reads a list of ids knows which are its own."""
+    """How the ids of a channel's events begin, so that a reader of ids recognizes its own."""
     return hashlib.blake2b(channel.encode(), digest_size=_PREFIX // 2).hexdigest()
 
 
 def kind_of(fn: str) -> str:
-    """Four hex digits for a function: they stand in its events' ids, so that a list of ids tells whose time
-    each will take. (Two functions may share them; then their times are taken together.)"""
+    """Four hex digits for a function, part of its events' ids, so that a list of ids gives each one's
+    expected time. (Two functions may share them; then their times are merged.)"""
     if fn.isascii() and fn.isdigit() and len(fn) < 5:
         return f"{int(fn):04x}"
     return hashlib.blake2b(fn.encode(), digest_size=2).hexdigest()
@@ -53,13 +53,13 @@ def prefix_of_id(event_id: str) -> str:
 
 
 def input_digest(fn: str, data: Any) -> str:
-    """What tells two inputs apart: the same function with the same data has the same digest."""
+    """The identity of an input: the same function with the same data has the same digest."""
     return hashlib.blake2b(encode([fn, data]), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Join:
-    """A request to join: what the doors hand to the queue."""
+    """A request to join, from a protocol to the queue."""
 
     event_id: str
     fn: str  # fn_index of the app's function, as text
@@ -80,7 +80,7 @@ class Join:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """The answer to a join. `position` counts from 0; `wake` asks the caller to wake a dispatcher.
-    `being_told`: the session's client is just being told an end (`queueing.delivery.cursors`)."""
+    `being_told`: the session's client is just receiving an end (`queueing.delivery.cursors`)."""
 
     event_id: str
     position: int
@@ -92,7 +92,7 @@ class Accepted:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One claimed event. `told`: how many messages of its call its channel has had already."""
+    """One claimed event. `told`: how many messages of its call its channel already has."""
 
     id: str
     fn: str

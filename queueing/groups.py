@@ -21,7 +21,7 @@ MOST_CALLS = 1000  # of one group at once
 MOST_NAME = 100
 MOST_FUNCTIONS = 20  # of one group, named to its owner
 
-#: Calls at once as code gives them: a number, None for no limit, or the default for whoever gives none.
+#: Calls at once as code gives them: a number, None for no limit, or the default for code that gives none.
 Limit = int | None | Literal["default"]
 
 

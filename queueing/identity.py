@@ -1,4 +1,4 @@
-"""Who counts as one visitor: whose events stand behind each other under the fair policy, and are limited."""
+"""What counts as one visitor, whose events share a turn under the fair policy and one limit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def visitor(*, user_id: int | None = None, page: str = "", address: str = "") ->
     Args:
         page: what the gateway has proof of for a page: its visit, or the session bound to its token. Never
             what a program may choose: it would be a new visitor with each call.
-        address: whom the connection comes from; programs without an account are told apart by it.
+        address: the peer of the connection; it distinguishes programs without an account.
     """
     if user_id is not None:
         return f"account:{user_id}"

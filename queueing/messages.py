@@ -12,7 +12,7 @@ encode = msgspec.json.Encoder().encode
 
 #: Codes with which a websocket is closed, besides those of the protocol itself.
 GOING_AWAY = 4012  # this process restarts: come back (1012's own; Autobahn sends none below 3000 but 1000)
-COME_LATER = 4013  # 1013's own: it took nothing of what it was told, or too many come at once
+COME_LATER = 4013  # 1013's own: the client does not read, or too many connect at once
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="msg"):

@@ -157,7 +157,7 @@ _BY_NAME = {field.name: field for field in FIELDS}
 
 @dataclass(frozen=True, kw_only=True)
 class GroupLimit:
-    """One group's limit in force. `source`: whose word it is, "owner", "code" or "default"."""
+    """One group's limit in force. `source`: where it comes from, "owner", "code" or "default"."""
 
     group: str
     functions: tuple[str, ...]
@@ -277,8 +277,8 @@ def found_in_code(space_id: int, found: dict[str, Any]) -> Settings:
 def _publish(row: QueueSettings) -> None:
     settings, limits = _effective(row), _limits(row)
     if row.found.get("gate"):
-        # The app holds back what a page made later, each function by its own limit; but who waits for that
-        # takes the place of a thread, and half of those are for others.
+        # The app holds functions made later to their own limits; but an event that waits for that occupies
+        # a thread, and half of those are for others.
         limits[line_of(MAIN, RENDERED)] = max(settings.max_threads // 2, 1)
     publish(row.space_id, settings, limits)
 

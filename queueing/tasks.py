@@ -33,7 +33,7 @@ def drain(space_id: int) -> None:
 
 @worker_shutting_down.connect
 def stop_dispatchers(**_: Any) -> None:
-    """A worker told to stop finishes its calls and claims no more."""
+    """A worker that is to stop finishes its calls and claims no more."""
     if dispatcher_pool.cache_info().currsize:
         _pool().stop()
 
@@ -70,7 +70,7 @@ def forget_minutes() -> None:
     rollup.forget()
 
 
-_space_ids: list[int] = []  # as PostgreSQL said when it last answered
+_space_ids: list[int] = []  # as of PostgreSQL's last answer
 
 
 def _spaces() -> list[int]:

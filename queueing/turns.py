@@ -1,7 +1,8 @@
-"""Lines that share a total: each call waits for a place of its own line and for one of all; who starts when.
+"""Lines under a total limit: each call waits for a place of its own line and for one of all. When does each
+start?
 
 Laid out as `claim.lua` chooses: of the lines that may start a call the one served longest ago. Newcomers of
-other lines may still go before somebody who waits, as under `fair`: a time is the best of this moment."""
+other lines may still go first, as under `fair`: a time is the best estimate of this moment."""
 
 from __future__ import annotations
 
@@ -58,11 +59,11 @@ class _Line:
     waiting: Waiting
     free: list[float]  # heap: when each place is free
     found: Forecast = field(default_factory=Forecast)
-    at: int = 0  # who is next
+    at: int = 0  # the next one
 
     @property
     def kind(self) -> str | None:
-        """The next one's function; None: who joins now."""
+        """The next one's function; None: an event that joins now."""
         return self.waiting.kinds[self.at] if self.at < len(self.waiting.kinds) else None
 
     def starts(self, likely: float, variance: float) -> None:
@@ -78,7 +79,7 @@ def _together(
     max_batch: int,
     start: Eta | None,
 ) -> list[Forecast]:
-    """The same, with one total; nothing is said of those behind a call of unknown length."""
+    """The same, with one total; without estimates behind a call of unknown length."""
     free, spread = places_of([call for line in lines for call in line.running], services, total)
     own = [places_of(line.running, services, line.places)[0] for line in lines]
     if start is not None:
@@ -103,12 +104,12 @@ class _Plan:
         self.calls: dict[str, int] = dict.fromkeys(services, 0)
 
     def take(self, lines: list[_Line], *, first: bool) -> bool:
-        """Start call after call: of those that come before all, or of everybody and then of who joins now.
-        False: one is of unknown length, and nothing can be said of any behind it."""
+        """Start call after call: those that come before all, or all and then one that joins now. False: one
+        is of unknown length, so there is no estimate for any behind it."""
         going = list(lines)
         while going:
             # Of those whose own places are free when the next one of all is: served longest ago; else
-            # whoever is free first.
+            # the one that is free first.
             at = max(self.free[0], min(line.free[0] for line in going))
             line = next(line for line in going if line.free[0] <= at)
             going.remove(line)

@@ -1,11 +1,11 @@
-"""How far a session's client has been told: nothing that is over is told to it again.
+"""The last message that a session's client received, so that it gets no finished event twice.
 
-An event whose end was written to the client's connection is over for the client, as it is with Gradio
-alone, however that connection ended. Of an event that is not over, the next connection is told what the
-last one was not; and who hangs up amid an event and joins anew has given it up, as with Gradio alone.
+An event whose end was written to the client's connection is over for the client, as in Gradio, however that
+connection ended. Of any other event the next connection continues after the last message. A client that
+disconnects during an event and joins anew has given that event up, as in Gradio.
 
-An end is noted before it is written, and once more when it has been: a client that calls again at once, by
-another web process, must find the note; and if this process dies between the two, the end is told again."""
+The note is made before an end is written, and confirmed afterwards: a client that calls again at once,
+through another web process, must find it. If this process dies in between, the end is sent again."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _listen = Script("listen")
 
 
 def last_told(note: bytes | None) -> int:
-    """The number of the last message that a session's client was told, from the note that it has."""
+    """The number of the last message that a session's client received, from its note."""
     return int((note or b"0").partition(b" ")[0])
 
 
@@ -56,7 +56,7 @@ class Begin:
     after: int
     dropped: frozenset[str]
     given_up: tuple[str, ...]
-    idle: bool = False  # nothing is open or to be told
+    idle: bool = False  # no event is open, no message is left to send
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,8 @@ class Telling:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def begins(self, number: int) -> bool:
-        """Everything up to `number`, an event's end among it, is about to be written; whether nothing else
-        is to be told."""
+        """All messages up to `number`, including an event's end, are about to be written. Whether no other
+        message is left."""
         while True:
             try:
                 return bool(await self._note("begins", number))
@@ -101,7 +101,7 @@ class Telling:
         asyncio.ensure_future(self._note(step, number)).add_done_callback(_retrieved)
 
     async def apart(self) -> None:
-        """A join came while its session's client was being told an end: until that has heard of it."""
+        """For a join that came while its session's client is receiving an end: until that is delivered."""
         deadline = time.monotonic() + WRITTEN_WITHIN_S
         while time.monotonic() < deadline:
             note = await auto_pipeline(self.redis).execute("GET", self.keys.cursor(self.channel)) or b""
@@ -125,7 +125,7 @@ class Telling:
 
 
 def _retrieved(note: asyncio.Future[int]) -> None:
-    """Redis was away: then the end is told again, which is better than never."""
+    """Redis was away: the end may be sent twice, which is better than never."""
     if not note.cancelled():
         with contextlib.suppress(RedisError, OSError):
             note.result()

@@ -1,4 +1,4 @@
-"""Ends of events that some client could not bear at once: told a moment after their join was answered."""
+"""Ends that an old client cannot handle at once: sent a moment after the answer to their join."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class HeldEnds:
         self._until: dict[str, float] = {}
 
     def hold(self, event_id: str, seconds: float) -> None:
-        """The event's end is told no sooner than in so many seconds; 0: as soon as it comes."""
+        """Hold the event's end for this many seconds; 0: send it as soon as it comes."""
         if seconds:
             if len(self._until) > REMEMBERED:
                 self._until.clear()
             self._until[event_id] = time.monotonic() + seconds
 
     async def wait(self, event_id: str) -> None:
-        """Until the event's end may be told."""
+        """Wait until the event's end may be sent."""
         if self._until:
             await asyncio.sleep(max(0.0, self._until.pop(event_id, 0.0) - time.monotonic()))

@@ -1,5 +1,5 @@
-"""What one client has still to be told. Of a state only the newest is kept; messages, of which none may be
-missing, wait for room. So a client that reads slowly costs little memory, and nobody else any time."""
+"""What is still to be sent to one client. A newer state replaces an older one; messages, none of which may be
+lost, wait for room. So a slow reader costs little memory, and nobody else any time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Outbox:
         self._writer: asyncio.Task[None] | None = None
 
     def state(self, topic: str, payload: bytes) -> None:
-        """Tell how something is now; what was said of it before and not yet written is dropped."""
+        """Send a state; it replaces an earlier one of the same key that is not written yet."""
         self._states.pop(topic, None)
         self._states[topic] = payload
         self._begin()

@@ -1,8 +1,8 @@
-"""The places in line of this process's own waiters: one pipelined read per Space once or twice a second,
-and only what changed is told. Completions reach nobody but their own visitor.
+"""The places in line of this process's own waiters: one pipelined read per Space once or twice a second, and
+messages only for changes. A completion reaches nobody but its own visitor.
 
-A round costs one pass over the ids in line, and a message for each own waiter whose place changed. Who has
-just joined is told at once, and only he: telling everybody about every step is what makes queues slow."""
+A round costs one pass over the ids in line, and a message for each own waiter whose place changed. A new
+waiter gets its place at once, and nobody else does: sending every step to everybody makes queues slow."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ MANY_WAITERS = 100
 SOON_S = 0.05
 PRESENT_EVERY_S = DISCONNECT_GRACE_S / 4
 TELLING = 0.6  # of a core, at most, for telling everybody
-TOLD_AT_ONCE = 500  # waiters told before others on this loop get a turn
-#: First promises noted in one round, to be compared with what comes of them (`queueing.stats.eta_accuracy`).
+TOLD_AT_ONCE = 500  # waiters published to before other tasks of this loop get a turn
+#: First promises noted in one round, to be compared with their outcome (`queueing.stats.eta_accuracy`).
 NOTED_AT_ONCE = 16
 NOTED_TTL_S = 24 * 3600
 NOTED_AT_MOST = 20_000
@@ -120,7 +120,7 @@ class Positions:
             await self.refresh(space_id, everybody=everybody)
         except (RedisError, OSError) as error:
             logger.warning("positions of space %s: %s", space_id, error)
-        # With what else ran meanwhile: that is mostly the writing of what is told.
+        # Including other tasks that ran meanwhile: mostly the writing of these messages.
         used = time.thread_time() - used
         # However many join, looking for them takes a fifth of the process at most.
         group.again_at = time.monotonic() + max(SOON_S, 4 * used)
@@ -131,7 +131,7 @@ class Positions:
             group.round_at = started + max(pause, used / TELLING)
 
     async def _mark_arrived(self) -> None:
-        """A join marks its visitor present itself; a moment later is soon enough for who came back."""
+        """A join marks its visitor present itself; for a returning one, a moment later is soon enough."""
         arrived, self._arrived = self._arrived, defaultdict(set)
         with contextlib.suppress(RedisError, OSError):
             for space_id, channels in arrived.items():
@@ -165,8 +165,8 @@ class Positions:
     # --- one round --------------------------------------------------------------------------------------
 
     async def refresh(self, space_id: int, *, everybody: bool = True) -> None:
-        """Read one Space's line and tell its waiters what changed; not `everybody`: those of events that
-        have been told no place yet."""
+        """Read one Space's line and publish changes to its waiters; not `everybody`: only to those of
+        events without a place so far."""
         group = self._groups.get(space_id)
         if group is None:
             return

@@ -1,9 +1,8 @@
-"""Visitors who hang up while their call runs. Nobody waits behind somebody who has gone: where others wait,
-a call that can be ended is, once its visitor has stayed away for a while. In Spaces whose owner wants that
-(`cancel_on_disconnect`) it is ended sooner, and whoever waits.
+"""Ends running calls whose visitor disconnected. While others wait, a call that can be ended is ended once
+its visitor has been away for a while. With `cancel_on_disconnect` it is ended sooner, and also if nobody
+waits.
 
-Only a connection that was seen to end counts: a web process that dies or restarts takes nobody's call
-along."""
+Only an observed disconnect counts: when a web process dies or restarts, its visitors' calls continue."""
 
 from __future__ import annotations
 
@@ -30,7 +29,7 @@ logger = logging.getLogger(__name__)
 RELOAD_GRACE_S = 3.0
 PRESENT_EVERY_S = 1.5
 UNDER_WAY_S = 0.25  # a mark of the connection itself may be as late as that
-#: Who waits behind somebody who has gone is served within ten seconds.
+#: An event behind the call of an absent visitor starts within ten seconds.
 GONE_S = 8.0
 LOOK_EVERY_S = 1.0  # somebody may come and wait at any time
 SELDOM_S = 4.0  # while it has not even begun

@@ -1,6 +1,6 @@
-"""The calls of an earlier opening of a demo's page: whoever reloads it, or loses the network, keeps the place
-and gets what came of it. The demo's own page knows nothing of them after a reload; the page around it asks
-here, by its earlier visit."""
+"""The calls of an earlier visit of a demo's page: a visitor who reloads it, or loses the network, keeps the
+place and gets the result. The demo's own page forgets them on a reload; the page around it asks for them
+here, by the earlier visit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from queueing.routes import Route
 
-#: A result that the demo's own page is being told just now is not told here too, once it surely has it.
+#: The demo's own page has this long to confirm a result; then it is not sent here too.
 GRACE_S = 1.0
 RETRY_DELAY_S = 1.0
 MOST_BYTES = 1024 * 1024  # of one result
@@ -102,7 +102,7 @@ class VisitResumer:
         return found[-MOST_EVENTS:]
 
     async def _channel(self, channel: str, calls: list[_Known]) -> None:
-        """What is told of one session's calls."""
+        """The messages about one session's calls."""
         told = {call.event_id for call in calls}
         after = 0
         for delivered in await self._ends(channel):

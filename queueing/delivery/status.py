@@ -1,4 +1,4 @@
-"""What a Space's queue does now, as those who watch it are told."""
+"""The state of a Space's queue, as published to its watchers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from queueing.store.snapshot import Lines
 
 
-MOST_GROUPS = 50  # told to those who watch
+MOST_GROUPS = 50  # published to watchers
 
 
 @dataclass(frozen=True, slots=True)

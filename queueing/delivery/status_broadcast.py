@@ -1,5 +1,5 @@
-"""The state of a Space's line, for all sockets of one process that show it: read once, written as JSON once,
-told when it changed. Many sockets of one Space hear of its numbers less often; of a new stage at once."""
+"""The state of a Space's queue for all sockets of one process: read once, encoded once, published on change.
+Above 1,000 sockets of one Space the interval grows in proportion; a new stage goes out at once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 EVERY_S = 1.0
 MANY_SOCKETS = 1000  # with more of them the interval grows in proportion
-SELDOM_S = 5.0  # but no less often than that
+SELDOM_S = 5.0  # but never beyond this
 
 Tell = Callable[[bytes], None]
 

@@ -1,6 +1,6 @@
-"""How a web process hears about events: one pub/sub connection for all of its followers. Pub/sub is a
-hint that carries the message; the stream is the record, and is read again on any gap. Where a gap may be the
-last there was to hear, nothing shows it: so all streams are looked at now and then, many in one request.
+"""The messages of events, for all followers in one web process, over one pub/sub connection. Pub/sub carries
+the message as a hint; the stream is the record, and any gap makes the follower read it. A gap at the very end
+shows nowhere, so all streams are checked now and then, many in one request.
 
 A follower outlives its Redis: while that is away it waits, and where it came back empty (a server without
 an append-only file was restarted) every open event gets a last message that says so."""
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-RESYNC_S = 20.0  # how often each follower's stream is looked at
+RESYNC_S = 20.0  # how often each follower's stream is checked
 LOOK_EVERY_S = 1.0  # how often at those whose turn it is
 LOOKED_AT_ONCE = 500  # in one request
 INBOX = 64  # announcements a follower may be behind; past that it reads the stream when it gets there
@@ -40,7 +40,7 @@ READ_FIRST, READ_AT_ONCE = 4, 64
 LARGE_BYTES = 256 * 1024  # read together
 RETRY_DELAYS_S = (0.1, 1.0)  # between tries while Redis is away, the shortest and the longest
 RESET = "The queue was reset and this event is lost. Please send it again."
-#: An inbox entry that says: read the stream again. `lua/lib/tell.lua` announces it for large messages.
+#: An inbox entry that means: read the stream again. `lua/lib/tell.lua` announces it for large messages.
 _RESYNC = b""
 
 
@@ -59,9 +59,9 @@ class Delivered:
 @dataclass(eq=False)
 class _Follower:
     inbox: Inbox[bytes] = field(default_factory=Inbox)
-    open: set[str] = field(default_factory=set)  # events whose end this follower has not told yet
+    open: set[str] = field(default_factory=set)  # events whose end this follower has not yielded yet
     epoch: bytes = b""
-    after: int = 0  # the last message it told
+    after: int = 0  # the last message it yielded
     looked_at: float = field(default_factory=time.monotonic)
 
     def receive(self, said: bytes) -> None:
@@ -223,8 +223,8 @@ class MessageStreams:
                 continue
             if message is None or message["type"] == "unsubscribe":
                 continue
-            # A connection that was lost subscribes anew by itself, and tells nobody: what was said meanwhile
-            # is in the stream. So everybody reads that when his subscription is confirmed, first and again.
+            # A lost connection subscribes again by itself, without notice; messages of the meantime are in
+            # the stream. So each follower reads it whenever its subscription is confirmed, first and again.
             said = message["data"] if message["type"] == "message" else _RESYNC
             for follower in tuple(self._followers.get(message["channel"].decode(), ())):
                 follower.receive(said)
@@ -241,7 +241,7 @@ class MessageStreams:
                 if now - follower.looked_at >= RESYNC_S
             ]
             for at in range(0, len(due), LOOKED_AT_ONCE):
-                with contextlib.suppress(RedisError, OSError):  # then all are told to read, by the listener
+                with contextlib.suppress(RedisError, OSError):  # then the listener makes all followers read
                     await self._resync(due[at : at + LOOKED_AT_ONCE], now)
 
     async def _resync(self, some: list[tuple[str, _Follower]], now: float) -> None:

@@ -14,7 +14,7 @@ from queueing.events import prefix_of
 
 VISITS_AT_ONCE = 1000  # visits whose events are looked up in one round
 
-#: What a waiter was told of one event: state, position, size, likely time as coarse as it is shown, what for.
+#: The last place sent for one event: state, position, size, likely time as coarsely as shown, waits for.
 Told = tuple[str, int, int, int, str]
 
 
@@ -34,7 +34,7 @@ class Place:
 
 @dataclass(eq=False, slots=True)
 class Waiter:
-    """Somebody who is told places. `channel` "" hears only the status."""
+    """Somebody who gets places. With `channel` "" only the status."""
 
     space_id: int
     channel: str
@@ -54,7 +54,7 @@ class Waiter:
 
 
 def unheard(_: Place) -> None:
-    """For a plain request, which cannot be told places: it only counts as present while it waits."""
+    """For a plain request, which has no room for places: it only counts as present while it waits."""
 
 
 @dataclass(eq=False, slots=True)
@@ -68,12 +68,12 @@ class SpaceWaiters:
     round_at: float = 0.0  # when to look again at the latest, by the monotonic clock
     again_at: float = 0.0  # and at the earliest
     soon: bool = True
-    ends_calls: bool = False  # of who hangs up: `queueing.delivery.presence`
+    ends_calls: bool = False  # of visitors who disconnect: `queueing.delivery.presence`
     present_at: float = 0.0
-    lines: list[str] = field(default_factory=list)  # those with somebody in, when last looked at
+    lines: list[str] = field(default_factory=list)  # those not empty at the last read
 
     def has(self, channel: str) -> bool:
-        """Whether somebody is told this session's places, and counts as present."""
+        """Whether a waiter gets this session's places, and so counts as present."""
         waiters = self.by_prefix.get(prefix_of(channel).encode(), ())
         return any(waiter.channel == channel and waiter.present for waiter in waiters)
 

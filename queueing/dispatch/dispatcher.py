@@ -71,7 +71,7 @@ class Dispatcher:
         self._calls: set[asyncio.Task[None]] = set()
 
     def lose(self) -> None:
-        """Whoever renews the lease found it gone: all that runs here is stale now, or will be."""
+        """The lease is gone: every call here is stale now, or will be."""
         self.lost = self.again = True
         self._woken.set()
 
@@ -121,7 +121,7 @@ class Dispatcher:
                 self._begin(self._running.hold_stray(call_id), f"stray {call_id}")
             await self._serve()
         except RedisError:
-            # By the direct way what runs is taken up again by whoever comes next; else its end is awaited.
+            # The next dispatcher continues calls of the launcher; other calls are awaited.
             if self._running.direct is None and self._calls:
                 await asyncio.wait(self._calls)
             raise
@@ -208,7 +208,7 @@ class Dispatcher:
                 await self._woken.wait()
 
     async def _cancel(self, event_id: str, why: str) -> None:
-        """End a running event; of a visitor who is "away", where others wait for its place."""
+        """End a running event; for an "away" visitor only while others wait for its place."""
         call = self._running.call_of(event_id)
         if call is not None and (why != "away" or somebody_waits_for(call, self._pending)):
             await self._running.cancel(event_id, why)
@@ -233,6 +233,6 @@ class Dispatcher:
 
 
 def somebody_waits_for(call: Call, pending: Mapping[str, int]) -> bool:
-    """Whether the end of this call lets another one begin: one of its line, or, where all lines together may
-    have only so many, of any. `pending`: how many wait in each line, where somebody does."""
+    """Whether the end of this call lets another one begin: of its line, or of any line under a total limit.
+    `pending`: how many wait in each line that is not empty."""
     return bool(pending.get(call.line) or (call.total and any(pending.values())))

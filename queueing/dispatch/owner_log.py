@@ -1,4 +1,4 @@
-"""What a Space's owner is told of its app's faults, among the lines that the app itself writes."""
+"""An app's faults, written into its own log for the Space's owner."""
 
 from __future__ import annotations
 

@@ -66,8 +66,8 @@ class PrefetchPolicy:
 
     @contextlib.contextmanager
     def begun(self, call: Call) -> Iterator[Callable[[], None]]:
-        """Begin it. Where it may have been sent ahead of its turn, it is taken back unless what this yields
-        is called soon: the app has said something of it."""
+        """Begin it. A prefetched call is taken back unless the yielded function is called soon: the app has
+        sent something of it."""
         assert self._direct is not None
         back = asyncio.get_running_loop().call_later(BACK_S, self._take_back, call.events[0].id)
         if not self.limit or call.line in self.long_lines:

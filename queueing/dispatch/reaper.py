@@ -1,4 +1,4 @@
-"""What has to be noticed by looking: work without a dispatcher, and visitors who went away."""
+"""Finds what sends no notice: work without a dispatcher, and visitors who left."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 async def forgotten(redis: Redis, space_ids: Sequence[int]) -> list[Route]:
-    """Routes of Spaces with pending or running events and no live lease: their replica must be served, or
-    they are asleep and must be woken (who joins while the last dispatcher ends wakes nobody)."""
+    """Routes of Spaces with pending or running events and no live lease: their replica needs a
+    dispatcher, or they sleep and must wake (a join while the last dispatcher ends wakes nobody)."""
     pipe = redis.pipeline(transaction=False)
     for space_id in space_ids:
         pipe.zrange(SpaceKeys(space_id).lines, 0, -1)
@@ -56,6 +56,6 @@ async def _leave(redis: Redis, space_id: int, event_id: str, channel: str) -> bo
     fields = await queue.state(event_id, "state")
     if fields.get("state") == "pending":
         return await queue.cancel(event_id, channel) == "cancelled"
-    # A running generator is stopped; a plain function's result is kept for who comes back.
+    # A running generator is stopped; a plain function's result is kept for a visitor who returns.
     await redis.publish(queue.keys.wake, f"leave {event_id}")
     return False

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 CRASHED = "This input crashed the demo twice, so it was not tried again."
 AGAIN = "The demo went away while it worked on this. It is tried again as soon as the demo is back."
 UNFORESEEN = "Something went wrong here while this ran. Please send it again."
-STOP_S = 5.0  # for a call that was told to end
+STOP_S = 5.0  # for a call to end that was cancelled
 
 
 class CallRunner:
@@ -206,7 +206,7 @@ class CallRunner:
             )
         )
         if ended and self.direct is not None:
-            # Not where it is another's by now: who takes it up needs what the app keeps of it.
+            # Not if another dispatcher has it by now: that one needs what the app keeps of it.
             self.direct.forget(event.id)
 
     async def _publish_app_id(self, event: Event) -> None:
@@ -256,7 +256,7 @@ class CallRunner:
             for event in reversed(call.events):
                 again = await self.queue.requeue(event, call, "splits", len(call.events))
                 if again and self.direct is not None:
-                    self.direct.forget(event.id)  # or the app would tell the old end again
+                    self.direct.forget(event.id)  # or the app would send the old end again
             return False
         await asyncio.gather(*(
             self._end(call, event, before, last)
@@ -265,7 +265,7 @@ class CallRunner:
         return True
 
     async def _ends(self, call: Call) -> list[tuple[list[LauncherMessage], LauncherMessage]]:
-        """Each event's end, and what was not told of it yet; by the direct way where there is one."""
+        """Each event's end with the messages not sent yet; through the launcher if there is one."""
         first = call.events[0]
         if self.direct is not None and first.fn not in self._not_direct:
             with self.ahead.begun(call) as heard:
@@ -370,10 +370,10 @@ class CallRunner:
         return found[1] if found is not None else None
 
     async def cancel(self, event_id: str, why: str) -> None:
-        """End a running event for its visitor. What can be stopped is; a plain function's place stays taken
-        until it ends by itself. Its visitor may still get the result who did not "cancel", but was away for
-        long ("leave"), for a while where others wait ("away"), or hung up where the owner wants that to end
-        calls ("gone")."""
+        """End a running event for its visitor. What can be stopped is stopped; a plain function keeps its
+        place until it ends. The visitor may still get its result, unless the reason is "cancel". Other
+        reasons: away for long ("leave"), away for a while with others waiting ("away"), or disconnected in a
+        Space with `cancel_on_disconnect` ("gone")."""
         if (found := self._events.get(event_id)) is None:
             return
         event, call, function = found

@@ -96,7 +96,7 @@ class DispatcherPool:
         self._served.add(space_id)
         try:
             while await self._drain_once(space_id):  # noqa: ASYNC110
-                # The container is gone, or Redis was: whoever looks after it needs a moment.
+                # The container is gone, or Redis was away: recovery needs a moment.
                 await asyncio.sleep(RETRY_DELAY_S)
         finally:
             self._served.discard(space_id)

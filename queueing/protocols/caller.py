@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Who asks: what is replayed towards the app, and what the gateway knows of the visitor."""
+    """The caller: what is replayed to the app, and what the gateway knows of the visitor."""
 
     headers: dict[str, str] = field(default_factory=dict)
     query: str = ""
     origin: str = "api"  # "page" when the gateway has proof of the demo's page
     visit: str = ""
-    visitor: str = ""  # who shares a turn under the fair policy: `queueing.identity`
+    visitor: str = ""  # shares a turn under the fair policy: `queueing.identity`
     idempotency_key: str = ""
-    hold_s: float = 0.0  # its events' ends are told no sooner than this after their join was answered
+    hold_s: float = 0.0  # its events' ends are sent no sooner than this after the answer to their join

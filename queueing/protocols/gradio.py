@@ -1,5 +1,5 @@
 """Gradio's own wire protocol (4.9 to 6.31, `sse_v1` to `sse_v3`) in front of our queue: join, the session's
-stream, cancel, the simple call API and direct runs. Whoever speaks it needs to know nothing of us."""
+stream, cancel, the simple call API and direct runs. Its clients need to know nothing of us."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ WHOLE = {"ws", "sse", "sse_v1"}  # protocols whose every step carries whole valu
 
 @dataclass(frozen=True)
 class GradioDoor:
-    """The door of one web process."""
+    """The protocol in one web process."""
 
     redis: Redis
     streams: MessageStreams
@@ -105,7 +105,7 @@ class GradioDoor:
         number = str(route.app.fn(fn))
         event_id = new_event_id(channel, number)
         self.held.hold(event_id, caller.hold_s)
-        # Before it joins: its end may be told before the answer of the join is here.
+        # Before it joins: its end may arrive before the answer to the join.
         self.streams.expect(SpaceKeys(route.space_id).messages(channel), event_id)
         accepted = await Queue(self.redis, route.space_id).join(
             Join(
@@ -134,7 +134,7 @@ class GradioDoor:
         return accepted
 
     async def _refuse_readably(self, route: Route, channel: str, text: str) -> Accepted:
-        """Accept nothing, but tell the refusal as an event that failed at once."""
+        """Accept nothing, but send the refusal as an event that failed at once."""
         event_id = new_event_id(channel)
         await Queue(self.redis, route.space_id).refuse(event_id, channel, failed(event_id, text))
         return Accepted(event_id=event_id, position=0, size=0, wake=False)
@@ -150,7 +150,7 @@ class GradioDoor:
     # --- listening ----------------------------------------------------------------------------------
 
     async def data(self, route: Route, session_hash: str, *, may_keep: bool = True) -> AsyncIterator[bytes]:
-        """`GET queue/data`: the session's messages, from the first its client was not told. `may_keep`:
+        """`GET queue/data`: the session's messages, from the first that its client lacks. `may_keep`:
         whether it may stay for a moment after the last event."""
         telling = Telling(self.redis, SpaceKeys(route.space_id), session_hash)
         begin = await telling.listen()
@@ -245,7 +245,7 @@ class GradioDoor:
         """`GET call/{api_name}/{event_id}`: generating | complete | error | heartbeat.
 
         Raises:
-            UnknownEvent: before anything was said.
+            UnknownEvent: before anything is sent.
         """
         values: list[Any] = []
         async for message in self._messages_while_present(route, event_id):
@@ -276,7 +276,7 @@ class GradioDoor:
         return fields["channel"]
 
     async def _messages_while_present(self, route: Route, event_id: str) -> AsyncIterator[dict[str, Any]]:
-        """The same as `event_messages`, by somebody who is missed when he hangs up."""
+        """The same as `event_messages`, for a client whose disconnect counts."""
         waiter = Waiter(route.space_id, await self.channel_of(route, event_id), unheard, ticket=True)
         async with (
             self.positions.waiting(waiter),
@@ -335,7 +335,7 @@ class GradioDoor:
             route, full, caller, channel=channel, fn=function.id, function=function, present=False
         )
         async for message in self._messages_while_present(route, accepted.event_id):
-            if message.get("code") == PAUSED:  # a request that is held cannot be told to wait
+            if message.get("code") == PAUSED:  # a held request has no place for this message
                 await Queue(self.redis, route.space_id).cancel(accepted.event_id, channel)
                 raise Refused("The owner paused this Space. Please send it again when it runs.")
             if message.get("msg") == "process_completed":

@@ -1,7 +1,7 @@
 """Gradio 3's wire protocol in front of our queue: one websocket per event, from its hash to its result.
 
-One thing differs from Gradio's own: the inputs are asked for at once and not when the event's turn comes,
-so a place is never held up by a slow upload, and the event survives whoever serves it.
+One thing differs from Gradio's own: the inputs are requested at once and not when the event's turn comes, so
+a slow upload never holds a place up, and the event survives its dispatcher.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DATA_S = 120.0  # files travel inside the message
 
 
 class Gone(Exception):
-    """The visitor has hung up."""
+    """The visitor disconnected."""
 
 
 class Socket(Protocol):
@@ -53,7 +53,7 @@ async def handle(door: GradioDoor, route: Route, socket: Socket, caller_of: Call
     """One event from its join to its final message.
 
     Raises:
-        Gone: its visitor hung up; the event was cancelled.
+        Gone: its visitor disconnected; the event was cancelled.
     """
     try:
         body = await _request(socket)
@@ -102,7 +102,7 @@ async def _in_time(socket: Socket, seconds: float) -> dict[str, Any]:
 
 
 class _Line:
-    """One event's place, steps and end, told over its own socket."""
+    """One event's place, steps and end, sent over its own socket."""
 
     def __init__(self, door: GradioDoor, route: Route, socket: Socket, channel: str, event_id: str) -> None:
         self.door, self.route, self.socket = door, route, socket

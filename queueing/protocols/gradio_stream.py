@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from queueing.routes import Route
 
 HEARTBEAT_S = 15.0
-#: Clients before sse_v3 hang up by themselves when all is over. Some of their pages would open a stream
-#: again that the server ended first.
+#: Clients before sse_v3 disconnect by themselves at the end. Some of their pages would open a stream again
+#: that the server ended first.
 HANG_UP_WITHIN_S = 0.25
 READ_AHEAD = 64  # messages read for a client that has not taken those before
 V3 = "sse_v3"
@@ -50,12 +50,12 @@ class Stream:
         self.keep_s = keep_s if self.closes else HANG_UP_WITHIN_S
         self.number = self.written = begin.after  # the last message taken, and the last one written
         self.ended = False  # an event's end was taken and is not written yet
-        self.silent = True  # nothing was told yet
+        self.silent = True  # nothing was sent yet
         self.kept = False  # nothing is open, and it stays for a moment
         self.came_back = False  # its client called anew meanwhile
         self.kept_for_nothing = False
         self.out: asyncio.Queue[Delivered | str | BaseException] = asyncio.Queue()
-        self.places: dict[str, Place] = {}  # event -> the newest, not told yet; `out` holds the event's id
+        self.places: dict[str, Place] = {}  # event -> the newest, not sent yet; `out` holds the event's id
         self.estimated: set[str] = set()
         self.ahead = asyncio.Semaphore(READ_AHEAD)
 
@@ -76,7 +76,7 @@ class Stream:
                         self.kept = over and chunk is not None and not last
                         self.kept_for_nothing |= self.kept and not self.came_back
                     self.written, waiter.done = self.number, last
-                    # The stream's end in one piece with the event's: who heard one heard both.
+                    # The stream's end in one piece with the event's: a client gets both or neither.
                     if chunk is None:
                         chunk = b"" if last else sse(HEARTBEAT)
                     if last and self.closes:
@@ -87,7 +87,7 @@ class Stream:
                         self.telling.written(self.written)
         finally:
             self.telling.written(self.written, "closed" if last or shutdown.begun() else "hung_up")
-            # Not waited for: the response ends in one write with what was told last.
+            # Not waited for: the response ends in one write with the last message.
             _ending.add(follower)
             follower.add_done_callback(_ending.discard)
             follower.cancel()
@@ -103,13 +103,13 @@ class Stream:
         if self.kept:
             self.came_back, self.kept, self.kept_for_nothing = True, False, False
         chunk = await self._chunk_of(item)
-        # What came together is told together: each write costs the server a system call.
+        # What came together is sent together: each write costs the server a system call.
         while not self.out.empty():
             chunk += await self._chunk_of(self.out.get_nowait())
         return chunk
 
     def place(self, place: Place) -> None:
-        """To be told when the client has taken what came before; of one event only the newest."""
+        """To be sent once the client has taken what came before; for each event only the newest."""
         if place.event_id in self.dropped:
             return
         if place.event_id not in self.places:
@@ -123,7 +123,7 @@ class Stream:
             async for delivered in self.streams.follow(key, after=self.number):
                 await self.ahead.acquire()
                 self.out.put_nowait(delivered)
-        except Exception as error:  # whoever reads `out` must not wait for ever
+        except Exception as error:  # the reader of `out` must not wait for ever
             self.out.put_nowait(error)
 
     async def _chunk_of(self, item: Delivered | str | BaseException) -> bytes:

@@ -37,14 +37,14 @@ class Request:
 
 @dataclass(frozen=True)
 class HttpDoor:
-    """The door of one web process."""
+    """Queued HTTP requests in one web process."""
 
     gradio: GradioDoor
 
     # --- waiting for the answer -----------------------------------------------------------------------
 
     async def answer(self, route: Route, request: Request, caller: Caller) -> Answer:
-        """Queue it and wait for its answer; who goes away before that gives the place in line up.
+        """Queue it and wait for its answer; a client that disconnects before gives its place up.
 
         Raises:
             QueueError: it was not accepted, or the app gave no answer.
@@ -63,7 +63,7 @@ class HttpDoor:
 
     async def _end(self, route: Route, event_id: str) -> dict[str, Any]:
         async for message in self.gradio.event_messages(route, event_id):
-            if message.get("code") == PAUSED:  # a request that is held cannot be told to wait
+            if message.get("code") == PAUSED:  # a held request has no place for this message
                 raise Refused("The owner paused this Space. Please send it again when it runs.")
             if message.get("msg") == "process_completed":
                 return message
@@ -114,7 +114,7 @@ class HttpDoor:
         return await self._answer(route, decode(newest[0][1][b"d"]), keep=True)
 
     async def cancel(self, route: Route, event_id: str) -> None:
-        """End it: a waiting one leaves the line, of a running one nothing is told any more.
+        """End it: a waiting one leaves the line, a running one sends nothing more.
 
         Raises:
             UnknownEvent, AlreadyEnded

@@ -1,4 +1,4 @@
-"""The websocket door, `/ws/spaces/<owner>/<name>/queue`: the state of the line, joining, cancelling, and
+"""The websocket `/ws/spaces/<owner>/<name>/queue`: the state of the queue, joining, cancelling, and
 coming back for a result. Messages are JSON objects with a `msg`, as in Gradio's protocol."""
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ NO_SUCH_SPACE = 4404
 TOO_MANY_MESSAGES = 4008  # 1008 in an application's own range: Daphne sends no other
 MESSAGES_PER_SECOND, MESSAGES_AT_ONCE = 20, 200  # of one socket; a page sends a few a minute
 MOST_EARLIER = 20  # visits that one socket looks back on
-BACK_WITHIN_MS = 5000  # each socket is told its own moment, so that they do not come back all at once
+BACK_WITHIN_MS = 5000  # each socket gets its own moment, so that they do not come back all at once
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def _doors() -> tuple[Routes, GradioDoor, StatusBroadcaster, WatchedRights]:
 
 
 async def goodbye() -> int:
-    """This process ends: tell every socket when to come back, and close it; how many there were."""
+    """This process ends: send every socket a moment to come back, and close it. How many there were."""
     leaving = tuple(_open)
     await asyncio.gather(*(socket.send_away() for socket in leaving), return_exceptions=True)
     return len(leaving)
@@ -80,7 +80,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
     channel_layer_alias = None
     #: What a visit's token says; given by the subclass that knows Spaces.
     read_visit: ReadVisit | None = None
-    #: By what the app knows who sends these headers; given by the same.
+    #: What of these headers identifies the caller to the app; given by the same.
     known_to_app: KnownToApp | None = None
 
     async def dispatch(self, message: dict[str, Any]) -> None:
@@ -89,7 +89,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         await getattr(self, get_handler_name(message))(message)
 
     async def connect(self) -> None:
-        """Accept who may read the Space, and begin to tell the state of its line."""
+        """Accept a visitor who may read the Space, and begin to send the state of its queue."""
         self.routes, self.door, self.watches, self.watched = _doors()
         kwargs = self.scope["url_route"]["kwargs"]
         route = await self.routes.by_name(kwargs["owner"], kwargs["name"])

@@ -14,9 +14,9 @@ from queueing.stats.histograms import Histogram, quantile, share_over
 if TYPE_CHECKING:
     from queueing.queue_settings import Settings
 
-#: Events in the last 24 hours below which nothing is said of anything.
+#: Below this many events in the last 24 hours there is no advice.
 FEWEST = 20
-#: Minutes of use looked at below which nothing is said of memory and cores.
+#: Below this many minutes of use there is no advice about memory and cores.
 FEWEST_MINUTES = 5
 
 LONG_WAIT_S = 30.0
@@ -38,7 +38,7 @@ class Used:
 
 @dataclass(frozen=True, kw_only=True)
 class GroupUse:
-    """One group of functions: its limit, whose word that is, and what its functions did."""
+    """One group of functions: its limit, the limit's source, and what its functions did."""
 
     limit: int | None
     source: str
@@ -105,7 +105,7 @@ def _at_once(tally: Tally, most: int, now: int | None, facts: Facts, tier: Tier)
     over, waited = _waited(tally)
     uses = f"the container used {memory} and {_number(used.cores)} of {_number(tier.cpus)} cores"
     if most < now:
-        # Those who did wait waited for something else: a start, a pause.
+        # Any waits had another cause: a start, a pause.
         enough = f"at most {most} of {now} ran at once; {waited}: it is high enough."
         return enough if over < MANY_SHARE else ""
     if over < MANY_SHARE:

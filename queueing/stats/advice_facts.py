@@ -38,7 +38,7 @@ def facts(space_id: int) -> Facts:
 
 
 def _groups(space_id: int, day: history.History) -> dict[str, GroupUse]:
-    """Of the app as it is now: functions are told apart by their numbers."""
+    """Of the app as it is now: a function is identified by its number."""
     tallies: dict[str, Tally] = defaultdict(Tally)
     every = day.route.app.every() if day.route else {}
     of = {number: function.group for number, function in every.items()}

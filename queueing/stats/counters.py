@@ -15,7 +15,7 @@ from typing import Self
 
 COUNTS = ("page", "api", "full", "closed", "refused", "completed", "failed", "cancelled", "retried")
 PEAKS = ("pending", "running", "calls")
-#: Functions told apart in one minute; whoever invents more of them finds them added up as one.
+#: Functions counted separately in one minute; further ones are counted together.
 MOST_FUNCTIONS = 200
 OTHERS = ("", "")
 

@@ -1,8 +1,8 @@
-"""How good the promised times were: figures that `claim` keeps for a sample of waiters, and their reading.
+"""How accurate the promised times were: figures that `claim` keeps for a sample of waiters.
 
-A web process that tells a waiter the first time notes some of those promises (`Positions`); when the event is
-claimed, the script compares, and counts by how much of the wait (of a second, where it was shorter) the
-likely time was off, and whether the "at most" held."""
+A web process notes the first promise to some waiters (`Positions`). When the event is claimed, the script
+counts by which share of the wait (or of a second, for shorter waits) the likely time was off, and whether the
+"at most" held."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class EtaAccuracy:
 
 
 def load(client: redis.Redis, space_ids: Iterable[int], days: int = 1) -> dict[int, EtaAccuracy]:
-    """The figures of several Spaces over the last so many UTC days (today is one), in one round trip."""
+    """The figures of several Spaces over this many UTC days up to today, in one round trip."""
     ids = list(space_ids)
     pipe = client.pipeline(transaction=False)
     for space_id in ids:
@@ -55,7 +55,8 @@ def of_days(days: Iterable[Mapping[bytes, bytes]]) -> EtaAccuracy:
 
 
 def _median(total: Counter[str]) -> float:
-    """The middle error, by straight line within its bucket (the last, "more", is told by its lower bound)."""
+    """The middle error, by straight line within its bucket (the last, "more", counts with its lower
+    bound)."""
     half = total["count"] / 2
     below, low = 0, 0.0
     for bound in BOUNDS:

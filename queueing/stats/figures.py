@@ -17,7 +17,7 @@ from queueing.store.scripts import seconds
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """One queue now. `eta_s`, `eta_max_s`: seconds until somebody who joins now starts, likely and at most;
+    """One queue now. `eta_s`, `eta_max_s`: seconds until an event that joins now starts, likely and at most;
     None while unknown."""
 
     pending: int = 0

@@ -1,4 +1,4 @@
-"""Whether what Redis holds is safe there: said by `/healthz`, and to administrators on their pages."""
+"""Whether Redis keeps the queue safely, for `/healthz` and for administrators' pages."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 BODY_LIMIT = 10 * 1024 * 1024  # of a request: it waits in Redis
 ANSWER_LIMIT = 32 * 1024 * 1024
-ANSWER_TTL_S = 3600  # for who asked not to wait, and comes for it later
+ANSWER_TTL_S = 3600  # for asynchronous requests, which fetch it later
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -47,7 +47,7 @@ class ResponseStore:
         return None if raw is None else _decode(raw)
 
     async def take(self, name: str) -> Answer | None:
-        """As `read`, for the only one who will ask: it is not kept any longer."""
+        """As `read`, for its only reader: it is not kept any longer."""
         raw = await self._redis.getdel(self._keys.answer(name))
         return None if raw is None else _decode(raw)
 

@@ -1,4 +1,4 @@
-"""The only door to the queue's state: join, claim, finish, cancel, and the lease, each one atomic script.
+"""The queue's transitions: join, claim, finish, cancel, and the lease, each one atomic script.
 
 Every time in it is the Redis server's own (`TIME` inside the scripts), so the clocks of machines do not
 matter.
@@ -122,7 +122,7 @@ class Queue:
         return accepted_of(answer, join.event_id)
 
     async def _withdraw(self, join: Join) -> None:
-        """Nobody is told that it is here; one already claimed is found again by its key."""
+        """The caller may not get its id; one already claimed is found again by its key."""
         if await self.cancel(join.event_id, join.channel) == "cancelled":
             await self.redis.delete(self.keys.idempotency(join.visitor, join.idempotency_key))
 
@@ -162,14 +162,13 @@ class Queue:
         """The calls that may start now, and how many events stay pending in each line where some do.
 
         Args:
-            ahead: how many calls of each line may be in the app beyond its limit, at most as many again,
-                where the app keeps them from starting; only
-            short: calls of these functions, and none of
-            long: these lines.
+            ahead: extra calls to prefetch in each line, at most its limit.
+            short: functions eligible for prefetch.
+            long: lines without prefetch.
 
         Raises:
             LeaseLost: this holder may claim no more.
-            Moved: nor may it, since its replica is no longer the one that visitors are sent to.
+            Moved: traffic now goes to another replica.
         """
         k = self.keys
         answer = await _claim(
@@ -201,8 +200,8 @@ class Queue:
         return [call_of(raw) for raw in answer[2:]], pending
 
     async def emit(self, event: Event, token: int, *payloads: bytes, told: int = 0) -> bool:
-        """Tell the event's channel things that are not the end; `told` counts them and those before. False:
-        the token is stale, stop."""
+        """Publish messages of the event before its end; `told` counts them and those before. False: the token
+        is stale, stop."""
         k = self.keys
         answer = await _emit(
             self.redis,
@@ -226,12 +225,12 @@ class Queue:
         free: bool,
         took_s: float | None,
     ) -> bool:
-        """End the event with its one final message; messages `before` it are told in the same step. False:
+        """End the event with its one final message; messages `before` it go along in the same step. False:
         the token is stale and nothing was changed.
 
         Args:
-            free: whether nothing of its call runs on, and the place is free.
-            took_s: how long its function ran; 0: as long as the place was taken; None: that says nothing.
+            free: whether nothing of its call still runs, so the place is free.
+            took_s: how long its function ran; 0: as long as the place was taken; None: not to be measured.
         """
         k = self.keys
         answer = await _finish(
@@ -363,5 +362,5 @@ class Queue:
 
 
 def day(back: int = 0) -> str:
-    """The UTC day, or the one so many days ago, as keys have it: it names counters, and times nothing."""
+    """The UTC day, or an earlier one, as keys have it: it names counters, and times nothing."""
     return f"{date(*time.gmtime()[:3]) - timedelta(days=back):%Y%m%d}"

@@ -78,7 +78,7 @@ class Script:
     async def then_wait(
         self, redis: Redis, replicas: int, timeout_ms: int, **values: Any
     ) -> tuple[Any, bool]:
-        """Run it, and say whether so many replicas had its writes in time (WAIT on the same connection)."""
+        """Run it, and whether this many replicas had its writes in time (WAIT on the same connection)."""
         keys, args = self._ordered(values)
         while True:
             pipe = redis.pipeline(transaction=False)

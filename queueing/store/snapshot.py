@@ -1,5 +1,5 @@
-"""One Space's lines as they are now: who waits, in which order, and when each starts. One pipelined read, the
-same for a page of Django (blocking) and for the web process that publishes places (asyncio)."""
+"""One Space's lines as they are now: which events wait, in which order, and when each starts. One pipelined
+read, the same for a page of Django (blocking) and for the web process that publishes places (asyncio)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Line:
 
     @property
     def joining(self) -> Eta | None:
-        """The promise for who joins now."""
+        """The estimate for an event that joins now."""
         return self.starts.at(len(self.first) + len(self.wait))
 
 
@@ -65,7 +65,7 @@ class Lines:
     """All lines of a Space that were asked for. The figures are of the main lane."""
 
     by_name: dict[str, Line]
-    ends_calls: bool  # of visitors who hang up (`cancel_on_disconnect`)
+    ends_calls: bool  # of visitors who disconnect (`cancel_on_disconnect`)
 
     @property
     def main(self) -> list[Line]:
@@ -87,7 +87,7 @@ class Lines:
 
     @property
     def joining(self) -> Eta | None:
-        """The promise for who joins the longest line now."""
+        """The estimate for an event that joins the longest line now."""
         found = [line.joining for line in self.busy or self.main]
         known = [promise for promise in found if promise is not None]
         return max(known, key=lambda promise: promise.likely) if len(known) == len(found) else None
@@ -168,7 +168,7 @@ def parse(answers: Sequence[Any], names: Sequence[str], now: float) -> Lines:
     _find_there([line for name, line in raw.items() if lane_of(name) != SIDE], int(ahead or 0), cap)
     until_it_runs, known = _start(*start, now=now)
     starts = [Forecast()] * len(raw)
-    # No two calls have the same start, so it tells whose call it is (see claim.lua).
+    # No two calls have the same start, so it identifies the call (see claim.lua).
     kind_at = {started: kind_of_id(event_id.decode()) for event_id, started in running}
     in_turn = _in_turn(raw, turns)
     if known:

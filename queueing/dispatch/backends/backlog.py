@@ -1,5 +1,5 @@
-"""What an app has said of one event and was not taken yet. While it is much, nothing more is read from the
-app: one that speaks faster than its visitor can be told costs no memory."""
+"""Messages of one event that the dispatcher has not processed yet. While they are many, nothing more is read
+from the app: an app that sends faster than its visitor receives costs no memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from queueing.errors import ContainerDied
 T = TypeVar("T")
 
 ROOM_BYTES = 8 * 1024 * 1024
-#: Whoever takes nothing for so long, a storage that is away included, takes nothing any more.
+#: A consumer that takes nothing for this long has stopped, even if only because Redis is away.
 PATIENCE_S = 120.0
 
 

@@ -17,7 +17,7 @@ def refusal(text: str) -> dict[str, Any]:
 
 
 class CallRefused(Exception):
-    """The app refused the event; `output` is what the visitor is told (Gradio's error output)."""
+    """The app refused the event; `output` goes to the visitor (Gradio's error output)."""
 
     def __init__(self, output: dict[str, Any]) -> None:
         super().__init__(str(output.get("error")))
@@ -25,7 +25,7 @@ class CallRefused(Exception):
 
 
 class AppFault(CallRefused):
-    """The app does not answer as its protocol says; its owner is told too."""
+    """The app breaks its protocol; the owner's log says so too."""
 
     def __init__(self, text: str) -> None:
         super().__init__(refusal(text))

@@ -37,7 +37,7 @@ REFUSAL_BYTES = 256 * 1024
 MOST_EARLY, EARLY_BYTES = 1000, 1024 * 1024
 NO_SUCH_SESSION = 404
 
-#: The app's words about its own queue; ours are told instead.
+#: Messages about the app's own queue; ours replace them.
 OWN_WORDS = {"estimation", "heartbeat", "close_stream"}
 
 LINES_A_TURN = 200
@@ -62,7 +62,7 @@ class _Session:
         self.early: list[tuple[Message, int]] = []
         self.early_bytes = 0
         self.posting = 0
-        self.broken = ""  # what the app said that is none of Gradio's words
+        self.broken = ""  # a message of the app that Gradio's protocol does not have
         self.sender: dict[str, str] = {}  # headers of who uses it: an app may ask who listens
         self.reader: asyncio.Task[None] | None = None
 
@@ -122,7 +122,7 @@ class _Session:
             return await self._handle_stream(reply)
 
     async def _handle_stream(self, reply: Reply) -> bool:
-        """Until the app ends the stream; whether it said anything.
+        """Until the app ends the stream; whether it sent anything.
 
         Raises:
             BadAnswer, NotUnderstood, Unreachable

@@ -29,10 +29,10 @@ logger = logging.getLogger(__name__)
 
 PATH = "/__spaceport__/calls/2"
 CONNECT_S = 10.0
-#: A start is held back this long: where the end comes at once, both are told in one step.
+#: A start is held back this long, so that the end of a short call goes along in one step.
 HOLD_START_S = 0.01
 
-#: A line that goes on after so many times the largest message has no end.
+#: A line longer than this many times the largest message has no end.
 ENDLESS = 16
 LINES_A_TURN = 200
 MOST_STRAYS = 10_000
@@ -186,12 +186,12 @@ class LauncherClient:
                 return
 
     def drop(self, event_id: str) -> None:
-        """Nobody listens any more to what is said of this event."""
+        """Nobody follows this event's messages any more."""
         if (inbox := self._inboxes.pop(event_id, None)) is not None:
             inbox.leave()
 
     async def rest(self, event_id: str) -> None:
-        """Until the app has said the end of an event that nobody follows any more.
+        """Until the end of an event that nobody follows any more.
 
         Raises:
             ContainerDied
