@@ -1,4 +1,4 @@
-"""The records of Spaces for whoever runs this Spaceport, with the actions pause, restart, clear queue."""
+"""The records of Spaces for administrators, with the actions pause, restart and clear queue."""
 
 from __future__ import annotations
 

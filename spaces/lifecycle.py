@@ -41,15 +41,15 @@ KEPT_BUILDS = 3  # of each Space, to go back to at once
 
 def _move(space: Space, stage: Stage, reason: str = "") -> None:
     space.stage, space.stage_reason = stage, reason
-    # Whoever reads that it runs can call it.
+    # A client that reads RUNNING can call it.
     publishing.publish(space)
     space.save(update_fields=["stage", "stage_reason", "last_modified"])
     _notify_waiting(space)
 
 
 def _notify_waiting(space: Space) -> None:
-    """Nobody waits without a word for a Space that will not start by itself. A pause is to end, so who waits
-    keeps the place; for an error that only a push mends nobody is kept waiting."""
+    """Inform those who wait for a Space that will not start by itself. A pause ends some time, so they keep
+    their places; an error that only a push can mend ends their events."""
     if _serving(space) or space.stage not in publishing.CLOSED:
         return
     if space.stage == Stage.PAUSED:
@@ -130,7 +130,7 @@ def built(build_row: Build, artifact: Artifact) -> None:
     """A build succeeded: run it, unless a newer commit came meanwhile."""
     space = Space.objects.select_related("owner", "replica").get(pk=build_row.space_id)
     newer = space.builds.filter(pk__gt=build_row.pk).exclude(status=Build.Status.CANCELLED).exists()
-    # A newer commit without a build has a card with an error, or no app: that is told, not this.
+    # A newer commit without a build has a card with an error, or no app: that is shown, not this.
     if not newer and build_row.sha == space.sha and space.stage != Stage.PAUSED:
         roll_out(space, build_row, artifact)
     _forget_old_builds(space)
@@ -187,7 +187,7 @@ def roll_out(space: Space, build_row: Build, artifact: Artifact) -> Replica:
 
 
 def replica_changed(replica_id: int) -> None:
-    """News of a replica: send visitors to it, tell why it failed, or wait for its restart."""
+    """News of a replica: route visitors to it, show why it failed, or wait for its restart."""
     replica = Replica.objects.select_related("node").filter(pk=replica_id).first()
     if replica is None or not replica.wanted:
         return
@@ -270,7 +270,7 @@ def retire_replaced(space: Space) -> None:
 
 
 def pause(space: Space) -> None:
-    """Stop it until its owner restarts it. Who waits or is being served is told, and keeps the place."""
+    """Stop it until its owner restarts it. Waiting and running events get a message and keep their places."""
     _stop(space, Stage.PAUSED)
 
 
@@ -345,7 +345,7 @@ def delete(space: Space) -> None:
 
 @transaction.atomic
 def _stop(space: Space, stage: Stage) -> None:
-    """Stop all its replicas. They hear of it last: whoever finds a call interrupted must know why."""
+    """Stop all its replicas. The nodes hear of it last, so that an interrupted call finds its reason."""
     for replica in space.replicas.filter(wanted=True):
         replicas.order_stop(replica)
     space.replica = None

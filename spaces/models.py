@@ -123,7 +123,7 @@ class Secret(models.Model):
 
 
 class Variable(models.Model):
-    """An environment variable that anyone who can read the Space may see."""
+    """An environment variable that is visible to every reader of the Space."""
 
     space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="variables")
     key = models.CharField(max_length=128)

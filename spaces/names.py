@@ -65,13 +65,13 @@ def demo_url(space: Space) -> str:
 
 
 def run_url(space: Space, base_url: str) -> str:
-    """The programs' door of this Space on the platform's host, as reached under `base_url`."""
+    """This Space's address for programs on the platform's host, as reached under `base_url`."""
     return f"{base_url.rstrip('/')}/run/{space.owner.name}/{space.name}"
 
 
 def program_url(space: Space, base_url: str) -> str:
-    """What programs are told: the demo host where real DNS is configured; `*.localhost` is resolved by
-    browsers only, so without it the door on the platform's own host."""
+    """The address for programs: the demo host if DNS is configured. Only browsers resolve `*.localhost`, so
+    without DNS it is `/run/…` on the platform's host."""
     plain = settings.SPACEPORT_DEMO_DOMAIN != "localhost"
     # gradio_client joins "config" to it: without the slash the last part would be replaced.
     return f"{demo_url(space) if plain else run_url(space, base_url)}/"

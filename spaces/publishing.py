@@ -1,4 +1,4 @@
-"""A Space's row, told to the gateway and the queue: its route in Redis, and whether its queue is open."""
+"""Publishes a Space's row to the gateway and the queue: its route, and whether its queue is open."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NO_LAUNCHER = (
     "environment, or its outermost application is neither FastAPI's nor Starlette's. A Gradio app at its "
     "root queues; functions of one at another path do not run."
 )
-#: Stages in which an event could wait for ever, and what its visitor is told instead.
+#: Stages in which an event could wait for ever, and the message that its visitor gets instead.
 CLOSED = {
     Stage.PAUSED: "This Space is paused by its owner.",
     Stage.NO_APP_FILE: "This Space has no app yet.",

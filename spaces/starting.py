@@ -15,9 +15,9 @@ COMING = (Stage.SLEEPING, Stage.APP_STARTING, Stage.BUILDING)
 
 
 def start_estimate(space: Space, stage_before: str, *, serving: bool) -> dict[str, str]:
-    """What the queue is told (`queueing.store.keys.SpaceKeys.cfg`): whether the Space runs, and if not, how
-    many seconds its start takes, likely and at most, and since when it is under way; empty where nothing was
-    measured. A start that has just ended is measured here."""
+    """The queue's view of the start (`queueing.store.keys.SpaceKeys.cfg`): whether the Space runs, and if
+    not, how many seconds its start takes, likely and at most, and when it began; empty without measurements.
+    A start that has just ended is measured here."""
     k, client = SpaceKeys(space.pk), sync_redis()
     now = seconds(client.time())
     since = (client.hget(k.cfg, "start_since") or b"").decode()

@@ -1,4 +1,4 @@
-"""A queue's history as the Statistics tab and the API tell it."""
+"""A queue's history for the Statistics tab and the API."""
 
 from __future__ import annotations
 

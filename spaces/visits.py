@@ -1,5 +1,5 @@
-"""A visit: one opening of a demo's page. Its signed token tells the gateway that a page and not a program
-asks, and lets the platform page show that visitor's own place in line."""
+"""A visit: one opening of a demo's page. Its signed token proves to the gateway that a page and not a
+program asks, and lets the platform page show that visitor's own place in line."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ AGE_S = 24 * 3600
 
 
 def sign(space_id: int, user_id: int | None, visit_id: str | None = None) -> tuple[str, str]:
-    """A visit of this Space, a new one by default: its id, and the token that proves it for a day. Of a visit
-    with the id "" only who makes it is known: no page of the platform shows it."""
+    """A visit of this Space, a new one by default: its id, and the token that proves it for a day. A visit
+    with the id "" only identifies the visitor: no page of the platform shows it."""
     if visit_id is None:
         visit_id = secrets.token_urlsafe(9)
     return visit_id, signing.dumps([space_id, visit_id, user_id], salt=SALT)

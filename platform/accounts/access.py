@@ -1,4 +1,4 @@
-"""What an account may do in a namespace. Absent and forbidden are told alike, as "not found"."""
+"""What an account may do in a namespace. Absent and forbidden look alike, as "not found"."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from functools import lru_cache
 
 
 def client_of(headers: Iterable[tuple[bytes, bytes]], peer: str, proxies: int) -> str:
-    """The visitor's address: the connection's, or what the outermost of so many own proxies says it is.
-    Anything further left in the header is the visitor's own invention."""
+    """The visitor's address: the connection's, or the entry of the outermost trusted proxy. The visitor may
+    have invented anything further left in the header."""
     if not proxies:
         return peer
     told = [value.decode("latin-1") for name, value in headers if name.lower() == b"x-forwarded-for"]

@@ -66,7 +66,7 @@ class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
-    """Who belongs to an owner, and may do what."""
+    """The members of an owner and their roles."""
 
     model = Membership
     extra = 1

@@ -1,4 +1,4 @@
-"""Who makes an API request: a bearer token, a token as the password of Basic (git), or the session."""
+"""The caller of an API request, by a bearer token, a token as Basic's password (git), or the session."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class BadCredentials(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. Without a token (`token` None) a signed-in user may read; only a write token may write."""
+    """The caller. Without a token (`token` None) a signed-in user may read; only a write token may write."""
 
     user: User | None = None
     token: AccessToken | None = None

@@ -1,4 +1,4 @@
-"""Who is who: users, the owners (people and organizations) that Spaces belong to, and access tokens."""
+"""Users, the owners (people and organizations) of Spaces, and access tokens."""
 
 from __future__ import annotations
 

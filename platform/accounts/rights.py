@@ -1,5 +1,5 @@
-"""Who may see an owner's private Spaces, asked of the database at every request: a token or a link says who
-somebody is, never what they may do. A yes counts for a second, so that a page's files are one query."""
+"""The right to see an owner's private Spaces, checked in the database at every request: a token or a link
+proves an identity, never a right. A yes counts for a second, so that a page's files are one query."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Rights:
             raise RightsUnknown from error
 
     async def _ask(self, key: tuple[int, Who]) -> bool:
-        """One query for all who ask the same at once."""
+        """One query for all concurrent checks of the same right."""
         if key not in self._asking:
             self._asking[key] = asyncio.create_task(self._answer(key), name="right to read")
             self._asking[key].add_done_callback(lambda _: self._asking.pop(key, None))

@@ -1,12 +1,12 @@
-"""Guessing is slowed down, at every door, and who knows the password is not kept out by those who guess.
+"""Slows guessing down wherever people sign in, without locking out those who know the password.
 
-What is counted within `WINDOW_S`, by the visitor's own address (behind proxies, as the trusted ones tell it):
+Counted within `WINDOW_S`, by the visitor's own address (as trusted proxies report it):
 
 - tries of one name from one address: ten;
 - failures from one address whatever the name, and of one name from everywhere. Past these limits each name
-  has one try left from each address: a flood does not stop somebody who types the right password. Only past
+  has one try left from each address: a flood does not lock out the right password. Only past
   `MOST_FROM_ADDRESS` an address waits;
-- a browser that has signed in to an account before (a signed cookie says so) is counted by itself alone.
+- a browser that has signed in to an account before (a signed cookie proves it) counts by itself alone.
 
 Whether a name exists makes no difference.
 """
@@ -54,7 +54,7 @@ class Try:
         return cls(name, address_of(request), _known(request, name))
 
     def may_go_on(self) -> bool:
-        """Count it; whether the password may be looked at."""
+        """Count it; whether the password may be checked."""
         count = _count(self._own)
         if self.browser:
             return count <= PER_NAME_AND_ADDRESS
@@ -116,7 +116,7 @@ def too_many_changes(user_id: int) -> bool:
 
 
 def changed(user_id: int) -> None:
-    """The password was changed by who knew it."""
+    """The password was changed by somebody who knew it."""
     cache.delete(f"password:{user_id}")
 
 

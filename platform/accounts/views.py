@@ -28,7 +28,7 @@ RETRY = {"Retry-After": str(throttle.WINDOW_S)}
 
 
 class SignIn(LoginView):
-    """The sign-in page; who is signed in already goes on."""
+    """The sign-in page; a signed-in user is redirected."""
 
     template_name = "accounts/login.html"
     redirect_authenticated_user = True
@@ -57,7 +57,7 @@ class SignIn(LoginView):
 
 def sign_in_for_records(request: HttpRequest) -> HttpResponse:
     """The records' own sign-in page: there is one page to sign in on, and one count of wrong passwords."""
-    if request.user.is_authenticated:  # and no administrator: who is one is not sent here
+    if request.user.is_authenticated:  # and no administrator: those are not sent here
         raise Http404("There is no such page, or you may not see it.")
     target = request.GET.get(REDIRECT_FIELD_NAME, "")
     safe = url_has_allowed_host_and_scheme(target, {request.get_host()})
@@ -68,7 +68,7 @@ def sign_in_for_records(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_up(request: HttpRequest) -> HttpResponse:
-    """A new account for whoever comes, where this installation allows it (`SPACEPORT_SIGNUP`)."""
+    """A new account for a visitor, if this installation allows it (`SPACEPORT_SIGNUP`)."""
     if not settings.SPACEPORT_SIGNUP:
         raise Http404("There is no such page, or you may not see it.")
     if request.user.is_authenticated:

@@ -1,14 +1,14 @@
-"""How often Python looks for cycles of objects that nothing refers to any more.
+"""How often Python collects garbage.
 
-With its own thresholds it does so after every few hundred new objects, and looks at all there are after some
-ten thousand. A process that holds 10,000 sockets makes as many in the one moment in which it tells everybody
-his place, and looking at all it holds takes it a second."""
+By default it does so after every few hundred new objects, and scans all objects after some ten thousand. A
+process with 10,000 sockets creates as many objects in one round of positions, and a full scan takes it a
+second."""
 
 from __future__ import annotations
 
 import gc
 
-#: New objects; looks at the young; looks at the middle-aged: before the next older ones are looked at.
+#: New objects before the youngest generation is collected; collections of each before the next older one.
 THRESHOLDS = (25_000, 10, 5)
 
 

@@ -7,7 +7,7 @@ import os
 
 TELL_VARIABLE = "SPACEPORT_TELL_FD"
 READY = "ready"  # it serves, or would as soon as its predecessor lets go
-LEAVING = "leaving"  # it was told to end, and takes nothing more
+LEAVING = "leaving"  # it is to end, and takes nothing more
 
 # Not for processes of its own: there the number means another file.
 _fd = os.environ.pop(TELL_VARIABLE, "")

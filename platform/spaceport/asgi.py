@@ -115,7 +115,7 @@ async def by_host(scope, receive, send):  # type: ignore[no-untyped-def]
     """Every connection of this web process."""
     if scope["type"] == "lifespan":
         return
-    leaving.prepare()  # in a server that told us nothing of itself
+    leaving.prepare()  # in a server that announced nothing
     if scope["type"] == "websocket":
         await _served(scope, receive, send)  # type: ignore[no-untyped-call]
         return

@@ -17,7 +17,7 @@ from infra.notify import READY, notify
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spaceport.settings")
 
 app = Celery("spaceport")
-# The broker is CELERY_BROKER_URL there, read on first use: embedded servers tell their address late.
+# The broker is CELERY_BROKER_URL there, read on first use: embedded servers have their address late.
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     broker_connection_retry_on_startup=True,

@@ -41,8 +41,8 @@ def warnings() -> dict[str, str]:
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
-    """200 when all is well, else 503 naming what is not. Why, and what is not safe, is told to who runs this
-    Spaceport; for all others it is in the log."""
+    """200 when all is well, else 503 naming what is not. Administrators also get the reasons
+    and what is not safe; for all others that is in the log."""
     global _logged
     bad = problems()
     if bad != _logged:

@@ -1,7 +1,7 @@
 """`/metrics` for Prometheus: every queue, the nodes, and the web process that answers. The queues' figures
-are read from Redis at this moment, in one pipeline, so that any web process tells the same.
+are read from Redis at this moment, in one pipeline, so that any web process reports the same.
 
-Who may read it: who holds SPACEPORT_METRICS_TOKEN, and administrators (`spaceport.operators`).
+It needs SPACEPORT_METRICS_TOKEN or an administrator (`spaceport.operators`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ EDGES = range(0, LAST, 3)
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The metrics in Prometheus's text format; 403 for whoever may not read them."""
+    """The metrics in Prometheus's text format; 403 for callers who may not read them."""
     if not is_operator(request):
         text = "Metrics are for who holds the metrics token or an administrator's token.\n"
         return HttpResponse(text, status=403, content_type="text/plain; charset=utf-8")
@@ -73,7 +73,7 @@ class Platform(Collector):
         yield from _process(read)
 
 
-#: Space ids and names as the database last told them: while it is away the queues are still shown.
+#: Space ids and names as last read from the database: without it the queues are still shown.
 _known: dict[int, str] = {}
 
 

@@ -1,5 +1,5 @@
-"""Who runs this Spaceport, and so may look inside: at its metrics, and at why something is not well. From
-where a request comes says nothing: proxies, builds and other programs are on this machine too."""
+"""Whether a caller operates this Spaceport, and so may see its metrics and the reasons of a failure. The
+address of a request proves nothing: proxies, builds and other programs are on this machine too."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 Django.
 
 The Content-Security-Policy: nothing inline, nothing from elsewhere, and only demos in frames. And a second
-look at who sends a form, beside Django's token and Origin check: a demo on the same domain, or on another
+check of a form's origin, beside Django's token and Origin check: a demo on the same domain, or on another
 port of this host, is the same *site* to a browser, so cookies travel; it is not the same *origin*."""
 
 from __future__ import annotations

@@ -59,8 +59,8 @@ class _Preupload(msgspec.Struct):
 
 @hub("POST")
 def preupload(request: HttpRequest, owner: str, name: str, revision: str) -> HttpResponse:
-    """Which files to send: all of them as ordinary ones (`regular`), those over the limit refused here,
-    where the client first tells their sizes."""
+    """Which files to send: all of them as ordinary ones (`regular`), those over the limit are refused here,
+    where the client first sends their sizes."""
     space = writable(request, owner, name)
     _no_pull_request(request)
     branch = _branch(space, segments(request, 5)[0])

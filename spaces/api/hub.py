@@ -1,4 +1,4 @@
-"""What all of the Hub's routes share: who asks, for which Space, and errors in the Hub's form, so that
+"""What all of the Hub's routes share: the caller, the Space, and errors in the Hub's form, so that
 `huggingface_hub` raises its own exceptions (contract read from 2.4.0)."""
 
 from __future__ import annotations
@@ -109,13 +109,13 @@ def hub(*methods: str) -> Callable[[View], View]:
 
 
 def caller(request: HttpRequest) -> Caller:
-    """Who makes this request."""
+    """The caller of this request."""
     found: Caller = request.caller  # type: ignore[attr-defined]
     return found
 
 
 def signed_in(request: HttpRequest) -> Caller:
-    """The caller, who must be known.
+    """The caller, who must be authenticated.
 
     Raises:
         HubError

@@ -136,12 +136,12 @@ def templates(request: HttpRequest) -> HttpResponse:
 
 @hub("GET")
 def agent_harnesses(request: HttpRequest) -> HttpResponse:
-    """Every `hf` command asks once a day how to tell that a coding agent runs it; nothing here does."""
+    """Every `hf` command asks once a day how to detect that a coding agent runs it. We offer no way."""
     return ok({"standardEnvVars": [], "harnesses": {}})
 
 
 def summary(request: HttpRequest, space: Space) -> dict[str, Any]:
-    """What lists tell of a Space."""
+    """A Space's entry in lists."""
     return {
         "_id": str(space.pk),
         "id": str(space),
@@ -162,8 +162,8 @@ def summary(request: HttpRequest, space: Space) -> dict[str, Any]:
 
 
 def runtime(space: Space, *, writer: bool) -> dict[str, Any]:
-    """The Hub's SpaceRuntime. Why it is in its stage may be told in the app's own last words, tracebacks with
-    secrets included: only who may write (and so read the logs) is told."""
+    """The Hub's SpaceRuntime. The reason of a stage may quote the app's last lines, tracebacks with secrets
+    included: only members with write access (who may also read the logs) get it."""
     replica = space.replica
     current = replica.tier if replica is not None and replica.state == Replica.State.READY else None
     return {

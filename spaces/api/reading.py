@@ -26,7 +26,7 @@ from spaces.models import Space
 TREE_PAGE = 1000
 EXPANDED_PAGE = 50
 COMMITS_PAGE = 50
-MOST_COMMITS = 10_000  # told of a history
+MOST_COMMITS = 10_000  # listed of a history
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
 
@@ -62,7 +62,7 @@ def paths_info(request: HttpRequest, owner: str, name: str, revision: str) -> Ht
 def _described(
     space: Space, sha: str, entries: list[repository.Entry], *, expand: bool
 ) -> list[dict[str, Any]]:
-    """The entries as the Hub tells them, with the commit that last changed each where that was asked."""
+    """The entries in the Hub's form, with the commit that last changed each if requested."""
     last = references.last_changes(space.pk, sha, [e.path for e in entries]) if expand else {}
     described = []
     for entry in entries:

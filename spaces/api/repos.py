@@ -24,7 +24,7 @@ from spaces.api.hub import (
 from spaces.api.values import pairs, sleep_seconds
 from spaces.models import Sdk, Space, Visibility
 
-# --- who am I ---------------------------------------------------------------------------------------
+# --- whoami -----------------------------------------------------------------------------------------
 
 
 @hub("GET")
@@ -101,7 +101,7 @@ def _settings(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _conflict(request: HttpRequest, error: creation.AlreadyExists) -> HttpResponse:
-    """The client takes the `url` where it was told that the Space may exist."""
+    """With `exist_ok` the client uses the `url` of this answer."""
     answer = ok({"error": str(error), "url": _url(request, error.space)}, status=409)
     answer["X-Error-Message"] = str(error)
     return answer

@@ -150,7 +150,7 @@ def _check(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 
 
 def _may_read_logs(request: HttpRequest, owner: str, name: str) -> tuple[Space, int] | HttpResponse:
-    """The Space and who reads, or the refusal."""
+    """The Space and its reader, or the refusal."""
     answer = _check(request, owner, name)
     assert isinstance(answer, HttpResponse)
     return getattr(answer, "allowed", answer)

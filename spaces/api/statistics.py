@@ -1,4 +1,4 @@
-"""`GET /api/spaces/{owner}/{name}/statistics`: what the Statistics tab shows, as JSON. For who may write."""
+"""`GET /api/spaces/{owner}/{name}/statistics`: the Statistics tab as JSON, for members with write access."""
 
 from __future__ import annotations
 
@@ -87,9 +87,9 @@ def get_statistics(
     name: str,
     range: Literal["1h", "24h", "7d", "30d"] = "24h",  # noqa: A002
 ) -> Any:
-    """Figures of the last hour, day, week or month, up to this moment; for who may change the Space."""
+    """Figures of the last hour, day, week or month, up to this moment; for members with write access."""
     space = space_of(request, owner, name, write=False)
-    # As with the logs: reading needs no token that may write, but somebody who may.
+    # As with the logs: a read token is enough, but its user needs write access.
     if not access.can_write(caller(request).user, space.owner_id):
         raise HubError(403, f"Only who can write to {space} reads its statistics.")
     return statistics.report(space.pk, range)

@@ -35,12 +35,12 @@ from spaces.gateway.request import SpaceRequest
 logger = logging.getLogger(__name__)
 
 
-NO_LONGER = 4404  # closes a websocket of somebody who may not see its Space any more
+NO_LONGER = 4404  # closes a websocket whose visitor may not see its Space any more
 
 
 class Gateway:
-    """One web process's gateway. `key` signs page tokens; who opens a private Space's own host is sent to
-    `platform_url`, to come back as somebody."""
+    """One web process's gateway. `key` signs page tokens; a visitor who opens a private Space's own host is
+    redirected to `platform_url` to be identified."""
 
     def __init__(
         self,

@@ -54,7 +54,7 @@ class GatewayContext:
         now = time.monotonic()
         if now - self._visited.get(route.space_id, -VISITED_EVERY_S) >= VISITED_EVERY_S:
             self._visited[route.space_id] = now
-            # The server's time: whoever puts Spaces to sleep may have another clock.
+            # The server's time: the task that stops idle Spaces may have another clock.
             await self.redis.zadd(keys.VISITED, {str(route.space_id): seconds(await self.redis.time())})
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:

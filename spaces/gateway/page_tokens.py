@@ -1,9 +1,9 @@
 """Page tokens: proof that a request comes from a page that the gateway itself served.
 
-The token is part of the root path that the app's page is told (`/_ui/<token>`), so it comes with every
+The token is part of the root path of the app's page (`/_ui/<token>`), so it comes with every
 request of that page, needs no cookie, and never shows up for programs, which read the plain root. It is
-bound to the first session that uses it. A price, not a wall: whoever fetches the page by script and
-copies its token gets one session.
+bound to the first session that uses it. A price, not a wall: a script that fetches the page and copies its
+token gets one session.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 PREFIX = "/_ui/"
 VISIT = "__visit"
 AGE_S = 24 * 3600
-WHO_COMES = "-"  # in the place of a nonce: no page was served with this token, it only says who comes
+WHO_COMES = "-"  # in the place of a nonce: no page was served with this token, it only identifies the visitor
 
 _TOKENED = re.compile(r"(?P<origin>https?://[^/?#]*)(?P<path>/.*)", re.DOTALL)
 
@@ -39,7 +39,7 @@ class PageToken:
 
 
 def make(key: str, space_id: int, *, visit: str, user_id: int, page: bool = True) -> str:
-    """A token for one page of this Space, or one that only says who comes; `visit` holds no dot."""
+    """A token for one page of this Space, or one that only identifies the visitor; `visit` has no dot."""
     nonce = secrets.token_urlsafe(9) if page else WHO_COMES
     payload = f"{nonce}.{visit}.{user_id}.{int(time.time()) + AGE_S}"
     return f"{payload}.{_sign(key, space_id, payload)}"

@@ -1,7 +1,7 @@
 """Which of a Gradio app's paths run something, however they are spelled: pure functions.
 
 A request is matched strictly to be served, and loosely to be refused: what only resembles a path that
-runs a function is told so, and the container never sees it.
+runs a function gets 404, and the container never sees it.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ Extra = tuple[tuple[bytes, bytes], ...]
 
 
 class QueuedPaths:
-    """One web process's door for them."""
+    """Their handling in one web process."""
 
     def __init__(self, context: GatewayContext) -> None:
         self.context = context
@@ -158,7 +158,7 @@ class QueuedPaths:
             text = encode({"detail": str(error), "error": str(error), "code": error.code})
             await http.respond(send, error.status, text, "application/json", extra)
 
-    # --- who asks -----------------------------------------------------------------------------------
+    # --- the caller ---------------------------------------------------------------------------------
 
     async def _caller(self, asked: SpaceRequest, scope: Scope) -> Caller:
         # A page was opened under an address that proves its visit: a browser names it with every request.

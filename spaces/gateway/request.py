@@ -18,7 +18,7 @@ By = Literal["token", "query", "asking page", "pass", "bearer"]
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who asks, as far as one thing that the request brings says it."""
+    """The caller, as far as one part of the request proves it."""
 
     who: Who
     visit: str = ""
@@ -32,11 +32,11 @@ class SpaceRequest:
     """One request to a Space, as the gateway understood it."""
 
     route: Route
-    path: str  # decoded, without the door's prefix and the page token
-    host: str  # public host of the Space with the door's path, as the app is told it
+    path: str  # decoded, without `/run/<owner>/<name>` and the page token
+    host: str  # public host of the Space, with `/run/…` for programs, as the app gets it
     scheme: str
     client: str
-    program: bool  # by the programs' door
+    program: bool  # below `/run/`
     token: PageToken | None
     raw_token: str
     visitor: Visitor

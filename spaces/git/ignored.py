@@ -43,7 +43,7 @@ class Ignore:
         """Whether it leaves this file out.
 
         Raises:
-            TooMuch: it takes too long to tell.
+            TooMuch: it takes too long to decide.
         """
         if path in {".gitignore", "README.md"}:
             return False

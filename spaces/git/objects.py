@@ -1,5 +1,5 @@
 """Objects of a bare repository by git's own `cat-file`: sizes from their headers alone, contents piece by
-piece. What holds a whole file in memory takes as much of it as whoever pushed the file likes. No Django: the
+piece. Holding a whole file would take as much memory as its pusher likes. No Django: the
 check of a push runs it too."""
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ LIMITS = "SPACEPORT_RECEIVE_LIMITS"
 
 
 def main() -> int:
-    """Read git's lines of old id, new id and name; 1, with the reason told to the pusher, to refuse."""
+    """Read git's lines of old id, new id and name; 1, with the reason for the pusher, to refuse."""
     signal.signal(signal.SIGALRM, _too_long)
     signal.alarm(TIME_S)
     lines = [line.split() for line in sys.stdin.read().splitlines()]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dulwich.repo import Repo
 
 MAX_NAME_BYTES = 200
-MOST_COMMITS = 5000  # looked at for the last change of a path
+MOST_COMMITS = 5000  # searched for the last change of a path
 LOOK_S = 3.0
 TREES_REMEMBERED = 1000
 

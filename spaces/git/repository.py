@@ -172,7 +172,7 @@ def tree(
     space_id: int, commit: str, path: str = "", *, recursive: bool = False, sized: slice | None = slice(None)
 ) -> list[Entry] | None:
     """The entries below a folder, in order of their paths, `bounds.PATHS` at most; None when there is no such
-    folder. Only those in `sized` are told their sizes, which has to look at each; the others have 0."""
+    folder. Only those in `sized` have their sizes, which costs a read of each; the others have 0."""
     with opened(space_id) as repo:
         root = repo[tree_id(repo, commit)]
         if path:
@@ -250,7 +250,7 @@ def _entries(repo: Repo, root: Tree, prefix: str, *, recursive: bool) -> Iterato
 
 
 def info(commit: Commit) -> CommitInfo:
-    """What is told of a commit."""
+    """One commit, as shown."""
     message = commit.message.decode("utf-8", "replace")
     title, _, rest = message.partition("\n")
     author = commit.author.decode("utf-8", "replace").partition(" <")[0]

@@ -1,4 +1,4 @@
-"""How Spaces are told on pages: stages in words, times, covers."""
+"""How pages show Spaces: stages in words, times, covers."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def tier_title(name: str) -> str:
 
 @register.filter
 def seconds(value: float | None, up: str = "") -> str:
-    """A duration of so many seconds, as in "about 20 s"; a bound is rounded up and has no "about"."""
+    """A duration in seconds, as in "about 20 s"; a bound is rounded up and has no "about"."""
     if value is None:
         return "unknown"
     if value < 1.5:

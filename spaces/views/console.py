@@ -1,4 +1,4 @@
-"""The console of whoever runs this Spaceport: people, Spaces, nodes, and what waits in the queues."""
+"""The administrators' console: people, Spaces, nodes, and the events in the queues."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OFFERED = ("pause", "restart", "clear")
 @never_cache
 @require_safe
 def console(request: HttpRequest) -> HttpResponse:
-    """Everything at one look. People without the right are told there is no such page."""
+    """Everything on one page. For people without the right it does not exist."""
     if not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path())
     _staff_only(request)

@@ -1,4 +1,4 @@
-"""The way into a private Space for who opens its own host directly: the platform knows who is signed in."""
+"""The way into a private Space for a visitor who opens its own host: the platform has the session."""
 
 from __future__ import annotations
 

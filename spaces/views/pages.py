@@ -113,7 +113,7 @@ def panel_context(request: HttpRequest, space: Space, visit: str) -> dict[str, A
         "running": False,
         "advice": advice,
         "log_lines": lines,
-        # A reason may hold the app's own last words: visitors are told the stage only.
+        # A reason may quote the app's last lines: visitors get only the stage.
         "reason": space.stage_reason if writer else "",
         "absence": nodes.absence(space.hardware) if space.sdk != Sdk.STATIC else "",
         "waits": space.stage in (Stage.BUILDING, Stage.APP_STARTING, Stage.SLEEPING),

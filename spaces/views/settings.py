@@ -1,4 +1,4 @@
-"""The Settings tab: sections that are changed each by itself. Only for who may write to the Space."""
+"""The Settings tab: each section is saved by itself. For members with write access."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Statistics tab: what the queue did. Only for who may write to the Space."""
+"""The Statistics tab: what the queue did. For members with write access."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One process of the platform, and what it tells its supervisor."""
+"""One process of the platform, and its messages to the supervisor."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Child:
         return replace(self, process=None, deaths=0, restart_at=0.0, expected=False, _pipe=None, _heard=b"")
 
     def has_sent(self, word: str) -> bool:
-        """Whether it told us this word since it was started."""
+        """Whether it has sent this word since it was started."""
         if self._pipe is not None:
             with contextlib.suppress(BlockingIOError):
                 while chunk := os.read(self._pipe, 4096):

@@ -172,7 +172,7 @@ class Valkey:
         self._note.unlink(missing_ok=True)
 
     def _before(self, word: str) -> str:
-        """What its configuration said of `word` at the last start, or ""."""
+        """The value of `word` in its configuration of the last start, or ""."""
         with contextlib.suppress(OSError):
             for line in (self.folder / "valkey.conf").read_text().splitlines():
                 if line.startswith(f"{word} "):

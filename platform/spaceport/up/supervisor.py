@@ -40,7 +40,7 @@ class Supervisor:
         self.servers = servers
         self.say = say
         self.stopping = False
-        self.renewing = False  # set by whoever wants all children replaced
+        self.renewing = False  # set to have all children replaced
         self._leaving: list[tuple[Child, float]] = []  # replaced, and killed at a moment
 
     def start(self) -> None:

@@ -1,9 +1,7 @@
-"""So many websocket handshakes a second as this process does well, and so many at once from one address.
-After a restart all pages come back; each one over the limit is told its own moment to try again, before
-anything is looked up for it.
+"""Limits websocket handshakes per second, and open sockets per address. After a restart all pages come back;
+each one over the limit gets its own moment to try again, before anything is looked up for it.
 
-Its handshake is answered to tell it that: a page can read no status of a refused one, and Daphne sends none
-but 403."""
+Its handshake is accepted first: a page cannot read the status of a refused one, and Daphne sends only 403."""
 
 from __future__ import annotations
 
@@ -23,8 +21,8 @@ HANGS_UP_S = 10.0
 
 
 def admitted(app: App, per_second: float, *, each: int = 0, proxies: int = 0) -> App:
-    """The same application, asked for so many websockets a second at most, and for `each` at once by one
-    visitor's address; 0: for any number."""
+    """The same application with at most `per_second` websocket handshakes a second, and `each` open sockets
+    per address; 0 is no limit."""
     bucket = Bucket(per_second) if per_second else None
     held: Counter[str] = Counter()
 

@@ -1,7 +1,7 @@
 """How large a request's body may be, decided by its head: before any of it is collected on disk or in memory.
 
-Ordinary requests are small. Larger ones are taken where somebody may send them: files for a Space by who
-holds a token that may write; events and uploads for an app that the visitor may use."""
+Ordinary requests are small. Larger ones are taken where somebody may send them: files for a Space with
+a token that may write; events and uploads for an app that the visitor may use."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def _may_write(scope: Scope) -> bool:
 
 
 def declared(headers: Any) -> int | None:
-    """How long the body says it is, 0 for none; None where only its end will tell."""
+    """How long the body says it is, 0 for none; None where only its end will show it."""
     length = 0
     for name, value in headers:
         match name.lower():

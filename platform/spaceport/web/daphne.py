@@ -15,8 +15,8 @@ from spaceport.web.graceful_shutdown import SETTLE_S
 
 
 def serve(*, host: str, port: int, fd: int | None = None) -> None:
-    """Serve until the process is told to end: at this address, or on the listening socket it was given."""
-    # Daphne makes its loop on import. asyncio's own works longer whenever a socket begins or ends to write.
+    """Serve until the process is to end: at this address, or on the listening socket it was given."""
+    # Daphne makes its loop on import. asyncio's own costs more CPU when writers come and go.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     from daphne.cli import CommandLineInterface
 
@@ -42,7 +42,7 @@ class Twisted:
             port.stopListening()
 
     def busy(self) -> bool:
-        """Hang up on who has asked nothing for a while; whether anything is open still, unsent data too."""
+        """Close idle connections; whether anything is still open, unsent data included."""
         now = time.monotonic()
         transports = set(self._transports(self.reactor.getReaders()))
         idle = {transport for transport in transports if _asks_nothing(transport.protocol)}

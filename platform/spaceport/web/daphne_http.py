@@ -1,5 +1,5 @@
 """Clients under Daphne: how much of a request is taken before it is understood, and how long that may take.
-Twisted by itself collects every body on disk, of any size, and is patient with whoever sends a byte a
+Twisted by itself collects every body on disk, of any size, and waits for a client that sends a byte a
 minute."""
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             self._ask()
 
     def takes(self, size: int) -> bool:
-        """Whether so many more bytes of the body are taken."""
+        """Whether this many more bytes of the body are taken."""
         self._body_bytes += size
         self._in_window += size
         if self._most is None:
@@ -171,7 +171,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
 
 def scope_of(request: Any) -> Scope:
-    """A request's scope as far as its head alone tells it."""
+    """A request's scope as far as its head alone gives it."""
     path, _, query = request.channel._path.partition(b"?")
     return {
         "type": "http",

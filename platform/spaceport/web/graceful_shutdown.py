@@ -1,5 +1,5 @@
-"""How a web process ends without hurting anybody: it stops accepting (whoever else holds the listening socket
-goes on), tells its sockets when to come back, and ends once the last request is answered. A second SIGTERM
+"""Ends a web process without a failed request: it stops accepting (other holders of the listening socket go
+on), sends its sockets a moment to come back, and ends once the last request is answered. A second SIGTERM
 ends it at once."""
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Connections(Protocol):
         """Close this process's hold on the listening socket."""
 
     def busy(self) -> bool:
-        """Hang up on who has asked nothing for a while; whether anything is open still, unsent data too."""
+        """Close idle connections; whether anything is still open, unsent data included."""
 
 
 class Leaving:
@@ -57,7 +57,7 @@ class Leaving:
         signal.signal(signal.SIGTERM, self._handle)
 
     def closing(self, send: Send) -> Send:
-        """The same; once we leave, its client is told to ask nothing more on this connection."""
+        """The same; once we leave, the answer carries `Connection: close`."""
 
         def sending(message: Message) -> Awaitable[None]:
             if shutdown.begun() and message["type"] == "http.response.start":
@@ -83,7 +83,7 @@ class Leaving:
                 async with asyncio.timeout(GOODBYE_S):
                     await goodbye()
             deadline = time.monotonic() + DRAIN_S
-            while self._serves() and time.monotonic() < deadline:  # noqa: ASYNC110  # nobody tells
+            while self._serves() and time.monotonic() < deadline:  # noqa: ASYNC110  # nothing to wait on
                 await asyncio.sleep(LOOK_EVERY_S)
         finally:
             self._end(number)

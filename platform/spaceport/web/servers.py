@@ -8,7 +8,7 @@ SERVERS = ("daphne", "uvicorn")
 
 
 def server(name: str) -> Callable[..., None]:
-    """What serves, until its process is told to end.
+    """The function that serves until its process is to end.
 
     Raises:
         ValueError: no server of this name is known.

@@ -27,7 +27,7 @@ LOOK_EVERY_TICKS = 20  # of 0.1 s
 
 
 def serve(*, host: str, port: int, fd: int | None = None) -> None:
-    """Serve until the process is told to end: at this address, or on the listening socket it was given."""
+    """Serve until the process is to end: at this address, or on the listening socket it was given."""
     from spaceport.asgi import application, begin
 
     Server(configured(application), begin).run(sockets=[_listening(host, port, fd)])
@@ -57,7 +57,7 @@ def configured(application: App) -> uvicorn.Config:
         log_config=None,
         proxy_headers=False,  # whom to believe is decided by `queueing.identity`
         server_header=False,
-        date_header=False,  # as Daphne: who needs one (`spaces.api.runtime`) would have two
+        date_header=False,  # as Daphne: `spaces.api.runtime`, which sets one, would have two
         timeout_keep_alive=IDLE_S,
         backlog=BACKLOG,
     )
@@ -74,7 +74,7 @@ def _quiet(application: App) -> App:
 
 
 class Server(uvicorn.Server):
-    """One that tells the application of its start, ends as `leaving` says, and looks after its clients."""
+    """One that announces its start to the application, ends as `leaving` says, and watches its clients."""
 
     def __init__(self, config: uvicorn.Config, begin: Callable[[Server], None]) -> None:
         super().__init__(config)
@@ -107,7 +107,7 @@ class Server(uvicorn.Server):
             server.close()
 
     def busy(self) -> bool:
-        """Hang up on who has asked nothing for a while; whether anything is open still, unsent data too."""
+        """Close idle connections; whether anything is still open, unsent data included."""
         for connection in tuple(self.server_state.connections):
             if isinstance(connection, Http) and connection.asks_nothing_s() > SETTLE_S:
                 connection.transport.close()

@@ -22,7 +22,7 @@ HEADERS = 500
 SOCKET_HEADERS = 128  # these two are a little below what `websockets` takes, which then fails loudly
 SOCKET_LINE_BYTES = 8000
 HEAD_S = 20.0  # from a request's first byte to the end of its headers
-BODY_EVERY_S = 30.0  # a body is looked at so often, and must have come on since by this many bytes a second
+BODY_EVERY_S = 30.0  # between checks of a body, which must have grown since by this many bytes a second
 BODY_BYTES_A_SECOND = 1024
 LINGER_S = 10.0  # what still comes of a body that is not wanted is thrown away so long: its client reads then
 GONE_S = 10.0  # an application may go on so long after its client has gone
@@ -60,7 +60,7 @@ class Http(HttpToolsProtocol):
         self.active = self.loop.time()  # when something last came, or was answered
         self.task: asyncio.Task[None] | None = None
         self.in_head = self._in_body = False
-        self._since = self.active  # when this head began, or the body was looked at
+        self._since = self.active  # when this head began, or the body was checked
         self._head_bytes = self._body_bytes = 0
         self._got_nowhere = 0  # bytes that came since the request, or its body, last got on
 
@@ -170,8 +170,7 @@ class Http(HttpToolsProtocol):
 
 
 class Stalled:
-    """Finds clients that take nothing of what they are sent, and hangs up on them: until then an application
-    that wants to send them more waits."""
+    """Disconnects clients that do not read: until then an application that wants to send them more waits."""
 
     def __init__(self) -> None:
         self._since: dict[Any, tuple[float, int]] = {}  # connection -> when it last took of it, what is left

@@ -36,7 +36,7 @@ class Gate:
 
     async def wait(self) -> None:
         while self._shut is not None:
-            await asyncio.shield(self._shut)  # who gives up waiting does not open it
+            await asyncio.shield(self._shut)  # a cancelled waiter does not open it
 
 
 class Socket(WebSocketsSansIOProtocol):

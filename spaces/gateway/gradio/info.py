@@ -1,8 +1,8 @@
 """The app's description of its functions, Gradio's `/info`.
 
-Gradio 6 keeps for everybody what it answers to whoever asks first, and that has the public address in it: a
-page's, with its token, or one that a stranger made up. So the app is told an address that means nothing, and
-each visitor gets its own put in.
+Gradio 6 caches its first answer for everybody, and the answer contains the public address of that first
+request: a page's, with its token, or one that a stranger invented. So the app gets a neutral address, and
+each visitor's own one is put in here.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _endpoint = msgspec.json.Decoder(_Endpoint).decode
 def for_visitor(
     client: ReplicaClient, asked: SpaceRequest, scope: Scope
 ) -> AbstractAsyncContextManager[Reply]:
-    """The answer to a visitor's `GET info`, to be told with `rewritten` addresses.
+    """The answer to a visitor's `GET info`, to be sent with `rewritten` addresses.
 
     Raises:
         Unreachable, BadAnswer
@@ -58,7 +58,7 @@ def for_visitor(
 
 
 async def rewritten(chunks: AsyncIterator[bytes], asked: SpaceRequest) -> AsyncIterator[bytes]:
-    """The description as it comes, with the visitor's own address where the app has put what it was told."""
+    """The description as it comes, with the visitor's address in place of the neutral one."""
     address = encode(f"{asked.scheme}://{asked.host}{asked.route.app.mount}")[1:-1]
     # Its own address, where somebody on its machine asked it first.
     told = [NOWHERE_URL, f"http://{asked.route.address}".encode()]

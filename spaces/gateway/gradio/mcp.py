@@ -129,7 +129,7 @@ async def _queue(
 async def _answer(
     context: GatewayContext, route: Route, channel: str, event_id: str, asked_id: Any
 ) -> AsyncIterator[bytes]:
-    """The app's answer as it comes; a sign of life before. Who hangs up gives the place back."""
+    """The app's answer as it comes; a sign of life before. A disconnect frees the place."""
     ended = False
     try:
         yield WAITING

@@ -1,8 +1,8 @@
 """The pages of a Gradio app other than its first one.
 
 Gradio 6 knows which page it shows by taking the app's root path off the address. A root path with a token
-would have to stand in the address, for everybody to see; so these pages are told the plain one, and the token
-stands in what their requests begin with, `api_prefix` of the page's own config.
+would have to stand in the address, for everybody to see; so these pages get the plain one, and the token
+stands in the prefix of their requests, `api_prefix` of the page's own config.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Who sends an event: the demo's own page, or a program; and what of the request is replayed to the app."""
+"""The caller of an event: the demo's own page or a program, and what of the request is replayed to the
+app."""
 
 from __future__ import annotations
 
@@ -58,7 +59,7 @@ class Callers:
         return token.nonce in self._sessions or bool(await self.redis.exists(key))
 
     async def replay(self, asked: SpaceRequest, scope: Scope, origin: str = "api") -> Caller:
-        """What the app will be told of the visitor when the event's turn comes."""
+        """What the app will get of the visitor's request when the event's turn comes."""
         agent = head.first(scope["headers"], "user-agent")
         key = head.first(scope["headers"], "idempotency-key")[:200]
         return Caller(
@@ -97,7 +98,7 @@ def to_container(asked: SpaceRequest, scope: Scope, *, token: str = "") -> dict[
 
 
 def root_of(route: Route) -> head.Root:
-    """Which header tells the app its public address: that changed from Gradio to Gradio."""
+    """The header that carries the public address to the app, which differs between Gradio versions."""
     major, minor = route.app.release
     if major == 3:
         return "direct"

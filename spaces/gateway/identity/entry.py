@@ -4,8 +4,8 @@ The platform's page opens the Space with a signed visit in the query. That is ex
 and for a token in the path, where the browser is sent. If it kept the cookie, it is sent on to the address
 the app would have by itself; if it keeps none (cookies of third parties blocked, and no partitioned ones), it
 stays: relative addresses have the token in them, and what is asked for by the host's root is led back under
-it by its Referer. Whoever opens the Space's own host without any of this is sent to the platform, which knows
-who is signed in there.
+it by its Referer. A visitor who opens the Space's own host without any of this is redirected to the platform,
+which has their session.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from spaces.gateway.proxy.http import Scope
     from spaces.gateway.request import SpaceRequest
 
-#: The pages of this Gradio take the address they were opened at for the app's, whatever they are told.
+#: The pages of this Gradio take the address they were opened at for the app's, whatever the headers say.
 GOES_BY_ADDRESS = 5
 ENTER = "/enter"
 
@@ -85,6 +85,6 @@ def in_a_tab(scope: Scope) -> bool:
 
 
 def by_platform(platform_url: str, label: str, scope: Scope) -> str:
-    """The platform's address that leads whoever may see this Space into it."""
+    """The platform's address that leads a permitted visitor into this Space."""
     target = target_of(page_tokens.split(scope["path"])[1], page_tokens.own_query(scope["query_string"]))
     return f"{platform_url}{ENTER}?space={quote(label)}&to={quote(target, safe='')}"

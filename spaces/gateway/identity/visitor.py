@@ -1,4 +1,4 @@
-"""Who may use a Space through the gateway; the same for http and websockets."""
+"""Whether a visitor may use a Space through the gateway; the same for http and websockets."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _accounts: dict[str, tuple[float, int | None]] = {}
 async def visitor_of(
     watched: WatchedRights, route: Route, scope: Scope, token: PageToken | None, key: str, *, program: bool
 ) -> Visitor | None:
-    """The visitor, or None when this Space is not for them (told as: there is no such Space). `key` signs
-    page tokens.
+    """The visitor, or None if this Space is not for them (answered like a Space that does not exist). `key`
+    signs page tokens.
 
     Raises:
         RightsUnknown

@@ -1,7 +1,7 @@
 """Cookies between a visitor and an app: pure functions.
 
-On a Space's own host cookies are the app's, except the one by which the gateway knows who may see a private
-Space. At the programs' door, which shares the platform's host, an app's cookie `a` is called
+On a Space's own host cookies are the app's, except the one that proves the right to a private
+Space. Below `/run/`, on the platform's host, an app's cookie `a` is called
 `space-<id>-a`: it cannot meet a cookie of the platform or of another Space, whatever a client does with
 paths. Browsers get none there: a stranger's cookies would push the platform's own out of a browser's jar.
 """
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from spaces.gateway.proxy.door import Door
 
-#: Says who may see a private Space, on its own host. The first where a browser takes `Secure` cookies.
+#: Proves the right to see a private Space, on its own host. The first where a browser takes `Secure` cookies.
 SECURE_PASS = "__Host-spaceport-pass"  # noqa: S105
 PASS = "spaceport-pass"  # noqa: S105
-#: Of one answer at the programs' door, each of so many bytes.
+#: Of one answer below `/run/`, and the bytes of each.
 MOST = 20
 MOST_BYTES = 4096
 
@@ -73,8 +73,7 @@ def of_answer(value: str, door: Door) -> str | None:
 
 
 def _scoped(attributes: dict[str, str], door: Door) -> list[str]:
-    """What is left of a cookie's attributes at the programs' door: how long it lives, and no more than this
-    Space."""
+    """The attributes that a cookie keeps below `/run/`: its life time, and this Space's path."""
     scoped = [f"Path={door.path}/", "HttpOnly"]
     scoped.append("SameSite=Strict" if attributes.get("samesite", "").lower() == "strict" else "SameSite=Lax")
     if door.secure or "secure" in attributes:

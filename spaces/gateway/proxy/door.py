@@ -21,5 +21,5 @@ class Door:
 
     @property
     def program(self) -> bool:
-        """Whether this is the programs' door."""
+        """Whether this is `/run/`, for programs."""
         return bool(self.path)

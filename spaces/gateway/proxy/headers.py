@@ -26,7 +26,7 @@ HOP_BY_HOP = {
     "transfer-encoding",
     "upgrade",
 }
-#: Never taken from a visitor: they decide URLs in results, or who the visitor is.
+#: Never taken from a visitor: they decide URLs in results, or the visitor's identity.
 OURS = {
     "host",
     "content-length",
@@ -55,9 +55,8 @@ NOT_BACK = {
     "x-content-type-options",
 }
 PROXY_ORDERS = ("x-accel-", "x-sendfile", "x-lighttpd-", "x-litespeed-", "x-reproxy-")
-#: All that an app may say at the programs' door beside `X-…` of its own, and its cookies and where it leads,
-#: which are rewritten: that door is the platform's own host, and what a header orders there counts for the
-#: platform's pages.
+#: The app's headers that pass below `/run/`, besides its own `X-…`, and its cookies and redirects, which are
+#: rewritten: that is the platform's own host, where a header would count for the platform's pages.
 TO_PROGRAMS = {
     "accept-ranges",
     "access-control-allow-headers",
@@ -104,7 +103,7 @@ REFERRER_POLICY = b"strict-origin-when-cross-origin"
 
 
 def is_browser(raw: Raw, *, secure: bool) -> bool:
-    """Whether a browser sends this. Over plain http they do not tell why they ask, so their name decides."""
+    """Whether a browser sends this. Over plain http it sends no `Sec-Fetch-…`, so its name decides."""
     named = not secure and first(raw, "user-agent").startswith("Mozilla/")
     return named or bool(first(raw, "sec-fetch-site"))
 
@@ -160,8 +159,8 @@ def to_container(
 
 
 def of_program(raw: Raw, space_id: int) -> dict[str, str]:
-    """By what a program that uses the queue's websocket is known to the app: its cookies and credentials of
-    the programs' door. A browser has none there."""
+    """What identifies a program on the queue's websocket to the app: its cookies and credentials for `/run/`.
+    A browser has none there."""
     door = Door(space_id=space_id, host="", path="/run", browser=bool(first(raw, "origin")))
     said = {key: value for key, value in decoded(raw) if key in CREDENTIALS}
     known = {key: value for key, value in said.items() if not credentials.are_platforms(value)}
@@ -206,8 +205,8 @@ def rewritten(key: str, text: str, door: Door) -> str | None:
 
 
 def location(value: str, door: Door) -> str | None:
-    """Where an app leads: at the programs' door to itself, or nowhere; where a token in the path opens it,
-    to a path with that token."""
+    """A redirect's target: below `/run/` the app itself, or nothing; with a token in the path, a path with
+    that token."""
     begins = door.path or door.token
     if not begins:
         return value

@@ -141,7 +141,7 @@ async def see_other(send: Send, location: str, cookie: str = "") -> None:
 async def stream(
     send: Send, receive: Receive, chunks: AsyncIterator[bytes], headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> None:
-    """Server-sent events until `chunks` ends or the visitor hangs up."""
+    """Server-sent events until `chunks` ends or the visitor disconnects."""
     head = [
         (b"content-type", b"text/event-stream; charset=utf-8"),
         (b"cache-control", b"no-store"),
@@ -160,7 +160,7 @@ async def stream(
 
 
 async def until_gone(receive: Receive, work: Any, upload: Upload | None = None) -> None:
-    """Run `work`, cancelled when the visitor hangs up. What is still uploaded then is not taken from it."""
+    """Run `work`, cancelled when the visitor disconnects. An upload still under way is not read."""
     task = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_disconnected(receive, upload))
     try:

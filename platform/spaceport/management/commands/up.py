@@ -86,7 +86,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
     def _listen(self) -> socket.socket:
-        """The web's socket. This process holds it and never accepts: whoever connects while a web process
+        """The web's socket. This process holds it and never accepts: a connection made while a web process
         ends, or has died, waits for the next one instead of being refused."""
         try:
             listening = socket.create_server(("127.0.0.1", settings.PORT), backlog=BACKLOG)
