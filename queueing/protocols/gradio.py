@@ -47,8 +47,8 @@ WHOLE = {"ws", "sse", "sse_v1"}  # protocols whose every step carries whole valu
 
 
 @dataclass(frozen=True)
-class GradioDoor:
-    """The protocol in one web process."""
+class GradioProtocol:
+    """Gradio's requests, as one web process answers them."""
 
     redis: Redis
     streams: MessageStreams

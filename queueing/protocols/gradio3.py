@@ -17,7 +17,7 @@ from queueing.errors import BadRequest, QueueError, QueueFull
 from queueing.events import encode, new_channel
 from queueing.messages import failed
 from queueing.protocols.caller import Caller
-from queueing.protocols.gradio import GradioDoor
+from queueing.protocols.gradio import GradioProtocol
 from queueing.store.keys import SpaceKeys
 from queueing.store.queue import Queue
 
@@ -49,7 +49,7 @@ class Socket(Protocol):
 CallerOf = Callable[[dict[str, Any]], Awaitable[Caller]]
 
 
-async def handle(door: GradioDoor, route: Route, socket: Socket, caller_of: CallerOf) -> None:
+async def handle(protocol: GradioProtocol, route: Route, socket: Socket, caller_of: CallerOf) -> None:
     """One event from its join to its final message.
 
     Raises:
@@ -58,7 +58,7 @@ async def handle(door: GradioDoor, route: Route, socket: Socket, caller_of: Call
     try:
         body = await _request(socket)
         channel = new_channel()
-        accepted = await door.enqueue(
+        accepted = await protocol.enqueue(
             route,
             body,
             await caller_of(body),
@@ -72,7 +72,7 @@ async def handle(door: GradioDoor, route: Route, socket: Socket, caller_of: Call
     except QueueError as error:
         await socket.send(failed("", str(error)))
     else:
-        await _Line(door, route, socket, channel, accepted.event_id).tell()
+        await _Line(protocol, route, socket, channel, accepted.event_id).tell()
 
 
 async def _request(socket: Socket) -> dict[str, Any]:
@@ -104,8 +104,10 @@ async def _in_time(socket: Socket, seconds: float) -> dict[str, Any]:
 class _Line:
     """One event's place, steps and end, sent over its own socket."""
 
-    def __init__(self, door: GradioDoor, route: Route, socket: Socket, channel: str, event_id: str) -> None:
-        self.door, self.route, self.socket = door, route, socket
+    def __init__(
+        self, protocol: GradioProtocol, route: Route, socket: Socket, channel: str, event_id: str
+    ) -> None:
+        self.protocol, self.route, self.socket = protocol, route, socket
         self.channel, self.event_id = channel, event_id
         self.out: asyncio.Queue[Delivered | Place] = asyncio.Queue()
 
@@ -126,7 +128,7 @@ class _Line:
                 if task.done():
                     task.result()
         except Gone:
-            await Queue(self.door.redis, self.route.space_id).cancel(self.event_id, self.channel)
+            await Queue(self.protocol.redis, self.route.space_id).cancel(self.event_id, self.channel)
             raise
         finally:
             for task in tasks:
@@ -136,7 +138,7 @@ class _Line:
     async def _talk(self) -> None:
         waiter = Waiter(self.route.space_id, self.channel, self.out.put_nowait)
         started = False
-        async with self.door.positions.waiting(waiter):
+        async with self.protocol.positions.waiting(waiter):
             while True:
                 item = await self.out.get()
                 if isinstance(item, Delivered):
@@ -149,7 +151,7 @@ class _Line:
 
     async def _follow(self) -> None:
         key = SpaceKeys(self.route.space_id).messages(self.channel)
-        async with contextlib.aclosing(self.door.streams.follow(key)) as messages:  # type: ignore[type-var]
+        async with contextlib.aclosing(self.protocol.streams.follow(key)) as messages:  # type: ignore[type-var]
             async for delivered in messages:
                 self.out.put_nowait(delivered)
 

@@ -20,7 +20,7 @@ from queueing.store.queue import Queue
 if TYPE_CHECKING:
     from queueing.eta import Eta
     from queueing.protocols.caller import Caller
-    from queueing.protocols.gradio import GradioDoor
+    from queueing.protocols.gradio import GradioProtocol
     from queueing.routes import Route
 
 
@@ -36,10 +36,10 @@ class Request:
 
 
 @dataclass(frozen=True)
-class HttpDoor:
-    """Queued HTTP requests in one web process."""
+class HttpProtocol:
+    """Queued requests of one web process."""
 
-    gradio: GradioDoor
+    gradio: GradioProtocol
 
     # --- waiting for the answer -----------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The websocket `/ws/spaces/<owner>/<name>/queue`: the state of the queue, joining, cancelling, and
+"""The queue's websocket, `/ws/spaces/<owner>/<name>/queue`: the state of the line, joining, cancelling, and
 coming back for a result. Messages are JSON objects with a `msg`, as in Gradio's protocol."""
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from queueing.events import encode, new_channel
 from queueing.identity import client_of, visitor
 from queueing.messages import COME_LATER, GOING_AWAY
 from queueing.protocols.caller import Caller
-from queueing.protocols.gradio import GradioDoor, function_named
+from queueing.protocols.gradio import GradioProtocol, function_named
 from queueing.routes import Route, Routes
 from queueing.store.keys import SpaceKeys
 from queueing.wakeup import wake_dispatcher_from_loop
@@ -52,18 +52,18 @@ KnownToApp = Callable[[list[tuple[bytes, bytes]], int], dict[str, str]]
 ReadVisit = Callable[[str, int], tuple[str, int | None] | None]
 
 _open: WeakSet[QueueConsumer] = WeakSet()
-_shared: dict[int, tuple[Routes, GradioDoor, StatusBroadcaster, WatchedRights]] = {}
+_shared: dict[int, tuple[Routes, GradioProtocol, StatusBroadcaster, WatchedRights]] = {}
 
 
-def _doors() -> tuple[Routes, GradioDoor, StatusBroadcaster, WatchedRights]:
+def _shared_parts() -> tuple[Routes, GradioProtocol, StatusBroadcaster, WatchedRights]:
     """One set for all sockets of this process's loop."""
     loop = id(asyncio.get_running_loop())
     if loop not in _shared:
         redis = async_redis()
-        door = GradioDoor(redis, MessageStreams(redis), Positions(redis), wake_dispatcher_from_loop)
+        protocol = GradioProtocol(redis, MessageStreams(redis), Positions(redis), wake_dispatcher_from_loop)
         routes = Routes(redis)
         watched = WatchedRights(routes, Rights())
-        _shared[loop] = (routes, door, StatusBroadcaster(routes, door.positions), watched)
+        _shared[loop] = (routes, protocol, StatusBroadcaster(routes, protocol.positions), watched)
     return _shared[loop]
 
 
@@ -90,7 +90,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
 
     async def connect(self) -> None:
         """Accept a visitor who may read the Space, and begin to send the state of its queue."""
-        self.routes, self.door, self.watches, self.watched = _doors()
+        self.routes, self.protocol, self.watches, self.watched = _shared_parts()
         kwargs = self.scope["url_route"]["kwargs"]
         route = await self.routes.by_name(kwargs["owner"], kwargs["name"])
         await self.accept()
@@ -119,7 +119,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         self.watched.drop(self._held)
         self.watches.drop(self.route, self._on_state)
         for waiter in self._waiters:
-            self.door.positions.drop(waiter)
+            self.protocol.positions.drop(waiter)
         self._outbox.close()
         for task in (self._follower, *self._earlier):
             if task is not None:
@@ -171,7 +171,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             case "join":
                 await self._join(message)
             case "cancel":
-                await self.door.cancel(
+                await self.protocol.cancel(
                     self.route, {"session_hash": self.session, "event_id": message.get("event_id")}
                 )
             case "follow":
@@ -213,7 +213,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             visitor=visitor(user_id=self._user_id(), page=self._visit(), address=self._address()),
             idempotency_key=key if isinstance(key, str) else "",
         )
-        event_id = (await self.door.join(route, body, caller)).event_id
+        event_id = (await self.protocol.join(route, body, caller)).event_id
         await self._say({"msg": "joined", "event_id": event_id, "session_hash": self.session})
 
     async def _resume(self, message: dict[str, Any]) -> None:
@@ -234,9 +234,9 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         if not visit or len(self._earlier) >= MOST_EARLIER:
             raise BadRequest("earlier needs the visit of an earlier opening of this Space's page.")
         earlier = VisitResumer(
-            self.door.redis,
-            self.door.streams,
-            self.door.positions,
+            self.protocol.redis,
+            self.protocol.streams,
+            self.protocol.positions,
             self.route,
             visit,
             self._on_place,
@@ -255,7 +255,9 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
     async def _forward(self, channel: str) -> None:
         delivered: Delivered
         try:
-            async for delivered in self.door.streams.follow(SpaceKeys(self.route.space_id).messages(channel)):
+            async for delivered in self.protocol.streams.follow(
+                SpaceKeys(self.route.space_id).messages(channel)
+            ):
                 await self._outbox.message(delivered.payload)
         except TooSlow:
             await self.close(COME_LATER)
@@ -263,11 +265,11 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
     def _send_places(self, channel: str, visit: str = "") -> None:
         """This socket's places, or those of the visit its page belongs to; of a session only the latest."""
         for old in [w for w in self._waiters if w.visit == visit]:
-            self.door.positions.drop(old)
+            self.protocol.positions.drop(old)
             self._waiters.remove(old)
         waiter = Waiter(self.route.space_id, channel, self._on_place, visit=visit)
         self._waiters.append(waiter)
-        self.door.positions.add(waiter)
+        self.protocol.positions.add(waiter)
 
     def _on_state(self, payload: bytes) -> None:
         self._outbox.state("", payload)

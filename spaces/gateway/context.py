@@ -12,7 +12,7 @@ from infra.redis_clients import async_redis
 from queueing.delivery.positions import Positions
 from queueing.delivery.streams import MessageStreams
 from queueing.delivery.watched_rights import WatchedRights
-from queueing.protocols.gradio import GradioDoor
+from queueing.protocols.gradio import GradioProtocol
 from queueing.routes import Route, Routes
 from queueing.store import keys
 from queueing.store.keys import SpaceKeys
@@ -38,7 +38,7 @@ class GatewayContext:
         self.streams = MessageStreams(self.redis)
         self.positions = Positions(self.redis)
         self.http = ReplicaClient(keepalive_s=15)
-        self.gradio = GradioDoor(self.redis, self.streams, self.positions, wake)
+        self.gradio = GradioProtocol(self.redis, self.streams, self.positions, wake)
         self.callers = Callers(self.redis)
         self._visited: dict[int, float] = {}
         self._spawned: set[asyncio.Task[None]] = set()

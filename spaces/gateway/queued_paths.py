@@ -12,7 +12,7 @@ from queueing.errors import BodyTooLarge, NoSuchPath, QueueError
 from queueing.eta import eta_fields
 from queueing.events import encode
 from queueing.identity import visitor
-from queueing.protocols.http import HttpDoor, Request
+from queueing.protocols.http import HttpProtocol, Request
 from queueing.store.http_results import BODY_LIMIT, Answer
 from spaces.gateway import paths
 from spaces.gateway.identity import caller as callers
@@ -45,7 +45,7 @@ class QueuedPaths:
 
     def __init__(self, context: GatewayContext) -> None:
         self.context = context
-        self.door = HttpDoor(context.gradio)
+        self.protocol = HttpProtocol(context.gradio)
 
     async def handle(self, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer a request that is the queue's; False for all others.
@@ -86,9 +86,9 @@ class QueuedPaths:
         )
         caller = await self._caller(asked, scope)
         if responds_async(scope):
-            event_id = await self.door.begin(asked.route, request, caller)
+            event_id = await self.protocol.begin(asked.route, request, caller)
             await self.context.visited(asked.route)
-            place = await self.door.poll(asked.route, event_id)
+            place = await self.protocol.poll(asked.route, event_id)
             await self._respond_place(
                 asked, send, event_id, place, ((b"preference-applied", b"respond-async"),)
             )
@@ -96,7 +96,7 @@ class QueuedPaths:
         await self.context.visited(asked.route)
 
         async def wait() -> None:
-            answer = await self.door.answer(asked.route, request, caller)
+            answer = await self.protocol.answer(asked.route, request, caller)
             await self._pass_on(asked, scope["method"], send, answer)
 
         await http.until_gone(receive, wait())
@@ -105,10 +105,10 @@ class QueuedPaths:
         """A place to ask: where the request stands, then its answer; `DELETE` gives the place up."""
         match scope["method"]:
             case "GET":
-                found = await self.door.poll(asked.route, event_id)
+                found = await self.protocol.poll(asked.route, event_id)
                 await self._respond_place(asked, send, event_id, found)
             case "DELETE":
-                await self.door.cancel(asked.route, event_id)
+                await self.protocol.cancel(asked.route, event_id)
                 await http.respond(send, 200, b'{"success":true}', "application/json")
             case _:
                 text = b'{"error":"Here is GET, which asks for the answer, and DELETE, which cancels."}'
@@ -153,7 +153,7 @@ class QueuedPaths:
         except QueueError as error:
             extra: Extra = ()
             if error.status in TRY_AGAIN:
-                room = await self.door.room_in(asked.route)
+                room = await self.protocol.room_in(asked.route)
                 extra = ((b"retry-after", b"%d" % (math.ceil(room.at_most) if room else LATER_S)),)
             text = encode({"detail": str(error), "error": str(error), "code": error.code})
             await http.respond(send, error.status, text, "application/json", extra)

@@ -111,7 +111,9 @@ def test_a_query_is_sent_as_it_came() -> None:
     "line",
     ["import requests", "import httpx", "import aiohttp\naiohttp.ClientSession()", "import urllib.request"],
 )
-@pytest.mark.parametrize("folder", ["spaces/gateway", "queueing", "hardware", "platform/spaceport"])
+@pytest.mark.parametrize(
+    "folder", ["spaces/gateway", "queueing", "hardware", "platform/spaceport", "platform/infra"]
+)
 def test_the_linter_refuses_other_clients(folder: str, line: str) -> None:
     command = [
         sys.executable,

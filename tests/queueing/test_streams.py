@@ -14,7 +14,7 @@ from queueing.delivery.positions import Positions
 from queueing.delivery.streams import MessageStreams
 from queueing.messages import CLOSE_STREAM, HEARTBEAT
 from queueing.protocols import gradio_stream
-from queueing.protocols.gradio import GradioDoor
+from queueing.protocols.gradio import GradioProtocol
 from queueing.protocols.gradio_stream import sse
 from queueing.routes import Route
 from queueing.store.queue import Queue
@@ -24,12 +24,12 @@ SESSION = "session"
 
 
 @pytest.fixture
-async def door(redis: Redis) -> AsyncIterator[GradioDoor]:
+async def protocol(redis: Redis) -> AsyncIterator[GradioProtocol]:
     async def wake(_: Route) -> None:
         return
 
     streams = MessageStreams(redis)
-    yield GradioDoor(redis, streams, Positions(redis), wake)
+    yield GradioProtocol(redis, streams, Positions(redis), wake)
     await streams.close()
 
 
@@ -40,37 +40,37 @@ async def call(queue: Queue, join: Joins) -> str:
     return event_id
 
 
-async def until_it_ends(door: GradioDoor, route: Route) -> list[bytes]:
+async def until_it_ends(protocol: GradioProtocol, route: Route) -> list[bytes]:
     async with asyncio.timeout(20):
-        return [chunk async for chunk in door.data(route, SESSION)]
+        return [chunk async for chunk in protocol.data(route, SESSION)]
 
 
 async def test_it_ends_in_one_piece_with_the_last_event(
-    door: GradioDoor, route: Route, queue: Queue, join: Joins
+    protocol: GradioProtocol, route: Route, queue: Queue, join: Joins
 ) -> None:
     await call(queue, join)
     event_id = await call(queue, join)
-    *_, last = await until_it_ends(door, route)
+    *_, last = await until_it_ends(protocol, route)
     assert event_id.encode() in last
     assert last.endswith(sse(CLOSE_STREAM))
 
 
 async def test_of_what_is_over_its_client_hears_that_nothing_is_to_come(
-    door: GradioDoor, route: Route, queue: Queue, join: Joins, monkeypatch: pytest.MonkeyPatch
+    protocol: GradioProtocol, route: Route, queue: Queue, join: Joins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await call(queue, join)
-    await until_it_ends(door, route)
+    await until_it_ends(protocol, route)
     monkeypatch.setattr(gradio_stream, "HEARTBEAT_S", 0.1)
-    assert await until_it_ends(door, route) == [b"", sse(CLOSE_STREAM)], "its headers at once"
+    assert await until_it_ends(protocol, route) == [b"", sse(CLOSE_STREAM)], "its headers at once"
 
 
 async def test_who_waits_gets_heartbeats(
-    door: GradioDoor, route: Route, join: Joins, monkeypatch: pytest.MonkeyPatch
+    protocol: GradioProtocol, route: Route, join: Joins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gradio_stream, "HEARTBEAT_S", 0.1)
     await join(SESSION)
     seen: list[bytes] = []
-    async with contextlib.aclosing(door.data(route, SESSION)) as chunks, asyncio.timeout(20):  # type: ignore[type-var]
+    async with contextlib.aclosing(protocol.data(route, SESSION)) as chunks, asyncio.timeout(20):  # type: ignore[type-var]
         async for chunk in chunks:
             seen.append(chunk)
             if seen.count(sse(HEARTBEAT)) == 3:
@@ -79,14 +79,14 @@ async def test_who_waits_gets_heartbeats(
 
 
 async def test_it_stays_for_a_client_that_calls_again_at_once(
-    door: GradioDoor, route: Route, queue: Queue, join: Joins, monkeypatch: pytest.MonkeyPatch
+    protocol: GradioProtocol, route: Route, queue: Queue, join: Joins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("queueing.delivery.keeping.KEEP_S", 5.0)
     await call(queue, join)
-    await until_it_ends(door, route)  # the first one does not: nobody knows yet that it is worth it
+    await until_it_ends(protocol, route)  # the first one does not: nobody knows yet that it is worth it
     calls = [await call(queue, join)]
     seen: list[bytes] = []
-    async with contextlib.aclosing(door.data(route, SESSION)) as chunks, asyncio.timeout(20):  # type: ignore[type-var]
+    async with contextlib.aclosing(protocol.data(route, SESSION)) as chunks, asyncio.timeout(20):  # type: ignore[type-var]
         async for chunk in chunks:
             seen.append(chunk)
             if len(calls) == 3:
@@ -97,12 +97,12 @@ async def test_it_stays_for_a_client_that_calls_again_at_once(
 
 
 async def test_what_joins_while_the_stream_ends_is_told_by_the_next_one(
-    door: GradioDoor, route: Route, queue: Queue, join: Joins
+    protocol: GradioProtocol, route: Route, queue: Queue, join: Joins
 ) -> None:
     await call(queue, join)
-    async with contextlib.aclosing(door.data(route, SESSION)) as chunks, asyncio.timeout(20):  # type: ignore[type-var]
+    async with contextlib.aclosing(protocol.data(route, SESSION)) as chunks, asyncio.timeout(20):  # type: ignore[type-var]
         assert (await anext(chunks)).endswith(sse(CLOSE_STREAM))
         joined = await join(SESSION)
         assert joined.being_told, "its answer waits until the client has heard that"
     await queue.cancel(joined.event_id, SESSION)
-    assert joined.event_id.encode() in b"".join(await until_it_ends(door, route))
+    assert joined.event_id.encode() in b"".join(await until_it_ends(protocol, route))

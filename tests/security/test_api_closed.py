@@ -168,7 +168,7 @@ def test_nothing_runs_by_any_route_in_any_spelling(
 def refused(door: Raw, status: int, answer: bytes) -> bool:
     """Whether this is a refusal with a sentence in it."""
     said = json.loads(answer) if answer.startswith(b"{") else {}
-    if status == 200 and "event_id" in said:  # told as an event that failed: see `GradioDoor.join`
+    if status == 200 and "event_id" in said:  # told as an event that failed: see `GradioProtocol.join`
         return SAYS in stream_of(door, "attacker")
     if status == 200 and "jsonrpc" in said:
         return SAYS in said["error"]["message"]
