@@ -39,7 +39,7 @@ LOOK_EVERY_S = 1.0
 MAX_RESTARTS = 5
 #: One that ran this long before it ended has its attempts back.
 WELL_AFTER = timedelta(minutes=10)
-#: A replica that nobody took for this long is taken by whoever can, whatever placement says.
+#: A replica that no node took for this long goes to any node that can, whatever placement says.
 PATIENCE = timedelta(seconds=5)
 RETRY_ENGINE_S = 5
 THREADS = 64

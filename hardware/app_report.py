@@ -39,7 +39,7 @@ Flag = bool | None
 
 
 class Unusable(Exception):
-    """The app cannot be served as it describes itself; the message tells its owner why."""
+    """The app cannot be served as it describes itself; the message gives its owner the reason."""
 
 
 class ReportedFunction(Struct):

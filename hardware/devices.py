@@ -1,4 +1,4 @@
-"""What accelerators this machine really has, as NVIDIA's library tells it. None is an ordinary answer."""
+"""The accelerators of this machine, from NVIDIA's library. None is an ordinary answer."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def last_at(kind: Kind, space_id: int, replica: int) -> float:
 
 
 def clear(kind: Kind, space_id: int) -> None:
-    """Forget every line. Who follows goes on with the next one."""
+    """Forget every line. Followers go on with the next one."""
     sync_redis().xtrim(key(kind, space_id), maxlen=0, approximate=False)
 
 

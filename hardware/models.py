@@ -16,7 +16,7 @@ class Node(models.Model):
     tiers = models.JSONField(default=dict)
     #: "docker" or "process".
     runtime = models.CharField(max_length=8)
-    #: What hardware is really there, as `hardware.devices.found` tells it.
+    #: The hardware that is there, from `hardware.devices.found`.
     devices = models.JSONField(default=dict, blank=True)
     heartbeat_at = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)

@@ -1,4 +1,4 @@
-"""Nodes: who is up, and what they serve. A node is up while its heartbeat is fresh."""
+"""Nodes: which are up, and what they serve. A node is up while its heartbeat is fresh."""
 
 from __future__ import annotations
 

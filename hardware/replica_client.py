@@ -305,7 +305,7 @@ def _pinned_to(url: URL) -> Iterator[None]:
 async def _stay_there(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """The second wall, whatever the library is told or does by itself: its websockets follow redirects."""
+    """A second wall, whatever the library does by itself: its websockets follow redirects."""
     if (request.url.raw_host, request.url.port) != _pinned.get():
         raise aiohttp.ClientConnectionError("This is not the replica's address.")
     answer = await handler(request)
@@ -320,7 +320,7 @@ async def _stay_there(
 
 @contextlib.contextmanager
 def _translated() -> Iterator[None]:
-    """The library's many errors as the two that callers tell apart."""
+    """The library's many errors as the two that callers distinguish."""
     try:
         yield
     except (aiohttp.ClientResponseError, HttpProcessingError) as error:
@@ -346,6 +346,36 @@ def _checked_head(answer: aiohttp.ClientResponse) -> tuple[tuple[bytes, bytes], 
     if size > HEAD_BYTES or garbled or len(lengths) > 1 or not 200 <= answer.status <= 599:
         answer.close()
         raise BadAnswer(NO_HTTP)
-    if answer.headers.get("Transfer-Encoding"):  # then it says nothing, and whoever believes it reads wrongly
+    if answer.headers.get("Transfer-Encoding"):  # then it means nothing, and a reader that trusts it goes
+    wrong
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
+    
         return tuple((name, value) for name, value in fields if name.lower() != b"content-length")
     return fields

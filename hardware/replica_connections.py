@@ -12,7 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 #: Interim answers (1xx) that have come and were not taken; honest servers send few.
 HEADS_AT_ONCE = 16
-#: The same of websocket messages: so many wait; more of them in one piece than this are a flood.
+#: The same for websocket messages: this many may wait; more of them in one piece are a flood.
 FRAMES_WAITING, FRAMES_AT_ONCE = 1000, 4000
 #: Of the socket, so that one turn of the event loop parses no more than about this.
 RECEIVE_BYTES = 64 * 1024

@@ -1,5 +1,5 @@
-"""What replicas use of memory and cores: looked at every 15 s by their node's agent, kept by the minute for a
-day in Redis, for advice. And how many of a node's worker slots are taken, for the metrics."""
+"""Memory and cores of replicas: sampled every 15 s by their node's agent and kept by the minute for a day in
+Redis, for advice. And how many of a node's worker slots are taken, for the metrics."""
 
 from __future__ import annotations
 
@@ -114,12 +114,12 @@ def _use(member: str) -> Use:
 
 
 def publish_slots(node: str, *, busy: int, slots: int) -> None:
-    """The node's worker has so many slots, so many of them taken."""
+    """Store how many slots the node's worker has, and how many are taken."""
     sync_redis().set(slots_key(node), f"{busy}/{slots}", ex=SLOTS_KEPT_S)
 
 
 def slots(nodes: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """Node to (busy, all) slots of its worker; nodes that told nothing lately are left out."""
+    """Node to (busy, all) slots of its worker; nodes without a recent value are left out."""
     names = list(nodes)
     told: list[Any] = sync_redis().mget([slots_key(name) for name in names]) if names else []
     return {

@@ -8,7 +8,7 @@ _slots = 0  # 0 outside a node's worker
 
 
 def note(slots: int) -> None:
-    """This process is a node's worker with so many slots."""
+    """This process is a node's worker with this many slots."""
     global _slots
     _slots = slots
 

@@ -123,7 +123,7 @@ class Runtime(Protocol):
         """Build, one line of output at a time to `log`. A build of the same dependencies installs nothing.
 
         Raises:
-            BuildFailed: the Space's fault, said in a sentence.
+            BuildFailed: the Space's fault, in a sentence.
             EngineUnavailable: ours.
         """
         ...

@@ -90,10 +90,10 @@ def _labels(client: docker.DockerClient, image: str) -> dict[str, str]:
 
 
 def build(client: docker.DockerClient, base: str, log: Log) -> str:
-    """Build the base image from image `base`; answers its name, which tells the Python in it.
+    """Build the base image from image `base`; returns its name, which contains its Python version.
 
     Raises:
-        EngineUnavailable: with the builder's last words.
+        EngineUnavailable: with the builder's last lines.
     """
     context = _context()
     labels = {MADE_OF: image_context.digest(context), MADE_FROM: base}

@@ -22,7 +22,7 @@ _building = threading.Lock()
 
 
 def ensure(client: docker.DockerClient, log: Log) -> str:
-    """The builder image, built now when it is missing. Its name tells what it was made of: checkouts of
+    """The builder image, built now when it is missing. Its name is a digest of its sources, so checkouts of
     different versions beside one engine do not disturb each other.
 
     Raises:

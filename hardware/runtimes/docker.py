@@ -117,7 +117,7 @@ class DockerRuntime:
     def container_options(
         self, replica_id: int, spec: ReplicaSpec, gpus: tuple[str, ...], network: str
     ) -> dict[str, Any]:
-        """Everything the engine is told about the container: a fixed template, filled in."""
+        """The container's whole configuration: a fixed template, filled in."""
         tier = TIERS[spec.tier]
         is_gradio = spec.sdk == "gradio"
         writable = f"rw,exec,nosuid,nodev,size={tier.memory_bytes // 2}"
@@ -288,7 +288,7 @@ class DockerRuntime:
                 self._remove(container["Id"])
 
     def _was_out_of_memory(self, runtime_id: str, state: dict[str, Any]) -> bool:
-        """The engine's `oom` events tell it of a child too, where the flag in the state does not."""
+        """The engine's `oom` events cover a child too; the flag in the state does not."""
         events = self.client.api.events(
             since=int(_seconds(state["StartedAt"])), until=int(time.time()) + 1, decode=True,
             filters={"container": runtime_id, "event": "oom"},
@@ -297,7 +297,7 @@ class DockerRuntime:
 
 
 def _installation(home: Path) -> str:
-    """Eight letters that tell this platform's containers from those of another on the same engine."""
+    """Eight letters that distinguish this platform's containers from another's on the same engine."""
     path = home / "installation"
     if not path.exists():
         home.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PYTHON = "/opt/venv/bin/python"
 INSTALL = f"RUN uv pip install --python {PYTHON} --no-cache --compile-bytecode"
 SKIP = {".git"}
-#: Lines of buildah that tell nothing.
+#: Lines of buildah without information.
 NOISE = re.compile(
     r"(\[\d+/\d+\] )?"
     r"(-->|COMMIT|Getting image source|Copying (blob|config)|Writing manifest|Storing signatures|time=)"
@@ -214,7 +214,7 @@ class _Build:
 
 
 class _Told:
-    """The build's log, without what says nothing, and the sentence that a failure is told in."""
+    """The build's log without noise, and the sentence about a failure."""
 
     def __init__(self, log: Log) -> None:
         self._log = log

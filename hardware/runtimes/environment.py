@@ -1,4 +1,4 @@
-"""What a replica finds in its environment, and how its end is told to people."""
+"""A replica's environment, and the description of its end for people."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def describe_exit(
         reason = (
             "The app ended by itself (exit code 0). It has to keep serving: end the file with demo.launch()."
         )
-    elif code < 0 or code > 128:  # how shells and engines tell signals
+    elif code < 0 or code > 128:  # how shells and engines encode signals
         reason = f"The app was killed by signal {-code if code < 0 else code - 128} (exit code {code})."
     else:
         reason = f"The app exited with code {code}."

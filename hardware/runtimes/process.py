@@ -272,7 +272,7 @@ def _replica_of(runtime_id: str) -> int:
 
 
 def _started_at(pid: int) -> int:
-    """When the kernel started this process, in its own ticks: tells a reused pid. 0 when there is none."""
+    """When the kernel started this process, in its own ticks: detects a reused pid. 0 when there is none."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -119,7 +119,7 @@ def _table_of_all() -> dict[int, set[int]]:
 
 
 def memory_of(pids: list[int]) -> int:
-    """Resident bytes of these processes, shared pages counted once as far as the kernel tells."""
+    """Resident bytes of these processes, shared pages counted once as far as the kernel knows."""
     total = 0
     for pid in pids:
         with contextlib.suppress(OSError, IndexError, ValueError):

@@ -1,4 +1,4 @@
-"""Virtual environments of the process runtime: one for each set of dependencies, shared by who wants it."""
+"""Virtual environments of the process runtime: one for each set of dependencies, shared by its Spaces."""
 
 from __future__ import annotations
 

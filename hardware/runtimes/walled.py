@@ -1,6 +1,7 @@
 """One job in a builder container: the platform's side of `docker/builder/walled_build.py`.
 
-The container lives as long as the connection to it: it ends by itself when whoever asked has gone."""
+The container lives as long as the connection to it: it ends by itself when the worker that wanted it is
+gone."""
 
 from __future__ import annotations
 
@@ -168,7 +169,7 @@ class Job:
     def stream(self, path: str) -> tuple[int, Iterator[bytes]]:
         """The size and the content of one file in the container."""
         parts, _ = self.api.get_archive(self.id, path)
-        tar = tarfile.open(fileobj=_Parts(parts), mode="r|")  # noqa: SIM115  # read by whoever asked
+        tar = tarfile.open(fileobj=_Parts(parts), mode="r|")  # noqa: SIM115  # the caller reads it
         entry = tar.next()
         if entry is None or not entry.isreg():
             raise EngineUnavailable(f"The builder left no file {path}.")

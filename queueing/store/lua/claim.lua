@@ -24,7 +24,7 @@ local fair = settings[6] == "fair"
 local max_running = tonumber(settings[9] or "")
 local cap = max_running or threads
 ahead = tonumber(ahead)
--- Whoever shows the line has to know which calls are not in their functions yet.
+-- Readers of the line must know which calls are not in their functions yet.
 if ahead ~= tonumber(settings[7] or "0") then redis.call("HSET", cfg, "ahead", ahead) end
 
 local long, more_all = {}, math.min(ahead, cap)
@@ -50,7 +50,7 @@ end
 local taken = {}
 local promised = redis.call("EXISTS", promises) == 1
 
--- The first promise of a waiter (seconds from `told`) beside what came of it: `queueing.stats.eta_accuracy`.
+-- The first promise of a waiter (seconds from `told`) beside its outcome: `queueing.stats.eta_accuracy`.
 local function compare(id)
   local promise = redis.call("HGET", promises, id)
   if not promise then return end
@@ -137,7 +137,7 @@ local function start(one)
   local token = redis.call("INCR", fence)
   redis.call("ZADD", lines, token, one.name)
   one.turn = token
-  -- No two calls have the same start: it tells which events of `running` belong to which call.
+  -- No two calls have the same start: it shows which events of `running` belong to which call.
   local started = tonumber(now) + (#taken + 1) / 1000000
   local event, fn, size = take(one, head, returned, token, started)
   if fair and not returned then redis.call("HSET", one.shares_key, "v", math.floor(tonumber(score) / 4194304)) end

@@ -1,5 +1,5 @@
 -- emit: append messages to a running event's stream and announce them, under the event's current token.
--- `told` is how many of its call's messages the event's channel has had then: where another dispatcher goes on.
+-- `told` is how many of its call's messages the event's channel has then: where another dispatcher continues.
 -- KEYS: event messages
 -- ARGV: token id ttl told
 -- and then: payloads

@@ -4,7 +4,7 @@
 -- KEYS: event messages open running calls last service day
 -- ARGV: token id status payload free fn took ttl
 -- TIME: now
--- and then: payloads to tell before the final one
+-- and then: payloads to publish before the final one
 -- returns {"finished", open_left} | {"stale"}
 -- USES: count tell
 local state = redis.call("HMGET", event, "token", "state", "started", "lane")

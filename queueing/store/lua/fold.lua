@@ -1,4 +1,4 @@
--- fold: a minute that is stored leaves Redis, and its counts go into the Space's totals: once, whoever calls
+-- fold: a minute that is stored leaves Redis, and its counts go into the Space's totals: once, whichever process calls
 -- and however often.
 -- KEYS: minutes minute totals
 -- ARGV: number changes

@@ -101,6 +101,6 @@ if follows then
 elseif policy == "fair" then
   position = redis.call("ZRANK", wait, id)
 end
--- Whether its session's client is being told an end just now: `telling` notes that.
+-- Whether its session's client is receiving an end just now: `telling` notes that.
 local being_told = string.find(redis.call("GET", cursor) or "", "^%d+ [1-9]") and 1 or 0
 return { "accepted", position, follows and size or size + 1, redis.call("EXISTS", lease), being_told }

@@ -1,11 +1,11 @@
--- listen: a session's client opens a stream. Where it hung up on the last one amid an event, or we do not know of that
--- yet, and has called anew since, it has given up what it was told of then: Gradio alone ends such events. Of two
+-- listen: a session's client opens a stream. If it disconnected from the last one during an event (known yet or not) and
+-- has called anew since, it has given up the earlier events: Gradio alone ends such events. Of two
 -- requests that come together the hang-up may be noticed last: half a second does not count.
--- `patient` "1": while something is being told by another connection, nothing is done.
+-- `patient` "1": while another connection is sending, nothing is done.
 -- KEYS: cursor open dropped messages
 -- ARGV: prefix ttl patient
 -- TIME: now
--- returns {known, told, being_told, {events not to be told of}, {events given up just now}, idle}
+-- returns {known, told, being_told, {events without messages}, {events given up just now}, idle}
 local note = redis.call("GET", cursor)
 if not note and redis.call("EXISTS", open, messages) == 0 then return { 0, 0, 0, {}, {}, 0 } end
 local told, being, stream = string.match(note or "0", "^(%d+) ?(%d*) ?(%S*)$")
@@ -24,7 +24,7 @@ local still_open = stream ~= "" and stream ~= "0" and redis.call("SDIFF", open, 
 if #still_open > 0 then
   local newest = 0
   for _, id in ipairs(still_open) do newest = math.max(newest, joined(id)) end
-  -- One that is over may not be told yet.
+  -- The end of a finished one may not be sent yet.
   for id in pairs(events(redis.call("XREVRANGE", messages, "+", "(0-" .. told, "COUNT", 64))) do
     newest = math.max(newest, joined(id))
   end

@@ -1,8 +1,8 @@
--- notice: tell every event that runs or waits in the main lane something that is not its end. The other lane's are
--- made by pages, not by somebody who would read it.
+-- notice: send every running or waiting event of the main lane a message that is not its end. Pages make the other
+-- lane's events; nobody would read it there.
 -- KEYS: running
 -- ARGV: prefix payload ttl
--- returns how many were told
+-- returns how many
 -- USES: tell line
 local told = 0
 local lists = { running }

@@ -1,4 +1,4 @@
--- refuse: tell a channel of an event that was never accepted, as one that failed at once: there are clients that
+-- refuse: send a channel an event that was never accepted, as one that failed at once: there are clients that
 -- show nobody the text of a refused request.
 -- KEYS: messages
 -- ARGV: id payload ttl

@@ -1,4 +1,4 @@
--- reorder: put who waits into the order of the policy that was chosen, where it is another than before.
+-- reorder: sort waiting events by the chosen policy, if it differs from the one before.
 -- To fair: as if all had joined just now, in order of arrival. To fifo: in order of arrival.
 -- KEYS: cfg
 -- ARGV: prefix

@@ -1,5 +1,5 @@
 -- count: what happened in this minute, for the statistics (`queueing.stats.counters` reads the fields). One hash a
--- minute; whoever makes a field new gives the hash its two days, and names the minute to the rollup.
+-- minute; the first new field gives the hash its two days, and names the minute to the rollup.
 -- KEYS: minutes
 local function noted(key, minute)
   redis.call("EXPIRE", key, 172800)

@@ -1,6 +1,6 @@
--- tell: append an event's messages to its channel's stream, and announce them in one piece, a line each:
+-- tell: append an event's messages to its channel's stream, and publish them in one piece, a line each:
 -- `<number> <1: its end> <events of the channel left open> <event> <message>` (`queueing.delivery.streams`). Of large
--- ones nothing is said but that they are there: Redis hangs up on listeners that are too far behind.
+-- ones only their existence is published: Redis disconnects listeners that are too far behind.
 local function tell(stream, id, payloads, final, left)
   local lines = {}
   for i, payload in ipairs(payloads) do
