@@ -346,36 +346,6 @@ def _checked_head(answer: aiohttp.ClientResponse) -> tuple[tuple[bytes, bytes], 
     if size > HEAD_BYTES or garbled or len(lengths) > 1 or not 200 <= answer.status <= 599:
         answer.close()
         raise BadAnswer(NO_HTTP)
-    if answer.headers.get("Transfer-Encoding"):  # then it means nothing, and a reader that trusts it goes
-    wrong
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
-    
+    if answer.headers.get("Transfer-Encoding"):  # then it means nothing, and misleads a reader
         return tuple((name, value) for name, value in fields if name.lower() != b"content-length")
     return fields

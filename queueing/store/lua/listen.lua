@@ -1,6 +1,6 @@
--- listen: a session's client opens a stream. If it disconnected from the last one during an event (known yet or not) and
--- has called anew since, it has given up the earlier events: Gradio alone ends such events. Of two
--- requests that come together the hang-up may be noticed last: half a second does not count.
+-- listen: a session's client opens a stream. If it disconnected from the last one during an event (noticed or not) and
+-- has called anew since, it has given up the earlier events: Gradio alone ends such events. Of two requests that come
+-- together the disconnect may be noticed last: half a second does not count.
 -- `patient` "1": while another connection is sending, nothing is done.
 -- KEYS: cursor open dropped messages
 -- ARGV: prefix ttl patient
