@@ -16,17 +16,17 @@ from spaces.secrets import KEY, VALUE_LIMIT
 #: Setting to its title and unit on the Settings tab.
 TITLES = {
     "concurrency_count": "Calls at once",
-    "max_running": "Calls at once, altogether",
-    "max_size": "Most who may wait",
+    "max_running": "Calls at once, in total",
+    "max_size": "Queue size",
     "batch": "Batching",
     "max_batch_size": "Largest batch",
     "api_open": "API open",
     "max_threads": "Threads",
-    "policy": "Who is next",
-    "page_weight": "Weight of the page",
-    "max_per_visitor": "Most for one visitor",
-    "retry": "Run again after an interruption",
-    "cancel_on_disconnect": "End calls of who hangs up",
+    "policy": "Order",
+    "page_weight": "Page weight",
+    "max_per_visitor": "Limit per visitor",
+    "retry": "Retry after an interruption",
+    "cancel_on_disconnect": "Cancel on disconnect",
 }
 #: What the field of a group's number is called, before the group's name.
 GROUP_FIELD = "group:"

@@ -17,24 +17,24 @@ from spaces.api.hub import HubError, error_response, hub, readable, writable
 from spaces.models import Space
 
 DESCRIPTION = """
-With `HF_ENDPOINT` set to this address, the official `huggingface_hub` and `hf` work as they are. They speak
-the Hub's own paths; below the table is what Spaceport adds. Send `Authorization: Bearer hf_…`.
+With `HF_ENDPOINT` set to this address, the official `huggingface_hub` and `hf` work unchanged: they use the
+Hub's own paths. Below the table is what Spaceport adds. Send `Authorization: Bearer hf_…`.
 
 | The Hub's paths | For |
 |---|---|
-| `GET /api/whoami-v2` | who the token is |
-| `POST /api/repos/create`, `DELETE /api/repos/delete` | make and delete a Space |
+| `GET /api/whoami-v2` | the token's user |
+| `POST /api/repos/create`, `DELETE /api/repos/delete` | create and delete a Space |
 | `GET /api/spaces?search=&author=&filter=&limit=` | list Spaces, paged by the `Link` header |
-| `GET /api/spaces/{owner}/{name}` (`/revision/{rev}`) | all about one |
+| `GET /api/spaces/{owner}/{name}` (`/revision/{rev}`) | one Space |
 | `PUT …/settings` · `POST …/duplicate` | visibility · a copy |
 | `POST /api/validate-yaml`, `…/preupload/{rev}`, `…/commit/{rev}` | upload |
-| `GET …/tree/{rev}/{path}` · `POST …/paths-info/{rev}` | the files there are |
+| `GET …/tree/{rev}/{path}` · `POST …/paths-info/{rev}` | list files |
 | `GET /spaces/{owner}/{name}/resolve/{rev}/{path}` | download |
 | `GET …/commits/{rev}`, `…/refs` · `POST`, `DELETE …/branch/{branch}`, `…/tag/{rev}` | history |
 | `GET …/runtime` · `POST …/hardware`, `…/sleeptime`, `…/pause`, `…/restart` | the running Space |
 | `GET`, `POST`, `DELETE …/secrets`, `…/variables` | its environment |
 | `GET …/logs/build`, `…/logs/run` | logs, as server-sent events |
-| `GET /api/spaces/hardware` | the hardware there is |
+| `GET /api/spaces/hardware` | available hardware |
 | `/spaces/{owner}/{name}` as a git remote | clone and push; the token is the password |
 """
 
@@ -50,13 +50,13 @@ class QueueValues(Schema):
 
     concurrency_count: StrictInt | None = Field(
         1,
-        description="Calls of each group of functions that run at once where the group has no number of its "
+        description="How many calls of each group of functions run at once if the group has no number of its "
         "own; null is no limit.",
     )
     max_running: StrictInt | None = Field(
-        None, description="Calls of all groups together that run at once; null is no limit but theirs."
+        None, description="How many calls of all groups together run at once; null leaves only their limits."
     )
-    max_size: StrictInt | None = Field(None, description="How many may wait; null is no limit.")
+    max_size: StrictInt | None = Field(None, description="How many events may wait; null is no limit.")
     batch: StrictBool = Field(
         default=False, description="Hand several waiting inputs to a batch function in one call."
     )
@@ -64,19 +64,17 @@ class QueueValues(Schema):
     api_open: StrictBool = Field(default=True, description="Whether programs may use the Space.")
     max_threads: StrictInt = Field(40, description="The most calls of any kind at once in the container.")
     policy: StrictStr = Field(
-        "fifo", description="Who is next: fifo in order of arrival, fair lets visitors take turns."
+        "fifo", description="The order: fifo by arrival; fair lets visitors take turns."
     )
     page_weight: StrictInt = Field(
-        2, description="Under fair: events of a visitor on the page served for one of a program's, 1 to 10."
+        2, description="Under fair: events of a visitor on the page that start for one of a program, 1 to 10."
     )
     max_per_visitor: StrictInt | None = Field(
         None, description="How many events one visitor may have waiting; null is no limit."
     )
-    retry: StrictBool = Field(
-        default=True, description="Run an event again whose worker or container went away under it."
-    )
+    retry: StrictBool = Field(default=True, description="Run an event again if its worker or container dies.")
     cancel_on_disconnect: StrictBool = Field(
-        default=False, description="End a running call, as far as it can be, when its visitor hangs up."
+        default=False, description="End a running call, if it can be ended, when its visitor disconnects."
     )
 
 
@@ -85,7 +83,7 @@ class QueueChange(QueueValues):
 
     groups: dict[str, StrictInt | Literal["default"] | None] = Field(
         {},
-        description="Calls of single groups that run at once, by the group's name; null is no limit, "
+        description="Concurrent calls of single groups, by the group's name; null is no limit, "
         '"default" the code\'s number again, or concurrency_count. Others keep theirs.',
     )
 
@@ -104,10 +102,10 @@ class Line(Schema):
     group: str
     functions: list[str] = Field(description="The functions that share the limit, the first 20.")
     limit: int | None = Field(description="Calls that run at once; null is no limit.")
-    source: str = Field(description="Whose number it is: `owner`, `code` or `default`.")
+    source: str = Field(description="Where the number comes from: `owner`, `code` or `default`.")
     pending: int
     running: int
-    eta_s: float | None = Field(description="Seconds until one who joins now starts; null while unknown.")
+    eta_s: float | None = Field(description="Seconds until an event that joins now starts; null if unknown.")
     eta_max_s: float | None
 
 
@@ -120,7 +118,7 @@ class Queue(QueueValues):
     pending: int
     running: int
     served_today: int
-    eta_s: float | None = Field(description="Seconds until one who joins now starts; null while unknown.")
+    eta_s: float | None = Field(description="Seconds until an event that joins now starts; null if unknown.")
     eta_max_s: float | None = Field(description="And at most.")
     events: list[Place] = Field(description="The caller's events, by the `session_hash` given.")
 

@@ -22,13 +22,13 @@ class Counts(Schema):
     events: int = Field(description="Accepted: page and API together.")
     page: int
     api: int
-    refused_full: int = Field(description="Told that the queue is full.")
+    refused_full: int = Field(description="Refused because the queue was full.")
     refused_closed: int = Field(description="Programs refused while `api_open` is off.")
     refused_other: int = Field(description="Refused because the Space was paused or could not run.")
     completed: int
     failed: int
     cancelled: int
-    retried: int = Field(description="Times an event went back because its container or worker went away.")
+    retried: int = Field(description="Times an event returned to the front: its container or worker died.")
 
 
 class Totals(Counts):
@@ -66,7 +66,7 @@ class Series(Schema):
     api: list[float] = Field(description="Accepted events a minute from programs.")
     refused: list[float] = Field(description="Refused events a minute.")
     failed: list[float] = Field(description="Failed events a minute.")
-    wait_p50_s: list[float | None] = Field(description="Null where nobody's turn came.")
+    wait_p50_s: list[float | None] = Field(description="Null if no event started.")
     wait_p95_s: list[float | None]
 
 

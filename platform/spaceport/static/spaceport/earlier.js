@@ -11,7 +11,7 @@
   const DAY_MS = 24 * 3600 * 1000;
   const visit = new URL(line.dataset.queue, location.href).searchParams.get("visit");
 
-  // Per tab: a visit is one opening of this page; `seen` are calls whose end this visitor has been told.
+  // Per tab: a visit is one opening of this page; `seen` are calls whose end this visitor has seen.
   const read = () => {
     try {
       return JSON.parse(sessionStorage.getItem(NAME) ?? "[]").filter((v) => Date.now() - v.at < DAY_MS);

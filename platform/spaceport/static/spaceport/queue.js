@@ -90,7 +90,7 @@
     window.htmx.ajax("GET", panel.dataset.src, { target: panel, swap: "innerHTML" });
   };
 
-  // What was fetched may be older than what the socket told: look again until they agree.
+  // The fetched state may be older than the socket's: fetch again until they agree.
   let again = 0;
   const lookAgain = (after) => {
     clearTimeout(again);
@@ -111,11 +111,11 @@
     stage = next;
     window.htmx.trigger(document.body, "stage");
     if (running(before) && running(next)) {
-      // A new version took over: whoever is in the middle of something decides when to load it.
+      // A new version took over: a visitor in the middle of something decides when to load it.
       if (next === "RUNNING") fresh.hidden = false;
     } else {
       fresh.hidden = true;
-      // The demo's page goes away, and with it whoever waits there for the results of its calls.
+      // The demo's page goes away, and with it the listener for the results of its calls.
       if (running(before)) document.dispatchEvent(new CustomEvent("queue:gone"));
       swap();
     }
@@ -137,7 +137,7 @@
 
   let opened = false; // before: this page was connected, and is again
   let failures = 0;
-  let comeBackIn = null; // ms, told by a web process that restarts
+  let comeBackIn = null; // ms, from a web process that restarts
   const connect = () => {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(`${scheme}//${location.host}${line.dataset.queue}`);
