@@ -37,9 +37,11 @@ bench: $(VENV)/.dev  ## measure: the same app by itself and behind Spaceport
 chaos: $(VENV)/.dev  ## break everything under load and count what is lost
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-lint: $(VENV)/.dev  ## ruff, mypy, import borders, migrations
+lint: $(VENV)/.dev  ## ruff, mypy, import borders and cycles, sizes, migrations
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
+	@$(BIN)/loq check
+	@$(BIN)/python -m tests.lint
 	@$(BIN)/mypy .
 	@$(BIN)/python manage.py makemigrations --check --dry-run
 

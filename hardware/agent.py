@@ -17,7 +17,7 @@ from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 from redis import RedisError
 
-from hardware import devices, logs, nodes, readiness, replicas, usage, worker
+from hardware import devices, logs, nodes, readiness, replicas, usage, worker_slots
 from hardware.app_report import Unusable
 from hardware.models import Replica
 from hardware.runtimes.base import EngineUnavailable, StartFailed
@@ -115,7 +115,7 @@ class Agent:
 
     def _beat(self) -> None:
         nodes.beat(self.node_id)
-        if (slots := worker.slots()) is not None:
+        if (slots := worker_slots.usage()) is not None:
             usage.tell_slots(self.name, busy=slots[0], slots=slots[1])
         for replica_id in nodes.release_lost(list(self.tiers)):
             replicas.tell(replica_id)

@@ -6,17 +6,15 @@ import json
 import os
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_down
-from celery.worker.state import active_requests
 from django.conf import settings
 
-from hardware.patience import once_postgresql_answers
+from hardware import worker_slots
+from hardware.agent import Agent
 from hardware.runtimes import choose
-
-if TYPE_CHECKING:
-    from hardware.agent import Agent
+from infra.startup import retry_until_database_ready
 
 #: Set by `manage.py node`: {"cpu": false, "t4": true}, tiers and whether they are simulated.
 TIERS_VARIABLE = "SPACEPORT_NODE_TIERS"
@@ -26,7 +24,6 @@ LEAST_THREADS = 8
 _agent: Agent | None = None
 _begins = threading.Lock()
 _ending = threading.Event()
-_slots = 0  # of this worker; 0 outside a node's worker
 
 
 class BadWorker(RuntimeError):
@@ -54,14 +51,7 @@ def check_settings(instance: Any, **_: Any) -> None:
         raise BadWorker(f"A node's worker needs -P threads, not {pool}. Start it by `manage.py node`.")
     if instance.concurrency < LEAST_THREADS:
         raise BadWorker(f"A node's worker needs -c {LEAST_THREADS} or more. Start it by `manage.py node`.")
-    global _slots
-    _slots = instance.concurrency
-
-
-def slots() -> tuple[int, int] | None:
-    """(busy, all) of this worker's slots; a dispatcher takes one while its Space is busy. None outside a
-    node's worker."""
-    return (len(active_requests), _slots) if _slots else None
+    worker_slots.note(instance.concurrency)
 
 
 @worker_ready.connect
@@ -69,14 +59,12 @@ def begin(**_: Any) -> None:
     """Start the agent, in a thread: it needs PostgreSQL, and the worker's other work goes on without."""
     if tiers() and _agent is None:
         _ending.clear()
-        start = partial(once_postgresql_answers, _start_agent, unless=_ending.is_set)
+        start = partial(retry_until_database_ready, _start_agent, unless=_ending.is_set)
         threading.Thread(target=start, name="agent", daemon=True).start()
 
 
 def _start_agent() -> None:
     global _agent
-    from hardware.agent import Agent
-
     made = Agent(settings.SPACEPORT_NODE, tiers(), choose(settings.SPACEPORT_RUNTIME))
     with _begins:
         if not _ending.is_set():

@@ -85,6 +85,75 @@ class NoSuchPath(QueueError):
     status = 404
 
 
+class BadRequest(QueueError):
+    """The request is not one of Gradio's protocol."""
+
+    code = "queue.bad_request"
+    status = 400
+
+
+class UnknownFunction(QueueError):
+    """The app has no such function."""
+
+    code = "queue.unknown_function"
+    status = 404
+
+
+class NotUpYet(QueueError):
+    """What this Space offers is known once it has started for the first time."""
+
+    code = "queue.not_up_yet"
+    status = 503
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(f"{self.__doc__} It is {stage} now. Please send it again when it runs.")
+
+
+class UnknownEvent(QueueError):
+    """There is no such event, or it belongs to somebody else."""
+
+    code = "queue.unknown_event"
+    status = 404
+
+
+class BodyTooLarge(QueueError):
+    """The body of this request is larger than a queued path takes."""
+
+    code = "queue.body_too_large"
+    status = 413
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"A request to a queued path may have a body of at most {limit_bytes // 2**20} MiB.")
+
+
+class NoAnswer(QueueError):
+    """The app did not answer this request; the message says why."""
+
+    code = "queue.no_answer"
+    status = 502
+
+
+class Gone(QueueError):
+    """There is no answer any more."""
+
+    code = "queue.gone"
+    status = 410
+
+
+class AlreadyEnded(QueueError):
+    """This request has ended already."""
+
+    code = "queue.ended"
+    status = 409
+
+
+class OldTransport(QueueError):
+    """Calls by the old transport (SSE) cannot wait in line. Use streamable HTTP, at gradio_api/mcp/."""
+
+    code = "queue.old_transport"
+    status = 404
+
+
 class ContainerDied(Exception):
     """The replica went away while it worked on an event."""
 

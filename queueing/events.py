@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from queueing.keys import lane_of
+from queueing.lines import lane_of
 
 decode = msgspec.json.Decoder().decode
 encode = msgspec.json.Encoder().encode
@@ -80,7 +80,7 @@ class Join:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """The answer to a join. `position` counts from 0; `wake` asks the caller to wake a dispatcher.
-    `being_told`: the session's client is just being told an end (`queueing.cursors`)."""
+    `being_told`: the session's client is just being told an end (`queueing.delivery.cursors`)."""
 
     event_id: str
     position: int

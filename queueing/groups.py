@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from msgspec import structs
 
-from queueing.keys import MAIN
+from queueing.lines import MAIN
 from queueing.routes import RENDERED, App, Function
 
 MOST_GROUPS = 500

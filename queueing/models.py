@@ -1,6 +1,6 @@
 """The queue settings of one Space, and what its minutes were like. Of the settings rows are the record;
-`queueing.tuning` publishes them to Redis, where the scripts read them on every claim and join. Of the minutes
-Redis has the newest; `queueing.rollup` stores them here."""
+`queueing.queue_settings` publishes them to Redis, where the scripts read them on every claim and join. Of the
+minutes Redis has the newest; `queueing.stats.rollup` stores them here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db import models
 
 
 class QueueSettings(models.Model):
-    """What the owner chose, and what the app's own code asked for; see `queueing.tuning.effective`."""
+    """What the owner chose, and what the app's code asked for; see `queueing.queue_settings.effective`."""
 
     # One of the foreign keys that point up, as strings (there are hardware.Replica.space and the one below).
     space = models.OneToOneField("spaces.Space", on_delete=models.CASCADE, related_name="queue_settings")
@@ -46,7 +46,7 @@ class QueueMinute(models.Model):
     pending = models.PositiveIntegerField(default=0)
     running = models.PositiveIntegerField(default=0)
     calls = models.PositiveIntegerField(default=0)
-    #: {bucket: events}, `queueing.histograms`; join to first claim, and claim to finish.
+    #: {bucket: events}, `queueing.stats.histograms`; join to first claim, and claim to finish.
     wait = models.JSONField(default=dict)
     service = models.JSONField(default=dict)
     #: {events in one call: calls}, of batch functions.

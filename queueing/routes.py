@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import structs
 
-from queueing import keys
-from queueing.keys import SpaceKeys
+from queueing.store import keys
+from queueing.store.keys import SpaceKeys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,10 +14,11 @@ from django.db import Error, connection
 from redis.asyncio import Redis
 
 from hardware.replica_client import Limits
-from queueing import reaper, rollup
-from queueing.hints import hint
+from queueing.dispatch import reaper
+from queueing.dispatch.worker import DispatcherPool, dispatcher_pool
 from queueing.models import QueueSettings
-from queueing.worker import Drains, drains
+from queueing.stats import rollup
+from queueing.wakeup import wake_dispatcher
 
 logger = logging.getLogger(__name__)
 
@@ -27,28 +28,28 @@ T = TypeVar("T")
 @shared_task(name="queueing.tasks.drain", ignore_result=True)
 def drain(space_id: int) -> None:
     """Serve this Space's queue until it is empty."""
-    _drains().drain(space_id)
+    _pool().drain(space_id)
 
 
 @worker_shutting_down.connect
-def stop_drains(**_: Any) -> None:
+def stop_dispatchers(**_: Any) -> None:
     """A worker told to stop finishes its calls and claims no more."""
-    if drains.cache_info().currsize:
-        _drains().stop()
+    if dispatcher_pool.cache_info().currsize:
+        _pool().stop()
 
 
-def _drains() -> Drains:
+def _pool() -> DispatcherPool:
     limits = Limits(
         message_bytes=settings.SPACEPORT_MESSAGE_LIMIT_BYTES, event_bytes=settings.SPACEPORT_EVENT_LIMIT_BYTES
     )
-    return drains(settings.REDIS_URL, settings.SPACEPORT_EVENT_TIMEOUT_S, limits)
+    return dispatcher_pool(settings.REDIS_URL, settings.SPACEPORT_EVENT_TIMEOUT_S, limits)
 
 
 @shared_task(name="queueing.tasks.wake_forgotten", ignore_result=True)
 def wake_forgotten() -> None:
     """Hint every Space that has work and no living dispatcher."""
     for route in _with_redis(reaper.forgotten):
-        hint(route)
+        wake_dispatcher(route)
 
 
 @shared_task(name="queueing.tasks.reap", ignore_result=True)

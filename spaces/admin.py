@@ -6,7 +6,8 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from queueing import live
+from queueing.stats.figures import figures
+from queueing.store.admin_ops import clear
 from spaces import lifecycle
 from spaces.card import CardError
 from spaces.models import Build, Space
@@ -42,11 +43,11 @@ class SpaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description="waiting")
     def pending(self, space: Space) -> int:
-        return live.figures(space.pk).pending
+        return figures(space.pk).pending
 
     @admin.display(description="running")
     def running(self, space: Space) -> int:
-        return live.figures(space.pk).running
+        return figures(space.pk).running
 
     @admin.action(description="Pause", permissions=["change"])
     def pause(self, request: HttpRequest, found: QuerySet[Space]) -> None:
@@ -66,7 +67,7 @@ class SpaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.action(description="Clear queue", permissions=["change"])
     def clear_queue(self, request: HttpRequest, found: QuerySet[Space]) -> None:
-        cleared = sum(live.clear(space.pk) for space in found)
+        cleared = sum(clear(space.pk) for space in found)
         self.message_user(request, f"Ended {cleared} waiting calls; each was told.")
 
 

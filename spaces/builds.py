@@ -10,10 +10,10 @@ from django.conf import settings
 
 from hardware.runtimes import choose
 from hardware.runtimes.base import Artifact, BuildFailed, BuildSpec
-from spaces import repository
-from spaces.bounds import TooMuch
 from spaces.card import CardError, read_card
-from spaces.export import export
+from spaces.git import repository
+from spaces.git.bounds import TooMuch
+from spaces.git.export import export
 from spaces.models import Sdk
 
 if TYPE_CHECKING:

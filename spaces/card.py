@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from spaces import repository
+from spaces.git import repository
 from spaces.models import Sdk
 
 if TYPE_CHECKING:

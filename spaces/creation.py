@@ -8,7 +8,8 @@ from django.db import IntegrityError, transaction
 from accounts.models import Owner
 from hardware.tiers import tier
 from queueing.models import QueueSettings
-from spaces import lifecycle, names, publishing, repository
+from spaces import lifecycle, names, publishing
+from spaces.git import repository
 from spaces.models import Sdk, Secret, Space, Stage, Variable, Visibility
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from hardware.models import Replica
-from queueing import live
+from queueing.stats.figures import figures
 from spaces import lifecycle, publishing
 from spaces.models import Build, Space, Stage
 
@@ -22,7 +22,7 @@ FOLLOWED = [
 UNBUILT_AFTER = timedelta(seconds=20)
 
 
-def follow() -> None:
+def reconcile_spaces() -> None:
     """Catch up with news of replicas, builds never begun, and replicas that were replaced."""
     for space in Space.objects.select_related("owner", "replica__node").filter(stage__in=FOLLOWED):
         newest = space.replicas.filter(wanted=True).order_by("-pk").first()
@@ -42,7 +42,7 @@ def is_behind(space: Space, newest: Replica) -> bool:
     if newest.state == Replica.State.FAILED:
         if route is None or not (space.stage == route.stage == Stage.RUNTIME_ERROR):
             return True
-        return not route.address and live.figures(space.pk).pending > 0
+        return not route.address and figures(space.pk).pending > 0
     if newest.pk != space.replica_id:
         return True
     leads = route is not None and route.place == (newest.pk, newest.address)

@@ -8,11 +8,10 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
-from queueing import tuning
+from queueing import queue_settings
 from spaces import names
-from spaces.api.repos import KEY
-from spaces.api.runtime import VALUE_LIMIT
 from spaces.models import Sdk, Visibility
+from spaces.secrets import KEY, VALUE_LIMIT
 
 #: Setting to its title and unit on the Settings tab.
 TITLES = {
@@ -38,7 +37,7 @@ def typed_settings(posted: QueryDict) -> tuple[dict[str, Any], dict[str, str]]:
     """The queue settings of a posted form: their values, and the refusals by name."""
     values: dict[str, Any] = {}
     errors: dict[str, str] = {}
-    for field in tuning.FIELDS:
+    for field in queue_settings.FIELDS:
         text = posted.get(field.name, "").strip()
         value: Any = text == "on" if field.kind == "bool" else text
         if field.kind in ("int", "int or none"):
@@ -46,14 +45,14 @@ def typed_settings(posted: QueryDict) -> tuple[dict[str, Any], dict[str, str]]:
         if value == "" and field.kind == "int or none":
             value = None
         try:
-            values[field.name] = tuning.clean(field.name, value)
-        except tuning.BadSetting as error:
+            values[field.name] = queue_settings.clean(field.name, value)
+        except queue_settings.BadSetting as error:
             errors[field.name] = str(error).replace(field.name, TITLES[field.name], 1)
     return values, errors
 
 
 def typed_numbers(
-    posted: QueryDict, groups: list[tuning.GroupLimit]
+    posted: QueryDict, groups: list[queue_settings.GroupLimit]
 ) -> tuple[dict[str, int | str | None], dict[str, str]]:
     """The numbers of single groups in a posted form that are others than now, and the refusals by group.
     Empty: the code's again; "none": no limit."""
@@ -65,17 +64,17 @@ def typed_numbers(
             continue
         text = text.strip()
         if not text:
-            values[group.group] = tuning.DEFAULT
+            values[group.group] = queue_settings.DEFAULT
             continue
         try:
             number = None if text.lower() == "none" else _number(text)
-            values[group.group] = tuning.clean_number(group.group, number)
-        except tuning.BadSetting as error:
+            values[group.group] = queue_settings.clean_number(group.group, number)
+        except queue_settings.BadSetting as error:
             errors[group.group] = str(error)
     return values, errors
 
 
-def shown_number(group: tuning.GroupLimit) -> str:
+def shown_number(group: queue_settings.GroupLimit) -> str:
     """What stands in a group's field: the owner's number, if any."""
     if group.source != "owner":
         return ""
@@ -83,7 +82,7 @@ def shown_number(group: tuning.GroupLimit) -> str:
 
 
 def group_rows(
-    groups: list[tuning.GroupLimit],
+    groups: list[queue_settings.GroupLimit],
     each: int | None,
     posted: QueryDict | None = None,
     errors: dict[str, str] | None = None,
@@ -96,7 +95,7 @@ def group_rows(
     for at, group in enumerate(groups):
         functions = ", ".join(group.functions)
         limit, whose = (
-            (each, "the default") if group.without == tuning.DEFAULT else (group.without, "the code")
+            (each, "the default") if group.without == queue_settings.DEFAULT else (group.without, "the code")
         )
         name = GROUP_FIELD + group.group
         rows.append({
@@ -124,7 +123,7 @@ def setting_rows(
 ) -> Any:
     """The settings as the page shows them: what was typed where it was refused, else what is in force. A
     total of all functions says something only where there are `several`."""
-    now = asdict(tuning.effective(space_id))
+    now = asdict(queue_settings.effective(space_id))
     return [
         {
             "field": field,
@@ -132,7 +131,7 @@ def setting_rows(
             "value": now[field.name] if posted is None else posted.get(field.name, ""),
             "error": (errors or {}).get(field.name, ""),
         }
-        for field in tuning.FIELDS
+        for field in queue_settings.FIELDS
         if field.name != "max_running" or several or now["max_running"] is not None
     ]
 

@@ -19,14 +19,18 @@ from hardware import logs, nodes, replicas
 from hardware.models import Replica
 from hardware.runtimes.base import Artifact, ReplicaSpec
 from hardware.tiers import tier
-from queueing import keys, live, tuning
-from queueing.connections import sync_redis
+from infra.redis_clients import sync_redis
+from queueing import queue_settings
 from queueing.groups import MOST_CALLS, in_code
-from queueing.hints import hint
-from queueing.keys import SpaceKeys
-from queueing.scripts import seconds as seconds_of
-from spaces import publishing, repository
+from queueing.stats.figures import figures
+from queueing.store import keys
+from queueing.store.admin_ops import announce_pause, clear
+from queueing.store.keys import SpaceKeys
+from queueing.store.scripts import seconds as seconds_of
+from queueing.wakeup import wake_dispatcher
+from spaces import publishing
 from spaces.card import CardError, SpaceCard, read_card
+from spaces.git import repository
 from spaces.models import Build, Sdk, Space, Stage
 from spaces.secrets import environment
 
@@ -49,9 +53,9 @@ def _tell_waiting(space: Space) -> None:
     if _serving(space) or space.stage not in publishing.CLOSED:
         return
     if space.stage == Stage.PAUSED:
-        live.tell_paused(space.pk)
+        announce_pause(space.pk)
     elif space.stage != Stage.STOPPED:  # on its way from a pause to a start
-        live.clear(space.pk, publishing.CLOSED[Stage(space.stage)])
+        clear(space.pk, publishing.CLOSED[Stage(space.stage)])
 
 
 def _serving(space: Space) -> bool:
@@ -169,7 +173,7 @@ def roll_out(space: Space, build_row: Build, artifact: Artifact) -> Replica:
         app_file=card.app_file,
         port=card.app_port,
         env=environment(space),
-        max_threads=tuning.effective(space.pk).max_threads,
+        max_threads=queue_settings.effective(space.pk).max_threads,
         start_timeout_s=settings.SPACEPORT_START_TIMEOUT_S,
     )
     # One that was still starting is no longer wanted: only the newest may take over.
@@ -204,11 +208,11 @@ def replica_changed(replica_id: int) -> None:
 def _take_over(space: Space, replica: Replica) -> None:
     space.replica = replica
     space.save(update_fields=["replica"])
-    tuning.found_in_code(space.pk, settings_in_code(replica.report))
+    queue_settings.found_in_code(space.pk, settings_in_code(replica.report))
     building = space.builds.filter(status__in=[Build.Status.QUEUED, Build.Status.RUNNING]).exists()
     _move(space, Stage.RUNNING_BUILDING if building else Stage.RUNNING)
     if (route := publishing.known(space.pk)) is not None:
-        hint(route)
+        wake_dispatcher(route)
 
 
 def _fail(space: Space, replica: Replica) -> None:
@@ -323,12 +327,8 @@ def put_to_sleep(space: Space) -> None:
     if space.sleep_time_s is None or space.stage != Stage.RUNNING or space.sdk == Sdk.STATIC:
         return
     visited = sync_redis().zscore(keys.VISITED, space.pk) or space.last_modified.timestamp()
-    figures = live.figures(space.pk)
-    if (
-        seconds_of(sync_redis().time()) - visited > space.sleep_time_s
-        and not figures.pending
-        and not figures.running
-    ):
+    now = figures(space.pk)
+    if seconds_of(sync_redis().time()) - visited > space.sleep_time_s and not now.pending and not now.running:
         _stop(space, Stage.SLEEPING)
 
 

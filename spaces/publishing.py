@@ -13,12 +13,13 @@ from hardware import logs, readiness, replicas
 from hardware.app_report import Unusable
 from hardware.models import Replica
 from hardware.replica_client import BadAnswer, Unreachable
-from queueing import keys, routes, tuning
-from queueing.app_config import app_from_config
-from queueing.connections import sync_redis
+from infra.redis_clients import sync_redis
+from queueing import queue_settings, routes
 from queueing.groups import with_groups
-from queueing.keys import SpaceKeys
+from queueing.protocols.gradio_config import app_from_config
 from queueing.routes import App, Route
+from queueing.store import keys
+from queueing.store.keys import SpaceKeys
 from spaces import starting
 from spaces.models import Sdk, Space, Stage, Visibility
 
@@ -78,7 +79,7 @@ def publish(space: Space) -> Route:
         app=structs.replace(app, paths=_queued_paths(space)),
     )
     before = known(space.pk)
-    start = starting.told(space, before.stage if before else "", serving=replica is not None)
+    start = starting.start_estimate(space, before.stage if before else "", serving=replica is not None)
     pipe = sync_redis().pipeline()
     pipe.set(SpaceKeys(space.pk).route, routes.encode(route))
     # With the route, in one step: from now on no other replica's dispatcher claims anything.
@@ -87,7 +88,7 @@ def publish(space: Space) -> Route:
     pipe.set(keys.name(f"{space.owner.name}/{space.name}"), space.pk)
     pipe.execute()
     serving = replica is not None
-    tuning.refuse(space.pk, "" if serving else CLOSED.get(Stage(space.stage), ""))
+    queue_settings.refuse(space.pk, "" if serving else CLOSED.get(Stage(space.stage), ""))
     return route
 
 

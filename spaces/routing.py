@@ -2,8 +2,8 @@
 
 from django.urls import path
 
-from queueing.consumers import QueueConsumer
-from spaces.gateway.headers import of_program
+from queueing.protocols.websocket import QueueConsumer
+from spaces.gateway.proxy.headers import of_program
 from spaces.visits import read
 
 

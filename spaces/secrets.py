@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -9,6 +10,11 @@ from spaces.names import demo_url
 
 if TYPE_CHECKING:
     from spaces.models import Space
+
+#: Of secrets, and of variables, in one Space; characters of a value; names that a variable may have.
+MOST_KEYS = 200
+VALUE_LIMIT = 64 * 1024
+KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 
 def environment(space: Space) -> dict[str, str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import statistics
 
-from queueing.connections import sync_redis
-from queueing.keys import SpaceKeys
-from queueing.scripts import seconds
+from infra.redis_clients import sync_redis
+from queueing.store.keys import SpaceKeys
+from queueing.store.scripts import seconds
 from spaces.models import Build, Space, Stage
 
 LAST = 5  # starts and builds that count
@@ -14,9 +14,9 @@ BEYOND = 1.25  # times the longest of so few: what it takes at most
 COMING = (Stage.SLEEPING, Stage.APP_STARTING, Stage.BUILDING)
 
 
-def told(space: Space, stage_before: str, *, serving: bool) -> dict[str, str]:
-    """What the queue is told (`queueing.keys.SpaceKeys.cfg`): whether the Space runs, and if not, how many
-    seconds its start takes, likely and at most, and since when it is under way; empty where nothing was
+def start_estimate(space: Space, stage_before: str, *, serving: bool) -> dict[str, str]:
+    """What the queue is told (`queueing.store.keys.SpaceKeys.cfg`): whether the Space runs, and if not, how
+    many seconds its start takes, likely and at most, and since when it is under way; empty where nothing was
     measured. A start that has just ended is measured here."""
     k, client = SpaceKeys(space.pk), sync_redis()
     now = seconds(client.time())

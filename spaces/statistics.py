@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from queueing.counters import OTHERS, Fn, Tally
-from queueing.histograms import quantile
-from queueing.stats import History, history
+from queueing.stats.counters import OTHERS, Fn, Tally
+from queueing.stats.histograms import quantile
+from queueing.stats.history import History, history
 
 
 def told(space_id: int, name: str) -> dict[str, Any]:
-    """The range `name` (`queueing.stats.RANGES`) of a Space: series for charts, totals, functions."""
+    """The range `name` (`queueing.stats.history.RANGES`) of a Space: series for charts, totals, functions."""
     found = history(space_id, name)
     return {
         "range": name,

@@ -13,9 +13,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from hardware import logs
-from hardware.patience import once_postgresql_answers
 from hardware.runtimes import choose
 from hardware.runtimes.base import Artifact, BuildFailed
+from infra.startup import retry_until_database_ready
 from spaces import builds, following, lifecycle
 from spaces.models import Build, Space
 
@@ -88,7 +88,7 @@ def wake(space_id: int) -> None:
 @shared_task(name="spaces.tasks.follow_spaces", ignore_result=True)
 def follow_spaces() -> None:
     """What a lost message would leave undone."""
-    following.follow()
+    following.reconcile_spaces()
 
 
 @worker_ready.connect
@@ -96,7 +96,7 @@ def take_up_builds(sender: Any = None, **_: Any) -> None:
     """A build worker that starts anew: what it was building when it died is built again. It begins nothing
     else before, so that it does not take its own first build for one of those."""
     if sender is not None and "build" in sender.app.amqp.queues.consume_from:
-        once_postgresql_answers(_take_up_builds, unless=lambda: state.should_stop is not None)
+        retry_until_database_ready(_take_up_builds, unless=lambda: state.should_stop is not None)
 
 
 def _take_up_builds() -> None:

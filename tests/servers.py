@@ -21,7 +21,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     global _folder
     if "PYTEST_XDIST_WORKER" not in os.environ and early_config.known_args_namespace.numprocesses:
         return  # the workers run the tests
-    from spaceport.embedded import postgres, valkey
+    from spaceport.up.embedded import postgres, valkey
 
     # PostgreSQL's socket path must stay short, and its own user must be able to reach it.
     _folder = Path(tempfile.mkdtemp(prefix="spaceport-test-", dir="/tmp"))
@@ -36,7 +36,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 def pytest_unconfigure() -> None:
     if _folder is None:
         return
-    from spaceport.embedded import postgres, valkey
+    from spaceport.up.embedded import postgres, valkey
 
     valkey(_folder).stop()
     postgres(_folder).stop()

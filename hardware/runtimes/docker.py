@@ -14,9 +14,7 @@ import docker.errors
 import docker.types
 import requests
 
-from hardware import base_image
-from hardware.lines import LINE_BYTES, Cut, Lines
-from hardware.runtimes import build_caches, docker_build, docker_network
+from hardware.runtimes import base_image, build_caches, docker_build, docker_network
 from hardware.runtimes.base import (
     Artifact,
     EngineUnavailable,
@@ -29,6 +27,7 @@ from hardware.runtimes.base import (
 from hardware.runtimes.environment import describe_exit, launcher_environment
 from hardware.runtimes.walled import Engine
 from hardware.tiers import TIERS
+from infra.line_splitter import LINE_BYTES, Cut, Lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,13 +124,7 @@ class DockerRuntime:
         options: dict[str, Any] = {
             "image": spec.artifact.image,
             "name": self._container_name(replica_id),
-            "labels": {
-                "spaceport.installation": self.installation,
-                "spaceport.replica": str(replica_id),
-                "spaceport.space": spec.space,
-                "spaceport.port": str(spec.port),
-                "spaceport.gpus": ",".join(gpus),
-            },
+            "labels": self._labels(replica_id, spec, gpus),
             "environment": launcher_environment(
                 spec, host="0.0.0.0", port=spec.port,  # noqa: S104  # of a network only the host reaches
                 home="/home/user" if is_gradio else "/tmp", tmp="/tmp",  # noqa: S108  # its own tmpfs
@@ -170,6 +163,15 @@ class DockerRuntime:
                 docker.types.DeviceRequest(driver="nvidia", device_ids=list(gpus), capabilities=[["gpu"]])
             ]
         return options
+
+    def _labels(self, replica_id: int, spec: ReplicaSpec, gpus: tuple[str, ...]) -> dict[str, str]:
+        return {
+            "spaceport.installation": self.installation,
+            "spaceport.replica": str(replica_id),
+            "spaceport.space": spec.space,
+            "spaceport.port": str(spec.port),
+            "spaceport.gpus": ",".join(gpus),
+        }
 
     def poll(self, runtime_id: str) -> Exit | None:
         with _engine():

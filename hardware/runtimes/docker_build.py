@@ -16,8 +16,7 @@ import docker.errors
 from django.conf import settings
 from docker.types import Mount
 
-from hardware import base_image
-from hardware.runtimes import build_caches, dependencies, image_transfer, venvs, walled
+from hardware.runtimes import base_image, build_caches, dependencies, image_transfer, venvs, walled
 from hardware.runtimes.base import BuildFailed, BuildSpec, EngineUnavailable, Log
 
 if TYPE_CHECKING:

@@ -15,9 +15,6 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from hardware.base_image import LAUNCHER, MAIN
-from hardware.folders import private
-from hardware.lines import LINE_BYTES, Cut, Lines
 from hardware.runtimes import dependencies, shim, venvs
 from hardware.runtimes.base import (
     Artifact,
@@ -31,8 +28,11 @@ from hardware.runtimes.base import (
     StartFailed,
     Stats,
 )
+from hardware.runtimes.base_image import LAUNCHER, MAIN
 from hardware.runtimes.environment import describe_exit, launcher_environment
 from hardware.tiers import TIERS
+from infra.folders import private
+from infra.line_splitter import LINE_BYTES, Cut, Lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

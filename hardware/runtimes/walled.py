@@ -20,8 +20,7 @@ import docker.utils.socket
 from django.conf import settings
 from docker.types import LogConfig
 
-from hardware import builder_image, image_context
-from hardware.runtimes import docker_network, wall
+from hardware.runtimes import builder_image, docker_network, image_context, wall
 from hardware.runtimes.base import BuildFailed, EngineUnavailable, Log
 
 if TYPE_CHECKING:

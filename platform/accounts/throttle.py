@@ -1,6 +1,6 @@
 """Guessing is slowed down, at every door, and who knows the password is not kept out by those who guess.
 
-What is counted within `WINDOW_S`, by the visitor's own address (behind SPACEPORT_PROXIES as they tell it):
+What is counted within `WINDOW_S`, by the visitor's own address (behind proxies, as the trusted ones tell it):
 
 - tries of one name from one address: ten;
 - failures from one address whatever the name, and of one name from everywhere. Past these limits each name
@@ -122,7 +122,7 @@ def changed(user_id: int) -> None:
 
 def address_of(request: HttpRequest) -> str:
     """Whom the visitor's tries are counted under."""
-    return household(client_of_request(request.META, settings.SPACEPORT_PROXIES))
+    return household(client_of_request(request.META, settings.SPACEPORT_TRUSTED_PROXY_COUNT))
 
 
 def _known(request: HttpRequest, name: str) -> str:

@@ -16,24 +16,24 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from hardware.telling import READY, tell
-from queueing import garbage
-from spaceport.admission import admitted
-from spaceport.bodies import Limits, bounded
-from spaceport.leaving import Connections, Leaving
-from spaceport.origins import PlatformOriginOnly
-from spaceport.plain import plain
-from spaceport.under_daphne import when_running
-from spaceport.watch import App, Receive, Scope, Send, watched
+from infra import gc_tuning
+from infra.notify import READY, tell
+from spaceport.web.admission import admitted
+from spaceport.web.bodies import Limits, bounded
+from spaceport.web.daphne import when_running
+from spaceport.web.graceful_shutdown import Connections, Leaving
+from spaceport.web.monitor import App, Receive, Scope, Send, watched
+from spaceport.web.origins import PlatformOriginOnly
+from spaceport.web.plain import plain
 from spaces.gateway.app import Gateway
-from spaces.gateway.headers import first
+from spaces.gateway.proxy.headers import first
 from spaces.routing import websocket_urlpatterns
 
 gateway = Gateway(
     key=settings.SECRET_KEY,
     demo_domain=settings.SPACEPORT_DEMO_DOMAIN,
     platform_url=settings.SPACEPORT_URL,
-    proxies=settings.SPACEPORT_PROXIES,
+    proxies=settings.SPACEPORT_TRUSTED_PROXY_COUNT,
     loads_per_minute=settings.SPACEPORT_PAGE_LOADS_PER_MINUTE,
     upload_bytes=settings.SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES,
 )
@@ -107,7 +107,7 @@ async def _warm_up() -> None:
     task = asyncio.ensure_future(platform(scope, receive, send))
     _tasks.add(task)
     await answered.wait()  # what Django does after it is its own
-    garbage.rarely()
+    gc_tuning.tune_gc()
     tell(READY)
 
 
@@ -149,7 +149,7 @@ served = admitted(
     bounded(by_host, limits),
     settings.SPACEPORT_HANDSHAKES_PER_SECOND,
     each=settings.SPACEPORT_SOCKETS_PER_VISITOR,
-    proxies=settings.SPACEPORT_PROXIES,
+    proxies=settings.SPACEPORT_TRUSTED_PROXY_COUNT,
 )
 application = watched(plain(served, gateway.is_demo_host, hosts))
 when_running(begin, limits)

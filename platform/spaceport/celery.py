@@ -12,7 +12,7 @@ from celery import Celery
 from celery.signals import worker_ready
 from kombu import Queue
 
-from hardware.telling import READY, tell
+from infra.notify import READY, tell
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spaceport.settings")
 

@@ -9,8 +9,8 @@ from django.http import HttpRequest, JsonResponse
 from redis import RedisError
 
 from hardware import nodes
-from queueing import storage
-from queueing.connections import sync_redis
+from infra.redis_clients import sync_redis
+from queueing.store import durability
 from spaceport.operators import is_operator
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def problems() -> dict[str, str]:
 
 def warnings() -> dict[str, str]:
     """What works but is not safe."""
-    unsafe = storage.warnings()
+    unsafe = durability.warnings()
     return {"redis": "; ".join(unsafe)} if unsafe else {}
 
 

@@ -23,12 +23,12 @@ from redis import RedisError
 
 from hardware import nodes, usage
 from hardware.models import Node, Replica
-from queueing import totals
-from queueing.connections import sync_redis
-from queueing.histograms import LAST, Histogram, seconds_in, upper_edge
-from queueing.totals import Totals
-from spaceport import watch
+from infra.redis_clients import sync_redis
+from queueing.stats import totals
+from queueing.stats.histograms import LAST, Histogram, seconds_in, upper_edge
+from queueing.stats.totals import Totals
 from spaceport.operators import is_operator
+from spaceport.web import monitor
 from spaces.models import Sdk, Space
 
 #: Every third edge of the statistics' own buckets: ratios of two, from 1 ms to an hour and more.
@@ -68,6 +68,7 @@ class Platform(Collector):
         read = look()
         yield from _parts(read)
         yield from _queues(read)
+        yield from _events(read)
         yield from _hardware(read)
         yield from _process(read)
 
@@ -103,7 +104,7 @@ def look() -> Read:
 
 def reference() -> str:
     """Every family as a table in Markdown, for `docs/reference/metrics.md`: a test compares them."""
-    families = [part for made in (_parts, _queues, _hardware, _process) for part in made(Read())]
+    families = [part for made in (_parts, _queues, _events, _hardware, _process) for part in made(Read())]
     lines = ["", "", "| metric | type | labels | meaning |", "|---|---|---|---|"]
     for family in families:
         name = family.name + ("_total" if family.type == "counter" else "")
@@ -142,6 +143,10 @@ def _queues(read: Read) -> Iterator[Metric]:
         queues,
         lambda queue: queue.oldest_s,
     )
+
+
+def _events(read: Read) -> Iterator[Metric]:
+    queues = [(read.spaces[pk], queue) for pk, queue in read.queues.items()]
     yield _counter(
         "spaceport_queue_accepted",
         "Events accepted, by where they came from.",
@@ -210,7 +215,7 @@ def _process(read: Read) -> Iterator[Metric]:
         "spaceport_web_event_loop_lag_seconds",
         "The longest wait of something ready in the last minute, in the web process that answers.",
     )
-    lag.add_metric([], watch.lag_s())
+    lag.add_metric([], monitor.lag_s())
     yield lag
     sockets = GaugeMetricFamily(
         "spaceport_web_open_sockets",
@@ -218,7 +223,7 @@ def _process(read: Read) -> Iterator[Metric]:
         labels=["kind"],
     )
     for kind in ("websocket", "sse"):
-        sockets.add_metric([kind], watch.sockets[kind])
+        sockets.add_metric([kind], monitor.sockets[kind])
     yield sockets
 
 

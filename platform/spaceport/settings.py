@@ -1,6 +1,6 @@
 """Every setting, read once from the environment. Same code everywhere: only addresses differ.
 
-`spaceport.embedded.attached` fills DATABASE_URL and REDIS_URL in when they are not given.
+`spaceport.up.embedded.attached` fills DATABASE_URL and REDIS_URL in when they are not given.
 """
 
 import secrets
@@ -8,6 +8,8 @@ import socket
 from pathlib import Path
 
 from environs import Env
+
+from infra.environment import renamed
 
 env = Env()
 
@@ -19,8 +21,8 @@ PORT = env.int("PORT", 8000)
 # The platform's own address as people type it; demos live on hosts below the demo domain.
 SPACEPORT_URL = env.str("SPACEPORT_URL", f"http://localhost:{PORT}").rstrip("/")
 SPACEPORT_DEMO_DOMAIN = env.str("SPACEPORT_DEMO_DOMAIN", "localhost")
-#: How many reverse proxies of one's own stand before the web process: so far X-Forwarded-For is believed.
-SPACEPORT_PROXIES = env.int("SPACEPORT_PROXIES", 0)
+#: How many trailing entries of X-Forwarded-For to trust: one for each reverse proxy before the web process.
+SPACEPORT_TRUSTED_PROXY_COUNT = int(renamed("SPACEPORT_TRUSTED_PROXY_COUNT", "SPACEPORT_PROXIES") or 0)
 #: What serves the web: "daphne" or "uvicorn".
 SPACEPORT_WEB_SERVER = env.str("SPACEPORT_WEB_SERVER", "daphne")
 SPACEPORT_NODE = env.str("SPACEPORT_NODE", socket.gethostname())

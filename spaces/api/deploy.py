@@ -10,8 +10,9 @@ from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
 from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from queueing import live, tuning
-from queueing.keys import MAIN, line_of
+from queueing import queue_settings
+from queueing.lines import MAIN, line_of
+from queueing.stats.figures import figures, lines_of, places
 from spaces.api.hub import HubError, error_response, hub, readable, writable
 from spaces.models import Space
 
@@ -150,8 +151,8 @@ def get_queue(request: HttpRequest, owner: str, name: str, session_hash: str = "
 def put_queue(request: HttpRequest, owner: str, name: str, change: QueueChange) -> Any:
     space = space_of(request, owner, name, write=True)
     try:
-        tuning.change(space.pk, change.dict(exclude_unset=True))
-    except tuning.BadSetting as error:
+        queue_settings.change(space.pk, change.dict(exclude_unset=True))
+    except queue_settings.BadSetting as error:
         raise HubError(400, str(error)) from error
     return _queue(space, "")
 
@@ -175,20 +176,19 @@ def _message(refusal: Any) -> str:
 
 
 def _queue(space: Space, session_hash: str) -> dict[str, Any]:
-    figures = asdict(live.figures(space.pk))
-    limits = tuning.groups(space.pk)
+    limits = queue_settings.groups(space.pk)
     return {
-        **asdict(tuning.effective(space.pk)),
-        **figures,
+        **asdict(queue_settings.effective(space.pk)),
+        **asdict(figures(space.pk)),
         "groups": {group.group: group.limit for group in limits},
         "lines": _lines(space.pk, limits),
-        "events": live.places(space.pk, session_hash),
+        "events": places(space.pk, session_hash),
     }
 
 
-def _lines(space_id: int, limits: list[tuning.GroupLimit]) -> list[dict[str, Any]]:
+def _lines(space_id: int, limits: list[queue_settings.GroupLimit]) -> list[dict[str, Any]]:
     names = [line_of(MAIN, group.group) for group in limits]
-    now = live.lines_of([space_id], also=names)[space_id].by_name
+    now = lines_of([space_id], also=names)[space_id].by_name
     return [
         {
             "group": group.group,

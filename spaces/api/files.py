@@ -11,7 +11,7 @@ import msgspec
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from spaces import card, lifecycle, references, repository
+from spaces import card, lifecycle
 from spaces.api.hub import (
     HubError,
     base_url,
@@ -22,7 +22,8 @@ from spaces.api.hub import (
     signed_in,
     writable,
 )
-from spaces.ignored import Ignore
+from spaces.git import references, repository
+from spaces.git.ignored import Ignore
 from spaces.models import Space
 
 README_LIMIT = 4 * 1024 * 1024

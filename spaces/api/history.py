@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from spaces import references
 from spaces.api.hub import HubError, body, hub, ok, segments, text, writable
-from spaces.repository import BRANCH
+from spaces.git import references
+from spaces.git.repository import BRANCH
 
 
 @hub("POST", "DELETE")

@@ -20,8 +20,8 @@ from accounts import access
 from accounts.auth import BadCredentials, Caller, caller_of
 from accounts.throttle import WINDOW_S
 from hardware.tiers import UnknownTier
-from spaces import repository
-from spaces.bounds import TooMuch
+from spaces.git import repository
+from spaces.git.bounds import TooMuch
 from spaces.models import Space
 
 logger = logging.getLogger(__name__)

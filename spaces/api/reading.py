@@ -9,7 +9,6 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 
-from spaces import references, repository
 from spaces.api.hub import (
     HubError,
     date,
@@ -20,8 +19,9 @@ from spaces.api.hub import (
     readable,
     segments,
 )
+from spaces.git import references, repository
+from spaces.git.objects import stream
 from spaces.models import Space
-from spaces.objects import stream
 
 TREE_PAGE = 1000
 EXPANDED_PAGE = 50

@@ -21,19 +21,12 @@ from hardware import logs
 from hardware.tiers import tier
 from spaces import lifecycle
 from spaces.api.hub import HubError, body, caller, date, hub, ok, readable, text, writable
-from spaces.api.repos import (
-    MOST_KEYS,
-    VALUE_LIMIT,
-    check_key,
-    runtime,
-    sleep_seconds,
-    value_and_description,
-)
+from spaces.api.listing import runtime
+from spaces.api.values import check_key, sleep_seconds, value_and_description
 from spaces.models import Secret, Space, Variable
+from spaces.secrets import MOST_KEYS
 
 LOOK_EVERY_S = 2.0  # whether a reader of the log still may
-
-__all__ = ["MOST_KEYS", "VALUE_LIMIT"]
 
 
 @hub("GET")

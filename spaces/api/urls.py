@@ -2,8 +2,7 @@
 
 from django.urls import path, re_path
 
-from spaces import git_http
-from spaces.api import files, history, reading, repos, runtime, statistics
+from spaces.api import files, git_http, history, listing, reading, repos, runtime, statistics
 from spaces.api.deploy import api
 from spaces.api.hub import HubError, hub
 
@@ -22,15 +21,15 @@ urlpatterns = [
     path("api/whoami-v2", repos.whoami),
     path("api/repos/create", repos.create),
     path("api/repos/delete", repos.delete),
-    path("api/agent-harnesses", repos.agent_harnesses),
+    path("api/agent-harnesses", listing.agent_harnesses),
     path("api/validate-yaml", files.validate_yaml),
-    path("api/settings/repositories", repos.my_repositories),
-    path("api/organizations/<str:owner>/settings/repositories", repos.my_repositories),
-    path("api/spaces", repos.listing),
-    path("api/spaces/hardware", repos.hardware),
-    path("api/spaces/templates", repos.templates),
-    path(SPACE, repos.info),
-    path(f"{SPACE}/revision/<path:revision>", repos.info),
+    path("api/settings/repositories", listing.my_repositories),
+    path("api/organizations/<str:owner>/settings/repositories", listing.my_repositories),
+    path("api/spaces", listing.listing),
+    path("api/spaces/hardware", listing.hardware),
+    path("api/spaces/templates", listing.templates),
+    path(SPACE, listing.info),
+    path(f"{SPACE}/revision/<path:revision>", listing.info),
     path(f"{SPACE}/auth-check", repos.auth_check),
     path(f"{SPACE}/auth-check/<str:write>", repos.auth_check),
     path(f"{SPACE}/settings", repos.change_settings),

@@ -7,66 +7,35 @@ platform's host for programs, which never serves a page.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import math
-from dataclasses import dataclass, replace
-from urllib.parse import parse_qsl
+from dataclasses import replace
 
 from accounts.rights import RightsUnknown
 from hardware.replica_client import ReplicaError, Unreachable, target_of
 from queueing.errors import QueueError
+from queueing.events import encode
+from queueing.identity import client_of
 from queueing.routes import Route
-from queueing.visitors import client_of
-from spaces.gateway import (
-    callers,
-    entry,
-    http,
-    loads,
-    notices,
-    pages,
-    paths,
-    sockets,
-    static,
-    tokens,
-    websocket,
-)
-from spaces.gateway import headers as head
-from spaces.gateway.access import Visitor, visitor_of
-from spaces.gateway.doors import BODY_LIMIT, Doors
-from spaces.gateway.http import Receive, Scope, Send
+from spaces.gateway import page_tokens, paths, status_pages, wakeup
+from spaces.gateway.context import GatewayContext
+from spaces.gateway.gradio import pages
+from spaces.gateway.gradio import websocket as gradio_websocket
+from spaces.gateway.gradio.router import BODY_LIMIT, GradioRouter
+from spaces.gateway.identity import caller, entry, page_rate_limit
+from spaces.gateway.identity.visitor import visitor_of
+from spaces.gateway.proxy import headers as head
+from spaces.gateway.proxy import http, static_files, websocket
+from spaces.gateway.proxy.door import Door
+from spaces.gateway.proxy.http import Receive, Scope, Send
+from spaces.gateway.queued_paths import QueuedPaths
+from spaces.gateway.request import SpaceRequest
 
 logger = logging.getLogger(__name__)
 
 
 NO_LONGER = 4404  # closes a websocket of somebody who may not see its Space any more
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """One request to a Space, as the gateway understood it."""
-
-    route: Route
-    path: str  # decoded, without the door's prefix and the page token
-    host: str  # public host of the Space with the door's path, as the app is told it
-    scheme: str
-    client: str
-    program: bool  # by the programs' door
-    token: tokens.PageToken | None
-    raw_token: str
-    visitor: Visitor
-    door: head.Door
-
-    @property
-    def user_id(self) -> int | None:
-        return self.visitor.who.user_id
-
-    @property
-    def visit(self) -> str:
-        return self.visitor.visit
-
-    @property
-    def origin(self) -> str:
-        return "page" if self.token is not None and self.token.of_page else "api"
 
 
 class Gateway:
@@ -89,14 +58,20 @@ class Gateway:
         self.upload_bytes = upload_bytes
         self.proxies = proxies  # of one's own, between visitors and this process
         self.demo_domain = demo_domain
-        self._doors: Doors | None = None
 
-    @property
-    def doors(self) -> Doors:
-        """Made on the running loop, at the first request."""
-        if self._doors is None:
-            self._doors = Doors(self.key)
-        return self._doors
+    # Made on the running loop, at the first request.
+
+    @functools.cached_property
+    def context(self) -> GatewayContext:
+        return GatewayContext()
+
+    @functools.cached_property
+    def _queued_paths(self) -> QueuedPaths:
+        return QueuedPaths(self.context)
+
+    @functools.cached_property
+    def _router(self) -> GradioRouter:
+        return GradioRouter(self.context)
 
     def is_demo_host(self, host: str) -> bool:
         """Whether this Host header names a demo."""
@@ -118,10 +93,10 @@ class Gateway:
             await self._refuse(scope, receive, sends, 404, "There is no such Space.")
             return
         # The app never sees what the gateway put into its address.
-        scope = {**scope, "query_string": tokens.own_query(scope["query_string"])}
+        scope = {**scope, "query_string": page_tokens.own_query(scope["query_string"])}
         work = self._serve(asked, scope, receive, sends)
         with contextlib.suppress(http.HungUp):  # there is nobody to answer
-            if not await self.doors.watched.while_allowed(asked.route.space_id, asked.visitor.who, work):
+            if not await self.context.watched.while_allowed(asked.route.space_id, asked.visitor.who, work):
                 await self._break_off(scope, sends)
 
     async def largest_body(self, scope: Scope) -> int | None:
@@ -135,7 +110,7 @@ class Gateway:
             return None
         return BODY_LIMIT if paths.runs(asked.path, asked.route.app) else self.upload_bytes
 
-    async def _understand(self, scope: Scope) -> Asked | None:
+    async def _understand(self, scope: Scope) -> SpaceRequest | None:
         host = head.first(scope["headers"], "host")
         path = http.checked(scope["path"])
         program = not self.is_demo_host(host)
@@ -143,24 +118,24 @@ class Gateway:
             parts = path.split("/", 4)
             if len(parts) < 4:
                 return None
-            route = await self.doors.routes.by_name(parts[2], parts[3])
+            route = await self.context.routes.by_name(parts[2], parts[3])
             path = f"/{parts[4]}" if len(parts) > 4 else "/"
         else:
             label = self._label(host)
-            route = await self.doors.routes.by_host(label) if label else None
+            route = await self.context.routes.by_host(label) if label else None
         if route is None:
             return None
         prefix = f"/run/{route.owner}/{route.name}" if program else ""
-        raw_token, path = ("", path) if program else tokens.split(path, route.app.mount)
-        token = tokens.read(self.key, route.space_id, raw_token) if raw_token else None
-        watched = self.doors.watched
+        raw_token, path = ("", path) if program else page_tokens.split(path, route.app.mount)
+        token = page_tokens.read(self.key, route.space_id, raw_token) if raw_token else None
+        watched = self.context.watched
         visitor = await visitor_of(watched, route, scope, token, self.key, program=program)
         if visitor is None:
             return None
         route = paths.routed(route, path)
         secure = self._is_secure(scope)
         peer = (scope.get("client") or ("", 0))[0]
-        return Asked(
+        return SpaceRequest(
             route=route,
             path=path,
             host=f"{host}{prefix}",
@@ -170,12 +145,12 @@ class Gateway:
             token=token,
             raw_token=raw_token,
             visitor=visitor,
-            door=head.Door(
+            door=Door(
                 space_id=route.space_id,
                 host=host,
                 path=prefix,
                 at=path,
-                token=f"{tokens.PREFIX}{raw_token}" if token is not None else "",
+                token=f"{page_tokens.PREFIX}{raw_token}" if token is not None else "",
                 private=route.private,
                 # A browser comes to a demo's host as it comes to the platform.
                 secure=secure or (not program and self.platform_url.startswith("https://")),
@@ -203,7 +178,7 @@ class Gateway:
         name = host.partition(":")[0].lower().rstrip(".").removesuffix(f".{self.demo_domain}")
         return "" if "." in name else name
 
-    async def _serve(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await self._websocket(asked, scope, receive, send)
         elif first := entry.redirection(asked, scope, self.key):
@@ -214,17 +189,19 @@ class Gateway:
 
     # --- http ---------------------------------------------------------------------------------------
 
-    async def _http(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _http(self, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> None:
         route = asked.route
         if route.sdk == "static":
             if asked.program:
                 await self._refuse(scope, receive, send, 404, "A static Space has a page only.")
                 return
-            await self.doors.visited(route)
-            await static.serve(send, route, asked.path, scope["method"])
+            await self.context.visited(route)
+            await static_files.serve(send, route, asked.path, scope["method"])
             return
         try:
-            if await self.doors.serve(asked, scope, receive, send):
+            if route.app.paths and await self._queued_paths.serve(asked, scope, receive, send):
+                return
+            if await self._router.serve(asked, scope, receive, send):
                 return
         except QueueError as error:
             await self._error(send, error.status, str(error))
@@ -236,7 +213,7 @@ class Gateway:
             await self._failed(asked, route, scope, receive, send, error)
             return
         if not route.address:
-            route = paths.routed(await self.doors.running(route), asked.path)
+            route = paths.routed(await wakeup.running(self.context.routes, route), asked.path)
             if route.address and route.app != asked.route.app:
                 # Only now is it known what the app offers, and so what has to queue.
                 await self._http(replace(asked, route=route), scope, receive, send)
@@ -246,10 +223,12 @@ class Gateway:
             return
         await self._forward(asked, route, scope, receive, send)
 
-    async def _forward(self, asked: Asked, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _forward(
+        self, asked: SpaceRequest, route: Route, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         page = self._is_page(asked, scope)
         if page or self._is_home(asked, scope):
-            await self.doors.visited(route)
+            await self.context.visited(route)
         if not page and route.app.home and self._is_home(asked, scope):
             await http.redirect(send, f"{route.app.home}?{scope['query_string'].decode('latin-1')}")
             return
@@ -258,13 +237,13 @@ class Gateway:
             if wait_s := await self._too_many(asked):
                 await self._later(send, wait_s)
                 return
-            token = tokens.make(self.key, route.space_id, visit=asked.visit, user_id=asked.user_id or 0)
+            token = page_tokens.make(self.key, route.space_id, visit=asked.visit, user_id=asked.user_id or 0)
             if entry.stays_under_token(asked):
-                where = target_of(f"{tokens.PREFIX}{token}{asked.path}", scope["query_string"])
+                where = target_of(f"{page_tokens.PREFIX}{token}{asked.path}", scope["query_string"])
                 await http.redirect(send, where)
                 return
         elsewhere = bool(token) and not self._is_main_page(asked)
-        headers = callers.to_container(asked, scope, token="" if elsewhere else token)
+        headers = caller.to_container(asked, scope, token="" if elsewhere else token)
         if elsewhere:
             headers["accept-encoding"] = "identity"
         length = head.first(scope["headers"], "content-length")
@@ -273,7 +252,7 @@ class Gateway:
             headers["content-length"] = length
         try:
             await http.forward(
-                self.doors.http,
+                self.context.http,
                 scope,
                 receive,
                 send,
@@ -288,7 +267,13 @@ class Gateway:
             await self._failed(asked, route, scope, receive, send, error)
 
     async def _failed(
-        self, asked: Asked, route: Route, scope: Scope, receive: Receive, send: Send, error: ReplicaError
+        self,
+        asked: SpaceRequest,
+        route: Route,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        error: ReplicaError,
     ) -> None:
         """The container gave no answer that can be passed on."""
         logger.info("space %s does not answer: %s", route.space_id, error)
@@ -297,20 +282,20 @@ class Gateway:
         else:
             await self._refuse(scope, receive, send, 502, str(error))
 
-    async def _too_many(self, asked: Asked) -> int:
-        wait_s = await loads.wait_s(
-            self.doors.redis, self.loads_per_minute, user_id=asked.user_id, address=asked.client
+    async def _too_many(self, asked: SpaceRequest) -> int:
+        wait_s = await page_rate_limit.retry_after_s(
+            self.context.redis, self.loads_per_minute, user_id=asked.user_id, address=asked.client
         )
         return math.ceil(wait_s)
 
     @staticmethod
     async def _later(send: Send, wait_s: int) -> None:
-        body = await notices.too_many(wait_s)
+        body = await status_pages.too_many(wait_s)
         extra = ((b"retry-after", str(wait_s).encode()),)
         await http.respond(send, 429, body, "text/html; charset=utf-8", extra)
 
     @staticmethod
-    def _path(asked: Asked) -> str:
+    def _path(asked: SpaceRequest) -> str:
         """The path as the container knows it: Gradio before 5 has no API prefix, newer clients use it."""
         app = asked.route.app
         inner = paths.inner(asked.path, app)
@@ -318,15 +303,15 @@ class Gateway:
             return f"{app.mount}{inner}"
         return asked.path
 
-    async def _is_fresh(self, asked: Asked) -> bool:
+    async def _is_fresh(self, asked: SpaceRequest) -> bool:
         """Whether the page has come with a token that no session has used yet."""
         token = asked.token
         if token is None or not token.of_page:
             return False
-        return not await self.doors.callers.is_used(token, asked.route.space_id)
+        return not await self.context.callers.is_used(token, asked.route.space_id)
 
     @staticmethod
-    def _is_page(asked: Asked, scope: Scope) -> bool:
+    def _is_page(asked: SpaceRequest, scope: Scope) -> bool:
         """A browser opening one of the app's pages (not its scripts asking for data)."""
         if not asked.route.app.protocol or not entry.opens_page(scope):
             return False
@@ -334,39 +319,45 @@ class Gateway:
         return path is not None and (path.strip("/") in asked.route.app.pages or path == "/")
 
     @staticmethod
-    def _is_main_page(asked: Asked) -> bool:
+    def _is_main_page(asked: SpaceRequest) -> bool:
         return paths.inner(asked.path, asked.route.app) == "/"
 
     @staticmethod
-    def _is_home(asked: Asked, scope: Scope) -> bool:
+    def _is_home(asked: SpaceRequest, scope: Scope) -> bool:
         """A browser opening the Space's address, whatever is there."""
         return entry.opens_page(scope) and asked.path == "/" and not asked.program
 
-    async def _not_running(self, asked: Asked, route: Route, scope: Scope, send: Send) -> None:
+    async def _not_running(self, asked: SpaceRequest, route: Route, scope: Scope, send: Send) -> None:
         if asked.program or not head.wants_page(scope["headers"]):
-            text = notices.sentence(route)
+            text = status_pages.sentence(route)
             await self._error(send, 503, text, retry_after_s=5)
             return
-        body = await notices.page(route)
+        body = await status_pages.page(route)
         await http.respond(send, 503, body, "text/html; charset=utf-8", ((b"retry-after", b"5"),))
 
     # --- websockets ---------------------------------------------------------------------------------
 
-    async def _websocket(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
-        if await sockets.serve(self.doors, asked, scope, receive, send):
+    async def _websocket(self, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> None:
+        if await gradio_websocket.serve(self.context, asked, scope, receive, send):
             return
         if not asked.route.address:
-            route = paths.routed(await self.doors.running(asked.route), asked.path)
+            route = paths.routed(await wakeup.running(self.context.routes, asked.route), asked.path)
             if route.address:
                 await self._websocket(replace(asked, route=route), scope, receive, send)
                 return
             await receive()
             await send({"type": "websocket.close", "code": 1013})
             return
-        headers = callers.to_container(asked, scope)
+        headers = caller.to_container(asked, scope)
         target = target_of(asked.path, scope["query_string"])
         await websocket.forward(
-            self.doors.http, scope, receive, send, address=asked.route.address, target=target, headers=headers
+            self.context.http,
+            scope,
+            receive,
+            send,
+            address=asked.route.address,
+            target=target,
+            headers=headers,
         )
 
     # --- refusals -----------------------------------------------------------------------------------
@@ -382,19 +373,12 @@ class Gateway:
         if enter and entry.in_a_tab(scope):
             await http.see(send, enter)
         elif head.wants_page(scope["headers"]):
-            body = await notices.refusal(status, text, enter)
+            body = await status_pages.refusal(status, text, enter)
             await http.respond(send, status, body, "text/html; charset=utf-8")
         else:
             await self._error(send, status, text)
 
     @staticmethod
     async def _error(send: Send, status: int, text: str, *, retry_after_s: int = 0) -> None:
-        from queueing.events import encode
-
         extra = ((b"retry-after", str(retry_after_s).encode()),) if retry_after_s else ()
         await http.respond(send, status, encode({"detail": text, "error": text}), "application/json", extra)
-
-
-def query_of(scope: Scope) -> dict[str, str]:
-    """The query string as a dict; of repeated names the last."""
-    return dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))

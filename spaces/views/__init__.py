@@ -1,0 +1,1 @@
+"""The platform's own pages. Django views in web processes."""

@@ -17,7 +17,8 @@ from accounts.models import User
 from hardware import nodes
 from hardware.models import Node
 from hardware.tiers import TIERS
-from queueing import live, storage
+from queueing.stats.figures import events, figures_of
+from queueing.store import durability
 from spaces.card import CardError
 from spaces.models import Space
 from spaces.views.settings import ACTIONS
@@ -69,15 +70,15 @@ def _live() -> dict[str, Any]:
     spaces = list(
         Space.objects.select_related("owner", "replica__node").order_by("owner__name", "name")[:MOST]
     )
-    now = live.figures_of(space.pk for space in spaces)
+    now = figures_of(space.pk for space in spaces)
     busy = [space for space in spaces if now[space.pk].pending or now[space.pk].running]
     events = [
         {"space": space, **event, "age_s": time.time() - float(event["joined"] or time.time())}
         for space in busy
-        for event in live.events(space.pk, MOST_EVENTS)
+        for event in events(space.pk, MOST_EVENTS)
     ]
     return {
-        "warnings": storage.warnings(),
+        "warnings": durability.warnings(),
         "rows": [(space, now[space.pk]) for space in spaces],
         "events": events[:MOST_EVENTS],
         "nodes": [_node(node) for node in Node.objects.order_by("name")[:MOST]],

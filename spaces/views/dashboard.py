@@ -11,7 +11,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import access
 from accounts.models import Membership, Owner, User
-from queueing import live, storage
+from queueing.stats.figures import figures_of
+from queueing.store import durability
 from spaces import creation
 from spaces.forms import NewSpace
 from spaces.models import Sdk, Space, Visibility
@@ -25,11 +26,11 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     assert isinstance(request.user, User)
     mine = Space.objects.filter(owner__memberships__user=request.user).select_related("owner", "replica")
     spaces = list(mine.order_by("owner__name", "name"))
-    figures = live.figures_of(space.pk for space in spaces)
+    figures = figures_of(space.pk for space in spaces)
     rows = [(space, figures[space.pk]) for space in spaces]
     partial = request.headers.get("HX-Target") == "my-spaces"
     template = "components/my_spaces.html" if partial else "spaces/dashboard.html"
-    warnings = storage.warnings() if request.user.is_superuser else []
+    warnings = durability.warnings() if request.user.is_superuser else []
     return render(request, template, {"rows": rows, "warnings": warnings})
 
 

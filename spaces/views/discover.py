@@ -7,8 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from queueing import live
-from spaces.api.repos import matching, visible
+from queueing.stats.figures import figures_of
+from spaces.search import matching, visible
 
 PAGE = 24
 
@@ -19,7 +19,7 @@ def discover(request: HttpRequest) -> HttpResponse:
     q = request.GET.get("q", "").replace("\0", "").strip()[:200]
     found = visible(request.user).select_related("owner").order_by("-last_visited_at", "-created_at", "pk")
     page = Paginator(matching(found, q) if q else found, PAGE).get_page(request.GET.get("page"))
-    figures = live.figures_of(space.pk for space in page)
+    figures = figures_of(space.pk for space in page)
     cards = [(space, figures[space.pk]) for space in page]
     partial = bool(getattr(request, "htmx", False)) and request.headers.get("HX-Target") == "cards"
     template = "components/cards.html" if partial else "spaces/discover.html"

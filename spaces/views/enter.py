@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from accounts import access
 from spaces import names, visits
-from spaces.gateway.tokens import VISIT
+from spaces.gateway.page_tokens import VISIT
 from spaces.models import Space
 
 _LABEL = re.compile(r"[a-z0-9-]{1,63}")

@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 
 from hardware import logs
 from hardware.log_lines import MAX_LINES, Kind
-from spaces import repository
+from spaces.git import repository
 from spaces.models import Space
 from spaces.views.common import readable, writable
 from spaces.views.pages import space_context

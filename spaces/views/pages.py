@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from hardware import logs, nodes
-from queueing import tuning
+from queueing import queue_settings
 from spaces import names, visits
 from spaces.models import Sdk, Space, Stage
 from spaces.views.common import is_writer, readable
@@ -72,7 +72,7 @@ def app(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         "demo_url": names.demo_url(space),
         "api": space.sdk == Sdk.GRADIO,
         "api_name": named[0] if named else "predict",
-        "api_open": tuning.effective(space.pk).api_open,
+        "api_open": queue_settings.effective(space.pk).api_open,
         "program_url": names.program_url(space, f"{request.scheme}://{request.get_host()}"),
         "platform_url": f"{request.scheme}://{request.get_host()}",
     }

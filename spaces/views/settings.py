@@ -15,10 +15,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from hardware import nodes
 from hardware.tiers import TIERS, UnknownTier
-from queueing import facts, honesty, live, tuning
-from queueing.connections import sync_redis
+from infra.redis_clients import sync_redis
+from queueing import queue_settings
+from queueing.stats import advice_facts, eta_accuracy
+from queueing.stats.figures import figures_of
+from queueing.store.admin_ops import clear
 from spaces import lifecycle
-from spaces.api.runtime import MOST_KEYS
 from spaces.card import CardError
 from spaces.forms import (
     SLEEP_TIMES,
@@ -30,6 +32,7 @@ from spaces.forms import (
     typed_settings,
 )
 from spaces.models import Sdk, Secret, Space, Variable, Visibility
+from spaces.secrets import MOST_KEYS
 from spaces.views.common import writable
 from spaces.views.pages import space_context
 
@@ -54,8 +57,8 @@ def figures(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 
 def _now(space: Space) -> dict[str, Any]:
     """The live figures, and how good the promised times were this week."""
-    kept = honesty.read(sync_redis(), [space.pk], days=7)[space.pk]
-    return {"figures": live.figures(space.pk), "honesty": kept}
+    kept = eta_accuracy.read(sync_redis(), [space.pk], days=7)[space.pk]
+    return {"figures": figures_of([space.pk])[space.pk], "honesty": kept}
 
 
 @require_POST
@@ -90,7 +93,9 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
     return space_context(request, space, "settings") | {
         **_queue_rows(space),
         **_now(space),
-        "measured": partial(facts.sentences, space.pk, space.hardware),  # read where the template shows it
+        "measured": partial(
+            advice_facts.sentences, space.pk, space.hardware
+        ),  # read where the template shows it
         "offers": offers,
         "absence": nodes.absence(space.hardware),
         "variables": space.variables.order_by("key"),
@@ -106,13 +111,13 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
 
 def _queue(request: HttpRequest, space: Space) -> dict[str, Any] | None:
     values, errors = typed_settings(request.POST)
-    numbers, refused = typed_numbers(request.POST, tuning.groups(space.pk))
+    numbers, refused = typed_numbers(request.POST, queue_settings.groups(space.pk))
     if errors or refused:
         return _queue_rows(space, request.POST, errors, refused)
     # What was left as it is stays the code's to decide.
-    now = asdict(tuning.effective(space.pk))
+    now = asdict(queue_settings.effective(space.pk))
     changed: dict[str, Any] = {name: value for name, value in values.items() if value != now[name]}
-    tuning.change(space.pk, changed | ({"groups": numbers} if numbers else {}))
+    queue_settings.change(space.pk, changed | ({"groups": numbers} if numbers else {}))
     return None
 
 
@@ -123,8 +128,8 @@ def _queue_rows(
     refused: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """The queue's settings, and the numbers of single groups, as the page shows them."""
-    limits = tuning.groups(space.pk)
-    groups = group_rows(limits, tuning.effective(space.pk).concurrency_count, posted, refused)
+    limits = queue_settings.groups(space.pk)
+    groups = group_rows(limits, queue_settings.effective(space.pk).concurrency_count, posted, refused)
     return {
         "rows": setting_rows(space.pk, posted, errors, several=len(limits) > 1),
         "groups": groups,
@@ -240,7 +245,7 @@ def _rebuild(space: Space) -> str:
 
 
 def _clear(space: Space) -> str:
-    cleared = live.clear(space.pk)
+    cleared = clear(space.pk)
     return f"{cleared} waiting {'call was' if cleared == 1 else 'calls were'} ended; each was told."
 
 

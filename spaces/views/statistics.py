@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from queueing.stats import RANGES
+from queueing.stats.history import RANGES
 from spaces import statistics
 from spaces.models import Sdk, Space
 from spaces.views.common import writable

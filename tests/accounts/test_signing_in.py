@@ -112,7 +112,7 @@ def test_a_cookie_of_another_name_or_forged_makes_no_browser_known(ada: User) ->
 
 
 def test_behind_proxies_the_visitors_own_address_counts(ada: User, settings: Any) -> None:
-    settings.SPACEPORT_PROXIES = 1
+    settings.SPACEPORT_TRUSTED_PROXY_COUNT = 1
 
     def come(address: str, password: str) -> int:
         return sign_in(Client(headers={"X-Forwarded-For": f"1.2.3.4, {address}"}), "ada", password)[0]

@@ -13,7 +13,7 @@ from functools import partial
 
 import requests
 
-from spaceport.web import SERVERS
+from spaceport.web.servers import SERVERS
 from tests.bench.sections import SECTIONS
 from tests.bench.sides import APP, Bench, push_app
 from tests.platform_server import Platform, free_port, lent_home, running

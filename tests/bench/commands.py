@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from queueing import keys
+from queueing.store import keys
 from tests.platform_server import Platform
 
 TAG = re.compile(r"{(\d+)}")  # of a Space, in its keys

@@ -33,7 +33,7 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Honesty:
+class EtaAccuracy:
     """What came of the promises: how many, the median error as a share of the wait, how many held."""
 
     promises: int
@@ -63,7 +63,7 @@ class _Simulation:
     outcomes: list[tuple[float, float, float]] = field(default_factory=list)  # likely, at most, waited
     agenda: list[tuple[float, int, int]] = field(default_factory=list)  # when, order, call or -1: a join
 
-    def run(self, events: int, warm_up: int) -> Honesty:
+    def run(self, events: int, warm_up: int) -> EtaAccuracy:
         order = itertools.count()
         for _ in range(self.load.clients):
             heapq.heappush(self.agenda, (self.rng.uniform(0, self.load.think_s), next(order), -1))
@@ -84,7 +84,7 @@ class _Simulation:
             self._claim(numbers, order)
         errors = [abs(likely - waited) / max(waited, AT_LEAST_S) for likely, _, waited in self.outcomes]
         within = sum(waited <= most for _, most, waited in self.outcomes)
-        return Honesty(len(errors), statistics.median(errors), within / len(errors))
+        return EtaAccuracy(len(errors), statistics.median(errors), within / len(errors))
 
     def _join(self, event: int, *, told: bool) -> None:
         function = self.rng.choice(sorted(self.load.functions))
@@ -144,12 +144,12 @@ class _Knowing(_Simulation):
         return Eta(statistics.median(waits), waits[int(0.92 * len(waits))])
 
 
-def simulate(load: Load, seed: int = 1, events: int = 6000, warm_up: int = 300) -> Honesty:
+def simulate(load: Load, seed: int = 1, events: int = 6000, warm_up: int = 300) -> EtaAccuracy:
     """Run a load and compare every promise with what came of it."""
     return _Simulation(load, random.Random(seed)).run(events, warm_up)  # noqa: S311
 
 
-def at_best(load: Load, seed: int = 1, events: int = 6000, warm_up: int = 300) -> Honesty:
+def at_best(load: Load, seed: int = 1, events: int = 6000, warm_up: int = 300) -> EtaAccuracy:
     """The same with the best promises there can be."""
     return _Knowing(load, random.Random(seed)).run(events, warm_up)  # noqa: S311
 

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from queueing.events import Join, new_event_id
 from queueing.messages import completed
-from queueing.queue import Queue
+from queueing.store.queue import Queue
 from tests.bench.client import Measured, load
 
 if TYPE_CHECKING:

@@ -26,6 +26,14 @@ class Held:
     longest_silence_s: float  # the longest that one of these waited for its next place
 
 
+async def _join(http: aiohttp.ClientSession, url: str, api_name: str) -> aiohttp.ClientWebSocketResponse:
+    socket = await http.ws_connect(url, heartbeat=None)
+    await socket.send_json({"msg": "join", "api_name": api_name, "data": ["x"]})
+    while json.loads((await socket.receive()).data)["msg"] not in ("joined", "error"):
+        pass
+    return socket
+
+
 async def hold(url: str, pid: int, *, empty_bytes: int, sockets: int, api_name: str, seconds: float) -> Held:
     """Open so many, each with one event in line, and watch for so long. `pid`: the web process, which had
     `empty_bytes` before its first socket."""
@@ -40,10 +48,7 @@ async def hold(url: str, pid: int, *, empty_bytes: int, sockets: int, api_name: 
 
         async def wait(at: int, joined: asyncio.Future[None]) -> None:
             async with ready:
-                socket = await http.ws_connect(url, heartbeat=None)
-                await socket.send_json({"msg": "join", "api_name": api_name, "data": ["x"]})
-                while json.loads((await socket.receive()).data)["msg"] not in ("joined", "error"):
-                    pass
+                socket = await _join(http, url, api_name)
             joined.set_result(None)
             async for message in socket:
                 if '"place"' in message.data[:20]:

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from aiohttp import web
 from msgspec import structs
 
-from queueing.keys import SpaceKeys, name
 from queueing.messages import ProcessStarts, completed
 from queueing.messages import encode as encode_message
 from queueing.routes import decode, encode
+from queueing.store.keys import SpaceKeys, name
 from tests.bench.sides import Bench
 
 OWNER = "many"

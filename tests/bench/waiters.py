@@ -11,9 +11,10 @@ import time
 
 from redis.asyncio import Redis
 
+from queueing.delivery.positions import Positions
+from queueing.delivery.waiters import Place, Waiter
 from queueing.events import new_event_id
-from queueing.keys import SpaceKeys
-from queueing.positions import Place, Positions, Waiter
+from queueing.store.keys import SpaceKeys
 from tests.waiting import eventually
 
 SPACE = 999_999_999

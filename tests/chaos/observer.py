@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import redis
 import requests
 
-from queueing.keys import SpaceKeys, line_of
+from queueing.lines import line_of
 from queueing.routes import decode
+from queueing.store.keys import SpaceKeys
 from tests.chaos.clients import Target
 from tests.invariants.workers import TwoWorkers
 

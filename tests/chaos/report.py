@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from queueing.keys import SpaceKeys
+from queueing.store.keys import SpaceKeys
 from tests.chaos.nemesis import SIZES
 from tests.chaos.runs import Runs
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import requests
 
-from queueing import keys
+from queueing.store import keys
 from tests.chaos.clients import Load, Target
 from tests.chaos.ledger import Ledger
 from tests.chaos.nemesis import FAULTS, SIZES, Nemesis

@@ -15,8 +15,8 @@ from typing import Any
 import requests
 from msgspec import structs
 
-from hardware.base_image import LAUNCHER, MAIN
-from queueing.direct import Direct, Said
+from hardware.runtimes.base_image import LAUNCHER, MAIN
+from queueing.dispatch.backends.launcher import LauncherClient, LauncherMessage
 from queueing.events import Call, Event, encode, new_event_id
 from queueing.routes import App, Route
 from tests.platform_server import APPS, free_port
@@ -81,10 +81,10 @@ def call(*events: Event, places: int = 200) -> Call:
     return Call(line="main", token=1, places=places, each=places, total=places, events=events)
 
 
-async def told(direct: Direct, asked: Event, places: int = 200) -> list[Said]:
+async def told(direct: LauncherClient, asked: Event, places: int = 200) -> list[LauncherMessage]:
     """All that the app says of this event by the platform's own way."""
     direct.begin(call(asked, places=places))
-    return [said async for taken in direct.told(asked.id) for said in taken]
+    return [said async for taken in direct.messages(asked.id) for said in taken]
 
 
 def words(message: Any) -> Any:

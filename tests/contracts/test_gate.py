@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hardware.base_image import LAUNCHER
+from hardware.runtimes.base_image import LAUNCHER
 
 
 @pytest.fixture(scope="module")

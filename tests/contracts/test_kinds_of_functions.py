@@ -13,10 +13,10 @@ import pytest
 import requests
 
 from hardware.replica_client import ReplicaClient
-from queueing.app_config import app_from_config
-from queueing.calls import GradioApp
-from queueing.direct import Direct
+from queueing.dispatch.backends.gradio_sse import GradioSseClient
+from queueing.dispatch.backends.launcher import LauncherClient
 from queueing.events import Event, decode
+from queueing.protocols.gradio_config import app_from_config
 from tests.compat.conftest import gradio_python
 from tests.contracts.launched import event_of, launched, route_to, told, words
 
@@ -66,7 +66,7 @@ async def test_both_ways_say_the_same_of_every_function(address: str, config: di
     places = asyncio.Semaphore(AT_ONCE)
     differences: dict[str, Any] = {}
     async with ReplicaClient() as http:
-        direct, gradio = Direct(http, route), GradioApp(http, route)
+        direct, gradio = LauncherClient(http, route), GradioSseClient(http, route)
         await direct.open()
 
         def event(function: dict[str, Any], session: str) -> Event:
@@ -102,7 +102,7 @@ async def test_an_error_is_written_into_the_log_as_gradio_writes_it(
     function = next(f["id"] for f in config["dependencies"] if f["api_name"] == name)
     route, written = route_to(address, app_from_config(config)), []
     async with ReplicaClient() as http:
-        direct, gradio = Direct(http, route), GradioApp(http, route)
+        direct, gradio = LauncherClient(http, route), GradioSseClient(http, route)
         await direct.open()
         for way in ("direct", "gradio"):
             before = len(log.read_text())
@@ -122,7 +122,7 @@ async def test_an_error_that_gradio_does_not_catch_ends_its_call(
 ) -> None:
     functions = [f["id"] for f in config["dependencies"] if f["api_name"].startswith("uncaught")]
     async with ReplicaClient() as http:
-        direct = Direct(http, route_to(address, app_from_config(config)))
+        direct = LauncherClient(http, route_to(address, app_from_config(config)))
         await direct.open()
         for function in functions:
             async with asyncio.timeout(60):
@@ -135,7 +135,7 @@ async def test_an_error_that_gradio_does_not_catch_ends_its_call(
 async def test_no_more_are_inside_than_there_are_places(address: str, config: dict[str, Any]) -> None:
     functions = [f["id"] for f in config["dependencies"] if f["api_name"].startswith("busy")]
     async with ReplicaClient() as http:
-        direct = Direct(http, route_to(address, app_from_config(config)))
+        direct = LauncherClient(http, route_to(address, app_from_config(config)))
         await direct.open()
         for most in (1, 2):
             asked = [event_of(function, "x") for function in functions * 2]

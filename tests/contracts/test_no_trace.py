@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hardware.base_image import LAUNCHER, MAIN
+from hardware.runtimes.base_image import LAUNCHER, MAIN
 
 NAMES = """
     "The app's own words."

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from hardware.base_image import LAUNCHER, MAIN
+from hardware.runtimes.base_image import LAUNCHER, MAIN
 from tests.platform_server import APPS, free_port
 from tests.waiting import wait_until
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 
-from hardware import base_image
+from hardware.runtimes import base_image
 from hardware.runtimes.base import BuildFailed
 from tests.platform_server import engine_answers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hardware.lines import KEPT_BYTES, Cut, Lines
+from infra.line_splitter import KEPT_BYTES, Cut, Lines
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.db import OperationalError
 
-from hardware import nodes, patience, worker
+from hardware import nodes, worker
 from hardware.models import Node
+from infra import startup
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def asked(
         return REGISTER(name, *others)
 
     monkeypatch.setattr(nodes, "register", register)
-    monkeypatch.setattr(patience, "AGAIN_S", 0.01)
+    monkeypatch.setattr(startup, "RETRY_DELAY_S", 0.01)
     monkeypatch.setattr(worker, "choose", lambda _: runtime)
     monkeypatch.setenv(worker.TIERS_VARIABLE, json.dumps({"cpu": False}))
     yield asked
@@ -52,7 +53,7 @@ def test_its_agent_begins_when_postgresql_answers(asked: list[str]) -> None:
 def test_one_that_is_told_to_end_meanwhile_begins_nothing(
     asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "AGAIN_S", 0.2)
+    monkeypatch.setattr(startup, "RETRY_DELAY_S", 0.2)
     worker.begin()
     wait_until(lambda: asked, "it tries")
     worker.end()

@@ -19,10 +19,10 @@ from redis.asyncio import Redis
 
 from queueing.errors import ApiClosed, KeyReused, LeaseLost, PoisonInput, QueueError, QueueFull, Refused
 from queueing.events import Call, Join, input_digest, new_event_id
-from queueing.keys import SIDE, lane_of, line_of
+from queueing.lines import SIDE, lane_of, line_of
 from queueing.messages import cancelled, completed, failed
-from queueing.queue import ANY_NUMBER, Final, Queue
-from queueing.scripts import Script
+from queueing.store.queue import ANY_NUMBER, Final, Queue
+from queueing.store.scripts import Script
 from tests.invariants.model import FINAL, GROUPS, LINES, MAX_DEATHS, Model, Settings
 
 _spaces = itertools.count(1_000_000)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from queueing.keys import MAIN, SIDE, lane_of, line_of
-from queueing.queue import MAX_DEATHS, MAX_LOSSES, SIDE_CALLS, Requeued
+from queueing.lines import MAIN, SIDE, lane_of, line_of
+from queueing.store.queue import MAX_DEATHS, MAX_LOSSES, SIDE_CALLS, Requeued
 
 #: The groups that functions are of; "": none.
 GROUPS = ("", "g", "h")

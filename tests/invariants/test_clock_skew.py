@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 import queueing
-from queueing import reaper
+from queueing.delivery.positions import Positions
+from queueing.delivery.waiters import Waiter
+from queueing.dispatch import reaper
 from queueing.events import Accepted
 from queueing.messages import completed
-from queueing.positions import Positions, Waiter
-from queueing.queue import AWAY_S, Queue
-from queueing.scripts import FOLDER, seconds
+from queueing.store.queue import DISCONNECT_GRACE_S, Queue
+from queueing.store.scripts import FOLDER, seconds
 from tests.waiting import eventually
 
 Joins = Callable[..., Awaitable[Accepted]]
@@ -64,7 +65,7 @@ async def test_who_stays_away_for_a_minute_of_the_servers_time_gives_up_the_plac
     queue: Queue, join: Joins
 ) -> None:
     await join("gone", present=True)
-    long_ago = seconds(await queue.redis.time()) - AWAY_S - 1
+    long_ago = seconds(await queue.redis.time()) - DISCONNECT_GRACE_S - 1
     await queue.redis.zadd(queue.keys.seen, {"gone": long_ago})
     assert await reaper.cancel_abandoned(queue.redis, [queue.space_id]) == 1
     assert await queue.pending_ids() == []

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 
 import pytest
 
-import queueing.delivery
-import queueing.queue
-import queueing.worker
-from queueing.delivery import Delivered, Delivery
+import queueing.delivery.streams
+import queueing.dispatch.worker
+import queueing.store.queue
+from queueing.delivery.streams import Delivered, MessageStreams
+from queueing.dispatch.worker import DispatcherPool
 from queueing.errors import QueueFull
 from queueing.events import Accepted
-from queueing.keys import SpaceKeys
-from queueing.queue import Queue
-from queueing.scripts import Script
-from queueing.worker import Drains
+from queueing.store.keys import SpaceKeys
+from queueing.store.queue import Queue
+from queueing.store.scripts import Script
 from tests.invariants.test_random_histories import run_histories
 from tests.waiting import eventually
 
@@ -44,7 +44,7 @@ def without(name: str, defence: str, instead: str = "") -> Script:
 @contextlib.contextmanager
 def use(script: Script) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(queueing.queue, f"_{script.name}", script)
+        patch.setattr(queueing.store.queue, f"_{script.name}", script)
         yield
 
 
@@ -113,12 +113,12 @@ async def test_looking_first_and_adding_then_is_not_enough(
 @contextlib.asynccontextmanager
 async def following(queue: Queue) -> AsyncIterator[list[int]]:
     """The numbers that a follower of a stream with one message has heard, that one already."""
-    delivery = Delivery(queue.redis)
+    streams = MessageStreams(queue.redis)
     heard: list[int] = []
 
     async def follow() -> None:
         message: Delivered
-        async for message in delivery.follow(SpaceKeys(queue.space_id).messages("s")):
+        async for message in streams.follow(SpaceKeys(queue.space_id).messages("s")):
             heard.append(message.number)
 
     await add(queue, announced=False)
@@ -127,7 +127,7 @@ async def following(queue: Queue) -> AsyncIterator[list[int]]:
     yield heard
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    await delivery.close()
+    await streams.close()
 
 
 async def add(queue: Queue, *, announced: bool) -> None:
@@ -153,12 +153,12 @@ async def test_a_gap_in_the_news_is_read_again(queue: Queue) -> None:
 
 
 async def test_without_reading_again_the_gap_stays(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Delivery._read
+    whole = MessageStreams._read
 
-    async def only_at_the_beginning(self: Delivery, key: str, after: int) -> list[Delivered]:
+    async def only_at_the_beginning(self: MessageStreams, key: str, after: int) -> list[Delivered]:
         return await whole(self, key, after) if after == 0 else []
 
-    monkeypatch.setattr(Delivery, "_read", only_at_the_beginning)
+    monkeypatch.setattr(MessageStreams, "_read", only_at_the_beginning)
     assert await hear_all(queue) != [1, 2, 3, 4, 5]
 
 
@@ -174,14 +174,14 @@ async def hears_the_last(queue: Queue) -> bool:
 async def test_a_last_message_that_nobody_announced_is_found(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queueing.delivery, "RESYNC_S", 0.2)
-    monkeypatch.setattr(queueing.delivery, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(queueing.delivery.streams, "RESYNC_S", 0.2)
+    monkeypatch.setattr(queueing.delivery.streams, "LOOK_EVERY_S", 0.1)
     assert await hears_the_last(queue)
 
 
 async def test_without_looking_again_it_stays_unheard(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queueing.delivery, "RESYNC_S", 3600)
-    monkeypatch.setattr(queueing.delivery, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(queueing.delivery.streams, "RESYNC_S", 3600)
+    monkeypatch.setattr(queueing.delivery.streams, "LOOK_EVERY_S", 0.1)
     assert not await hears_the_last(queue)
 
 
@@ -197,10 +197,10 @@ async def lease_after_three_lifetimes(queue: Queue) -> bytes | None:
             pass
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(queueing.queue, "LEASE_MS", LIFE_MS)
-        patch.setattr(queueing.worker, "LEASE_MS", LIFE_MS)
-        patch.setattr(queueing.worker, "RENEW_S", LIFE_MS / 10_000)
-        drains = Drains(os.environ["REDIS_URL"], 60)
+        patch.setattr(queueing.store.queue, "LEASE_MS", LIFE_MS)
+        patch.setattr(queueing.dispatch.worker, "LEASE_MS", LIFE_MS)
+        patch.setattr(queueing.dispatch.worker, "RENEW_S", LIFE_MS / 10_000)
+        drains = DispatcherPool(os.environ["REDIS_URL"], 60)
         drains._active[queue.space_id] = Busy()  # type: ignore[assignment]
         assert await queue.acquire("busy")
         time.sleep(3 * LIFE_MS / 1000)  # noqa: ASYNC251 - a loop that is busy
@@ -214,5 +214,5 @@ async def test_a_busy_dispatcher_keeps_its_lease(queue: Queue) -> None:
 
 
 async def test_without_renewal_it_would_lose_it(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Drains, "_renew_forever", lambda _: None)
+    monkeypatch.setattr(DispatcherPool, "_renew_forever", lambda _: None)
     assert await lease_after_three_lifetimes(queue) is None

@@ -10,7 +10,7 @@ import pytest
 from queueing.errors import PoisonInput
 from queueing.events import Accepted, Call, Event, input_digest
 from queueing.messages import completed, failed
-from queueing.queue import MAX_DEATHS, Queue
+from queueing.store.queue import MAX_DEATHS, Queue
 
 Joins = Callable[..., Awaitable[Accepted]]
 Configure = Callable[..., Awaitable[None]]

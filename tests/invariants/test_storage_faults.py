@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 import redis.exceptions
 
-import queueing.queue
-from queueing.delivery import RESET, Delivery
+import queueing.store.queue
+from queueing.delivery.streams import RESET, MessageStreams
 from queueing.errors import NotStored
 from queueing.events import Join, decode, new_event_id
-from queueing.keys import SpaceKeys
 from queueing.messages import completed
-from queueing.queue import Queue
-from queueing.surely import surely
-from queueing.together import together
+from queueing.store.keys import SpaceKeys
+from queueing.store.pipelining import auto_pipeline
+from queueing.store.queue import Queue
+from queueing.store.retry import retry_until_stored
 from tests.valkeys import Valkey, pair
 from tests.waiting import eventually, wait_until
 
@@ -76,7 +76,7 @@ async def test_kill_9_with_the_append_only_file_loses_nothing_and_keeps_the_orde
         await asyncio.to_thread(durable.start)
         assert time.monotonic() - began < 10
     await asyncio.gather(*tasks)
-    pending = await surely(queue.pending_ids)  # the last kill may have come after the last join
+    pending = await retry_until_stored(queue.pending_ids)  # the last kill may have come after the last join
     assert len(acknowledged) == len(set(acknowledged)) == 480
     assert sorted(pending) == sorted(acknowledged), "none lost, none twice"
     order = {event_id: at for at, event_id in enumerate(pending)}
@@ -90,41 +90,41 @@ async def test_a_socket_lives_through_a_restart_and_hears_the_end(durable: Valke
     client = durable.client()
     queue = Queue(client, 1)
     accepted = await queue.join(a_join(1, "s"))
-    delivery = Delivery(client)
+    streams = MessageStreams(client)
     heard: list[bytes] = []
 
     async def follow() -> None:
-        async for message in delivery.follow(SpaceKeys(1).messages("s")):
+        async for message in streams.follow(SpaceKeys(1).messages("s")):
             heard.append(message.payload)
 
     task = asyncio.create_task(follow())
-    await eventually(lambda: delivery._followers, "it follows")
+    await eventually(lambda: streams._followers, "it follows")
     await asyncio.to_thread(durable.kill)
     await asyncio.sleep(0.5)
     assert not task.done(), "it waits for Redis"
     await asyncio.to_thread(durable.start)
     # The first to use a connection that died with the server hears of it.
-    assert await surely(lambda: queue.acquire("d"))
+    assert await retry_until_stored(lambda: queue.acquire("d"))
     (call,), _ = await queue.claim("d")
     payload = completed(accepted.event_id, {"data": []})
     assert await queue.finish(call.events[0], call, "completed", payload, free=True, took_s=0)
     await eventually(lambda: heard == [payload], f"the end is heard once: {heard}", timeout_s=25)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    await delivery.close()
+    await streams.close()
     await client.aclose()
 
 
 async def test_what_failed_while_redis_was_away_is_not_done_later(durable: Valkey) -> None:
     """Whoever asked was told that it failed: a claim done behind its back would take events nobody knows."""
     client = durable.client()
-    await together(client).ask("INCR", "done")
+    await auto_pipeline(client).execute("INCR", "done")
     await asyncio.to_thread(durable.kill)
     for _ in range(3):
         with pytest.raises((redis.exceptions.RedisError, OSError)):
-            await together(client).ask("INCR", "done")
+            await auto_pipeline(client).execute("INCR", "done")
     await asyncio.to_thread(durable.start)
-    assert await together(client).ask("GET", "done") == b"1"
+    assert await auto_pipeline(client).execute("GET", "done") == b"1"
     await client.aclose()
 
 
@@ -132,18 +132,18 @@ async def test_a_reset_tells_everybody_within_25_seconds(forgetful: Valkey) -> N
     """Also those whose session it knows no event of, and the next event of the session is heard (F7)."""
     client = forgetful.client()
     queue = Queue(client, 1)
-    delivery = Delivery(client)
+    streams = MessageStreams(client)
     names = [*(f"s{n}" for n in range(20)), "idle"]
     heard: dict[str, list[dict[str, object]]] = {name: [] for name in names}
 
     async def follow(channel: str) -> None:
-        async for message in delivery.follow(SpaceKeys(1).messages(channel)):
+        async for message in streams.follow(SpaceKeys(1).messages(channel)):
             heard[channel].append(decode(message.payload))
 
     ids = {name: (await queue.join(a_join(1, name))).event_id for name in heard if name != "idle"}
     tasks = [asyncio.create_task(follow(name)) for name in heard]
     await eventually(
-        lambda: sum(f.epoch != b"" for fs in delivery._followers.values() for f in fs) == 21, "all follow"
+        lambda: sum(f.epoch != b"" for fs in streams._followers.values() for f in fs) == 21, "all follow"
     )
     await asyncio.to_thread(forgetful.kill)
     await asyncio.to_thread(forgetful.start)
@@ -168,7 +168,7 @@ async def test_a_reset_tells_everybody_within_25_seconds(forgetful: Valkey) -> N
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    await delivery.close()
+    await streams.close()
     await client.aclose()
 
 
@@ -193,13 +193,13 @@ async def failover(tmp_path: Path) -> tuple[set[str], set[str], int]:
         there = set(await Queue(heir, 1).pending_ids())
         # What was refused is sent again under its key, and is new to the new primary.
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(queueing.queue, "REPLICAS", 0)
+            patch.setattr(queueing.store.queue, "REPLICAS", 0)
             assert not (await Queue(heir, 1).join(a_join(15, "s15", "k15"))).replayed or not refused
         return acknowledged, there, refused
 
 
 async def test_a_failover_loses_nothing_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queueing.queue, "REPLICAS", 1)
+    monkeypatch.setattr(queueing.store.queue, "REPLICAS", 1)
     acknowledged, there, refused = await failover(tmp_path)
     assert len(acknowledged) == 15
     assert acknowledged <= there

@@ -39,8 +39,8 @@ class Held(Gated):
     async def clear(self) -> None:
         """Nothing runs, and nobody waits."""
         self.gate.touch()
-        clear = f"live.clear(Space.objects.get(name='{SPACE.split('/')[1]}').pk)"
-        command = f"from queueing import live; from spaces.models import Space; {clear}"
+        clear = f"clear(Space.objects.get(name='{SPACE.split('/')[1]}').pk)"
+        command = f"from queueing.store.admin_ops import clear; from spaces.models import Space; {clear}"
         await asyncio.to_thread(self.platform.manage, "shell", "-c", command)
         await eventually(self._is_idle, "nothing runs", 60)
 

@@ -10,8 +10,8 @@ import pytest
 
 from queueing.events import Join, new_event_id
 from queueing.messages import completed
-from queueing.queue import Queue
-from queueing.scripts import Script
+from queueing.store.queue import Queue
+from queueing.store.scripts import Script
 from tests.invariants.test_each_defence_is_needed import use, without
 from tests.valkeys import Valkey, pair
 from tests.waiting import eventually

@@ -19,7 +19,7 @@ from tests.platform_server import APPS
 from tests.waiting import eventually
 
 SPACE = "alice/leavers"
-AWAY_S = 20  # instead of the minute that a visitor may be away
+GRACE_S = 20  # instead of the minute that a visitor may be away
 SOCKETS = 200
 FREED_S = 6.0  # the promise where the owner wants calls of who leaves ended
 SERVED_S = 10.0  # and where others wait
@@ -47,7 +47,7 @@ class Leavers(Gated):
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Leavers]:
-    with two_workers(SPACEPORT_AWAY_S=str(AWAY_S)) as platform:
+    with two_workers(SPACEPORT_DISCONNECT_GRACE_S=str(GRACE_S)) as platform:
         token = platform.token("alice")
         assert platform.push(SPACE, token, APPS / "gate") == "RUNNING"
         yield Leavers(platform, token)
@@ -127,7 +127,7 @@ async def test_of_200_who_vanish_those_who_come_back_keep_their_places_and_the_o
         while (place["position"], place["size"]) != (number, len(faithful)):
             # Told by itself, once the others are taken for gone.
             place = await visitor.until("place", event_id=visitor.event_id, state="pending")
-    await eventually(lambda: _pending_is(leavers, len(faithful)), "only who came back waits", AWAY_S + 30)
+    await eventually(lambda: _pending_is(leavers, len(faithful)), "only who came back waits", GRACE_S + 30)
     late = await asyncio.gather(*(come_back(http, leavers, visitor) for visitor in unfaithful))
     assert [(await visitor.end())["output"] for visitor in late] == [{}] * len(unfaithful)
     leavers.gate.touch()

@@ -11,9 +11,9 @@ import pytest
 from redis.asyncio import Redis
 
 from queueing.events import Accepted, Join, new_event_id
-from queueing.keys import PERMANENT, SpaceKeys
-from queueing.queue import Queue
 from queueing.routes import Route
+from queueing.store.keys import PERMANENT, SpaceKeys
+from queueing.store.queue import Queue
 
 _spaces = itertools.count(1)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from redis.asyncio import Redis
 
 from queueing.events import Join, new_event_id
-from queueing.queue import Queue
+from queueing.store.queue import Queue
 
 _spaces = itertools.count(500_000)
 

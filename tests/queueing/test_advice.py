@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hardware.tiers import GIB, TIERS
-from queueing.advice import FEWEST, FEWEST_MINUTES, RULES, Facts, GroupUse, Used, advice
-from queueing.counters import Tally
-from queueing.histograms import bucket_of
-from queueing.tuning import FIELDS, Settings
+from queueing.queue_settings import FIELDS, Settings
+from queueing.stats.advice import FEWEST, FEWEST_MINUTES, RULES, Facts, GroupUse, Used, advice
+from queueing.stats.counters import Tally
+from queueing.stats.histograms import bucket_of
 
 CPU = TIERS["cpu"]  # 2 cores, 4 GiB
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from queueing import ahead
-from queueing.ahead import AHEAD, SHORT_CALLS, SHORT_S, Ahead
+from queueing.dispatch import prefetch
+from queueing.dispatch.prefetch import MOST_PREFETCHED, SHORT_CALLS, SHORT_S, PrefetchPolicy
 from tests.waiting import eventually
 
 
@@ -36,47 +36,47 @@ def way() -> Way:
 
 
 @pytest.fixture
-def known(way: Way) -> Ahead:
+def known(way: Way) -> PrefetchPolicy:
     """Function 0 is known to be short."""
-    known = Ahead(way, gate=True)  # type: ignore[arg-type]
+    known = PrefetchPolicy(way, gate=True)  # type: ignore[arg-type]
     for _ in range(SHORT_CALLS):
         known.ended("0", SHORT_S)
     return known
 
 
-def test_only_functions_whose_last_calls_were_short(known: Ahead) -> None:
-    assert (known.most, known.short) == (AHEAD, ["0"])
+def test_only_functions_whose_last_calls_were_short(known: PrefetchPolicy) -> None:
+    assert (known.limit, known.short_functions) == (MOST_PREFETCHED, ["0"])
     known.ended("0", SHORT_S * 1.01)
-    assert known.short == []
+    assert known.short_functions == []
 
 
-def test_none_behind_a_call_that_may_take_long(known: Ahead) -> None:
+def test_none_behind_a_call_that_may_take_long(known: PrefetchPolicy) -> None:
     with known.busy(call("a", fn="1")):
-        assert known.long == {"main:g"}
+        assert known.long_lines == {"main:g"}
     with known.busy(call("a", fn="1", line="side")), known.busy(call("b")):
-        assert known.long == set()
+        assert known.long_lines == set()
 
 
-def test_a_long_call_of_one_group_holds_up_no_other(known: Ahead) -> None:
+def test_a_long_call_of_one_group_holds_up_no_other(known: PrefetchPolicy) -> None:
     with known.busy(call("a", fn="1", line="main:other")), known.busy(call("b")):
-        assert known.long == {"main:other"}
+        assert known.long_lines == {"main:other"}
 
 
-def test_none_without_a_direct_way(known: Ahead) -> None:
-    assert Ahead(None, gate=True).most == 0
+def test_none_without_a_direct_way(known: PrefetchPolicy) -> None:
+    assert PrefetchPolicy(None, gate=True).limit == 0
     known.never()
-    assert known.most == 0
+    assert known.limit == 0
 
 
 async def test_from_the_moment_one_is_taken_back_none(
-    known: Ahead, way: Way, monkeypatch: pytest.MonkeyPatch
+    known: PrefetchPolicy, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ahead, "BACK_S", 0.05)
+    monkeypatch.setattr(prefetch, "BACK_S", 0.05)
     with known.busy(call("a")), known.begun(call("a")) as heard:
         heard()
         with known.busy(call("b")), known.begun(call("b")):
-            assert known.long == set()
+            assert known.long_lines == set()
             await eventually(lambda: len(way.orders) > 2, "it is taken back", 5)
-            assert known.long == {"main:g"}, "though it is not in line yet"
-            assert known.short == []
+            assert known.long_lines == {"main:g"}, "though it is not in line yet"
+            assert known.short_functions == []
     assert way.orders == [("begin", "a"), ("begin", "b"), ("back", "b")]

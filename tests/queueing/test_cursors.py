@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from queueing import cursors
-from queueing.cursors import Telling, last_told
+from queueing.delivery import cursors
+from queueing.delivery.cursors import Telling, last_told
 from queueing.messages import cancelled
-from queueing.queue import Queue
+from queueing.store.queue import Queue
 from tests.waiting import eventually
 
 Joins = Callable[..., Awaitable[Any]]

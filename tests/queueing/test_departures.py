@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from queueing import departures
-from queueing.dispatcher import somebody_waits_for
+from queueing.delivery import presence
+from queueing.delivery.positions import Positions
+from queueing.delivery.waiters import Waiter
+from queueing.dispatch.dispatcher import somebody_waits_for
 from queueing.events import Call
-from queueing.positions import Positions, Waiter
-from queueing.queue import Queue
-from queueing.scripts import seconds
+from queueing.store.queue import Queue
+from queueing.store.scripts import seconds
 from tests.waiting import eventually
 
 Joins = Callable[..., Awaitable[Any]]
@@ -24,10 +25,10 @@ Configure = Callable[..., Awaitable[None]]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(departures, "AWAY_S", 1.5)
-    monkeypatch.setattr(departures, "PRESENT_EVERY_S", 0.2)
-    monkeypatch.setattr(departures, "GONE_S", 2.0)
-    monkeypatch.setattr(departures, "AGAIN_S", 0.1)
+    monkeypatch.setattr(presence, "RELOAD_GRACE_S", 1.5)
+    monkeypatch.setattr(presence, "PRESENT_EVERY_S", 0.2)
+    monkeypatch.setattr(presence, "GONE_S", 2.0)
+    monkeypatch.setattr(presence, "LOOK_EVERY_S", 0.1)
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ async def test_without_the_setting_the_dispatcher_is_told_until_the_call_ends_an
 
     async def no_more() -> bool:
         before = len(told)
-        await asyncio.sleep(5 * departures.AGAIN_S)
+        await asyncio.sleep(5 * presence.LOOK_EVERY_S)
         return len(told) == before
 
     await eventually(no_more, "it is over")

@@ -10,12 +10,12 @@ import pytest
 from msgspec import structs
 from redis.asyncio import Redis
 
-import queueing.dispatcher
-import queueing.worker
-from queueing.dispatcher import Dispatcher
-from queueing.queue import LEASE_MS, Queue
+import queueing.dispatch.dispatcher
+import queueing.dispatch.worker
+from queueing.dispatch.dispatcher import Dispatcher
+from queueing.dispatch.worker import DispatcherPool
 from queueing.routes import Route, encode
-from queueing.worker import Drains
+from queueing.store.queue import LEASE_MS, Queue
 from tests.waiting import eventually, wait_until
 
 
@@ -38,7 +38,7 @@ async def test_two_hints_at_once_leave_the_working_dispatcher_its_renewal(
 
     monkeypatch.setattr(Dispatcher, "run", works)
     await queue.redis.set(queue.keys.route, encode(a_route(queue)), ex=60)
-    drains = Drains(os.environ["REDIS_URL"], 60)
+    drains = DispatcherPool(os.environ["REDIS_URL"], 60)
     hints = [asyncio.run_coroutine_threadsafe(drains._drain(queue.space_id), drains._loop) for _ in range(2)]
     await asyncio.to_thread(began.wait, 10)
     await asyncio.to_thread(wait_until, lambda: any(hint.done() for hint in hints), "the second hint is over")
@@ -65,8 +65,8 @@ async def test_who_has_moved_elsewhere_leaves_the_line_to_the_worker_there(
         await self.queue.release(self.holder, force=True)
 
     monkeypatch.setattr(Dispatcher, "run", works)
-    monkeypatch.setattr(queueing.worker, "hint", hinted.append)
-    drains = Drains(os.environ["REDIS_URL"], 60)
+    monkeypatch.setattr(queueing.dispatch.worker, "wake_dispatcher", hinted.append)
+    drains = DispatcherPool(os.environ["REDIS_URL"], 60)
     for goes_on in (True, False, False):
         await queue.redis.set(queue.keys.route, encode(here), ex=60)
         once = asyncio.run_coroutine_threadsafe(drains._drain_once(queue.space_id), drains._loop)
@@ -76,12 +76,12 @@ async def test_who_has_moved_elsewhere_leaves_the_line_to_the_worker_there(
 
 async def test_a_worker_serves_many_spaces_at_once(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each dispatcher has a connection of its own to Redis; client libraries allow a hundred, unless told."""
-    monkeypatch.setattr(queueing.dispatcher, "LINGER_S", 300.0)
-    monkeypatch.setattr(queueing.worker, "RENEW_S", 0.2)
+    monkeypatch.setattr(queueing.dispatch.dispatcher, "LINGER_S", 300.0)
+    monkeypatch.setattr(queueing.dispatch.worker, "RENEW_S", 0.2)
     queues = [Queue(redis, 10_000 + at) for at in range(150)]
     for queue in queues:
         await redis.set(queue.keys.route, encode(a_route(queue)), ex=60)
-    drains = Drains(os.environ["REDIS_URL"], 60)
+    drains = DispatcherPool(os.environ["REDIS_URL"], 60)
     works = [asyncio.run_coroutine_threadsafe(drains._drain(one.space_id), drains._loop) for one in queues]
     try:
         await eventually(lambda: all_listen(redis, queues), "every dispatcher listens")

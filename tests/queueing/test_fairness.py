@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from queueing import tuning
+from queueing import queue_settings
 from queueing.errors import VisitorLimit
-from queueing.queue import Queue
+from queueing.store.queue import Queue
 from tests.queueing.fair_model import FairModel, fresh_queue, join, serve_one
 
 VISITORS = {"page-1": "page", "page-2": "page", "page-3": "page", "program-1": "api", "program-2": "api"}
@@ -185,7 +185,7 @@ async def test_a_long_line_keeps_ties_in_order_of_arrival() -> None:
 
 
 def switch(queue: Queue, **values: Any) -> None:
-    tuning.publish(queue.space_id, tuning.Settings(**values))
+    queue_settings.publish(queue.space_id, queue_settings.Settings(**values))
 
 
 async def test_switching_back_and_forth_loses_nothing_and_sorts_by_the_policy() -> None:

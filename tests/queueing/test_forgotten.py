@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from queueing import reaper
+from queueing.dispatch import reaper
 from queueing.events import Accepted
-from queueing.queue import Queue
 from queueing.routes import Route, encode
+from queueing.store.queue import Queue
 
 Joins = Callable[..., Awaitable[Accepted]]
 

@@ -10,14 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from queueing import line, live, reaper
+from queueing.delivery.positions import Positions
+from queueing.delivery.waiters import Place, Waiter
+from queueing.dispatch import reaper
 from queueing.errors import QueueFull, VisitorLimit
 from queueing.events import Accepted, Call
-from queueing.keys import line_of
+from queueing.lines import line_of
 from queueing.messages import completed
-from queueing.positions import Place, Positions, Waiter
-from queueing.queue import SIDE_CALLS, Queue
 from queueing.routes import Route, encode
+from queueing.store import snapshot
+from queueing.store.admin_ops import clear
+from queueing.store.queue import SIDE_CALLS, Queue
 from tests.invariants.model import Model
 
 Joins = Callable[..., Awaitable[Accepted]]
@@ -204,7 +207,7 @@ async def test_what_waits_in_a_group_is_forgotten_by_nobody(queue: Queue, join: 
 async def test_the_owner_clears_all_groups(queue: Queue, join: Joins) -> None:
     for group in ("", "g", "h"):
         await join(group=group)
-    assert await asyncio.to_thread(live.clear, queue.space_id) == 3
+    assert await asyncio.to_thread(clear, queue.space_id) == 3
     assert await queue.pending_ids() == []
 
 
@@ -339,7 +342,7 @@ async def test_the_longest_group_is_the_spaces_time(queue: Queue, join: Joins) -
         await learn(queue, fn, seconds)
     await join("a", group="slow", fn="0")
     await join("b", group="quick", fn="1")
-    lines = await line.read(queue.redis, queue.space_id)
+    lines = await snapshot.read(queue.redis, queue.space_id)
     assert lines.joining is not None
     assert (lines.pending, round(lines.joining.likely)) == (2, 10)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from queueing.histograms import (
+from queueing.stats.histograms import (
     LAST,
     added,
     bucket_of,
@@ -20,7 +20,7 @@ from queueing.histograms import (
     share_over,
     upper_edge,
 )
-from queueing.scripts import LIBRARY
+from queueing.store.scripts import LIBRARY
 
 durations = st.lists(st.floats(0, 3600), min_size=1, max_size=300)
 STEP = 10**0.1

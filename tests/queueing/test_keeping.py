@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from queueing.doors import keeping
-from queueing.doors.keeping import KEEP_S, Keeping
+from queueing.delivery import keeping
+from queueing.delivery.keeping import KEEP_S, Keeping
 
 SESSION = (1, "session")
 
@@ -13,7 +13,7 @@ SESSION = (1, "session")
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
-    monkeypatch.setattr("queueing.doors.keeping.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("queueing.delivery.keeping.time.monotonic", lambda: now[0])
     return now
 
 

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from queueing.delivery import Delivery
+from queueing.delivery.streams import MessageStreams
 from queueing.events import Accepted, decode
 from queueing.messages import completed
-from queueing.queue import Queue
+from queueing.store.queue import Queue
 
 SIZES = (10, 3_000_000, 10, 10, 10, 10, 2_000_000, 2_000_000, 10)
 
@@ -23,7 +23,7 @@ async def test_large_messages_are_announced_by_a_word_and_read_from_the_stream(
     (event,) = call.events
     key = queue.keys.messages(event.channel)
     announced: list[int] = []
-    delivery = Delivery(queue.redis)
+    streams = MessageStreams(queue.redis)
 
     async def listen() -> None:
         async with queue.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
@@ -33,7 +33,7 @@ async def test_large_messages_are_announced_by_a_word_and_read_from_the_stream(
 
     async def follow() -> list[int]:
         sizes = []
-        async with contextlib.aclosing(delivery.follow(key)) as messages:  # type: ignore[type-var]
+        async with contextlib.aclosing(streams.follow(key)) as messages:  # type: ignore[type-var]
             async for message in messages:
                 sizes.append(len(decode(message.payload)["output"]["data"][0]))
                 if message.final:
@@ -49,4 +49,4 @@ async def test_large_messages_are_announced_by_a_word_and_read_from_the_stream(
         assert await following == list(SIZES)
     listening.cancel()
     assert max(announced, default=0) < 1024 * 1024
-    await delivery.close()
+    await streams.close()

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-import queueing.outbox
-from queueing.delivery import INBOX, Delivery
+import queueing.delivery.outbox
+from queueing.delivery.outbox import ROOM_BYTES, Outbox, TooSlow
+from queueing.delivery.streams import INBOX, MessageStreams
 from queueing.events import Accepted
-from queueing.keys import SpaceKeys
-from queueing.outbox import ROOM_BYTES, Outbox, TooSlow
-from queueing.queue import Queue
+from queueing.store.keys import SpaceKeys
+from queueing.store.queue import Queue
 from tests.waiting import eventually
 
 Joins = Callable[..., Awaitable[Accepted]]
@@ -53,7 +53,7 @@ async def test_no_message_is_missing_and_their_order_stays() -> None:
 async def test_who_takes_nothing_is_given_up_when_there_is_no_more_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(queueing.outbox, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(queueing.delivery.outbox, "PATIENCE_S", 0.05)
     outbox = Outbox(Reader())
 
     async def flood() -> None:
@@ -68,14 +68,14 @@ async def test_a_slow_follower_reads_what_was_dropped_for_it_from_the_stream(
     queue: Queue, join: Joins
 ) -> None:
     """More news than its inbox holds; it has to take them up one by one, none missing, none twice."""
-    delivery = Delivery(queue.redis)
+    streams = MessageStreams(queue.redis)
     key = SpaceKeys(queue.space_id).messages("s")
     many = 5 * INBOX
     heard: list[int] = []
     go_on = asyncio.Event()
 
     async def follow() -> None:
-        async for message in delivery.follow(key):
+        async for message in streams.follow(key):
             heard.append(message.number)
             if message.number == 1:
                 await go_on.wait()
@@ -88,11 +88,11 @@ async def test_a_slow_follower_reads_what_was_dropped_for_it_from_the_stream(
     await eventually(lambda: heard == [1], "it follows")
     for _ in range(many):
         await queue.emit(call.events[0], call.token, b"{}")
-    (follower,) = delivery._followers[key]
+    (follower,) = streams._followers[key]
     assert len(follower.inbox) <= INBOX
     go_on.set()
     await eventually(lambda: len(heard) > many, "it has caught up")
     assert heard == list(range(1, many + 2))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    await delivery.close()
+    await streams.close()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from redis.asyncio import Redis
 
-from queueing import keys
-from spaces.gateway import loads
+from queueing.store import keys
+from spaces.gateway.identity import page_rate_limit
 from tests.waiting import eventually
 
 
 async def load(
     redis: Redis, per_minute: int, user_id: int | None = None, address: str = "192.0.2.1"
 ) -> float:
-    return await loads.wait_s(redis, per_minute, user_id=user_id, address=address)
+    return await page_rate_limit.retry_after_s(redis, per_minute, user_id=user_id, address=address)
 
 
 async def test_so_many_at_once_and_then_one_after_the_other(redis: Redis) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from queueing import live
 from queueing.messages import PAUSED
-from queueing.queue import ANY_NUMBER, Queue
+from queueing.store.admin_ops import announce_pause
+from queueing.store.queue import ANY_NUMBER, Queue
 
 Joins = Callable[..., Awaitable[Any]]
 
@@ -28,7 +28,7 @@ async def test_everybody_who_runs_or_waits_is_told_and_keeps_the_place(queue: Qu
     await queue.acquire("d")
     await queue.claim("d")
     before = await queue.pending_ids()
-    assert await asyncio.to_thread(live.tell_paused, queue.space_id) == 3
+    assert await asyncio.to_thread(announce_pause, queue.space_id) == 3
     for channel, events in (("runs", [running]), ("waits", waiting)):
         told = await said(queue, channel)
         assert [message["event_id"] for message in told] == [event.event_id for event in events]
@@ -55,5 +55,5 @@ async def test_an_interruption_on_order_counts_for_nothing(queue: Queue, join: J
 async def test_where_nobody_would_read_it_nobody_is_told(queue: Queue, join: Joins, left: list[str]) -> None:
     for lane in left:
         await join("x", lane=lane)
-    told = await asyncio.to_thread(live.tell_paused, queue.space_id)
+    told = await asyncio.to_thread(announce_pause, queue.space_id)
     assert told == left.count("main")

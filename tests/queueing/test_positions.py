@@ -10,11 +10,13 @@ from collections.abc import Awaitable, Callable
 import pytest
 import redis as blocking
 
-from queueing import honesty, line
+from queueing.delivery.positions import EVERY_S, Positions
+from queueing.delivery.waiters import Place, Waiter
 from queueing.events import Accepted, prefix_of
-from queueing.honesty import Honesty
-from queueing.positions import EVERY_S, Place, Positions, Waiter
-from queueing.queue import Queue, day
+from queueing.stats import eta_accuracy
+from queueing.stats.eta_accuracy import EtaAccuracy
+from queueing.store import snapshot
+from queueing.store.queue import Queue, day
 from tests.waiting import eventually
 
 Joins = Callable[..., Awaitable[Accepted]]
@@ -37,9 +39,9 @@ async def told(queue: Queue, channel: str, *, count: int = 1) -> list[Place]:
     return places
 
 
-def honesty_of(queue: Queue) -> Honesty:
+def honesty_of(queue: Queue) -> EtaAccuracy:
     with blocking.Redis.from_url(os.environ["REDIS_URL"]) as client:
-        return honesty.read(client, [queue.space_id])[queue.space_id]
+        return eta_accuracy.read(client, [queue.space_id])[queue.space_id]
 
 
 async def test_a_waiter_hears_its_own_place_and_both_times(queue: Queue, join: Joins) -> None:
@@ -98,7 +100,7 @@ async def test_calls_that_wait_in_the_app_itself_are_no_running_ones_and_come_fi
     assert place.eta is not None
     # Two run, and behind them there is a round of two calls that he does not see.
     assert place.eta.likely == pytest.approx(8.0, abs=1.0)
-    main = (await line.read(queue.redis, queue.space_id)).by_name["main"]
+    main = (await snapshot.read(queue.redis, queue.space_id)).by_name["main"]
     assert (main.running, main.pending) == (2, 4)
 
 
@@ -281,7 +283,7 @@ async def test_a_cancelled_event_leaves_no_promise_behind(queue: Queue, join: Jo
 
 def test_the_middle_error_is_read_from_the_buckets() -> None:
     day = {b"count": b"10", b"within": b"9", b"off:0.1": b"4", b"off:0.2": b"4", b"off:more": b"2"}
-    found = honesty.of_days([day])
+    found = eta_accuracy.of_days([day])
     assert found.within == 0.9
     assert found.median_error == pytest.approx(0.15 + 0.05 / 4)
-    assert honesty.of_days([{}]) == Honesty()
+    assert eta_accuracy.of_days([{}]) == EtaAccuracy()

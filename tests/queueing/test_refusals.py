@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 import pytest
 from redis.asyncio import Redis
 
-from queueing.delivery import Delivery
-from queueing.doors.gradio import Caller, GradioDoor
+from queueing.delivery.positions import Positions
+from queueing.delivery.streams import MessageStreams
 from queueing.errors import Refused
-from queueing.keys import SpaceKeys
-from queueing.positions import Positions
+from queueing.protocols.caller import Caller
+from queueing.protocols.gradio import GradioDoor
 from queueing.routes import Route
+from queueing.store.keys import SpaceKeys
 
 BODY = {"data": ["x"], "fn_index": 0, "session_hash": "somebody"}
 
@@ -23,7 +24,7 @@ async def door(redis: Redis, configure: Callable[..., Awaitable[None]]) -> Gradi
         raise AssertionError("nothing was accepted")
 
     await configure(refuse="The owner must fix it first.")
-    return GradioDoor(redis, Delivery(redis), Positions(redis), wake)
+    return GradioDoor(redis, MessageStreams(redis), Positions(redis), wake)
 
 
 async def test_a_client_of_gradio_is_told_by_an_event_that_failed(door: GradioDoor, route: Route) -> None:

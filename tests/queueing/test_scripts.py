@@ -9,9 +9,9 @@ import pytest
 
 from queueing.errors import ApiClosed, LeaseLost, Moved, QueueFull, Refused
 from queueing.events import Accepted, Call, Event, decode
-from queueing.keys import SpaceKeys
 from queueing.messages import INTERRUPTED, completed, failed
-from queueing.queue import MAX_LOSSES, Final, Queue
+from queueing.store.keys import SpaceKeys
+from queueing.store.queue import MAX_LOSSES, Final, Queue
 
 Joins = Callable[..., Awaitable[Accepted]]
 Configure = Callable[..., Awaitable[None]]

@@ -7,9 +7,10 @@ from unittest.mock import Mock
 
 import msgspec
 
-from queueing.cursors import Begin
-from queueing.doors.stream import Stream
-from queueing.positions import Place
+from queueing.delivery.cursors import Begin
+from queueing.delivery.held_ends import HeldEnds
+from queueing.delivery.waiters import Place
+from queueing.protocols.gradio_stream import Stream
 
 
 def told(chunk: bytes) -> Any:
@@ -17,7 +18,7 @@ def told(chunk: bytes) -> Any:
 
 
 async def test_of_an_events_places_it_keeps_only_the_newest() -> None:
-    stream = Stream(Mock(), Mock(), Mock(), Begin(0, frozenset(), ()), keep_s=0)
+    stream = Stream(Mock(), Mock(), HeldEnds(), Mock(), Mock(), Begin(0, frozenset(), ()), keep_s=0)
     for position in range(1000, 0, -1):
         for event in ("one", "two"):
             stream.place(Place(event, position, 1000, None))

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from queueing.delivery import Delivery
-from queueing.doors import stream
-from queueing.doors.gradio import GradioDoor
-from queueing.doors.stream import sse
+from queueing.delivery.positions import Positions
+from queueing.delivery.streams import MessageStreams
 from queueing.messages import CLOSE_STREAM, HEARTBEAT
-from queueing.positions import Positions
-from queueing.queue import Queue
+from queueing.protocols import gradio_stream
+from queueing.protocols.gradio import GradioDoor
+from queueing.protocols.gradio_stream import sse
 from queueing.routes import Route
+from queueing.store.queue import Queue
 
 Joins = Callable[..., Awaitable[Any]]
 SESSION = "session"
@@ -28,9 +28,9 @@ async def door(redis: Redis) -> AsyncIterator[GradioDoor]:
     async def wake(_: Route) -> None:
         return
 
-    delivery = Delivery(redis)
-    yield GradioDoor(redis, delivery, Positions(redis), wake)
-    await delivery.close()
+    streams = MessageStreams(redis)
+    yield GradioDoor(redis, streams, Positions(redis), wake)
+    await streams.close()
 
 
 async def call(queue: Queue, join: Joins) -> str:
@@ -60,14 +60,14 @@ async def test_of_what_is_over_its_client_hears_that_nothing_is_to_come(
 ) -> None:
     await call(queue, join)
     await until_it_ends(door, route)
-    monkeypatch.setattr(stream, "HEARTBEAT_S", 0.1)
+    monkeypatch.setattr(gradio_stream, "HEARTBEAT_S", 0.1)
     assert await until_it_ends(door, route) == [b"", sse(CLOSE_STREAM)], "its headers at once"
 
 
 async def test_who_waits_gets_heartbeats(
     door: GradioDoor, route: Route, join: Joins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "HEARTBEAT_S", 0.1)
+    monkeypatch.setattr(gradio_stream, "HEARTBEAT_S", 0.1)
     await join(SESSION)
     seen: list[bytes] = []
     async with contextlib.aclosing(door.data(route, SESSION)) as chunks, asyncio.timeout(20):  # type: ignore[type-var]
@@ -81,7 +81,7 @@ async def test_who_waits_gets_heartbeats(
 async def test_it_stays_for_a_client_that_calls_again_at_once(
     door: GradioDoor, route: Route, queue: Queue, join: Joins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("queueing.doors.keeping.KEEP_S", 5.0)
+    monkeypatch.setattr("queueing.delivery.keeping.KEEP_S", 5.0)
     await call(queue, join)
     await until_it_ends(door, route)  # the first one does not: nobody knows yet that it is worth it
     calls = [await call(queue, join)]

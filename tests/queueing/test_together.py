@@ -9,13 +9,13 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from queueing.queue import Queue
-from queueing.together import AT_ONCE, together
+from queueing.store.pipelining import AT_ONCE, auto_pipeline
+from queueing.store.queue import Queue
 from tests.valkeys import Valkey
 
 
 async def test_everybody_gets_his_own_answer_in_order(queue: Queue) -> None:
-    ask = together(queue.redis).ask
+    ask = auto_pipeline(queue.redis).execute
     many = 3 * AT_ONCE
     answers = await asyncio.gather(*(ask("RPUSH", "together", n) for n in range(many)))
     assert answers == list(range(1, many + 1))
@@ -24,7 +24,7 @@ async def test_everybody_gets_his_own_answer_in_order(queue: Queue) -> None:
 
 
 async def test_a_refused_command_fails_alone(queue: Queue) -> None:
-    ask = together(queue.redis).ask
+    ask = auto_pipeline(queue.redis).execute
     asked = [ask("SET", "together", "x"), ask("LPUSH", "together", "y"), ask("GET", "together")]
     good, bad, after = await asyncio.gather(*asked, return_exceptions=True)
     assert isinstance(bad, ResponseError)
@@ -33,7 +33,7 @@ async def test_a_refused_command_fails_alone(queue: Queue) -> None:
 
 
 async def test_who_gave_up_waiting_spoils_nobody_elses_answer(queue: Queue) -> None:
-    ask = together(queue.redis).ask
+    ask = auto_pipeline(queue.redis).execute
     gone, stays = ask("ECHO", "gone"), ask("ECHO", "stays")
     gone.cancel()
     assert await stays == b"stays"
@@ -43,7 +43,7 @@ async def test_what_failed_is_not_sent_again_with_the_next(tmp_path: Path) -> No
     """A claim that is done twice behind our back takes events that nobody knows of."""
     server = Valkey(tmp_path / "valkey").start()
     client = Redis.from_url(server.url)
-    ask = together(client).ask
+    ask = auto_pipeline(client).execute
     assert await ask("INCR", "n") == 1
     server.kill()
     for _ in range(3):

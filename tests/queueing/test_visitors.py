@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from queueing.visitors import client_of, visitor
+from queueing.identity import client_of, visitor
 
 
 @pytest.mark.parametrize(

@@ -98,22 +98,24 @@ async def _endless_heads(exchange: Exchange) -> None:
         await exchange.write(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 2000)
 
 
-def ways(canary: str) -> dict[str, Answer]:
-    """Every bad way, by name."""
+def _redirects(canary: str) -> dict[str, Answer]:
     away = f"http://{canary}/"
     elsewhere = [
         away, f"//{canary}/", f"http://user:word@{canary}/", f"/\\{canary}/", f"http:{canary}",
         f"http://{canary}/%2e%2e/", f"\thttp://{canary}/",
     ]  # fmt: skip
-    redirects = {
+    return {
         f"redirect {status} to {to!r}": whole(b"", f"Location: {to}", status=f"{status} Elsewhere")
         for status, to in [
             *[(s, elsewhere[0]) for s in (301, 302, 303, 307, 308)],
             *[(307, e) for e in elsewhere],
         ]
     }
+
+
+def _values() -> dict[str, bytes]:
     deep = b"[" * 200_000
-    values = {
+    return {
         "no JSON": b"<html>hello</html>",
         "nothing": b"",
         "a list": b"[1, 2]",
@@ -128,8 +130,13 @@ def ways(canary: str) -> dict[str, Answer]:
         "many keys": b"{%s}" % b",".join(b'"%d":1' % n for n in range(200_000)),
         "many lists": b'{"data": [%s[]]}' % (b"[]," * 600_000),
     }
+
+
+def ways(canary: str) -> dict[str, Answer]:
+    """Every bad way, by name."""
+    values = _values()
     return {
-        **redirects,
+        **_redirects(canary),
         **{name: whole(value) for name, value in values.items()},
         **{
             f"{name}, as a stream": raw(head() + b"data: " + value + b"\n\n")

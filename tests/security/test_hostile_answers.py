@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-import queueing.calls
-import queueing.direct
-import queueing.worker
+import queueing.dispatch.backends.gradio_sse
+import queueing.dispatch.backends.launcher
+import queueing.dispatch.worker
 from hardware import app_report
 from hardware.log_lines import key
 from hardware.replica_client import Limits
-from queueing.app_config import app_from_config
+from queueing.dispatch.worker import DispatcherPool
 from queueing.events import Join, new_event_id
-from queueing.queue import Queue
+from queueing.protocols.gradio_config import app_from_config
 from queueing.routes import App, Function, Route, encode
-from queueing.worker import Drains
+from queueing.store.queue import Queue
 from tests.queueing.conftest import redis
 from tests.security.hostile_app import (
     CONFIG,
@@ -57,15 +57,15 @@ _ids = itertools.count(50_000)
 
 
 @pytest.fixture(scope="module")
-def drains() -> Iterator[Drains]:
+def drains() -> Iterator[DispatcherPool]:
     """A worker's dispatchers; a call may take some seconds."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(queueing.calls, "ANSWER_S", 2.0)
-    patch.setattr(queueing.worker, "AGAIN_S", 0.05)
-    patch.setattr(queueing.worker, "MOST_UNHEARD", 1)
-    patch.setattr(queueing.direct, "CONNECT_S", 2.0)
-    patch.setattr(queueing.worker, "restart", _no_restart)
-    made = Drains(os.environ["REDIS_URL"], 4, LIMITS)
+    patch.setattr(queueing.dispatch.backends.gradio_sse, "ANSWER_S", 2.0)
+    patch.setattr(queueing.dispatch.worker, "RETRY_DELAY_S", 0.05)
+    patch.setattr(queueing.dispatch.worker, "MOST_UNHEARD", 1)
+    patch.setattr(queueing.dispatch.backends.launcher, "CONNECT_S", 2.0)
+    patch.setattr(queueing.dispatch.worker, "restart", _no_restart)
+    made = DispatcherPool(os.environ["REDIS_URL"], 4, LIMITS)
     yield made
     made.stop()
     patch.undo()
@@ -123,7 +123,7 @@ class Space:
         return [fields[b"text"].decode() for _, fields in entries]
 
 
-async def served(drains: Drains, *spaces: Space) -> list[list[dict[str, Any]]]:
+async def served(drains: DispatcherPool, *spaces: Space) -> list[list[dict[str, Any]]]:
     """What the visitors of all of them hear, who come at the same time."""
     for space in spaces:
         await space.join()
@@ -143,7 +143,7 @@ async def served(drains: Drains, *spaces: Space) -> list[list[dict[str, Any]]]:
 
 @pytest.mark.parametrize("path", ASKED)
 async def test_every_call_of_a_hostile_app_ends_and_its_neighbours_are_served(
-    redis: Redis, drains: Drains, canary: HostileApp, path: str
+    redis: Redis, drains: DispatcherPool, canary: HostileApp, path: str
 ) -> None:
     bad = ways(canary.address)
     apps = [HostileApp({path: answer}) for answer in bad.values()]
@@ -184,7 +184,7 @@ LAUNCHER_SAYS: dict[str, Answer] = {
 
 
 async def test_whatever_the_launchers_way_is_made_to_say_is_an_answer_for_the_visitor_alone(
-    redis: Redis, drains: Drains
+    redis: Redis, drains: DispatcherPool
 ) -> None:
     apps = [HostileApp({DIRECT: answer}) for answer in LAUNCHER_SAYS.values()]
     honest = HostileApp({DIRECT: direct(said("m", "process_starts"), said("c12"))})
@@ -199,7 +199,7 @@ async def test_whatever_the_launchers_way_is_made_to_say_is_an_answer_for_the_vi
             assert heard[-1]["output"]["error"], name
 
 
-async def test_what_was_said_behind_an_end_is_told_to_nobody(redis: Redis, drains: Drains) -> None:
+async def test_what_was_said_behind_an_end_is_told_to_nobody(redis: Redis, drains: DispatcherPool) -> None:
     app = HostileApp({DIRECT: direct(said("c5") + said("c5", number=2) + said("m", "log", 3))})
     async with serving(app):
         ((end,),) = await served(drains, Space(redis, app, "0"))
@@ -217,7 +217,7 @@ async def test_what_was_said_behind_an_end_is_told_to_nobody(redis: Redis, drain
     ],
 )
 async def test_visitor_and_owner_are_told_what_was_wrong(
-    redis: Redis, drains: Drains, path: str, answer: Answer, sentence: str
+    redis: Redis, drains: DispatcherPool, path: str, answer: Answer, sentence: str
 ) -> None:
     app = HostileApp({path: answer})
     async with serving(app):
@@ -230,7 +230,7 @@ async def test_visitor_and_owner_are_told_what_was_wrong(
 
 
 async def test_every_call_by_a_hostile_websocket_ends(
-    redis: Redis, drains: Drains, canary: HostileApp
+    redis: Redis, drains: DispatcherPool, canary: HostileApp
 ) -> None:
     bad = {**ways(canary.address), **SOCKETS}
     apps = [HostileApp({"/queue/join": answer}) for answer in bad.values()]

@@ -16,11 +16,12 @@ from redis.asyncio import Redis
 
 from hardware import replica_client
 from hardware.replica_client import ReplicaClient
-from queueing import keys
-from queueing.keys import SpaceKeys
 from queueing.routes import App, Function, Route, encode
-from spaces.gateway import doors, http, info
+from queueing.store import keys
+from queueing.store.keys import SpaceKeys
 from spaces.gateway.app import Gateway
+from spaces.gateway.gradio import info, router
+from spaces.gateway.proxy import http
 from tests.queueing.conftest import redis
 from tests.security.hostile_app import (
     INFO,
@@ -138,14 +139,14 @@ class Platform:
 @pytest.fixture
 async def platform(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Platform]:
     monkeypatch.setattr(info, "ANSWER_S", PATIENCE_S)
-    monkeypatch.setattr(doors, "CONFIG_S", PATIENCE_S)
-    monkeypatch.setattr(doors, "CHUNK_S", PATIENCE_S)
+    monkeypatch.setattr(router, "CONFIG_S", PATIENCE_S)
+    monkeypatch.setattr(router, "CHUNK_S", PATIENCE_S)
     monkeypatch.setattr(replica_client, "HANDSHAKE_S", PATIENCE_S)
     monkeypatch.setattr(replica_client, "CONNECT_S", PATIENCE_S)
     platform = Platform(redis)
     yield platform
-    await platform.gateway.doors.http.close()
-    await platform.gateway.doors.delivery.close()
+    await platform.gateway.context.http.close()
+    await platform.gateway.context.streams.close()
 
 
 @pytest.mark.parametrize("name", ASKS)
@@ -239,6 +240,6 @@ async def test_older_apps_say_where_their_api_is(text: bytes, also: dict[str, An
         for n in range(len(text)):
             yield text[n : n + 1]
 
-    config = json.loads(b"".join([chunk async for chunk in doors._with_prefix(chunks())]))
+    config = json.loads(b"".join([chunk async for chunk in router._with_prefix(chunks())]))
     heartbeat = b"true" in text
     assert config == {**also, "api_prefix": "/gradio_api", "connect_heartbeat": heartbeat}

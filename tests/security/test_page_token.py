@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from spaces.gateway import tokens
+from spaces.gateway import page_tokens
 from tests.platform_server import Platform
 from tests.security.conftest import Marks
 
@@ -93,15 +93,15 @@ def test_tokens_that_are_old_forged_or_anothers_open_nothing(
     key = (process_platform.home / "secret_key").read_text()
     good = script.copied()
     nonce, visit, user_id, expires, signature = good.split(".")
-    space_id = next(n for n in range(1, 10_000) if tokens.read(key, n, good))
-    assert tokens.make(key, space_id, visit="", user_id=0), "made as the gateway makes them"
+    space_id = next(n for n in range(1, 10_000) if page_tokens.read(key, n, good))
+    assert page_tokens.make(key, space_id, visit="", user_id=0), "made as the gateway makes them"
     with monkeypatch.context() as past:
-        past.setattr(tokens, "AGE_S", -1)
-        old = tokens.make(key, space_id, visit="", user_id=0)
+        past.setattr(page_tokens, "AGE_S", -1)
+        old = page_tokens.make(key, space_id, visit="", user_id=0)
     bad = {
         "old": old,
-        "of another Space": tokens.make(key, space_id + 1, visit="", user_id=0),
-        "of another key": tokens.make("guessed", space_id, visit="", user_id=0),
+        "of another Space": page_tokens.make(key, space_id + 1, visit="", user_id=0),
+        "of another key": page_tokens.make("guessed", space_id, visit="", user_id=0),
         "with a longer life": ".".join([nonce, visit, user_id, str(int(expires) + 1), signature]),
         "of an account": ".".join([nonce, visit, "1", expires, signature]),
         "of another visit": ".".join([nonce, "mine", user_id, expires, signature]),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from spaceport.admission import admitted
-from spaceport.watch import Receive, Scope, Send
+from spaceport.web.admission import admitted
+from spaceport.web.monitor import Receive, Scope, Send
 
 
 async def greet(_: Scope, receive: Receive, send: Send) -> None:

@@ -15,9 +15,9 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from queueing.bucket import Bucket
+from infra.token_bucket import Bucket
 from queueing.messages import COME_LATER
-from spaceport.admission import BACK_MS
+from spaceport.web.admission import BACK_MS
 from tests.platform_server import ROOT, free_port
 from tests.waiting import eventually
 

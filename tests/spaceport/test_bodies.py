@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spaceport.bodies import ORDINARY, PREUPLOAD_BYTES
+from spaceport.web.bodies import ORDINARY, PREUPLOAD_BYTES
 from tests.hub_server import Hub
 from tests.spaceport.conftest import HIDDEN, PUSH, SPACE, VISITOR
 

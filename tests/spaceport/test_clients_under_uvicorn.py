@@ -13,8 +13,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from spaceport import clients, sockets, under_uvicorn
-from spaceport.under_uvicorn import Server, configured
+from spaceport.web import uvicorn, uvicorn_http, uvicorn_ws
+from spaceport.web.uvicorn import Server, configured
 from tests.waiting import eventually, wait_until
 
 SOON_S = 0.3
@@ -147,9 +147,9 @@ async def test_what_is_malformed_or_too_much_is_refused(web: Web, pieces: list[b
 async def test_the_limits_are_those_of_daphne() -> None:
     from twisted.web.http import HTTPChannel, HTTPFactory
 
-    assert HTTPChannel.totalHeadersSize == clients.HEAD_BYTES
-    assert HTTPChannel.maxHeaders == clients.HEADERS
-    assert HTTPFactory.timeOut == under_uvicorn.IDLE_S
+    assert HTTPChannel.totalHeadersSize == uvicorn_http.HEAD_BYTES
+    assert HTTPChannel.maxHeaders == uvicorn_http.HEADERS
+    assert HTTPFactory.timeOut == uvicorn.IDLE_S
 
 
 async def test_nobody_says_himself_where_he_comes_from(web: Web) -> None:
@@ -171,8 +171,8 @@ async def test_no_header_comes_by_underscore_or_behind_the_body(web: Web) -> Non
 async def test_who_is_silent_though_it_is_his_turn_is_hung_up_on(
     web: Web, begun: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(under_uvicorn, "IDLE_S", SOON_S)
-    monkeypatch.setattr(under_uvicorn, "LOOK_EVERY_TICKS", 1)
+    monkeypatch.setattr(uvicorn, "IDLE_S", SOON_S)
+    monkeypatch.setattr(uvicorn, "LOOK_EVERY_TICKS", 1)
     assert await web.ask(begun) == b""
     await eventually(lambda: web.ended == len(web.scopes), "its application ended")
 
@@ -180,17 +180,17 @@ async def test_who_is_silent_though_it_is_his_turn_is_hung_up_on(
 async def test_who_waits_for_an_answer_may_be_silent_for_long(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(under_uvicorn, "IDLE_S", 0.01)
-    monkeypatch.setattr(under_uvicorn, "LOOK_EVERY_TICKS", 1)
+    monkeypatch.setattr(uvicorn, "IDLE_S", 0.01)
+    monkeypatch.setattr(uvicorn, "LOOK_EVERY_TICKS", 1)
     looks = 0
-    look = clients.Stalled.look
+    look = uvicorn_http.Stalled.look
 
-    def counted(self: clients.Stalled, connections: Any, now: float) -> None:
+    def counted(self: uvicorn_http.Stalled, connections: Any, now: float) -> None:
         nonlocal looks
         looks += 1
         look(self, connections, now)
 
-    monkeypatch.setattr(clients.Stalled, "look", counted)
+    monkeypatch.setattr(uvicorn_http.Stalled, "look", counted)
 
     async def late(scope: Any, receive: Any, send: Any) -> None:
         first = looks
@@ -204,7 +204,7 @@ async def test_who_waits_for_an_answer_may_be_silent_for_long(
 async def test_an_application_ends_when_its_client_has_gone(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "GONE_S", SOON_S)
+    monkeypatch.setattr(uvicorn_http, "GONE_S", SOON_S)
 
     async def deaf(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.Event().wait()
@@ -221,8 +221,8 @@ async def test_an_application_ends_when_its_client_has_gone(
 async def test_a_client_that_reads_nothing_costs_little_and_is_hung_up_on(
     web: Web, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "PATIENCE_S", SOON_S)
-    monkeypatch.setattr(under_uvicorn, "LOOK_EVERY_TICKS", 1)
+    monkeypatch.setattr(uvicorn_http, "PATIENCE_S", SOON_S)
+    monkeypatch.setattr(uvicorn, "LOOK_EVERY_TICKS", 1)
     sent = held = 0
 
     async def counted(scope: Any, receive: Any, send: Any) -> None:
@@ -264,9 +264,9 @@ def test_only_who_takes_nothing_at_all_is_stalled(monkeypatch: pytest.MonkeyPatc
         def abort(self) -> None:
             self.aborted = True
 
-    monkeypatch.setattr(clients, "untaken", lambda transport: transport.left)
+    monkeypatch.setattr(uvicorn_http, "untaken", lambda transport: transport.left)
     slow, deaf, drained = Client(), Client(), Client()
-    stalled = clients.Stalled()
+    stalled = uvicorn_http.Stalled()
     for look in range(40):
         slow.left -= 1
         drained.takes_nothing_more = not drained.takes_nothing_more
@@ -277,7 +277,7 @@ def test_only_who_takes_nothing_at_all_is_stalled(monkeypatch: pytest.MonkeyPatc
 async def test_a_socket_that_is_not_accepted_in_time_is_refused(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sockets, "ACCEPT_S", SOON_S)
+    monkeypatch.setattr(uvicorn_ws, "ACCEPT_S", SOON_S)
 
     async def silent(scope: Any, receive: Any, send: Any) -> None:
         while (await receive())["type"] != "websocket.disconnect":

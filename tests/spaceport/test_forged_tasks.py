@@ -17,9 +17,9 @@ from redis.asyncio import Redis
 
 from hardware.runtimes.base import Artifact
 from hardware.runtimes.process import ProcessRuntime
+from queueing.dispatch.worker import DispatcherPool
 from queueing.events import Join, new_event_id
-from queueing.queue import Queue
-from queueing.worker import Drains
+from queueing.store.queue import Queue
 from spaceport.celery import app
 from spaces import builds, tasks
 from spaces.models import Build, Space
@@ -91,7 +91,7 @@ async def test_a_drain_of_a_space_that_another_node_serves_claims_nothing() -> N
         )
         await queue.join(joined)
         assert await queue.acquire("12:its-own-node")
-        drains = Drains(redis_url, 60)
+        drains = DispatcherPool(redis_url, 60)
         # Neither where no route says that it runs here, nor beside the lease of who serves it.
         assert not await drains_once(drains, queue.space_id)
         assert await queue.pending_ids() == [joined.event_id]
@@ -99,6 +99,6 @@ async def test_a_drain_of_a_space_that_another_node_serves_claims_nothing() -> N
         await redis.flushdb()
 
 
-async def drains_once(drains: Drains, space_id: int) -> bool:
+async def drains_once(drains: DispatcherPool, space_id: int) -> bool:
     future = asyncio.run_coroutine_threadsafe(drains._drain_once(space_id), drains._loop)
     return await asyncio.to_thread(future.result)

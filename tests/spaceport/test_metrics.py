@@ -19,9 +19,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from accounts import tokens
 from accounts.models import User
 from hardware import nodes, usage
-from queueing import connections, rollup
-from queueing.keys import SpaceKeys
-from spaceport import health, metrics, watch
+from infra import redis_clients
+from queueing.stats import rollup
+from queueing.store.keys import SpaceKeys
+from spaceport import health, metrics
+from spaceport.web import monitor
 from spaces.models import Space
 from tests.people import make_people
 
@@ -38,7 +40,7 @@ def space(settings: Any, tmp_path: Any, db: None) -> Space:
 
 @pytest.fixture
 def server() -> Iterator[sync.Redis]:
-    client = connections.sync_redis()
+    client = redis_clients.sync_redis()
     client.flushdb()
     yield client
     client.flushdb()
@@ -227,16 +229,16 @@ def test_a_scrape_of_many_spaces_costs_a_few_round_trips(
 
 
 async def test_the_event_loops_lag_is_noticed() -> None:
-    watch._lags.clear()
-    looking = asyncio.create_task(watch._look_forever())
+    monitor._lags.clear()
+    looking = asyncio.create_task(monitor._look_forever())
     await asyncio.sleep(0)
-    time.sleep(watch.LOOK_EVERY_S + 0.3)  # noqa: ASYNC251  # what it is there to notice
+    time.sleep(monitor.LOOK_EVERY_S + 0.3)  # noqa: ASYNC251  # what it is there to notice
     deadline = time.monotonic() + 10
-    while not watch._lags and time.monotonic() < deadline:  # noqa: ASYNC110
+    while not monitor._lags and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     looking.cancel()
-    assert watch.lag_s() >= 0.25
-    watch._lags.clear()
+    assert monitor.lag_s() >= 0.25
+    monitor._lags.clear()
 
 
 @pytest.mark.parametrize(
@@ -262,22 +264,22 @@ async def test_the_event_loops_lag_is_noticed() -> None:
 async def test_open_sockets_are_counted_while_they_are_open(
     kind: str, scope: dict[str, Any], opening: dict[str, Any]
 ) -> None:
-    watch.sockets.clear()
+    monitor.sockets.clear()
     closing = asyncio.Event()
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         await send(opening)
         await closing.wait()
 
-    served = ApplicationCommunicator(watch.watched(app), scope)
+    served = ApplicationCommunicator(monitor.watched(app), scope)
     await served.receive_output(5)
-    assert +watch.sockets == ({kind: 1} if kind else {})
+    assert +monitor.sockets == ({kind: 1} if kind else {})
     closing.set()
     await served.wait(5)
-    assert not +watch.sockets
-    for task in tuple(watch._looking):
+    assert not +monitor.sockets
+    for task in tuple(monitor._looking):
         task.cancel()
-    watch._looking.clear()
+    monitor._looking.clear()
 
 
 # --- its reference ----------------------------------------------------------------------------------

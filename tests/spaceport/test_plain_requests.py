@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from spaceport.plain import fault_of
+from spaceport.web.plain import fault_of
 
 HOSTS = ["localhost", "127.0.0.1", "[::1]", ".spaces.example"]
 GOOD = ("host", "localhost:8000")

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from hardware.folders import private
-from spaceport.child import Child
+from infra.folders import private
 from spaceport.redaction import Redaction, address, redacted
-from spaces.gateway import tokens
+from spaceport.up.child import Child
+from spaces.gateway import page_tokens
 from tests.hub_server import Hub
 from tests.spaceport.conftest import SPACE
 
@@ -56,7 +56,7 @@ def test_other_lines_are_too(text: str) -> None:
 
 
 def test_neither_servers_log_has_a_token_of_a_request(web: Hub) -> None:
-    page = tokens.make("key", 1, visit="v", user_id=7)
+    page = page_tokens.make("key", 1, visit="v", user_id=7)
     token = web.tokens["alice"]
     host = {"Host": "alice-fed.localhost"}
     for path, headers in (

@@ -11,11 +11,11 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from spaceport import clients
-from spaceport.bodies import ORDINARY, Limits
-from spaceport.clients import BODY_EVERY_S, HEAD_S, LINGER_S, Http
-from spaceport.daphne_clients import factory
-from spaceport.under_uvicorn import configured
+from spaceport.web import uvicorn_http
+from spaceport.web.bodies import ORDINARY, Limits
+from spaceport.web.daphne_http import factory
+from spaceport.web.uvicorn import configured
+from spaceport.web.uvicorn_http import BODY_EVERY_S, HEAD_S, LINGER_S, Http
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: a\r\n"
 
@@ -176,5 +176,5 @@ async def test_uvicorn_takes_a_slow_body_that_comes_on() -> None:
 
 
 def test_both_servers_have_the_same_patience() -> None:
-    assert 15 <= clients.HEAD_S <= 30
-    assert clients.LINGER_S < clients.BODY_EVERY_S <= 30
+    assert 15 <= uvicorn_http.HEAD_S <= 30
+    assert uvicorn_http.LINGER_S < uvicorn_http.BODY_EVERY_S <= 30

@@ -11,9 +11,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from queueing.consumers import MESSAGES_AT_ONCE, TOO_MANY_MESSAGES
-from spaceport.admission import admitted
-from spaceport.watch import Message, Receive, Scope, Send
+from queueing.protocols.websocket import MESSAGES_AT_ONCE, TOO_MANY_MESSAGES
+from spaceport.web.admission import admitted
+from spaceport.web.monitor import Message, Receive, Scope, Send
 from tests.hub_server import Hub
 from tests.spaceport.conftest import SPACE
 

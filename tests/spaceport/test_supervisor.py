@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from spaceport.child import Child
-from spaceport.supervisor import Server, Supervisor
+from spaceport.up.child import Child
+from spaceport.up.supervisor import Server, Supervisor
 from tests.waiting import wait_until
 
 

@@ -19,8 +19,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from queueing import routes
-from queueing.keys import SpaceKeys
 from queueing.routes import App
+from queueing.store.keys import SpaceKeys
 from tests.hub_server import Hub
 from tests.waiting import wait_until
 

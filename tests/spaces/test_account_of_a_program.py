@@ -7,7 +7,7 @@ from django.db import OperationalError
 
 from accounts import tokens
 from queueing.errors import AccountUnknown
-from spaces.gateway import access
+from spaces.gateway.identity import visitor
 
 SCOPE = {"headers": [(b"authorization", f"Bearer {tokens.PREFIX}of-somebody".encode())]}
 
@@ -22,25 +22,25 @@ def postgresql(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
             raise OperationalError("connection refused")
         return 7
 
-    monkeypatch.setattr(access, "_user_of", user_of)
-    monkeypatch.setattr(access, "_accounts", {})
-    monkeypatch.setattr(access, "REMEMBERED_S", 0.0)
+    monkeypatch.setattr(visitor, "_user_of", user_of)
+    monkeypatch.setattr(visitor, "_accounts", {})
+    monkeypatch.setattr(visitor, "REMEMBERED_S", 0.0)
     return state
 
 
 async def test_while_postgresql_is_away_an_account_is_what_it_was_before(postgresql: dict[str, bool]) -> None:
-    assert await access.account_of(SCOPE) == 7
+    assert await visitor.account_of(SCOPE) == 7
     postgresql["there"] = False
-    assert await access.account_of(SCOPE) == 7
-    assert await access.account_of(SCOPE, surely=True) == 7
+    assert await visitor.account_of(SCOPE) == 7
+    assert await visitor.account_of(SCOPE, surely=True) == 7
 
 
 async def test_a_program_nobody_knew_before_is_a_stranger_but_not_where_its_key_would_count_for_another(
     postgresql: dict[str, bool],
 ) -> None:
     postgresql["there"] = False
-    assert await access.account_of(SCOPE) is None
+    assert await visitor.account_of(SCOPE) is None
     with pytest.raises(AccountUnknown):
-        await access.account_of(SCOPE, surely=True)
+        await visitor.account_of(SCOPE, surely=True)
     postgresql["there"] = True
-    assert await access.account_of(SCOPE, surely=True) == 7
+    assert await visitor.account_of(SCOPE, surely=True) == 7

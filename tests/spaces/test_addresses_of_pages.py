@@ -10,7 +10,8 @@ import pytest
 import requests
 
 from queueing.routes import App
-from spaces.gateway import http, tokens
+from spaces.gateway import page_tokens
+from spaces.gateway.proxy import http
 from tests.hub_server import Hub
 from tests.spaces.standin import Standin, serve
 from tests.spaces.test_rights_are_asked_now import Private
@@ -40,7 +41,7 @@ def get(private: Private, path: str, **headers: str) -> requests.Response:
 def test_a_visit_becomes_a_cookie_and_leaves_the_address(private: Private) -> None:
     first = get(private, f"/second?q=7&__visit={private.visit()}", **FRAME)
     assert first.status_code == 303
-    assert first.headers["Location"].startswith(tokens.PREFIX)
+    assert first.headers["Location"].startswith(page_tokens.PREFIX)
     assert first.headers["Referrer-Policy"] == "strict-origin-when-cross-origin"
     cookie = first.headers["Set-Cookie"]
     assert cookie.startswith("__Host-spaceport-pass=")
@@ -65,7 +66,7 @@ def test_without_a_cookie_the_token_stays_in_the_address(private: Private) -> No
             break
         where = answer.headers["Location"]
     assert answer.status_code == 200
-    assert where.startswith(tokens.PREFIX)
+    assert where.startswith(page_tokens.PREFIX)
     page = f"http://{private.host}{where}"
     led = get(private, "/deep/style.css", Referer=page)
     assert (led.status_code, led.headers["Location"]) == (303, where.replace("/second", "/deep/style.css"))
@@ -82,7 +83,7 @@ def test_a_page_of_gradio_leaves_its_token_behind(hub: Hub, space: str, standin:
     route = serve(hub, space, standin, app=GRADIO)
     public = Private(hub, space, route.space_id, f"{route.subdomain}.localhost:{hub.port}", 0, "")
     key = (hub.home / "secret_key").read_text()
-    plain = tokens.make(key, route.space_id, visit="", user_id=0)
+    plain = page_tokens.make(key, route.space_id, visit="", user_id=0)
     assert get(public, f"/_ui/{plain}/second?q=7", **TAB).headers["Location"] == "/second?q=7"
     assert get(public, f"/_ui/{plain}/second", Accept="*/*").status_code == 200, "only what opens a page"
     visited = get(public, f"/_ui/{public.token()}/second", **FRAME).headers["Location"]

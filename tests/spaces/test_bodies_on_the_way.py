@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 
 from hardware.replica_client import ReplicaClient
-from spaces.gateway import http
-from spaces.gateway.headers import Door
+from spaces.gateway.proxy import http
+from spaces.gateway.proxy.door import Door
 
 Message = MutableMapping[str, Any]
 

@@ -11,8 +11,8 @@ from http.cookies import SimpleCookie
 import pytest
 import requests
 
-from spaces.gateway import cookies, credentials
-from spaces.gateway.headers import Door
+from spaces.gateway.proxy import cookies, credentials
+from spaces.gateway.proxy.door import Door
 from tests.hub_server import Hub
 from tests.spaces.standin import Standin, serve
 

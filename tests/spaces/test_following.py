@@ -14,11 +14,11 @@ from redis.asyncio import Redis
 
 from accounts.models import Owner
 from hardware.models import Replica
-from queueing.connections import sync_redis
+from infra.redis_clients import sync_redis
 from queueing.events import Join, new_event_id
-from queueing.keys import SpaceKeys
-from queueing.queue import Queue
 from queueing.routes import App, Route, encode
+from queueing.store.keys import SpaceKeys
+from queueing.store.queue import Queue
 from spaces import following, lifecycle, publishing
 from spaces.models import Space, Stage
 
@@ -63,7 +63,7 @@ def space(transactional_db: None, addresses: list[str]) -> Iterator[Space]:
 
 def followed(space: Space) -> tuple[str, str]:
     """Look once; the Space's stage, and where visitors are sent."""
-    following.follow()
+    following.reconcile_spaces()
     space.refresh_from_db()
     route = publishing.known(space.pk)
     assert route is not None

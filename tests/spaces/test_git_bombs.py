@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from spaces import bounds
+from spaces.git import bounds
 from tests.hub_server import UPLOAD_LIMIT, Hub
 
 

@@ -10,14 +10,14 @@ import pytest
 from django.apps import apps
 
 from hardware.models import Replica
-from queueing import tuning
-from queueing.connections import sync_redis
-from queueing.keys import SpaceKeys
+from infra.redis_clients import sync_redis
+from queueing import queue_settings
 from queueing.models import QueueSettings
+from queueing.store.keys import SpaceKeys
 from spaces.lifecycle import settings_in_code
 from spaces.models import Space
 from tests.people import People
-from tests.spaces.test_pages import GOOD, HTMX, as_, folks, space_of, text_of
+from tests.spaces.pages import GOOD, HTMX, as_, folks, space_of, text_of
 
 __all__ = ["folks"]
 pytestmark = pytest.mark.django_db
@@ -31,11 +31,13 @@ CODE = [
 
 
 def found(space: Space, **report: Any) -> None:
-    tuning.found_in_code(space.pk, settings_in_code({"queue": {}, "functions": CODE, "gate": 1, **report}))
+    queue_settings.found_in_code(
+        space.pk, settings_in_code({"queue": {}, "functions": CODE, "gate": 1, **report})
+    )
 
 
 def limits(space: Space) -> dict[str, tuple[int | None, str]]:
-    return {one.group: (one.limit, one.source) for one in tuning.groups(space.pk)}
+    return {one.group: (one.limit, one.source) for one in queue_settings.groups(space.pk)}
 
 
 def published(space: Space) -> dict[str, str]:
@@ -63,16 +65,18 @@ def test_what_is_made_later_may_take_half_of_the_threads_where_the_app_holds_it_
 
 
 def test_the_owners_number_wins_until_it_is_taken_back(space: Space) -> None:
-    tuning.change(space.pk, {"groups": {"gpu": 5, "/free": 3, "/slow": None}})
+    queue_settings.change(space.pk, {"groups": {"gpu": 5, "/free": 3, "/slow": None}})
     assert limits(space) == {"/slow": (None, "owner"), "/free": (3, "owner"), "gpu": (5, "owner")}
-    tuning.change(space.pk, {"groups": {"gpu": "default"}})
+    queue_settings.change(space.pk, {"groups": {"gpu": "default"}})
     assert limits(space)["gpu"] == (2, "code")
     assert published(space) == {"main:/free": "3", "main:gpu": "2", "main:/slow": "none", "main:~": "20"}
 
 
 def test_a_new_version_of_the_code_changes_what_its_owner_left_alone(space: Space) -> None:
-    tuning.change(space.pk, {"groups": {"gpu": 5}})
-    tuning.found_in_code(space.pk, settings_in_code({"functions": [{**CODE[0], "concurrency_limit": 7}]}))
+    queue_settings.change(space.pk, {"groups": {"gpu": 5}})
+    queue_settings.found_in_code(
+        space.pk, settings_in_code({"functions": [{**CODE[0], "concurrency_limit": 7}]})
+    )
     assert limits(space) == {"/slow": (7, "code")}
     assert published(space)["main:gpu"] == "5", "a number whose group is gone is kept"
     found(space)
@@ -81,19 +85,19 @@ def test_a_new_version_of_the_code_changes_what_its_owner_left_alone(space: Spac
 
 @pytest.mark.parametrize("number", [0, -1, True, 1001, 1.5, "2", [], {}])
 def test_a_number_out_of_bounds_changes_nothing(space: Space, number: Any) -> None:
-    with pytest.raises(tuning.BadSetting, match="/slow"):
-        tuning.change(space.pk, {"groups": {"gpu": 3, "/slow": number}})
+    with pytest.raises(queue_settings.BadSetting, match="/slow"):
+        queue_settings.change(space.pk, {"groups": {"gpu": 3, "/slow": number}})
     assert limits(space)["gpu"] == (2, "code")
 
 
 def test_a_group_there_is_not_is_refused_by_naming_those_there_are(space: Space) -> None:
-    with pytest.raises(tuning.BadSetting, match="There are: /free, /slow, gpu"):
-        tuning.change(space.pk, {"groups": {"/fast": 3}})
+    with pytest.raises(queue_settings.BadSetting, match="There are: /free, /slow, gpu"):
+        queue_settings.change(space.pk, {"groups": {"/fast": 3}})
 
 
 def test_threads_are_never_fewer_than_one_groups_calls(space: Space) -> None:
-    tuning.change(space.pk, {"groups": {"gpu": 60}, "max_threads": 10})
-    assert tuning.effective(space.pk).max_threads == 60
+    queue_settings.change(space.pk, {"groups": {"gpu": 60}, "max_threads": 10})
+    assert queue_settings.effective(space.pk).max_threads == 60
 
 
 @pytest.mark.parametrize(
@@ -110,19 +114,19 @@ def test_the_codes_default_is_concurrency_count(
     space: Space, queue: dict[str, Any], expected: int | None
 ) -> None:
     found(space, queue=queue)
-    assert tuning.effective(space.pk).concurrency_count == expected
+    assert queue_settings.effective(space.pk).concurrency_count == expected
     assert limits(space)["/slow"] == (expected, "default")
 
 
 def test_no_limit_at_all_is_published_as_such(space: Space) -> None:
-    tuning.change(space.pk, {"concurrency_count": None})
+    queue_settings.change(space.pk, {"concurrency_count": None})
     assert sync_redis().hget(SpaceKeys(space.pk).cfg, "concurrency_count") == b""
 
 
 def test_a_report_that_is_no_report_breaks_nothing(space: Space) -> None:
     for functions in ("x", [1, None, {"batch": True, "max_batch_size": "many"}], {"a": 1}, 5):
         found(space, functions=functions, queue={"groups": 1, "gate": [], "max_size": "x"})
-    assert tuning.effective(space.pk).batch is False
+    assert queue_settings.effective(space.pk).batch is False
 
 
 # --- the tab ---------------------------------------------------------------------------------------
@@ -142,7 +146,7 @@ def test_the_tab_has_a_row_for_each_group_and_one_for_all(folks: People, space: 
 
 
 def test_an_app_of_one_function_has_one_number_as_before(folks: People, space: Space) -> None:
-    tuning.found_in_code(space.pk, settings_in_code({"functions": CODE[:1]}))
+    queue_settings.found_in_code(space.pk, settings_in_code({"functions": CODE[:1]}))
     page = text_of(as_(folks.alice).get("/lab/demo/settings"))
     assert 'name="group:' not in page
     assert 'name="max_running"' not in page
@@ -171,7 +175,7 @@ def test_a_bad_number_is_refused_beside_its_field(folks: People, space: Space) -
 
 def test_a_wild_group_name_stays_text(folks: People, space: Space) -> None:
     name = '"><script>alert(1)</script>'
-    tuning.found_in_code(
+    queue_settings.found_in_code(
         space.pk, settings_in_code({"functions": [*CODE, {**CODE[0], "id": 9, "group": name}]})
     )
     page = text_of(as_(folks.alice).get("/lab/demo/settings"))

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from spaces.gateway.headers import Door, location
+from spaces.gateway.proxy.door import Door
+from spaces.gateway.proxy.headers import location
 from tests.hub_server import Hub
 from tests.spaces.standin import Standin, serve
 

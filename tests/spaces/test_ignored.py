@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from spaces import ignored
-from spaces.bounds import TooMuch
-from spaces.ignored import Ignore
+from spaces.git import ignored
+from spaces.git.bounds import TooMuch
+from spaces.git.ignored import Ignore
 
 
 @pytest.mark.parametrize(

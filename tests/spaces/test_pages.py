@@ -2,56 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from django.test import Client
 from django.urls import resolve
 
 from hardware import logs, nodes
-from queueing import tuning
-from spaces import creation, names, repository
-from spaces.models import Secret, Space, Stage, Variable
+from queueing import queue_settings
+from spaces import names
+from spaces.git import repository
+from spaces.models import Space, Stage
 from spaces.views.files import markdown
-from tests.people import People, make_people
+from tests.people import People
+from tests.spaces.pages import GOOD, HTMX, as_, folks, space_of, text_of
 
+__all__ = ["folks"]
 pytestmark = pytest.mark.django_db
-
-HTMX = {"HX-Request": "true"}
-GOOD = {
-    "concurrency_count": "4",
-    "max_size": "20",
-    "batch": "on",
-    "max_batch_size": "8",
-    "max_threads": "40",
-    "policy": "fair",
-    "page_weight": "3",
-    "max_per_visitor": "",
-    "retry": "on",
-}  # api_open left out: an empty box
-
-
-@pytest.fixture
-def folks(settings: Any, tmp_path: Any) -> People:
-    settings.SPACEPORT_HOME = tmp_path
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick; nobody signs in
-    return make_people()
-
-
-def as_(user: Any) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-def space_of(folks: People, name: str = "demo", **given: Any) -> Space:
-    given = {"sdk": "gradio", "author": "alice", **given}
-    return creation.create(folks.lab, name, **given)
-
-
-def text_of(answer: Any) -> str:
-    return str(answer.content.decode())
-
 
 # --- who sees what ----------------------------------------------------------------------------------
 
@@ -97,7 +62,7 @@ def test_strangers_change_nothing(folks: People, path: str) -> None:
         assert answer.status_code == 404
     space = Space.objects.get(name="demo")
     assert (space.visibility, space.stage) == ("public", Stage.NO_APP_FILE)
-    assert tuning.effective(space.pk) == tuning.Settings()
+    assert queue_settings.effective(space.pk) == queue_settings.Settings()
 
 
 def test_a_change_without_the_csrf_token_is_refused(folks: People) -> None:
@@ -107,7 +72,7 @@ def test_a_change_without_the_csrf_token_is_refused(folks: People) -> None:
     answer = client.post("/lab/demo/settings/queue", GOOD)
     assert answer.status_code == 403
     assert "send it again" in text_of(answer)
-    assert tuning.effective(space.pk).concurrency_count == 1
+    assert queue_settings.effective(space.pk).concurrency_count == 1
 
 
 # --- discover ---------------------------------------------------------------------------------------
@@ -176,150 +141,6 @@ def test_unknown_pages_are_404_and_say_so(folks: People) -> None:
         answer = Client().get(path)
         assert answer.status_code == 404
         assert "Nothing here" in text_of(answer)
-
-
-# --- settings ---------------------------------------------------------------------------------------
-
-
-def test_queue_settings_are_saved_and_act(folks: People) -> None:
-    space = space_of(folks)
-    answer = as_(folks.alice).post("/lab/demo/settings/queue", GOOD, headers=HTMX)
-    assert answer.status_code == 200
-    assert "Saved" in text_of(answer)
-    wanted = tuning.Settings(
-        concurrency_count=4,
-        max_size=20,
-        batch=True,
-        max_batch_size=8,
-        api_open=False,
-        policy="fair",
-        page_weight=3,
-    )
-    assert tuning.effective(space.pk) == wanted
-
-
-@pytest.mark.parametrize(
-    ("name", "typed"),
-    [
-        ("concurrency_count", "-3"),
-        ("concurrency_count", "a lot"),
-        ("concurrency_count", "9" * 5000),
-        ("max_size", "0"),
-        ("max_batch_size", "1.5"),
-        ("max_threads", ""),
-        ("max_threads", '"><script>'),
-        ("policy", "mine first"),
-        ("page_weight", "11"),
-        ("max_per_visitor", "-1"),
-    ],
-)
-@pytest.mark.parametrize("headers", [HTMX, {}])
-def test_bad_settings_are_refused_beside_the_field(
-    folks: People, name: str, typed: str, headers: dict[str, str]
-) -> None:
-    space = space_of(folks)
-    answer = as_(folks.alice).post("/lab/demo/settings/queue", {**GOOD, name: typed}, headers=headers)
-    page = text_of(answer)
-    assert answer.status_code == 422
-    assert f'id="e-{name}"' in page
-    assert page.count('class="error"') == 1
-    assert 'value="20"' in page or name == "max_size"  # what was typed elsewhere is kept
-    assert '"><script>' not in page
-    assert tuning.effective(space.pk) == tuning.Settings()
-
-
-def test_what_is_left_alone_stays_the_codes_to_decide(folks: People) -> None:
-    space = space_of(folks)
-    tuning.found_in_code(space.pk, {"max_batch_size": 16})
-    now = {
-        "concurrency_count": "2",
-        "max_size": "",
-        "max_batch_size": "16",
-        "max_threads": "40",
-        "api_open": "on",
-        "policy": "fifo",
-        "page_weight": "2",
-        "max_per_visitor": "",
-        "retry": "on",
-    }
-    as_(folks.alice).post("/lab/demo/settings/queue", now)
-    tuning.found_in_code(space.pk, {"max_batch_size": 32})
-    assert tuning.effective(space.pk).max_batch_size == 32
-    assert tuning.effective(space.pk).concurrency_count == 2
-
-
-def test_hardware_without_a_node_is_told_at_once(folks: People) -> None:
-    nodes.register("here", {"cpu": False, "t4": True}, "process")
-    space_of(folks)
-    client = as_(folks.alice)
-    page = text_of(client.get("/lab/demo/settings"))
-    assert "simulated" in page
-    assert page.count("no node is up") == 1
-    assert client.post("/lab/demo/settings/hardware", {"tier": "a100"}, headers=HTMX)["HX-Refresh"] == "true"
-    assert Space.objects.get(name="demo").hardware == "a100"
-    assert "No node with NVIDIA A100 hardware is up" in text_of(client.get("/lab/demo/settings"))
-    answer = client.post("/lab/demo/settings/hardware", {"tier": "abacus"}, headers=HTMX)
-    assert answer.status_code == 422
-    assert "no hardware &#x27;abacus&#x27;" in text_of(answer)
-
-
-def test_a_secret_is_never_shown_again(folks: People) -> None:
-    space = space_of(folks)
-    client = as_(folks.alice)
-    answer = client.post("/lab/demo/settings/secrets", {"key": "KEY", "value": "open sesame"}, headers=HTMX)
-    assert "KEY" in text_of(answer)
-    assert Secret.objects.get(space=space).value == "open sesame"
-    for shown in (answer, client.get("/lab/demo/settings")):
-        assert "sesame" not in text_of(shown)
-    refused = client.post(
-        "/lab/demo/settings/secrets", {"key": "1 bad", "value": "open sesame"}, headers=HTMX
-    )
-    assert refused.status_code == 422
-    assert "sesame" not in text_of(refused)
-    client.post("/lab/demo/settings/secrets", {"key": "KEY", "value": "new"}, headers=HTMX)
-    assert Secret.objects.get(space=space).value == "new"
-    client.post("/lab/demo/settings/secrets", {"key": "KEY", "delete": "KEY"}, headers=HTMX)
-    assert not Secret.objects.exists()
-
-
-def test_variables_are_added_changed_deleted(folks: People) -> None:
-    space_of(folks)
-    client = as_(folks.alice)
-    client.post("/lab/demo/settings/variables", {"key": "SIZE", "value": "a", "description": "how big"})
-    client.post("/lab/demo/settings/variables", {"key": "SIZE", "value": "b"})
-    one = Variable.objects.get()
-    assert (one.value, one.description) == ("b", "how big")
-    refused = client.post("/lab/demo/settings/variables", {"key": "no space", "value": "kept"}, headers=HTMX)
-    assert refused.status_code == 422
-    assert 'id="variables-key-error"' in text_of(refused)
-    assert 'value="kept"' in text_of(refused)
-    client.post("/lab/demo/settings/variables", {"key": "SIZE", "delete": "SIZE"})
-    assert not Variable.objects.exists()
-
-
-def test_sleep_visibility_pause(folks: People) -> None:
-    space = space_of(folks)
-    client = as_(folks.alice)
-    client.post("/lab/demo/settings/sleep", {"seconds": "300"})
-    client.post("/lab/demo/settings/visibility", {"visibility": "private"})
-    client.post("/lab/demo/settings/action/pause")
-    space.refresh_from_db()
-    assert (space.sleep_time_s, space.visibility, space.stage) == (300, "private", Stage.PAUSED)
-    assert client.post("/lab/demo/settings/sleep", {"seconds": "-5"}, headers=HTMX).status_code == 422
-    assert client.post("/lab/demo/settings/visibility", {"visibility": "x"}, headers=HTMX).status_code == 422
-    assert client.post("/lab/demo/settings/nothing").status_code == 404
-    assert client.post("/lab/demo/settings/action/nothing").status_code == 404
-
-
-def test_deleting_needs_the_typed_name(folks: People) -> None:
-    space_of(folks)
-    client = as_(folks.alice)
-    answer = client.post("/lab/demo/settings/delete", {"confirm": "demo"})
-    assert answer.status_code == 422
-    assert "Type lab/demo exactly" in text_of(answer)
-    assert Space.objects.exists()
-    client.post("/lab/demo/settings/delete", {"confirm": "lab/demo"})
-    assert not Space.objects.exists()
 
 
 # --- files ------------------------------------------------------------------------------------------
@@ -430,7 +251,7 @@ def test_the_records_pause_restart_and_clear(folks: People) -> None:
 
 def test_no_address_of_the_platform_hides_the_first_users_spaces() -> None:
     """`make up` makes this user, and the README pushes the first demo under its name."""
-    from spaceport.first_start import EXAMPLES_OWNER, FIRST_USER
+    from spaceport.up.bootstrap import EXAMPLES_OWNER, FIRST_USER
 
     for owner in (FIRST_USER, EXAMPLES_OWNER):
         for path in (f"/{owner}/my-demo", f"/{owner}/my-demo/settings", f"/spaces/{owner}/my-demo"):

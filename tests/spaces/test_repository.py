@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from spaces import bounds, objects, repository
-from spaces.export import export
-from spaces.repository import BadPath, Changes, Stale, UnknownRevision
+from spaces.git import bounds, objects, repository
+from spaces.git.export import export
+from spaces.git.repository import BadPath, Changes, Stale, UnknownRevision
 
 PATHS = st.text(alphabet=st.sampled_from("a.b/\\-~ gitGIT\0\nü🚀"), max_size=40)
 FUZZ = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))

@@ -19,7 +19,7 @@ from django.core import signing
 
 from hardware import log_lines
 from spaces import visits
-from spaces.gateway import tokens
+from spaces.gateway import page_tokens
 from tests.hub_server import Hub
 from tests.spaces.standin import Standin, serve
 from tests.waiting import wait_until
@@ -38,7 +38,7 @@ class Private:
 
     def token(self) -> str:
         key = (self.hub.home / "secret_key").read_text()
-        return tokens.make(key, self.space_id, visit="v", user_id=self.user_id)
+        return page_tokens.make(key, self.space_id, visit="v", user_id=self.user_id)
 
     def visit(self) -> str:
         """Signed as the web process signs it."""

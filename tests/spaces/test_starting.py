@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from queueing.connections import sync_redis
-from queueing.keys import SpaceKeys
+from infra.redis_clients import sync_redis
+from queueing.store.keys import SpaceKeys
 from spaces import starting
 from spaces.models import Space, Stage
 
@@ -27,7 +27,7 @@ def space() -> Iterator[Space]:
 def publish(space: Space, stage: Stage, before: str, *, serving: bool = False) -> dict[str, str]:
     """As `publishing.publish` does: what was told is written where the next telling reads it."""
     space.stage = stage
-    told = starting.told(space, before, serving=serving)
+    told = starting.start_estimate(space, before, serving=serving)
     sync_redis().hset(SpaceKeys(space.pk).cfg, mapping=told)
     return told
 

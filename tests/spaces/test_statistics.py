@@ -11,9 +11,9 @@ import pytest
 from django.test import Client
 
 from accounts import tokens
-from queueing import connections
-from queueing.keys import SpaceKeys
+from infra import redis_clients
 from queueing.models import QueueMinute
+from queueing.store.keys import SpaceKeys
 from spaces import creation
 from spaces.models import Space
 from tests.people import People, make_people
@@ -26,7 +26,7 @@ RANGES = ["1h", "24h", "7d", "30d"]
 def folks(settings: Any, tmp_path: Any) -> People:
     settings.SPACEPORT_HOME = tmp_path
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    connections.sync_redis().flushdb()
+    redis_clients.sync_redis().flushdb()
     return make_people()
 
 
@@ -43,7 +43,7 @@ def busy(space: Space) -> None:
     QueueMinute.objects.create(space=space, minute=at, page=8, api=2, completed=7, failed=1, full=3, **row)
     QueueMinute.objects.create(space=space, minute=at, pending=6, running=2, calls=2)
     k = SpaceKeys(space.pk)
-    redis = connections.sync_redis()
+    redis = redis_clients.sync_redis()
     redis.hset(k.minute(now), mapping={"page::main:0": 1, "batch:4:main:7": 2, "api::main:7": 8})
     redis.expire(k.minute(now), 600)
     redis.sadd(k.minutes, now)

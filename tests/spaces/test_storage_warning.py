@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from redis import Redis
 
-from queueing import storage
+from queueing.store import durability
 from tests.people import People, make_people
 from tests.valkeys import Valkey
 
@@ -32,7 +32,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
     """A server without an append-only file; what asks about the storage asks this one."""
     valkey = Valkey(tmp_path / "valkey", durable=False).start()
     client = Redis.from_url(valkey.url)
-    monkeypatch.setattr(storage, "sync_redis", lambda: client)
+    monkeypatch.setattr(durability, "sync_redis", lambda: client)
     yield client
     client.close()
     valkey.kill()
@@ -77,10 +77,10 @@ def test_a_server_that_throws_keys_away_is_told_too(folks: People, server: Redis
 
 
 def test_the_servers_own_embedded_storage_is_durable() -> None:
-    assert storage.warnings() == []
+    assert durability.warnings() == []
 
 
 def test_a_server_that_does_not_say_is_believed(server: Redis) -> None:
     server.config_set("requirepass", "secret")  # the connection there may go on, new ones may not
     server.connection_pool.disconnect()
-    assert storage.warnings() == []
+    assert durability.warnings() == []

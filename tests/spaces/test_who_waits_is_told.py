@@ -11,10 +11,10 @@ import pytest
 from redis.asyncio import Redis
 
 from hardware.models import Replica
-from queueing.connections import sync_redis
+from infra.redis_clients import sync_redis
 from queueing.events import Join, new_event_id
-from queueing.keys import SpaceKeys
-from queueing.queue import Queue
+from queueing.store.keys import SpaceKeys
+from queueing.store.queue import Queue
 from spaces import lifecycle, publishing
 from spaces.models import Space, Stage
 from tests.people import make_people

@@ -8,7 +8,7 @@ import docker
 import docker.errors
 from django.core.management.base import BaseCommand, CommandError
 
-from hardware import base_image, builder_image
+from hardware.runtimes import base_image, builder_image
 from hardware.runtimes.base import EngineUnavailable
 
 if TYPE_CHECKING:

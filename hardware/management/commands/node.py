@@ -16,8 +16,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from hardware import devices, worker
 from hardware.runtimes import choose
-from hardware.telling import READY, tell
 from hardware.tiers import Tier, UnknownTier, tier
+from infra.notify import READY, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

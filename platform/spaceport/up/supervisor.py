@@ -1,0 +1,176 @@
+"""`up`: everything one machine needs, started in order, watched, restarted when it dies or is to be renewed,
+stopped in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from infra.notify import LEAVING, READY
+from spaceport.up.child import Child
+
+RESTART_S = (0.5, 1, 2, 5, 10)  # pauses before a restart, longer each time it dies soon
+LONG_ENOUGH_S = 10  # a child that lived this long starts with the short pause again
+STOP_S = 25
+LEFT_S = 660  # one that was replaced has this long for what it has begun, and is killed then
+HURRY_S = 3  # at the end of everything: nobody comes to whom a web process could leave its visitors
+READY_S = 60  # a new process that is not ready by then leaves its place to the old one
+LOOK_EVERY_S = 0.1
+SERVER_AGAIN_S = 2  # after one that would not start
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Server:
+    """An embedded server: started before the children, looked after like one."""
+
+    name: str
+    pid: Callable[[], int | None]
+    start: Callable[[], str]
+    again_at: float = 0.0  # no sooner, by the monotonic clock
+
+
+class Supervisor:
+    """The children of one `up`."""
+
+    def __init__(self, children: list[Child], servers: list[Server], say: Say) -> None:
+        self.children = children
+        self.servers = servers
+        self.say = say
+        self.stopping = False
+        self.renewing = False  # set by whoever wants all children replaced
+        self._leaving: list[tuple[Child, float]] = []  # replaced, and killed at a moment
+
+    def start(self) -> None:
+        """Start every child."""
+        for child in self.children:
+            child.start()
+
+    def watch(self, renew: Callable[[], None]) -> None:
+        """Restart what dies, until `stopping` is set; call `renew` when `renewing` is."""
+        while not self.stopping:
+            if self.renewing:
+                self.renewing = False
+                renew()
+            self.look()
+            time.sleep(LOOK_EVERY_S)
+
+    def look(self) -> None:
+        """One look at every server and child."""
+        for server in self.servers:
+            if server.pid() is None and not self.stopping and time.monotonic() >= server.again_at:
+                self._start_again(server)
+        for child in tuple(self.children):
+            if not self.stopping and not child.expected:
+                self._look_at(child)
+        self._see_off()
+
+    def _start_again(self, server: Server) -> None:
+        self.say(f"{server.name} died; starting it again")
+        try:
+            server.start()
+        except Exception as error:  # whatever it is, the others need us
+            server.again_at = time.monotonic() + SERVER_AGAIN_S
+            self.say(f"{server.name} did not start ({error}); once more in {SERVER_AGAIN_S} s")
+
+    def _look_at(self, child: Child) -> None:
+        now = time.monotonic()
+        status = child.died()
+        if status is None:
+            if child.said(LEAVING) and child.beside:
+                self.say(f"{child.name} was told to end; starting another")
+                self._replace(child, child.successor())
+        elif not child.restart_at:
+            child.deaths = 0 if now - child.started > LONG_ENOUGH_S else child.deaths
+            pause = RESTART_S[min(child.deaths, len(RESTART_S) - 1)]
+            child.deaths += 1
+            child.restart_at = now + pause
+            why = f"signal {-status}" if status < 0 else f"status {status}"
+            self.say(f"{child.name} ended with {why}; starting it again in {pause:g} s (see {child.log})")
+        elif now >= child.restart_at:
+            child.restart_at = 0.0
+            child.start()
+
+    def _replace(self, child: Child, new: Child) -> None:
+        if new.process is None:
+            new.start()
+        self.children[self.children.index(child)] = new
+        self._leaving.append((child, time.monotonic() + LEFT_S))
+
+    def _see_off(self) -> None:
+        """Those that were replaced end by themselves, in time."""
+        staying = []
+        for child, until in self._leaving:
+            if child.died() is not None:
+                child.close()
+            elif time.monotonic() > until:
+                child.kill()
+            else:
+                staying.append((child, until))
+        self._leaving = staying
+
+    # --- renewing -----------------------------------------------------------------------------------
+
+    def renew(self) -> bool:
+        """Replace every child in turn such that nobody notices; False: one would not start, and it and those
+        after it are still the old ones."""
+        for child in tuple(self.children):
+            if self.stopping or child not in self.children:
+                continue
+            self.say(f"renewing {child.name}")
+            if not child.beside:
+                self._renew_in_place(child)
+            elif not self._renew_beside(child):
+                self.say(f"the new {child.name} did not get ready: the old one stays (see {child.log})")
+                return False
+        self.say("all processes are new")
+        return True
+
+    def _renew_beside(self, child: Child) -> bool:
+        new = child.successor()
+        new.start()
+        if not self._wait(lambda: new.said(READY) or new.died() is not None, READY_S) or not new.said(READY):
+            new.stop()
+            self._leaving.append((new, time.monotonic() + STOP_S))
+            return False
+        if child in self.children:
+            child.stop()
+            self._replace(child, new)
+        return True
+
+    def _renew_in_place(self, child: Child) -> None:
+        child.expected = True
+        child.stop()
+        self._wait(lambda: child.died() is not None, STOP_S)
+        child.wait(time.monotonic())
+        child.expected = False
+        if not self.stopping:
+            child.start()
+
+    def _wait(self, true: Callable[[], bool], limit_s: float) -> bool:
+        """Look after everybody until it is true; False when it does not get so in time."""
+        deadline = time.monotonic() + limit_s
+        while not self.stopping and time.monotonic() < deadline:
+            self.look()
+            if true():
+                return True
+            time.sleep(LOOK_EVERY_S)
+        return False
+
+    # --- the end ------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """End all children: the web first, then the workers, which finish what runs."""
+        self.stopping = True
+        began = time.monotonic()
+        everybody = [*self.children, *(child for child, _ in self._leaving)]
+        for child in self.children:
+            child.stop()
+        for child in everybody:
+            if child.hurries:
+                child.wait_for(began + HURRY_S)
+                child.stop()
+        for child in everybody:
+            child.wait(began + STOP_S)

@@ -1,0 +1,138 @@
+"""How large a request's body may be, decided by its head: before any of it is collected on disk or in memory.
+
+Ordinary requests are small. Larger ones are taken where somebody may send them: files for a Space by who
+holds a token that may write; events and uploads for an app that the visitor may use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from channels.db import database_sync_to_async
+
+from accounts.auth import token_in
+from accounts.models import AccessToken
+from queueing.events import encode
+from spaceport.web.monitor import App, Message, Receive, Scope, Send
+
+MEGABYTE = 1024 * 1024
+ORDINARY = 2 * MEGABYTE
+SPACE = r"/api/spaces/[^/]+/[^/]+"
+PREUPLOAD = re.compile(rf"{SPACE}/preupload/.+", re.DOTALL)
+FILES = re.compile(rf"{SPACE}/commit/.+|/(?:spaces/)?[^/]+/[^/]+/git-receive-pack", re.DOTALL)
+PREUPLOAD_BYTES = 4 * MEGABYTE
+
+#: How many bytes the app may be sent with this request; None where its sender may not use it.
+OfApp = Callable[[Scope], Awaitable[int | None]]
+#: The status and headers of a refusal, and its body.
+Refusal = tuple[int, list[tuple[bytes, bytes]], bytes]
+
+
+class Limits:
+    """What this platform takes: `files_bytes` in one push or commit; `of_app` says what an app may be
+    sent."""
+
+    def __init__(self, *, files_bytes: int, is_app: Callable[[Scope], bool], of_app: OfApp) -> None:
+        self._files_bytes, self._is_app, self._of_app = files_bytes, is_app, of_app
+
+    async def most(self, scope: Scope) -> int:
+        """The largest body that is taken from this request, in bytes. Of the scope it needs type, method,
+        path, query_string, headers and client."""
+        if self._is_app(scope):
+            of_app = await self._of_app(scope)
+            return ORDINARY if of_app is None else max(of_app, ORDINARY)
+        path = scope["path"]
+        large = {PREUPLOAD: PREUPLOAD_BYTES, FILES: self._files_bytes}
+        most = next((size for pattern, size in large.items() if pattern.fullmatch(path)), ORDINARY)
+        if scope["method"] != "POST" or most == ORDINARY:
+            return ORDINARY
+        return most if await _may_write(scope) else ORDINARY
+
+
+async def _may_write(scope: Scope) -> bool:
+    given = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
+    token = await database_sync_to_async(token_in)(given[0].decode("latin-1")) if len(given) == 1 else None
+    return token is not None and token.scope == AccessToken.Scope.WRITE
+
+
+def declared(headers: Any) -> int | None:
+    """How long the body says it is, 0 for none; None where only its end will tell."""
+    length = 0
+    for name, value in headers:
+        match name.lower():
+            case b"transfer-encoding":
+                return None
+            case b"content-length" if value.isdigit():
+                length = int(value)
+    return length
+
+
+def refusal(most: int) -> Refusal:
+    """The answer to a body that is too large."""
+    text = (
+        f"This request is too large: at most {most:,} bytes are taken here. "
+        "(Files are taken from a token that may write, and by apps from who may use them.)"
+    )
+    body = encode({"error": text, "detail": text})
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-error-message", text.encode()),
+    ]
+    return 413, headers, body
+
+
+def bounded(app: App, limits: Limits) -> App:
+    """The same application, sent no body that is too large."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        length = declared(scope["headers"]) if scope["type"] == "http" else 0
+        if length is not None and (length <= ORDINARY or length <= await limits.most(scope)):
+            await app(scope, receive, send)
+            return
+        counted = _Counted(scope, receive, send, limits)
+        if length is not None:
+            await counted.refuse(await limits.most(scope))
+        else:
+            await app(scope, counted.receive, counted.send)
+
+    return application
+
+
+class _Counted:
+    """A request whose body does not say how long it is."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limits: Limits) -> None:
+        self._scope, self._receive, self._send, self._limits = scope, receive, send, limits
+        self._bytes = 0
+        self._most = ORDINARY
+        self._began = self._refused = False
+
+    async def receive(self) -> Message:
+        """What comes; the end of it, as if its sender had gone, once that is too much."""
+        if self._refused:
+            return {"type": "http.disconnect"}
+        message = await self._receive()
+        self._bytes += len(message.get("body", b""))
+        if self._bytes > self._most == ORDINARY:
+            self._most = await self._limits.most(self._scope)
+        if self._bytes > self._most:
+            await self.refuse(self._most)
+            return {"type": "http.disconnect"}
+        return message
+
+    async def send(self, message: Message) -> None:
+        """What the application answers, unless it was refused before."""
+        if not self._refused:
+            self._began = True
+            await self._send(message)
+
+    async def refuse(self, most: int) -> None:
+        """Take no more of it."""
+        self._refused = True
+        if self._began:
+            return
+        status, headers, body = refusal(most)
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})

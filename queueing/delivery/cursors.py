@@ -1,0 +1,131 @@
+"""How far a session's client has been told: nothing that is over is told to it again.
+
+An event whose end was written to the client's connection is over for the client, as it is with Gradio
+alone, however that connection ended. Of an event that is not over, the next connection is told what the
+last one was not; and who hangs up amid an event and joins anew has given it up, as with Gradio alone.
+
+An end is noted before it is written, and once more when it has been: a client that calls again at once, by
+another web process, must find the note; and if this process dies between the two, the end is told again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from redis.exceptions import RedisError
+
+from queueing.store.pipelining import auto_pipeline
+from queueing.store.queue import FINAL_TTL_S
+from queueing.store.scripts import Script
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from queueing.store.keys import SpaceKeys
+
+#: A process that is about to write needs less; one that died never gets there.
+WRITTEN_WITHIN_S = 1.0
+LOOK_EVERY_S = 0.005
+RETRY_DELAY_S = 0.2  # between tries while Redis is away
+#: A client that joined while its stream was ending hears of both by two connections: a moment lies between
+#: them, so that it acts on them in the order they were written.
+APART_S = 0.03
+
+logger = logging.getLogger(__name__)
+
+Step = Literal["begins", "written", "closed", "hung_up"]
+
+_telling = Script("telling")
+_listen = Script("listen")
+
+
+def last_told(note: bytes | None) -> int:
+    """The number of the last message that a session's client was told, from the note that it has."""
+    return int((note or b"0").partition(b" ")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Where a new stream begins: behind message `after`, and without what belongs to `dropped` events.
+    `given_up`: those of them that are to be ended now."""
+
+    after: int
+    dropped: frozenset[str]
+    given_up: tuple[str, ...]
+    idle: bool = False  # nothing is open or to be told
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """One session's."""
+
+    redis: Redis
+    keys: SpaceKeys
+    channel: str
+
+    async def listen(self) -> Begin | None:
+        """A new stream opens; None: nobody knows this session."""
+        deadline = time.monotonic() + WRITTEN_WITHIN_S
+        while True:
+            patient = int(time.monotonic() < deadline)
+            known, after, being_told, dropped, given_up, idle = await _listen(
+                self.redis, **self._keys(), prefix=self.keys.prefix, ttl=FINAL_TTL_S, patient=patient
+            )
+            if not known:
+                return None
+            if not being_told:
+                return Begin(
+                    after,
+                    frozenset(event_id.decode() for event_id in dropped),
+                    tuple(event_id.decode() for event_id in given_up),
+                    idle=bool(idle),
+                )
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def begins(self, number: int) -> bool:
+        """Everything up to `number`, an event's end among it, is about to be written; whether nothing else
+        is to be told."""
+        while True:
+            try:
+                return bool(await self._note("begins", number))
+            except (RedisError, OSError) as error:
+                logger.info("session %s: Redis is away (%s)", self.channel, error)
+                await asyncio.sleep(RETRY_DELAY_S)
+
+    def written(self, number: int, step: Literal["written", "closed", "hung_up"] = "written") -> None:
+        """Everything up to `number` has been written, and nothing else is being."""
+        asyncio.ensure_future(self._note(step, number)).add_done_callback(_retrieved)
+
+    async def apart(self) -> None:
+        """A join came while its session's client was being told an end: until that has heard of it."""
+        deadline = time.monotonic() + WRITTEN_WITHIN_S
+        while time.monotonic() < deadline:
+            note = await auto_pipeline(self.redis).execute("GET", self.keys.cursor(self.channel)) or b""
+            if note.split(b" ")[1:2] in ([], [b"0"]):
+                break
+            await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(APART_S)
+
+    async def _note(self, step: Step, number: int) -> int:
+        answer: int = await _telling(self.redis, **self._keys(), step=step, number=number, ttl=FINAL_TTL_S)
+        return answer
+
+    def _keys(self) -> dict[str, str]:
+        k, channel = self.keys, self.channel
+        return {
+            "cursor": k.cursor(channel),
+            "open": k.open(channel),
+            "dropped": k.dropped(channel),
+            "messages": k.messages(channel),
+        }
+
+
+def _retrieved(note: asyncio.Future[int]) -> None:
+    """Redis was away: then the end is told again, which is better than never."""
+    if not note.cancelled():
+        with contextlib.suppress(RedisError, OSError):
+            note.result()

@@ -1,0 +1,150 @@
+"""The calls of an earlier opening of a demo's page: whoever reloads it, or loses the network, keeps the place
+and gets what came of it. The demo's own page knows nothing of them after a reload; the page around it asks
+here, by its earlier visit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError
+
+from queueing import app_messages
+from queueing.delivery.cursors import last_told
+from queueing.delivery.positions import Positions
+from queueing.delivery.streams import Delivered, MessageStreams, from_stream
+from queueing.delivery.waiters import Place, Waiter
+from queueing.store.keys import SpaceKeys
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from queueing.routes import Route
+
+#: A result that the demo's own page is being told just now is not told here too, once it surely has it.
+GRACE_S = 1.0
+RETRY_DELAY_S = 1.0
+MOST_BYTES = 1024 * 1024  # of one result
+MOST_EVENTS = 200  # of one visit: a page in use makes many small ones
+
+logger = logging.getLogger(__name__)
+
+Tell = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """One call of the visit, as it is when asked for."""
+
+    event_id: str
+    channel: str
+    name: str  # of its function, "" where it has none
+    ended: bool
+
+
+class VisitResumer:
+    """One earlier visit, followed for one socket."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        streams: MessageStreams,
+        positions: Positions,
+        route: Route,
+        visit: str,
+        on_place: Callable[[Place], None],
+        tell: Tell,
+    ) -> None:
+        self.redis, self.streams, self.positions = redis, streams, positions
+        self.route, self.visit = route, visit
+        self.on_place, self.tell = on_place, tell
+        self.keys = SpaceKeys(route.space_id)
+
+    async def run(self) -> None:
+        """Tell `earlier`, which calls there are; their places; and `ended` for each, until all have ended."""
+        while True:
+            try:
+                await self._once()
+            except* (RedisError, OSError) as away:
+                logger.info("earlier calls: Redis is away (%s)", away.exceptions[0])
+            else:
+                return
+            await asyncio.sleep(RETRY_DELAY_S)
+
+    async def _once(self) -> None:
+        channels: dict[str, list[_Known]] = defaultdict(list)
+        known = await self._known()
+        for call in known:
+            channels[call.channel].append(call)
+        await self.tell({"msg": "earlier", "calls": {call.event_id: call.name for call in known}})
+        async with asyncio.TaskGroup() as group:
+            for channel, calls in channels.items():
+                group.create_task(self._channel(channel, calls), name=f"earlier {channel}")
+
+    async def _known(self) -> list[_Known]:
+        """The calls somebody made: not what a page does by itself."""
+        ids = sorted(raw.decode() for raw in await self.redis.smembers(self.keys.visit(self.visit)))
+        pipe = self.redis.pipeline(transaction=False)
+        for event_id in ids:
+            pipe.hmget(self.keys.event(event_id), "lane", "channel", "fn", "state")
+        found = []
+        for event_id, values in zip(ids, await pipe.execute(), strict=True):
+            lane, channel, fn, state = (value.decode() if value is not None else "" for value in values)
+            if lane == "main" and state != "cancelled":
+                function = self.route.app.function(int(fn))
+                name = function.api_name if function is not None else ""
+                found.append(_Known(event_id, channel, name, ended=state not in ("pending", "running")))
+        return found[-MOST_EVENTS:]
+
+    async def _channel(self, channel: str, calls: list[_Known]) -> None:
+        """What is told of one session's calls."""
+        told = {call.event_id for call in calls}
+        after = 0
+        for delivered in await self._ends(channel):
+            after = max(after, delivered.number)
+            if delivered.event_id in told:
+                told.discard(delivered.event_id)
+                await self._end(channel, delivered)
+        waits = {call.event_id for call in calls if call.event_id in told and not call.ended}
+        if not waits:
+            return
+        waiter = Waiter(self.route.space_id, channel, self.on_place, visit=self.visit)
+        follow = self.streams.follow(self.keys.messages(channel), after=after)
+        # While somebody waits here, its session counts as present: its events keep their place.
+        async with self.positions.waiting(waiter), contextlib.aclosing(follow):  # type: ignore[type-var]
+            async for delivered in follow:
+                if not delivered.final:
+                    continue
+                if delivered.event_id in waits:
+                    waits.discard(delivered.event_id)
+                    await asyncio.sleep(GRACE_S)
+                    await self._end(channel, delivered)
+                if not waits:
+                    return
+
+    async def _ends(self, channel: str) -> list[Delivered]:
+        """The final messages that the session has had."""
+        entries = await self.redis.xrange(self.keys.messages(channel))
+        return [delivered for entry in entries if (delivered := from_stream(*entry)).final]
+
+    async def _end(self, channel: str, delivered: Delivered) -> None:
+        note = await self.redis.get(self.keys.cursor(channel))
+        if last_told(note) >= delivered.number:
+            return  # the demo's own page has it
+        message = app_messages.told(delivered.payload)
+        if message.get("success") and not message.get("output"):
+            return  # cancelled
+        output = message.get("output") or {}
+        value = {"msg": "ended", "event_id": delivered.event_id, "success": bool(message.get("success"))}
+        if len(delivered.payload) > MOST_BYTES:
+            value["too_large"] = True
+        elif value["success"]:
+            value["data"] = app_messages.plain(output.get("data")) or []
+        else:
+            value["error"] = str(output.get("error") or "")
+        await self.tell(value)

@@ -1,0 +1,117 @@
+"""The state of a Space's line, for all sockets of one process that show it: read once, written as JSON once,
+told when it changed. Many sockets of one Space hear of its numbers less often; of a new stage at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+
+from queueing.delivery.waiters import Waiter
+from queueing.eta import told
+from queueing.events import encode
+
+if TYPE_CHECKING:
+    from queueing.delivery.positions import Positions
+    from queueing.delivery.status import Status
+    from queueing.delivery.waiters import Place
+    from queueing.routes import Route, Routes
+
+EVERY_S = 1.0
+MANY_SOCKETS = 1000  # with more of them the interval grows in proportion
+SELDOM_S = 5.0  # but no less often than that
+
+Tell = Callable[[bytes], None]
+
+
+class _Watch:
+    """One Space's."""
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self.status: Status | None = None
+        self.told = b""
+        self.told_stage = ""
+        self.told_at = 0.0
+        self.tells: set[Tell] = set()
+        self.task: asyncio.Task[None] | None = None
+
+    def state(self) -> bytes:
+        status = self.status
+        return encode(
+            {
+                "msg": "status",
+                "stage": self.route.stage,
+                "pending": status.pending if status else 0,
+                "running": status.running if status else 0,
+                **told(status.eta if status else None),
+                "groups": [
+                    {"group": one.group, "pending": one.pending, "running": one.running, **told(one.eta)}
+                    for one in (status.groups if status else ())
+                ],
+            }
+        )
+
+    def on_status(self, status: Status) -> None:
+        self.status = status
+
+    def tell_if_new(self) -> None:
+        now = time.monotonic()
+        pause = min(EVERY_S * len(self.tells) / MANY_SOCKETS, SELDOM_S)
+        if self.route.stage == self.told_stage and now - self.told_at < pause:
+            return
+        if (state := self.state()) != self.told:
+            self.told, self.told_stage, self.told_at = state, self.route.stage, now
+            for tell in tuple(self.tells):
+                tell(state)
+
+
+class StatusBroadcaster:
+    """All Spaces that sockets of this process show."""
+
+    def __init__(self, routes: Routes, positions: Positions) -> None:
+        self._routes, self._positions = routes, positions
+        self._watches: dict[int, _Watch] = {}
+
+    def add(self, route: Route, tell: Tell) -> None:
+        """Tell the state now, and whenever it changes."""
+        watch = self._watches.get(route.space_id)
+        if watch is None:
+            watch = self._watches[route.space_id] = _Watch(route)
+            watch.task = asyncio.create_task(self._look(watch), name="watch")
+        watch.tells.add(tell)
+        tell(watch.state())
+
+    def drop(self, route: Route, tell: Tell) -> None:
+        """Tell it nothing more."""
+        if (watch := self._watches.get(route.space_id)) is not None:
+            watch.tells.discard(tell)
+            if not watch.tells:
+                del self._watches[route.space_id]
+                if watch.task is not None:
+                    watch.task.cancel()
+
+    def state(self, route: Route) -> bytes:
+        """The state as it is now, JSON."""
+        return self._watches.get(route.space_id, _Watch(route)).state()
+
+    async def _look(self, watch: _Watch) -> None:
+        waiter = Waiter(watch.route.space_id, "", _nobody, watch.on_status)
+        self._positions.add(waiter)
+        try:
+            while True:
+                # While Redis is away the last state stands.
+                with contextlib.suppress(RedisError, OSError):
+                    watch.route = await self._routes.by_id(watch.route.space_id) or watch.route
+                watch.tell_if_new()
+                await asyncio.sleep(EVERY_S)
+        finally:
+            self._positions.drop(waiter)
+
+
+def _nobody(_: Place) -> None:
+    """The watch has no place in line."""

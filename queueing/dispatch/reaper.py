@@ -1,0 +1,61 @@
+"""What has to be noticed by looking: work without a dispatcher, and visitors who went away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from queueing.lines import LANES
+from queueing.routes import Route, decode
+from queueing.store.keys import SpaceKeys
+from queueing.store.queue import DISCONNECT_GRACE_S, Queue
+from queueing.store.scripts import seconds
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+
+async def forgotten(redis: Redis, space_ids: Sequence[int]) -> list[Route]:
+    """Routes of Spaces with pending or running events and no live lease: their replica must be served, or
+    they are asleep and must be woken (who joins while the last dispatcher ends wakes nobody)."""
+    pipe = redis.pipeline(transaction=False)
+    for space_id in space_ids:
+        pipe.zrange(SpaceKeys(space_id).lines, 0, -1)
+    lines = await pipe.execute()
+    pipe = redis.pipeline(transaction=False)
+    for space_id, known in zip(space_ids, lines, strict=True):
+        k = SpaceKeys(space_id)
+        names = (*LANES, *(name.decode() for name in known))
+        pipe.exists(k.lease)
+        pipe.exists(k.running, *[key for name in names for key in (k.wait(name), k.next(name))])
+        pipe.get(k.route)
+    answers = await pipe.execute()
+    found = []
+    for alive, work, raw in zip(answers[::3], answers[1::3], answers[2::3], strict=True):
+        if work and not alive and raw is not None:
+            found.append(decode(raw))
+    return found
+
+
+async def cancel_abandoned(redis: Redis, space_ids: Sequence[int]) -> int:
+    """Cancel pending events of pages not seen for a while; how many."""
+    cancelled = 0
+    now = seconds(await redis.time())
+    for space_id in space_ids:
+        k = SpaceKeys(space_id)
+        for raw in await redis.zrangebyscore(k.seen, 0, now - DISCONNECT_GRACE_S):
+            channel = raw.decode()
+            for event_id in await redis.smembers(k.open(channel)):
+                cancelled += await _leave(redis, space_id, event_id.decode(), channel)
+            await redis.zrem(k.seen, channel)
+    return cancelled
+
+
+async def _leave(redis: Redis, space_id: int, event_id: str, channel: str) -> bool:
+    queue = Queue(redis, space_id)
+    fields = await queue.state(event_id, "state")
+    if fields.get("state") == "pending":
+        return await queue.cancel(event_id, channel) == "cancelled"
+    # A running generator is stopped; a plain function's result is kept for who comes back.
+    await redis.publish(queue.keys.wake, f"leave {event_id}")
+    return False

@@ -1,0 +1,177 @@
+"""All dispatchers of one worker process: one event loop in a thread of its own, and another thread that
+renews their leases, so that a loop busy with work does not lose them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import threading
+import time
+from collections import Counter
+from concurrent.futures import Future
+from functools import cache
+
+import redis
+import uvloop
+from celery import current_app
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from hardware.replica_client import Limits, ReplicaClient
+from infra import gc_tuning
+from queueing.dispatch.dispatcher import Dispatcher
+from queueing.routes import Route, Routes
+from queueing.store.keys import SpaceKeys
+from queueing.store.queue import LEASE_MS, Queue
+from queueing.store.scripts import Script
+from queueing.wakeup import wake_dispatcher
+
+logger = logging.getLogger(__name__)
+
+RENEW_S = LEASE_MS / 3000
+RETRY_DELAY_S = 0.5
+MOST_CONNECTIONS = 10_000
+#: An app that leaves the direct way unanswered so often in a row, for 10 s each time, is asked by Gradio's
+#: own protocol: there each request has its time, and so each event an end.
+MOST_UNHEARD = 6
+
+_renew = Script("renew")
+
+
+class DispatcherPool:
+    """The dispatchers that run in this process."""
+
+    def __init__(self, redis_url: str, event_timeout_s: float, limits: Limits | None = None) -> None:
+        self.redis_url = redis_url
+        self.event_timeout_s = event_timeout_s
+        self.limits = limits
+        self.holder = f"{os.getpid()}-{secrets.token_hex(6)}"
+        self.stopping = False
+        self._served: set[int] = set()  # Spaces that somebody here looks after
+        self._active: dict[int, Dispatcher] = {}
+        self._unheard: Counter[int] = Counter()  # times in a row, by Space
+        self._loop = uvloop.new_event_loop()
+        self._ready = threading.Event()
+        threading.Thread(target=self._run_loop, name="dispatchers", daemon=True).start()
+        threading.Thread(target=self._renew_forever, name="leases", daemon=True).start()
+        self._ready.wait()
+
+    def drain(self, space_id: int) -> None:
+        """Serve this Space's queue until it is empty; returns at once where somebody does already."""
+        if self.stopping or space_id in self._served:
+            return
+        future: Future[None] = asyncio.run_coroutine_threadsafe(self._drain(space_id), self._loop)
+        future.result()
+
+    def stop(self) -> None:
+        """Claim nothing more; what runs is left to the next worker or ends here, leases are given back."""
+        self.stopping = True
+        for dispatcher in tuple(self._active.values()):
+            dispatcher.draining = dispatcher.leaving = True
+
+    def _run_loop(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._connect())
+        self._ready.set()
+        self._loop.run_forever()
+
+    async def _connect(self) -> None:
+        # Nothing is sent twice behind our back: a claim whose answer was lost has taken events that nobody
+        # knows of. What may be done twice is done again by `queueing.store.retry`.
+        # Each dispatcher listens by a connection of its own.
+        self._redis = Redis.from_url(
+            self.redis_url, retry=Retry(NoBackoff(), 0), max_connections=MOST_CONNECTIONS
+        )
+        self._http = ReplicaClient(keepalive_s=30, limits=self.limits)
+        self._routes = Routes(self._redis)
+
+    async def _drain(self, space_id: int) -> None:
+        if space_id in self._served:
+            return
+        # From here on, not from where its dispatcher begins: of two hints that come together the second would
+        # end the renewal of the first one's lease.
+        self._served.add(space_id)
+        try:
+            while await self._drain_once(space_id):  # noqa: ASYNC110
+                # The container is gone, or Redis was: whoever looks after it needs a moment.
+                await asyncio.sleep(RETRY_DELAY_S)
+        finally:
+            self._served.discard(space_id)
+
+    async def _drain_once(self, space_id: int) -> bool:
+        """Serve until there is nothing left; True: there may be more at once, here."""
+        route = await self._routes.by_id(space_id, fresh=True)
+        if route is None or not route.address or self.stopping:
+            return False
+        dispatcher = Dispatcher(
+            redis=self._redis,
+            http=self._http,
+            routes=self._routes,
+            route=route,
+            # `spaces.lifecycle` reads from it which replica is still served.
+            holder=f"{route.replica_id}:{self.holder}-{secrets.token_hex(3)}",
+            event_timeout_s=self.event_timeout_s,
+            restart=restart,
+            by_direct=self._unheard[space_id] < MOST_UNHEARD,
+        )
+        self._active[space_id] = dispatcher
+        try:
+            if await Queue(self._redis, space_id).acquire(dispatcher.holder):
+                await dispatcher.run()
+        finally:
+            del self._active[space_id]
+            if dispatcher.unheard:
+                self._unheard[space_id] += 1
+            else:
+                self._unheard.pop(space_id, None)
+        now = await self._routes.by_id(space_id, fresh=True)
+        # Without an address nobody can be served yet, and a Space that sleeps is let sleep.
+        if now is not None and now.address and now.place != route.place:
+            if now.celery_queue == route.celery_queue:
+                return True
+            await asyncio.to_thread(wake_dispatcher, now)
+        return dispatcher.again
+
+    def _renew_forever(self) -> None:
+        client = redis.Redis.from_url(self.redis_url, socket_timeout=5)
+        script = client.register_script(_renew.source)
+        while True:
+            time.sleep(RENEW_S)
+            active = tuple(self._active.items())
+            # Together: one by one, many Spaces would lose their leases to a Redis that is far away.
+            pipe = client.pipeline(transaction=False)
+            for space_id, dispatcher in active:
+                k = SpaceKeys(space_id)
+                keys = _renew.in_order(lease=k.lease, storage=k.storage, fence=k.fence)
+                script(keys=keys, args=[dispatcher.holder, LEASE_MS], client=pipe)
+            try:
+                answers = pipe.execute(raise_on_error=False)
+            except redis.RedisError as error:
+                logger.warning("leases of %d Spaces not renewed: %s", len(active), error)
+                continue
+            for (space_id, dispatcher), answer in zip(active, answers, strict=True):
+                if isinstance(answer, redis.RedisError):
+                    logger.warning("lease of space %s not renewed: %s", space_id, answer)
+                elif answer[0] == b"lost":
+                    self._loop.call_soon_threadsafe(dispatcher.lose)
+
+
+async def restart(route: Route) -> None:
+    """Have the replica's container stopped and started again."""
+    await asyncio.to_thread(
+        current_app.send_task,
+        "hardware.tasks.restart",
+        kwargs={"replica_id": route.replica_id},
+        queue=route.celery_queue,
+        expires=60,
+    )
+
+
+@cache
+def dispatcher_pool(redis_url: str, event_timeout_s: float, limits: Limits) -> DispatcherPool:
+    """This process's dispatchers, made on first use (never before a fork)."""
+    gc_tuning.tune_gc()
+    return DispatcherPool(redis_url, event_timeout_s, limits)

@@ -1,0 +1,18 @@
+"""The sender of an event, as the gateway knows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who asks: what is replayed towards the app, and what the gateway knows of the visitor."""
+
+    headers: dict[str, str] = field(default_factory=dict)
+    query: str = ""
+    origin: str = "api"  # "page" when the gateway has proof of the demo's page
+    visit: str = ""
+    visitor: str = ""  # who shares a turn under the fair policy: `queueing.identity`
+    idempotency_key: str = ""
+    hold_s: float = 0.0  # its events' ends are told no sooner than this after their join was answered

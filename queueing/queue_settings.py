@@ -1,0 +1,356 @@
+"""The queue settings: their bounds, who decides them, and how a change reaches the next claim.
+
+The owner's choice wins over what the app's code asks for, which wins over Gradio's old defaults
+(`Blocks.queue` of 3.x, whose names the first six are)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django.db import transaction
+
+from infra.redis_clients import sync_redis
+from queueing.groups import MOST_CALLS, Group, Limit, of_app
+from queueing.lines import MAIN, line_of
+from queueing.models import QueueSettings
+from queueing.routes import RENDERED, decode
+from queueing.store.keys import SpaceKeys
+from queueing.store.scripts import Script
+
+_reorder = Script("reorder")
+
+DEFAULT = "default"  # of a group's number: the code's again, or concurrency_count
+
+
+class BadSetting(ValueError):
+    """A value out of bounds; `name` is the setting's, the message says what is allowed."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings in force."""
+
+    concurrency_count: int | None = 1
+    max_running: int | None = None
+    max_size: int | None = None
+    batch: bool = False
+    max_batch_size: int = 4
+    api_open: bool = True
+    max_threads: int = 40
+    policy: str = "fifo"
+    page_weight: int = 2
+    max_per_visitor: int | None = None
+    retry: bool = True
+    cancel_on_disconnect: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One setting: its kind, its bounds, and the guide's advice in one line."""
+
+    name: str
+    kind: str  # "int", "int or none", "bool", "choice"
+    advice: str
+    low: int = 0
+    high: int = 0
+    choices: tuple[str, ...] = ()
+
+
+FIELDS = (
+    Field(
+        name="concurrency_count",
+        kind="int or none",
+        low=1,
+        high=MOST_CALLS,
+        advice="Calls of one function (or of functions that share a limit) that run at once, where neither "
+        "code nor you give it a number of its own. Raise it while memory and cores (or the GPU) allow.",
+    ),
+    Field(
+        name="max_running",
+        kind="int or none",
+        low=1,
+        high=MOST_CALLS,
+        advice="Calls of all functions together that run at once; empty is no limit but each function's. Set "
+        "it where memory holds only so many; functions then take turns.",
+    ),
+    Field(
+        name="max_size",
+        kind="int or none",
+        low=1,
+        high=100_000,
+        advice="How many may wait; empty is no limit. With a limit, the next visitor is told at once "
+        "that the queue is full, instead of waiting for minutes.",
+    ),
+    Field(
+        name="batch",
+        kind="bool",
+        advice="Hands several waiting inputs to the function in one call. Only functions written for it "
+        "(batch=True in the code) are batched; models on a GPU gain most.",
+    ),
+    Field(
+        name="max_batch_size",
+        kind="int",
+        low=1,
+        high=1024,
+        advice="The most inputs in one batch. As many as fit into memory at once; a short queue makes "
+        "smaller batches and nobody is kept waiting to fill one.",
+    ),
+    Field(
+        name="api_open",
+        kind="bool",
+        advice="Whether programs (gradio_client, curl) may use the Space. Off, only its page is served, "
+        "so scripts cannot fill the queue.",
+    ),
+    Field(
+        name="max_threads",
+        kind="int",
+        low=1,
+        high=1000,
+        advice="The most calls of any kind at once in the container, page-load events included. Takes full "
+        "effect at the next start of the container.",
+    ),
+    Field(
+        name="policy",
+        kind="choice",
+        choices=("fifo", "fair"),
+        advice="Who is next: fifo serves in order of arrival; fair lets visitors take turns, so that fifty "
+        "requests of one do not stand before another's first. Choose fair where programs call the Space.",
+    ),
+    Field(
+        name="page_weight",
+        kind="int",
+        low=1,
+        high=10,
+        advice="Under fair: how many events of a visitor on the page are served for one of a program's when "
+        "both wait. 1 treats them alike.",
+    ),
+    Field(
+        name="max_per_visitor",
+        kind="int or none",
+        low=1,
+        high=100_000,
+        advice="How many events one visitor may have waiting; empty is no limit. Where max_size is set, keep "
+        "this well below it, or one program can fill the queue for everybody.",
+    ),
+    Field(
+        name="retry",
+        kind="bool",
+        advice="Runs an event again when its worker or container went away under it. Turn it off for "
+        "functions that must not run twice: the visitor is then told that it was interrupted.",
+    ),
+    Field(
+        name="cancel_on_disconnect",
+        kind="bool",
+        advice="Ends a running call within seconds when its visitor closes the page or hangs up: generators "
+        "and async functions stop, a plain function cannot be stopped and runs to its end. Off, the result "
+        "is kept for who comes back, and only a generator is stopped, after a minute.",
+    ),
+)
+_BY_NAME = {field.name: field for field in FIELDS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupLimit:
+    """One group's limit in force. `source`: whose word it is, "owner", "code" or "default"."""
+
+    group: str
+    functions: tuple[str, ...]
+    limit: int | None
+    source: str
+    without: Limit  # what holds where the owner says nothing
+
+
+def effective(space_id: int) -> Settings:
+    """The settings in force for this Space."""
+    row = QueueSettings.objects.filter(space_id=space_id).first()
+    return _effective(row) if row is not None else Settings()
+
+
+def change(space_id: int, values: dict[str, Any]) -> Settings:
+    """Set some of the settings; acts on the next join and claim.
+
+    Raises:
+        BadSetting: nothing was changed.
+    """
+    numbers = values.get("groups", {})
+    cleaned = {name: clean(name, value) for name, value in values.items() if name != "groups"}
+    with transaction.atomic():
+        row, _ = QueueSettings.objects.select_for_update().get_or_create(space_id=space_id)
+        own = _with_numbers(row, numbers)
+        row.chosen = {**row.chosen, **cleaned, **({"groups": own} if own or "groups" in row.chosen else {})}
+        row.save()
+        _publish(row)
+    return _effective(row)
+
+
+def groups(space_id: int) -> list[GroupLimit]:
+    """The groups of the app's functions, and how many calls of each may run at once."""
+    row = QueueSettings.objects.filter(space_id=space_id).first() or QueueSettings(space_id=space_id)
+    each, own = _effective(row).concurrency_count, row.chosen.get("groups", {})
+    found = []
+    for group in _groups(row):
+        if group.name in own:
+            limit, source = own[group.name], "owner"
+        elif isinstance(group.limit, str):
+            limit, source = each, "default"
+        else:
+            limit, source = group.limit, "code"
+        found.append(
+            GroupLimit(
+                group=group.name,
+                functions=group.functions,
+                limit=limit,
+                source=source,
+                without=group.limit,
+            )
+        )
+    return found
+
+
+def _groups(row: QueueSettings) -> list[Group]:
+    """What the code says; of an app without the launcher, what it offers."""
+    if "groups" in row.found:
+        return _in_code(row)
+    raw = sync_redis().get(SpaceKeys(row.space_id).route)
+    return of_app(decode(raw).app) if raw is not None else []
+
+
+def _in_code(row: QueueSettings) -> list[Group]:
+    return [Group(one["name"], one["limit"], tuple(one["functions"])) for one in row.found.get("groups", ())]
+
+
+def _with_numbers(row: QueueSettings, numbers: Any) -> dict[str, int | None]:
+    """The owner's numbers by group, with these changed."""
+    if not isinstance(numbers, dict):
+        raise BadSetting("groups", "groups is an object: a number for each group, null for no limit.")
+    own: dict[str, int | None] = dict(row.chosen.get("groups", {}))
+    known = {group.name for group in _groups(row)} if numbers else set()
+    for name, value in numbers.items():
+        if name not in known | own.keys():
+            there = ", ".join(sorted(known)) or "none"
+            raise BadSetting("groups", f"groups has no '{name[:100]}'. There are: {there}.")
+        if value == DEFAULT:
+            own.pop(name, None)
+        else:
+            own[name] = clean_number(name, value)
+    return own
+
+
+def clean_number(group: str, value: Any) -> int | None:
+    """A group's number of calls at once, if it may have it.
+
+    Raises:
+        BadSetting
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_CALLS:
+        told = f"a whole number from 1 to {MOST_CALLS:,}, none for no limit, or '{DEFAULT}'"
+        raise BadSetting("groups", f"The limit of {group} in groups is {told}.")
+    return value
+
+
+def found_in_code(space_id: int, found: dict[str, Any]) -> Settings:
+    """Take what the app's own code asks for as the settings' first values; what is out of bounds is left.
+    `groups`: of its functions; `gate`: whether its launcher holds calls back."""
+    cleaned: dict[str, Any] = {"gate": bool(found.get("gate"))}
+    if (groups := found.get("groups")) is not None:
+        cleaned["groups"] = [asdict(group) for group in groups]
+    for name, value in found.items():
+        if name in ("groups", "gate"):
+            continue
+        try:
+            cleaned[name] = clean(name, value)
+        except BadSetting:
+            continue
+    row, _ = QueueSettings.objects.update_or_create(space_id=space_id, defaults={"found": cleaned})
+    _publish(row)
+    return _effective(row)
+
+
+def _publish(row: QueueSettings) -> None:
+    settings, limits = _effective(row), _limits(row)
+    if row.found.get("gate"):
+        # The app holds back what a page made later, each function by its own limit; but who waits for that
+        # takes the place of a thread, and half of those are for others.
+        limits[line_of(MAIN, RENDERED)] = max(settings.max_threads // 2, 1)
+    publish(row.space_id, settings, limits)
+
+
+def _limits(row: QueueSettings) -> dict[str, int | None]:
+    """The lines that have a number of their own."""
+    code = {group.name: group.limit for group in _in_code(row)}
+    own: dict[str, int | None] = {name: n for name, n in code.items() if n is None or isinstance(n, int)}
+    own |= row.chosen.get("groups", {})
+    return {line_of(MAIN, name): limit for name, limit in own.items()}
+
+
+def publish(space_id: int, settings: Settings, limits: Mapping[str, int | None] | None = None) -> None:
+    """Write the settings, and the lines' own limits, to where the scripts read them, and wake the dispatcher
+    to look."""
+    k = SpaceKeys(space_id)
+    values = {name: _redis_value(value) for name, value in asdict(settings).items()}
+    client = sync_redis()
+    pipe = client.pipeline()
+    pipe.hset(k.cfg, mapping=values)
+    pipe.delete(k.limits)
+    if limits:
+        pipe.hset(k.limits, mapping={name: "none" if n is None else str(n) for name, n in limits.items()})
+    client.register_script(_reorder.source)(
+        keys=_reorder.in_order(cfg=k.cfg, lines=k.lines, fence=k.fence),
+        args=[k.prefix],
+        client=pipe,
+    )
+    pipe.publish(k.wake, "settings")
+    pipe.execute()
+
+
+def refuse(space_id: int, reason: str) -> None:
+    """Take no new events, telling `reason`; "" takes them again."""
+    sync_redis().hset(SpaceKeys(space_id).cfg, "refuse", reason)
+
+
+def _effective(row: QueueSettings) -> Settings:
+    values: dict[str, Any] = {**row.found, **row.chosen}
+    settings = Settings(**{k: v for k, v in values.items() if k in _BY_NAME})
+    # Threads bound every call: fewer than one group's number would silently lower it.
+    numbers = [number for number in _limits(row).values() if number is not None]
+    threads = max(settings.max_threads, settings.concurrency_count or 0, *numbers)
+    return Settings(**{**asdict(settings), "max_threads": threads})
+
+
+def _redis_value(value: bool | int | str | None) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else str(int(value))
+
+
+def clean(name: str, value: Any) -> Any:
+    """The value, if this setting may have it.
+
+    Raises:
+        BadSetting
+    """
+    field = _BY_NAME.get(name)
+    if field is None:
+        raise BadSetting(name, f"There is no queue setting '{name}'. There are: {', '.join(_BY_NAME)}.")
+    if field.kind == "bool":
+        if not isinstance(value, bool):
+            raise BadSetting(name, f"{name} is true or false.")
+        return value
+    if field.kind == "choice":
+        if value not in field.choices:
+            raise BadSetting(name, f"{name} is {' or '.join(field.choices)}.")
+        return value
+    if value is None and field.kind == "int or none":
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not field.low <= value <= field.high:
+        none = ", or none for no limit" if field.kind == "int or none" else ""
+        raise BadSetting(name, f"{name} is a whole number from {field.low} to {field.high:,}{none}.")
+    return value

@@ -1,0 +1,58 @@
+"""What an owner or the platform does to a whole queue at once."""
+
+from __future__ import annotations
+
+from infra.redis_clients import sync_redis
+from queueing.lines import LANES
+from queueing.messages import failed, paused
+from queueing.store.keys import SpaceKeys
+from queueing.store.queue import FINAL_TTL_S, day
+from queueing.store.scripts import Script
+
+CLEARED = "The owner cleared the queue of this Space. Please send it again."
+
+
+def busy_lines(k: SpaceKeys) -> list[str]:
+    """The lines with somebody in."""
+    return list(dict.fromkeys((*LANES, *(name.decode() for name in sync_redis().zrange(k.lines, 0, -1)))))
+
+
+def clear(space_id: int, reason: str = CLEARED) -> int:
+    """End every pending event with a final message that says why; how many."""
+    client = sync_redis()
+    k = SpaceKeys(space_id)
+    script = Script("cancel")
+    cancel = client.register_script(script.source)
+    cleared = 0
+    today = k.day(day())
+    for name in busy_lines(k):
+        for raw in (*client.zrange(k.next(name), 0, -1), *client.zrange(k.wait(name), 0, -1)):
+            event_id = raw.decode()
+            channel = (client.hget(k.event(event_id), "channel") or b"").decode()
+            answer = cancel(
+                keys=script.in_order(
+                    event=k.event(event_id),
+                    messages=k.messages(channel),
+                    open=k.open(channel),
+                    day=today,
+                    promises=k.promises,
+                    lines=k.lines,
+                    fence=k.fence,
+                    minutes=k.minutes,
+                ),
+                args=[event_id, channel, failed(event_id, reason), FINAL_TTL_S, k.wake, k.prefix],
+            )
+            cleared += answer[0] == b"cancelled"
+    return cleared
+
+
+def announce_pause(space_id: int) -> int:
+    """Tell every event that waits or runs that it waits for its Space to start again; how many."""
+    client = sync_redis()
+    k = SpaceKeys(space_id)
+    script = Script("notice")
+    told: int = client.register_script(script.source)(
+        keys=script.in_order(running=k.running, lines=k.lines, fence=k.fence),
+        args=[k.prefix, paused("EVENT_ID"), FINAL_TTL_S],
+    )
+    return told

@@ -1,0 +1,57 @@
+"""What a container answered to a queued HTTP request: kept beside the queue, under a name of its own, until
+its visitor has it. The final message of the event only says the name: answers are too large for messages."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from queueing.store.keys import SpaceKeys
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+BODY_LIMIT = 10 * 1024 * 1024  # of a request: it waits in Redis
+ANSWER_LIMIT = 32 * 1024 * 1024
+ANSWER_TTL_S = 3600  # for who asked not to wait, and comes for it later
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Status, headers as they came (a name may stand there twice), and the bytes of the body."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Answer).decode
+
+
+class ResponseStore:
+    """The kept answers of one Space."""
+
+    def __init__(self, redis: Redis, space_id: int) -> None:
+        self._redis = redis
+        self._keys = SpaceKeys(space_id)
+
+    async def keep(self, name: str, answer: Answer) -> None:
+        """Keep it for an hour."""
+        await self._redis.set(self._keys.answer(name), _encode(answer), ex=ANSWER_TTL_S)
+
+    async def read(self, name: str) -> Answer | None:
+        """The answer of this name; None when its time is over."""
+        raw = await self._redis.get(self._keys.answer(name))
+        return None if raw is None else _decode(raw)
+
+    async def take(self, name: str) -> Answer | None:
+        """As `read`, for the only one who will ask: it is not kept any longer."""
+        raw = await self._redis.getdel(self._keys.answer(name))
+        return None if raw is None else _decode(raw)
+
+
+def new_name(event_id: str) -> str:
+    """A new one for each call: one that was taken for dead cannot change what a later one answered."""
+    return f"{event_id}-{secrets.token_hex(4)}"

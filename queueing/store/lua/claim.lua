@@ -1,0 +1,189 @@
+-- claim: for the holder of the lease, as many calls as there are free places; a call is one event, or a
+-- batch of events of one function. Lines take turns: the one served longest ago is next. `ahead` calls more of each
+-- line, of the functions in `short` (their ids, a space on both sides of each), where they wait in the app itself
+-- until one of those before them ends; not of a line in which something long runs, nor beyond `max_running` where
+-- that is so in any. What was promised to an event is compared with what it waited.
+-- KEYS: cfg lease running limits promises honesty
+-- ARGV: holder prefix side_calls most scan ahead short
+-- and then: the lines in which something long runs
+-- TIME: now
+-- returns {"claimed", {line, events left waiting, …}, {line, token, places, total, each, {event fields}, …}, …}
+--   | {"lost"} | {"moved"}, where visitors are sent to another replica than the holder's (it begins with its own
+--   one's number). `places`: how many calls of the line may be in their functions at once, 0: it is not counted;
+--   `total`: how many of all lines, 0: any number; `each`: how many of a group without a number, 0: any number
+-- USES: count line
+if redis.call("GET", lease) ~= holder then return { "lost" } end
+local settings = redis.call("HMGET", cfg, "concurrency_count", "batch", "max_batch_size", "max_threads",
+  "retry", "policy", "ahead", "replica", "max_running")
+if settings[8] and string.match(holder, "^(%d+):") ~= settings[8] then return { "moved" } end
+local each = settings[1] == "" and 0 or tonumber(settings[1] or "") or 1
+local batching = settings[2] == "1"
+local max_batch = tonumber(settings[3] or "") or 4
+local threads = math.max(tonumber(settings[4] or "") or 40, each)
+local fair = settings[6] == "fair"
+local max_running = tonumber(settings[9] or "")
+local cap = max_running or threads
+ahead = tonumber(ahead)
+-- Whoever shows the line has to know which calls are not in their functions yet.
+if ahead ~= tonumber(settings[7] or "0") then redis.call("HSET", cfg, "ahead", ahead) end
+
+local long, more_all = {}, math.min(ahead, cap)
+for at = rest, #ARGV do long[ARGV[at]], more_all = true, 0 end
+local names, known = all_lines()
+local numbers = redis.call("HMGET", limits, unpack(names))
+local every, total, mains = {}, 0, 0
+for at, name in ipairs(names) do
+  local one = { name = name, main = is_main(name), known = at <= known, turn = at - #names }
+  for _, list in ipairs({ "wait", "next", "calls", "shares" }) do
+    one[list .. "_key"] = prefix .. list .. ":" .. name
+  end
+  one.wait, one.next = redis.call("ZCARD", one.wait_key), redis.call("ZCARD", one.next_key)
+  one.calls, one.had = redis.call("ZCARD", one.calls_key), one.wait
+  one.limit = tonumber(numbers[at] or each)
+  if numbers[at] == "none" or one.limit == 0 then one.limit = threads end
+  if not one.main then one.limit = tonumber(side_calls) end
+  one.more = one.main and not long[name] and math.min(ahead, one.limit) or 0
+  total = total + one.calls
+  if one.main then mains = mains + one.calls end
+  every[at] = one
+end
+local taken = {}
+local promised = redis.call("EXISTS", promises) == 1
+
+-- The first promise of a waiter (seconds from `told`) beside what came of it: `queueing.stats.eta_accuracy`.
+local function compare(id)
+  local promise = redis.call("HGET", promises, id)
+  if not promise then return end
+  redis.call("HDEL", promises, id)
+  local told, likely, at_most = string.match(promise, "^(%S+) (%S+) (%S+)$")
+  local waited = now - told
+  local off = math.abs(likely - waited) / math.max(waited, 1)
+  local bucket = "more"
+  for _, bound in ipairs({ "0.05", "0.1", "0.15", "0.2", "0.3", "0.5", "0.75", "1", "2" }) do
+    if off <= tonumber(bound) then
+      bucket = bound
+      break
+    end
+  end
+  redis.call("HINCRBY", honesty, "count", 1)
+  redis.call("HINCRBY", honesty, "off:" .. bucket, 1)
+  if waited <= tonumber(at_most) then redis.call("HINCRBY", honesty, "within", 1) end
+  redis.call("EXPIRE", honesty, 2678400)
+end
+
+-- A suspect is an event that ran when its container died. It runs with nothing beside it: so an innocent
+-- neighbour neither dies with it again nor is blamed for it.
+local function is_suspect(id)
+  return id and tonumber(redis.call("HGET", prefix .. "ev:" .. id, "deaths") or 0) > 0
+end
+most = tonumber(most)
+if total == 1 and is_suspect(redis.call("ZRANGE", running, 0, 0)[1]) then most = 0 end
+local suspect
+for _, one in ipairs(every) do
+  if not suspect and one.next > 0 and is_suspect(redis.call("ZRANGE", one.next_key, 0, 0)[1]) then suspect = one end
+end
+if suspect then most = total > 0 and 0 or math.min(most, 1) end
+
+local function take(one, id, returned, token, started)
+  local event = prefix .. "ev:" .. id
+  redis.call("ZREM", returned and one.next_key or one.wait_key, id)
+  local list = returned and "next" or "wait"
+  one[list] = one[list] - 1
+  local fields = redis.call("HMGET", event, "fn", "channel", "body", "request", "origin", "joined", "deaths",
+    "visit", "losses", "moves", "told", "cancel", "visitor", "batch")
+  if not fields[1] then return nil end
+  local first = redis.call("HSET", event, "state", "running", "token", token, "started", started) > 0
+  redis.call("ZADD", running, started, id)
+  local visitor, batch = fields[13], fields[14]
+  -- A visitor with nothing left in line owes nothing: a tag is kept only while it orders something.
+  if not returned and visitor and redis.call("HINCRBY", one.shares_key, "n:" .. visitor, -1) <= 0 then
+    redis.call("HDEL", one.shares_key, "n:" .. visitor, "t:" .. visitor)
+  end
+  local lane = one.main and ":main:" or ":side:"
+  if first then count(now, "wait:" .. bucket(now - fields[6]) .. lane .. fields[1]) end
+  if promised then compare(id) end
+  fields[13] = settings[5] or "1"
+  return { id, unpack(fields, 1, 13) }, fields[1], tonumber(batch) or 0
+end
+
+-- Batch together with the call's first event those of its function that wait behind it.
+local function fill(call, one, fn, size, token, started)
+  for _, id in ipairs(redis.call("ZRANGE", one.wait_key, 0, tonumber(scan) - 1)) do
+    if #call - 5 >= size then break end
+    if redis.call("HGET", prefix .. "ev:" .. id, "fn") == fn then
+      call[#call + 1] = take(one, id, false, token, started)
+    end
+  end
+end
+
+local function may_start(one, head)
+  if not one.main then return one.calls < one.limit end
+  if one.calls >= one.limit + one.more or mains >= cap + more_all then return false end
+  if ahead == 0 then return true end
+  local fn = redis.call("HGET", prefix .. "ev:" .. head, "fn")
+  if fn and string.find(short, " " .. fn .. " ", 1, true) then return true end
+  -- It would be sent ahead of its turn.
+  if one.calls >= one.limit or mains >= cap then return false end
+  -- Nobody is to wait there behind one that may take long.
+  one.more, more_all = 0, 0
+  return true
+end
+
+local function start(one)
+  local returned = one.next > 0
+  local from = returned and one.next_key or one.wait_key
+  local head, score = unpack(redis.call("ZRANGE", from, 0, 0, "WITHSCORES"))
+  if not head or not may_start(one, head) then return false end
+  local token = redis.call("INCR", fence)
+  redis.call("ZADD", lines, token, one.name)
+  one.turn = token
+  -- No two calls have the same start: it tells which events of `running` belong to which call.
+  local started = tonumber(now) + (#taken + 1) / 1000000
+  local event, fn, size = take(one, head, returned, token, started)
+  if fair and not returned then redis.call("HSET", one.shares_key, "v", math.floor(tonumber(score) / 4194304)) end
+  if not event then return true end
+  local call = { one.name, token, one.main and one.limit or 0, max_running or 0, each, event }
+  size = math.min(size, max_batch)
+  -- An event that came back from a failed batch is tried alone: one bad input must not fail others.
+  if batching and size > 1 and not returned then fill(call, one, fn, size, token, started) end
+  local what = one.main and ":main:" .. fn or ":side:" .. fn
+  if batching and size > 0 then count(now, "batch:" .. #call - 5 .. what) end
+  redis.call("ZADD", one.calls_key, started, token)
+  taken[#taken + 1] = call
+  one.calls, total = one.calls + 1, total + 1
+  if one.main then mains = mains + 1 end
+  if one.main then peak(now, "running:" .. what, math.min(one.calls, one.limit)) end
+  return true
+end
+
+-- A call of each line after the other, until none may start: first of what comes before all, then of everybody.
+for _, first in ipairs({ true, false }) do
+  table.sort(every, function(a, b) return a.turn < b.turn end)
+  repeat
+    local going = false
+    for _, one in ipairs(every) do
+      local waiting = first and one.next or one.next + one.wait
+      local may = #taken < most and total < threads and (not suspect or suspect == one)
+      if may and waiting > 0 and start(one) then going = true end
+    end
+  until not going
+end
+if #taken > 0 then
+  peak(now, "running", math.min(mains, cap))
+  if total > mains then peak(now, "calls", total) end
+end
+
+local left = {}
+for _, one in ipairs(every) do
+  if one.wait == 0 and one.had > 0 then redis.call("DEL", one.shares_key) end
+  if one.wait + one.next > 0 then
+    left[#left + 1] = one.name
+    left[#left + 1] = one.wait + one.next
+  end
+  if one.wait + one.next + one.calls == 0 then
+    redis.call("ZREM", lines, one.name)
+  elseif not one.known then
+    keep_line(one.name)
+  end
+end
+return { "claimed", left, unpack(taken) }

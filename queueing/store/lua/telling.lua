@@ -1,0 +1,23 @@
+-- telling: note how far a session's client has been told, as "told being_told stream" (`queueing.delivery.cursors`); `stream` is
+-- 1 while one is open, the time at which its client hung up on it amid an event, else 0.
+-- `begins`: everything up to message `number`, an event's end among it, is about to be written. The answer decides
+-- whether the stream may end with it: not while an event is open, or a later one's messages are on their way to it.
+-- A join that comes after that decision waits for the next step, so that its client hears of the stream's end first.
+-- `written`: it has been. `closed`: and the stream ended. `hung_up`: and the client did.
+-- KEYS: cursor open dropped messages
+-- ARGV: step number ttl
+-- TIME: now
+-- returns 1 where nothing else is to be told, else 0
+local told, _, stream = string.match(redis.call("GET", cursor) or "", "^(%d+) ?(%d*) ?(%S*)$")
+told, number = tonumber(told or 0), tonumber(number)
+local being, over = 0, #redis.call("SDIFF", open, dropped) == 0
+if step == "begins" then
+  being = math.max(number, 1)
+else
+  told = math.max(told, number)
+  if step == "closed" then stream = "0" end
+  if step == "hung_up" then stream = over and "0" or now end
+end
+redis.call("SET", cursor, string.format("%d %d ", told, being) .. (stream and stream ~= "" and stream or "0"), "EX", ttl)
+if step ~= "begins" or not over then return 0 end
+return #redis.call("XRANGE", messages, "(0-" .. number, "+", "COUNT", 1) == 0 and 1 or 0

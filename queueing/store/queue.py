@@ -1,0 +1,367 @@
+"""The only door to the queue's state: join, claim, finish, cancel, and the lease, each one atomic script.
+
+Every time in it is the Redis server's own (`TIME` inside the scripts), so the clocks of machines do not
+matter.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from infra.environment import renamed
+from queueing.errors import LeaseLost, Moved, NotStored
+from queueing.events import Accepted, Call, Event, Join, encode, input_digest
+from queueing.lines import LANES, line_of
+from queueing.messages import cancelled, failed, interrupted
+from queueing.store.answers import accepted_of, call_of
+from queueing.store.keys import SpaceKeys
+from queueing.store.scripts import Script, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from redis.asyncio import Redis
+
+LEASE_MS = 15_000
+PENDING_TTL_S = 7 * 24 * 3600
+FINAL_TTL_S = 24 * 3600
+SIDE_CALLS = 4  # calls at once of each function for page loads, ticks or without a queue
+SIDE_LIMIT = 500  # such events waiting in one Space
+CLAIMS_AT_ONCE = 32
+BATCH_SCAN = 2048  # how far back a batch looks for events of its function
+#: Replicas of Redis that must have an event before it is acknowledged; 0 where none is configured.
+REPLICAS = int(os.environ.get("SPACEPORT_REDIS_REPLICAS") or 0)
+WAIT_MS = 200
+#: How long a waiting visitor may be away and keep the place.
+DISCONNECT_GRACE_S = float(renamed("SPACEPORT_DISCONNECT_GRACE_S", "SPACEPORT_AWAY_S") or 60)
+MAX_LOSSES = 5  # of the worker or node
+MAX_DEATHS = 2  # of the container
+ANY_NUMBER = 2**31  # of moves, and of what had not begun: they are nobody's fault
+
+TAKEN_UP = "Interrupted for a moment: the worker that ran this went away. Another one takes it up."
+LOST = "Interrupted five times because the worker running it went away. Please try again."
+
+_join = Script("join")
+_acquire = Script("acquire")
+_claim = Script("claim")
+_emit = Script("emit")
+_finish = Script("finish")
+_cancel = Script("cancel")
+_requeue = Script("requeue")
+_release = Script("release")
+_refuse = Script("refuse")
+
+Final = Literal["completed", "failed", "cancelled"]
+Requeued = Literal["deaths", "losses", "splits", "moves", "backs"]
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The queue of one Space."""
+
+    redis: Redis
+    space_id: int
+
+    @property
+    def keys(self) -> SpaceKeys:
+        return SpaceKeys(self.space_id)
+
+    async def join(self, join: Join) -> Accepted:
+        """Append an event.
+
+        Raises:
+            QueueFull, VisitorLimit, ApiClosed, Refused, KeyReused, PoisonInput, NotStored: nothing is kept.
+        """
+        k = self.keys
+        digest = input_digest(join.fn, join.body.get("data"))
+        answer, stored = await self._stored(
+            _join,
+            cfg=k.cfg,
+            seq=k.seq,
+            lines=k.lines,
+            fence=k.fence,
+            idem=k.idempotency(join.visitor, join.idempotency_key),
+            event=k.event(join.event_id),
+            open=k.open(join.channel),
+            visit=k.visit(join.visit),
+            last=k.last(join.channel),
+            lease=k.lease,
+            seen=k.seen,
+            minutes=k.minutes,
+            prefix=k.prefix,
+            cursor=k.cursor(join.channel),
+            id=join.event_id,
+            lane=join.lane,
+            group=join.group,
+            origin=join.origin,
+            channel=join.channel,
+            fn=join.fn,
+            after=join.after,
+            batch=join.batch,
+            side_limit=SIDE_LIMIT,
+            ttl=PENDING_TTL_S,
+            body=encode(join.body),
+            request=encode(join.request),
+            visit_id=join.visit,
+            visitor=join.visitor,
+            wake=k.wake,
+            repeatable=int(bool(join.idempotency_key)),
+            present=int(join.present),
+            deaths=k.deaths(digest),
+            input=digest,
+            max_deaths=MAX_DEATHS,
+        )
+        if not stored and answer[0] in (b"accepted", b"duplicate"):
+            if answer[0] == b"accepted":
+                await self._withdraw(join)
+            raise NotStored
+        return accepted_of(answer, join.event_id)
+
+    async def _withdraw(self, join: Join) -> None:
+        """Nobody is told that it is here; one already claimed is found again by its key."""
+        if await self.cancel(join.event_id, join.channel) == "cancelled":
+            await self.redis.delete(self.keys.idempotency(join.visitor, join.idempotency_key))
+
+    async def _stored(self, script: Script, **values: Any) -> tuple[Any, bool]:
+        """Run it; whether what it wrote is as safe as an acknowledgement needs."""
+        if not REPLICAS:
+            return await script(self.redis, **values), True
+        return await script.then_wait(self.redis, REPLICAS, WAIT_MS, **values)
+
+    async def acquire(self, holder: str) -> bool:
+        """Take or renew the lease; events of a dead holder go back to the front. False: another has it."""
+        # Only a script that the server knows is done in its turn, and a claim sent right behind an end has to
+        # find the place that this one frees. First: a lease that was taken must be served.
+        await _finish.load(self.redis)
+        k = self.keys
+        answer = await _acquire(
+            self.redis,
+            lease=k.lease,
+            fence=k.fence,
+            storage=k.storage,
+            running=k.running,
+            lines=k.lines,
+            minutes=k.minutes,
+            holder=holder,
+            ttl_ms=LEASE_MS,
+            prefix=k.prefix,
+            max_losses=MAX_LOSSES,
+            final_ttl=FINAL_TTL_S,
+            failure=failed("EVENT_ID", LOST),
+            notice=interrupted("EVENT_ID", TAKEN_UP),
+        )
+        return bool(answer[0] == b"held")
+
+    async def claim(
+        self, holder: str, ahead: int = 0, short: Iterable[str] = (), long: Iterable[str] = ()
+    ) -> tuple[list[Call], dict[str, int]]:
+        """The calls that may start now, and how many events stay pending in each line where some do.
+
+        Args:
+            ahead: how many calls of each line may be in the app beyond its limit, at most as many again,
+                where the app keeps them from starting; only
+            short: calls of these functions, and none of
+            long: these lines.
+
+        Raises:
+            LeaseLost: this holder may claim no more.
+            Moved: nor may it, since its replica is no longer the one that visitors are sent to.
+        """
+        k = self.keys
+        answer = await _claim(
+            self.redis,
+            *(line.encode() for line in long),
+            cfg=k.cfg,
+            lease=k.lease,
+            fence=k.fence,
+            running=k.running,
+            lines=k.lines,
+            limits=k.limits,
+            promises=k.promises,
+            honesty=k.honesty(day()),
+            minutes=k.minutes,
+            holder=holder,
+            prefix=k.prefix,
+            side_calls=SIDE_CALLS,
+            most=CLAIMS_AT_ONCE,
+            scan=BATCH_SCAN,
+            ahead=ahead,
+            short=f" {' '.join(short)} ",
+        )
+        if answer[0] == b"lost":
+            raise LeaseLost
+        if answer[0] == b"moved":
+            raise Moved
+        left = answer[1]
+        pending = {line.decode(): count for line, count in zip(left[::2], left[1::2], strict=True)}
+        return [call_of(raw) for raw in answer[2:]], pending
+
+    async def emit(self, event: Event, token: int, *payloads: bytes, told: int = 0) -> bool:
+        """Tell the event's channel things that are not the end; `told` counts them and those before. False:
+        the token is stale, stop."""
+        k = self.keys
+        answer = await _emit(
+            self.redis,
+            *payloads,
+            event=k.event(event.id),
+            messages=k.messages(event.channel),
+            token=token,
+            told=told,
+            id=event.id,
+            ttl=FINAL_TTL_S,
+        )
+        return bool(answer[0] == b"sent")
+
+    async def finish(
+        self,
+        event: Event,
+        call: Call,
+        status: Final,
+        payload: bytes,
+        *before: bytes,
+        free: bool,
+        took_s: float | None,
+    ) -> bool:
+        """End the event with its one final message; messages `before` it are told in the same step. False:
+        the token is stale and nothing was changed.
+
+        Args:
+            free: whether nothing of its call runs on, and the place is free.
+            took_s: how long its function ran; 0: as long as the place was taken; None: that says nothing.
+        """
+        k = self.keys
+        answer = await _finish(
+            self.redis,
+            *before,
+            event=k.event(event.id),
+            messages=k.messages(event.channel),
+            open=k.open(event.channel),
+            running=k.running,
+            calls=k.calls(call.line),
+            last=k.last(event.channel),
+            service=k.service,
+            minutes=k.minutes,
+            day=k.day(day()),
+            token=call.token,
+            id=event.id,
+            status=status,
+            payload=payload,
+            free=int(free),
+            fn=event.fn,
+            took="" if took_s is None or event.id != call.events[0].id else f"{took_s:.6g}",
+            ttl=FINAL_TTL_S,
+        )
+        if event.deaths and status == "completed":
+            # It was not this input that killed the container before.
+            await self.redis.delete(k.deaths(input_digest(event.fn, event.body.get("data"))))
+        return bool(answer[0] == b"finished")
+
+    async def hold(self, call_id: str) -> str:
+        """Take a place for a call that still runs in the container though its event has ended; the answer is
+        its line. No place: its event will be claimed again, or is unknown."""
+        about = await self.state(call_id, "state", "lane", "group")
+        if about.get("state") in (None, "pending", "running"):
+            return ""
+        line = line_of(about.get("lane", ""), about.get("group", ""))
+        now = seconds(await self.redis.time())
+        pipe = self.redis.pipeline()
+        pipe.zadd(self.keys.calls(line), {f"stray:{call_id}": now})
+        pipe.zadd(self.keys.lines, {line: 0}, nx=True)
+        await pipe.execute()
+        return line
+
+    async def let_go(self, call_id: str, line: str) -> None:
+        """Give such a place back."""
+        await self.redis.zrem(self.keys.calls(line), f"stray:{call_id}")
+
+    async def free(self, call: Call) -> None:
+        """Give back the place of a call of which nothing runs any more."""
+        await self.redis.zrem(self.keys.calls(call.line), call.token)
+
+    async def requeue(self, event: Event, call: Call, kind: Requeued, most: int) -> bool:
+        """Back to the front. False: it was there `most` times already, or the token is stale."""
+        k = self.keys
+        answer = await _requeue(
+            self.redis,
+            event=k.event(event.id),
+            running=k.running,
+            lines=k.lines,
+            fence=k.fence,
+            minutes=k.minutes,
+            prefix=k.prefix,
+            input_deaths=k.deaths(input_digest(event.fn, event.body.get("data"))),
+            token=call.token,
+            id=event.id,
+            kind=kind,
+            most=most,
+        )
+        return bool(answer[0] == b"requeued")
+
+    async def cancel(self, event_id: str, channel: str) -> Literal["cancelled", "running", "unknown"]:
+        """End a pending event of this channel, or ask its dispatcher to end the running one."""
+        k = self.keys
+        answer = await _cancel(
+            self.redis,
+            event=k.event(event_id),
+            messages=k.messages(channel),
+            open=k.open(channel),
+            day=k.day(day()),
+            promises=k.promises,
+            lines=k.lines,
+            fence=k.fence,
+            minutes=k.minutes,
+            prefix=k.prefix,
+            id=event_id,
+            channel=channel,
+            payload=cancelled(event_id),
+            ttl=FINAL_TTL_S,
+            wake=k.wake,
+        )
+        word: Literal["cancelled", "running", "unknown"] = answer[0].decode()
+        return word
+
+    async def refuse(self, event_id: str, channel: str, payload: bytes) -> None:
+        """Tell the channel the end of an event that was never accepted."""
+        messages = self.keys.messages(channel)
+        await _refuse(self.redis, messages=messages, id=event_id, payload=payload, ttl=FINAL_TTL_S)
+
+    async def release(self, holder: str, *, force: bool = False, leave: bool = False) -> bool:
+        """Give the lease back; `force` even though there is work, `leave` also with what runs, which the next
+        holder takes up. False: there is work again, go on (or the lease is lost)."""
+        k = self.keys
+        answer = await _release(
+            self.redis,
+            lease=k.lease,
+            running=k.running,
+            lines=k.lines,
+            fence=k.fence,
+            holder=holder,
+            force=int(force or leave),
+            leave=int(leave),
+            prefix=k.prefix,
+        )
+        return bool(answer[0] != b"pending")
+
+    async def pending_ids(self) -> list[str]:
+        """Ids of all pending events, all lines, in the order they would be served within each line."""
+        k = self.keys
+        known = [line.decode() for line in await self.redis.zrange(k.lines, 0, -1)]
+        pipe = self.redis.pipeline(transaction=False)
+        for line in dict.fromkeys((*LANES, *known)):
+            pipe.zrange(k.next(line), 0, -1)
+            pipe.zrange(k.wait(line), 0, -1)
+        return [i.decode() for part in await pipe.execute() for i in part]
+
+    async def state(self, event_id: str, *fields: str) -> dict[str, str]:
+        """Some fields of an event as text; empty when it is unknown."""
+        values = await self.redis.hmget(self.keys.event(event_id), fields)
+        return {f: v.decode() for f, v in zip(fields, values, strict=True) if v is not None}
+
+
+def day(back: int = 0) -> str:
+    """The UTC day, or the one so many days ago, as keys have it: it names counters, and times nothing."""
+    return f"{date(*time.gmtime()[:3]) - timedelta(days=back):%Y%m%d}"

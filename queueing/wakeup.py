@@ -1,0 +1,35 @@
+"""Waking a dispatcher: a Celery message to the worker beside the replica. Only ever a hint."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from celery import current_app
+
+from queueing.routes import Route
+
+WAKE_AT_MOST_EVERY_S = 1.0  # a second hint for the same Space within this time is not sent
+
+_sent: dict[int, float] = {}
+
+
+def wake_dispatcher(route: Route) -> None:
+    """Ask the worker beside this replica to serve its queue; a Space that sleeps is woken first."""
+    if route.address and route.celery_queue:
+        _send("queueing.tasks.drain", route, route.celery_queue)
+    elif route.stage == "SLEEPING":
+        _send("spaces.tasks.wake", route, "control")
+
+
+def _send(task: str, route: Route, queue: str) -> None:
+    current_app.send_task(task, kwargs={"space_id": route.space_id}, queue=queue, expires=60)
+
+
+async def wake_dispatcher_from_loop(route: Route) -> None:
+    """The same from an event loop, at most once a second for a Space."""
+    now = time.monotonic()
+    if now - _sent.get(route.space_id, 0.0) < WAKE_AT_MOST_EVERY_S:
+        return
+    _sent[route.space_id] = now
+    await asyncio.to_thread(wake_dispatcher, route)

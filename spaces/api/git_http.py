@@ -1,0 +1,224 @@
+"""git's smart HTTP for clone and push: git's own `http-backend` behind a view (gitprotocol-http(5)).
+
+The backend is a CGI program: it gets a clean environment and the request's body, and answers headers,
+a blank line, and the body. A push to `main` ends where an upload does, in `lifecycle.pushed`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import IO
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from accounts.auth import BadCredentials, Caller, caller_of
+from infra.folders import private
+from spaces import lifecycle
+from spaces.api.hub import HubError, bad_credentials, hub, readable, writable
+from spaces.git import repository
+from spaces.git.objects import STREAMED_FROM
+from spaces.git.received import LIMITS
+from spaces.models import Space
+
+CHUNK = 256 * 1024
+BACKEND_TIMEOUT_S = 300
+MEMORY_KB = 2 * 1024 * 1024  # address space of git and what it starts
+FILE_BLOCKS = 8 * 1024 * 1024  # of 512 bytes: the largest file that git may write
+
+#: Its arguments: memory, file size, git. Limits of a process cannot be set from a thread of ours.
+LIMITED = 'ulimit -v "$1"; ulimit -f "$2"; exec "$3" http-backend'
+#: The one hook that runs; not the repository's own.
+HOOK = f"""#!/bin/sh
+export PYTHONPATH={shlex.quote(str(settings.BASE_DIR))}
+exec {shlex.quote(sys.executable)} -P -m spaces.git.received
+"""
+
+#: Configuration for the backend: strict about what it takes, and modest.
+CONFIG = {
+    "core.bigFileThreshold": STREAMED_FROM,
+    "core.packedGitWindowSize": "32m",
+    "core.packedGitLimit": "256m",
+    "pack.threads": "1",
+    "pack.windowMemory": "100m",
+    "receive.maxInputSize": str(settings.SPACEPORT_PUSH_LIMIT_BYTES),
+    "transfer.fsckObjects": "true",
+    "receive.denyNonFastForwards": "false",
+    "receive.denyDeletes": "true",
+    "http.receivepack": "true",
+    "safe.directory": "*",
+}
+
+
+@csrf_exempt
+def serve(request: HttpRequest, owner: str, name: str, service: str) -> HttpResponseBase:
+    """One request of git."""
+    pushing = "receive-pack" in service or request.GET.get("service") == "git-receive-pack"
+    try:
+        request.caller = caller_of(request)  # type: ignore[attr-defined]
+        space = (writable if pushing else readable)(request, owner, name)
+    except BadCredentials as error:
+        return _refuse(bad_credentials(error)) if error.too_many else _ask("This token is not valid.")
+    except HubError as error:
+        # git tries without credentials first, even when it has them.
+        anonymous = getattr(request, "caller", Caller()).user is None
+        return _ask(str(error)) if anonymous else _refuse(error)
+    try:
+        return _run(request, space, service, pushing=pushing)
+    except HubError as error:
+        return _refuse(error)
+
+
+@hub("GET", "POST", "PUT")
+def no_lfs(request: HttpRequest) -> HttpResponse:
+    """git-lfs shows this message and stops."""
+    limit = settings.SPACEPORT_UPLOAD_LIMIT_BYTES
+    text = f"Git LFS is not taken here: push files of up to {limit:,} bytes as they are, without LFS rules."
+    answer = JsonResponse({"message": text}, status=501)
+    answer["Content-Type"] = "application/vnd.git-lfs+json"
+    return answer
+
+
+def _refuse(error: HubError) -> HttpResponse:
+    """git shows plain text to its user."""
+    headers = {name.replace("_", "-"): value for name, value in error.headers.items()}
+    text = f"{error}\n"
+    return HttpResponse(text, status=error.status, content_type="text/plain; charset=utf-8", headers=headers)
+
+
+def _ask(text: str) -> HttpResponse:
+    answer = HttpResponse(text, status=401)
+    answer["WWW-Authenticate"] = 'Basic realm="Spaceport: any user name, a token as the password"'
+    return answer
+
+
+def _run(request: HttpRequest, space: Space, service: str, *, pushing: bool) -> HttpResponseBase:
+    git = shutil.which("git")
+    if git is None:
+        return HttpResponse("git is not installed on this server; upload with `hf upload`.", status=501)
+    before = repository.head(space)
+    with tempfile.TemporaryFile() as body:
+        size = _store(request, body)
+        out = tempfile.TemporaryFile()  # noqa: SIM115  # the answer streams it after this view returned
+        try:
+            _backend(git, body, out, _environment(request, space, service, size=size))
+        except subprocess.TimeoutExpired:
+            out.close()
+            raise HubError(504, f"git did not end within {BACKEND_TIMEOUT_S} s.") from None
+    if pushing and repository.head(space) != before:
+        lifecycle.pushed(space)
+    out.seek(0)
+    return _answer(out)
+
+
+def _backend(git: str, body: IO[bytes], out: IO[bytes], env: dict[str, str]) -> None:
+    """Run it to its end.
+
+    Raises:
+        subprocess.TimeoutExpired: it and all that it started are killed.
+    """
+    command = ["/bin/sh", "-c", LIMITED, "sh", str(MEMORY_KB), str(FILE_BLOCKS), git]
+    with subprocess.Popen(  # noqa: S603
+        command, stdin=body, stdout=out, stderr=subprocess.DEVNULL, env=env, start_new_session=True
+    ) as process:
+        try:
+            process.wait(BACKEND_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+
+
+def _hooks() -> str:
+    """The folder of the hook, written anew where it says something else."""
+    folder = private(Path(settings.SPACEPORT_HOME) / "hooks")
+    hook = folder / "pre-receive"
+    if not hook.exists() or hook.read_text() != HOOK:
+        new = folder / f"new-{os.getpid()}-{threading.get_ident()}"
+        new.write_text(HOOK)
+        new.chmod(0o700)
+        new.rename(hook)
+    return str(folder)
+
+
+def _store(request: HttpRequest, body: IO[bytes]) -> int:
+    """Write the request's body to a file, unzipped (large pushes come in chunks and zipped); its size."""
+    unzip = zlib.decompressobj(31) if request.headers.get("Content-Encoding") == "gzip" else None
+    size = 0
+    while chunk := request.read(CHUNK):
+        for piece in _unzipped(unzip, chunk) if unzip else [chunk]:
+            size += len(piece)
+            if size > settings.SPACEPORT_PUSH_LIMIT_BYTES:
+                limit = settings.SPACEPORT_PUSH_LIMIT_BYTES
+                raise HubError(413, f"A push may have at most {limit:,} bytes.")
+            body.write(piece)
+    body.seek(0)
+    return size
+
+
+def _unzipped(unzip: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
+    """What is in the chunk, in pieces: a small one can unfold to a thousand times its size."""
+    try:
+        while chunk:
+            yield unzip.decompress(chunk, CHUNK)
+            chunk = unzip.unconsumed_tail
+    except zlib.error as error:
+        raise HubError(400, f"The body is no gzip: {error}") from error
+
+
+def _environment(request: HttpRequest, space: Space, service: str, *, size: int) -> dict[str, str]:
+    folder = repository.folder_of(space.pk)
+    config = {"core.hooksPath": _hooks(), **CONFIG}
+    env = {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "HOME": str(Path(settings.SPACEPORT_HOME)),
+        "GIT_PROJECT_ROOT": str(folder.parent),
+        "GIT_HTTP_EXPORT_ALL": "1",
+        "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""),
+        "PATH_INFO": f"/{folder.name}/{service}",
+        "REQUEST_METHOD": str(request.method),
+        "QUERY_STRING": request.META.get("QUERY_STRING", ""),
+        "CONTENT_TYPE": request.headers.get("Content-Type", ""),
+        "CONTENT_LENGTH": str(size),
+        "REMOTE_USER": getattr(request.caller.user, "username", ""),  # type: ignore[attr-defined]
+        "GIT_CONFIG_COUNT": str(len(config)),
+        LIMITS: f"{settings.SPACEPORT_UPLOAD_LIMIT_BYTES}:{settings.SPACEPORT_PUSH_LIMIT_BYTES}"
+        f":{settings.SPACEPORT_REPOSITORY_LIMIT_BYTES}",
+    }
+    for number, (key, value) in enumerate(config.items()):
+        env[f"GIT_CONFIG_KEY_{number}"] = key
+        env[f"GIT_CONFIG_VALUE_{number}"] = value
+    return env
+
+
+def _answer(out: IO[bytes]) -> StreamingHttpResponse:
+    status, headers = 200, {}
+    while (line := out.readline().strip()) != b"":
+        name, _, value = line.decode("latin-1").partition(":")
+        if name.lower() == "status":
+            status = int(value.split()[0])
+        else:
+            headers[name] = value.strip()
+    answer = StreamingHttpResponse(_chunks(out), status=status)
+    for name, value in headers.items():
+        answer[name] = value
+    return answer
+
+
+async def _chunks(out: IO[bytes]) -> AsyncIterator[bytes]:
+    with out:
+        while chunk := await asyncio.to_thread(out.read, CHUNK):
+            yield chunk

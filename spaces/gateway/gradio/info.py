@@ -1,0 +1,128 @@
+"""The app's description of its functions, Gradio's `/info`.
+
+Gradio 6 keeps for everybody what it answers to whoever asks first, and that has the public address in it: a
+page's, with its token, or one that a stranger made up. So the app is told an address that means nothing, and
+each visitor gets its own put in.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from hardware.replica_client import BadAnswer
+from queueing.errors import BadRequest, UnknownFunction
+from queueing.events import encode
+from spaces.gateway.identity import caller
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
+
+    from hardware.replica_client import ReplicaClient, Reply
+    from spaces.gateway.proxy.http import Scope
+    from spaces.gateway.request import SpaceRequest
+
+NOWHERE = "spaceport.invalid"
+NOWHERE_URL = f"http://{NOWHERE}".encode()
+ANSWER_S = 60.0
+INFO_BYTES = 16 * 1024 * 1024
+ENDPOINT_BYTES = 4 * 1024 * 1024
+
+
+class _Parameter(Struct):
+    parameter_name: str
+    parameter_has_default: bool | None = False
+    parameter_default: Any = None
+
+
+class _Endpoint(Struct):
+    parameters: list[_Parameter] = []
+
+
+_endpoint = msgspec.json.Decoder(_Endpoint).decode
+
+
+def for_visitor(
+    client: ReplicaClient, asked: SpaceRequest, scope: Scope
+) -> AbstractAsyncContextManager[Reply]:
+    """The answer to a visitor's `GET info`, to be told with `rewritten` addresses.
+
+    Raises:
+        Unreachable, BadAnswer
+    """
+    return _ask(client, asked, scope["query_string"], caller.to_container(asked, scope))
+
+
+async def rewritten(chunks: AsyncIterator[bytes], asked: SpaceRequest) -> AsyncIterator[bytes]:
+    """The description as it comes, with the visitor's own address where the app has put what it was told."""
+    address = encode(f"{asked.scheme}://{asked.host}{asked.route.app.mount}")[1:-1]
+    # Its own address, where somebody on its machine asked it first.
+    told = [NOWHERE_URL, f"http://{asked.route.address}".encode()]
+    pattern = re.compile(b"|".join(map(re.escape, told)))
+    rest, longest = b"", max(map(len, told)) - 1
+    async for chunk in chunks:
+        text = rest + chunk
+        done, parts = 0, []
+        for found in pattern.finditer(text):
+            parts += [text[done : found.start()], address]
+            done = found.end()
+        kept = max(done, len(text) - longest)  # an address may begin there
+        yield b"".join([*parts, text[done:kept]])
+        rest = text[kept:]
+    yield rest
+
+
+async def in_order(
+    client: ReplicaClient, asked: SpaceRequest, api_name: str, named: dict[str, Any]
+) -> list[Any]:
+    """Arguments by name (`call/v2` of 6.x) in the order of the app's own description.
+
+    Raises:
+        UnknownFunction, BadRequest
+        Unreachable, BadAnswer
+    """
+    async with _ask(client, asked, b"", {}) as reply:
+        raw = await reply.read(INFO_BYTES)
+    name = api_name.strip("/")
+    endpoint = _endpoint_of(raw, name) if reply.status == 200 else None
+    if endpoint is None:
+        raise UnknownFunction(f"This app has no function named '{name[:100]}'.")
+    data = []
+    for parameter in endpoint.parameters:
+        key = parameter.parameter_name
+        if key not in named and not parameter.parameter_has_default:
+            raise BadRequest(f"The argument '{key[:100]}' is missing.")
+        data.append(named.get(key, parameter.parameter_default))
+    return data
+
+
+def _endpoint_of(raw: bytes, name: str) -> _Endpoint | None:
+    """The one endpoint of a description; nothing is made of the others, however many there are.
+
+    Raises:
+        BadAnswer
+    """
+    named = msgspec.defstruct("Named", [("wanted", Raw, Raw())], rename={"wanted": f"/{name}"})
+    described = msgspec.defstruct("Described", [("named_endpoints", named | None, None)])
+    try:
+        value: Any = msgspec.json.decode(raw, type=described)
+        found = getattr(value.named_endpoints, "wanted", Raw())
+        if len(found) > ENDPOINT_BYTES:
+            raise BadAnswer("The app's description of its functions is too large.")
+        return _endpoint(found) if len(found) else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadAnswer("The app's description of its functions is not as Gradio writes it.") from error
+
+
+def _ask(
+    client: ReplicaClient, asked: SpaceRequest, query: bytes, headers: dict[str, str]
+) -> AbstractAsyncContextManager[Reply]:
+    ours = {"x-forwarded-host": NOWHERE, "x-forwarded-proto": "http"}
+    return client.ask(
+        "GET", asked.route.address, f"{asked.route.app.prefix}/info",
+        query=query, headers={**headers, **ours}, total_s=ANSWER_S,
+    )  # fmt: skip

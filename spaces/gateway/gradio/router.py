@@ -1,0 +1,257 @@
+"""The requests of a Gradio app that do not go straight to its container: those that queue, listen, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from queueing.errors import ApiClosed, BadRequest, NoSuchPath
+from queueing.events import Accepted, encode
+from queueing.protocols.gradio_stream import HEARTBEAT_S
+from spaces.gateway import paths
+from spaces.gateway.gradio import info, made, mcp
+from spaces.gateway.identity import caller as callers
+from spaces.gateway.proxy import headers as head
+from spaces.gateway.proxy import http
+from spaces.gateway.request import query_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from spaces.gateway.context import GatewayContext
+    from spaces.gateway.proxy.http import Receive, Scope, Send
+    from spaces.gateway.request import SpaceRequest
+
+    Handler = Callable[[SpaceRequest, re.Match[str], Scope, Receive, Send], Awaitable[bool]]
+
+BODY_LIMIT = 32 * 1024 * 1024  # events carry references to uploads, not files
+CHUNK_S = 60.0
+CHUNK_ANSWER_BYTES = 1024 * 1024
+CONFIG_S = 60.0
+HELD_BYTES = 64
+#: What a program may still send while the API is closed: the app's own password form.
+WITHOUT_API = {"/login", "/login/"}
+READS = {"GET", "HEAD"}
+#: gradio_client has one stream for all its sessions: after `reset_session()` it takes the old session's,
+#: while that is open, for the new one's.
+ONE_STREAM = re.compile(r"gradio_client/")
+
+
+class GradioRouter:
+    """Which handler answers which of them."""
+
+    def __init__(self, context: GatewayContext) -> None:
+        self.context = context
+        self._table: list[tuple[str, re.Pattern[str], Handler]] = [
+            ("POST", re.compile(r"/queue/join"), self._join),
+            ("GET", re.compile(r"/queue/data"), self._data),
+            ("POST", re.compile(r"/cancel"), self._cancel),
+            ("POST", re.compile(r"/reset"), self._reset),
+            ("POST", re.compile(r"/stream/(?P<event>[^/]+)(?P<close>/close)?"), self._chunk),
+            ("GET", re.compile(r"/call/(?:v2/)?(?P<name>.+)/(?P<event>[^/]+)"), self._call_data),
+            ("POST", re.compile(r"/call/(?P<v2>v2/)?(?P<name>.+)"), self._call),
+            ("POST", re.compile(r"/(?:run|api)/(?P<name>.+)"), self._run),
+            ("GET", re.compile(r"/config"), self._config),
+            ("GET", re.compile(r"/info/?"), self._info),
+            ("GET", re.compile(r"/heartbeat/[^/]+"), self._heartbeat),
+        ]
+
+    async def serve(self, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Answer a request that is the queue's; False for all others.
+
+        Raises:
+            QueueError, http.TooLarge
+        Unreachable, BadAnswer: the app did not answer, or not as it was asked.
+        """
+        app = asked.route.app
+        if paths.is_own(scope["method"], asked.path, app):
+            return False
+        path = paths.inner(asked.path, app) if app.protocol else None
+        if self._passes_by(asked, path):
+            raise NoSuchPath
+        if not app.protocol:
+            return False
+        for method, pattern, handler in self._table:
+            if path and scope["method"] == method and (match := pattern.fullmatch(path)):
+                return await handler(asked, match, scope, receive, send)
+        if scope["method"] == "OPTIONS":
+            return False
+        if path is not None and paths.is_mcp(path):
+            return await mcp.serve(self.context, asked, scope, receive, send)
+        if paths.runs(asked.path, app):
+            raise NoSuchPath
+        if path is None and not paths.of_another(asked.path, app):
+            return False  # the author's own server, around the app
+        reads = scope["method"] in READS and not (path is None and paths.runs_in_another(asked.path, app))
+        if not reads and path not in WITHOUT_API and await self.context.closed_for(asked):
+            raise ApiClosed
+        return False
+
+    @staticmethod
+    def _passes_by(asked: SpaceRequest, path: str | None) -> bool:
+        """Whether this would run a function at a place nobody knows of, in an app that guards none."""
+        app = asked.route.app
+        unknown = asked.route.sdk == "gradio" and not app.guarded and path is None
+        return unknown and not paths.of_another(asked.path, app) and paths.runs_somewhere(asked.path)
+
+    # --- one request --------------------------------------------------------------------------------
+
+    async def _join(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+        body = await self._body(receive)
+        caller = await self.context.callers.of(asked, scope, body)
+        accepted = await self.context.gradio.join(asked.route, body, caller)
+        await self.context.visited(asked.route)
+        await _joined(send, accepted)
+        return True
+
+    async def _data(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+        session_hash = query_of(scope).get("session_hash", "")
+        may_keep = not ONE_STREAM.match(head.first(scope["headers"], "user-agent"))
+        await http.stream(
+            send, receive, self.context.gradio.data(asked.route, session_hash, may_keep=may_keep)
+        )
+        return True
+
+    async def _cancel(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+        await self.context.gradio.cancel(asked.route, await self._body(receive))
+        await http.respond(send, 200, b'{"success":true}', "application/json")
+        return True
+
+    async def _reset(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+        await self.context.gradio.reset(asked.route, await self._body(receive))
+        await http.respond(send, 200, b'{"success":true}', "application/json")
+        return True
+
+    async def _chunk(
+        self, asked: SpaceRequest, match: re.Match[str], scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        """An input chunk of a `.stream()` event: straight to the app, under the app's own id."""
+        app_id = await self.context.gradio.app_event_id(asked.route, match["event"])
+        raw = await http.read_body(receive, BODY_LIMIT)
+        path = f"{asked.route.app.prefix}/stream/{app_id}{match['close'] or ''}"
+        sent = self.context.http.ask(
+            "POST", asked.route.address, path,
+            headers={"content-type": "application/json"}, data=raw, total_s=CHUNK_S,
+        )  # fmt: skip
+        async with sent as reply:
+            await http.respond(send, reply.status, await reply.read(CHUNK_ANSWER_BYTES), reply.content_type)
+        return True
+
+    async def _call(
+        self, asked: SpaceRequest, match: re.Match[str], scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        body = await self._body(receive)
+        if match["v2"]:
+            if await self.context.closed_for(asked):  # before the app is asked for the names
+                raise ApiClosed
+            body = {"data": await info.in_order(self.context.http, asked, match["name"], body)}
+        caller = await self.context.callers.replay(asked, scope)
+        accepted = await self.context.gradio.call(asked.route, match["name"], body, caller)
+        await self.context.visited(asked.route)
+        await _joined(send, accepted)
+        return True
+
+    async def _call_data(
+        self, asked: SpaceRequest, match: re.Match[str], scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        await self.context.gradio.channel_of(asked.route, match["event"])
+        await http.stream(send, receive, self.context.gradio.call_data(asked.route, match["event"]))
+        return True
+
+    async def _run(
+        self, asked: SpaceRequest, match: re.Match[str], scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        """A direct run. Unqueued functions of the page go straight to the app, with its queue's leave."""
+        body = await self._body(receive)
+        caller = await self.context.callers.of(asked, scope, body)
+        function = self.context.gradio.runs_directly(asked.route, match["name"], body)
+        if function is None:
+            function = await made.function(self.context.http, asked, match["name"], body)
+        session_hash = body.get("session_hash")
+        if function is not None and function.cancels and isinstance(session_hash, str):
+            await self.context.gradio.cancel_functions(asked.route, session_hash, function.cancels)
+        if function is None:
+            await http.respond(send, 404, b'{"detail":"This app has no such function."}', "application/json")
+            return True
+        status, output = await self.context.gradio.run(asked.route, function, body, caller)
+        await http.respond(send, status, encode(output), "application/json")
+        return True
+
+    async def _config(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Apps before 5.0 do not say their prefix; newer clients then look for it at the host's root."""
+        app = asked.route.app
+        if app.prefix.endswith(paths.PREFIX) or not asked.route.address:
+            return False
+        asking = self.context.http.ask(
+            "GET", asked.route.address, f"{app.mount}/config",
+            query=scope["query_string"], headers=callers.to_container(asked, scope), total_s=CONFIG_S,
+        )  # fmt: skip
+        async with asking as reply:
+            chunks = _with_prefix(reply.chunks()) if reply.status == 200 else reply.chunks()
+            await http.pass_on(send, receive, reply, chunks, "application/json")
+        return True
+
+    async def _info(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+        if not asked.route.address:
+            return False
+        async with info.for_visitor(self.context.http, asked, scope) as reply:
+            chunks = info.rewritten(reply.chunks(), asked)
+            await http.pass_on(send, receive, reply, chunks, "application/json")
+        return True
+
+    async def _heartbeat(
+        self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        """The app runs what is bound to `unload` when a heartbeat ends, so a closed API's programs get one of
+        ours: refused, older clients would ask for it again and again."""
+        if not await self.context.closed_for(asked):
+            return False
+        await http.stream(send, receive, _alive())
+        return True
+
+    # --- what a request says ------------------------------------------------------------------------
+
+    @staticmethod
+    async def _body(receive: Receive) -> dict[str, Any]:
+        raw = await http.read_body(receive, BODY_LIMIT)
+        try:
+            value = msgspec.json.decode(raw) if raw else {}
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise BadRequest(f"The body is no JSON: {error}") from error
+        if not isinstance(value, dict):
+            raise BadRequest("The body is no JSON object.")
+        return value
+
+
+async def _with_prefix(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A configuration as it comes, with where its API is; of repeated names the last counts."""
+    front, end = b'{"connect_heartbeat":false', b',"api_prefix":"%s"}' % paths.PREFIX.encode()
+    begun, held = False, b""
+    async for chunk in chunks:
+        held += chunk
+        found = held.lstrip()
+        if not begun and (rest := found[1:].lstrip()):
+            begun = True
+            if found.startswith(b"{"):
+                held = front + (b"" if rest.startswith(b"}") else b",") + rest
+        yield held[:-HELD_BYTES]
+        held = held[-HELD_BYTES:]
+    last = held.rstrip()
+    yield last[:-1] + end if last.endswith(b"}") else held
+
+
+async def _alive() -> AsyncIterator[bytes]:
+    while True:
+        yield b"data: ALIVE\n\n"
+        await asyncio.sleep(HEARTBEAT_S)
+
+
+async def _joined(send: Send, accepted: Accepted) -> None:
+    """The answer to a join; one repeated by its key hears that it is the same event."""
+    headers = ((b"idempotent-replayed", b"true"),) if accepted.replayed else ()
+    await http.respond(
+        send, 200, encode({"event_id": accepted.event_id}), "application/json", headers=headers
+    )

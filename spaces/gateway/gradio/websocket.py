@@ -1,0 +1,77 @@
+"""Websockets of a Gradio app that do not go to its container: Gradio 3 joins its queue by one."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from queueing.errors import BadRequest
+from queueing.protocols import gradio3
+from queueing.protocols.gradio3 import Gone
+from spaces.gateway import paths
+
+if TYPE_CHECKING:
+    from spaces.gateway.context import GatewayContext
+    from spaces.gateway.proxy.http import Receive, Scope, Send
+    from spaces.gateway.request import SpaceRequest
+
+NO_SUCH_PATH = 4404
+
+
+async def serve(
+    context: GatewayContext, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send
+) -> bool:
+    """Answer a websocket that is the queue's, refuse one that would pass it by; False for all others."""
+    app = asked.route.app
+    if paths.resembles(asked.path, app.paths):
+        await receive()
+        await send({"type": "websocket.close", "code": NO_SUCH_PATH})
+        return True
+    if not app.protocol:
+        return False
+    joins = app.protocol == "ws" and paths.inner(asked.path, app) == "/queue/join"
+    if not joins and not paths.runs(asked.path, app):
+        return False
+    await receive()  # websocket.connect
+    if not joins:
+        await send({"type": "websocket.close", "code": NO_SUCH_PATH})
+        return True
+    await send({"type": "websocket.accept"})
+    await context.visited(asked.route)
+    socket = _Socket(receive, send)
+    with contextlib.suppress(Gone):
+        await gradio3.serve(
+            context.gradio, asked.route, socket, lambda body: context.callers.of(asked, scope, body)
+        )
+        await send({"type": "websocket.close", "code": 1000})
+    return True
+
+
+class _Socket:
+    """The visitor's end of one."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
+
+    async def send(self, message: bytes) -> None:
+        """One text message."""
+        await self._send({"type": "websocket.send", "text": message.decode()})
+
+    async def receive(self) -> dict[str, Any]:
+        """The next message, a JSON object.
+
+        Raises:
+            Gone, BadRequest
+        """
+        frame = await self._receive()
+        if frame["type"] == "websocket.disconnect":
+            raise Gone
+        try:
+            message = msgspec.json.decode(frame.get("text") or frame.get("bytes") or b"")
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise BadRequest(f"The message is no JSON: {error}") from error
+        if not isinstance(message, dict):
+            raise BadRequest("The message is no JSON object.")
+        return message

@@ -1,0 +1,90 @@
+"""How a browser comes into a private Space: pure decisions.
+
+The platform's page opens the Space with a signed visit in the query. That is exchanged at once for a cookie,
+and for a token in the path, where the browser is sent. If it kept the cookie, it is sent on to the address
+the app would have by itself; if it keeps none (cookies of third parties blocked, and no partitioned ones), it
+stays: relative addresses have the token in them, and what is asked for by the host's root is led back under
+it by its Referer. Whoever opens the Space's own host without any of this is sent to the platform, which knows
+who is signed in there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from hardware.replica_client import target_of
+from spaces import visits
+from spaces.gateway import page_tokens
+from spaces.gateway.proxy import cookies
+from spaces.gateway.proxy import headers as head
+
+if TYPE_CHECKING:
+    from spaces.gateway.proxy.http import Scope
+    from spaces.gateway.request import SpaceRequest
+
+#: The pages of this Gradio take the address they were opened at for the app's, whatever they are told.
+GOES_BY_ADDRESS = 5
+ENTER = "/enter"
+
+
+def opens_page(scope: Scope) -> bool:
+    """Whether a browser opens an address, in a tab or a frame."""
+    return scope["method"] == "GET" and head.wants_page(scope["headers"])
+
+
+def redirection(asked: SpaceRequest, scope: Scope, key: str) -> tuple[str, str] | None:
+    """Where the browser has to go first, and the Set-Cookie on its way ("" for none); None to go on."""
+    if asked.program:
+        return None
+    path, query = asked.path, scope["query_string"]
+    if asked.token is None:
+        if not asked.route.private:
+            return None
+        if asked.visitor.asking_token and scope["method"] in {"GET", "HEAD"}:
+            return target_of(f"{page_tokens.PREFIX}{asked.visitor.asking_token}{path}", query), ""
+        return _exchanged(asked, key, query) if asked.visitor.by == "query" and opens_page(scope) else None
+    if stays_under_token(asked) or not opens_page(scope):
+        return None
+    own_path = f"/{path.lstrip('/')}"  # `//name` would lead to another host
+    return target_of(own_path, _with_visit(asked, query)), ""
+
+
+def stays_under_token(asked: SpaceRequest) -> bool:
+    """Whether the address of a page has to have its token in it."""
+    barred = asked.route.private and asked.token is not None and not asked.visitor.has_pass
+    return barred or asked.route.app.release[0] == GOES_BY_ADDRESS
+
+
+def _exchanged(asked: SpaceRequest, key: str, query: bytes) -> tuple[str, str]:
+    route = asked.route
+    token = page_tokens.make(key, route.space_id, visit=asked.visit, user_id=asked.user_id or 0, page=False)
+    _, kept = visits.sign(route.space_id, asked.user_id, "")
+    cookie = cookies.new_pass(kept, visits.AGE_S, secure=asked.door.secure or _is_local(asked.host))
+    return target_of(f"{page_tokens.PREFIX}{token}{asked.path}", query), cookie
+
+
+def _is_local(host: str) -> bool:
+    """Whether browsers take `Secure` cookies from this host without https."""
+    return host.partition(":")[0].endswith(".localhost")
+
+
+def _with_visit(asked: SpaceRequest, query: bytes) -> bytes:
+    """The query, with the visit that the platform's page shows. By itself it opens no private Space."""
+    if not asked.visit:
+        return query
+    route = asked.route
+    _, signed = visits.sign(route.space_id, None if route.private else asked.user_id, asked.visit)
+    ours = f"{page_tokens.VISIT}={quote(signed, safe=':')}".encode()
+    return b"&".join(part for part in (query, ours) if part)
+
+
+def in_a_tab(scope: Scope) -> bool:
+    """Whether a browser says that it opens this in a tab: only there the platform can be gone by."""
+    return opens_page(scope) and head.first(scope["headers"], "sec-fetch-dest") == "document"
+
+
+def by_platform(platform_url: str, label: str, scope: Scope) -> str:
+    """The platform's address that leads whoever may see this Space into it."""
+    target = target_of(page_tokens.split(scope["path"])[1], page_tokens.own_query(scope["query_string"]))
+    return f"{platform_url}{ENTER}?space={quote(label)}&to={quote(target, safe='')}"

@@ -1,0 +1,140 @@
+"""Who may use a Space through the gateway; the same for http and websockets."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from channels.db import database_sync_to_async
+from django.db import Error
+
+from accounts import tokens as account_tokens
+from accounts.rights import Who
+from queueing.errors import AccountUnknown
+from spaces import visits
+from spaces.gateway import page_tokens
+from spaces.gateway.proxy import cookies
+from spaces.gateway.proxy import headers as head
+from spaces.gateway.request import Visitor
+
+if TYPE_CHECKING:
+    from queueing.delivery.watched_rights import WatchedRights
+    from queueing.routes import Route
+    from spaces.gateway.page_tokens import PageToken
+    from spaces.gateway.proxy.http import Scope
+    from spaces.gateway.request import By
+
+REMEMBERED = 10_000
+REMEMBERED_S = 60.0
+
+_accounts: dict[str, tuple[float, int | None]] = {}
+
+
+async def visitor_of(
+    watched: WatchedRights, route: Route, scope: Scope, token: PageToken | None, key: str, *, program: bool
+) -> Visitor | None:
+    """The visitor, or None when this Space is not for them (told as: there is no such Space). `key` signs
+    page tokens.
+
+    Raises:
+        RightsUnknown
+    """
+    if token is not None and not route.private:
+        return _of_token(token)
+    said = [] if program else _by_its_page(route, scope, token, key)
+    said.append(Visitor(Who(bearer=_bearer(scope))))
+    visit = next((one.visit for one in said if one.visit), "")
+    for one in said:
+        if await watched.may_see(one.who, route):
+            has_pass = any(other.by == "pass" and other.who == one.who for other in said)
+            return replace(one, visit=visit, has_pass=has_pass)
+    return None
+
+
+def _by_its_page(route: Route, scope: Scope, token: PageToken | None, key: str) -> list[Visitor]:
+    """What a browser brings, the surest first: each says it of one page, but the cookie, which all of a
+    browser's pages of the Space have in common."""
+    said = [] if token is None else [_of_token(token)]
+    said += _of_visit(_visit_in(scope["query_string"].decode("latin-1")), route, "query")
+    host = head.first(scope["headers"], "host")
+    referer = _parts(head.first(scope["headers"], "referer"))
+    if referer.netloc == host:
+        said += _of_visit(_visit_in(referer.query), route, "asking page")
+        raw, _ = page_tokens.split(referer.path)
+        if raw and (found := page_tokens.read(key, route.space_id, raw)) is not None:
+            said.append(replace(_of_token(found), by="asking page", asking_token=raw))
+    if _of_its_own_pages(scope, host):
+        sent = [value for name, value in head.decoded(scope["headers"]) if name == "cookie"]
+        said += _of_visit(cookies.pass_of(sent), route, "pass")
+    return said
+
+
+def _of_token(token: PageToken) -> Visitor:
+    return Visitor(Who(token.user_id or None), token.visit, "token")
+
+
+def _of_visit(signed: str, route: Route, by: By) -> list[Visitor]:
+    found = visits.read(signed, route.space_id) if signed else None
+    return [] if found is None else [Visitor(Who(found[1]), found[0], by)]
+
+
+def _visit_in(query: str) -> str:
+    return parse_qs(query).get(page_tokens.VISIT, [""])[-1]
+
+
+def _of_its_own_pages(scope: Scope, host: str) -> bool:
+    """Whether a page of this host asks, or a browser opens one. A page of another host could read what it is
+    sent by a cookie: apps allow every origin."""
+    raw = scope["headers"]
+    origin = head.first(raw, "origin")
+    if origin and _parts(origin).netloc != host:
+        return False
+    opens = head.first(raw, "sec-fetch-mode") == "navigate"
+    return opens or head.first(raw, "sec-fetch-site") in {"", "none", "same-origin"}
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
+async def account_of(scope: Scope, *, surely: bool = False) -> int | None:
+    """The account whose token a program sends, for its place in line (not for what it may do): up to a minute
+    old, older while PostgreSQL is away.
+
+    Raises:
+        AccountUnknown: it has to be known `surely`, and this process never saw PostgreSQL since it began.
+    """
+    bearer = _bearer(scope)
+    if not bearer.startswith(account_tokens.PREFIX):
+        return None
+    now = time.monotonic()
+    until, user_id = _accounts.get(bearer, (0.0, None))
+    if until < now:
+        try:
+            user_id = await database_sync_to_async(_user_of)(bearer)
+        except Error as error:  # PostgreSQL is away: as it was known before, and calls go on
+            if surely and bearer not in _accounts:
+                raise AccountUnknown from error
+            return user_id
+        if len(_accounts) > REMEMBERED:
+            _accounts.clear()
+        _accounts[bearer] = (now + REMEMBERED_S, user_id)
+    return user_id
+
+
+def _user_of(bearer: str) -> int | None:
+    token = account_tokens.check(bearer)
+    return token.user_id if token is not None else None
+
+
+def _bearer(scope: Scope) -> str:
+    for name in ("authorization", "x-hf-authorization"):
+        scheme, _, value = head.first(scope["headers"], name).partition(" ")
+        if scheme.lower() == "bearer" and value:
+            return value.strip()
+    return ""

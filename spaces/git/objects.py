@@ -1,0 +1,144 @@
+"""Objects of a bare repository by git's own `cat-file`: sizes from their headers alone, contents piece by
+piece. What holds a whole file in memory takes as much of it as whoever pushed the file likes. No Django: the
+check of a push runs it too."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+
+from spaces.git.bounds import OBJECT_BYTES, Item, TooMuch, parsed
+
+CHUNK = 256 * 1024
+AT_ONCE = 400  # questions in the pipe: they and their answers must fit
+#: Files from here on are never compared with each other nor held in memory by git.
+STREAMED_FROM = "8m"
+
+
+def git(folder: Path | str, *arguments: str) -> list[str]:
+    """A git command about this repository, deaf to what lies in it."""
+    return [
+        "git", "-c", "safe.directory=*", "-c", f"core.bigFileThreshold={STREAMED_FROM}",
+        "-c", "core.hooksPath=/dev/null", f"--git-dir={folder}", *arguments,
+    ]  # fmt: skip
+
+
+class Objects:
+    """Answers questions about a repository's objects for as long as the block lasts."""
+
+    def __init__(self, folder: Path | str, env: Mapping[str, str] | None = None) -> None:
+        self._folder, self._env = folder, env
+        self._headers: subprocess.Popen[bytes] | None = None
+        self._contents: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Objects:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: object, __: TracebackType | None) -> None:
+        for process in (self._headers, self._contents):
+            if process is not None:
+                process.kill()
+                process.communicate()
+
+    def sizes(self, oids: Iterable[str]) -> dict[str, int]:
+        """Bytes of these objects, unpacked; those that are not there are left out."""
+        wanted = list(dict.fromkeys(oids))
+        if not installed():
+            return {
+                oid: len(content) for oid in wanted if (content := _loaded(self._folder, oid)) is not None
+            }
+        self._headers = self._headers or self._started("--batch-check=%(objectname) %(objectsize)")
+        found: dict[str, int] = {}
+        for at in range(0, len(wanted), AT_ONCE):
+            for line in self._asked(self._headers, wanted[at : at + AT_ONCE]):
+                name, _, size = line.partition(b" ")
+                if size.strip().isdigit():
+                    found[name.decode()] = int(size)
+        return found
+
+    def content(self, oid: str) -> bytes:
+        """A small object: a folder, commit or tag.
+
+        Raises:
+            TooMuch: it is large.
+            LookupError: it is not there.
+        """
+        size = self.sizes([oid]).get(oid)
+        if size is None:
+            raise LookupError(oid)
+        if size > OBJECT_BYTES:
+            raise TooMuch(f"A folder or commit of it has more than {OBJECT_BYTES:,} bytes.")
+        if not installed():
+            return _loaded(self._folder, oid) or b""
+        self._contents = self._contents or self._started("--batch")
+        next(iter(self._asked(self._contents, [oid])))
+        assert self._contents.stdout is not None
+        content = self._contents.stdout.read(size + 1)
+        return content[:-1]
+
+    def items(self, oid: str) -> list[Item]:
+        """The entries of a folder.
+
+        Raises:
+            TooMuch, LookupError
+        """
+        return parsed(self.content(oid))
+
+    def _started(self, how: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603
+            git(self._folder, "cat-file", how),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=self._env,
+        )
+
+    @staticmethod
+    def _asked(process: subprocess.Popen[bytes], oids: list[str]) -> Iterable[bytes]:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("".join(f"{oid}\n" for oid in oids).encode())
+        process.stdin.flush()
+        return [process.stdout.readline() for _ in oids]
+
+
+def installed() -> bool:
+    """Whether there is a git on this machine. Without one nobody pushes, and uploads bound what is kept."""
+    return shutil.which("git") is not None
+
+
+def _loaded(folder: Path | str, oid: str) -> bytes | None:
+    from dulwich.objects import ObjectID
+    from dulwich.repo import Repo
+
+    with Repo(str(folder)) as repo:
+        wanted = ObjectID(oid.encode())
+        return repo.object_store[wanted].as_raw_string() if wanted in repo.object_store else None
+
+
+async def stream(folder: Path, oid: str, start: int, size: int) -> AsyncIterator[bytes]:
+    """So many bytes of a file from `start` on, as they are taken."""
+    if not installed():
+        yield (await asyncio.to_thread(_loaded, folder, oid) or b"")[start : start + size]
+        return
+    process = await asyncio.create_subprocess_exec(
+        *git(folder, "cat-file", "blob", oid),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    try:
+        while start > 0 and (skipped := await process.stdout.read(min(start, CHUNK))):
+            start -= len(skipped)
+        while size > 0 and (chunk := await process.stdout.read(min(size, CHUNK))):
+            size -= len(chunk)
+            yield chunk
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()

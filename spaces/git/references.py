@@ -1,0 +1,164 @@
+"""A repository's branches and tags, and which commit last changed a path."""
+
+from __future__ import annotations
+
+import stat
+import time
+from typing import TYPE_CHECKING, Any
+
+from dulwich.objects import Commit, ObjectID, Tree
+from dulwich.refs import Ref, check_ref_format
+
+from spaces.git import bounds, repository
+from spaces.git.repository import BRANCH, CommitInfo, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dulwich.repo import Repo
+
+MAX_NAME_BYTES = 200
+MOST_COMMITS = 5000  # looked at for the last change of a path
+LOOK_S = 3.0
+TREES_REMEMBERED = 1000
+
+
+class BadName(ValueError):
+    """A name that no branch or tag may have."""
+
+
+class Exists(RuntimeError):
+    """There is a branch or tag of this name already."""
+
+
+class Unknown(LookupError):
+    """There is no branch or tag of this name."""
+
+
+def refs(space_id: int) -> tuple[dict[str, str], dict[str, str]]:
+    """Branches and tags: name to commit."""
+    with opened(space_id) as repo:
+        found = repo.get_refs()
+        branches = {r[11:].decode(): s.decode() for r, s in found.items() if r.startswith(b"refs/heads/")}
+        tags = {r[10:].decode(): repo.get_peeled(r).decode() for r in found if r.startswith(b"refs/tags/")}
+        return branches, tags
+
+
+def create_branch(space_id: int, name: str, start: str) -> None:
+    """A new branch at this revision.
+
+    Raises:
+        BadName, Exists, repository.UnknownRevision
+    """
+    _create(space_id, _ref("heads", name), repository.resolve(space_id, start), f"The branch '{name}'")
+
+
+def delete_branch(space_id: int, name: str) -> None:
+    """Remove a branch; never `main`.
+
+    Raises:
+        BadName, Unknown
+    """
+    if name == BRANCH:
+        raise BadName(f"'{BRANCH}' is what the Space runs; it stays.")
+    _delete(space_id, _ref("heads", name), f"branch '{name}'")
+
+
+def create_tag(space_id: int, name: str, revision: str) -> None:
+    """A new tag on this revision.
+
+    Raises:
+        BadName, Exists, repository.UnknownRevision
+    """
+    _create(space_id, _ref("tags", name), repository.resolve(space_id, revision), f"The tag '{name}'")
+
+
+def delete_tag(space_id: int, name: str) -> None:
+    """Remove a tag.
+
+    Raises:
+        BadName, Unknown
+    """
+    _delete(space_id, _ref("tags", name), f"tag '{name}'")
+
+
+def last_changes(space_id: int, commit: str, paths: Iterable[str]) -> dict[str, CommitInfo]:
+    """For each path the newest commit, from this one back, that changed it or something below it; as far as
+    they are found in `LOOK_S`."""
+    until = time.monotonic() + LOOK_S
+    wanted = {path.encode(): path for path in paths}
+    found: dict[str, CommitInfo] = {}
+    with opened(space_id) as repo:
+        trees = _Trees(repo)
+        walker = repo.get_walker(include=[ObjectID(commit.encode())], max_entries=MOST_COMMITS)
+        for entry in walker if wanted else ():
+            before = [repo[parent] for parent in entry.commit.parents]
+            for path in [p for p in wanted if trees.changed(p, entry.commit, before)]:
+                found[wanted.pop(path)] = repository.info(entry.commit)
+            if not wanted or time.monotonic() > until:
+                break
+    return found
+
+
+class _Trees:
+    """What lies at a path of a commit. Looks along the path only: a whole difference may be a million
+    paths."""
+
+    def __init__(self, repo: Repo) -> None:
+        self._repo = repo
+        self._read: dict[ObjectID, Tree] = {}
+
+    def changed(self, path: bytes, commit: Commit, before: list[Any]) -> bool:
+        """Whether the commit's entry there is another than in each of its parents."""
+        if any(parent.tree == commit.tree for parent in before):
+            return False
+        now = self._at(path, commit)
+        if not before:
+            return now is not None
+        return all(self._at(path, parent) != now for parent in before)
+
+    def _at(self, path: bytes, commit: Commit) -> tuple[int, ObjectID] | None:
+        found = (stat.S_IFDIR, commit.tree)
+        for name in path.split(b"/"):
+            if not stat.S_ISDIR(found[0]):
+                return None
+            try:
+                found = self._tree(found[1])[name]
+            except KeyError:
+                return None
+        return found
+
+    def _tree(self, oid: ObjectID) -> Tree:
+        tree = self._read.get(oid)
+        if tree is None:
+            if len(self._read) >= TREES_REMEMBERED:
+                self._read.clear()
+            read = self._repo[oid]
+            assert isinstance(read, Tree)
+            tree = self._read[oid] = read
+        return tree
+
+
+def _ref(kind: str, name: str) -> Ref:
+    ref = f"refs/{kind}/{name}".encode()
+    if not name or name.startswith("-") or len(ref) > MAX_NAME_BYTES or not check_ref_format(Ref(ref)):
+        raise BadName(f"'{name[:100]}' is no name for a branch or tag.")
+    return Ref(ref)
+
+
+def _create(space_id: int, ref: Ref, commit: str, what: str) -> None:
+    with opened(space_id) as repo:
+        assert isinstance(repo[commit.encode()], Commit)
+        try:
+            bounds.check_refs([ref.decode()], len(repo.refs.keys() - {b"HEAD"}))
+        except bounds.TooMuch as error:
+            raise BadName(str(error)) from error
+        if not repo.refs.add_if_new(ref, ObjectID(commit.encode())):
+            raise Exists(f"{what} exists already.")
+
+
+def _delete(space_id: int, ref: Ref, what: str) -> None:
+    with opened(space_id) as repo:
+        if ref not in repo.refs:
+            raise Unknown(f"There is no {what}.")
+        repo.refs.remove_if_equals(ref, None)

@@ -1,0 +1,399 @@
+"""A Space's files: a bare git repository, written and read without a checkout."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import stat
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO
+
+from django.conf import settings
+from dulwich.errors import NotTreeError
+from dulwich.object_store import iter_tree_contents
+from dulwich.objects import S_ISGITLINK, Blob, Commit, ObjectID, SubmoduleEncountered, Tree
+from dulwich.refs import Ref
+from dulwich.repo import Repo
+
+from infra.folders import PRIVATE, private
+from spaces.git import bounds
+from spaces.git.objects import Objects
+
+if TYPE_CHECKING:
+    from spaces.models import Space
+
+MAIN = Ref(b"refs/heads/main")
+BRANCH = "main"
+READ_BYTES = 4 * 1024 * 1024  # of a file that is read whole
+
+
+SIZES_REMEMBERED = 200_000
+_sizes: dict[str, int] = {}  # of files by their ids, whatever repository they are in
+
+
+class BadPath(ValueError):
+    """A path that no file of a repository may have; the message says why."""
+
+
+class UnknownRevision(LookupError):
+    """The repository has no such branch, tag or commit."""
+
+
+class Stale(RuntimeError):
+    """Somebody else committed meanwhile."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One file or folder. `oid` is git's id, `size` in bytes (0 for folders). A submodule is listed as a
+    file, but its commit is in no repository of ours."""
+
+    path: str
+    oid: str
+    size: int
+    is_file: bool
+    is_submodule: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommitInfo:
+    """One commit; `date` in Unix seconds."""
+
+    oid: str
+    title: str
+    message: str
+    author: str
+    date: float
+
+
+def folder_of(space_id: int) -> Path:
+    """Where the repository of this Space lies."""
+    return Path(settings.SPACEPORT_HOME) / "repositories" / f"{space_id}.git"
+
+
+def create(space: Space, *, author: str, files: dict[str, bytes]) -> str:
+    """A new repository with a first commit; its id."""
+    folder = folder_of(space.pk)
+    private(folder.parent)
+    folder.mkdir(PRIVATE)
+    repo = Repo.init_bare(folder, default_branch=BRANCH.encode())
+    repo.close()
+    changes = Changes(space.pk)
+    for path, content in files.items():
+        changes.add(path, content)
+    return changes.commit("initial commit", author=author)
+
+
+def copy(source: Space, target: Space) -> None:
+    """Give `target` the history and files of `source`'s `main`, in place of its own."""
+    with opened(source.pk) as there, opened(target.pk) as here:
+        commit = there.refs[MAIN]
+
+        def wanted(refs: Mapping[Ref, ObjectID], depth: int | None = None) -> list[ObjectID]:
+            return [commit]
+
+        there.fetch(here, determine_wants=wanted)
+        here.refs[MAIN] = commit
+
+
+def remove(space: Space) -> None:
+    """Delete the repository. One that is gone is no error."""
+    shutil.rmtree(folder_of(space.pk), ignore_errors=True)
+
+
+@contextlib.contextmanager
+def opened(space_id: int) -> Iterator[Repo]:
+    """The repository, closed afterwards."""
+    repo = Repo(str(folder_of(space_id)))
+    try:
+        yield repo
+    finally:
+        repo.close()
+
+
+# --- reading ----------------------------------------------------------------------------------------
+
+
+def head(space: Space) -> str:
+    """The commit `main` points at; "" in an empty repository."""
+    with opened(space.pk) as repo:
+        return repo.refs[MAIN].decode() if MAIN in repo.refs else ""
+
+
+def resolve(space_id: int, revision: str) -> str:
+    """The commit id of a branch, tag, ref or (short) commit id.
+
+    Raises:
+        UnknownRevision
+    """
+    name = revision.encode("utf-8", "replace")
+    with opened(space_id) as repo:
+        for ref in map(Ref, (b"refs/heads/" + name, b"refs/tags/" + name, name)):
+            if ref.startswith(b"refs/") and ref in repo.refs:
+                sha = repo.get_peeled(ref)
+                return sha.decode()
+        if 7 <= len(revision) <= 40 and all(c in "0123456789abcdef" for c in revision):
+            if len(revision) == 40 and ObjectID(name) in repo.object_store and isinstance(repo[name], Commit):
+                return revision
+            for entry in repo.get_walker(max_entries=10_000) if MAIN in repo.refs else ():
+                if entry.commit.id.startswith(name):
+                    return entry.commit.id.decode()
+    raise UnknownRevision(f"There is no revision '{revision[:100]}'.")
+
+
+def exists(space: Space, path: str) -> bool:
+    """Whether the head commit has this file."""
+    return find(space.pk, head(space), path) is not None
+
+
+def find(space_id: int, commit: str, path: str, *, sized: bool = True) -> Entry | None:
+    """The file or folder at this path of a commit, or None."""
+    with opened(space_id) as repo:
+        entry = _find(repo, commit, path)
+    return with_sizes(space_id, [entry])[0] if entry is not None and sized else entry
+
+
+def read_blob(space_id: int, commit: str, path: str) -> bytes | None:
+    """A file's content, of at most `READ_BYTES`; None for what is no file, or larger. Links are not followed:
+    their text is answered."""
+    found = find(space_id, commit, path) if commit else None
+    if found is None or not found.is_file or found.is_submodule or found.size > READ_BYTES:
+        return None
+    with opened(space_id) as repo:
+        blob = repo[found.oid.encode()]
+        return bytes(blob.data) if isinstance(blob, Blob) else None
+
+
+def tree(
+    space_id: int, commit: str, path: str = "", *, recursive: bool = False, sized: slice | None = slice(None)
+) -> list[Entry] | None:
+    """The entries below a folder, in order of their paths, `bounds.PATHS` at most; None when there is no such
+    folder. Only those in `sized` are told their sizes, which has to look at each; the others have 0."""
+    with opened(space_id) as repo:
+        root = repo[tree_id(repo, commit)]
+        if path:
+            entry = _find(repo, commit, path)
+            if entry is None or entry.is_file:
+                return None
+            root = repo[entry.oid.encode()]
+        assert isinstance(root, Tree)
+        found = list(islice(_entries(repo, root, path, recursive=recursive), bounds.PATHS))
+    found.sort(key=lambda e: e.path)
+    if sized is not None:
+        found[sized] = with_sizes(space_id, found[sized])
+    return found
+
+
+def log(space_id: int, revision: str, *, skip: int = 0, limit: int = 50) -> list[CommitInfo]:
+    """Commits from this one back, newest first."""
+    with opened(space_id) as repo:
+        walker = repo.get_walker(include=[ObjectID(revision.encode())], max_entries=skip + limit)
+        return [info(entry.commit) for entry in list(walker)[skip:]]
+
+
+def tree_id(repo: Repo, commit: str) -> ObjectID:
+    """A commit's root folder.
+
+    Raises:
+        UnknownRevision
+    """
+    found = repo[commit.encode()]
+    if not isinstance(found, Commit):
+        raise UnknownRevision(f"{commit} is no commit.")
+    root: ObjectID = found.tree
+    return root
+
+
+def _find(repo: Repo, commit: str, path: str) -> Entry | None:
+    try:
+        root = repo[tree_id(repo, commit)]
+        assert isinstance(root, Tree)
+        mode, sha = root.lookup_path(repo.object_store.__getitem__, path.encode())
+    except (KeyError, ValueError, NotADirectoryError, NotTreeError, SubmoduleEncountered):
+        return None
+    return _entry(path, mode, sha)
+
+
+def _entry(path: str, mode: int, sha: ObjectID) -> Entry:
+    return Entry(
+        path=path, oid=sha.decode(), size=0, is_file=not stat.S_ISDIR(mode), is_submodule=S_ISGITLINK(mode)
+    )
+
+
+def with_sizes(space_id: int, entries: list[Entry]) -> list[Entry]:
+    """The same, files with their sizes."""
+    unknown = [e.oid for e in entries if e.is_file and e.oid not in _sizes]
+    if unknown:
+        with Objects(folder_of(space_id)) as objects:
+            found = objects.sizes(unknown)
+        if len(_sizes) > SIZES_REMEMBERED:
+            _sizes.clear()
+        _sizes.update(found)
+    return [replace(e, size=_sizes.get(e.oid, 0)) if e.is_file else e for e in entries]
+
+
+def _entries(repo: Repo, root: Tree, prefix: str, *, recursive: bool) -> Iterator[Entry]:
+    """Depth first, `bounds.DEPTH` folders deep."""
+    for item in root.iteritems():
+        name = item.path.decode("utf-8", "replace")
+        path = f"{prefix.rstrip('/')}/{name}" if prefix else name
+        entry = _entry(path, item.mode, item.sha)
+        yield entry
+        if recursive and not entry.is_file and path.count("/") < bounds.DEPTH:
+            below = repo[item.sha]
+            assert isinstance(below, Tree)
+            yield from _entries(repo, below, path, recursive=True)
+
+
+def info(commit: Commit) -> CommitInfo:
+    """What is told of a commit."""
+    message = commit.message.decode("utf-8", "replace")
+    title, _, rest = message.partition("\n")
+    author = commit.author.decode("utf-8", "replace").partition(" <")[0]
+    return CommitInfo(
+        oid=commit.id.decode(), title=title, message=rest.strip(), author=author, date=commit.commit_time
+    )
+
+
+# --- writing ----------------------------------------------------------------------------------------
+
+
+def check_path(path: str) -> str:
+    """The path, if a file of a repository may have it.
+
+    Raises:
+        BadPath
+    """
+    parts = PurePosixPath(path).parts
+    if not path or path.startswith("/") or path.endswith("/") or "//" in path or "\\" in path:
+        raise BadPath(
+            f"'{path[:200]}' is no path inside the repository: it must be relative, with '/' between."
+        )
+    if any(ord(c) < 32 or ord(c) == 127 for c in path):
+        raise BadPath(f"'{path[:200]!r}' has control characters.")
+    if len(parts) > bounds.DEPTH:
+        raise BadPath(f"'{path[:60]}…': a path may have at most {bounds.DEPTH} folders.")
+    if path != "/".join(parts) or ".." in parts:
+        raise BadPath(f"'{path[:200]}' leads outside the repository.")
+    for part in parts:
+        if part.lower() == ".git":
+            raise BadPath(f"'{path[:200]}': '.git' is git's own.")
+        if len(part.encode()) > bounds.NAME_BYTES:
+            raise BadPath(f"'{path[:60]}…': a name may have at most {bounds.NAME_BYTES} bytes.")
+    if len(path.encode()) > bounds.PATH_BYTES:
+        raise BadPath(f"'{path[:60]}…': a path may have at most {bounds.PATH_BYTES} bytes.")
+    return path
+
+
+class Changes:
+    """Files added and deleted, to become one commit on a branch. Contents are stored as they come."""
+
+    def __init__(self, space_id: int) -> None:
+        self.space_id = space_id
+        self._blobs: dict[str, ObjectID] = {}
+        self._deleted: set[str] = set()
+        self._deleted_folders: set[str] = set()
+
+    def add(self, path: str, content: bytes | BinaryIO) -> None:
+        """Add or replace a file.
+
+        Raises:
+            BadPath
+        """
+        check_path(path)
+        blob = Blob.from_string(content if isinstance(content, bytes) else content.read())
+        with opened(self.space_id) as repo:
+            repo.object_store.add_object(blob)
+        self._blobs[path] = blob.id
+
+    def delete(self, path: str) -> None:
+        """Delete a file."""
+        self._deleted.add(path.strip("/"))
+
+    def delete_folder(self, path: str) -> None:
+        """Delete a folder with all in it."""
+        self._deleted_folders.add(path.strip("/") + "/")
+
+    def commit(self, message: str, *, author: str, branch: str = BRANCH, parent: str | None = None) -> str:
+        """Make the commit; its id. Without any change the head as it is.
+
+        Raises:
+            KeyError: a file to delete that does not exist.
+            Stale: `parent` is not the head, or the head moved meanwhile.
+            UnknownRevision: the branch does not exist.
+        """
+        ref = Ref(b"refs/heads/" + branch.encode())
+        with opened(self.space_id) as repo:
+            before = repo.refs[ref] if ref in repo.refs else None  # noqa: SIM401  # no `get` there
+            if before is None and MAIN in repo.refs:
+                raise UnknownRevision(f"There is no branch '{branch}'.")
+            if parent is not None and (before is None or before.decode() != parent):
+                raise Stale(f"The branch {branch} has moved on from {parent[:12]}; pull first.")
+            files = self._files_of(repo, before)
+            new_tree = _write_tree(repo, files)
+            if before is not None and tree_id(repo, before.decode()) == new_tree:
+                return before.decode()
+            commit = _commit(new_tree, before, message, author)
+            repo.object_store.add_object(commit)
+            if not repo.refs.set_if_equals(ref, before, commit.id):
+                raise Stale(f"Somebody else committed to {branch} at the same moment; try again.")
+            return commit.id.decode()
+
+    def _files_of(self, repo: Repo, before: ObjectID | None) -> dict[bytes, tuple[int, ObjectID]]:
+        files: dict[bytes, tuple[int, ObjectID]] = {}
+        if before is not None:
+            for item in iter_tree_contents(repo.object_store, tree_id(repo, before.decode())):
+                if item.path is not None and item.mode is not None and item.sha is not None:
+                    files[item.path] = (item.mode, item.sha)
+                if len(files) > bounds.PATHS:
+                    break
+        for gone in self._deleted:
+            if gone.encode() not in files:
+                raise KeyError(gone)
+            del files[gone.encode()]
+        new = {path.encode(): sha for path, sha in self._blobs.items()}
+        above = {parent for path in new for parent in _above(path)}
+        if both := new.keys() & above:
+            raise BadPath(f"'{both.pop().decode()[:200]}' is a file and a folder in the same commit.")
+        # A file may replace a folder of its name, and a folder a file.
+        deleted = {folder.rstrip("/").encode() for folder in self._deleted_folders}
+        for path in list(files):
+            if path in above or any(parent in new or parent in deleted for parent in _above(path)):
+                del files[path]
+        for path, sha in new.items():
+            mode = files.get(path, (0o100644, sha))[0]
+            files[path] = (mode if stat.S_ISREG(mode) else 0o100644, sha)
+        if len(files) > bounds.PATHS:
+            raise bounds.TooMuch(f"The Space would have more than {bounds.PATHS:,} files.")
+        return files
+
+
+def _above(path: bytes) -> Iterator[bytes]:
+    """The folders that a path lies in."""
+    at = path.find(b"/")
+    while at >= 0:
+        yield path[:at]
+        at = path.find(b"/", at + 1)
+
+
+def _write_tree(repo: Repo, files: dict[bytes, tuple[int, ObjectID]]) -> ObjectID:
+    from dulwich.index import commit_tree
+
+    return commit_tree(repo.object_store, [(p, sha, mode) for p, (mode, sha) in files.items()])
+
+
+def _commit(root: ObjectID, parent: ObjectID | None, message: str, author: str) -> Commit:
+    commit = Commit()
+    commit.tree = root
+    commit.parents = [parent] if parent is not None else []
+    name = author.replace("<", "").replace(">", "").replace("\n", " ")
+    commit.author = commit.committer = f"{name} <{name}@users.noreply.spaceport>".encode()
+    commit.commit_time = commit.author_time = int(time.time())
+    commit.commit_timezone = commit.author_timezone = 0
+    commit.encoding = b"UTF-8"
+    commit.message = message.replace("\0", "").encode()
+    return commit
