@@ -84,8 +84,8 @@ class Queue:
         """Append an event.
 
         Raises:
-            QueueFull, VisitorLimit, HoldsTooMuch, ApiClosed, Refused, KeyReused, PoisonInput, NotStored: it was
-                not accepted, and nothing of it is kept.
+            QueueFull, VisitorLimit, HoldsTooMuch, ApiClosed, Refused, KeyReused, PoisonInput, NotStored: it
+                was not accepted, and nothing of it is kept.
         """
         k = self.keys
         digest = input_digest(join.fn, join.body.get("data"))

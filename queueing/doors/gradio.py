@@ -94,9 +94,7 @@ class GradioDoor:
 
     # --- joining ------------------------------------------------------------------------------------
 
-    async def join(
-        self, route: Route, body: dict[str, Any], caller: Caller, *, group: str = ""
-    ) -> Accepted:
+    async def join(self, route: Route, body: dict[str, Any], caller: Caller, *, group: str = "") -> Accepted:
         """`POST queue/join`. `group`: that of a function made later, where it is known.
 
         Raises:
@@ -112,7 +110,14 @@ class GradioDoor:
         body = {k: v for k, v in body.items() if k in SAID}
         try:
             return await self.enqueue(
-                route, body, caller, channel=session_hash, fn=fn_index, function=function, present=True, group=group
+                route,
+                body,
+                caller,
+                channel=session_hash,
+                fn=fn_index,
+                function=function,
+                present=True,
+                group=group,
             )
         except (ApiClosed, PoisonInput, Refused) as closed:
             if caller.idempotency_key:  # a program that reads the status: it must get no event for its key

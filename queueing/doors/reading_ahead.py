@@ -1,5 +1,5 @@
-"""How much is read for a client that has not taken what came before: so many messages, of so many bytes. The rest
-waits in Redis."""
+"""How much is read for a client that has not taken what came before: so many messages, of so many bytes. The
+rest waits in Redis."""
 
 from __future__ import annotations
 

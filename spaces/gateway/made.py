@@ -53,10 +53,10 @@ async def function(
     if found is None:
         return None
     made = function_of(found)
-    return structs.replace(made, group=_checked(app, found["group"])) if made.lane == MAIN else made
+    return structs.replace(made, group=known_group(app, found["group"])) if made.lane == MAIN else made
 
 
-def _checked(app: App, group: str) -> str:
+def known_group(app: App, group: str) -> str:
     """The group, if it is one of the Space's; else that of all made functions."""
     if not app.grouped:
         return ""

@@ -21,7 +21,8 @@ pytestmark = pytest.mark.browser
 
 SPACE, WITH_PASSWORD = "alice/kept-chats", "alice/signs-in"
 STORAGE = """() => {
-    localStorage.setItem("a", 1); localStorage.b = 2; delete localStorage["a"]; sessionStorage.setItem("s", "x");
+    localStorage.setItem("a", 1); localStorage.b = 2; delete localStorage["a"];
+    sessionStorage.setItem("s", "x");
     const found = [localStorage.length, localStorage.key(0), localStorage.getItem("a"), localStorage.b];
     found.push("b" in localStorage, JSON.stringify(localStorage), sessionStorage.s);
     localStorage.clear(); return [...found, localStorage.length];
@@ -46,7 +47,9 @@ def framed(platform: Platform, context: BrowserContext, thrown: list[str], space
     page.on("pageerror", lambda error: thrown.append(str(error)))
     page.goto(f"http://localhost:{platform.port}/{space}")
     host = platform.demo_url(space)
-    found: Frame = wait_until(lambda: next((f for f in page.frames if f.url.startswith(host)), None), "its frame")
+    found: Frame = wait_until(
+        lambda: next((f for f in page.frames if f.url.startswith(host)), None), "its frame"
+    )
     return found
 
 

@@ -1,5 +1,5 @@
-"""What all calls of a Space keep in Redis is counted to the byte, whatever dies, and bounded: who comes beyond it
-is told so, once what nobody waits for has made room."""
+"""What all calls of a Space keep in Redis is counted to the byte, whatever dies, and bounded: who comes
+beyond it is told so, once what nobody waits for has made room."""
 
 from __future__ import annotations
 
@@ -190,14 +190,16 @@ async def test_what_a_client_is_just_being_told_stays(
     monkeypatch.setattr(queue_module, "AWAY_S", 0)
     await join("slow")
     await end(queue, await claimed(queue), size=MOST * 2 // 3)
-    await queue.redis.set(queue.keys.cursor("slow"), "0 0 1", ex=60)  # its stream is open, and nothing was written
+    await queue.redis.set(queue.keys.cursor("slow"), "0 0 1", ex=60)  # a stream is open, nothing written
     with pytest.raises(HoldsTooMuch):
         await join("other", body=HALF)
     await queue.redis.set(queue.keys.cursor("slow"), "1 0 1", ex=60)
     await join("other", body=HALF)
 
 
-@pytest.mark.parametrize(("sizes", "read"), [([10] * 100, MESSAGES), ([BYTES // 2 + 1] * 3, 1), ([BYTES * 3] * 2, 1)])
+@pytest.mark.parametrize(
+    ("sizes", "read"), [([10] * 100, MESSAGES), ([BYTES // 2 + 1] * 3, 1), ([BYTES * 3] * 2, 1)]
+)
 async def test_for_a_client_that_takes_nothing_no_more_is_read_than_there_is_room_for(
     sizes: list[int], read: int
 ) -> None:

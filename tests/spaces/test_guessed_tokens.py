@@ -1,5 +1,5 @@
-"""Tokens that are nobody's are counted at Spaces too, by the visitor's own address: guessing is slowed down there,
-and neither who sends none, nor who sends a good one, is kept out."""
+"""Tokens that are nobody's are counted at Spaces too, by the visitor's own address: guessing is slowed down
+there, and neither who sends none, nor who sends a good one, is kept out."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 -- held: how many bytes the Space's calls keep here: inputs of events until they end, messages and answers until
 -- their time is over. `held` has them by their keys, and together as `all`; `held_until` has when Redis drops each
--- by itself. Nothing is kept for longer than a week, so the two go a week after the last change.
+-- by itself. All that is told of an event is dropped within eight days of its join, so the two are kept as long.
 -- KEYS: held held_until
 local function held_bytes()
   return tonumber(redis.call("HGET", held, "all") or 0)
@@ -13,11 +13,14 @@ local function let_go(key)
   redis.call("HINCRBY", held, "all", -tonumber(bytes))
 end
 local function hold(key, bytes, now, ttl)
-  redis.call("HINCRBY", held, key, bytes)
   redis.call("HINCRBY", held, "all", bytes)
-  redis.call("ZADD", held_until, now + ttl, key)
-  redis.call("EXPIRE", held, 604800)
-  redis.call("EXPIRE", held_until, 604800)
+  if redis.call("ZADD", held_until, now + ttl, key) == 0 then
+    redis.call("HINCRBY", held, key, bytes)
+    return
+  end
+  redis.call("HSET", held, key, bytes)
+  redis.call("EXPIRE", held, 691200)
+  redis.call("EXPIRE", held_until, 691200)
 end
 local function let_go_of_dropped(now)
   for _, key in ipairs(redis.call("ZRANGEBYSCORE", held_until, "-inf", now, "LIMIT", 0, 100)) do let_go(key) end
