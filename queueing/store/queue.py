@@ -98,23 +98,10 @@ class Queue:
             prefix=k.prefix,
             cursor=k.cursor(join.channel),
             **k.holding,
-            id=join.event_id,
-            lane=join.lane,
-            group=join.group,
-            origin=join.origin,
-            channel=join.channel,
-            fn=join.fn,
-            after=join.after,
-            batch=join.batch,
+            **_event_values(join),
             side_limit=SIDE_LIMIT,
             ttl=PENDING_TTL_S,
-            body=encode(join.body),
-            request=encode(join.request),
-            visit_id=join.visit,
-            visitor=join.visitor,
             wake=k.wake,
-            repeatable=int(bool(join.idempotency_key)),
-            present=int(join.present),
             deaths=k.deaths(digest),
             input=digest,
             max_deaths=MAX_DEATHS,
@@ -378,6 +365,26 @@ class Queue:
         """Some fields of an event as text; empty when it is unknown."""
         values = await self.redis.hmget(self.keys.event(event_id), fields)
         return {f: v.decode() for f, v in zip(fields, values, strict=True) if v is not None}
+
+
+def _event_values(join: Join) -> dict[str, Any]:
+    """What the script keeps of an event."""
+    return {
+        "id": join.event_id,
+        "lane": join.lane,
+        "group": join.group,
+        "origin": join.origin,
+        "channel": join.channel,
+        "fn": join.fn,
+        "after": join.after,
+        "batch": join.batch,
+        "body": encode(join.body),
+        "request": encode(join.request),
+        "visit_id": join.visit,
+        "visitor": join.visitor,
+        "repeatable": int(bool(join.idempotency_key)),
+        "present": int(join.present),
+    }
 
 
 def day(back: int = 0) -> str:

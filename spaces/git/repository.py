@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from django.conf import settings
@@ -22,6 +22,7 @@ from dulwich.repo import Repo
 from infra.folders import PRIVATE, private
 from spaces.git import bounds
 from spaces.git.objects import Objects
+from spaces.git.repository_paths import BadPath, check_path
 from spaces.git.room import Room
 
 if TYPE_CHECKING:
@@ -34,10 +35,6 @@ READ_BYTES = 4 * 1024 * 1024  # of a file that is read whole
 
 SIZES_REMEMBERED = 200_000
 _sizes: dict[str, int] = {}  # of files by their ids, whatever repository they are in
-
-
-class BadPath(ValueError):
-    """A path that no file of a repository may have; the message says why."""
 
 
 class UnknownRevision(LookupError):
@@ -261,33 +258,6 @@ def info(commit: Commit) -> CommitInfo:
 
 
 # --- writing ----------------------------------------------------------------------------------------
-
-
-def check_path(path: str) -> str:
-    """The path, if a file of a repository may have it.
-
-    Raises:
-        BadPath
-    """
-    parts = PurePosixPath(path).parts
-    if not path or path.startswith("/") or path.endswith("/") or "//" in path or "\\" in path:
-        raise BadPath(
-            f"'{path[:200]}' is no path inside the repository: it must be relative, with '/' between."
-        )
-    if any(ord(c) < 32 or ord(c) == 127 for c in path):
-        raise BadPath(f"'{path[:200]!r}' has control characters.")
-    if len(parts) > bounds.DEPTH:
-        raise BadPath(f"'{path[:60]}…': a path may have at most {bounds.DEPTH} folders.")
-    if path != "/".join(parts) or ".." in parts:
-        raise BadPath(f"'{path[:200]}' leads outside the repository.")
-    for part in parts:
-        if part.lower() == ".git":
-            raise BadPath(f"'{path[:200]}': '.git' is git's own.")
-        if len(part.encode()) > bounds.NAME_BYTES:
-            raise BadPath(f"'{path[:60]}…': a name may have at most {bounds.NAME_BYTES} bytes.")
-    if len(path.encode()) > bounds.PATH_BYTES:
-        raise BadPath(f"'{path[:60]}…': a path may have at most {bounds.PATH_BYTES} bytes.")
-    return path
 
 
 class Changes:

@@ -167,7 +167,7 @@ async def test_old_results_make_room_but_none_that_somebody_waits_for(
     await queue.emit(call.events[0], call.token, b"m" * (MOST // 4))
     with pytest.raises(HoldsTooMuch):
         await join("other", body=HALF)  # its visitor may just have lost the connection
-    monkeypatch.setattr(queue_module, "AWAY_S", 0)
+    monkeypatch.setattr(queue_module, "DISCONNECT_GRACE_S", 0)
     await join("other", body=HALF)
     assert await counted(queue) == await kept(queue) < MOST
     assert await queue.redis.xlen(queue.keys.messages("new")) == 1
@@ -187,7 +187,7 @@ async def test_old_results_make_room_but_none_that_somebody_waits_for(
 async def test_what_a_client_is_just_being_told_stays(
     queue: Queue, join: Joins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_module, "AWAY_S", 0)
+    monkeypatch.setattr(queue_module, "DISCONNECT_GRACE_S", 0)
     await join("slow")
     await end(queue, await claimed(queue), size=MOST * 2 // 3)
     await queue.redis.set(queue.keys.cursor("slow"), "0 0 1", ex=60)  # a stream is open, nothing written
