@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from queueing.errors import (
     ApiClosed,
+    HoldsTooMuch,
     KeyReused,
     LeaseLost,
     Moved,
@@ -45,6 +46,8 @@ REPLICAS = int(os.environ.get("SPACEPORT_REDIS_REPLICAS") or 0)
 WAIT_MS = 200
 #: How long a waiting visitor may be away and keep the place.
 AWAY_S = float(os.environ.get("SPACEPORT_AWAY_S") or 60)
+#: What the calls of one Space may keep here together before further ones are refused.
+SPACE_BYTES = int(os.environ.get("SPACEPORT_SPACE_LIMIT_BYTES") or 1024**3)
 MAX_LOSSES = 5  # of the worker or node
 MAX_DEATHS = 2  # of the container
 ANY_NUMBER = 2**31  # of moves, and of what had not begun: they are nobody's fault
@@ -81,8 +84,8 @@ class Queue:
         """Append an event.
 
         Raises:
-            QueueFull, VisitorLimit, ApiClosed, Refused, KeyReused, PoisonInput, NotStored: it was not
-                accepted, and nothing of it is kept.
+            QueueFull, VisitorLimit, HoldsTooMuch, ApiClosed, Refused, KeyReused, PoisonInput, NotStored: it
+                was not accepted, and nothing of it is kept.
         """
         k = self.keys
         digest = input_digest(join.fn, join.body.get("data"))
@@ -102,6 +105,7 @@ class Queue:
             minutes=k.minutes,
             prefix=k.prefix,
             cursor=k.cursor(join.channel),
+            **k.holding,
             id=join.event_id,
             lane=join.lane,
             group=join.group,
@@ -122,6 +126,9 @@ class Queue:
             deaths=k.deaths(digest),
             input=digest,
             max_deaths=MAX_DEATHS,
+            most_held=SPACE_BYTES,
+            final_ttl=FINAL_TTL_S,
+            quiet_s=AWAY_S,
         )
         match answer:
             case [b"accepted", *_] if not stored:
@@ -145,6 +152,8 @@ class Queue:
                 raise QueueFull(size, max_size)
             case [b"limit", pending, most]:
                 raise VisitorLimit(pending, most)
+            case [b"held", held]:
+                raise HoldsTooMuch(held, SPACE_BYTES)
             case [b"reused"]:
                 raise KeyReused
             case [b"poison"]:
@@ -173,6 +182,7 @@ class Queue:
             fence=k.fence,
             storage=k.storage,
             running=k.running,
+            **k.holding,
             lines=k.lines,
             minutes=k.minutes,
             holder=holder,
@@ -238,6 +248,7 @@ class Queue:
             *payloads,
             event=k.event(event.id),
             messages=k.messages(event.channel),
+            **k.holding,
             token=token,
             told=told,
             id=event.id,
@@ -268,6 +279,7 @@ class Queue:
             *before,
             event=k.event(event.id),
             messages=k.messages(event.channel),
+            **k.holding,
             open=k.open(event.channel),
             running=k.running,
             calls=k.calls(call.line),
@@ -337,6 +349,7 @@ class Queue:
             self.redis,
             event=k.event(event_id),
             messages=k.messages(channel),
+            **k.holding,
             open=k.open(channel),
             day=k.day(day()),
             promises=k.promises,
@@ -355,8 +368,15 @@ class Queue:
 
     async def refuse(self, event_id: str, channel: str, payload: bytes) -> None:
         """Tell the channel the end of an event that was never accepted."""
-        messages = self.keys.messages(channel)
-        await _refuse(self.redis, messages=messages, id=event_id, payload=payload, ttl=FINAL_TTL_S)
+        k = self.keys
+        await _refuse(
+            self.redis,
+            messages=k.messages(channel),
+            **k.holding,
+            id=event_id,
+            payload=payload,
+            ttl=FINAL_TTL_S,
+        )
 
     async def release(self, holder: str, *, force: bool = False, leave: bool = False) -> bool:
         """Give the lease back; `force` even though there is work, `leave` also with what runs, which the next

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from queueing import leaving
 from queueing.cursors import Begin, Telling
 from queueing.delivery import Delivered
+from queueing.doors.reading_ahead import ReadingAhead
 from queueing.messages import CLOSE_STREAM, HEARTBEAT, Estimation, encode
 from queueing.positions import Place, Waiter
 
@@ -21,7 +22,6 @@ HEARTBEAT_S = 15.0
 #: Clients before sse_v3 hang up by themselves when all is over. Some of their pages would open a stream
 #: again that the server ended first.
 HANG_UP_WITHIN_S = 0.25
-AHEAD = 64  # messages read for a client that has not taken those before
 V3 = "sse_v3"
 
 _ending: set[asyncio.Task[None]] = set()  # followers of streams that are over
@@ -47,7 +47,7 @@ class Stream:
         self.out: asyncio.Queue[Delivered | str | BaseException] = asyncio.Queue()
         self.places: dict[str, Place] = {}  # event -> the newest, not told yet; `out` holds the event's id
         self.estimated: set[str] = set()
-        self.ahead = asyncio.Semaphore(AHEAD)
+        self.ahead = ReadingAhead()
 
     async def messages(self) -> AsyncIterator[bytes]:
         """Server-sent events as they come, until nothing more is to come."""
@@ -111,7 +111,7 @@ class Stream:
         try:
             key = telling.keys.messages(telling.channel)
             async for delivered in self.door.delivery.follow(key, after=self.number):
-                await self.ahead.acquire()
+                await self.ahead.read(len(delivered.payload))
                 self.out.put_nowait(delivered)
         except Exception as error:  # whoever reads `out` must not wait for ever
             self.out.put_nowait(error)
@@ -123,7 +123,7 @@ class Stream:
             raise item
         if isinstance(item, str):
             return sse(self._estimation(self.places.pop(item)))
-        self.ahead.release()
+        self.ahead.written(len(item.payload))
         if item.final and self.door.held:
             until = self.door.held.pop(item.event_id, 0.0)
             await asyncio.sleep(max(0.0, until - time.monotonic()))
