@@ -174,7 +174,8 @@ class Doors:
     async def _join(self, asked: Asked, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
         body = await self._body(receive)
         caller = await self.callers.of(asked, scope, body)
-        accepted = await self.gradio.join(asked.route, body, caller)
+        group = await made.group(self.http, asked, body)
+        accepted = await self.gradio.join(asked.route, body, caller, group=group)
         await self.visited(asked.route)
         await _joined(send, accepted)
         return True
