@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from accounts.rights import RightsUnknown
 from hardware.replica_client import ReplicaError, Unreachable, target_of
-from queueing.errors import QueueError
+from queueing.errors import QueueError, TooManyTokens
 from queueing.routes import Route
 from queueing.visitors import client_of
 from spaces.gateway import (
@@ -31,7 +31,7 @@ from spaces.gateway import (
     websocket,
 )
 from spaces.gateway import headers as head
-from spaces.gateway.access import Visitor, visitor_of
+from spaces.gateway.access import Visitor, account_of, visitor_of
 from spaces.gateway.doors import BODY_LIMIT, Doors
 from spaces.gateway.http import Receive, Scope, Send
 
@@ -114,6 +114,9 @@ class Gateway:
         except RightsUnknown:
             await self._refuse(scope, receive, sends, 503, "Who may see this is not known for a moment.")
             return
+        except TooManyTokens as error:
+            await self._refuse(scope, receive, sends, error.status, str(error))
+            return
         if asked is None:
             await self._refuse(scope, receive, sends, 404, "There is no such Space.")
             return
@@ -129,7 +132,7 @@ class Gateway:
         is no such Space for its sender."""
         try:
             asked = await self._understand(scope)
-        except (http.BadPath, RightsUnknown):
+        except (http.BadPath, RightsUnknown, TooManyTokens):
             return None
         if asked is None:
             return None
@@ -154,18 +157,19 @@ class Gateway:
         raw_token, path = ("", path) if program else tokens.split(path, route.app.mount)
         token = tokens.read(self.key, route.space_id, raw_token) if raw_token else None
         watched = self.doors.watched
+        client = client_of(scope["headers"], (scope.get("client") or ("", 0))[0], self.proxies)
         visitor = await visitor_of(watched, route, scope, token, self.key, program=program)
         if visitor is None:
+            await account_of(scope, address=client)
             return None
         route = paths.routed(route, path)
         secure = self._is_secure(scope)
-        peer = (scope.get("client") or ("", 0))[0]
         return Asked(
             route=route,
             path=path,
             host=f"{host}{prefix}",
             scheme="https" if secure else "http",
-            client=client_of(scope["headers"], peer, self.proxies),
+            client=client,
             program=program,
             token=token,
             raw_token=raw_token,
@@ -180,6 +184,7 @@ class Gateway:
                 # A browser comes to a demo's host as it comes to the platform.
                 secure=secure or (not program and self.platform_url.startswith("https://")),
                 browser=program and head.is_browser(scope["headers"], secure=secure),
+                third_party=head.first(scope["headers"], "sec-fetch-storage-access") in {"none", "inactive"},
             ),
         )
 
@@ -265,7 +270,10 @@ class Gateway:
                 return
         elsewhere = bool(token) and not self._is_main_page(asked)
         headers = callers.to_container(asked, scope, token="" if elsewhere else token)
-        if elsewhere:
+        changes = [pages.with_token(token)] if elsewhere else []
+        if page and entry.in_a_frame(scope):
+            changes.append(pages.with_storage())
+        if changes:
             headers["accept-encoding"] = "identity"
         length = head.first(scope["headers"], "content-length")
         has_body = bool(length and length != "0") or bool(head.first(scope["headers"], "transfer-encoding"))
@@ -282,7 +290,7 @@ class Gateway:
                 headers=headers,
                 door=replace(asked.door, page=page),
                 has_body=has_body,
-                change=pages.with_token(token) if elsewhere else None,
+                changes=changes,
             )
         except ReplicaError as error:
             await self._failed(asked, route, scope, receive, send, error)
