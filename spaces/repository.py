@@ -22,6 +22,7 @@ from dulwich.repo import Repo
 from hardware.folders import PRIVATE, private
 from spaces import bounds
 from spaces.objects import Objects
+from spaces.room import Room
 
 if TYPE_CHECKING:
     from spaces.models import Space
@@ -297,17 +298,20 @@ class Changes:
         self._blobs: dict[str, ObjectID] = {}
         self._deleted: set[str] = set()
         self._deleted_folders: set[str] = set()
+        self._room = Room(folder_of(space_id), settings.SPACEPORT_REPOSITORY_LIMIT_BYTES)
 
     def add(self, path: str, content: bytes | BinaryIO) -> None:
         """Add or replace a file.
 
         Raises:
-            BadPath
+            BadPath, NoRoom
         """
         check_path(path)
         blob = Blob.from_string(content if isinstance(content, bytes) else content.read())
         with opened(self.space_id) as repo:
-            repo.object_store.add_object(blob)
+            if blob.id not in repo.object_store:
+                self._room.take(len(blob.data))
+                repo.object_store.add_object(blob)
         self._blobs[path] = blob.id
 
     def delete(self, path: str) -> None:

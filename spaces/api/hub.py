@@ -23,6 +23,7 @@ from hardware.tiers import UnknownTier
 from spaces import repository
 from spaces.bounds import TooMuch
 from spaces.models import Space
+from spaces.room import NoRoom
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +96,8 @@ def hub(*methods: str) -> Callable[[View], View]:
                 return error_response(bad_credentials(error))
             except UnknownTier as error:
                 return error_response(HubError(400, str(error)))
+            except NoRoom as error:
+                return error_response(HubError(413, str(error)))
             except (repository.BadPath, TooMuch, msgspec.ValidationError, SuspiciousOperation) as error:
                 return error_response(HubError(400, str(error)))
             except repository.UnknownRevision as error:
