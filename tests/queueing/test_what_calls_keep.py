@@ -133,6 +133,16 @@ async def test_it_returns_to_zero_when_the_time_of_all_is_over(
     await eventually(none_counted, "the next one who comes finds none counted")
 
 
+async def test_a_session_that_comes_back_when_all_of_it_was_dropped_is_counted_anew(
+    queue: Queue, join: Joins
+) -> None:
+    await join()
+    await end(queue, await claimed(queue), size=5000)
+    await queue.redis.delete(queue.keys.messages("session"))  # as if its time were over
+    await queue.refuse("e", "session", failed("e", "no"))
+    assert await counted(queue) == await kept(queue) < 5000
+
+
 async def test_answers_count_until_they_are_taken(queue: Queue) -> None:
     answers = ResponseStore(queue.redis, queue.space_id)
     await answers.keep("one", Answer(200, (), b"x" * 1000))
