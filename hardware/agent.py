@@ -64,7 +64,7 @@ class Agent:
             threading.Thread(target=self._forever, args=(self.reconcile, LOOK_EVERY_S), name="reconcile"),
             threading.Thread(
                 target=self._forever,
-                args=(usage.Sampler(self.node_id, runtime).look, usage.LOOK_EVERY_S),
+                args=(usage.Sampler(self.node_id, runtime).sample, usage.SAMPLE_EVERY_S),
                 name="usage",
             ),
         ]
@@ -116,9 +116,9 @@ class Agent:
     def _beat(self) -> None:
         nodes.beat(self.node_id)
         if (slots := worker_slots.usage()) is not None:
-            usage.tell_slots(self.name, busy=slots[0], slots=slots[1])
+            usage.publish_slots(self.name, busy=slots[0], slots=slots[1])
         for replica_id in nodes.release_lost(list(self.tiers)):
-            replicas.tell(replica_id)
+            replicas.publish_change(replica_id)
 
     # --- one look ---------------------------------------------------------------------------------
 
@@ -204,14 +204,14 @@ class Agent:
             ready_at=timezone.now(),
             reason="",
         ):
-            replicas.tell(row.pk)
+            replicas.publish_change(row.pk)
 
     def _wait_until_ready(self, row: Replica, running: Running, spec: ReplicaSpec) -> dict[str, Any] | None:
         """What the app says of itself, once it can be called; None where that is not to be."""
         deadline = time.monotonic() + spec.start_timeout_s
         for pause_s in readiness.pauses():
             try:
-                found = readiness.look(running.address, spec.sdk)
+                found = readiness.probe(running.address, spec.sdk)
             except Unusable as error:
                 self._fail(row, running.runtime_id, str(error))
                 return None
@@ -255,7 +255,7 @@ class Agent:
         self.runtime.stop(row.runtime_id)
         back = self._mine().filter(pk=row.pk, wanted=True, state=State.READY)
         if back.update(state=State.STARTING, address="", reason="It is started again."):
-            replicas.tell(row.pk)
+            replicas.publish_change(row.pk)
 
     def _again_or_fail(self, row: Replica, runtime_id: str, end: Exit, *, is_ready: bool = False) -> None:
         was_well = is_ready and row.ready_at is not None and timezone.now() - row.ready_at > WELL_AFTER
@@ -272,7 +272,7 @@ class Agent:
             restarts=attempts,
             reason=f"{end.reason}\nIt is started again (attempt {attempts} of {MAX_RESTARTS}).",
         )
-        replicas.tell(row.pk)
+        replicas.publish_change(row.pk)
 
     def _fail(self, row: Replica, runtime_id: str | None, reason: str) -> None:
         if runtime_id is not None:
@@ -280,7 +280,7 @@ class Agent:
         self._mine().filter(pk=row.pk, state__in=nodes.ACTIVE).update(
             state=State.FAILED, address="", reason=reason, ended_at=timezone.now()
         )
-        replicas.tell(row.pk)
+        replicas.publish_change(row.pk)
 
     def _never_answered(self, row: Replica, spec: ReplicaSpec) -> str:
         lines = [entry.text for entry in logs.tail("run", row.space_id, 20)]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import redis
 from django.conf import settings
 from redis.asyncio import Redis
 
 from hardware.log_lines import KEPT_S, MAX_LINES, Kind, fields, key
+from infra.redis_clients import sync_redis
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -26,18 +25,13 @@ class Entry(NamedTuple):
     id: str
 
 
-@cache
-def _redis() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=10)
-
-
 def append(
     kind: Kind, space_id: int, lines: Iterable[str], *, replica: int = 0, at: float | None = None
 ) -> None:
     """Add lines, written at `at` (Unix seconds; default now) by this replica."""
     name = key(kind, space_id)
     written = time.time() if at is None else at
-    pipe = _redis().pipeline(transaction=False)
+    pipe = sync_redis().pipeline(transaction=False)
     for line in lines:
         pipe.xadd(name, fields(line, at=written, replica=replica), maxlen=MAX_LINES, approximate=False)
     pipe.expire(name, KEPT_S)
@@ -46,13 +40,13 @@ def append(
 
 def tail(kind: Kind, space_id: int, n: int = 200) -> list[Entry]:
     """The last `n` lines, oldest first."""
-    newest: Any = _redis().xrevrange(key(kind, space_id), count=n)
+    newest: Any = sync_redis().xrevrange(key(kind, space_id), count=n)
     return [_entry(*item) for item in reversed(newest)]
 
 
 def last_at(kind: Kind, space_id: int, replica: int) -> float:
     """When the newest kept line of this replica was written; 0 when there is none."""
-    newest: Any = _redis().xrevrange(key(kind, space_id), count=MAX_LINES)
+    newest: Any = sync_redis().xrevrange(key(kind, space_id), count=MAX_LINES)
     for _, line in newest:
         if int(line.get(b"replica", 0)) == replica:
             return float(line[b"at"])
@@ -61,12 +55,12 @@ def last_at(kind: Kind, space_id: int, replica: int) -> float:
 
 def clear(kind: Kind, space_id: int) -> None:
     """Forget every line. Who follows goes on with the next one."""
-    _redis().xtrim(key(kind, space_id), maxlen=0, approximate=False)
+    sync_redis().xtrim(key(kind, space_id), maxlen=0, approximate=False)
 
 
 def forget(space_id: int) -> None:
     """Remove both logs of a deleted Space."""
-    _redis().delete(key("build", space_id), key("run", space_id))
+    sync_redis().delete(key("build", space_id), key("run", space_id))
 
 
 async def follow(kind: Kind, space_id: int, *, after: str = "0-0") -> AsyncIterator[Entry | None]:

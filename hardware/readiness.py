@@ -29,7 +29,7 @@ def pauses() -> Iterator[float]:
         pause = min(pause * GROWTH, LONGEST_PAUSE_S)
 
 
-def look(address: str, sdk: str) -> dict[str, Any] | None:
+def probe(address: str, sdk: str) -> dict[str, Any] | None:
     """The launcher's report (empty where the app runs without it) once the app can be called; None before.
 
     Raises:

@@ -58,7 +58,7 @@ def hint(replica: Replica) -> None:
         _send("hardware.tasks.reconcile", f"{queue}@{name}")
 
 
-def tell(replica_id: int) -> None:
+def publish_change(replica_id: int) -> None:
     """Tell the Spaces' side that a replica's state changed."""
     _send("spaces.tasks.replica_changed", "control", replica_id=replica_id)
 

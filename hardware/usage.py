@@ -5,20 +5,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import redis
-from django.conf import settings
-
 from hardware.models import Replica
+from infra.redis_clients import sync_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hardware.runtimes.base import Runtime, Stats
 
-LOOK_EVERY_S = 15.0
+SAMPLE_EVERY_S = 15.0
 KEPT_S = 24 * 3600
 SLOTS_KEPT_S = 30
 
@@ -43,11 +40,6 @@ def slots_key(node: str) -> str:
     return f"slots:{node}"
 
 
-@cache
-def _redis() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=10)
-
-
 class Minute:
     """One replica in the minute that goes on."""
 
@@ -70,7 +62,7 @@ class Sampler:
         self._minutes: dict[int, Minute] = {}
         self._before: dict[str, tuple[float, float]] = {}  # runtime_id: when, CPU seconds till then
 
-    def look(self) -> None:
+    def sample(self) -> None:
         """Look at all of them once, and keep the minutes that are over."""
         rows = Replica.objects.filter(node_id=self.node_id, state=Replica.State.READY)
         seen = {}
@@ -92,7 +84,7 @@ class Sampler:
         over = {replica: minute for replica, minute in self._minutes.items() if minute.number < before}
         if not over:
             return
-        pipe = _redis().pipeline(transaction=False)
+        pipe = sync_redis().pipeline(transaction=False)
         for replica_id, minute in over.items():
             name = key(minute.space_id)
             pipe.zadd(name, {minute.member(replica_id): minute.number})
@@ -112,7 +104,7 @@ def _cores(last: tuple[float, float], now: float, stats: Stats) -> float:
 def of(space_id: int) -> list[Use]:
     """The minutes of the last 24 hours in which this Space ran, oldest first; of several replicas each."""
     since = int(time.time() - KEPT_S) // 60
-    found: list[bytes] = _redis().zrangebyscore(key(space_id), since, "+inf")
+    found: list[bytes] = sync_redis().zrangebyscore(key(space_id), since, "+inf")
     return [_use(raw.decode()) for raw in found]
 
 
@@ -121,15 +113,15 @@ def _use(member: str) -> Use:
     return Use(minute=int(minute), memory_bytes=int(memory), cores=float(cores), cores_peak=float(peak))
 
 
-def tell_slots(node: str, *, busy: int, slots: int) -> None:
+def publish_slots(node: str, *, busy: int, slots: int) -> None:
     """The node's worker has so many slots, so many of them taken."""
-    _redis().set(slots_key(node), f"{busy}/{slots}", ex=SLOTS_KEPT_S)
+    sync_redis().set(slots_key(node), f"{busy}/{slots}", ex=SLOTS_KEPT_S)
 
 
 def slots(nodes: Iterable[str]) -> dict[str, tuple[int, int]]:
     """Node to (busy, all) slots of its worker; nodes that told nothing lately are left out."""
     names = list(nodes)
-    told: list[Any] = _redis().mget([slots_key(name) for name in names]) if names else []
+    told: list[Any] = sync_redis().mget([slots_key(name) for name in names]) if names else []
     return {
         name: (int(busy), int(all_of_them))
         for name, raw in zip(names, told, strict=True)

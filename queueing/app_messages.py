@@ -86,7 +86,7 @@ def speaks_of(raw: bytes, event_id: str, *, ends: bool) -> bool:
     return head.event_id == event_id and head.ends == ends and b"\r" not in raw and b"\n" not in raw
 
 
-def told(raw: bytes) -> dict[str, Any]:
+def decode_message(raw: bytes) -> dict[str, Any]:
     """A message as it was written down, for those who answer in another form. A result that is large, or that
     cannot be made into values, stays bytes (`Raw`), which can be written again, or read by `plain`."""
     if len(raw) <= WHOLE_BYTES:
@@ -103,7 +103,7 @@ def told(raw: bytes) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """The value of what `told` may have left as bytes; None where it cannot be made into one."""
+    """The value of what `decode_message` may have left as bytes; None where it cannot be made into one."""
     if not isinstance(value, Raw):
         return value
     with contextlib.suppress(*FAILURES):
@@ -126,7 +126,7 @@ class Message(Struct, frozen=True):
         return encode({**self.fields, "event_id": event_id})
 
 
-def read(raw: bytes | str) -> Message:
+def parse(raw: bytes | str) -> Message:
     """A message of Gradio's own protocol.
 
     Raises:
@@ -143,7 +143,7 @@ def read(raw: bytes | str) -> Message:
 def ended(output: dict[str, Any], *, success: bool) -> Message:
     """A last message that the app itself did not send."""
     fields = {"msg": "process_completed", "output": output, "success": success}
-    return read(encode(fields))
+    return parse(encode(fields))
 
 
 def rows_of(raw: bytes, count: int) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ class Eta:
     at_most: float
 
 
-def told(eta: Eta | None) -> dict[str, float | None]:
+def eta_fields(eta: Eta | None) -> dict[str, float | None]:
     """How messages and answers say it; null: nothing is known yet."""
     return {"eta": eta.likely if eta else None, "eta_max": eta.at_most if eta else None}
 

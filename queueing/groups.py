@@ -39,7 +39,7 @@ def with_groups(app: App, report: Mapping[str, Any]) -> App:
     function is a group; with one of a launcher older than groups, or of Gradio 3, all are one."""
     if app.release < (4, 0) and not report:
         return app
-    told = _told(report)
+    told = _reported(report)
     if told is None:
         functions = tuple(structs.replace(one, group=_own_group(app, one)) for one in app.functions)
         return structs.replace(app, functions=functions)
@@ -55,7 +55,7 @@ def in_code(report: Mapping[str, Any]) -> list[Group]:
     members: dict[str, list[Mapping[str, Any]]] = {}
     further = report.get("further")
     apps = [report.get("functions"), *(further.values() if isinstance(further, dict) else ())]
-    for told in [one for functions in apps for one in (_told({"functions": functions}) or {}).values()]:
+    for told in [one for functions in apps for one in (_reported({"functions": functions}) or {}).values()]:
         if name := names.take(told.get("group")):
             members.setdefault(name, []).append(told)
     return [
@@ -91,7 +91,7 @@ class _Names:
         return name
 
 
-def _told(report: Mapping[str, Any]) -> dict[int, Mapping[str, Any]] | None:
+def _reported(report: Mapping[str, Any]) -> dict[int, Mapping[str, Any]] | None:
     functions = report.get("functions")
     if not isinstance(functions, list):
         return None

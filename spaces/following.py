@@ -38,7 +38,7 @@ def reconcile_spaces() -> None:
 def is_behind(space: Space, newest: Replica) -> bool:
     """Whether the last news of this replica did not get into the Space's stage, to the gateway, and to those
     who wait."""
-    route = publishing.known(space.pk)
+    route = publishing.published(space.pk)
     if newest.state == Replica.State.FAILED:
         if route is None or not (space.stage == route.stage == Stage.RUNTIME_ERROR):
             return True

@@ -44,10 +44,10 @@ def _move(space: Space, stage: Stage, reason: str = "") -> None:
     # Whoever reads that it runs can call it.
     publishing.publish(space)
     space.save(update_fields=["stage", "stage_reason", "last_modified"])
-    _tell_waiting(space)
+    _notify_waiting(space)
 
 
-def _tell_waiting(space: Space) -> None:
+def _notify_waiting(space: Space) -> None:
     """Nobody waits without a word for a Space that will not start by itself. A pause is to end, so who waits
     keeps the place; for an error that only a push mends nobody is kept waiting."""
     if _serving(space) or space.stage not in publishing.CLOSED:
@@ -211,7 +211,7 @@ def _take_over(space: Space, replica: Replica) -> None:
     queue_settings.found_in_code(space.pk, settings_in_code(replica.report))
     building = space.builds.filter(status__in=[Build.Status.QUEUED, Build.Status.RUNNING]).exists()
     _move(space, Stage.RUNNING_BUILDING if building else Stage.RUNNING)
-    if (route := publishing.known(space.pk)) is not None:
+    if (route := publishing.published(space.pk)) is not None:
         wake_dispatcher(route)
 
 

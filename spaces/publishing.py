@@ -78,7 +78,7 @@ def publish(space: Space) -> Route:
         celery_queue=f"hw.{replica.tier}@{replica.node.name}" if replica and replica.node else "",
         app=structs.replace(app, paths=_queued_paths(space)),
     )
-    before = known(space.pk)
+    before = published(space.pk)
     start = starting.start_estimate(space, before.stage if before else "", serving=replica is not None)
     pipe = sync_redis().pipeline()
     pipe.set(SpaceKeys(space.pk).route, routes.encode(route))
@@ -92,7 +92,7 @@ def publish(space: Space) -> Route:
     return route
 
 
-def known(space_id: int) -> Route | None:
+def published(space_id: int) -> Route | None:
     """The route as last published."""
     raw = sync_redis().get(SpaceKeys(space_id).route)
     return routes.decode(raw) if raw is not None else None
@@ -117,7 +117,7 @@ def _queued_paths(space: Space) -> tuple[str, ...]:
 
 def _app_of(space: Space, replica: Replica | None) -> App:
     """What the app offers. While no replica runs, what it offered last: pages opened then still queue."""
-    before = known(space.pk)
+    before = published(space.pk)
     if replica is None:
         return before.app if before else App()
     if before is not None and before.address == replica.address and before.replica_id == replica.pk:
@@ -128,7 +128,7 @@ def _app_of(space: Space, replica: Replica | None) -> App:
     if not report and space.sdk == Sdk.GRADIO:
         logs.append("run", space.pk, [NO_LAUNCHER], replica=replica.pk)
     mount, *others = report.get("mounts") or [""]
-    app = _asked(space, replica, mount)
+    app = _load_app(space, replica, mount)
     home = f"{mount}/" if mount and not report.get("root", True) else ""
     if not report.get("guards"):
         return structs.replace(with_groups(app, report), others=tuple(others), home=home)
@@ -142,7 +142,7 @@ def _beside(space: Space, replica: Replica, mount: str, number: int) -> App:
     """What a further Gradio app of the same server offers. Where it does not say, its functions do not run,
     since the launcher lets nobody else."""
     try:
-        app = _asked(space, replica, mount)
+        app = _load_app(space, replica, mount)
     except NoAnswer as error:
         logger.warning("space %s: the app at %s does not say what it offers: %s", space.pk, mount, error)
         app = App()
@@ -151,7 +151,7 @@ def _beside(space: Space, replica: Replica, mount: str, number: int) -> App:
     return with_groups(app, {**replica.report, "functions": functions})
 
 
-def _asked(space: Space, replica: Replica, mount: str) -> App:
+def _load_app(space: Space, replica: Replica, mount: str) -> App:
     """What the app at this place says of itself; nothing, where it is not Gradio's.
 
     Raises:
@@ -186,4 +186,4 @@ def _refuse(replica: Replica | None, reason: str) -> None:
     """A replica that cannot be served has failed; its node stops it."""
     ready = Replica.objects.filter(pk=replica.pk if replica else 0, state=Replica.State.READY)
     if ready.update(state=Replica.State.FAILED, address="", reason=reason, ended_at=timezone.now()):
-        transaction.on_commit(partial(replicas.tell, replica.pk if replica else 0))
+        transaction.on_commit(partial(replicas.publish_change, replica.pk if replica else 0))

@@ -4,13 +4,13 @@ from django.urls import path
 
 from queueing.protocols.websocket import QueueConsumer
 from spaces.gateway.proxy.headers import of_program
-from spaces.visits import read
+from spaces.visits import verify
 
 
 class SpaceQueueConsumer(QueueConsumer):
     """The queue's websocket, for Spaces whose pages sign their visits."""
 
-    read_visit = staticmethod(read)
+    read_visit = staticmethod(verify)
     known_to_app = staticmethod(of_program)
 
 

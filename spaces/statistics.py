@@ -9,7 +9,7 @@ from queueing.stats.histograms import quantile
 from queueing.stats.history import History, history
 
 
-def told(space_id: int, name: str) -> dict[str, Any]:
+def report(space_id: int, name: str) -> dict[str, Any]:
     """The range `name` (`queueing.stats.history.RANGES`) of a Space: series for charts, totals, functions."""
     found = history(space_id, name)
     return {

@@ -20,7 +20,7 @@ def sign(space_id: int, user_id: int | None, visit_id: str | None = None) -> tup
     return visit_id, signing.dumps([space_id, visit_id, user_id], salt=SALT)
 
 
-def read(token: str, space_id: int) -> tuple[str, int | None] | None:
+def verify(token: str, space_id: int) -> tuple[str, int | None] | None:
     """The visit id and user of this token, or None when it is no valid one of this Space."""
     try:
         signed_space, visit_id, user_id = signing.loads(token, salt=SALT, max_age=AGE_S)

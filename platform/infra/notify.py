@@ -1,4 +1,4 @@
-"""What a process of the platform tells whoever started it: a word a line, to the pipe SPACEPORT_TELL_FD."""
+"""Words from a process to its supervisor, as `sd_notify`: one a line, by the pipe SPACEPORT_TELL_FD."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ LEAVING = "leaving"  # it was told to end, and takes nothing more
 _fd = os.environ.pop(TELL_VARIABLE, "")
 
 
-def tell(word: str) -> None:
-    """Say it, where somebody listens."""
+def notify(word: str) -> None:
+    """Send it, where a supervisor reads."""
     if _fd:
         with contextlib.suppress(OSError):  # the supervisor is gone
             os.write(int(_fd), f"{word}\n".encode())

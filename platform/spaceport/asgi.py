@@ -17,7 +17,7 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from infra import gc_tuning
-from infra.notify import READY, tell
+from infra.notify import READY, notify
 from spaceport.web.admission import admitted
 from spaceport.web.bodies import Limits, bounded
 from spaceport.web.daphne import when_running
@@ -108,7 +108,7 @@ async def _warm_up() -> None:
     _tasks.add(task)
     await answered.wait()  # what Django does after it is its own
     gc_tuning.tune_gc()
-    tell(READY)
+    notify(READY)
 
 
 async def by_host(scope, receive, send):  # type: ignore[no-untyped-def]

@@ -12,7 +12,7 @@ from celery import Celery
 from celery.signals import worker_ready
 from kombu import Queue
 
-from infra.notify import READY, tell
+from infra.notify import READY, notify
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spaceport.settings")
 
@@ -53,4 +53,4 @@ app.autodiscover_tasks(["spaces", "queueing", "hardware"])
 @worker_ready.connect
 def say_ready(**_: Any) -> None:
     """A new worker takes work: its predecessor may end."""
-    tell(READY)
+    notify(READY)

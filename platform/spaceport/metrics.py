@@ -65,7 +65,7 @@ class Platform(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every family, also those that have no sample now: a dashboard shows zero, not nothing."""
-        read = look()
+        read = load()
         yield from _parts(read)
         yield from _queues(read)
         yield from _events(read)
@@ -77,7 +77,7 @@ class Platform(Collector):
 _known: dict[int, str] = {}
 
 
-def look() -> Read:
+def load() -> Read:
     """Read it: three queries of the database, two round trips to Redis."""
     found = Read()
     try:
@@ -95,7 +95,7 @@ def look() -> Read:
         started = time.perf_counter()
         sync_redis().ping()
         found.redis_s = time.perf_counter() - started
-        found.queues = totals.read(found.spaces)
+        found.queues = totals.load(found.spaces)
         found.slots = usage.slots([node.name for node in found.nodes or []])
     except RedisError:
         found.redis_s = None

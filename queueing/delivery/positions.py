@@ -172,7 +172,7 @@ class Positions:
             return
         k = SpaceKeys(space_id)
         visits = group.visits()
-        names, answers, now = await self._ask(k, group, visits)
+        names, answers, now = await self._load(k, group, visits)
         lines = snapshot.parse(answers[: snapshot.answers_to(names)], names, now)
         group.ends_calls = lines.ends_calls
         if time.monotonic() - group.present_at > presence.PRESENT_EVERY_S:
@@ -184,14 +184,14 @@ class Positions:
                 visitors[event_id] = group.by_visit.get(visit_id, set())
         promised: dict[str, Eta] = {}
         for one in lines.by_name.values():
-            await self._tell_line(group, one, visitors, promised, everybody=everybody)
+            await self._send_line(group, one, visitors, promised, everybody=everybody)
         await self._note(k, promised, now)
         if not everybody:
             return
-        await self._tell_others(k, visitors)
-        self._tell_status(group, status_of(lines))
+        await self._send_others(k, visitors)
+        self._send_status(group, status_of(lines))
 
-    async def _ask(
+    async def _load(
         self, k: SpaceKeys, group: SpaceWaiters, visits: list[str]
     ) -> tuple[list[str], list[Any], float]:
         """All lines with somebody in, and the visits' events: one read, but where a line is new."""
@@ -207,7 +207,7 @@ class Positions:
             if names == group.lines or set(group.lines) <= {*LANES, *names}:
                 return names, answers, seconds(server_time)
 
-    async def _tell_line(
+    async def _send_line(
         self,
         group: SpaceWaiters,
         one: snapshot.Line,
@@ -238,7 +238,7 @@ class Positions:
                 waits_for=one.waits_for,
             )
             for waiter in tuple(mine):
-                if _tell(waiter, event_id, place) and place.eta is not None:
+                if _send_if_changed(waiter, event_id, place) and place.eta is not None:
                     promised[place.event_id] = place.eta
             told += 1
             if told % TOLD_AT_ONCE == 0:
@@ -257,7 +257,7 @@ class Positions:
         if (await pipe.execute())[-1] > NOTED_AT_MOST:  # of events that were never claimed
             await self._redis.delete(k.promises)
 
-    async def _tell_others(self, k: SpaceKeys, visitors: dict[bytes, set[Waiter]]) -> None:
+    async def _send_others(self, k: SpaceKeys, visitors: dict[bytes, set[Waiter]]) -> None:
         """What became of a visit's events that have left the line."""
         open_ = [e for e, waiters in visitors.items() if any(_may_change(w, e) for w in waiters)]
         if not open_:
@@ -270,10 +270,10 @@ class Positions:
                 continue
             place = Place(event_id.decode(), 0, 0, None, (state or b"completed").decode())
             for waiter in tuple(visitors[event_id]):
-                _tell(waiter, event_id, place)
+                _send_if_changed(waiter, event_id, place)
 
     @staticmethod
-    def _tell_status(group: SpaceWaiters, status: Status) -> None:
+    def _send_status(group: SpaceWaiters, status: Status) -> None:
         groups = tuple((one.group, one.pending, one.running, _coarse(one.eta)) for one in status.groups)
         told = (status.pending, status.running, _coarse(status.eta), groups)
         for waiter in tuple(group.everyone):
@@ -282,7 +282,7 @@ class Positions:
                 waiter.on_status(status)
 
 
-def _tell(waiter: Waiter, event_id: bytes, place: Place) -> bool:
+def _send_if_changed(waiter: Waiter, event_id: bytes, place: Place) -> bool:
     """Tell a place that changed; True where it is the first one with a time."""
     told = (place.state, place.position, place.size, _coarse(place.eta), place.waits_for)
     before = waiter.told.get(event_id)

@@ -53,11 +53,11 @@ class DisconnectMonitor:
         (`at_once`), or as soon as others wait for them."""
         if shutdown.begun():
             return
-        task = asyncio.create_task(self._look(space_id, channel, at_once=at_once), name=f"left {channel}")
+        task = asyncio.create_task(self._check(space_id, channel, at_once=at_once), name=f"left {channel}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _look(self, space_id: int, channel: str, *, at_once: bool) -> None:
+    async def _check(self, space_id: int, channel: str, *, at_once: bool) -> None:
         queue, ask = Queue(self._redis, space_id), auto_pipeline(self._redis).execute
         try:
             left_at = seconds(await ask("TIME"))

@@ -78,7 +78,7 @@ class VisitResumer:
 
     async def _once(self) -> None:
         channels: dict[str, list[_Known]] = defaultdict(list)
-        known = await self._known()
+        known = await self._load_calls()
         for call in known:
             channels[call.channel].append(call)
         await self.tell({"msg": "earlier", "calls": {call.event_id: call.name for call in known}})
@@ -86,7 +86,7 @@ class VisitResumer:
             for channel, calls in channels.items():
                 group.create_task(self._channel(channel, calls), name=f"earlier {channel}")
 
-    async def _known(self) -> list[_Known]:
+    async def _load_calls(self) -> list[_Known]:
         """The calls somebody made: not what a page does by itself."""
         ids = sorted(raw.decode() for raw in await self.redis.smembers(self.keys.visit(self.visit)))
         pipe = self.redis.pipeline(transaction=False)
@@ -136,7 +136,7 @@ class VisitResumer:
         note = await self.redis.get(self.keys.cursor(channel))
         if last_told(note) >= delivered.number:
             return  # the demo's own page has it
-        message = app_messages.told(delivered.payload)
+        message = app_messages.decode_message(delivered.payload)
         if message.get("success") and not message.get("output"):
             return  # cancelled
         output = message.get("output") or {}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from redis.exceptions import RedisError
 
 from queueing.delivery.waiters import Waiter
-from queueing.eta import told
+from queueing.eta import eta_fields
 from queueing.events import encode
 
 if TYPE_CHECKING:
@@ -48,9 +48,14 @@ class _Watch:
                 "stage": self.route.stage,
                 "pending": status.pending if status else 0,
                 "running": status.running if status else 0,
-                **told(status.eta if status else None),
+                **eta_fields(status.eta if status else None),
                 "groups": [
-                    {"group": one.group, "pending": one.pending, "running": one.running, **told(one.eta)}
+                    {
+                        "group": one.group,
+                        "pending": one.pending,
+                        "running": one.running,
+                        **eta_fields(one.eta),
+                    }
                     for one in (status.groups if status else ())
                 ],
             }
@@ -59,7 +64,7 @@ class _Watch:
     def on_status(self, status: Status) -> None:
         self.status = status
 
-    def tell_if_new(self) -> None:
+    def publish_if_new(self) -> None:
         now = time.monotonic()
         pause = min(EVERY_S * len(self.tells) / MANY_SOCKETS, SELDOM_S)
         if self.route.stage == self.told_stage and now - self.told_at < pause:
@@ -82,7 +87,7 @@ class StatusBroadcaster:
         watch = self._watches.get(route.space_id)
         if watch is None:
             watch = self._watches[route.space_id] = _Watch(route)
-            watch.task = asyncio.create_task(self._look(watch), name="watch")
+            watch.task = asyncio.create_task(self._publish_forever(watch), name="watch")
         watch.tells.add(tell)
         tell(watch.state())
 
@@ -99,7 +104,7 @@ class StatusBroadcaster:
         """The state as it is now, JSON."""
         return self._watches.get(route.space_id, _Watch(route)).state()
 
-    async def _look(self, watch: _Watch) -> None:
+    async def _publish_forever(self, watch: _Watch) -> None:
         waiter = Waiter(watch.route.space_id, "", _nobody, watch.on_status)
         self._positions.add(waiter)
         try:
@@ -107,7 +112,7 @@ class StatusBroadcaster:
                 # While Redis is away the last state stands.
                 with contextlib.suppress(RedisError, OSError):
                     watch.route = await self._routes.by_id(watch.route.space_id) or watch.route
-                watch.tell_if_new()
+                watch.publish_if_new()
                 await asyncio.sleep(EVERY_S)
         finally:
             self._positions.drop(waiter)

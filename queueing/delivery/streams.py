@@ -64,7 +64,7 @@ class _Follower:
     after: int = 0  # the last message it told
     looked_at: float = field(default_factory=time.monotonic)
 
-    def hear(self, said: bytes) -> None:
+    def receive(self, said: bytes) -> None:
         """Never more than so much for one that is slow: what is dropped here is in the stream."""
         if len(self.inbox) >= INBOX:
             self.inbox.clear()
@@ -99,26 +99,28 @@ class MessageStreams:
                 if announced and announced[0].number <= follower.after + 1:
                     for message in announced:
                         if message.number > follower.after:
-                            yield self._told(follower, message)
+                            yield self._deliver(follower, message)
                     continue
                 was_reset, read = await asyncio.gather(
-                    self._was_reset(key, follower), self._patiently(self._read, key, follower.after)
+                    self._was_reset(key, follower), self._patiently(self._load_messages, key, follower.after)
                 )
                 if was_reset:
                     for message in self._last_words(follower):
                         yield message
-                    follower.after, read = 0, await self._patiently(self._read, key, 0)
+                    follower.after, read = 0, await self._patiently(self._load_messages, key, 0)
                 count = READ_FIRST
                 while read:
                     for message in read:
-                        yield self._told(follower, message)
+                        yield self._deliver(follower, message)
                     full, count = len(read) == count, _next_count(read)
-                    read = await self._patiently(self._read, key, follower.after, count) if full else []
+                    read = (
+                        await self._patiently(self._load_messages, key, follower.after, count) if full else []
+                    )
         finally:
             await self._remove(key, follower)
 
     @staticmethod
-    def _told(follower: _Follower, message: Delivered) -> Delivered:
+    def _deliver(follower: _Follower, message: Delivered) -> Delivered:
         follower.after = message.number
         if message.final:
             follower.open.discard(message.event_id)
@@ -126,7 +128,7 @@ class MessageStreams:
 
     async def _was_reset(self, key: str, follower: _Follower) -> bool:
         """Whether Redis lost everything since this follower looked last; notes what is open."""
-        epoch, opened = await self._patiently(self._look, key)
+        epoch, opened = await self._patiently(self._load_state, key)
         if follower.epoch and epoch != follower.epoch:
             follower.epoch = epoch
             return True
@@ -134,7 +136,7 @@ class MessageStreams:
         follower.open |= opened
         return False
 
-    async def _look(self, key: str) -> tuple[bytes, set[str]]:
+    async def _load_state(self, key: str) -> tuple[bytes, set[str]]:
         ask = auto_pipeline(self._redis).execute
         epoch, opened = await asyncio.gather(ask("GET", keys.EPOCH), ask("SMEMBERS", keys.open_of(key)))
         if epoch is None:
@@ -165,7 +167,7 @@ class MessageStreams:
                 await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311
                 pause = min(pause * 2, RETRY_DELAYS_S[1])
 
-    async def _read(self, key: str, after: int, count: int = READ_FIRST) -> list[Delivered]:
+    async def _load_messages(self, key: str, after: int, count: int = READ_FIRST) -> list[Delivered]:
         ask = auto_pipeline(self._redis).execute
         entries = await ask("XRANGE", key, f"(0-{after}", "+", "COUNT", count)
         return [from_stream(*entry) for entry in entries]
@@ -183,7 +185,7 @@ class MessageStreams:
             if self._listener is None or self._listener.done():
                 self._listener = asyncio.create_task(self._listen(), name="delivery")
             if self._looker is None or self._looker.done():
-                self._looker = asyncio.create_task(self._look_again(), name="resync")
+                self._looker = asyncio.create_task(self._resync_forever(), name="resync")
 
     @staticmethod
     async def _subscribe(pubsub: PubSub, key: str) -> None:
@@ -225,9 +227,9 @@ class MessageStreams:
             # is in the stream. So everybody reads that when his subscription is confirmed, first and again.
             said = message["data"] if message["type"] == "message" else _RESYNC
             for follower in tuple(self._followers.get(message["channel"].decode(), ())):
-                follower.hear(said)
+                follower.receive(said)
 
-    async def _look_again(self) -> None:
+    async def _resync_forever(self) -> None:
         """Have those followers read their stream that missed something, though no connection broke."""
         while self._followers:
             await asyncio.sleep(LOOK_EVERY_S)
@@ -240,9 +242,9 @@ class MessageStreams:
             ]
             for at in range(0, len(due), LOOKED_AT_ONCE):
                 with contextlib.suppress(RedisError, OSError):  # then all are told to read, by the listener
-                    await self._look_at(due[at : at + LOOKED_AT_ONCE], now)
+                    await self._resync(due[at : at + LOOKED_AT_ONCE], now)
 
-    async def _look_at(self, some: list[tuple[str, _Follower]], now: float) -> None:
+    async def _resync(self, some: list[tuple[str, _Follower]], now: float) -> None:
         pipe = self._redis.pipeline(transaction=False)
         pipe.get(keys.EPOCH)
         told = [follower.after for _, follower in some]
@@ -253,7 +255,7 @@ class MessageStreams:
         for (_, follower), after, missed, opened in zip(some, told, answers[::2], answers[1::2], strict=True):
             follower.looked_at = now
             if missed or (follower.epoch and epoch != follower.epoch):
-                follower.hear(_RESYNC)
+                follower.receive(_RESYNC)
             elif follower.after == after:  # or one of these may have ended meanwhile
                 follower.open.update(event_id.decode() for event_id in opened)
 

@@ -52,7 +52,7 @@ class WatchedRights:
         held = Held(space_id, who, lose)
         self._held[space_id].add(held)
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look(), name="rights of open connections")
+            self._looking = asyncio.create_task(self._check_forever(), name="rights of open connections")
         return held
 
     async def while_allowed(self, space_id: int, who: Who, work: Coroutine[Any, Any, None]) -> bool:
@@ -83,16 +83,16 @@ class WatchedRights:
         if not mine:
             del self._held[held.space_id]
 
-    async def _look(self) -> None:
+    async def _check_forever(self) -> None:
         while self._held:
             await asyncio.sleep(LOOK_EVERY_S)
             for space_id in tuple(self._held):
                 try:
-                    await self._look_at(space_id)
+                    await self._check(space_id)
                 except (RedisError, OSError, RightsUnknown) as error:
                     logger.info("rights of open connections to space %s: %r", space_id, error)
 
-    async def _look_at(self, space_id: int) -> None:
+    async def _check(self, space_id: int) -> None:
         route = await self.routes.by_id(space_id)
         if route is None:  # Redis may have lost it for a moment; of a deleted Space nothing runs
             return

@@ -155,7 +155,7 @@ class Dispatcher:
                     return
                 idle_since = None
                 continue
-            await self._something()
+            await self._wait_for_work()
 
     async def _claim(self) -> None:
         """Start every call that may start."""
@@ -201,7 +201,7 @@ class Dispatcher:
         route = await self.routes.by_id(self.route.space_id)
         return route is None or route.place != self.route.place
 
-    async def _something(self) -> None:
+    async def _wait_for_work(self) -> None:
         """Until a call ends, a wake-up comes, or it is time to look again."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(RECLAIM_S):

@@ -45,7 +45,7 @@ class Kept:
             raise TooMuch(self._limits.too_much)
 
 
-def said(number: int, message: Message, event_id: str) -> LauncherMessage:
+def message_of(number: int, message: Message, event_id: str) -> LauncherMessage:
     """A message of Gradio's own protocol, under our event's id."""
     kind = "more"
     if message.head.ends:

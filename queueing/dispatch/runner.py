@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from queueing.dispatch.backends.base import AppFault, CallRefused
 from queueing.dispatch.backends.launcher import LauncherClient, LauncherMessage
-from queueing.dispatch.ends import INTERRUPTED, Kept, TooMuch, an_end, refused, said, unknown
+from queueing.dispatch.ends import INTERRUPTED, Kept, TooMuch, an_end, message_of, refused, unknown
 from queueing.dispatch.owner_log import OwnerLog
 from queueing.dispatch.prefetch import PrefetchPolicy
 from queueing.errors import ContainerDied
@@ -125,7 +125,7 @@ class CallRunner:
     async def _stream(self, call: Call, event: Event, function: Function | None) -> bool:
         ours = True  # False: ended by a cancel, or no longer ours; read on, the place stays taken
         kept = Kept(self.limits)
-        async for taken in self._said(call, event):
+        async for taken in self._by_backend(call, event):
             if taken[-1].kind == "back":
                 await self._back(call)
                 return False
@@ -135,17 +135,17 @@ class CallRunner:
             if ours:
                 kept.add(taken)
             if not last.ends:
-                ours = ours and await self._tell(call, event, taken)
+                ours = ours and await self._emit(call, event, taken)
             elif ours:
                 await self._end(call, event, before, last)
                 return True
         return False
 
-    async def _said(self, call: Call, event: Event) -> AsyncIterator[list[LauncherMessage]]:
+    async def _by_backend(self, call: Call, event: Event) -> AsyncIterator[list[LauncherMessage]]:
         """What the app says of the event, by the direct way where there is one."""
         if self.direct is not None and event.fn not in self._not_direct:
             with self.ahead.begun(call) as heard:
-                async for taken in self._told(event, heard):
+                async for taken in self._by_launcher(event, heard):
                     if taken[-1].kind == "elsewhere":
                         break
                     yield taken
@@ -158,14 +158,16 @@ class CallRunner:
         number = 0
         async for message in self.app.call(event):
             number += 1
-            yield [said(number, message, event.id)]
+            yield [message_of(number, message, event.id)]
 
     def _elsewhere(self, event: Event) -> None:
         """Its function needs Gradio's own protocol."""
         self._not_direct.add(event.fn)
         self.ahead.never()
 
-    async def _told(self, event: Event, heard: Callable[[], None]) -> AsyncIterator[list[LauncherMessage]]:
+    async def _by_launcher(
+        self, event: Event, heard: Callable[[], None]
+    ) -> AsyncIterator[list[LauncherMessage]]:
         """What the app says by the direct way."""
         assert self.direct is not None
         async for taken in self.direct.messages(event.id):
@@ -177,7 +179,7 @@ class CallRunner:
         for event in reversed(call.events):
             await retry_until_stored(partial(self.queue.requeue, event, call, "backs", ANY_NUMBER))
 
-    async def _tell(self, call: Call, event: Event, taken: list[LauncherMessage]) -> bool:
+    async def _emit(self, call: Call, event: Event, taken: list[LauncherMessage]) -> bool:
         payloads = [one.payload for one in taken]
         return await retry_until_stored(
             lambda: self.queue.emit(event, call.token, *payloads, told=taken[-1].number)
@@ -275,7 +277,7 @@ class CallRunner:
             return [([], unknown(event)) for event in call.events]
         self._batches += 1
         # In one write; the call need not wait for it, and its ends are written behind it.
-        told = asyncio.gather(*(self._tell_start(call, event) for event in call.events))
+        told = asyncio.gather(*(self._emit_start(call, event) for event in call.events))
         try:
             outputs = await self.app.batch(call.events)
         finally:
@@ -296,15 +298,15 @@ class CallRunner:
         self, call: Call, event: Event, heard: Callable[[], None]
     ) -> tuple[list[LauncherMessage], LauncherMessage]:
         kept = Kept(self.limits)
-        async for taken in self._told(event, heard):
+        async for taken in self._by_launcher(event, heard):
             kept.add(taken)
             *before, last = taken
             if last.ends:
                 return before, last
-            await self._tell(call, event, taken)
+            await self._emit(call, event, taken)
         raise ContainerDied
 
-    async def _tell_start(self, call: Call, event: Event) -> None:
+    async def _emit_start(self, call: Call, event: Event) -> None:
         await self.queue.emit(event, call.token, encode(ProcessStarts(event_id=event.id)))
 
     # --- when something is wrong ------------------------------------------------------------------------

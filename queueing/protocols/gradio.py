@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from queueing.app_messages import plain, told
+from queueing.app_messages import decode_message, plain
 from queueing.delivery.cursors import Telling
 from queueing.delivery.held_ends import HeldEnds
 from queueing.delivery.keeping import Keeping
@@ -257,7 +257,7 @@ class GradioDoor:
             UnknownEvent: before anything was said.
         """
         values: list[Any] = []
-        async for message in self._heard(route, event_id):
+        async for message in self._messages_while_present(route, event_id):
             word = message.get("msg")
             if word == "heartbeat":
                 yield b"event: heartbeat\ndata: null\n\n"
@@ -284,7 +284,7 @@ class GradioDoor:
             raise UnknownEvent
         return fields["channel"]
 
-    async def _heard(self, route: Route, event_id: str) -> AsyncIterator[dict[str, Any]]:
+    async def _messages_while_present(self, route: Route, event_id: str) -> AsyncIterator[dict[str, Any]]:
         """The same as `event_messages`, by somebody who is missed when he hangs up."""
         waiter = Waiter(route.space_id, await self.channel_of(route, event_id), unheard, ticket=True)
         async with (
@@ -307,11 +307,11 @@ class GradioDoor:
                     done, _ = await asyncio.wait([pending], timeout=HEARTBEAT_S)
                     if not done:
                         if await self._is_forgotten(route, event_id, channel):
-                            yield told(failed(event_id, FORGOTTEN))
+                            yield decode_message(failed(event_id, FORGOTTEN))
                             return
                         yield {"msg": "heartbeat"}
                         continue
-                    message = told(pending.result().payload)
+                    message = decode_message(pending.result().payload)
                     pending = None
                     if message.get("event_id") == event_id:
                         yield message
@@ -357,7 +357,7 @@ class GradioDoor:
         accepted = await self.enqueue(
             route, full, caller, channel=channel, fn=function.id, function=function, present=False
         )
-        async for message in self._heard(route, accepted.event_id):
+        async for message in self._messages_while_present(route, accepted.event_id):
             if message.get("code") == PAUSED:  # a request that is held cannot be told to wait
                 await Queue(self.redis, route.space_id).cancel(accepted.event_id, channel)
                 raise Refused("The owner paused this Space. Please send it again when it runs.")

@@ -49,14 +49,14 @@ class Socket(Protocol):
 CallerOf = Callable[[dict[str, Any]], Awaitable[Caller]]
 
 
-async def serve(door: GradioDoor, route: Route, socket: Socket, caller_of: CallerOf) -> None:
+async def handle(door: GradioDoor, route: Route, socket: Socket, caller_of: CallerOf) -> None:
     """One event from its join to its final message.
 
     Raises:
         Gone: its visitor hung up; the event was cancelled.
     """
     try:
-        body = await _asked_for(socket)
+        body = await _request(socket)
         channel = new_channel()
         accepted = await door.enqueue(
             route,
@@ -75,7 +75,7 @@ async def serve(door: GradioDoor, route: Route, socket: Socket, caller_of: Calle
         await _Line(door, route, socket, channel, accepted.event_id).tell()
 
 
-async def _asked_for(socket: Socket) -> dict[str, Any]:
+async def _request(socket: Socket) -> dict[str, Any]:
     """The event as the client gives it: its hash, then its data.
 
     Raises:

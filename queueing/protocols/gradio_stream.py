@@ -102,10 +102,10 @@ class Stream:
             return None if self.kept or self.silent else sse(HEARTBEAT)
         if self.kept:
             self.came_back, self.kept, self.kept_for_nothing = True, False, False
-        chunk = await self._told(item)
+        chunk = await self._chunk_of(item)
         # What came together is told together: each write costs the server a system call.
         while not self.out.empty():
-            chunk += await self._told(self.out.get_nowait())
+            chunk += await self._chunk_of(self.out.get_nowait())
         return chunk
 
     def place(self, place: Place) -> None:
@@ -126,7 +126,7 @@ class Stream:
         except Exception as error:  # whoever reads `out` must not wait for ever
             self.out.put_nowait(error)
 
-    async def _told(self, item: Delivered | str | BaseException) -> bytes:
+    async def _chunk_of(self, item: Delivered | str | BaseException) -> bytes:
         """What to write of it."""
         self.silent = False
         if isinstance(item, BaseException):

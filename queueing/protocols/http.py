@@ -43,7 +43,7 @@ class HttpDoor:
 
     # --- waiting for the answer -----------------------------------------------------------------------
 
-    async def ask(self, route: Route, request: Request, caller: Caller) -> Answer:
+    async def answer(self, route: Route, request: Request, caller: Caller) -> Answer:
         """Queue it and wait for its answer; who goes away before that gives the place in line up.
 
         Raises:
@@ -78,7 +78,7 @@ class HttpDoor:
         output = message.get("output") or {}
         if "answer" in output:
             answers = ResponseStore(self.gradio.redis, route.space_id)
-            answer = await (answers.read if keep else answers.take)(output["answer"])
+            answer = await (answers.load if keep else answers.take)(output["answer"])
             if answer is None:
                 raise Gone("The answer was kept for an hour; that is over.")
             return answer
@@ -96,7 +96,7 @@ class HttpDoor:
         """
         return await self._enqueue(route, request, caller, new_channel(), present=False)
 
-    async def look(self, route: Route, event_id: str) -> Place | Answer:
+    async def poll(self, route: Route, event_id: str) -> Place | Answer:
         """Its place in line (or that it runs), or its answer.
 
         Raises:
@@ -147,7 +147,7 @@ class HttpDoor:
 
     async def _line(self, route: Route) -> snapshot.Line:
         """That of queued paths: they have no groups."""
-        return (await snapshot.read(self.gradio.redis, route.space_id)).by_name[MAIN]
+        return (await snapshot.load(self.gradio.redis, route.space_id)).by_name[MAIN]
 
     # --- joining --------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ from queueing.delivery.streams import Delivered, MessageStreams
 from queueing.delivery.waiters import Place, Waiter
 from queueing.delivery.watched_rights import WatchedRights
 from queueing.errors import BadRequest, QueueError
-from queueing.eta import told
+from queueing.eta import eta_fields
 from queueing.events import encode, new_channel
 from queueing.identity import client_of, visitor
 from queueing.messages import COME_LATER, GOING_AWAY
@@ -109,7 +109,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         self._outbox = Outbox(self._write)
         self.watches.add(route, self._on_state)
         if visit := self._visit():
-            self._tell_places("", visit)
+            self._send_places("", visit)
 
     async def disconnect(self, code: int) -> None:
         """Stop telling; pending events keep their place for a minute (`queueing.dispatch.reaper`)."""
@@ -179,7 +179,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             case "status":
                 await self._write(self.watches.state(self.route))
             case "earlier":
-                self._look_back(str(message.get("visit") or ""))
+                self._resume_visit(str(message.get("visit") or ""))
             case other:
                 raise BadRequest(
                     f"There is no message '{other[:40]}'. There are: join, cancel, follow, status, earlier."
@@ -201,7 +201,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             "trigger_id": None,
         }
         if self._follower is None:
-            self._tell_places(self.session)
+            self._send_places(self.session)
             self._follow(self.session)
         key = message.get("idempotency_key")
         caller = Caller(
@@ -225,9 +225,9 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         if self._follower is not None:
             self._follower.cancel()
         self._follow(session)
-        self._tell_places(session)
+        self._send_places(session)
 
-    def _look_back(self, token: str) -> None:
+    def _resume_visit(self, token: str) -> None:
         """Tell what becomes of the calls of an earlier opening of the page, by the visit that it had."""
         visit = self._visit_of(token)
         self._earlier = [task for task in self._earlier if not task.done()]
@@ -240,11 +240,11 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             self.route,
             visit,
             self._on_place,
-            self._tell,
+            self._send_message,
         )
         self._earlier.append(asyncio.create_task(earlier.run(), name="ws earlier"))
 
-    async def _tell(self, message: dict[str, Any]) -> None:
+    async def _send_message(self, message: dict[str, Any]) -> None:
         await self._outbox.message(encode(message))
 
     # --- telling ------------------------------------------------------------------------------------
@@ -260,7 +260,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         except TooSlow:
             await self.close(COME_LATER)
 
-    def _tell_places(self, channel: str, visit: str = "") -> None:
+    def _send_places(self, channel: str, visit: str = "") -> None:
         """This socket's places, or those of the visit its page belongs to; of a session only the latest."""
         for old in [w for w in self._waiters if w.visit == visit]:
             self.door.positions.drop(old)
@@ -284,7 +284,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
                     "state": place.state,
                     "group": place.group,
                     "waits_for": place.waits_for,
-                    **told(place.eta),
+                    **eta_fields(place.eta),
                 }
             ),
         )

@@ -76,7 +76,7 @@ class Minute:
         return total
 
 
-def read_minute(fields: Mapping[bytes, bytes]) -> Minute:
+def parse_minute(fields: Mapping[bytes, bytes]) -> Minute:
     """A minute's hash as Redis answers it."""
     minute = Minute()
     for raw, value in fields.items():

@@ -32,7 +32,7 @@ class EtaAccuracy:
     within: float | None = None
 
 
-def read(client: redis.Redis, space_ids: Iterable[int], days: int = 1) -> dict[int, EtaAccuracy]:
+def load(client: redis.Redis, space_ids: Iterable[int], days: int = 1) -> dict[int, EtaAccuracy]:
     """The figures of several Spaces over the last so many UTC days (today is one), in one round trip."""
     ids = list(space_ids)
     pipe = client.pipeline(transaction=False)

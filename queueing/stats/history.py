@@ -12,7 +12,7 @@ from django.db import connection
 
 from infra.redis_clients import sync_redis
 from queueing.routes import Route, decode
-from queueing.stats.counters import COUNTS, Fn, Minute, Tally, read_minute
+from queueing.stats.counters import COUNTS, Fn, Minute, Tally, parse_minute
 from queueing.stats.rollup import names_of
 from queueing.store.keys import SpaceKeys
 
@@ -114,7 +114,7 @@ def _newest(k: SpaceKeys, numbers: list[int]) -> dict[int, Minute]:
     for number in numbers:
         pipe.hgetall(k.minute(number))
     hashes = zip(numbers, pipe.execute(), strict=True)
-    return {number: read_minute(fields) for number, fields in hashes if fields}
+    return {number: parse_minute(fields) for number, fields in hashes if fields}
 
 
 # --- rows, added up by the database: a month may have a million ---------------------------------------

@@ -20,7 +20,7 @@ from infra.redis_clients import sync_redis
 from queueing.models import QueueMinute
 from queueing.routes import MCP, Route, decode, path_fn
 from queueing.stats import totals
-from queueing.stats.counters import COUNTS, Minute, read_minute
+from queueing.stats.counters import COUNTS, Minute, parse_minute
 from queueing.store.keys import SpaceKeys
 from queueing.store.scripts import Script
 
@@ -63,7 +63,7 @@ def _store(space_id: int, numbers: Sequence[int]) -> int:
         pipe.hgetall(k.minute(number))
     raw_route, *hashes = pipe.execute()
     names = names_of(decode(raw_route) if raw_route else None)
-    minutes = {number: read_minute(fields) for number, fields in zip(numbers, hashes, strict=True)}
+    minutes = {number: parse_minute(fields) for number, fields in zip(numbers, hashes, strict=True)}
     rows = [row for number, minute in minutes.items() for row in _rows(space_id, number, minute, names)]
     try:
         with transaction.atomic():

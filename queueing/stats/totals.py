@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra.redis_clients import sync_redis
-from queueing.stats.counters import COUNTS, Minute, read_minute
+from queueing.stats.counters import COUNTS, Minute, parse_minute
 from queueing.store.keys import SpaceKeys
 from queueing.store.scripts import Script
 
@@ -48,7 +48,7 @@ def changes(minute: Minute) -> dict[str, int]:
     }
 
 
-def read(space_ids: Iterable[int]) -> dict[int, Totals]:
+def load(space_ids: Iterable[int]) -> dict[int, Totals]:
     """Of all these Spaces, in one pipeline."""
     ids = list(space_ids)
     redis = sync_redis()
@@ -74,7 +74,7 @@ def _of(answers: list[Any], now: float) -> Totals:
     for name, number in _pairs(stored):
         totals.add(name.decode(), int(number))
     for fields in minutes:
-        for field_name, count in changes(read_minute(dict(_pairs(fields)))).items():
+        for field_name, count in changes(parse_minute(dict(_pairs(fields)))).items():
             totals.add(field_name, count)
     return totals
 

@@ -44,7 +44,7 @@ class ResponseStore:
         """Keep it for an hour."""
         await _keep(self._redis, **self._of(name), content=_encode(answer), ttl=ANSWER_TTL_S)
 
-    async def read(self, name: str) -> Answer | None:
+    async def load(self, name: str) -> Answer | None:
         """The answer of this name; None when its time is over."""
         raw = await self._redis.get(self._keys.answer(name))
         return None if raw is None else _decode(raw)

@@ -105,15 +105,15 @@ def queue_snapshot_reads(pipe: Any, k: SpaceKeys, names: Sequence[str]) -> None:
     pipe.zrange(k.running, 0, -1, withscores=True)
     pipe.hgetall(k.limits)
     pipe.zrange(k.lines, 0, -1)
-    for name in _asked(names):
+    for name in _with_lanes(names):
         pipe.zrange(k.next(name), 0, -1)
         pipe.zrange(k.wait(name), 0, -1)
         pipe.zrange(k.calls(name), 0, -1, withscores=True)
 
 
 def answers_to(names: Sequence[str]) -> int:
-    """How many answers a pipeline gives to what `ask` put into it."""
-    return _BEFORE + 3 * len(_asked(names))
+    """How many answers a pipeline gives to what `queue_snapshot_reads` put into it."""
+    return _BEFORE + 3 * len(_with_lanes(names))
 
 
 def names_in(answers: Sequence[Any]) -> list[str]:
@@ -121,7 +121,7 @@ def names_in(answers: Sequence[Any]) -> list[str]:
     return [name.decode() for name in answers[_BEFORE - 1]]
 
 
-async def read(redis: Redis, space_id: int) -> Lines:
+async def load(redis: Redis, space_id: int) -> Lines:
     """All lines of a Space with somebody in."""
     k = SpaceKeys(space_id)
     names = [name.decode() for name in await redis.zrange(k.lines, 0, -1)]
@@ -132,11 +132,11 @@ async def read(redis: Redis, space_id: int) -> Lines:
     return parse(answers, names, seconds(server_time))
 
 
-def _asked(names: Iterable[str]) -> list[str]:
+def _with_lanes(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys((*LANES, *names)))
 
 
-# --- understanding -----------------------------------------------------------------------------------
+# --- parsing -----------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -160,7 +160,7 @@ def parse(answers: Sequence[Any], names: Sequence[str], now: float) -> Lines:
     each, batch, max_batch, threads, max_running, ahead, ends_calls, *start = settings
     raw = {}
     most = max(int(threads or _THREADS), int(each or 0))
-    for at, name in enumerate(_asked(names)):
+    for at, name in enumerate(_with_lanes(names)):
         limit = SIDE_CALLS if lane_of(name) == SIDE else _limit(limits.get(name.encode()), each, most)
         first, wait, calls = rest[at * 3 : at * 3 + 3]
         raw[name] = _Raw(first, wait, calls, limit)

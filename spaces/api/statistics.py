@@ -92,4 +92,4 @@ def get_statistics(
     # As with the logs: reading needs no token that may write, but somebody who may.
     if not access.can_write(caller(request).user, space.owner_id):
         raise HubError(403, f"Only who can write to {space} reads its statistics.")
-    return statistics.told(space.pk, range)
+    return statistics.report(space.pk, range)

@@ -82,7 +82,7 @@ class Gateway:
         """Serve one connection, for as long as its visitor may have it."""
         sends = http.with_policy(send) if self.is_demo_host(head.first(scope["headers"], "host")) else send
         try:
-            asked = await self._understand(scope)
+            asked = await self._parse(scope)
         except http.BadPath:
             await self._refuse(scope, receive, sends, 400, "This path is not allowed.")
             return
@@ -97,7 +97,7 @@ class Gateway:
             return
         # The app never sees what the gateway put into its address.
         scope = {**scope, "query_string": page_tokens.own_query(scope["query_string"])}
-        work = self._serve(asked, scope, receive, sends)
+        work = self._handle(asked, scope, receive, sends)
         with contextlib.suppress(http.HungUp):  # there is nobody to answer
             if not await self.context.watched.while_allowed(asked.route.space_id, asked.visitor.who, work):
                 await self._break_off(scope, sends)
@@ -106,14 +106,14 @@ class Gateway:
         """How many bytes a Space may be sent with this request: an event's, or an upload's; None where there
         is no such Space for its sender."""
         try:
-            asked = await self._understand(scope)
+            asked = await self._parse(scope)
         except (http.BadPath, RightsUnknown, TooManyTokens):
             return None
         if asked is None:
             return None
         return BODY_LIMIT if paths.runs(asked.path, asked.route.app) else self.upload_bytes
 
-    async def _understand(self, scope: Scope) -> SpaceRequest | None:
+    async def _parse(self, scope: Scope) -> SpaceRequest | None:
         host = head.first(scope["headers"], "host")
         path = http.checked(scope["path"])
         program = not self.is_demo_host(host)
@@ -130,7 +130,7 @@ class Gateway:
             return None
         prefix = f"/run/{route.owner}/{route.name}" if program else ""
         raw_token, path = ("", path) if program else page_tokens.split(path, route.app.mount)
-        token = page_tokens.read(self.key, route.space_id, raw_token) if raw_token else None
+        token = page_tokens.verify(self.key, route.space_id, raw_token) if raw_token else None
         watched = self.context.watched
         client = client_of(scope["headers"], (scope.get("client") or ("", 0))[0], self.proxies)
         visitor = await visitor_of(watched, route, scope, token, self.key, program=program)
@@ -183,12 +183,12 @@ class Gateway:
         name = host.partition(":")[0].lower().rstrip(".").removesuffix(f".{self.demo_domain}")
         return "" if "." in name else name
 
-    async def _serve(self, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _handle(self, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await self._websocket(asked, scope, receive, send)
         elif first := entry.redirection(asked, scope, self.key):
             where, cookie = first
-            await http.see(send, where, cookie)
+            await http.see_other(send, where, cookie)
         else:
             await self._http(asked, scope, receive, send)
 
@@ -201,12 +201,12 @@ class Gateway:
                 await self._refuse(scope, receive, send, 404, "A static Space has a page only.")
                 return
             await self.context.visited(route)
-            await static_files.serve(send, route, asked.path, scope["method"])
+            await static_files.send_file(send, route, asked.path, scope["method"])
             return
         try:
-            if route.app.paths and await self._queued_paths.serve(asked, scope, receive, send):
+            if route.app.paths and await self._queued_paths.handle(asked, scope, receive, send):
                 return
-            if await self._router.serve(asked, scope, receive, send):
+            if await self._router.handle(asked, scope, receive, send):
                 return
         except QueueError as error:
             await self._error(send, error.status, str(error))
@@ -346,7 +346,7 @@ class Gateway:
     # --- websockets ---------------------------------------------------------------------------------
 
     async def _websocket(self, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> None:
-        if await gradio_websocket.serve(self.context, asked, scope, receive, send):
+        if await gradio_websocket.handle(self.context, asked, scope, receive, send):
             return
         if not asked.route.address:
             route = paths.routed(await wakeup.running(self.context.routes, asked.route), asked.path)
@@ -379,7 +379,7 @@ class Gateway:
         label = self._label(host) if status == 404 and self.is_demo_host(host) else ""
         enter = entry.by_platform(self.platform_url, label, scope) if label else ""
         if enter and entry.in_a_tab(scope):
-            await http.see(send, enter)
+            await http.see_other(send, enter)
         elif head.wants_page(scope["headers"]):
             body = await status_pages.refusal(status, text, enter)
             await http.respond(send, status, body, "text/html; charset=utf-8")

@@ -45,7 +45,7 @@ def make(key: str, space_id: int, *, visit: str, user_id: int, page: bool = True
     return f"{payload}.{_sign(key, space_id, payload)}"
 
 
-def read(key: str, space_id: int, token: str) -> PageToken | None:
+def verify(key: str, space_id: int, token: str) -> PageToken | None:
     """What the token says, or None when it was not made by us, for this Space, within its time."""
     payload, _, signature = token.rpartition(".")
     if not hmac.compare_digest(signature.encode(), _sign(key, space_id, payload).encode()):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hardware.replica_client import target_of
 from queueing.errors import BodyTooLarge, NoSuchPath, QueueError
-from queueing.eta import told
+from queueing.eta import eta_fields
 from queueing.events import encode
 from queueing.identity import visitor
 from queueing.protocols.http import HttpDoor, Request
@@ -47,7 +47,7 @@ class QueuedPaths:
         self.context = context
         self.door = HttpDoor(context.gradio)
 
-    async def serve(self, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def handle(self, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer a request that is the queue's; False for all others.
 
         Raises:
@@ -88,13 +88,15 @@ class QueuedPaths:
         if responds_async(scope):
             event_id = await self.door.begin(asked.route, request, caller)
             await self.context.visited(asked.route)
-            place = await self.door.look(asked.route, event_id)
-            await self._told(asked, send, event_id, place, ((b"preference-applied", b"respond-async"),))
+            place = await self.door.poll(asked.route, event_id)
+            await self._respond_place(
+                asked, send, event_id, place, ((b"preference-applied", b"respond-async"),)
+            )
             return
         await self.context.visited(asked.route)
 
         async def wait() -> None:
-            answer = await self.door.ask(asked.route, request, caller)
+            answer = await self.door.answer(asked.route, request, caller)
             await self._pass_on(asked, scope["method"], send, answer)
 
         await http.until_gone(receive, wait())
@@ -103,8 +105,8 @@ class QueuedPaths:
         """A place to ask: where the request stands, then its answer; `DELETE` gives the place up."""
         match scope["method"]:
             case "GET":
-                found = await self.door.look(asked.route, event_id)
-                await self._told(asked, send, event_id, found)
+                found = await self.door.poll(asked.route, event_id)
+                await self._respond_place(asked, send, event_id, found)
             case "DELETE":
                 await self.door.cancel(asked.route, event_id)
                 await http.respond(send, 200, b'{"success":true}', "application/json")
@@ -114,7 +116,7 @@ class QueuedPaths:
 
     # --- answers ------------------------------------------------------------------------------------
 
-    async def _told(
+    async def _respond_place(
         self, asked: SpaceRequest, send: Send, event_id: str, found: Place | Answer, extra: Extra = ()
     ) -> None:
         if isinstance(found, Answer):
@@ -125,7 +127,7 @@ class QueuedPaths:
             "state": found.state,
             "position": found.position,
             "size": found.size,
-            **told(found.eta),
+            **eta_fields(found.eta),
         }
         door = asked.host.partition("/")[2]  # "" on the Space's own host
         location = f"/{door}/_queue/{event_id}" if door else f"/_queue/{event_id}"

@@ -85,7 +85,7 @@ def panel(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """The App tab's inside alone: fetched when the stage changes. It goes on as the same visit."""
     space = readable(request, owner, name)
     visit = request.GET.get("visit", "")
-    if visits.read(visit, space.pk) is None:
+    if visits.verify(visit, space.pk) is None:
         _, visit = visits.sign(space.pk, request.user.pk)
     context = space_context(request, space, "app") | panel_context(request, space, visit)
     return render(request, "components/panel.html", context)

@@ -57,7 +57,7 @@ def figures(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 
 def _now(space: Space) -> dict[str, Any]:
     """The live figures, and how good the promised times were this week."""
-    kept = eta_accuracy.read(sync_redis(), [space.pk], days=7)[space.pk]
+    kept = eta_accuracy.load(sync_redis(), [space.pk], days=7)[space.pk]
     return {"figures": figures_of([space.pk])[space.pk], "honesty": kept}
 
 

@@ -45,7 +45,7 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
     name = request.GET.get("range", "1h")
     if name not in RANGES or space.sdk == Sdk.STATIC:
         raise Http404("There are no such statistics.")
-    told = statistics.told(space.pk, name)
+    told = statistics.report(space.pk, name)
     totals = told["totals"]
     words, every_s = SHOWN[name]
     return {

@@ -10,6 +10,7 @@ import pytest
 from hardware import nodes, usage
 from hardware.models import Replica
 from hardware.runtimes.base import Stats
+from infra.redis_clients import sync_redis
 
 if TYPE_CHECKING:
     from spaces.models import Space
@@ -51,7 +52,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_a_minute_keeps_the_most_memory_and_the_cores_on_average_and_at_their_most(
     space: Space, clock: Clock
 ) -> None:
-    usage._redis().delete(usage.key(space.pk))
+    sync_redis().delete(usage.key(space.pk))
     node = nodes.register("here", {"cpu": False}, "process")
     about: dict[str, Any] = {"space_id": space.pk, "tier": "cpu", "node": node, "spec": {"json": "{}"}}
     Replica.objects.create(**about, state=Replica.State.READY, runtime_id="7-1")
@@ -60,23 +61,23 @@ def test_a_minute_keeps_the_most_memory_and_the_cores_on_average_and_at_their_mo
     sampler = usage.Sampler(node.pk, runtime)  # type: ignore[arg-type]
     for memory, cores in ((100, 0.0), (300, 0.5), (200, 1.5), (100, 1.0)):
         runtime.memory, runtime.cpu_seconds = memory, runtime.cpu_seconds + 15 * cores
-        sampler.look()
+        sampler.sample()
         clock.now += 15
     assert usage.of(space.pk) == []  # the minute goes on
     runtime.cpu_seconds = 0.0  # a process of it ended and took its time with it
-    sampler.look()
+    sampler.sample()
     (minute,) = usage.of(space.pk)
     assert (minute.memory_bytes, minute.cores, minute.cores_peak) == (300, 1.0, 1.5)
     clock.now += 60
-    sampler.look()
+    sampler.sample()
     assert [use.cores for use in usage.of(space.pk)] == [1.0, 0.0]
     clock.now += 24 * 3600
     assert usage.of(space.pk) == []
-    assert usage._redis().ttl(usage.key(space.pk)) > 0
+    assert sync_redis().ttl(usage.key(space.pk)) > 0
 
 
 def test_slots_are_told_by_nodes_that_told_them_lately() -> None:
-    usage.tell_slots("one", busy=2, slots=64)
+    usage.publish_slots("one", busy=2, slots=64)
     assert usage.slots(["one", "silent"]) == {"one": (2, 64)}
     assert usage.slots([]) == {}
-    assert 0 < usage._redis().ttl(usage.slots_key("one")) <= usage.SLOTS_KEPT_S
+    assert 0 < sync_redis().ttl(usage.slots_key("one")) <= usage.SLOTS_KEPT_S

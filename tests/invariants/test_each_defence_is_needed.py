@@ -153,12 +153,12 @@ async def test_a_gap_in_the_news_is_read_again(queue: Queue) -> None:
 
 
 async def test_without_reading_again_the_gap_stays(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = MessageStreams._read
+    whole = MessageStreams._load_messages
 
     async def only_at_the_beginning(self: MessageStreams, key: str, after: int) -> list[Delivered]:
         return await whole(self, key, after) if after == 0 else []
 
-    monkeypatch.setattr(MessageStreams, "_read", only_at_the_beginning)
+    monkeypatch.setattr(MessageStreams, "_load_messages", only_at_the_beginning)
     assert await hear_all(queue) != [1, 2, 3, 4, 5]
 
 

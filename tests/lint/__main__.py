@@ -25,8 +25,12 @@ Imports = dict[str, set[str]]
 
 def imports() -> Imports:
     """Each module with all that it imports, inside functions and under TYPE_CHECKING too."""
-    sys.path[:0] = [str(ROOT), str(ROOT / "platform"), str(ROOT / LAUNCHER)]
-    graph = grimp.build_graph(*PACKAGES, cache_dir=None)
+    before = sys.path
+    sys.path = [str(ROOT), str(ROOT / "platform"), str(ROOT / LAUNCHER), *before]
+    try:
+        graph = grimp.build_graph(*PACKAGES, cache_dir=None)
+    finally:
+        sys.path = before
     return {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from queueing.app_messages import NotUnderstood, ended, plain, read, rows_of, speaks_of, told
+from queueing.app_messages import NotUnderstood, decode_message, ended, parse, plain, rows_of, speaks_of
 from queueing.events import encode
 
 EVENT = "e" * 32
@@ -21,7 +21,7 @@ def end(data: bytes, more: bytes = b"") -> bytes:
 
 @pytest.mark.parametrize("data", [b"[1]", b'["%s"]' % (b"x" * 2_000_000), b"[%s1]" % (b"[]," * 400_000)])
 def test_a_message_keeps_everything_but_its_id(data: bytes) -> None:
-    message = read(end(data, b',"duration":1.5'))
+    message = parse(end(data, b',"duration":1.5'))
     heard = json.loads(message.about("ours"))
     assert heard["output"] == {"data": json.loads(data), "duration": 1.5}
     assert (heard["event_id"], heard["success"]) == ("ours", True)
@@ -29,15 +29,15 @@ def test_a_message_keeps_everything_but_its_id(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", [b"[1]", b'["%s"]' % (b"x" * 2_000_000), b"[%s]" % (b"9" * 40), b"[1e999]"])
 def test_a_result_is_written_again_as_it_was(data: bytes) -> None:
-    message = told(end(data, b',"duration":1.5'))
+    message = decode_message(end(data, b',"duration":1.5'))
     assert message["success"]
     assert encode(message["output"]["duration"]) == b"1.5"
     assert encode(message["output"]["data"]) == data
 
 
 def test_what_cannot_be_made_into_values_is_none() -> None:
-    assert plain(told(end(b"[1e999]"))["output"]["data"]) is None
-    assert plain(told(end(b'["%s"]' % (b"x" * 2_000_000)))["output"]["data"]) == ["x" * 2_000_000]
+    assert plain(decode_message(end(b"[1e999]"))["output"]["data"]) is None
+    assert plain(decode_message(end(b'["%s"]' % (b"x" * 2_000_000)))["output"]["data"]) == ["x" * 2_000_000]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_cannot_be_made_into_values_is_none() -> None:
 def test_what_is_no_message_is_none(raw: bytes) -> None:
     assert not speaks_of(raw, EVENT, ends=False)
     with pytest.raises(NotUnderstood):
-        read(raw)
+        parse(raw)
 
 
 def test_a_message_speaks_of_its_event_alone_and_ends_it_or_not() -> None:
@@ -68,7 +68,7 @@ def test_a_message_speaks_of_its_event_alone_and_ends_it_or_not() -> None:
 
 def test_an_empty_end_is_a_cancelled_one() -> None:
     assert ended({}, success=True).head.is_empty
-    assert not read(end(b"[]")).head.is_empty
+    assert not parse(end(b"[]")).head.is_empty
 
 
 def test_a_batch_gives_each_event_its_row() -> None:

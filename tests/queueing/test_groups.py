@@ -342,7 +342,7 @@ async def test_the_longest_group_is_the_spaces_time(queue: Queue, join: Joins) -
         await learn(queue, fn, seconds)
     await join("a", group="slow", fn="0")
     await join("b", group="quick", fn="1")
-    lines = await snapshot.read(queue.redis, queue.space_id)
+    lines = await snapshot.load(queue.redis, queue.space_id)
     assert lines.joining is not None
     assert (lines.pending, round(lines.joining.likely)) == (2, 10)
 

@@ -41,7 +41,7 @@ async def told(queue: Queue, channel: str, *, count: int = 1) -> list[Place]:
 
 def honesty_of(queue: Queue) -> EtaAccuracy:
     with blocking.Redis.from_url(os.environ["REDIS_URL"]) as client:
-        return eta_accuracy.read(client, [queue.space_id])[queue.space_id]
+        return eta_accuracy.load(client, [queue.space_id])[queue.space_id]
 
 
 async def test_a_waiter_hears_its_own_place_and_both_times(queue: Queue, join: Joins) -> None:
@@ -100,7 +100,7 @@ async def test_calls_that_wait_in_the_app_itself_are_no_running_ones_and_come_fi
     assert place.eta is not None
     # Two run, and behind them there is a round of two calls that he does not see.
     assert place.eta.likely == pytest.approx(8.0, abs=1.0)
-    main = (await snapshot.read(queue.redis, queue.space_id)).by_name["main"]
+    main = (await snapshot.load(queue.redis, queue.space_id)).by_name["main"]
     assert (main.running, main.pending) == (2, 4)
 
 

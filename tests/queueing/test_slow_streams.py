@@ -25,8 +25,8 @@ async def test_of_an_events_places_it_keeps_only_the_newest() -> None:
     assert stream.out.qsize() == 2
     ranks = {}
     while not stream.out.empty():
-        message = told(await stream._told(stream.out.get_nowait()))
+        message = told(await stream._chunk_of(stream.out.get_nowait()))
         ranks[message["event_id"]] = message["rank"]
     assert ranks == {"one": 1, "two": 1}
     stream.place(Place("one", 0, 1, None))
-    assert told(await stream._told(stream.out.get_nowait()))["rank"] == 0
+    assert told(await stream._chunk_of(stream.out.get_nowait()))["rank"] == 0

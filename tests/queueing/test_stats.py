@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from queueing.errors import ApiClosed, QueueFull, Refused
 from queueing.events import Accepted
-from queueing.stats.counters import COUNTS, MOST_FUNCTIONS, OTHERS, Minute, Tally, read_minute
+from queueing.stats.counters import COUNTS, MOST_FUNCTIONS, OTHERS, Minute, Tally, parse_minute
 from queueing.stats.histograms import bucket_of
 from queueing.store.queue import MAX_LOSSES, Queue
 from tests.queueing.test_scripts import finish
@@ -25,7 +25,7 @@ async def counted(queue: Queue) -> Minute:
     numbers = await queue.redis.smembers(queue.keys.minutes)
     together = Minute()
     for number in numbers:
-        minute = read_minute(await queue.redis.hgetall(queue.keys.minute(int(number))))
+        minute = parse_minute(await queue.redis.hgetall(queue.keys.minute(int(number))))
         for fn, tally in minute.functions.items():
             together.functions.setdefault(fn, Tally()).add(tally)
         for what in ("pending", "running", "calls"):
@@ -192,7 +192,7 @@ async def test_an_event_costs_the_statistics_few_commands(queue: Queue, join: Jo
 
 def test_a_stranger_who_invents_functions_does_not_make_rows_without_end() -> None:
     fields = {f"page::main:{number}".encode(): b"1" for number in range(1000)}
-    minute = read_minute(fields)
+    minute = parse_minute(fields)
     assert len(minute.functions) == MOST_FUNCTIONS + 1
     assert minute.functions[OTHERS].counts["page"] == 1000 - MOST_FUNCTIONS
 
@@ -207,7 +207,7 @@ names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 )
 def test_every_field_is_read_back(counts: dict[tuple[str, str, str], int]) -> None:
     fields = {f"{what}::{lane}:{fn}".encode(): str(n).encode() for (what, lane, fn), n in counts.items()}
-    minute = read_minute(fields)
+    minute = parse_minute(fields)
     for (what, lane, fn), number in counts.items():
         assert minute.functions[lane, fn].counts[what] == number
 

@@ -94,12 +94,12 @@ def test_a_rollup_that_dies_before_redis_forgets_doubles_nothing(
         patched.setattr(totals, "changes", die)
         with pytest.raises(KeyboardInterrupt):
             rollup.store([space.pk])
-    assert totals.read([space.pk])[space.pk].counts["page"] == 3
+    assert totals.load([space.pk])[space.pk].counts["page"] == 3
     before = rows(space)
     assert rollup.store([space.pk]) == 1
     assert rows(space) == before
     assert before[0][3] == 3
-    assert totals.read([space.pk])[space.pk].counts["page"] == 3
+    assert totals.load([space.pk])[space.pk].counts["page"] == 3
 
 
 def test_two_rollups_at_once_count_a_minute_once(server: sync.Redis, space: Space) -> None:
@@ -110,7 +110,7 @@ def test_two_rollups_at_once_count_a_minute_once(server: sync.Redis, space: Spac
     server.hset(SpaceKeys(space.pk).minute(NOW - 5), mapping=put_back)
     rollup._store(space.pk, [NOW - 5])
     assert [row[3] for row in rows(space)] == [3]
-    assert totals.read([space.pk])[space.pk].counts["page"] == 3
+    assert totals.load([space.pk])[space.pk].counts["page"] == 3
 
 
 def test_nothing_is_lost_while_the_database_is_away(
@@ -196,9 +196,9 @@ def test_totals_never_go_back_while_minutes_are_stored(server: sync.Redis, space
     seen = [0]
     for minute in range(NOW - 200, NOW - 4):
         put(server, space, minute, page____main__0=1)
-    seen.append(totals.read([space.pk])[space.pk].counts["page"])
+    seen.append(totals.load([space.pk])[space.pk].counts["page"])
     for start in range(NOW - 200, NOW - 4, 30):
         rollup._store(space.pk, list(range(start, min(start + 30, NOW - 4))))
-        seen.append(totals.read([space.pk])[space.pk].counts["page"])
+        seen.append(totals.load([space.pk])[space.pk].counts["page"])
     assert seen == sorted(seen)
     assert seen[-1] == 196

@@ -183,14 +183,14 @@ async def test_who_waits_for_an_answer_may_be_silent_for_long(
     monkeypatch.setattr(uvicorn, "IDLE_S", 0.01)
     monkeypatch.setattr(uvicorn, "LOOK_EVERY_TICKS", 1)
     looks = 0
-    look = uvicorn_http.Stalled.look
+    look = uvicorn_http.Stalled.check
 
     def counted(self: uvicorn_http.Stalled, connections: Any, now: float) -> None:
         nonlocal looks
         looks += 1
         look(self, connections, now)
 
-    monkeypatch.setattr(uvicorn_http.Stalled, "look", counted)
+    monkeypatch.setattr(uvicorn_http.Stalled, "check", counted)
 
     async def late(scope: Any, receive: Any, send: Any) -> None:
         first = looks
@@ -270,7 +270,7 @@ def test_only_who_takes_nothing_at_all_is_stalled(monkeypatch: pytest.MonkeyPatc
     for look in range(40):
         slow.left -= 1
         drained.takes_nothing_more = not drained.takes_nothing_more
-        stalled.look([slow, deaf, drained], look * 2.0)
+        stalled.check([slow, deaf, drained], look * 2.0)
     assert (slow.aborted, deaf.aborted, drained.aborted) == (False, True, False)
 
 

@@ -178,7 +178,7 @@ def test_a_histogram_never_goes_down_from_one_edge_to_the_next(server: sync.Redi
 def test_nodes_replicas_and_worker_slots(server: sync.Redis, space: Space) -> None:
     nodes.register("here", {"cpu": False}, "process")
     nodes.leave(nodes.register("gone", {"cpu": False}, "process").pk)
-    usage.tell_slots("here", busy=3, slots=64)
+    usage.publish_slots("here", busy=3, slots=64)
     found = samples()
     assert (found["spaceport_nodes", "yes"], found["spaceport_nodes", "no"]) == (1, 1)
     assert found["spaceport_replicas", "ready"] == 0
@@ -230,7 +230,7 @@ def test_a_scrape_of_many_spaces_costs_a_few_round_trips(
 
 async def test_the_event_loops_lag_is_noticed() -> None:
     monitor._lags.clear()
-    looking = asyncio.create_task(monitor._look_forever())
+    looking = asyncio.create_task(monitor._sample_forever())
     await asyncio.sleep(0)
     time.sleep(monitor.LOOK_EVERY_S + 0.3)  # noqa: ASYNC251  # what it is there to notice
     deadline = time.monotonic() + 10

@@ -25,12 +25,12 @@ def test_a_server_that_will_not_start_is_tried_again_and_the_others_go_on(tmp_pa
     supervisor = Supervisor([child], [server], said.append)
 
     def looked() -> bool:
-        supervisor.look()
+        supervisor.check()
         return len(tries) > 1 and child.died() is not None
 
-    supervisor.look()
+    supervisor.check()
     assert "PostgreSQL did not start (not now)" in said[-1]
-    supervisor.look()
+    supervisor.check()
     assert len(tries) == 1, "not at once"
     child.start()
     try:

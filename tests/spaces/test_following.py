@@ -65,7 +65,7 @@ def followed(space: Space) -> tuple[str, str]:
     """Look once; the Space's stage, and where visitors are sent."""
     following.reconcile_spaces()
     space.refresh_from_db()
-    route = publishing.known(space.pk)
+    route = publishing.published(space.pk)
     assert route is not None
     assert route.stage == space.stage
     return space.stage, route.address
@@ -113,13 +113,13 @@ def test_nobody_is_sent_to_an_app_that_died_before_it_said_what_it_offers(
     space: Space, addresses: list[str]
 ) -> None:
     """Else its functions would be called past the queue; it is asked again until it answers."""
-    route = publishing.known(space.pk)
+    route = publishing.published(space.pk)
     assert route is not None
     offers = structs.replace(route, app=App(protocol="sse_v3", version="6.31"))
     sync_redis().set(SpaceKeys(space.pk).route, encode(offers))
     becomes(space, address=NOWHERE)
     assert followed(space) == (Stage.RUNNING, "")
-    known = publishing.known(space.pk)
+    known = publishing.published(space.pk)
     assert known is not None
     assert known.app == offers.app
     becomes(space, address=addresses[1])

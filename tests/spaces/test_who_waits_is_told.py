@@ -73,7 +73,7 @@ def test_a_pause_ends_nothing_and_is_told_before_the_replicas_hear_of_it(
     with django_capture_on_commit_callbacks() as orders:
         lifecycle.pause(space)
     assert [order.args for order in orders] == [(replica,)], "not given yet"
-    route = publishing.known(space.pk)
+    route = publishing.published(space.pk)
     assert route is not None
     assert route.stopped
     assert state(space, event_id) == "pending"

@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from hardware import devices, worker
 from hardware.runtimes import choose
 from hardware.tiers import Tier, UnknownTier, tier
-from infra.notify import READY, tell
+from infra.notify import READY, notify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,7 @@ class Command(BaseCommand):
         deadline = time.monotonic() + wait_s
         with path.open("w") as lock:
             if wait_s:
-                tell(READY)
+                notify(READY)
             while not _locked(lock):
                 if time.monotonic() > deadline:
                     raise CommandError(

@@ -72,7 +72,7 @@ class Child:
         """Another one of the same kind, not started."""
         return replace(self, process=None, deaths=0, restart_at=0.0, expected=False, _pipe=None, _heard=b"")
 
-    def said(self, word: str) -> bool:
+    def has_sent(self, word: str) -> bool:
         """Whether it told us this word since it was started."""
         if self._pipe is not None:
             with contextlib.suppress(BlockingIOError):

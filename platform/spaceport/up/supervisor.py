@@ -54,17 +54,17 @@ class Supervisor:
             if self.renewing:
                 self.renewing = False
                 renew()
-            self.look()
+            self.check()
             time.sleep(LOOK_EVERY_S)
 
-    def look(self) -> None:
+    def check(self) -> None:
         """One look at every server and child."""
         for server in self.servers:
             if server.pid() is None and not self.stopping and time.monotonic() >= server.again_at:
                 self._start_again(server)
         for child in tuple(self.children):
             if not self.stopping and not child.expected:
-                self._look_at(child)
+                self._check(child)
         self._see_off()
 
     def _start_again(self, server: Server) -> None:
@@ -75,11 +75,11 @@ class Supervisor:
             server.again_at = time.monotonic() + SERVER_AGAIN_S
             self.say(f"{server.name} did not start ({error}); once more in {SERVER_AGAIN_S} s")
 
-    def _look_at(self, child: Child) -> None:
+    def _check(self, child: Child) -> None:
         now = time.monotonic()
         status = child.died()
         if status is None:
-            if child.said(LEAVING) and child.beside:
+            if child.has_sent(LEAVING) and child.beside:
                 self.say(f"{child.name} was told to end; starting another")
                 self._replace(child, child.successor())
         elif not child.restart_at:
@@ -131,7 +131,9 @@ class Supervisor:
     def _renew_beside(self, child: Child) -> bool:
         new = child.successor()
         new.start()
-        if not self._wait(lambda: new.said(READY) or new.died() is not None, READY_S) or not new.said(READY):
+        if not self._wait(lambda: new.has_sent(READY) or new.died() is not None, READY_S) or not new.has_sent(
+            READY
+        ):
             new.stop()
             self._leaving.append((new, time.monotonic() + STOP_S))
             return False
@@ -153,7 +155,7 @@ class Supervisor:
         """Look after everybody until it is true; False when it does not get so in time."""
         deadline = time.monotonic() + limit_s
         while not self.stopping and time.monotonic() < deadline:
-            self.look()
+            self.check()
             if true():
                 return True
             time.sleep(LOOK_EVERY_S)

@@ -145,7 +145,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         self._stop_clock()
         self._state, self._in_window = state, 0
         if state:
-            self._clock = self.callLater(HEAD_S if state == "head" else BODY_EVERY_S, self._look)
+            self._clock = self.callLater(HEAD_S if state == "head" else BODY_EVERY_S, self._check)
 
     def _awaited(self) -> str:
         if self._handlingRequest:
@@ -154,13 +154,13 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             return "body"
         return "head" if self._receivedHeaderSize or self._buffer else ""
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         self._clock = None
         if self._state == "body" and (
             self._in_window >= BODY_EVERY_S * BODY_BYTES_A_SECOND or self._task is not None
         ):
             self._in_window = 0
-            self._clock = self.callLater(BODY_EVERY_S, self._look)
+            self._clock = self.callLater(BODY_EVERY_S, self._check)
         else:
             self.transport.abortConnection()
 

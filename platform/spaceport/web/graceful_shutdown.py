@@ -14,7 +14,7 @@ from collections.abc import Awaitable
 from typing import Any, Protocol
 
 from infra import shutdown
-from infra.notify import LEAVING, tell
+from infra.notify import LEAVING, notify
 from queueing.protocols.websocket import goodbye
 from spaceport.web.monitor import Message, Send, sockets
 
@@ -78,7 +78,7 @@ class Leaving:
         try:
             if self._connections is not None:
                 self._connections.stop_accepting()
-            tell(LEAVING)
+            notify(LEAVING)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(GOODBYE_S):
                     await goodbye()

@@ -29,7 +29,7 @@ def lag_s() -> float:
     return max(_lags, default=0.0)
 
 
-async def _look_forever() -> None:
+async def _sample_forever() -> None:
     while True:
         due = time.monotonic() + LOOK_EVERY_S
         await asyncio.sleep(LOOK_EVERY_S)
@@ -41,7 +41,7 @@ def watched(app: App) -> App:
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if not _looking:
-            _looking.add(asyncio.create_task(_look_forever(), name="event-loop lag"))
+            _looking.add(asyncio.create_task(_sample_forever(), name="event-loop lag"))
         if scope["type"] == "websocket":
             await _open("websocket", app(scope, receive, send))
         elif scope["type"] == "http":

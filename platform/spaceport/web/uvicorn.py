@@ -93,7 +93,7 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         if counter % LOOK_EVERY_TICKS == 0:
-            self._stalled.look(self.server_state.connections, time.monotonic())
+            self._stalled.check(self.server_state.connections, time.monotonic())
             for connection in tuple(self.server_state.connections):
                 if isinstance(connection, Http) and (connection.waits_s() > IDLE_S or connection.too_slow()):
                     connection.transport.close()

@@ -176,7 +176,7 @@ class Stalled:
     def __init__(self) -> None:
         self._since: dict[Any, tuple[float, int]] = {}  # connection -> when it last took of it, what is left
 
-    def look(self, connections: Iterable[Any], now: float) -> None:
+    def check(self, connections: Iterable[Any], now: float) -> None:
         """To be called every few seconds, with all there are."""
         before, self._since = self._since, {}
         for one in tuple(connections):

@@ -64,14 +64,14 @@ class Backlog(Generic[T]):
         Raises:
             ContainerDied: nothing is left, and nothing more comes.
         """
-        await self.something()
+        await self.wait_for_message()
         taken = list(self._said)
         self._said.clear()
         self._bytes = 0
         self._taken.set()
         return taken
 
-    async def something(self) -> None:
+    async def wait_for_message(self) -> None:
         """Until there is something to take.
 
         Raises:

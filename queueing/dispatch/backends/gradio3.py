@@ -80,7 +80,7 @@ class Gradio3Client:
                 raise AppFault(text)
             if frame.type != aiohttp.WSMsgType.TEXT:
                 break
-            message = app_messages.read(frame.data)
+            message = app_messages.parse(frame.data)
             match message.msg:
                 case "send_hash":
                     await _send(socket, {"fn_index": int(event.fn), "session_hash": session_hash})
@@ -115,7 +115,7 @@ class Gradio3Client:
             return
         self._cancelled.add(event.id)
         body = {"session_hash": event.body.get("session_hash") or event.id, "fn_index": int(event.fn)}
-        await self._direct.say("/reset", body)
+        await self._direct.notify("/reset", body)
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, asyncio.CancelledError):
             await socket.close()
 

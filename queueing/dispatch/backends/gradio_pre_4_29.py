@@ -50,7 +50,7 @@ class GradioPre429Client(GradioSseClient):
         app_event_id, stopped = self.app_ids.get(event.id), self._stopped.get(event.id)
         if app_event_id is None or stopped is None:
             return
-        await self.say("/reset", {"event_id": app_event_id})
+        await self.notify("/reset", {"event_id": app_event_id})
         asyncio.get_running_loop().call_later(SETTLE_S, stopped.set)
 
 

@@ -73,7 +73,7 @@ class _Session:
             self._route(message, size)
         if self.bound and self.reader is None:
             self.broken = ""
-            self.reader = asyncio.create_task(self._read(), name=f"session {self.hash}")
+            self.reader = asyncio.create_task(self._receive(), name=f"session {self.hash}")
         return inbox
 
     def unbind(self, app_event_id: str) -> None:
@@ -87,11 +87,11 @@ class _Session:
         if not self.bound and not self.posting and not reading:
             self.app.sessions.pop(self.hash, None)
 
-    async def _read(self) -> None:
+    async def _receive(self) -> None:
         empty_in_a_row = 0
         try:
             while self.bound and empty_in_a_row < REOPENED:
-                got = await self._read_once()
+                got = await self._receive_once()
                 empty_in_a_row = 0 if got else empty_in_a_row + 1
         except (BadAnswer, NotUnderstood) as error:
             self.broken = str(error)
@@ -104,7 +104,7 @@ class _Session:
             self.reader = None
             self.forget_if_idle()
 
-    async def _read_once(self) -> bool:
+    async def _receive_once(self) -> bool:
         query = urlencode({"session_hash": self.hash}).encode()
         asked = self.app.http.ask(
             "GET",
@@ -119,9 +119,9 @@ class _Session:
                 raise Unreachable(f"status {reply.status}")
             if reply.status != 200:
                 raise BadAnswer(f"The app answered {reply.status} where its messages should be.")
-            return await self._hear(reply)
+            return await self._handle_stream(reply)
 
-    async def _hear(self, reply: Reply) -> bool:
+    async def _handle_stream(self, reply: Reply) -> bool:
         """Until the app ends the stream; whether it said anything.
 
         Raises:
@@ -135,19 +135,19 @@ class _Session:
                 if isinstance(line, Cut):
                     raise BadAnswer(limits.too_large)
                 if line.startswith(b"data:"):
-                    message = app_messages.read(line[5:])
+                    message = app_messages.parse(line[5:])
                     if message.msg == "close_stream" or _ends_session(message):
                         return got
                     if message.msg not in OWN_WORDS:
                         got = True
-                        await self._take(message, len(line))
+                        await self._handle(message, len(line))
                 if number % LINES_A_TURN == 0:
                     await asyncio.sleep(0)
             if lines.pending > limits.message_bytes:
                 raise BadAnswer(limits.too_large)
         return got
 
-    async def _take(self, message: Message, size: int) -> None:
+    async def _handle(self, message: Message, size: int) -> None:
         if (inbox := self._route(message, size)) is not None and inbox.is_full:
             await inbox.room()
 
@@ -211,7 +211,7 @@ class GradioSseClient:
             session.forget_if_idle()
 
     async def _post(self, event: Event, session_hash: str) -> str:
-        raw = await self._asked(
+        raw = await self._post_json(
             "/queue/join",
             {**event.body, "session_hash": session_hash},
             headers=_headers(event),
@@ -224,7 +224,7 @@ class GradioSseClient:
         except app_messages.FAILURES as error:
             raise AppFault(app_messages.NOT_UNDERSTOOD) from error
 
-    async def _asked(
+    async def _post_json(
         self,
         path: str,
         body: dict[str, Any],
@@ -270,7 +270,7 @@ class GradioSseClient:
             "batched": True,
         }
         limit = self.http.limits.message_bytes
-        raw = await self._asked("/run/predict", body, headers=_headers(first), total_s=None, limit=limit)
+        raw = await self._post_json("/run/predict", body, headers=_headers(first), total_s=None, limit=limit)
         try:
             return app_messages.rows_of(raw, len(events))
         except ValueError as error:
@@ -280,7 +280,7 @@ class GradioSseClient:
         """Ask the app to end a running generator."""
         app_event_id = self.app_ids.get(event.id)
         if app_event_id is not None:
-            await self.say(
+            await self.notify(
                 "/cancel",
                 {
                     "session_hash": event.body.get("session_hash") or event.id,
@@ -289,10 +289,10 @@ class GradioSseClient:
                 },
             )
 
-    async def say(self, path: str, body: dict[str, Any]) -> None:
+    async def notify(self, path: str, body: dict[str, Any]) -> None:
         """Tell the app something whose answer does not matter."""
         with contextlib.suppress(CallRefused, ContainerDied):
-            await self._asked(path, body, headers=JSON, total_s=CANCEL_S, limit=REFUSAL_BYTES)
+            await self._post_json(path, body, headers=JSON, total_s=CANCEL_S, limit=REFUSAL_BYTES)
 
 
 def _headers(event: Event) -> dict[str, str]:

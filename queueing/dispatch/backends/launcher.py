@@ -100,13 +100,13 @@ class _Inbox(Backlog[LauncherMessage]):
         self.first = first
         self.is_over = False
 
-    def tell(self, said: LauncherMessage) -> None:
+    def deliver(self, said: LauncherMessage) -> None:
         if not self.is_over:
             self.is_over = said.ends
             self.put(said, len(said.payload))
 
     async def take(self) -> list[LauncherMessage]:
-        await self.something()
+        await self.wait_for_message()
         said = self.alone()
         if said is not None and said.number == 1 and not said.ends:
             await self.more_within(HOLD_START_S)
@@ -137,7 +137,7 @@ class LauncherClient:
         self._orders = asyncio.Queue()
         # aiohttp sends no headers before there is something of the body.
         self._send(_Order("hello"))
-        self._reader = asyncio.create_task(self._read(hello), name="direct")
+        self._reader = asyncio.create_task(self._receive(hello), name="direct")
         try:
             async with asyncio.timeout(CONNECT_S):
                 running = await hello
@@ -230,13 +230,13 @@ class LauncherClient:
                 line += more
             yield line
 
-    async def _read(self, hello: asyncio.Future[list[str] | None]) -> None:
+    async def _receive(self, hello: asyncio.Future[list[str] | None]) -> None:
         try:
             async with self._http.send("POST", self._address, PATH, data=self._lines()) as reply:
                 if reply.status != 200:
                     hello.set_result(None)
                     return
-                await self._hear(reply, hello)
+                await self._handle_lines(reply, hello)
         except BadAnswer as error:
             logger.info("direct: %s", error)
             self._fail_all(str(error))
@@ -250,20 +250,20 @@ class LauncherClient:
             for ended in self._strays.values():
                 ended.set()
 
-    async def _hear(self, reply: Reply, hello: asyncio.Future[list[str] | None]) -> None:
+    async def _handle_lines(self, reply: Reply, hello: asyncio.Future[list[str] | None]) -> None:
         self._answered = True
         limit = self._http.limits.message_bytes
         lines = Lines(limit)
         async for chunk in reply.chunks():
             for number, line in enumerate(lines.feed(chunk), start=1):
-                if (inbox := self._heard(line, hello)) is not None and inbox.is_full:
+                if (inbox := self._handle_line(line, hello)) is not None and inbox.is_full:
                     await inbox.room()
                 if number % LINES_A_TURN == 0:
                     await asyncio.sleep(0)
             if lines.pending > ENDLESS * limit:
                 raise BadAnswer(self._http.limits.too_large)
 
-    def _heard(self, line: bytes | Cut, hello: asyncio.Future[list[str] | None]) -> _Inbox | None:
+    def _handle_line(self, line: bytes | Cut, hello: asyncio.Future[list[str] | None]) -> _Inbox | None:
         """Take a line in; the backlog it went to.
 
         Raises:
@@ -277,13 +277,13 @@ class LauncherClient:
                 hello.set_result([name[0] for name in running if name])
             return None
         inbox = self._inboxes.get(call_id)
-        kind, said = _said(rest)
+        kind, said = _parse(rest)
         if kind != b"e" and inbox is not None:
             if isinstance(line, Cut):
                 said = self._failed(call_id, said, self._http.limits.too_large)
             elif not self._may_be_said(call_id, inbox, said):
                 said = self._failed(call_id, said, NOT_UNDERSTOOD)
-            inbox.tell(said)
+            inbox.deliver(said)
         if (kind == b"e" or said.ends) and (stray := self._strays.get(call_id)) is not None:
             stray.set()
         return inbox
@@ -302,10 +302,10 @@ class LauncherClient:
 
     def _fail_all(self, text: str) -> None:
         for event_id, inbox in self._inboxes.items():
-            inbox.tell(LauncherMessage(1, "failed", failed(event_id, text), fault=text))
+            inbox.deliver(LauncherMessage(1, "failed", failed(event_id, text), fault=text))
 
 
-def _said(rest: bytes) -> tuple[bytes, LauncherMessage]:
+def _parse(rest: bytes) -> tuple[bytes, LauncherMessage]:
     """`<number> <kind> <message>`, its kind as it came.
 
     Raises:

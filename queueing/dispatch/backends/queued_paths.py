@@ -50,13 +50,13 @@ class QueuedPathsClient:
             async for message in self.inner.call(event):
                 yield message
             return
-        answer = await self._ask(event)
+        answer = await self._send_request(event)
         name = new_name(event.id)
         await retry_until_stored(partial(self.answers.keep, name, answer))
         # An error of the app is its own answer for the visitor, but no success in the statistics.
         yield ended({"answer": name}, success=answer.status < 500)
 
-    async def _ask(self, event: Event) -> Answer:
+    async def _send_request(self, event: Event) -> Answer:
         method, target, body = event.body["data"]
         # One connection each: an idle one that the app closes just now would look like its death.
         headers = {**event.request["headers"], "Connection": "close"}

@@ -54,7 +54,7 @@ def for_visitor(
     Raises:
         Unreachable, BadAnswer
     """
-    return _ask(client, asked, scope["query_string"], caller.to_container(asked, scope))
+    return _fetch(client, asked, scope["query_string"], caller.to_container(asked, scope))
 
 
 async def rewritten(chunks: AsyncIterator[bytes], asked: SpaceRequest) -> AsyncIterator[bytes]:
@@ -85,7 +85,7 @@ async def in_order(
         UnknownFunction, BadRequest
         Unreachable, BadAnswer
     """
-    async with _ask(client, asked, b"", {}) as reply:
+    async with _fetch(client, asked, b"", {}) as reply:
         raw = await reply.read(INFO_BYTES)
     name = api_name.strip("/")
     endpoint = _endpoint_of(raw, name) if reply.status == 200 else None
@@ -118,7 +118,7 @@ def _endpoint_of(raw: bytes, name: str) -> _Endpoint | None:
         raise BadAnswer("The app's description of its functions is not as Gradio writes it.") from error
 
 
-def _ask(
+def _fetch(
     client: ReplicaClient, asked: SpaceRequest, query: bytes, headers: dict[str, str]
 ) -> AbstractAsyncContextManager[Reply]:
     ours = {"x-forwarded-host": NOWHERE, "x-forwarded-proto": "http"}

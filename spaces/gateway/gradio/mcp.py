@@ -34,7 +34,7 @@ NO_JSON = -32700
 WAITING = b": waiting\n\n"
 
 
-async def serve(
+async def handle(
     context: GatewayContext, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send
 ) -> bool:
     """Answer a request to the app's MCP server; False for those that go straight to it.

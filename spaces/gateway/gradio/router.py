@@ -59,7 +59,7 @@ class GradioRouter:
             ("GET", re.compile(r"/heartbeat/[^/]+"), self._heartbeat),
         ]
 
-    async def serve(self, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def handle(self, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer a request that is the queue's; False for all others.
 
         Raises:
@@ -80,7 +80,7 @@ class GradioRouter:
         if scope["method"] == "OPTIONS":
             return False
         if path is not None and paths.is_mcp(path):
-            return await mcp.serve(self.context, asked, scope, receive, send)
+            return await mcp.handle(self.context, asked, scope, receive, send)
         if paths.runs(asked.path, app):
             raise NoSuchPath
         if path is None and not paths.of_another(asked.path, app):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NO_SUCH_PATH = 4404
 
 
-async def serve(
+async def handle(
     context: GatewayContext, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send
 ) -> bool:
     """Answer a websocket that is the queue's, refuse one that would pass it by; False for all others."""
@@ -42,7 +42,7 @@ async def serve(
     await context.visited(asked.route)
     socket = _Socket(receive, send)
     with contextlib.suppress(Gone):
-        await gradio3.serve(
+        await gradio3.handle(
             context.gradio, asked.route, socket, lambda body: context.callers.of(asked, scope, body)
         )
         await send({"type": "websocket.close", "code": 1000})

@@ -64,7 +64,7 @@ def _by_its_page(route: Route, scope: Scope, token: PageToken | None, key: str) 
     if referer.netloc == host:
         said += _of_visit(_visit_in(referer.query), route, "asking page")
         raw, _ = page_tokens.split(referer.path)
-        if raw and (found := page_tokens.read(key, route.space_id, raw)) is not None:
+        if raw and (found := page_tokens.verify(key, route.space_id, raw)) is not None:
             said.append(replace(_of_token(found), by="asking page", asking_token=raw))
     if _of_its_own_pages(scope, host):
         sent = [value for name, value in head.decoded(scope["headers"]) if name == "cookie"]
@@ -77,7 +77,7 @@ def _of_token(token: PageToken) -> Visitor:
 
 
 def _of_visit(signed: str, route: Route, by: By) -> list[Visitor]:
-    found = visits.read(signed, route.space_id) if signed else None
+    found = visits.verify(signed, route.space_id) if signed else None
     return [] if found is None else [Visitor(Who(found[1]), found[0], by)]
 
 

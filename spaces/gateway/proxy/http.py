@@ -130,7 +130,7 @@ def with_policy(send: Send) -> Send:
     return sends
 
 
-async def see(send: Send, location: str, cookie: str = "") -> None:
+async def see_other(send: Send, location: str, cookie: str = "") -> None:
     """Send a browser to another path, with a cookie of the gateway's own."""
     extra = [(b"location", location.encode("latin-1"))]
     if cookie:

@@ -12,7 +12,7 @@ from spaces.git import repository
 from spaces.git.objects import stream
 
 
-async def serve(send: Send, route: Route, path: str, method: str) -> None:
+async def send_file(send: Send, route: Route, path: str, method: str) -> None:
     """One file of the Space's head commit; a folder's `index.html`."""
     if method not in {"GET", "HEAD"}:
         await respond(send, 405, b"Only GET here.", "text/plain")

@@ -18,9 +18,9 @@ from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 from spaceport_launcher import entrance, mcp_calls, report
-from spaceport_launcher.gate import Gate, Pass
+from spaceport_launcher.call_log import Call, Connection, Work
 from spaceport_launcher.groups import Groups, below
-from spaceport_launcher.kept import Call, Connection, Work
+from spaceport_launcher.slot_limiter import SlotLimiter, Ticket
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -43,7 +43,7 @@ class Service:
         self.dumps = orjson.dumps
         self.calls: dict[str, Call] = {}
         self.newest: Connection | None = None
-        self.gate = Gate()
+        self.slots = SlotLimiter()
         self.groups = Groups(report.block_functions(app.get_blocks()))
         self.numbers = itertools.count(1)
         self.leader = 0  # the newest connection that has asked for a call
@@ -87,7 +87,7 @@ class Service:
             try:
                 await process_events(*args, **kwargs)
             finally:
-                self.gate.look()
+                self.slots.look()
 
         queue.process_events = process_events_of_anybody
         entrance.guard(self.utils)
@@ -135,7 +135,7 @@ class Service:
         stale = self._is_stale(connection)
         group, places = asked.get("group", ""), asked["places"]
         if places and not stale:
-            self.gate.allow(group, places, each=asked.get("each", places), total=asked.get("total", 0))
+            self.slots.allow(group, places, each=asked.get("each", places), total=asked.get("total", 0))
         new = []
         for order in asked["calls"]:
             call = self.calls.get(order["id"])
@@ -155,7 +155,7 @@ class Service:
         for call in calls:
             call.reader = connection
         if "mcp" in orders[0]["body"]:
-            work = Work(calls, [], Pass(None, None, limited=limited, group=group))
+            work = Work(calls, [], Ticket(None, None, limited=limited, group=group))
             self._start(work, partial(self._mcp, work, orders[0]["body"], orders[0]["request"]))
             return
         try:
@@ -172,7 +172,7 @@ class Service:
         queue = self.app.get_blocks()._queue
         queue.create_event_queue_for_fn(function)
         inner = queue.event_queue_per_concurrency_id[events[0].concurrency_id]
-        way = Pass(
+        ticket = Ticket(
             inner,
             events[0].session_hash,
             limited=limited,
@@ -180,13 +180,13 @@ class Service:
             group=below(self.beside, self.groups.name(function)),
             limit=self.groups.limit(function),
         )
-        work = Work(calls, events, way)
+        work = Work(calls, events, ticket)
         self._start(work, partial(self._run, work, function, inner))
 
     def _start(self, work: Work, doing: Callable[[], Awaitable[None]]) -> None:
         for call in work.calls:
             self.calls[call.id] = call
-        apart = self.gate.arrive(work.way)
+        apart = self.slots.arrive(work.ticket)
         work.task = asyncio.create_task(self._do(work, doing, apart=apart))
         # Also of a task that was cancelled before it began.
         work.task.add_done_callback(partial(self._done, work))
@@ -211,11 +211,11 @@ class Service:
         return event
 
     async def _run(self, work: Work, function: Any, inner: Any) -> None:
-        entrance.entry.set(entrance.Entry(work, self.gate, self._tell_start))
+        entrance.entry.set(entrance.Entry(work, self.slots, self._tell_start))
         queue = self.app.get_blocks()._queue
         began = time.time()
         inner.current_concurrency += 1
-        work.way.counted = True  # and Gradio takes it off at the end
+        work.ticket.counted = True  # and Gradio takes it off at the end
         inner.start_times_per_fn[function].add(began)
         for event in work.events:
             queue.event_analytics[event._id] = {
@@ -232,7 +232,7 @@ class Service:
         try:
             await queue.process_events(**{k: v for k, v in arguments.items() if k in wanted})
         finally:
-            work.way.counted = False
+            work.ticket.counted = False
             if not self.app.monitoring_enabled:
                 for event in work.events:
                     queue.event_analytics.pop(event._id, None)
@@ -244,7 +244,7 @@ class Service:
         def tell(text: str) -> None:
             call.say(b"m", self.dumps({"msg": "answer", "event_id": call.id, "text": text}))
 
-        await self.gate.enter(work.way)
+        await self.slots.enter(work.ticket)
         call.say(b"m", self.dumps({"msg": "process_starts", "event_id": call.id}))
         status = await mcp_calls.answer(self.app, body["mcp"], request, body.get("query", ""), tell)
         output = {"data": [], "status": status}
@@ -254,7 +254,7 @@ class Service:
     async def _do(self, work: Work, doing: Callable[[], Awaitable[None]], *, apart: bool) -> None:
         try:
             if not apart:
-                await self.gate.enter(work.way)
+                await self.slots.enter(work.ticket)
             await doing()
         except asyncio.CancelledError:
             raise
@@ -267,7 +267,7 @@ class Service:
 
     def _done(self, work: Work, _: object) -> None:
         """Whatever became of the work, each call has one end."""
-        self.gate.depart(work.way)
+        self.slots.depart(work.ticket)
         for call in work.calls:
             self._ended(call, work)
 
@@ -294,15 +294,15 @@ class Service:
         work = call.work
         if work is None or work.task is None or len(work.calls) > 1:
             return
-        if work.stoppable or self.gate.withdraw(work.way):
+        if work.stoppable or self.slots.withdraw(work.ticket):
             work.task.cancel()
 
     def _back(self, call: Call) -> None:
-        """It waits at the gate for too long: it is to wait in the platform's line again."""
+        """It waits for a slot for too long: it is to wait in the platform's line again."""
         work = call.work
-        if work is None or work.task is None or work.way.since:
+        if work is None or work.task is None or work.ticket.since:
             return
-        if self.gate.withdraw(work.way):
+        if self.slots.withdraw(work.ticket):
             work.back = True
             work.task.cancel()
 
@@ -311,7 +311,7 @@ class Service:
     def _say(self, call: Call, message: Any) -> None:
         work = call.work
         if work is not None:
-            if message.msg == "process_starts" and not work.way.inside:
+            if message.msg == "process_starts" and not work.ticket.inside:
                 work.starts.append((call, message))
                 return
             self._tell_start(work)

@@ -1,4 +1,4 @@
-"""Where Gradio has decided how a function runs, a call of the platform's goes through the gate.
+"""Where Gradio has decided how a function runs, a call of the platform's needs a slot.
 
 Nothing is judged here. `get_function_with_locals` makes the function that Gradio is about to call, and what
 `inspect` says of this very object is what Gradio asks next: it awaits a coroutine function and calls anything
@@ -18,8 +18,8 @@ from spaceport_launcher.untraced import untraced
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from spaceport_launcher.gate import Gate
-    from spaceport_launcher.kept import Work
+    from spaceport_launcher.call_log import Work
+    from spaceport_launcher.slot_limiter import SlotLimiter
 
 #: The entry of the work that the running task does.
 entry: ContextVar[Entry | None] = ContextVar("entry", default=None)
@@ -28,11 +28,11 @@ _guarded = False
 
 class Entry:
     """One work's way into its function. What the function calls by itself, other functions of the app too, is
-    inside already: only the first one in the work's context goes through the gate."""
+    inside already: only the first one in the work's context takes a slot."""
 
-    def __init__(self, work: Work, gate: Gate, started: Callable[[Work], None]) -> None:
+    def __init__(self, work: Work, slots: SlotLimiter, started: Callable[[Work], None]) -> None:
         """`started`: called in the event loop once the work is in its function."""
-        self._work, self._gate, self._started = work, gate, started
+        self._work, self._slots, self._started = work, slots, started
         self._loop = asyncio.get_running_loop()
         self._used = False
 
@@ -50,7 +50,7 @@ class Entry:
             await self._enter()
 
     async def _enter(self) -> None:
-        await self._gate.enter(self._work.way)
+        await self._slots.enter(self._work.ticket)
         self._started(self._work)
 
     def _awaited(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,30 +60,30 @@ class Entry:
                 try:
                     return await function(*args, **kwargs)
                 finally:
-                    self._gate.leave(self._work.way)
+                    self._slots.leave(self._work.ticket)
 
         return awaited
 
     def _threaded(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """It goes through the gate in its thread, and cannot be ended there."""
+        """It takes its slot in its thread, and cannot be ended there."""
         work = self._work
         work.stoppable = False
 
         def threaded(*args: Any, **kwargs: Any) -> Any:
             with untraced:
-                self._gate.enter_thread(work.way)
+                self._slots.enter_thread(work.ticket)
                 try:
                     if work.starts:
                         self._loop.call_soon_threadsafe(self._started, work)
                     return function(*args, **kwargs)
                 finally:
-                    self._gate.leave(work.way)
+                    self._slots.leave(work.ticket)
 
         return threaded
 
 
 def guard(utils: Any) -> None:
-    """Let nothing that the platform calls into its function but through the gate. `utils`: Gradio's."""
+    """Let nothing that the platform calls into its function without a slot. `utils`: Gradio's."""
     global _guarded
     if _guarded:
         return

@@ -18,7 +18,7 @@ BY_THEMSELVES = {"load", "tick", "unload"}
 AUTHORS = "_spaceport_concurrency_limit"
 MOST_NAME = 100
 MOST_CALLS = 1000  # more is not told: no app runs so many at once
-DEFAULT = "default"  # as `gate` has it; that one needs asyncio, which an app may have to import first
+DEFAULT = "default"  # as `slot_limiter` has it; that one needs asyncio, which an app may have to import first
 
 
 def own_limit(function: Any) -> Any:

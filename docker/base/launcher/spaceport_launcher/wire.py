@@ -19,8 +19,8 @@ own protocol; `?` unknown, and not to be begun again, or asked for by a connecti
 asked for calls: whoever is there has slept since it claimed this call, which was another's meanwhile and may
 have been run and forgotten. `places`: how many calls of the `group` may be inside their functions at once, 0
 where this one is not counted; `each`: of every group of which nothing was told, `total`: of all, both 0 for
-any number. Calls beyond that have their inputs made ready, and are told to start when they go in (`gate`).
-Only the report's `gate` says that a launcher knows groups: another one is told 0 places.
+any number. Calls beyond that have their inputs made ready, and are told to start when they go in (`slots`).
+Only the report's `slots` says that a launcher knows groups: another one is told 0 places.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ import json
 from typing import Any
 
 from spaceport_launcher import places
+from spaceport_launcher.call_log import Connection
 from spaceport_launcher.calls import Service
-from spaceport_launcher.kept import Connection
 
 PATH = "/__spaceport__/calls/2"
 _services: dict[int, Service] = {}
@@ -84,12 +84,12 @@ async def serve(apps: dict[str, Any], main: str, receive: Any, send: Any) -> Non
 
 
 def _service(app: Any, beside: str) -> Service:
-    """The calls of this app. All apps of a server know the same calls and go through one gate. `beside`: its
+    """The calls of this app. All apps of a server know the same calls and share one limiter. `beside`: its
     mount, where the Space has another one before it."""
     if (service := _services.get(id(app))) is None:
         service = Service(app, beside)
         for other in _services.values():
-            service.calls, service.gate = other.calls, other.gate
+            service.calls, service.slots = other.calls, other.slots
         _services[id(app)] = service
     return service
 

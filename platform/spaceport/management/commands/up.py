@@ -153,7 +153,7 @@ class Command(BaseCommand):
         deadline = time.monotonic() + READY_S
         problem = "web does not answer yet"
         while not supervisor.stopping:
-            supervisor.look()
+            supervisor.check()
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{settings.PORT}/healthz", timeout=5):
                     return

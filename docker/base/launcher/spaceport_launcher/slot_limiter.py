@@ -1,7 +1,6 @@
-"""Who may be inside his function: never more of a group, nor of all, than the platform allows, nor than the
-author does.
+"""Limits the calls that run at once, of each group and in all, by the platform's numbers and by the author's.
 
-More calls may be here than there are places. A place goes to the one that came first, even if its inputs are
+More calls may be here than there are slots. A slot goes to the one that came first, even if its inputs are
 not ready yet; mostly they are, for they are made ready while it waits, and outputs are once it has left. So
 short functions follow each other without a pause. A plain function waits in its own thread: no event loop
 stands between one and the next.
@@ -23,8 +22,8 @@ class Withdrawn(Exception):
     """The call was taken back while it waited."""
 
 
-class Pass:
-    """One call's way through the gate."""
+class Ticket:
+    """One call on its way into its function."""
 
     def __init__(
         self, inner: Any, session: str | None, *, limited: bool, group: str = "", limit: Any = DEFAULT
@@ -44,7 +43,7 @@ class Pass:
         self.held_s = 0.0  # how long it was inside
 
 
-class Gate:
+class SlotLimiter:
     """The places of one app. Threads come and go by themselves, so all is done under a lock."""
 
     def __init__(self) -> None:
@@ -52,10 +51,10 @@ class Gate:
         self._each = 1  # of a group of which neither the platform nor code says anything; 0: any number
         self._total = 0  # of all together; 0: any number
         self._lock = threading.RLock()
-        self._here: list[Pass] = []
-        self._inside: list[Pass] = []
+        self._here: list[Ticket] = []
+        self._inside: list[Ticket] = []
 
-    def arrive(self, one: Pass) -> bool:
+    def arrive(self, one: Ticket) -> bool:
         """It is here, and goes in at once where a place is free. False: it may not even have its inputs made
         ready before it is inside, for they may depend on another call of the same session."""
         with self._lock:
@@ -64,7 +63,7 @@ class Gate:
             self.look()
             return one.inside or not one.last
 
-    async def enter(self, one: Pass) -> None:
+    async def enter(self, one: Ticket) -> None:
         """Go in as soon as a place is free; at once where it is inside."""
         entered = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -75,7 +74,7 @@ class Gate:
         finally:
             self.withdraw(one)
 
-    def enter_thread(self, one: Pass) -> None:
+    def enter_thread(self, one: Ticket) -> None:
         """The same, of a thread.
 
         Raises:
@@ -87,7 +86,7 @@ class Gate:
         if one.withdrawn:
             raise Withdrawn
 
-    def _wait(self, one: Pass, wake: Callable[[], object]) -> bool:
+    def _wait(self, one: Ticket, wake: Callable[[], object]) -> bool:
         """Whether it has to wait for being woken."""
         with self._lock:
             if not one.inside and not one.withdrawn:
@@ -95,7 +94,7 @@ class Gate:
                 self.look()
             return not one.inside and not one.withdrawn
 
-    def leave(self, one: Pass) -> None:
+    def leave(self, one: Ticket) -> None:
         """Its function has ended; the next may go in."""
         with self._lock:
             if one.inside:
@@ -104,7 +103,7 @@ class Gate:
                 self._inside.remove(one)
                 self.look()
 
-    def withdraw(self, one: Pass) -> bool:
+    def withdraw(self, one: Ticket) -> bool:
         """Take it back where it is not inside: then it never gets there."""
         with self._lock:
             if one.inside:
@@ -114,7 +113,7 @@ class Gate:
                 one.wake()
             return True
 
-    def depart(self, one: Pass) -> None:
+    def depart(self, one: Ticket) -> None:
         """It is at its end."""
         with self._lock:
             self._here.remove(one)
@@ -130,7 +129,7 @@ class Gate:
             self._told[group], self._each, self._total = places, each, total
             self.look()
 
-    def _limit(self, one: Pass) -> int:
+    def _limit(self, one: Ticket) -> int:
         """Of its group; 0: any number."""
         if (told := self._told.get(one.group)) is not None:
             return told
@@ -148,7 +147,7 @@ class Gate:
                     if one.wake is not None:
                         one.wake()
 
-    def _may(self, one: Pass) -> bool:
+    def _may(self, one: Ticket) -> bool:
         before = self._here[: self._here.index(one)] if one.last else self._inside
         if one.limited and not self._has_place(one, [other for other in before if other.limited]):
             return False
@@ -160,7 +159,7 @@ class Gate:
         others = max(one.inner.current_concurrency - counted, 0)
         return bool(ours + others < limit)
 
-    def _has_place(self, one: Pass, before: list[Pass]) -> bool:
+    def _has_place(self, one: Ticket, before: list[Ticket]) -> bool:
         limit = self._limit(one)
         if limit and sum(other.group == one.group for other in before) >= limit:
             return False

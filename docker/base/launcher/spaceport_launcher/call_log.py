@@ -1,4 +1,4 @@
-"""Calls, what was said of them, and who hears it: kept over the end of any connection."""
+"""Calls and their messages, kept over the end of any connection, and the connection that reads them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from spaceport_launcher.gate import Pass
+    from spaceport_launcher.slot_limiter import Ticket
 
 KEPT_BYTES = 16 * 1024 * 1024  # messages kept of one call
 
@@ -54,7 +54,7 @@ class Call:
             return
         self.ended = kind != b"m"
         if self.ended and self.work is not None:
-            kind += b"%d" % (self.work.way.held_s * 1000)
+            kind += b"%d" % (self.work.ticket.held_s * 1000)
         self.number += 1
         self.said.append((self.number, kind, payload))
         self.bytes += len(payload)
@@ -77,8 +77,8 @@ class Call:
 class Work:
     """What one task does for a call, or for all calls of a batch."""
 
-    def __init__(self, calls: list[Call], events: list[Any], way: Pass) -> None:
-        self.calls, self.events, self.way = calls, events, way
+    def __init__(self, calls: list[Call], events: list[Any], ticket: Ticket) -> None:
+        self.calls, self.events, self.ticket = calls, events, ticket
         self.task: asyncio.Task[None] | None = None
         self.stoppable = True  # ending its task ends its work: not where that is in a thread
         self.starts: list[tuple[Call, Any]] = []  # that are told when it goes into its function
