@@ -26,7 +26,7 @@ up: $(VENV)/.run  ## run the platform here: address and first password are shown
 	@exec $(BIN)/python manage.py up
 
 test: $(VENV)/.dev  ## run all tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 census: $(VENV)/.dev  ## run apps of every kind by themselves and as Spaces, and compare
 	@$(BIN)/python -m tests.census $(ARGS)

@@ -102,6 +102,7 @@ class Dependency(Struct):
     connection: Text | None = None
     trigger_after: Id | None = None
     cancels: Raw = Raw(b"[]")
+    group: Text = ""  # of one that was made later
 
 
 class Config(Struct):
@@ -180,7 +181,7 @@ def function(raw: bytes) -> dict[str, Any] | None:
         Unusable
     """
     found = _strictly(_dependency, raw, "function")
-    return None if found.id is UNSET else _function(0, found)
+    return None if found.id is UNSET else {**_function(0, found), "group": found.group}
 
 
 def _function(index: int, told: Dependency) -> dict[str, Any]:

@@ -43,6 +43,19 @@ class VisitorLimit(QueueError):
         )
 
 
+class HoldsTooMuch(QueueError):
+    """The inputs and results that this Space's calls keep are as large as they may be."""
+
+    code = "queue.holds_too_much"
+    status = 429
+
+    def __init__(self, held: int, most: int) -> None:
+        super().__init__(
+            f"This Space's calls keep {held:,} of at most {most:,} bytes of inputs and results. "
+            "Try again when some of them have ended."
+        )
+
+
 class Refused(QueueError):
     """The Space takes no events now; the message says why."""
 
@@ -62,6 +75,13 @@ class AccountUnknown(QueueError):
 
     code = "queue.account_unknown"
     status = 503
+
+
+class TooManyTokens(QueueError):
+    """This token is nobody's, as were many others from your address. Wait five minutes, or send none."""
+
+    code = "queue.too_many_tokens"
+    status = 429
 
 
 class PoisonInput(QueueError):

@@ -110,6 +110,10 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
             return ""
         return _mcp_group(self, body) if fn_index == MCP else RENDERED
 
+    def takes_as_long_as(self, group: str) -> str:
+        """The number of a function in this group: how long one takes that was made later in it."""
+        return next((number for number, one in self.every().items() if one.group == group), "")
+
     def named(self, api_name: str) -> Function | None:
         """The function of this API name, with or without its slash."""
         return next((f for f in self.functions if f.api_name == api_name.strip("/")), None)

@@ -11,9 +11,9 @@ from django.conf import settings
 from hardware.runtimes import choose
 from hardware.runtimes.base import Artifact, BuildFailed, BuildSpec
 from spaces.card import CardError, read_card
-from spaces.git import repository
 from spaces.git.bounds import TooMuch
 from spaces.git.export import export
+from spaces.git.repository_paths import BadPath
 from spaces.models import Sdk
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def run(build: Build, log: Log) -> Artifact:
         source = Path(folder) / "source"
         try:
             export(space, build.sha, source)
-        except (repository.BadPath, TooMuch) as error:
+        except (BadPath, TooMuch) as error:
             raise BuildFailed(str(error)) from error
         log(f"Building {space} at {build.sha[:7]}.")
         return choose(settings.SPACEPORT_RUNTIME).build(

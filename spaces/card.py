@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from spaces.git import repository
+from spaces.git.repository_paths import BadPath, check_path
 from spaces.models import Sdk
 
 if TYPE_CHECKING:
@@ -207,8 +208,8 @@ def _check_path(text: str, key: str, value: str) -> None:
     if not value:
         return
     try:
-        repository.check_path(value)
-    except repository.BadPath as error:
+        check_path(value)
+    except BadPath as error:
         raise CardError(_at(text, key, f"{key} is a path inside the repository")) from error
     if value.startswith("-"):
         raise CardError(_at(text, key, f"{key} must not begin with '-'"))

@@ -13,6 +13,7 @@ Whether a name exists makes no difference.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from dataclasses import dataclass
 
@@ -108,6 +109,23 @@ def too_many_tokens(request: HttpRequest) -> bool:
         return _count(f"tokens:{_hex(address_of(request))}") > TOKENS
     except RedisError:  # it is refused all the same
         return False
+
+
+def too_many_guesses(address: str, token: str) -> bool:
+    """Whether who sends this token, which is nobody's, from this address must wait. Each different one is
+    counted once: clients go on sending one that has expired, or another Hub's, wherever they go."""
+    sender = _hex(household(address))
+    seen = f"token:{hashlib.sha256(token.encode()).hexdigest()}:{sender}"
+    try:
+        if cache.get(seen):
+            return False
+        if cache.get(f"tokens:{sender}", 0) >= TOKENS:
+            return True
+        cache.set(seen, 1, WINDOW_S)
+        _count(f"tokens:{sender}")
+    except RedisError:
+        pass
+    return False
 
 
 def too_many_changes(user_id: int) -> bool:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 #: What an event's body may say. Other keys are the platform's own words to the launcher.
 SAID = {"data", "fn_index", "session_hash", "event_data", "trigger_id", "simple_format"}
 WHOLE = {"ws", "sse", "sse_v1"}  # protocols whose every step carries whole values, not differences
+FORGOTTEN = "The result of this call is no longer kept here. Please send it again."
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ class GradioProtocol:
 
     # --- joining ------------------------------------------------------------------------------------
 
-    async def join(self, route: Route, body: dict[str, Any], caller: Caller) -> Accepted:
-        """`POST queue/join`.
+    async def join(self, route: Route, body: dict[str, Any], caller: Caller, *, group: str = "") -> Accepted:
+        """`POST queue/join`. `group`: that of a function made later, where it is known.
 
         Raises:
             QueueError: it was not accepted; `status` and the text are for the client.
@@ -75,7 +76,14 @@ class GradioProtocol:
         body = {k: v for k, v in body.items() if k in SAID}
         try:
             return await self.enqueue(
-                route, body, caller, channel=session_hash, fn=fn_index, function=function, present=True
+                route,
+                body,
+                caller,
+                channel=session_hash,
+                fn=fn_index,
+                function=function,
+                present=True,
+                group=group,
             )
         except (ApiClosed, PoisonInput, Refused) as closed:
             if caller.idempotency_key:  # a program that reads the status: it must get no event for its key
@@ -94,6 +102,7 @@ class GradioProtocol:
         fn: int,
         function: Function | None,
         present: bool,
+        group: str = "",
     ) -> Accepted:
         """Queue an event whose messages go to `channel`.
 
@@ -103,7 +112,7 @@ class GradioProtocol:
         if not isinstance(body.get("data", []), list):
             raise BadRequest("data is no list.")
         number = str(route.app.fn(fn))
-        event_id = new_event_id(channel, number)
+        event_id = new_event_id(channel, (group and route.app.takes_as_long_as(group)) or number)
         self.held.hold(event_id, caller.hold_s)
         # Before it joins: its end may arrive before the answer to the join.
         self.streams.expect(SpaceKeys(route.space_id).messages(channel), event_id)
@@ -116,7 +125,7 @@ class GradioProtocol:
                 request={"headers": caller.headers, "query": caller.query},
                 origin=caller.origin,
                 lane=function.lane if function else MAIN,
-                group=route.app.group(fn, function, body),
+                group=group or route.app.group(fn, function, body),
                 batch=function.max_batch_size if function and function.batch else 0,
                 after=str(route.app.fn(function.after)) if function and function.after is not None else "",
                 visit=caller.visit,
@@ -292,18 +301,32 @@ class GradioProtocol:
         follow = self.streams.follow(SpaceKeys(route.space_id).messages(channel))
         async with contextlib.aclosing(follow):  # type: ignore[type-var]
             pending: asyncio.Future[Delivered] | None = None
-            while True:
-                pending = pending or asyncio.ensure_future(anext(follow))
-                done, _ = await asyncio.wait([pending], timeout=HEARTBEAT_S)
-                if not done:
-                    yield {"msg": "heartbeat"}
-                    continue
-                message = decode_message(pending.result().payload)
-                pending = None
-                if message.get("event_id") == event_id:
-                    yield message
-                    if message.get("msg") == "process_completed":
-                        return
+            try:
+                while True:
+                    pending = pending or asyncio.ensure_future(anext(follow))
+                    done, _ = await asyncio.wait([pending], timeout=HEARTBEAT_S)
+                    if not done:
+                        if await self._is_forgotten(route, event_id, channel):
+                            yield decode_message(failed(event_id, FORGOTTEN))
+                            return
+                        yield {"msg": "heartbeat"}
+                        continue
+                    message = decode_message(pending.result().payload)
+                    pending = None
+                    if message.get("event_id") == event_id:
+                        yield message
+                        if message.get("msg") == "process_completed":
+                            return
+            finally:  # what still runs cannot be closed
+                if pending is not None:
+                    pending.cancel()
+                    await asyncio.gather(pending, return_exceptions=True)
+
+    async def _is_forgotten(self, route: Route, event_id: str, channel: str) -> bool:
+        """Whether its messages had to make room for others (`lua/lib/room.lua`)."""
+        state = (await Queue(self.redis, route.space_id).state(event_id, "state")).get("state")
+        kept: int = await self.redis.xlen(SpaceKeys(route.space_id).messages(channel))
+        return state not in ("pending", "running") and not kept
 
     # --- direct runs --------------------------------------------------------------------------------
 

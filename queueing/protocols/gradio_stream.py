@@ -11,6 +11,7 @@ from queueing.delivery.cursors import Begin, Telling
 from queueing.delivery.streams import Delivered
 from queueing.delivery.waiters import Place, Waiter
 from queueing.messages import CLOSE_STREAM, HEARTBEAT, Estimation, encode
+from queueing.protocols.reading_ahead import ReadingAhead
 
 if TYPE_CHECKING:
     from queueing.delivery.held_ends import HeldEnds
@@ -22,7 +23,6 @@ HEARTBEAT_S = 15.0
 #: Clients before sse_v3 disconnect by themselves at the end. Some of their pages would open a stream again
 #: that the server ended first.
 HANG_UP_WITHIN_S = 0.25
-READ_AHEAD = 64  # messages read for a client that has not taken those before
 V3 = "sse_v3"
 
 _ending: set[asyncio.Task[None]] = set()  # followers of streams that are over
@@ -57,7 +57,7 @@ class Stream:
         self.out: asyncio.Queue[Delivered | str | BaseException] = asyncio.Queue()
         self.places: dict[str, Place] = {}  # event -> the newest, not sent yet; `out` holds the event's id
         self.estimated: set[str] = set()
-        self.ahead = asyncio.Semaphore(READ_AHEAD)
+        self.ahead = ReadingAhead()
 
     async def messages(self) -> AsyncIterator[bytes]:
         """Server-sent events as they come, until nothing more is to come."""
@@ -121,7 +121,7 @@ class Stream:
         try:
             key = telling.keys.messages(telling.channel)
             async for delivered in self.streams.follow(key, after=self.number):
-                await self.ahead.acquire()
+                await self.ahead.read(len(delivered.payload))
                 self.out.put_nowait(delivered)
         except Exception as error:  # the reader of `out` must not wait for ever
             self.out.put_nowait(error)
@@ -133,7 +133,7 @@ class Stream:
             raise item
         if isinstance(item, str):
             return sse(self._estimation(self.places.pop(item)))
-        self.ahead.release()
+        self.ahead.written(len(item.payload))
         if item.final:
             await self.held.wait(item.event_id)
         self.number = item.number

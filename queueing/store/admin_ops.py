@@ -36,6 +36,7 @@ def clear(space_id: int, reason: str = CLEARED) -> int:
                     open=k.open(channel),
                     day=today,
                     promises=k.promises,
+                    **k.holding,
                     lines=k.lines,
                     fence=k.fence,
                     minutes=k.minutes,
@@ -52,7 +53,7 @@ def announce_pause(space_id: int) -> int:
     k = SpaceKeys(space_id)
     script = Script("notice")
     told: int = client.register_script(script.source)(
-        keys=script.in_order(running=k.running, lines=k.lines, fence=k.fence),
+        keys=script.in_order(running=k.running, **k.holding, lines=k.lines, fence=k.fence),
         args=[k.prefix, paused("EVENT_ID"), FINAL_TTL_S],
     )
     return told

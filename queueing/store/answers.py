@@ -6,6 +6,7 @@ from typing import Any
 
 from queueing.errors import (
     ApiClosed,
+    HoldsTooMuch,
     KeyReused,
     PoisonInput,
     QueueFull,
@@ -19,7 +20,7 @@ def accepted_of(answer: list[Any], event_id: str) -> Accepted:
     """What `join` answers of this event.
 
     Raises:
-        QueueFull, VisitorLimit, ApiClosed, Refused, KeyReused, PoisonInput
+        QueueFull, VisitorLimit, HoldsTooMuch, ApiClosed, Refused, KeyReused, PoisonInput
     """
     match answer:
         case [b"accepted", position, size, alive, being_told]:
@@ -32,6 +33,8 @@ def accepted_of(answer: list[Any], event_id: str) -> Accepted:
             raise QueueFull(size, max_size)
         case [b"limit", pending, most]:
             raise VisitorLimit(pending, most)
+        case [b"held", held, most]:
+            raise HoldsTooMuch(held, most)
         case [b"reused"]:
             raise KeyReused
         case [b"poison"]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from queueing.store.keys import SpaceKeys
+from queueing.store.scripts import Script
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -26,6 +27,8 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
 
 
+_keep = Script("keep_answer")
+_take = Script("take_answer")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Answer).decode
 
@@ -39,7 +42,7 @@ class ResponseStore:
 
     async def keep(self, name: str, answer: Answer) -> None:
         """Keep it for an hour."""
-        await self._redis.set(self._keys.answer(name), _encode(answer), ex=ANSWER_TTL_S)
+        await _keep(self._redis, **self._of(name), content=_encode(answer), ttl=ANSWER_TTL_S)
 
     async def load(self, name: str) -> Answer | None:
         """The answer of this name; None when its time is over."""
@@ -48,8 +51,11 @@ class ResponseStore:
 
     async def take(self, name: str) -> Answer | None:
         """As `read`, for its only reader: it is not kept any longer."""
-        raw = await self._redis.getdel(self._keys.answer(name))
+        raw = await _take(self._redis, **self._of(name))
         return None if raw is None else _decode(raw)
+
+    def _of(self, name: str) -> dict[str, str]:
+        return {"answer": self._keys.answer(name), **self._keys.holding}
 
 
 def new_name(event_id: str) -> str:

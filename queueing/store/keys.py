@@ -137,6 +137,22 @@ class SpaceKeys:
         return f"{self.prefix}answer:{name}"
 
     @property
+    def held(self) -> str:
+        """hash with TTL: key -> bytes of what the Space's calls keep there; `all`: of them together
+        (`lua/lib/held.lua`)."""
+        return self.prefix + "held"
+
+    @property
+    def held_until(self) -> str:
+        """zset with TTL: such a key -> time when its own TTL ends."""
+        return self.prefix + "held_until"
+
+    @property
+    def holding(self) -> dict[str, str]:
+        """The two by the names that scripts have for them."""
+        return {"held": self.held, "held_until": self.held_until}
+
+    @property
     def seen(self) -> str:
         """zset channel -> time: when a waiting page was last connected."""
         return self.prefix + "seen"

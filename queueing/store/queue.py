@@ -38,6 +38,8 @@ REPLICAS = int(os.environ.get("SPACEPORT_REDIS_REPLICAS") or 0)
 WAIT_MS = 200
 #: Seconds a waiting visitor may be disconnected and keep the place.
 DISCONNECT_GRACE_S = float(renamed("SPACEPORT_DISCONNECT_GRACE_S", "SPACEPORT_AWAY_S") or 60)
+#: Inputs, messages and answers that all calls of one Space keep in Redis before further ones are refused.
+SPACE_BYTES = int(os.environ.get("SPACEPORT_SPACE_LIMIT_BYTES") or 1024**3)
 MAX_LOSSES = 5  # of the worker or node
 MAX_DEATHS = 2  # of the container
 ANY_NUMBER = 2**31  # of moves, and of what had not begun: they are nobody's fault
@@ -74,7 +76,8 @@ class Queue:
         """Append an event.
 
         Raises:
-            QueueFull, VisitorLimit, ApiClosed, Refused, KeyReused, PoisonInput, NotStored: nothing is kept.
+            QueueFull, VisitorLimit, HoldsTooMuch, ApiClosed, Refused, KeyReused, PoisonInput, NotStored:
+                nothing is kept.
         """
         k = self.keys
         digest = input_digest(join.fn, join.body.get("data"))
@@ -94,26 +97,17 @@ class Queue:
             minutes=k.minutes,
             prefix=k.prefix,
             cursor=k.cursor(join.channel),
-            id=join.event_id,
-            lane=join.lane,
-            group=join.group,
-            origin=join.origin,
-            channel=join.channel,
-            fn=join.fn,
-            after=join.after,
-            batch=join.batch,
+            **k.holding,
+            **_event_values(join),
             side_limit=SIDE_LIMIT,
             ttl=PENDING_TTL_S,
-            body=encode(join.body),
-            request=encode(join.request),
-            visit_id=join.visit,
-            visitor=join.visitor,
             wake=k.wake,
-            repeatable=int(bool(join.idempotency_key)),
-            present=int(join.present),
             deaths=k.deaths(digest),
             input=digest,
             max_deaths=MAX_DEATHS,
+            most_held=SPACE_BYTES,
+            final_ttl=FINAL_TTL_S,
+            quiet_s=DISCONNECT_GRACE_S,
         )
         if not stored and answer[0] in (b"accepted", b"duplicate"):
             if answer[0] == b"accepted":
@@ -144,6 +138,7 @@ class Queue:
             fence=k.fence,
             storage=k.storage,
             running=k.running,
+            **k.holding,
             lines=k.lines,
             minutes=k.minutes,
             holder=holder,
@@ -208,6 +203,7 @@ class Queue:
             *payloads,
             event=k.event(event.id),
             messages=k.messages(event.channel),
+            **k.holding,
             token=token,
             told=told,
             id=event.id,
@@ -238,6 +234,7 @@ class Queue:
             *before,
             event=k.event(event.id),
             messages=k.messages(event.channel),
+            **k.holding,
             open=k.open(event.channel),
             running=k.running,
             calls=k.calls(call.line),
@@ -307,6 +304,7 @@ class Queue:
             self.redis,
             event=k.event(event_id),
             messages=k.messages(channel),
+            **k.holding,
             open=k.open(channel),
             day=k.day(day()),
             promises=k.promises,
@@ -325,8 +323,15 @@ class Queue:
 
     async def refuse(self, event_id: str, channel: str, payload: bytes) -> None:
         """Tell the channel the end of an event that was never accepted."""
-        messages = self.keys.messages(channel)
-        await _refuse(self.redis, messages=messages, id=event_id, payload=payload, ttl=FINAL_TTL_S)
+        k = self.keys
+        await _refuse(
+            self.redis,
+            messages=k.messages(channel),
+            **k.holding,
+            id=event_id,
+            payload=payload,
+            ttl=FINAL_TTL_S,
+        )
 
     async def release(self, holder: str, *, force: bool = False, leave: bool = False) -> bool:
         """Give the lease back; `force` even though there is work, `leave` also with what runs, which the next
@@ -359,6 +364,26 @@ class Queue:
         """Some fields of an event as text; empty when it is unknown."""
         values = await self.redis.hmget(self.keys.event(event_id), fields)
         return {f: v.decode() for f, v in zip(fields, values, strict=True) if v is not None}
+
+
+def _event_values(join: Join) -> dict[str, Any]:
+    """What the script keeps of an event."""
+    return {
+        "id": join.event_id,
+        "lane": join.lane,
+        "group": join.group,
+        "origin": join.origin,
+        "channel": join.channel,
+        "fn": join.fn,
+        "after": join.after,
+        "batch": join.batch,
+        "body": encode(join.body),
+        "request": encode(join.request),
+        "visit_id": join.visit,
+        "visitor": join.visitor,
+        "repeatable": int(bool(join.idempotency_key)),
+        "present": int(join.present),
+    }
 
 
 def day(back: int = 0) -> str:

@@ -24,6 +24,7 @@ from spaces.api.hub import (
 )
 from spaces.git import references, repository
 from spaces.git.ignored import Ignore
+from spaces.git.repository_paths import check_path
 from spaces.models import Space
 
 README_LIMIT = 4 * 1024 * 1024
@@ -73,7 +74,7 @@ def preupload(request: HttpRequest, owner: str, name: str, revision: str) -> Htt
 
 
 def _verdict(space: Space, head: str, file: _File, ignored: Ignore) -> dict[str, Any]:
-    repository.check_path(file.path)
+    check_path(file.path)
     limit = settings.SPACEPORT_UPLOAD_LIMIT_BYTES
     skip = ignored.matches(file.path)
     if file.size > limit and not skip:
@@ -159,9 +160,9 @@ def _apply(changes: repository.Changes, key: str, value: dict[str, Any]) -> None
         case "file":
             changes.add(path, _content(path, value))
         case "deletedFile":
-            changes.delete(repository.check_path(path))
+            changes.delete(check_path(path))
         case "deletedFolder":
-            changes.delete_folder(repository.check_path(path.rstrip("/")))
+            changes.delete_folder(check_path(path.rstrip("/")))
         case "lfsFile":
             raise HubError(
                 400, f"'{path}': large files (LFS) are not taken here; upload it as an ordinary one."

@@ -22,6 +22,8 @@ from accounts.throttle import WINDOW_S
 from hardware.tiers import UnknownTier
 from spaces.git import repository
 from spaces.git.bounds import TooMuch
+from spaces.git.repository_paths import BadPath
+from spaces.git.room import NoRoom
 from spaces.models import Space
 
 logger = logging.getLogger(__name__)
@@ -95,7 +97,9 @@ def hub(*methods: str) -> Callable[[View], View]:
                 return error_response(bad_credentials(error))
             except UnknownTier as error:
                 return error_response(HubError(400, str(error)))
-            except (repository.BadPath, TooMuch, msgspec.ValidationError, SuspiciousOperation) as error:
+            except NoRoom as error:
+                return error_response(HubError(413, str(error)))
+            except (BadPath, TooMuch, msgspec.ValidationError, SuspiciousOperation) as error:
                 return error_response(HubError(400, str(error)))
             except repository.UnknownRevision as error:
                 return error_response(HubError(404, str(error), "RevisionNotFound"))

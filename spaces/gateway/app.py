@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from accounts.rights import RightsUnknown
 from hardware.replica_client import ReplicaError, Unreachable, target_of
-from queueing.errors import QueueError
+from queueing.errors import QueueError, TooManyTokens
 from queueing.events import encode
 from queueing.identity import client_of
 from queueing.routes import Route
@@ -24,7 +24,7 @@ from spaces.gateway.gradio import pages
 from spaces.gateway.gradio import websocket as gradio_websocket
 from spaces.gateway.gradio.router import BODY_LIMIT, GradioRouter
 from spaces.gateway.identity import caller, entry, page_rate_limit
-from spaces.gateway.identity.visitor import visitor_of
+from spaces.gateway.identity.visitor import account_of, visitor_of
 from spaces.gateway.proxy import headers as head
 from spaces.gateway.proxy import http, static_files, websocket
 from spaces.gateway.proxy.door import Door
@@ -89,6 +89,9 @@ class Gateway:
         except RightsUnknown:
             await self._refuse(scope, receive, sends, 503, "Who may see this is not known for a moment.")
             return
+        except TooManyTokens as error:
+            await self._refuse(scope, receive, sends, error.status, str(error))
+            return
         if asked is None:
             await self._refuse(scope, receive, sends, 404, "There is no such Space.")
             return
@@ -104,7 +107,7 @@ class Gateway:
         is no such Space for its sender."""
         try:
             asked = await self._parse(scope)
-        except (http.BadPath, RightsUnknown):
+        except (http.BadPath, RightsUnknown, TooManyTokens):
             return None
         if asked is None:
             return None
@@ -129,18 +132,19 @@ class Gateway:
         raw_token, path = ("", path) if program else page_tokens.split(path, route.app.mount)
         token = page_tokens.verify(self.key, route.space_id, raw_token) if raw_token else None
         watched = self.context.watched
+        client = client_of(scope["headers"], (scope.get("client") or ("", 0))[0], self.proxies)
         visitor = await visitor_of(watched, route, scope, token, self.key, program=program)
         if visitor is None:
+            await account_of(scope, address=client)
             return None
         route = paths.routed(route, path)
         secure = self._is_secure(scope)
-        peer = (scope.get("client") or ("", 0))[0]
         return SpaceRequest(
             route=route,
             path=path,
             host=f"{host}{prefix}",
             scheme="https" if secure else "http",
-            client=client_of(scope["headers"], peer, self.proxies),
+            client=client,
             program=program,
             token=token,
             raw_token=raw_token,
@@ -155,6 +159,7 @@ class Gateway:
                 # A browser comes to a demo's host as it comes to the platform.
                 secure=secure or (not program and self.platform_url.startswith("https://")),
                 browser=program and head.is_browser(scope["headers"], secure=secure),
+                third_party=head.first(scope["headers"], "sec-fetch-storage-access") in {"none", "inactive"},
             ),
         )
 
@@ -244,7 +249,10 @@ class Gateway:
                 return
         elsewhere = bool(token) and not self._is_main_page(asked)
         headers = caller.to_container(asked, scope, token="" if elsewhere else token)
-        if elsewhere:
+        changes = [pages.with_token(token)] if elsewhere else []
+        if page and entry.in_a_frame(scope):
+            changes.append(pages.with_storage())
+        if changes:
             headers["accept-encoding"] = "identity"
         length = head.first(scope["headers"], "content-length")
         has_body = bool(length and length != "0") or bool(head.first(scope["headers"], "transfer-encoding"))
@@ -261,7 +269,7 @@ class Gateway:
                 headers=headers,
                 door=replace(asked.door, page=page),
                 has_body=has_body,
-                change=pages.with_token(token) if elsewhere else None,
+                changes=changes,
             )
         except ReplicaError as error:
             await self._failed(asked, route, scope, receive, send, error)

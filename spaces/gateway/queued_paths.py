@@ -169,7 +169,9 @@ class QueuedPaths:
             caller,
             headers={name: value for name, value in replayed.items() if name not in NOT_REPLAYED},
             visitor=visitor(
-                user_id=asked.user_id or await account_of(scope), page=visit, address=asked.client
+                user_id=asked.user_id or await account_of(scope, address=asked.client),
+                page=visit,
+                address=asked.client,
             ),
             hold_s=0.0,
         )

@@ -11,7 +11,8 @@ from dulwich.objects import Blob
 
 from spaces.git.bounds import Extents
 from spaces.git.objects import Objects
-from spaces.git.repository import check_path, folder_of, opened, tree_id
+from spaces.git.repository import folder_of, opened, tree_id
+from spaces.git.repository_paths import check_path
 
 if TYPE_CHECKING:
     from pathlib import Path

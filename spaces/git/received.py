@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from spaces.git import bounds
+from spaces.git import bounds, room
 from spaces.git.bounds import Extents, TooMuch
 from spaces.git.objects import Objects, git
 
@@ -41,7 +41,8 @@ def check(names: list[str]) -> None:
     file_bytes, commit_bytes, all_bytes = map(int, os.environ[LIMITS].split(":"))
     there = set(_lines(git(folder, "for-each-ref", "--format=%(refname)")))
     bounds.check_refs(set(names) - there, len(there))
-    _check_room(folder, all_bytes)
+    if (size := room.used(folder)) > all_bytes:
+        raise room.NoRoom(size, all_bytes)
     commits = []
     for kind, size, oid in _received(folder):
         if kind == "blob" and size > file_bytes:
@@ -70,17 +71,6 @@ def _received(folder: str) -> Iterator[tuple[str, int, str]]:
     for line in _lines(listing, alone):
         kind, size, oid = line.split()
         yield kind, int(size), oid
-
-
-def _check_room(folder: str, all_bytes: int) -> None:
-    """A repository has an end too, with what has just come."""
-    used = 0
-    for env in ({**os.environ}, {k: v for k, v in os.environ.items() if not k.startswith("GIT_OBJECT")}):
-        env.pop("GIT_ALTERNATE_OBJECT_DIRECTORIES", None)
-        told = dict(line.split(": ") for line in _lines(git(folder, "count-objects", "-v"), env))
-        used += (int(told["size"]) + int(told["size-pack"])) * 1024
-    if used > all_bytes:
-        raise TooMuch(f"The repository would have {used:,} bytes; at most {all_bytes:,} are kept of a Space.")
 
 
 def _lines(command: list[str], env: dict[str, str] | None = None) -> Iterator[str]:

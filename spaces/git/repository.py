@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from django.conf import settings
@@ -22,6 +22,8 @@ from dulwich.repo import Repo
 from infra.folders import PRIVATE, private
 from spaces.git import bounds
 from spaces.git.objects import Objects
+from spaces.git.repository_paths import BadPath, check_path
+from spaces.git.room import Room
 
 if TYPE_CHECKING:
     from spaces.models import Space
@@ -33,10 +35,6 @@ READ_BYTES = 4 * 1024 * 1024  # of a file that is read whole
 
 SIZES_REMEMBERED = 200_000
 _sizes: dict[str, int] = {}  # of files by their ids, whatever repository they are in
-
-
-class BadPath(ValueError):
-    """A path that no file of a repository may have; the message says why."""
 
 
 class UnknownRevision(LookupError):
@@ -262,33 +260,6 @@ def info(commit: Commit) -> CommitInfo:
 # --- writing ----------------------------------------------------------------------------------------
 
 
-def check_path(path: str) -> str:
-    """The path, if a file of a repository may have it.
-
-    Raises:
-        BadPath
-    """
-    parts = PurePosixPath(path).parts
-    if not path or path.startswith("/") or path.endswith("/") or "//" in path or "\\" in path:
-        raise BadPath(
-            f"'{path[:200]}' is no path inside the repository: it must be relative, with '/' between."
-        )
-    if any(ord(c) < 32 or ord(c) == 127 for c in path):
-        raise BadPath(f"'{path[:200]!r}' has control characters.")
-    if len(parts) > bounds.DEPTH:
-        raise BadPath(f"'{path[:60]}…': a path may have at most {bounds.DEPTH} folders.")
-    if path != "/".join(parts) or ".." in parts:
-        raise BadPath(f"'{path[:200]}' leads outside the repository.")
-    for part in parts:
-        if part.lower() == ".git":
-            raise BadPath(f"'{path[:200]}': '.git' is git's own.")
-        if len(part.encode()) > bounds.NAME_BYTES:
-            raise BadPath(f"'{path[:60]}…': a name may have at most {bounds.NAME_BYTES} bytes.")
-    if len(path.encode()) > bounds.PATH_BYTES:
-        raise BadPath(f"'{path[:60]}…': a path may have at most {bounds.PATH_BYTES} bytes.")
-    return path
-
-
 class Changes:
     """Files added and deleted, to become one commit on a branch. Contents are stored as they come."""
 
@@ -297,17 +268,20 @@ class Changes:
         self._blobs: dict[str, ObjectID] = {}
         self._deleted: set[str] = set()
         self._deleted_folders: set[str] = set()
+        self._room = Room(folder_of(space_id), settings.SPACEPORT_REPOSITORY_LIMIT_BYTES)
 
     def add(self, path: str, content: bytes | BinaryIO) -> None:
         """Add or replace a file.
 
         Raises:
-            BadPath
+            BadPath, NoRoom
         """
         check_path(path)
         blob = Blob.from_string(content if isinstance(content, bytes) else content.read())
         with opened(self.space_id) as repo:
-            repo.object_store.add_object(blob)
+            if blob.id not in repo.object_store:
+                self._room.take(len(blob.data))
+                repo.object_store.add_object(blob)
         self._blobs[path] = blob.id
 
     def delete(self, path: str) -> None:

@@ -16,7 +16,7 @@ SETTLED_S = 1.0
 PATIENCE_S = 20.0
 STEP_MS = 15_000
 #: How long something took is written on the page, and is never the same twice.
-SECONDS = re.compile(r"\d+\.\d+s?(?=/|s|$)")
+SECONDS = re.compile(r"\b\d+\.\d+(/\d+\.\d+)?s\b")
 PORT = re.compile(r"(127\.0\.0\.1|[\w-]*\.?localhost):\d+")
 SEEN = """() => {
   const fields = [...document.querySelectorAll('input, textarea, select')];

@@ -3,6 +3,7 @@ once as its limit says, whoever's word that is."""
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections import Counter
@@ -85,7 +86,9 @@ def test_groups_run_beside_each_other_each_as_many_as_its_code_says(work: Work) 
 
 
 def test_two_events_of_one_function_share_its_place(work: Work) -> None:
-    work.start("click", "submit", "alone")
+    work.start("click")
+    work.settles(0, click=1)
+    work.start("submit", "alone")
     work.settles(1, click=1, alone=1)
 
 
@@ -139,30 +142,83 @@ def test_a_group_there_is_not_is_refused_by_naming_those_there_are(work: Work) -
     assert re.search("'/nobody'.*/alone", refused.value.response.json()["error"])
 
 
+class Rendered:
+    """A session in which the app has made a button of its own and one of `alone`."""
+
+    def __init__(self, run_url: str) -> None:
+        self.api, self.hash = f"{run_url}gradio_api", secrets.token_hex(6)
+        config = requests.get(f"{run_url}config", timeout=10).json()["dependencies"]
+        (render,) = (one["id"] for one in config if one["render_id"] is not None)
+        self.join(render, 1)
+        with self.stream() as stream:
+            assert any(b"process_completed" in line for line in stream.iter_lines())
+        first = max(one["id"] for one in config) + 1
+        self.numbers = {kind: first + n for n, kind in enumerate(MADE)}
+
+    def join(self, fn_index: int, *data: Any) -> str:
+        body = {"data": data, "fn_index": fn_index, "session_hash": self.hash}
+        answer = requests.post(f"{self.api}/queue/join", json=body, timeout=10)
+        answer.raise_for_status()
+        return str(answer.json()["event_id"])
+
+    def press(self, kind: str) -> str:
+        return self.join(self.numbers[kind], kind)
+
+    def stream(self) -> requests.Response:
+        url = f"{self.api}/queue/data?session_hash={self.hash}"
+        return requests.get(url, stream=True, timeout=30)
+
+    def messages(self, event_id: str) -> Iterator[dict[str, Any]]:
+        """What it is told of this event, to its end."""
+        with self.stream() as stream:
+            for line in stream.iter_lines():
+                message = json.loads(line[5:]) if line.startswith(b"data:") else {}
+                if message.get("event_id") == event_id:
+                    yield message
+                if message.get("msg") == "process_completed":
+                    return
+
+
+def let_go_of_made(work: Work) -> None:
+    for kind in MADE:
+        work.client.predict(kind, OPEN, api_name="/let_go")
+    wait_until(lambda: not work.inside() and not work.queue()["running"], "all have ended")
+    for kind in MADE:
+        work.client.predict(kind, SHUT, api_name="/let_go")
+
+
 def test_what_a_render_makes_is_together_and_a_known_function_is_limited_as_ever(
     process_platform: Platform, work: Work
 ) -> None:
     """Two sessions, each with a function of its own making and a button of `alone`."""
-    base = f"{process_platform.run_url(SPACE)}gradio_api"
-    config = requests.get(f"{base.removesuffix('/gradio_api')}/config", timeout=10).json()
-    first = max(one["id"] for one in config["dependencies"]) + 1
-    (render,) = (one["id"] for one in config["dependencies"] if one["render_id"] is not None)
-
-    def join(session: str, fn_index: int, *data: Any) -> None:
-        body = {"data": data, "fn_index": fn_index, "session_hash": session}
-        requests.post(f"{base}/queue/join", json=body, timeout=10).raise_for_status()
-
-    sessions = [secrets.token_hex(6) for _ in range(2)]
-    for session in sessions:
-        join(session, render, 1)
-        with requests.get(f"{base}/queue/data?session_hash={session}", stream=True, timeout=30) as stream:
-            assert any(b"process_completed" in line for line in stream.iter_lines())
-        for n, kind in enumerate(MADE):
-            join(session, first + n, kind)
-    wait_until(
-        lambda: work.inside() == {"made": 2, "known": 1}, "both makings, and one of the known function"
-    )
-    for kind in MADE:
-        work.client.predict(kind, OPEN, api_name="/let_go")
-    wait_until(lambda: not work.inside() and not work.queue()["running"], "all have ended")
+    for session in [Rendered(process_platform.run_url(SPACE)) for _ in range(2)]:
+        for kind in MADE:
+            session.press(kind)
+    work.settles(1, made=2, known=1)
+    let_go_of_made(work)
     assert work.client.predict(api_name="/look_back")["known"] == 1
+
+
+def test_an_event_made_of_a_known_function_waits_in_the_line_of_its_group_and_hears_its_place(
+    process_platform: Platform, work: Work
+) -> None:
+    work.client.predict("alone", OPEN, api_name="/let_go")
+    for _ in range(3):  # as many as it takes to promise a time
+        work.client.predict("alone", api_name="/alone")
+    work.client.predict("alone", SHUT, api_name="/let_go")
+    work.start("alone", "alone")
+    wait_until(lambda: work.queue()["pending"] == 1, "one waits in line, and no longer in the app")
+    session = Rendered(process_platform.run_url(SPACE))
+    event_id = session.press("known")
+    wait_until(lambda: work.queue()["pending"] == 2, "both wait in line")
+    assert work.inside() == {"alone": 1}
+    lines = {one["group"]: one["pending"] for one in work.queue()["lines"]}
+    assert lines["/alone"] == 2
+    messages = session.messages(event_id)
+    place = next(messages)
+    assert (place["msg"], place["rank"], place["queue_size"]) == ("estimation", 1, 2)
+    assert place["rank_eta"] is not None
+    work.client.predict("known", OPEN, api_name="/let_go")
+    work.let_go()
+    assert [message["msg"] for message in messages][-1] == "process_completed"
+    work.client.predict("known", SHUT, api_name="/let_go")

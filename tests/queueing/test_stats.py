@@ -187,7 +187,7 @@ async def test_an_event_costs_the_statistics_few_commands(queue: Queue, join: Jo
     for _ in range(10):
         await one()
     used = await queue.redis.info("commandstats")
-    assert used["cmdstat_hincrby"]["calls"] <= 10 * 6
+    assert used["cmdstat_hincrby"]["calls"] <= 10 * (6 + 4)  # four count what it keeps
 
 
 def test_a_stranger_who_invents_functions_does_not_make_rows_without_end() -> None:

@@ -48,11 +48,10 @@ def declared(source: str) -> Iterator[Variable]:
     """The documented reads in one file."""
     lines = source.splitlines()
     for node, default in _reads(ast.parse(source)):
-        name = node.args[0]
-        assert isinstance(name, ast.Constant)
+        name = str(ast.literal_eval(node.args[0]))
         if text := _help(lines, node.lineno):
             text += _former(node)
-            yield Variable(name.value, _shown(name.value, default), _section(lines, node.lineno), text)
+            yield Variable(name, _shown(name, default), _section(lines, node.lineno), text)
 
 
 def _reads(tree: ast.AST) -> Iterator[tuple[ast.Call, ast.expr | None]]:
@@ -113,7 +112,7 @@ def _value(default: ast.expr | None) -> object:
 
 
 def _size(count: int) -> str:
-    for unit, size in (("GB", 1000**3), ("MiB", MIB), ("MB", 1000**2)):
+    for unit, size in (("GiB", 1024**3), ("GB", 1000**3), ("MiB", MIB), ("MB", 1000**2)):
         if count % size == 0:
             return f"{count // size} {unit}"
     return f"{count} bytes"

@@ -17,13 +17,15 @@ from tests.spaces.standin import Standin
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
+REPOSITORY_LIMIT = 20_000_000
+
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
 def hub() -> Iterator[Hub]:
     home = new_home()
-    server = Hub(home)
+    server = Hub(home, settings={"SPACEPORT_REPOSITORY_LIMIT_BYTES": str(REPOSITORY_LIMIT)})
     try:
         yield server.start()
         # Every refusal of the tests was meant: none may be an error nobody thought of.

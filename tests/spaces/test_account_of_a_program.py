@@ -9,6 +9,7 @@ from accounts import tokens
 from queueing.errors import AccountUnknown
 from spaces.gateway.identity import visitor
 
+ADDRESS = "127.0.0.1"
 SCOPE = {"headers": [(b"authorization", f"Bearer {tokens.PREFIX}of-somebody".encode())]}
 
 
@@ -17,7 +18,7 @@ def postgresql(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
     """Whether it is there; nothing is remembered of the tests before."""
     state = {"there": True}
 
-    def user_of(_: str) -> int:
+    def user_of(_: str, __: str) -> int:
         if not state["there"]:
             raise OperationalError("connection refused")
         return 7
@@ -29,18 +30,18 @@ def postgresql(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
 
 
 async def test_while_postgresql_is_away_an_account_is_what_it_was_before(postgresql: dict[str, bool]) -> None:
-    assert await visitor.account_of(SCOPE) == 7
+    assert await visitor.account_of(SCOPE, address=ADDRESS) == 7
     postgresql["there"] = False
-    assert await visitor.account_of(SCOPE) == 7
-    assert await visitor.account_of(SCOPE, surely=True) == 7
+    assert await visitor.account_of(SCOPE, address=ADDRESS) == 7
+    assert await visitor.account_of(SCOPE, address=ADDRESS, surely=True) == 7
 
 
 async def test_a_program_nobody_knew_before_is_a_stranger_but_not_where_its_key_would_count_for_another(
     postgresql: dict[str, bool],
 ) -> None:
     postgresql["there"] = False
-    assert await visitor.account_of(SCOPE) is None
+    assert await visitor.account_of(SCOPE, address=ADDRESS) is None
     with pytest.raises(AccountUnknown):
-        await visitor.account_of(SCOPE, surely=True)
+        await visitor.account_of(SCOPE, address=ADDRESS, surely=True)
     postgresql["there"] = True
-    assert await visitor.account_of(SCOPE, surely=True) == 7
+    assert await visitor.account_of(SCOPE, address=ADDRESS, surely=True) == 7

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from http.cookies import SimpleCookie
 
 import pytest
@@ -121,6 +122,15 @@ def test_on_its_own_host_a_space_sets_no_cookie_for_another_host() -> None:
     assert cookies.of_answer("a=1; Domain=demos.example; Path=/x; Secure", DEMO) == "a=1; Path=/x; Secure"
     assert cookies.of_answer("a=1;DOMAIN = .demos.example;HttpOnly", DEMO) == "a=1; HttpOnly"
     assert cookies.of_answer("a=1", DEMO) == "a=1"
+
+
+def test_in_a_frame_that_keeps_no_others_a_cookie_meant_for_frames_is_partitioned() -> None:
+    framed = replace(DEMO, third_party=True)
+    meant = "a=1; Path=/; SameSite=none; Secure"
+    assert cookies.of_answer(meant, framed) == f"{meant}; Partitioned"
+    assert cookies.of_answer(meant, DEMO) == meant
+    for other in ("a=1; Path=/", "a=1; SameSite=Lax; Secure", "a=1; SameSite=None", f"{meant}; Partitioned"):
+        assert cookies.of_answer(other, framed) == other
 
 
 def test_the_gateways_own_cookie_is_not_the_apps() -> None:

@@ -14,7 +14,8 @@ from pytest_django import Settings
 
 from spaces.git import bounds, objects, repository
 from spaces.git.export import export
-from spaces.git.repository import BadPath, Changes, Stale, UnknownRevision
+from spaces.git.repository import Changes, Stale, UnknownRevision
+from spaces.git.repository_paths import BadPath, check_path
 
 PATHS = st.text(alphabet=st.sampled_from("a.b/\\-~ gitGIT\0\nü🚀"), max_size=40)
 FUZZ = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
@@ -44,7 +45,7 @@ def paths(space: Any) -> list[str]:
 @given(PATHS)
 def test_a_path_is_inside_or_bad(path: str) -> None:
     try:
-        checked = repository.check_path(path)
+        checked = check_path(path)
     except BadPath:
         return
     resolved = Path("/repo").joinpath(checked)
@@ -58,7 +59,7 @@ def test_a_path_is_inside_or_bad(path: str) -> None:
     "path", ["a", "a/b.py", ".gitignore", ".github/x", "git", "a b", "ünï/🚀.txt", "..a", "a..", "~"]
 )
 def test_good_paths(path: str) -> None:
-    assert repository.check_path(path) == path
+    assert check_path(path) == path
 
 
 def test_a_commit_replaces_files_by_folders_and_back(space: Any) -> None:

@@ -4,7 +4,7 @@
 -- ARGV: holder ttl_ms prefix max_losses final_ttl failure notice
 -- TIME: now
 -- returns {"held", losses} | {"taken", holder}
--- USES: count tell redis_id line
+-- USES: count held tell redis_id line
 local owner = redis.call("GET", lease)
 if owner and owner ~= holder then return { "taken", owner } end
 redis.call("SET", lease, holder, "PX", ttl_ms)
@@ -28,20 +28,23 @@ for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
     if redis.call("HINCRBY", event, "losses", 1) >= tonumber(max_losses) then
       redis.call("HSET", event, "state", "failed", "token", "", "ended", now)
       redis.call("HDEL", event, "body", "request")
+      let_go(event)
       count(now, "failed::" .. lane .. ":" .. fn)
       redis.call("EXPIRE", event, final_ttl)
       local open = prefix .. "open:" .. channel
       redis.call("SREM", open, id)
-      tell(messages, id, { (string.gsub(failure, "EVENT_ID", id)) }, true, redis.call("SCARD", open))
+      local left = redis.call("SCARD", open)
+      tell(messages, id, { (string.gsub(failure, "EVENT_ID", id)) }, now, final_ttl, true, left)
     else
       redis.call("HSET", event, "state", "pending", "token", "")
       count(now, "retried::" .. lane .. ":" .. fn)
       local line = line_of(lane, group)
       redis.call("ZADD", prefix .. "next:" .. line, seq, id)
       keep_line(line)
-      if lane == "main" then tell(messages, id, { (string.gsub(notice, "EVENT_ID", id)) }, false) end
+      if lane == "main" then
+        tell(messages, id, { (string.gsub(notice, "EVENT_ID", id)) }, now, final_ttl, false)
+      end
     end
-    redis.call("EXPIRE", messages, final_ttl)
   end
 end
 for _, line in ipairs(all_lines()) do redis.call("DEL", prefix .. "calls:" .. line) end

@@ -3,7 +3,7 @@
 -- ARGV: id channel payload ttl wake prefix
 -- TIME: now
 -- returns {"cancelled"} | {"running"} | {"unknown"}
--- USES: count tell line
+-- USES: count held tell line
 local fields = redis.call("HMGET", event, "state", "channel", "visitor", "lane", "group")
 if not fields[1] or fields[2] ~= channel then return { "unknown" } end
 if fields[1] == "running" then
@@ -23,10 +23,10 @@ redis.call("ZREM", prefix .. "next:" .. line, id)
 redis.call("HDEL", promises, id)
 redis.call("HSET", event, "state", "cancelled", "ended", now)
 redis.call("HDEL", event, "body", "request")
+let_go(event)
 redis.call("EXPIRE", event, ttl)
 redis.call("SREM", open, id)
-tell(messages, id, { payload }, true, redis.call("SCARD", open))
-redis.call("EXPIRE", messages, ttl)
+tell(messages, id, { payload }, now, ttl, true, redis.call("SCARD", open))
 count(now, "cancelled::" .. table.concat(redis.call("HMGET", event, "lane", "fn"), ":"))
 if redis.call("HINCRBY", day, "cancelled", 1) == 1 then redis.call("EXPIRE", day, 691200) end
 return { "cancelled" }

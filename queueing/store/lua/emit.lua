@@ -4,12 +4,12 @@
 -- ARGV: token id ttl told
 -- and then: payloads
 -- returns {"sent"} | {"stale"}
--- USES: tell
+-- TIME: now
+-- USES: held tell
 local state = redis.call("HMGET", event, "token", "state", "told")
 if state[1] ~= token or state[2] ~= "running" then return { "stale" } end
 -- The connection broke behind the first try of this very call.
 if told ~= "0" and tonumber(state[3] or 0) >= tonumber(told) then return { "sent" } end
-tell(messages, id, { unpack(ARGV, rest) }, false)
-redis.call("EXPIRE", messages, ttl)
+tell(messages, id, { unpack(ARGV, rest) }, now, ttl, false)
 if told ~= "0" then redis.call("HSET", event, "told", told) end
 return { "sent" }

@@ -6,20 +6,20 @@
 -- TIME: now
 -- and then: payloads to publish before the final one
 -- returns {"finished", open_left} | {"stale"}
--- USES: count tell
+-- USES: count held tell
 local state = redis.call("HMGET", event, "token", "state", "started", "lane")
 if free == "1" then redis.call("ZREM", calls, token) end
 if state[1] ~= token or state[2] ~= "running" then return { "stale" } end
 redis.call("HSET", event, "state", status, "ended", now)
 redis.call("HDEL", event, "body", "request")
+let_go(event)
 redis.call("EXPIRE", event, ttl)
 redis.call("ZREM", running, id)
 redis.call("SREM", open, id)
 local left = redis.call("SCARD", open)
 local payloads = { unpack(ARGV, rest) }
 payloads[#payloads + 1] = payload
-tell(messages, id, payloads, true, left)
-redis.call("EXPIRE", messages, ttl)
+tell(messages, id, payloads, now, ttl, true, left)
 redis.call("SET", last, fn, "EX", 30)
 -- How long calls take, newest first, for the ETA of those behind them (`queueing.eta`).
 if took ~= "" and status ~= "cancelled" then

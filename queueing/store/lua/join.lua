@@ -4,11 +4,11 @@
 -- and size are the line's.
 -- KEYS: cfg seq idem event open visit last lease seen deaths cursor
 -- ARGV: prefix id lane group origin channel fn after batch side_limit ttl body request visit_id visitor wake
--- ARGV: repeatable present input max_deaths
+-- ARGV: repeatable present input max_deaths most_held final_ttl quiet_s
 -- TIME: now
 -- returns {"accepted", position, size, lease_alive, being_told} | {"duplicate", id} | {"reused"} | {"refused", text}
---         | {"closed"} | {"full", size, max_size} | {"limit", pending, most} | {"poison"}
--- USES: count line
+--         | {"closed"} | {"full", size, max_size} | {"limit", pending, most} | {"held", bytes, most} | {"poison"}
+-- USES: count line held room
 -- A repeated submit must find its first event even while the queue refuses new ones.
 if repeatable == "1" then
   local first = redis.call("GET", idem)
@@ -63,6 +63,11 @@ if most then
   end
   if mine >= most then count(now, "refused" .. what) return { "limit", mine, most } end
 end
+let_go_of_dropped(now)
+if not make_room(#body + #request, tonumber(most_held), now, final_ttl, quiet_s) then
+  count(now, "full" .. what)
+  return { "held", held_bytes(), tonumber(most_held) }
+end
 
 local place = redis.call("INCR", seq)
 local score = place
@@ -83,6 +88,7 @@ redis.call("HSET", event, "state", "pending", "lane", lane, "group", group, "ori
   "fn", fn, "batch", batch, "seq", place, "joined", now, "input", input, "body", body, "request", request, 
   "visit", visit_id, "visitor", visitor)
 redis.call("EXPIRE", event, ttl)
+hold(event, #body + #request, now, ttl)
 redis.call("SADD", open, id)
 redis.call("EXPIRE", open, ttl)
 if repeatable == "1" then redis.call("SET", idem, id .. " " .. input, "EX", 86400) end

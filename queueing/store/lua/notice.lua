@@ -2,8 +2,9 @@
 -- lane's events; nobody would read it there.
 -- KEYS: running
 -- ARGV: prefix payload ttl
+-- TIME: now
 -- returns how many
--- USES: tell line
+-- USES: held tell line
 local told = 0
 local lists = { running }
 for _, line in ipairs(all_lines()) do
@@ -14,9 +15,7 @@ for _, list in ipairs(lists) do
   for _, id in ipairs(redis.call("ZRANGE", list, 0, -1)) do
     local channel, lane = unpack(redis.call("HMGET", prefix .. "ev:" .. id, "channel", "lane"))
     if channel and lane == "main" then
-      local messages = prefix .. "msgs:" .. channel
-      tell(messages, id, { (string.gsub(payload, "EVENT_ID", id)) }, false)
-      redis.call("EXPIRE", messages, ttl)
+      tell(prefix .. "msgs:" .. channel, id, { (string.gsub(payload, "EVENT_ID", id)) }, now, ttl, false)
       told = told + 1
     end
   end

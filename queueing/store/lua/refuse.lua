@@ -3,7 +3,7 @@
 -- KEYS: messages
 -- ARGV: id payload ttl
 -- returns {"told"}
--- USES: tell
-tell(messages, id, { payload }, true, 0)
-redis.call("EXPIRE", messages, ttl)
+-- TIME: now
+-- USES: held tell
+tell(messages, id, { payload }, now, ttl, true, 0)
 return { "told" }

@@ -102,7 +102,8 @@ class GradioRouter:
     async def _join(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
         body = await self._body(receive)
         caller = await self.context.callers.of(asked, scope, body)
-        accepted = await self.context.gradio.join(asked.route, body, caller)
+        group = await made.group(self.context.http, asked, body)
+        accepted = await self.context.gradio.join(asked.route, body, caller, group=group)
         await self.context.visited(asked.route)
         await _joined(send, accepted)
         return True

@@ -69,7 +69,7 @@ class Callers:
             visit=asked.visit,
             visitor=visitor(
                 # Taken for a stranger, a program that repeats its submit would have a second event.
-                user_id=asked.user_id or await account_of(scope, surely=bool(key)),
+                user_id=asked.user_id or await account_of(scope, address=asked.client, surely=bool(key)),
                 # Only what is bound to one session: a copied token must not be a new visitor with each call.
                 page=(asked.visit or asked.token.nonce) if origin == "page" and asked.token else "",
                 address=asked.client,

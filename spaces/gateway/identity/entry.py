@@ -84,6 +84,11 @@ def in_a_tab(scope: Scope) -> bool:
     return opens_page(scope) and head.first(scope["headers"], "sec-fetch-dest") == "document"
 
 
+def in_a_frame(scope: Scope) -> bool:
+    """Whether a browser says that it opens this in a frame."""
+    return head.first(scope["headers"], "sec-fetch-dest") in {"iframe", "frame"}
+
+
 def by_platform(platform_url: str, label: str, scope: Scope) -> str:
     """The platform's address that leads a permitted visitor into this Space."""
     target = target_of(page_tokens.split(scope["path"])[1], page_tokens.own_query(scope["query_string"]))

@@ -10,9 +10,10 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 from channels.db import database_sync_to_async
 from django.db import Error
 
+from accounts import throttle
 from accounts import tokens as account_tokens
 from accounts.rights import Who
-from queueing.errors import AccountUnknown
+from queueing.errors import AccountUnknown, TooManyTokens
 from spaces import visits
 from spaces.gateway import page_tokens
 from spaces.gateway.proxy import cookies
@@ -102,12 +103,13 @@ def _parts(url: str) -> SplitResult:
         return urlsplit("")
 
 
-async def account_of(scope: Scope, *, surely: bool = False) -> int | None:
-    """The account whose token a program sends, for its place in line (not for what it may do): up to a minute
-    old, older while PostgreSQL is away.
+async def account_of(scope: Scope, *, address: str, surely: bool = False) -> int | None:
+    """The account whose token a program sends from this address, for its place in line (not for what it may
+    do): up to a minute old, older while PostgreSQL is away.
 
     Raises:
         AccountUnknown: it has to be known `surely`, and this process never saw PostgreSQL since it began.
+        TooManyTokens: it is nobody's, as many others of this address before.
     """
     bearer = _bearer(scope)
     if not bearer.startswith(account_tokens.PREFIX):
@@ -116,7 +118,7 @@ async def account_of(scope: Scope, *, surely: bool = False) -> int | None:
     until, user_id = _accounts.get(bearer, (0.0, None))
     if until < now:
         try:
-            user_id = await database_sync_to_async(_user_of)(bearer)
+            user_id = await database_sync_to_async(_user_of)(bearer, address)
         except Error as error:  # PostgreSQL is away: as it was known before, and calls go on
             if surely and bearer not in _accounts:
                 raise AccountUnknown from error
@@ -127,8 +129,10 @@ async def account_of(scope: Scope, *, surely: bool = False) -> int | None:
     return user_id
 
 
-def _user_of(bearer: str) -> int | None:
+def _user_of(bearer: str, address: str) -> int | None:
     token = account_tokens.check(bearer)
+    if token is None and throttle.too_many_guesses(address, bearer):
+        raise TooManyTokens
     return token.user_id if token is not None else None
 
 

@@ -63,6 +63,8 @@ def of_answer(value: str, door: Door) -> str | None:
     attributes = [(name.strip().lower(), text.strip()) for name, _, text in (p.partition("=") for p in rest)]
     if not door.program:
         kept = [part for part, (name, _) in zip(rest, attributes, strict=True) if name != "domain"]
+        if door.third_party and _may_be_partitioned(dict(attributes)):
+            kept.append("Partitioned")
         return None if _is_ours(pair) else "; ".join([pair, *kept])
     name, found, text = pair.partition("=")
     name, text = name.strip(), text.strip()
@@ -70,6 +72,12 @@ def of_answer(value: str, door: Door) -> str | None:
         return None
     cookie = "; ".join([f"{_prefix(door)}{name}={text}", *_scoped(dict(attributes), door)])
     return cookie if len(cookie) <= MOST_BYTES else None
+
+
+def _may_be_partitioned(attributes: dict[str, str]) -> bool:
+    """Whether the app means it for frames of other sites too."""
+    for_frames = "secure" in attributes and attributes.get("samesite", "").lower() == "none"
+    return for_frames and "partitioned" not in attributes
 
 
 def _scoped(attributes: dict[str, str], door: Door) -> list[str]:

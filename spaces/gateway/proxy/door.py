@@ -18,6 +18,7 @@ class Door:
     secure: bool = False  # https
     browser: bool = False
     page: bool = False  # the answer has a token in it, for one opening of the page
+    third_party: bool = False  # a page in a frame asks whose browser keeps only `Partitioned` cookies there
 
     @property
     def program(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from hardware.replica_client import ReplicaClient, ReplicaError, Reply
@@ -224,7 +224,7 @@ async def forward(
     headers: dict[str, str],
     door: Door,
     has_body: bool,
-    change: Change | None = None,
+    changes: Sequence[Change] = (),
 ) -> None:
     """Send the request on and its answer back, byte for byte. To programs no page is ever sent, and files
     only as attachments: on the platform's own host a stranger's page would act as the visitor.
@@ -247,8 +247,10 @@ async def forward(
                 await respond(send, 406, refusal, "application/json")
                 return
             chunks = reply.chunks()
-            if change is not None:
-                head, chunks = [h for h in head if h[0] not in OF_THE_WHOLE], changed(chunks, change)
+            if changes:
+                head = [h for h in head if h[0] not in OF_THE_WHOLE]
+            for change in changes:
+                chunks = changed(chunks, change)
             await send({"type": "http.response.start", "status": reply.status, "headers": head})
             await _pump(send, chunks)
 

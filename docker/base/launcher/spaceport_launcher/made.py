@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spaceport_launcher import report
+from spaceport_launcher import groups, report
 
 ROUTE = "/__spaceport__/function"
 
@@ -17,8 +17,8 @@ def function(apps: dict[str, Any], asked: dict[str, str]) -> dict[str, Any]:
         apps: the Gradio apps by the path they lie at.
         asked: `mount`, `session` (its hash), and `fn` (an id) or `name` (an API name).
     """
-    app = apps.get(asked.get("mount", ""))
-    if app is None:
+    mount = asked.get("mount", "")
+    if (app := apps.get(mount)) is None:
         return {}
     sessions = getattr(getattr(app, "state_holder", None), "session_data", {})
     config = getattr(sessions.get(asked.get("session", "")), "blocks_config", None)
@@ -35,5 +35,14 @@ def function(apps: dict[str, Any], asked: dict[str, str]) -> dict[str, Any]:
             "types": {"generator": bool(found.types_generator)},
             "connection": getattr(found, "connection", "sse"),
             "cancels": list(getattr(found, "cancels", None) or ()),
+            "group": _group(apps, mount, found),
         }
     return {}
+
+
+def _group(apps: dict[str, Any], mount: str, function: Any) -> str:
+    """The group of a function that its app knew when it started; else one that begins with "~"."""
+    if not hasattr(function, "concurrency_id"):
+        return ""
+    known = groups.Groups(report.block_functions(apps[mount].get_blocks()))
+    return groups.below("" if mount == next(iter(apps)) else mount, known.name(function))
