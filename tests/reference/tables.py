@@ -101,7 +101,9 @@ def redis_keys() -> str:
         elif inspect.isfunction(member):
             rows.append((_called(getattr(space, name)), member))
     rows += [(_called(function), function) for function in (keys.host, keys.name, keys.loads)]
-    listed = [(f"`{key.replace('{id}', '{<space>}')}`", sentence(of)) for key, of in rows]
+    listed = [
+        (f"`{key.replace('{id}', '{<space>}')}`", sentence(of)) for key, of in rows if isinstance(key, str)
+    ]
     source = inspect.getsource(keys)
     for constant in ("EPOCH", "VISITED"):
         help_text = re.search(rf"#: (.*)\n{constant} =", source)
