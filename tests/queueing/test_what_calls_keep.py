@@ -14,7 +14,7 @@ from queueing.delivery.streams import MessageStreams
 from queueing.errors import HoldsTooMuch
 from queueing.events import Accepted, Call
 from queueing.messages import completed, failed
-from queueing.protocols.gradio import FORGOTTEN, GradioDoor
+from queueing.protocols.gradio import FORGOTTEN, GradioProtocol
 from queueing.protocols.reading_ahead import BYTES, MESSAGES, ReadingAhead
 from queueing.routes import Route
 from queueing.store import queue as queue_module
@@ -185,11 +185,11 @@ async def test_old_results_make_room_but_none_that_somebody_waits_for(
     key = queue.keys.messages("old")
     assert (await queue.redis.xinfo_stream(key))["last-generated-id"] == b"0-1"
     monkeypatch.setattr("queueing.protocols.gradio.HEARTBEAT_S", 0.1)
-    delivery = MessageStreams(queue.redis)
-    door = GradioDoor(queue.redis, delivery, Positions(queue.redis), lambda _: asyncio.sleep(0))
-    async with contextlib.aclosing(door.event_messages(route, old.event_id)) as messages:  # type: ignore[type-var]
+    streams = MessageStreams(queue.redis)
+    protocol = GradioProtocol(queue.redis, streams, Positions(queue.redis), lambda _: asyncio.sleep(0))
+    async with contextlib.aclosing(protocol.event_messages(route, old.event_id)) as messages:  # type: ignore[type-var]
         said = [message async for message in messages]
-    await delivery.close()
+    await streams.close()
     assert [(one["msg"], one["output"]["error"]) for one in said] == [("process_completed", FORGOTTEN)]
 
 
