@@ -112,8 +112,8 @@ def too_many_tokens(request: HttpRequest) -> bool:
 
 
 def too_many_guesses(address: str, token: str) -> bool:
-    """Whether who sends this token, which is nobody's, from this address must wait. Each different one is
-    counted once: clients go on sending one that has expired, or another Hub's, wherever they go."""
+    """Whether a sender of this unknown token must wait, by its address. Each different token counts once:
+    clients go on sending one that has expired, or another Hub's, everywhere."""
     sender = _hex(household(address))
     seen = f"token:{hashlib.sha256(token.encode()).hexdigest()}:{sender}"
     try:

@@ -1,5 +1,5 @@
-"""How much is read for a client that has not taken what came before: so many messages, of so many bytes. The
-rest waits in Redis."""
+"""Bounds what is read for a client that has not taken earlier messages, in number and bytes. The rest waits
+in Redis."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ReadingAhead:
         self._written = asyncio.Event()
 
     async def read(self, size: int) -> None:
-        """Wait until there is room for a message of so many bytes, and take it."""
+        """Wait until there is room for a message of this many bytes, and take it."""
         while self._messages >= MESSAGES or (self._messages and self._bytes + size > BYTES):
             self._written.clear()
             await self._written.wait()

@@ -18,7 +18,7 @@ class NoRoom(TooMuch):
 
 
 def used(folder: Path | str) -> int:
-    """Bytes of all objects in a repository, those of a push that is being looked at among them."""
+    """Bytes of all objects in a repository, including those of a push under examination."""
     return sum(_sizes(Path(folder) / "objects"))
 
 
@@ -42,7 +42,7 @@ class Room:
         self._left = most - used(folder)
 
     def take(self, size: int) -> None:
-        """Take room for a file of so many bytes.
+        """Take room for a file of this many bytes.
 
         Raises:
             NoRoom

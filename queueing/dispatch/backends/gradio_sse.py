@@ -63,7 +63,7 @@ class _Session:
         self.early_bytes = 0
         self.posting = 0
         self.broken = ""  # a message of the app that Gradio's protocol does not have
-        self.sender: dict[str, str] = {}  # headers of who uses it: an app may ask who listens
+        self.sender: dict[str, str] = {}  # headers of its visitor: an app may check who listens
         self.reader: asyncio.Task[None] | None = None
 
     def bind(self, app_event_id: str) -> Backlog[Message]:

@@ -1,6 +1,6 @@
 -- held: how many bytes the Space's calls keep here: inputs of events until they end, messages and answers until
 -- their time is over. `held` has them by their keys, and together as `all`; `held_until` has when Redis drops each
--- by itself. All that is told of an event is dropped within eight days of its join, so the two are kept as long.
+-- by itself. All messages of an event are dropped within eight days of its join, so the two are kept as long.
 -- KEYS: held held_until
 local function held_bytes()
   return tonumber(redis.call("HGET", held, "all") or 0)

@@ -1,5 +1,5 @@
--- room: where a Space's calls keep too much, the messages of sessions in which nothing is open and nothing was told
--- for `quiet_s` go first, the oldest before the others; not those that a client is just being told. The stream itself
+-- room: if a Space's calls keep too much, the messages of sessions without open events or new messages for `quiet_s`
+-- go first, the oldest before the others; not those that a client is just receiving. The stream itself
 -- stays, for its numbers go on. What goes by itself within the hour is left, answers are among it. Needs `held`.
 local function is_over(messages)
   if redis.call("SCARD", (string.gsub(messages, ":msgs:", ":open:", 1))) > 0 then return false end
