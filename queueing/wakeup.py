@@ -11,8 +11,6 @@ from queueing.routes import Route
 
 WAKE_AT_MOST_EVERY_S = 1.0  # a second hint for the same Space within this time is not sent
 
-_sent: dict[int, float] = {}
-
 
 def wake_dispatcher(route: Route) -> None:
     """Ask the worker beside this replica to serve its queue; a Space that sleeps is woken first."""
@@ -26,10 +24,16 @@ def _send(task: str, route: Route, queue: str) -> None:
     current_app.send_task(task, kwargs={"space_id": route.space_id}, queue=queue, expires=60)
 
 
-async def wake_dispatcher_from_loop(route: Route) -> None:
+class Wakeup:
     """The same from an event loop, at most once a second for a Space."""
-    now = time.monotonic()
-    if now - _sent.get(route.space_id, 0.0) < WAKE_AT_MOST_EVERY_S:
-        return
-    _sent[route.space_id] = now
-    await asyncio.to_thread(wake_dispatcher, route)
+
+    def __init__(self) -> None:
+        self._sent: dict[int, float] = {}
+
+    async def wake(self, route: Route) -> None:
+        """Send the hint, unless one has just been sent."""
+        now = time.monotonic()
+        if now - self._sent.get(route.space_id, -WAKE_AT_MOST_EVERY_S) < WAKE_AT_MOST_EVERY_S:
+            return
+        self._sent[route.space_id] = now
+        await asyncio.to_thread(wake_dispatcher, route)

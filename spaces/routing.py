@@ -1,10 +1,19 @@
 """Websocket routes of the platform's host."""
 
-from django.urls import path
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.urls import URLPattern, path
 
 from queueing.protocols.websocket import QueueConsumer
 from spaces.gateway.proxy.headers import of_program
 from spaces.visits import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from queueing.protocols.context import WebContext
 
 
 class SpaceQueueConsumer(QueueConsumer):
@@ -14,6 +23,7 @@ class SpaceQueueConsumer(QueueConsumer):
     known_to_app = staticmethod(of_program)
 
 
-websocket_urlpatterns = [
-    path("ws/spaces/<str:owner>/<str:name>/queue", SpaceQueueConsumer.as_asgi()),
-]
+def websocket_routes(web: Callable[[], WebContext]) -> list[URLPattern]:
+    """The routes, whose sockets share `web`."""
+    consumer = SpaceQueueConsumer.as_asgi(context=web)
+    return [path("ws/spaces/<str:owner>/<str:name>/queue", consumer)]

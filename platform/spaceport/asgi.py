@@ -1,6 +1,7 @@
 """Which host is served by what: demo hosts and `/run/` by the gateway, the rest by Django and Channels."""
 
 import asyncio
+import functools
 import os
 from collections.abc import MutableMapping
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from redis.exceptions import RedisError
 
 from infra import gc_tuning
 from infra.notify import READY, notify
+from queueing.protocols.context import WebContext
 from spaceport.web.admission import admitted
 from spaceport.web.bodies import Limits, bounded
 from spaceport.web.daphne import when_running
@@ -27,9 +29,11 @@ from spaceport.web.origins import PlatformOriginOnly
 from spaceport.web.plain import plain
 from spaces.gateway.app import Gateway
 from spaces.gateway.proxy.headers import first
-from spaces.routing import websocket_urlpatterns
+from spaces.routing import websocket_routes
 
+web = functools.cache(WebContext)  # made on the server's loop, by its first connection
 gateway = Gateway(
+    web,
     key=settings.SECRET_KEY,
     demo_domain=settings.SPACEPORT_DEMO_DOMAIN,
     platform_url=settings.SPACEPORT_URL,
@@ -60,7 +64,7 @@ def with_user(app: App) -> App:
 platform = ProtocolTypeRouter(
     {
         "http": django,
-        "websocket": PlatformOriginOnly(with_user(URLRouter(websocket_urlpatterns))),
+        "websocket": PlatformOriginOnly(with_user(URLRouter(websocket_routes(web)))),
     }
 )
 
@@ -76,7 +80,7 @@ limits = Limits(
     is_app=goes_to_app,
     of_app=gateway.largest_body,
 )
-leaving = Leaving()
+leaving = Leaving(lambda: web().close_sockets())
 _tasks: set[object] = set()
 
 

@@ -10,7 +10,6 @@ import random
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
-from weakref import WeakSet
 
 import msgspec
 from channels.consumer import get_handler_name
@@ -18,26 +17,22 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from accounts.rights import Rights, RightsUnknown, Who
-from infra.redis_clients import async_redis
+from accounts.rights import RightsUnknown, Who
 from infra.token_bucket import Bucket
 from queueing.delivery.outbox import Outbox, TooSlow
-from queueing.delivery.positions import Positions
 from queueing.delivery.resume import VisitResumer
-from queueing.delivery.status_broadcast import StatusBroadcaster
-from queueing.delivery.streams import Delivered, MessageStreams
+from queueing.delivery.streams import Delivered
 from queueing.delivery.waiters import Place, Waiter
-from queueing.delivery.watched_rights import WatchedRights
 from queueing.errors import BadRequest, QueueError
 from queueing.eta import eta_fields
 from queueing.events import encode, new_channel
 from queueing.identity import client_of, visitor
 from queueing.messages import COME_LATER, GOING_AWAY
 from queueing.protocols.caller import Caller
-from queueing.protocols.gradio import GradioProtocol, function_named
-from queueing.routes import Route, Routes
+from queueing.protocols.context import WebContext
+from queueing.protocols.gradio import function_named
+from queueing.routes import Route
 from queueing.store.keys import SpaceKeys
-from queueing.wakeup import wake_dispatcher_from_loop
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 NO_SUCH_SPACE = 4404
@@ -51,28 +46,6 @@ logger = logging.getLogger(__name__)
 KnownToApp = Callable[[list[tuple[bytes, bytes]], int], dict[str, str]]
 ReadVisit = Callable[[str, int], tuple[str, int | None] | None]
 
-_open: WeakSet[QueueConsumer] = WeakSet()
-_shared: dict[int, tuple[Routes, GradioProtocol, StatusBroadcaster, WatchedRights]] = {}
-
-
-def _shared_parts() -> tuple[Routes, GradioProtocol, StatusBroadcaster, WatchedRights]:
-    """One set for all sockets of this process's loop."""
-    loop = id(asyncio.get_running_loop())
-    if loop not in _shared:
-        redis = async_redis()
-        protocol = GradioProtocol(redis, MessageStreams(redis), Positions(redis), wake_dispatcher_from_loop)
-        routes = Routes(redis)
-        watched = WatchedRights(routes, Rights())
-        _shared[loop] = (routes, protocol, StatusBroadcaster(routes, protocol.positions), watched)
-    return _shared[loop]
-
-
-async def goodbye() -> int:
-    """This process ends: send every socket a moment to come back, and close it. How many there were."""
-    leaving = tuple(_open)
-    await asyncio.gather(*(socket.send_away() for socket in leaving), return_exceptions=True)
-    return len(leaving)
-
 
 class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
     """One socket. It joins no channel layer: deliveries come by this process's one subscription."""
@@ -83,6 +56,10 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
     #: What of these headers identifies the caller to the app; given by the same.
     known_to_app: KnownToApp | None = None
 
+    def __init__(self, context: Callable[[], WebContext]) -> None:
+        super().__init__()
+        self.context = context()
+
     async def dispatch(self, message: dict[str, Any]) -> None:
         """One event of the socket's life. (Channels' own visits a thread each time, to close old connections
         to the database: nearly half of what a leaving socket costs. Here only what asks it does.)"""
@@ -90,16 +67,15 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
 
     async def connect(self) -> None:
         """Accept a visitor who may read the Space, and begin to send the state of its queue."""
-        self.routes, self.protocol, self.watches, self.watched = _shared_parts()
         kwargs = self.scope["url_route"]["kwargs"]
-        route = await self.routes.by_name(kwargs["owner"], kwargs["name"])
+        route = await self.context.routes.by_name(kwargs["owner"], kwargs["name"])
         await self.accept()
         self.who = Who(self._user_id())
         if route is None or not await self._may_see(route):
             await self._refuse()
             return
-        _open.add(self)
-        self._held = self.watched.hold(route.space_id, self.who, self._lose)
+        self.context.sockets.add(self)
+        self._held = self.context.watched.hold(route.space_id, self.who, self._lose)
         self.route: Route = route
         self.session = new_channel()
         self._may_say = Bucket(MESSAGES_PER_SECOND, most=MESSAGES_AT_ONCE)
@@ -107,19 +83,19 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         self._waiters: list[Waiter] = []
         self._earlier: list[asyncio.Task[None]] = []
         self._outbox = Outbox(self._write)
-        self.watches.add(route, self._on_state)
+        self.context.status.add(route, self._on_state)
         if visit := self._visit():
             self._send_places("", visit)
 
     async def disconnect(self, code: int) -> None:
         """Stop telling; pending events keep their place for a minute (`queueing.dispatch.reaper`)."""
-        _open.discard(self)
+        self.context.sockets.discard(self)
         if not hasattr(self, "_outbox"):
             return
-        self.watched.drop(self._held)
-        self.watches.drop(self.route, self._on_state)
+        self.context.watched.drop(self._held)
+        self.context.status.drop(self.route, self._on_state)
         for waiter in self._waiters:
-            self.protocol.positions.drop(waiter)
+            self.context.positions.drop(waiter)
         self._outbox.close()
         for task in (self._follower, *self._earlier):
             if task is not None:
@@ -139,7 +115,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             await self.close(TOO_MANY_MESSAGES)
             return
         try:
-            if not await self._may_see(await self.routes.by_id(self.route.space_id) or self.route):
+            if not await self._may_see(await self.context.routes.by_id(self.route.space_id) or self.route):
                 await self._refuse()
                 return
             await self._handle(self._parsed(text_data, bytes_data))
@@ -171,13 +147,13 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             case "join":
                 await self._join(message)
             case "cancel":
-                await self.protocol.cancel(
+                await self.context.gradio.cancel(
                     self.route, {"session_hash": self.session, "event_id": message.get("event_id")}
                 )
             case "follow":
                 await self._resume(message)
             case "status":
-                await self._write(self.watches.state(self.route))
+                await self._write(self.context.status.state(self.route))
             case "earlier":
                 self._resume_visit(str(message.get("visit") or ""))
             case other:
@@ -186,12 +162,12 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
                 )
 
     async def _join(self, message: dict[str, Any]) -> None:
-        route = await self.routes.by_id(self.route.space_id) or self.route
+        route = await self.context.routes.by_id(self.route.space_id) or self.route
         fn_index = message.get("fn_index")
         if fn_index is None:
             name = str(message.get("api_name") or "")
             if route.app.named(name) is None:  # what is remembered may be from before the app was up
-                route = await self.routes.by_id(route.space_id, fresh=True) or route
+                route = await self.context.routes.by_id(route.space_id, fresh=True) or route
             fn_index = function_named(route, name).id
         body = {
             "data": message.get("data", []),
@@ -213,7 +189,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             visitor=visitor(user_id=self._user_id(), page=self._visit(), address=self._address()),
             idempotency_key=key if isinstance(key, str) else "",
         )
-        event_id = (await self.protocol.join(route, body, caller)).event_id
+        event_id = (await self.context.gradio.join(route, body, caller)).event_id
         await self._say({"msg": "joined", "event_id": event_id, "session_hash": self.session})
 
     async def _resume(self, message: dict[str, Any]) -> None:
@@ -234,9 +210,9 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         if not visit or len(self._earlier) >= MOST_EARLIER:
             raise BadRequest("earlier needs the visit of an earlier opening of this Space's page.")
         earlier = VisitResumer(
-            self.protocol.redis,
-            self.protocol.streams,
-            self.protocol.positions,
+            self.context.redis,
+            self.context.streams,
+            self.context.positions,
             self.route,
             visit,
             self._on_place,
@@ -255,7 +231,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
     async def _forward(self, channel: str) -> None:
         delivered: Delivered
         try:
-            async for delivered in self.protocol.streams.follow(
+            async for delivered in self.context.streams.follow(
                 SpaceKeys(self.route.space_id).messages(channel)
             ):
                 await self._outbox.message(delivered.payload)
@@ -265,11 +241,11 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
     def _send_places(self, channel: str, visit: str = "") -> None:
         """This socket's places, or those of the visit its page belongs to; of a session only the latest."""
         for old in [w for w in self._waiters if w.visit == visit]:
-            self.protocol.positions.drop(old)
+            self.context.positions.drop(old)
             self._waiters.remove(old)
         waiter = Waiter(self.route.space_id, channel, self._on_place, visit=visit)
         self._waiters.append(waiter)
-        self.protocol.positions.add(waiter)
+        self.context.positions.add(waiter)
 
     def _on_state(self, payload: bytes) -> None:
         self._outbox.state("", payload)
@@ -307,7 +283,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
 
     async def _may_see(self, route: Route) -> bool:
         try:
-            return await self.watched.may_see(self.who, route)
+            return await self.context.watched.may_see(self.who, route)
         except RightsUnknown:
             return False
 

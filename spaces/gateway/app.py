@@ -11,6 +11,7 @@ import functools
 import logging
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from accounts.rights import RightsUnknown
 from hardware.replica_client import ReplicaError, Unreachable, target_of
@@ -18,7 +19,7 @@ from queueing.errors import QueueError, TooManyTokens
 from queueing.events import encode
 from queueing.identity import client_of
 from queueing.routes import Route
-from spaces.gateway import page_tokens, paths, status_pages, wakeup
+from spaces.gateway import page_tokens, paths, status_pages
 from spaces.gateway.context import GatewayContext
 from spaces.gateway.gradio import pages
 from spaces.gateway.gradio import websocket as gradio_websocket
@@ -32,6 +33,11 @@ from spaces.gateway.proxy.http import Receive, Scope, Send
 from spaces.gateway.queued_paths import QueuedPaths
 from spaces.gateway.request import SpaceRequest
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from queueing.protocols.context import WebContext
+
 logger = logging.getLogger(__name__)
 
 
@@ -40,10 +46,11 @@ NO_LONGER = 4404  # closes a websocket whose visitor may not see its Space any m
 
 class Gateway:
     """One web process's gateway. `key` signs page tokens; a visitor who opens a private Space's own host is
-    redirected to `platform_url` to be identified."""
+    redirected to `platform_url` to be identified. `web`: what the process's websockets share with it."""
 
     def __init__(
         self,
+        web: Callable[[], WebContext],
         *,
         key: str,
         demo_domain: str,
@@ -52,6 +59,7 @@ class Gateway:
         loads_per_minute: int = 0,
         upload_bytes: int = BODY_LIMIT,
     ) -> None:
+        self._web = web
         self.key = key
         self.platform_url = platform_url
         self.loads_per_minute = loads_per_minute
@@ -63,7 +71,7 @@ class Gateway:
 
     @functools.cached_property
     def context(self) -> GatewayContext:
-        return GatewayContext()
+        return GatewayContext(self._web())
 
     @functools.cached_property
     def _queued_paths(self) -> QueuedPaths:
@@ -218,7 +226,7 @@ class Gateway:
             await self._failed(asked, route, scope, receive, send, error)
             return
         if not route.address:
-            route = paths.routed(await wakeup.running(self.context.routes, route), asked.path)
+            route = paths.routed(await self.context.running(route), asked.path)
             if route.address and route.app != asked.route.app:
                 # Only now is it known what the app offers, and so what has to queue.
                 await self._http(replace(asked, route=route), scope, receive, send)
@@ -349,7 +357,7 @@ class Gateway:
         if await gradio_websocket.handle(self.context, asked, scope, receive, send):
             return
         if not asked.route.address:
-            route = paths.routed(await wakeup.running(self.context.routes, asked.route), asked.path)
+            route = paths.routed(await self.context.running(asked.route), asked.path)
             if route.address:
                 await self._websocket(replace(asked, route=route), scope, receive, send)
                 return

@@ -1,4 +1,5 @@
-"""What one web process's gateway needs for every request: connections, and what it remembers."""
+"""What one web process's gateway needs for every request: the process's own context, connections to replicas,
+and what it remembers."""
 
 from __future__ import annotations
 
@@ -6,39 +7,33 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from accounts.rights import Rights
 from hardware.replica_client import ReplicaClient
-from infra.redis_clients import async_redis
-from queueing.delivery.positions import Positions
-from queueing.delivery.streams import MessageStreams
-from queueing.delivery.watched_rights import WatchedRights
-from queueing.protocols.gradio import GradioProtocol
-from queueing.routes import Route, Routes
 from queueing.store import keys
 from queueing.store.keys import SpaceKeys
 from queueing.store.scripts import seconds
 from spaces.gateway.identity.caller import Callers
-from spaces.gateway.wakeup import wake
+from spaces.models import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from queueing.protocols.context import WebContext
+    from queueing.routes import Route
     from spaces.gateway.request import SpaceRequest
 
 VISITED_EVERY_S = 20.0
+HOLD_S = 30.0  # how long a program's request waits for a Space that is starting
+LOOK_EVERY_S = 0.5
+STARTING = {Stage.SLEEPING, Stage.APP_STARTING, Stage.RUNNING, Stage.STOPPED}
 
 
 class GatewayContext:
     """Made on the process's event loop."""
 
-    def __init__(self) -> None:
-        self.redis = async_redis()
-        self.routes = Routes(self.redis)
-        self.watched = WatchedRights(self.routes, Rights())
-        self.streams = MessageStreams(self.redis)
-        self.positions = Positions(self.redis)
+    def __init__(self, web: WebContext) -> None:
+        self.web = web
+        self.redis, self.routes, self.watched, self.gradio = web.redis, web.routes, web.watched, web.gradio
         self.http = ReplicaClient(keepalive_s=15)
-        self.gradio = GradioProtocol(self.redis, self.streams, self.positions, wake)
         self.callers = Callers(self.redis)
         self._visited: dict[int, float] = {}
         self._spawned: set[asyncio.Task[None]] = set()
@@ -48,6 +43,16 @@ class GatewayContext:
         if asked.origin != "api":
             return False
         return bool(await self.redis.hget(SpaceKeys(asked.route.space_id).cfg, "api_open") == b"0")
+
+    async def running(self, route: Route) -> Route:
+        """The route once it has an address: a sleeping Space is woken, one that starts is waited for."""
+        if route.stage == Stage.SLEEPING:
+            await self.web.wakeup.wake(route)
+        deadline = time.monotonic() + HOLD_S
+        while not route.address and route.stage in STARTING and time.monotonic() < deadline:
+            await asyncio.sleep(LOOK_EVERY_S)
+            route = await self.routes.by_id(route.space_id, fresh=True) or route
+        return route
 
     async def visited(self, route: Route) -> None:
         """Remember that somebody uses the Space: it must not fall asleep."""

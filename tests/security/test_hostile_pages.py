@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from hardware import replica_client
 from hardware.replica_client import ReplicaClient
+from queueing.protocols.context import WebContext
 from queueing.routes import App, Function, Route, encode
 from queueing.store import keys
 from queueing.store.keys import SpaceKeys
@@ -108,7 +109,7 @@ class Platform:
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
-        self.gateway = Gateway(key="k", platform_url="http://localhost", demo_domain="localhost")
+        self.gateway = Gateway(WebContext, key="k", platform_url="http://localhost", demo_domain="localhost")
 
     async def ask(self, app: HostileApp, asks: Ask) -> Visitor:
         space_id = next(_ids)
@@ -146,7 +147,7 @@ async def platform(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     platform = Platform(redis)
     yield platform
     await platform.gateway.context.http.close()
-    await platform.gateway.context.streams.close()
+    await platform.gateway.context.web.streams.close()
 
 
 @pytest.mark.parametrize("name", ASKS)

@@ -10,12 +10,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from infra import shutdown
 from infra.notify import LEAVING, notify
-from queueing.protocols.websocket import goodbye
 from spaceport.web.monitor import Message, Send, sockets
 
 #: A gradio_client gives its event up when its stream is cut, so long calls get long.
@@ -41,7 +40,8 @@ class Connections(Protocol):
 class Leaving:
     """The end of this process, from SIGTERM to the server's own end."""
 
-    def __init__(self) -> None:
+    def __init__(self, close_sockets: Callable[[], Awaitable[None]]) -> None:
+        self._close_sockets = close_sockets
         self.requests = 0  # http requests whose application runs
         self._connections: Connections | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -81,7 +81,7 @@ class Leaving:
             notify(LEAVING)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(GOODBYE_S):
-                    await goodbye()
+                    await self._close_sockets()
             deadline = time.monotonic() + DRAIN_S
             while self._serves() and time.monotonic() < deadline:  # noqa: ASYNC110  # nothing to wait on
                 await asyncio.sleep(LOOK_EVERY_S)

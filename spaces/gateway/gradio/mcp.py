@@ -18,7 +18,6 @@ from spaces.gateway import paths, status_pages
 from spaces.gateway.identity import caller as callers
 from spaces.gateway.proxy import headers as head
 from spaces.gateway.proxy import http
-from spaces.gateway.wakeup import running
 
 if TYPE_CHECKING:
     from queueing.routes import Route
@@ -58,7 +57,7 @@ async def handle(
     try:
         if closed:
             raise ApiClosed
-        route = paths.routed(await running(context.routes, asked.route), asked.path)
+        route = paths.routed(await context.running(asked.route), asked.path)
         if not route.address:
             raise Refused(status_pages.sentence(route))
         if any(_method(m) in CALLS for m in _each(message)):
