@@ -15,9 +15,9 @@ from msgspec import structs
 
 from queueing.lines import MAIN
 from queueing.routes import RENDERED, App, Function
+from queueing.setting_fields import MOST_CALLS
 
 MOST_GROUPS = 500
-MOST_CALLS = 1000  # of one group at once
 MOST_NAME = 100
 MOST_FUNCTIONS = 20  # of one group, named to its owner
 

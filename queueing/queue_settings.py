@@ -1,7 +1,7 @@
-"""The queue settings: their bounds, who decides them, and how a change reaches the next claim.
+"""The queue settings of a Space: which value wins, and how a change reaches the next claim.
 
-The owner's choice wins over what the app's code asks for, which wins over Gradio's old defaults
-(`Blocks.queue` of 3.x, whose names the first six are)."""
+The owner's choice wins over what the app's code asks for, which wins over the default
+(`queueing.setting_fields`)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Any
 from django.db import transaction
 
 from infra.redis_clients import sync_redis
-from queueing.groups import MOST_CALLS, Group, Limit, of_app
+from queueing.groups import Group, Limit, of_app
 from queueing.lines import MAIN, line_of
 from queueing.models import QueueSettings
 from queueing.routes import RENDERED, decode
+from queueing.setting_fields import BY_NAME, MOST_CALLS, Settings
 from queueing.store.keys import SpaceKeys
 from queueing.store.scripts import Script
 
@@ -30,129 +31,6 @@ class BadSetting(ValueError):
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)
         self.name = name
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """The settings in force."""
-
-    concurrency_count: int | None = 1
-    max_running: int | None = None
-    max_size: int | None = None
-    batch: bool = False
-    max_batch_size: int = 4
-    api_open: bool = True
-    max_threads: int = 40
-    policy: str = "fifo"
-    page_weight: int = 2
-    max_per_visitor: int | None = None
-    retry: bool = True
-    cancel_on_disconnect: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Field:
-    """One setting: its kind, its bounds, and the guide's advice in one line."""
-
-    name: str
-    kind: str  # "int", "int or none", "bool", "choice"
-    advice: str
-    low: int = 0
-    high: int = 0
-    choices: tuple[str, ...] = ()
-
-
-FIELDS = (
-    Field(
-        name="concurrency_count",
-        kind="int or none",
-        low=1,
-        high=MOST_CALLS,
-        advice="How many calls of one function, or of functions that share a limit, run at once if neither "
-        "the code nor you give a number for it. Raise it while memory and cores (or the GPU) allow.",
-    ),
-    Field(
-        name="max_running",
-        kind="int or none",
-        low=1,
-        high=MOST_CALLS,
-        advice="How many calls of all functions together run at once; empty leaves only each function's "
-        "limit. Set it if memory holds only so many. Functions then take turns.",
-    ),
-    Field(
-        name="max_size",
-        kind="int or none",
-        low=1,
-        high=100_000,
-        advice="How many events may wait; empty is no limit. With a limit, the next visitor learns at once "
-        "that the queue is full, instead of waiting for minutes.",
-    ),
-    Field(
-        name="batch",
-        kind="bool",
-        advice="Hands several waiting inputs to the function in one call. Only functions written for it "
-        "(batch=True in the code) are batched; models on a GPU gain most.",
-    ),
-    Field(
-        name="max_batch_size",
-        kind="int",
-        low=1,
-        high=1024,
-        advice="The most inputs in one batch: as many as fit into memory. A short queue makes smaller "
-        "batches; nobody waits for a batch to fill.",
-    ),
-    Field(
-        name="api_open",
-        kind="bool",
-        advice="Whether programs (gradio_client, curl) may use the Space. If off, only its page works, so "
-        "scripts cannot fill the queue.",
-    ),
-    Field(
-        name="max_threads",
-        kind="int",
-        low=1,
-        high=1000,
-        advice="The most calls of any kind at once in the container, page-load events included. Takes full "
-        "effect at the next start of the container.",
-    ),
-    Field(
-        name="policy",
-        kind="choice",
-        choices=("fifo", "fair"),
-        advice="Who is next: fifo goes by arrival; with fair, visitors take turns, so fifty requests of one "
-        "do not stand before another's first. Choose fair if programs call the Space.",
-    ),
-    Field(
-        name="page_weight",
-        kind="int",
-        low=1,
-        high=10,
-        advice="Under fair: how many events of a visitor on the page start for one of a program when both "
-        "wait. 1 treats them alike.",
-    ),
-    Field(
-        name="max_per_visitor",
-        kind="int or none",
-        low=1,
-        high=100_000,
-        advice="How many events one visitor may have waiting; empty is no limit. If you set max_size, keep "
-        "this well below it, or one program can fill the queue for everybody.",
-    ),
-    Field(
-        name="retry",
-        kind="bool",
-        advice="Runs an event again if its worker or container dies. Turn it off for functions that must not "
-        "run twice: their events then fail with a message about the interruption.",
-    ),
-    Field(
-        name="cancel_on_disconnect",
-        kind="bool",
-        advice="Ends a running call within seconds when its visitor disconnects: generators and async "
-        "functions stop; a plain function cannot be stopped and runs to its end. If off, the result is kept "
-        "for a visitor who returns, and only a generator stops, after a minute.",
-    ),
-)
-_BY_NAME = {field.name: field for field in FIELDS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,7 +196,7 @@ def refuse(space_id: int, reason: str) -> None:
 
 def _effective(row: QueueSettings) -> Settings:
     values: dict[str, Any] = {**row.found, **row.chosen}
-    settings = Settings(**{k: v for k, v in values.items() if k in _BY_NAME})
+    settings = Settings(**{k: v for k, v in values.items() if k in BY_NAME})
     # Threads bound every call: fewer than one group's number would silently lower it.
     numbers = [number for number in _limits(row).values() if number is not None]
     threads = max(settings.max_threads, settings.concurrency_count or 0, *numbers)
@@ -337,9 +215,9 @@ def clean(name: str, value: Any) -> Any:
     Raises:
         BadSetting
     """
-    field = _BY_NAME.get(name)
+    field = BY_NAME.get(name)
     if field is None:
-        raise BadSetting(name, f"There is no queue setting '{name}'. There are: {', '.join(_BY_NAME)}.")
+        raise BadSetting(name, f"There is no queue setting '{name}'. There are: {', '.join(BY_NAME)}.")
     if field.kind == "bool":
         if not isinstance(value, bool):
             raise BadSetting(name, f"{name} is true or false.")

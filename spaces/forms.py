@@ -9,25 +9,11 @@ from django import forms
 from django.http import QueryDict
 
 from queueing import queue_settings
+from queueing.setting_fields import FIELDS
 from spaces import names
 from spaces.models import Sdk, Visibility
 from spaces.secrets import KEY, VALUE_LIMIT
 
-#: Setting to its title and unit on the Settings tab.
-TITLES = {
-    "concurrency_count": "Calls at once",
-    "max_running": "Calls at once, in total",
-    "max_size": "Queue size",
-    "batch": "Batching",
-    "max_batch_size": "Largest batch",
-    "api_open": "API open",
-    "max_threads": "Threads",
-    "policy": "Order",
-    "page_weight": "Page weight",
-    "max_per_visitor": "Limit per visitor",
-    "retry": "Retry after an interruption",
-    "cancel_on_disconnect": "Cancel on disconnect",
-}
 #: What the field of a group's number is called, before the group's name.
 GROUP_FIELD = "group:"
 SLEEP_TIMES = {"": "Never", "300": "5 minutes", "1800": "30 minutes", "3600": "1 hour", "86400": "1 day"}
@@ -37,7 +23,7 @@ def typed_settings(posted: QueryDict) -> tuple[dict[str, Any], dict[str, str]]:
     """The queue settings of a posted form: their values, and the refusals by name."""
     values: dict[str, Any] = {}
     errors: dict[str, str] = {}
-    for field in queue_settings.FIELDS:
+    for field in FIELDS:
         text = posted.get(field.name, "").strip()
         value: Any = text == "on" if field.kind == "bool" else text
         if field.kind in ("int", "int or none"):
@@ -47,7 +33,7 @@ def typed_settings(posted: QueryDict) -> tuple[dict[str, Any], dict[str, str]]:
         try:
             values[field.name] = queue_settings.clean(field.name, value)
         except queue_settings.BadSetting as error:
-            errors[field.name] = str(error).replace(field.name, TITLES[field.name], 1)
+            errors[field.name] = str(error).replace(field.name, field.title, 1)
     return values, errors
 
 
@@ -127,11 +113,10 @@ def setting_rows(
     return [
         {
             "field": field,
-            "title": TITLES[field.name],
             "value": now[field.name] if posted is None else posted.get(field.name, ""),
             "error": (errors or {}).get(field.name, ""),
         }
-        for field in queue_settings.FIELDS
+        for field in FIELDS
         if field.name != "max_running" or several or now["max_running"] is not None
     ]
 

@@ -21,7 +21,8 @@ from hardware.runtimes.base import Artifact, ReplicaSpec
 from hardware.tiers import tier
 from infra.redis_clients import sync_redis
 from queueing import queue_settings
-from queueing.groups import MOST_CALLS, in_code
+from queueing.groups import in_code
+from queueing.setting_fields import FIELDS, MOST_CALLS
 from queueing.stats.figures import figures
 from queueing.store import keys
 from queueing.store.admin_ops import announce_pause, clear
@@ -222,7 +223,7 @@ def _fail(space: Space, replica: Replica) -> None:
 
 
 #: The arguments of `queue()` that are settings by the same name.
-IN_CODE = ("concurrency_count", "max_size", "api_open")
+IN_CODE = tuple(field.name for field in FIELDS if f"queue.{field.name}" in field.gradio)
 
 
 def settings_in_code(report: dict[str, object]) -> dict[str, object]:

@@ -5,14 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from hardware.tiers import GIB, Tier
+from queueing.setting_fields import Settings
 from queueing.stats.counters import Tally
 from queueing.stats.histograms import Histogram, quantile, share_over
-
-if TYPE_CHECKING:
-    from queueing.queue_settings import Settings
 
 #: Below this many events in the last 24 hours there is no advice.
 FEWEST = 20

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from queueing.eta import Eta, Forecast, Service, measured
 from queueing.events import kind_of, kind_of_id
 from queueing.lines import LANES, SIDE, group_of, lane_of
+from queueing.setting_fields import Settings
 from queueing.store.keys import SpaceKeys
 from queueing.store.queue import SIDE_CALLS
 from queueing.store.scripts import seconds
@@ -33,7 +34,6 @@ _SETTINGS = (
     "start_at_most",
     "start_since",
 )
-_THREADS = 40  # where the settings name no other number
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def parse(answers: Sequence[Any], names: Sequence[str], now: float) -> Lines:
     settings, service, running, limits, turns, *rest = answers
     each, batch, max_batch, threads, max_running, ahead, ends_calls, *start = settings
     raw = {}
-    most = max(int(threads or _THREADS), int(each or 0))
+    most = max(int(threads or Settings.max_threads), int(each or 0))
     for at, name in enumerate(_with_lanes(names)):
         limit = SIDE_CALLS if lane_of(name) == SIDE else _limit(limits.get(name.encode()), each, most)
         first, wait, calls = rest[at * 3 : at * 3 + 3]

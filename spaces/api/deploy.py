@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
-from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr, create_model
 
 from queueing import queue_settings
 from queueing.lines import MAIN, line_of
+from queueing.setting_fields import FIELDS
+from queueing.setting_fields import Field as SettingField
 from queueing.stats.figures import figures, lines_of, places
 from spaces.api.hub import HubError, error_response, hub, readable, writable
 from spaces.models import Space
@@ -43,43 +45,33 @@ api = NinjaAPI(
 )
 
 
-class QueueValues(Schema):
-    """The queue settings, but for those of single groups."""
+M = TypeVar("M", bound=Schema)
+STRICT: dict[Any, Any] = {bool: StrictBool, int: StrictInt, str: StrictStr}
+
+
+def _described(field: SettingField) -> tuple[Any, Any]:
+    """A setting's type and description in the schema; `queue_settings.change` checks its bounds."""
+    optional = field.kind == "int or none"
+    text = f"{field.help} null is no limit." if optional else field.help
+    return (StrictInt | None if optional else STRICT[field.type]), Field(field.default, description=text)
+
+
+SettingValues = create_model(  # type: ignore[call-overload]  # fields by name
+    "SettingValues", __base__=Schema, **{field.name: _described(field) for field in FIELDS}
+)
+
+
+def with_settings(schema: type[M]) -> type[M]:
+    """The schema with each queue setting as a field."""
+    model: type[M] = create_model(schema.__name__, __base__=(schema, SettingValues), __doc__=schema.__doc__)
+    return model
+
+
+@with_settings
+class QueueChange(Schema):
+    """Any subset of the queue settings."""
 
     model_config = ConfigDict(extra="forbid")
-
-    concurrency_count: StrictInt | None = Field(
-        1,
-        description="How many calls of each group of functions run at once if the group has no number of its "
-        "own; null is no limit.",
-    )
-    max_running: StrictInt | None = Field(
-        None, description="How many calls of all groups together run at once; null leaves only their limits."
-    )
-    max_size: StrictInt | None = Field(None, description="How many events may wait; null is no limit.")
-    batch: StrictBool = Field(
-        default=False, description="Hand several waiting inputs to a batch function in one call."
-    )
-    max_batch_size: StrictInt = Field(4, description="The most inputs in one batch.")
-    api_open: StrictBool = Field(default=True, description="Whether programs may use the Space.")
-    max_threads: StrictInt = Field(40, description="The most calls of any kind at once in the container.")
-    policy: StrictStr = Field(
-        "fifo", description="The order: fifo by arrival; fair lets visitors take turns."
-    )
-    page_weight: StrictInt = Field(
-        2, description="Under fair: events of a visitor on the page that start for one of a program, 1 to 10."
-    )
-    max_per_visitor: StrictInt | None = Field(
-        None, description="How many events one visitor may have waiting; null is no limit."
-    )
-    retry: StrictBool = Field(default=True, description="Run an event again if its worker or container dies.")
-    cancel_on_disconnect: StrictBool = Field(
-        default=False, description="End a running call, if it can be ended, when its visitor disconnects."
-    )
-
-
-class QueueChange(QueueValues):
-    """Any subset of the queue settings."""
 
     groups: dict[str, StrictInt | Literal["default"] | None] = Field(
         {},
@@ -109,7 +101,8 @@ class Line(Schema):
     eta_max_s: float | None
 
 
-class Queue(QueueValues):
+@with_settings
+class Queue(Schema):
     """The settings in force and the figures of this moment."""
 
     groups: dict[str, int | None] = Field(description="The number in force of each group.")

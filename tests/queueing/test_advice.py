@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hardware.tiers import GIB, TIERS
-from queueing.queue_settings import FIELDS, Settings
+from queueing.setting_fields import FIELDS, Settings
 from queueing.stats.advice import FEWEST, FEWEST_MINUTES, RULES, Facts, GroupUse, Used, advice
 from queueing.stats.counters import Tally
 from queueing.stats.histograms import bucket_of

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from queueing import queue_settings
 from queueing.errors import VisitorLimit
+from queueing.setting_fields import Settings
 from queueing.store.queue import Queue
 from tests.queueing.fair_model import FairModel, fresh_queue, join, serve_one
 
@@ -185,7 +186,7 @@ async def test_a_long_line_keeps_ties_in_order_of_arrival() -> None:
 
 
 def switch(queue: Queue, **values: Any) -> None:
-    queue_settings.publish(queue.space_id, queue_settings.Settings(**values))
+    queue_settings.publish(queue.space_id, Settings(**values))
 
 
 async def test_switching_back_and_forth_loses_nothing_and_sorts_by_the_policy() -> None:

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from queueing.groups import MOST_CALLS, MOST_GROUPS, MOST_NAME, Group, in_code, of_app, with_groups
+from queueing.groups import MOST_GROUPS, MOST_NAME, Group, in_code, of_app, with_groups
 from queueing.protocols.gradio_config import app_from_config
 from queueing.routes import MCP, MCP_GROUP, RENDERED, App
+from queueing.setting_fields import MOST_CALLS
 
 
 def config(*functions: dict[str, Any], version: str = "6.31.0") -> App:

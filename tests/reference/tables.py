@@ -6,12 +6,11 @@ import argparse
 import inspect
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 
 from django.core.management import get_commands, load_command_class
 
 from hardware.tiers import TIERS
-from queueing import messages, queue_settings
+from queueing import messages, setting_fields
 from queueing.errors import QueueError
 from queueing.store import keys
 from spaceport import metrics as metric_families
@@ -44,13 +43,17 @@ def environment() -> str:
 
 
 def space_settings() -> str:
-    """The queue settings: FIELDS, with what holds where nobody chose."""
-    defaults = asdict(queue_settings.Settings())
+    """The queue settings, with what holds where nobody chose."""
     rows = [
-        (f"`{f.name}`", _plain(defaults[f.name]), _allowed(f), f.advice.strip())
-        for f in queue_settings.FIELDS
+        (f"`{f.name}`", _plain(f.default), _allowed(f), f.help, ", ".join(_argument(a) for a in f.gradio))
+        for f in setting_fields.FIELDS
     ]
-    return table(("setting", "default", "values", "meaning"), rows)
+    return table(("setting", "default", "values", "meaning", "in Gradio"), rows)
+
+
+def _argument(gradio: str) -> str:
+    function, argument = gradio.split(".")
+    return f"`{function}({argument}=)`"
 
 
 def _plain(value: object) -> str:
@@ -59,7 +62,7 @@ def _plain(value: object) -> str:
     return {True: "on", False: "off"}.get(value, f"`{value}`") if isinstance(value, bool) else f"`{value}`"
 
 
-def _allowed(field: queue_settings.Field) -> str:
+def _allowed(field: setting_fields.Field) -> str:
     if field.kind == "bool":
         return "on, off"
     if field.kind == "choice":

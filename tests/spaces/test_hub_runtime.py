@@ -15,6 +15,7 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import BadRequestError, HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
 
+from queueing.setting_fields import FIELDS
 from tests.hub_server import Hub
 
 Make = Callable[..., str]
@@ -187,6 +188,11 @@ def test_the_openapi_page_shows_the_queue(hub: Hub) -> None:
     assert "swagger" in hub.call("GET", "/api/docs").text.lower()
     schema: Any = hub.call("GET", "/api/openapi.json").json()
     assert set(schema["paths"]["/api/spaces/{owner}/{name}/queue"]) == {"get", "put"}
+    for name in ("Queue", "QueueChange"):
+        offered = schema["components"]["schemas"][name]["properties"]
+        for field in FIELDS:
+            assert offered[field.name]["default"] == field.default
+            assert offered[field.name]["description"].startswith(field.help)
     assert "huggingface_hub" in schema["info"]["description"]
 
 

@@ -8,6 +8,7 @@ from django.urls import resolve
 
 from hardware import logs, nodes
 from queueing import queue_settings
+from queueing.setting_fields import Settings
 from spaces import names
 from spaces.git import repository
 from spaces.models import Space, Stage
@@ -62,7 +63,7 @@ def test_strangers_change_nothing(folks: People, path: str) -> None:
         assert answer.status_code == 404
     space = Space.objects.get(name="demo")
     assert (space.visibility, space.stage) == ("public", Stage.NO_APP_FILE)
-    assert queue_settings.effective(space.pk) == queue_settings.Settings()
+    assert queue_settings.effective(space.pk) == Settings()
 
 
 def test_a_change_without_the_csrf_token_is_refused(folks: People) -> None:

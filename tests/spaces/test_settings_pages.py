@@ -6,6 +6,7 @@ import pytest
 
 from hardware import nodes
 from queueing import queue_settings
+from queueing.setting_fields import Settings
 from spaces.models import Secret, Space, Stage, Variable
 from tests.people import People
 from tests.spaces.pages import GOOD, HTMX, as_, folks, space_of, text_of
@@ -19,7 +20,7 @@ def test_queue_settings_are_saved_and_act(folks: People) -> None:
     answer = as_(folks.alice).post("/lab/demo/settings/queue", GOOD, headers=HTMX)
     assert answer.status_code == 200
     assert "Saved" in text_of(answer)
-    wanted = queue_settings.Settings(
+    wanted = Settings(
         concurrency_count=4,
         max_size=20,
         batch=True,
@@ -58,7 +59,7 @@ def test_bad_settings_are_refused_beside_the_field(
     assert page.count('class="error"') == 1
     assert 'value="20"' in page or name == "max_size"  # what was typed elsewhere is kept
     assert '"><script>' not in page
-    assert queue_settings.effective(space.pk) == queue_settings.Settings()
+    assert queue_settings.effective(space.pk) == Settings()
 
 
 def test_what_is_left_alone_stays_the_codes_to_decide(folks: People) -> None:
