@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
+import itertools
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from redis.exceptions import RedisError
 
 from queueing import app_messages
 from queueing.delivery.cursors import last_told
@@ -20,6 +18,7 @@ from queueing.delivery.positions import Positions
 from queueing.delivery.streams import Delivered, MessageStreams, from_stream
 from queueing.delivery.waiters import Place, Waiter
 from queueing.store.keys import SpaceKeys
+from queueing.store.retry import retry_while_away
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -31,8 +30,6 @@ GRACE_S = 1.0
 RETRY_DELAY_S = 1.0
 MOST_BYTES = 1024 * 1024  # of one result
 MOST_EVENTS = 200  # of one visit: a page in use makes many small ones
-
-logger = logging.getLogger(__name__)
 
 Tell = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -67,14 +64,7 @@ class VisitResumer:
 
     async def run(self) -> None:
         """Tell `earlier`, which calls there are; their places; and `ended` for each, until all have ended."""
-        while True:
-            try:
-                await self._once()
-            except* (RedisError, OSError) as away:
-                logger.info("earlier calls: Redis is away (%s)", away.exceptions[0])
-            else:
-                return
-            await asyncio.sleep(RETRY_DELAY_S)
+        await retry_while_away(self._once, delays_s=itertools.repeat(RETRY_DELAY_S))
 
     async def _once(self) -> None:
         channels: dict[str, list[_Known]] = defaultdict(list)

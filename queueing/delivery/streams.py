@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis.exceptions import RedisError
@@ -23,6 +23,7 @@ from infra.mailbox import Inbox
 from queueing.messages import UnexpectedError, encode, failed
 from queueing.store import keys
 from queueing.store.pipelining import auto_pipeline
+from queueing.store.retry import growing, retry_while_away
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -158,14 +159,7 @@ class MessageStreams:
     @staticmethod
     async def _patiently(look: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """The answer, however long Redis is away."""
-        pause = RETRY_DELAYS_S[0]
-        while True:
-            try:
-                return await look(*arguments)
-            except (RedisError, OSError) as error:
-                logger.info("delivery: Redis is away (%s)", error)
-                await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311
-                pause = min(pause * 2, RETRY_DELAYS_S[1])
+        return await retry_while_away(partial(look, *arguments), delays_s=growing(*RETRY_DELAYS_S))
 
     async def _load_messages(self, key: str, after: int, count: int = READ_FIRST) -> list[Delivered]:
         ask = auto_pipeline(self._redis).execute

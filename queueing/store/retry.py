@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import logging
+import math
+import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TypeVar
 
 from redis.exceptions import RedisError
@@ -14,6 +18,41 @@ T = TypeVar("T")
 REDIS_BACK_S = 60.0  # how long a result waits for Redis
 RETRY_DELAY_S = 0.2
 
+logger = logging.getLogger(__name__)
+
+
+async def retry_while_away(
+    step: Callable[[], Awaitable[T]], *, delays_s: Iterable[float], give_up_s: float = math.inf
+) -> T:
+    """Do a step that may be done twice, again while Redis is away; it may raise a group. The delays between
+    the tries come from `delays_s`, which has no end.
+
+    Raises:
+        RedisError, OSError: Redis stayed away for `give_up_s`.
+    """
+    deadline = time.monotonic() + give_up_s
+    delays = iter(delays_s)
+    while True:
+        try:
+            result = await step()
+        except* (RedisError, OSError) as away:
+            error = away.exceptions[0]
+        else:
+            return result
+        if time.monotonic() > deadline:
+            raise error
+        logger.info("Redis is away (%s)", error)
+        await asyncio.sleep(next(delays))
+
+
+def growing(least_s: float, most_s: float) -> Iterator[float]:
+    """Delays that double from the least to the most, each 50 to 150 % of its value, so that those who wait do
+    not all come at once."""
+    delay_s = least_s
+    while True:
+        yield delay_s * (0.5 + random.random())  # noqa: S311
+        delay_s = min(delay_s * 2, most_s)
+
 
 async def retry_until_stored(step: Callable[[], Awaitable[T]]) -> T:
     """Do a step that may be done twice, again until Redis has taken it.
@@ -21,11 +60,4 @@ async def retry_until_stored(step: Callable[[], Awaitable[T]]) -> T:
     Raises:
         RedisError, OSError: Redis stayed away for a minute.
     """
-    deadline = time.monotonic() + REDIS_BACK_S
-    while True:
-        try:
-            return await step()
-        except (RedisError, OSError):
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(RETRY_DELAY_S)
+    return await retry_while_away(step, delays_s=itertools.repeat(RETRY_DELAY_S), give_up_s=REDIS_BACK_S)

@@ -11,6 +11,7 @@ import msgspec
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from infra.json_bodies import parse_object
 from spaces import card, lifecycle
 from spaces.api.hub import (
     HubError,
@@ -146,9 +147,9 @@ def _lines(request: HttpRequest) -> Iterator[bytes]:
 
 def _operation(line: bytes, number: int) -> tuple[str, dict[str, Any]]:
     try:
-        value = msgspec.json.decode(line)
+        value = parse_object(line, "operation")
         return str(value["key"]), dict(value["value"])
-    except (msgspec.DecodeError, RecursionError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise HubError(400, f"Line {number} of the commit is no operation: {error}") from error
 
 

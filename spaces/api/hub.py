@@ -20,6 +20,8 @@ from accounts import access
 from accounts.auth import BadCredentials, Caller, caller_of
 from accounts.throttle import WINDOW_S
 from hardware.tiers import UnknownTier
+from infra.json_bodies import BadJson, parse
+from spaces import permissions
 from spaces.git import repository
 from spaces.git.bounds import TooMuch
 from spaces.git.repository_paths import BadPath
@@ -137,14 +139,8 @@ def readable(request: HttpRequest, owner: str, name: str) -> Space:
         HubError: as if it did not exist.
     """
     who = caller(request)
-    space = (
-        Space.objects.select_related("owner", "replica")
-        .filter(owner__name__iexact=owner, name__iexact=name)
-        .first()
-        if "\0" not in owner + name
-        else None
-    )
-    if space is None or not access.can_read(who.user, space.owner_id, space.visibility):
+    space = permissions.readable(who.user, owner, name)
+    if space is None:
         raise not_found(f"{owner}/{name}", who)
     return space
 
@@ -183,12 +179,12 @@ def read_json(request: HttpRequest, kind: type[T], *, most: int = JSON_LIMIT) ->
     if len(raw) > most:
         raise HubError(413, f"The body may have at most {most:,} bytes.")
     try:
-        value = msgspec.json.decode(raw.strip() or b"{}", type=kind)
-        # PostgreSQL's texts cannot hold it. The search in `raw` alone would also find an escaped backslash.
-        if b"\\u0000" in raw and _has_nul(msgspec.to_builtins(value)):
-            raise HubError(400, "The body has a NUL character.")
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        value = parse(raw.strip() or b"{}", kind)
+    except BadJson as error:
         raise HubError(400, f"The body is not what is expected here: {error}") from error
+    # PostgreSQL's texts cannot hold it. The search in `raw` alone would also find an escaped backslash.
+    if b"\\u0000" in raw and _has_nul(msgspec.to_builtins(value)):
+        raise HubError(400, "The body has a NUL character.")
     return value
 
 

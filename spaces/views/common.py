@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.http import Http404, HttpRequest
 
 from accounts import access
+from spaces import permissions
 from spaces.models import Space
 
 
@@ -14,12 +15,8 @@ def readable(request: HttpRequest, owner: str, name: str) -> Space:
     Raises:
         Http404
     """
-    space = (
-        Space.objects.select_related("owner", "replica__node")
-        .filter(owner__name__iexact=owner, name__iexact=name)
-        .first()
-    )
-    if space is None or not access.can_read(request.user, space.owner_id, space.visibility):
+    space = permissions.readable(request.user, owner, name)
+    if space is None:
         raise Http404("There is no such Space, or you may not see it.")
     return space
 
@@ -31,7 +28,7 @@ def writable(request: HttpRequest, owner: str, name: str) -> Space:
         Http404: for everybody else, as if the page did not exist.
     """
     space = readable(request, owner, name)
-    if not access.can_write(request.user, space.owner_id):
+    if not is_writer(request, space):
         raise Http404("There is no such page, or you may not see it.")
     return space
 

@@ -11,7 +11,8 @@ from queueing.setting_fields import FIELDS, Settings
 def test_each_setting_is_declared_whole() -> None:
     assert [field.name for field in FIELDS] == [field.name for field in fields(Settings)]
     for field in FIELDS:
-        assert field.title and field.help.endswith("."), field.name
+        assert field.title, field.name
+        assert field.help.endswith("."), field.name
         assert field.kind == "bool" or field.choices or field.low < field.high, field.name
         assert not field.choices or field.default in field.choices, field.name
 

@@ -8,9 +8,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from hardware.replica_client import target_of
+from infra.json_bodies import BadJson, parse
 from queueing.errors import ApiClosed, OldTransport, QueueError, Refused, UnknownEvent
 from queueing.events import encode, new_channel
 from queueing.routes import MCP
@@ -50,8 +49,8 @@ async def handle(
     if not posts:
         return False
     try:
-        message = msgspec.json.decode(await http.read_body(receive, BODY_LIMIT))
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        message = parse(await http.read_body(receive, BODY_LIMIT), object)
+    except BadJson:
         await _error(send, None, NO_JSON, "The body is no JSON.")
         return True
     try:

@@ -6,8 +6,7 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from infra.json_bodies import BadJson, parse_object
 from queueing.errors import ApiClosed, BadRequest, NoSuchPath
 from queueing.events import Accepted, encode
 from queueing.protocols.gradio_stream import HEARTBEAT_S
@@ -219,12 +218,9 @@ class GradioRouter:
     async def _body(receive: Receive) -> dict[str, Any]:
         raw = await http.read_body(receive, BODY_LIMIT)
         try:
-            value = msgspec.json.decode(raw) if raw else {}
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise BadRequest(f"The body is no JSON: {error}") from error
-        if not isinstance(value, dict):
-            raise BadRequest("The body is no JSON object.")
-        return value
+            return parse_object(raw or b"{}", "body")
+        except BadJson as error:
+            raise BadRequest(str(error)) from error
 
 
 async def _with_prefix(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from infra.json_bodies import BadJson, parse_object
 from queueing.errors import BadRequest
 from queueing.protocols import gradio3
 from queueing.protocols.gradio3 import Gone
@@ -69,9 +68,6 @@ class _Socket:
         if frame["type"] == "websocket.disconnect":
             raise Gone
         try:
-            message = msgspec.json.decode(frame.get("text") or frame.get("bytes") or b"")
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise BadRequest(f"The message is no JSON: {error}") from error
-        if not isinstance(message, dict):
-            raise BadRequest("The message is no JSON object.")
-        return message
+            return parse_object(frame.get("text") or frame.get("bytes") or b"", "message")
+        except BadJson as error:
+            raise BadRequest(str(error)) from error

@@ -1,0 +1,18 @@
+"""Which Space a request is about, for those who may see it. Pages and API refuse in their own words."""
+
+from __future__ import annotations
+
+from accounts import access
+from spaces.models import Space
+
+
+def readable(user: access.Account, owner: str, name: str) -> Space | None:
+    """The Space, if this user may see it. Absent and forbidden are the same None."""
+    if "\0" in owner + name:  # PostgreSQL's texts cannot hold it
+        return None
+    space = (
+        Space.objects.select_related("owner", "replica__node")
+        .filter(owner__name__iexact=owner, name__iexact=name)
+        .first()
+    )
+    return space if space is not None and access.can_read(user, space.owner_id, space.visibility) else None
