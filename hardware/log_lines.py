@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
-Kind = Literal["build", "run"]
+from typing import Any
 
 MAX_LINES = 5000
 MAX_LINE_CHARS = 4000
 KEPT_S = 30 * 24 * 3600
-
-
-def key(kind: Kind, space_id: int) -> str:
-    """The stream's key."""
-    return f"logs:{kind}:{space_id}"
 
 
 def fields(text: str, *, at: float, replica: int) -> dict[Any, Any]:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.conf import settings
 from redis.asyncio import Redis
 
-from hardware.log_lines import KEPT_S, MAX_LINES, Kind, fields, key
+from hardware import redis_keys
+from hardware.log_lines import KEPT_S, MAX_LINES, fields
 from infra.redis_clients import sync_redis
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+
+    from hardware.redis_keys import LogKind
 
 IDLE_S = 15
 
@@ -26,10 +29,10 @@ class Entry(NamedTuple):
 
 
 def append(
-    kind: Kind, space_id: int, lines: Iterable[str], *, replica: int = 0, at: float | None = None
+    kind: LogKind, space_id: int, lines: Iterable[str], *, replica: int = 0, at: float | None = None
 ) -> None:
     """Add lines, written at `at` (Unix seconds; default now) by this replica."""
-    name = key(kind, space_id)
+    name = redis_keys.log(kind, space_id)
     written = time.time() if at is None else at
     pipe = sync_redis().pipeline(transaction=False)
     for line in lines:
@@ -38,38 +41,39 @@ def append(
     pipe.execute()
 
 
-def tail(kind: Kind, space_id: int, n: int = 200) -> list[Entry]:
+def tail(kind: LogKind, space_id: int, n: int = 200) -> list[Entry]:
     """The last `n` lines, oldest first."""
-    newest: Any = sync_redis().xrevrange(key(kind, space_id), count=n)
+    newest: Any = sync_redis().xrevrange(redis_keys.log(kind, space_id), count=n)
     return [_entry(*item) for item in reversed(newest)]
 
 
-def last_at(kind: Kind, space_id: int, replica: int) -> float:
+def last_at(kind: LogKind, space_id: int, replica: int) -> float:
     """When the newest kept line of this replica was written; 0 when there is none."""
-    newest: Any = sync_redis().xrevrange(key(kind, space_id), count=MAX_LINES)
+    newest: Any = sync_redis().xrevrange(redis_keys.log(kind, space_id), count=MAX_LINES)
     for _, line in newest:
         if int(line.get(b"replica", 0)) == replica:
             return float(line[b"at"])
     return 0.0
 
 
-def clear(kind: Kind, space_id: int) -> None:
+def clear(kind: LogKind, space_id: int) -> None:
     """Forget every line. Followers go on with the next one."""
-    sync_redis().xtrim(key(kind, space_id), maxlen=0, approximate=False)
+    sync_redis().xtrim(redis_keys.log(kind, space_id), maxlen=0, approximate=False)
 
 
 def forget(space_id: int) -> None:
     """Remove both logs of a deleted Space."""
-    sync_redis().delete(key("build", space_id), key("run", space_id))
+    sync_redis().delete(redis_keys.log("build", space_id), redis_keys.log("run", space_id))
 
 
-async def follow(kind: Kind, space_id: int, *, after: str = "0-0") -> AsyncIterator[Entry | None]:
+async def follow(kind: LogKind, space_id: int, *, after: str = "0-0") -> AsyncIterator[Entry | None]:
     """Every kept line after the entry `after`, then each new one as it comes, without end. None when there
     was no news for 15 s: the moment to send a heartbeat."""
+    name = redis_keys.log(kind, space_id)
     # The read below blocks longer than the client's usual patience.
     async with Redis.from_url(settings.REDIS_URL, socket_timeout=2 * IDLE_S) as client:
         while True:
-            found: Any = await client.xread({key(kind, space_id): after}, count=500, block=IDLE_S * 1000)
+            found: Any = await client.xread({name: after}, count=500, block=IDLE_S * 1000)
             if not found:
                 yield None
                 continue

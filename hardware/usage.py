@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hardware import redis_keys
 from hardware.models import Replica
 from infra.redis_clients import sync_redis
 
@@ -28,16 +29,6 @@ class Use:
     memory_bytes: int
     cores: float
     cores_peak: float
-
-
-def key(space_id: int) -> str:
-    """sorted set with TTL, by minute: `minute:replica:memory:cores:cores_peak`."""
-    return f"usage:{space_id}"
-
-
-def slots_key(node: str) -> str:
-    """string with TTL: `busy/all` slots of this node's worker."""
-    return f"slots:{node}"
 
 
 class Minute:
@@ -86,7 +77,7 @@ class Sampler:
             return
         pipe = sync_redis().pipeline(transaction=False)
         for replica_id, minute in over.items():
-            name = key(minute.space_id)
+            name = redis_keys.usage(minute.space_id)
             pipe.zadd(name, {minute.member(replica_id): minute.number})
             pipe.zremrangebyscore(name, 0, before - KEPT_S // 60)
             pipe.expire(name, KEPT_S)
@@ -104,7 +95,7 @@ def _cores(last: tuple[float, float], now: float, stats: Stats) -> float:
 def of(space_id: int) -> list[Use]:
     """The minutes of the last 24 hours in which this Space ran, oldest first; of several replicas each."""
     since = int(time.time() - KEPT_S) // 60
-    found: list[bytes] = sync_redis().zrangebyscore(key(space_id), since, "+inf")
+    found: list[bytes] = sync_redis().zrangebyscore(redis_keys.usage(space_id), since, "+inf")
     return [_use(raw.decode()) for raw in found]
 
 
@@ -115,13 +106,13 @@ def _use(member: str) -> Use:
 
 def publish_slots(node: str, *, busy: int, slots: int) -> None:
     """Store how many slots the node's worker has, and how many are taken."""
-    sync_redis().set(slots_key(node), f"{busy}/{slots}", ex=SLOTS_KEPT_S)
+    sync_redis().set(redis_keys.slots(node), f"{busy}/{slots}", ex=SLOTS_KEPT_S)
 
 
 def slots(nodes: Iterable[str]) -> dict[str, tuple[int, int]]:
     """Node to (busy, all) slots of its worker; nodes without a recent value are left out."""
     names = list(nodes)
-    told: list[Any] = sync_redis().mget([slots_key(name) for name in names]) if names else []
+    told: list[Any] = sync_redis().mget([redis_keys.slots(name) for name in names]) if names else []
     return {
         name: (int(busy), int(all_of_them))
         for name, raw in zip(names, told, strict=True)

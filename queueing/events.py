@@ -17,6 +17,8 @@ encode = msgspec.json.Encoder().encode
 
 
 _PREFIX = 12
+#: Where an event's id has its channel's part, and its function's: of text or bytes.
+CHANNEL_PART, KIND_PART = slice(_PREFIX), slice(_PREFIX, _PREFIX + 4)
 
 
 def new_channel() -> str:
@@ -44,12 +46,12 @@ def new_event_id(channel: str, fn: str = "") -> str:
 
 def kind_of_id(event_id: str) -> str:
     """The function's part of an event id."""
-    return event_id[_PREFIX : _PREFIX + 4]
+    return event_id[KIND_PART]
 
 
 def prefix_of_id(event_id: str) -> str:
     """The channel's part of an event id."""
-    return event_id[:_PREFIX]
+    return event_id[CHANNEL_PART]
 
 
 def input_digest(fn: str, data: Any) -> str:

@@ -263,7 +263,7 @@ def retire_replaced(space: Space) -> None:
         return
     holder = (sync_redis().get(SpaceKeys(space.pk).lease) or b"").decode()
     for old in space.replicas.filter(wanted=True, pk__lt=space.replica_id):
-        if not holder.startswith(f"{old.pk}:") or since > DRAIN_AT_MOST:
+        if keys.replica_of(holder) != str(old.pk) or since > DRAIN_AT_MOST:
             replicas.order_stop(old)
 
 

@@ -8,9 +8,11 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from redis import Redis
 
 from tests.chromium import chromium, playwright, visit
 from tests.platform_server import Platform, engine_answers, lent_home, process_home, running
+from tests.redis_leaks import leaked
 
 __all__ = ["chromium", "playwright", "visit"]
 
@@ -20,6 +22,14 @@ def pytest_report_header() -> str:
     if engine_answers():
         return "container engine: answers, its tests run"
     return "container engine: NONE ANSWERS. Tests with containers are SKIPPED; journeys run with processes."
+
+
+@pytest.fixture(autouse=True)
+def no_leaked_keys() -> Iterator[None]:
+    """A test leaves no key in Redis that nobody declared or that would live for ever."""
+    yield
+    with Redis.from_url(os.environ["REDIS_URL"]) as client:
+        assert leaked(client) == []
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from queueing.delivery import presence
 from queueing.delivery.status import Status, status_of
 from queueing.delivery.waiters import Place, SpaceWaiters, Waiter
 from queueing.eta import Eta
+from queueing.events import CHANNEL_PART
 from queueing.lines import LANES
 from queueing.store import snapshot
 from queueing.store.keys import SpaceKeys
@@ -158,7 +159,7 @@ class Positions:
         if group.ends_calls:
             await self._all_of(space_id, group)
             return
-        prefixes = {event_id[:12] for event_id in running}
+        prefixes = {event_id[CHANNEL_PART] for event_id in running}
         here = (group.by_prefix[prefix] for prefix in prefixes if prefix in group.by_prefix)
         await self._mark_present(space_id, [w.mark for waiters in here for w in waiters if w.present])
 
@@ -221,7 +222,7 @@ class Positions:
         size, ahead = max(len(one.wait), 1), len(one.first)
         told = 0
         for at, event_id in enumerate([*one.first, *one.wait]):
-            mine: Iterable[Waiter] = by_prefix.get(event_id[:12], nobody)
+            mine: Iterable[Waiter] = by_prefix.get(event_id[CHANNEL_PART], nobody)
             if visitors and event_id in visitors:
                 mine = {*mine, *visitors.pop(event_id)}
             if not everybody:

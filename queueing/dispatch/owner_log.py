@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
-from hardware.log_lines import KEPT_S, MAX_LINES, fields, key
+from hardware import redis_keys
+from hardware.log_lines import KEPT_S, MAX_LINES, fields
 from queueing.store.scripts import seconds
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class OwnerLog:
     """One dispatcher's; a line a second at most."""
 
     def __init__(self, redis: Redis, space_id: int) -> None:
-        self._redis, self._key = redis, key("run", space_id)
+        self._redis, self._key = redis, redis_keys.log("run", space_id)
         self._last = -EVERY_S
 
     async def write(self, text: str) -> None:

@@ -24,7 +24,7 @@ from hardware.replica_client import Limits, ReplicaClient
 from infra import gc_tuning
 from queueing.dispatch.dispatcher import Dispatcher
 from queueing.routes import Route, Routes
-from queueing.store.keys import SpaceKeys
+from queueing.store.keys import SpaceKeys, holder_of
 from queueing.store.queue import LEASE_MS, Queue
 from queueing.store.scripts import Script
 from queueing.wakeup import wake_dispatcher
@@ -112,7 +112,7 @@ class DispatcherPool:
             routes=self._routes,
             route=route,
             # `spaces.lifecycle` reads from it which replica is still served.
-            holder=f"{route.replica_id}:{self.holder}-{secrets.token_hex(3)}",
+            holder=holder_of(route.replica_id, f"{self.holder}-{secrets.token_hex(3)}"),
             event_timeout_s=self.event_timeout_s,
             restart=restart,
             by_direct=self._unheard[space_id] < MOST_UNHEARD,

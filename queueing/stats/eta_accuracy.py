@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from queueing.store.constants import ERROR_BOUNDS
 from queueing.store.keys import SpaceKeys
 from queueing.store.queue import day
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     import redis
 
 DAY_S = 24 * 3600
-#: The upper bounds of the error's buckets, as claim.lua has them.
-BOUNDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +58,7 @@ def _median(total: Counter[str]) -> float:
     bound)."""
     half = total["count"] / 2
     below, low = 0, 0.0
-    for bound in BOUNDS:
+    for bound in ERROR_BOUNDS:
         n = total[f"off:{bound:g}"]
         if n and below + n >= half:
             return low + (bound - low) * (half - below) / n

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Keys that stay for the life of a Space; everything else has a time to live or is emptied by the work.
-PERMANENT = ("cfg", "route", "seq", "fence", "storage", "starts", "totals", "limits")
+from infra.redis_keys import key
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,130 +20,156 @@ class SpaceKeys:
         return f"sp:{{{self.space_id}}}:"
 
     @property
+    @key("hash", owner="queue_settings", life="stays")
     def cfg(self) -> str:
-        """hash: the queue settings; `refuse`, why nobody may join now (or absent); `order`, the policy that
+        """The queue settings; `refuse`, why nobody may join now (or absent); `order`, the policy that
         `wait` is sorted by now (absent: fifo); `replica`, the only one whose dispatcher may claim ("0":
         none); `serving` ("0": no replica runs); then, if known, `start_likely` and `start_at_most` (how many
         seconds a start takes) and `start_since` (Unix time at which it began)."""
         return self.prefix + "cfg"
 
     @property
+    @key("string", owner="spaces.publishing", life="stays")
     def route(self) -> str:
-        """string: JSON, where the Space runs and what its app offers (`queueing.routes`)."""
+        """JSON, where the Space runs and what its app offers (`queueing.routes`)."""
         return self.prefix + "route"
 
     @property
+    @key("list", owner="spaces.starting", life="stays")
     def starts(self) -> str:
-        """list: how long the latest starts of the Space took, in seconds, newest first."""
+        """How long the latest starts of the Space took, in seconds, newest first."""
         return self.prefix + "starts"
 
     @property
+    @key("counter", owner="store", life="stays")
     def seq(self) -> str:
-        """counter: order of joining."""
+        """Order of joining."""
         return self.prefix + "seq"
 
     @property
+    @key("counter", owner="store", life="stays")
     def fence(self) -> str:
-        """counter: one number per claimed call; writes under an older number are refused."""
+        """One number per claimed call; writes under an older number are refused."""
         return self.prefix + "fence"
 
     @property
+    @key("string", owner="store", life="stays")
     def storage(self) -> str:
-        """string: the Redis (its replication id) that gave the fencing tokens since the last `acquire`."""
+        """The Redis (its replication id) that gave the fencing tokens since the last `acquire`."""
         return self.prefix + "storage"
 
+    @key("zset", owner="store", life="work")
     def wait(self, line: str) -> str:
-        """zset event id -> score: pending events in the order of their turns. The score is seq under
+        """Event id -> score: pending events in the order of their turns. The score is seq under
         fifo; under fair it is tag * 2^22 + seq modulo 2^22 (see `shares`)."""
         return f"{self.prefix}wait:{line}"
 
+    @key("zset", owner="store", life="work")
     def next(self, line: str) -> str:
-        """zset event id -> seq: pending events that go before `wait`: interrupted ones, and the next steps of
+        """Event id -> seq: pending events that go before `wait`: interrupted ones, and the next steps of
         chains. They count in nobody's position and not in `max_size`."""
         return f"{self.prefix}next:{line}"
 
+    @key("hash", owner="store", life="work")
     def shares(self, line: str) -> str:
-        """hash, absent while nobody waits in the line: `n:visitor`, the number of this visitor's events in
+        """Absent while nobody waits in the line: `n:visitor`, the number of this visitor's events in
         `wait`; under fair also `t:visitor`, the tag last given to one of them, and `v`, the line's virtual
         time, which is the tag last served (docs/explanation/fairness.md)."""
         return f"{self.prefix}shares:{line}"
 
+    @key("zset", owner="store", life="work")
     def calls(self, line: str) -> str:
-        """zset fencing token -> start time: running calls; the line's limit bounds its size."""
+        """Fencing token -> start time: running calls; the line's limit bounds its size."""
         return f"{self.prefix}calls:{line}"
 
     @property
+    @key("zset", owner="store", life="work")
     def lines(self) -> str:
-        """zset line -> fencing token of its last start: the lines that are not empty (`lua/lib/line.lua`)."""
+        """Line -> fencing token of its last start: the lines that are not empty (`lua/lib/line.lua`)."""
         return self.prefix + "lines"
 
     @property
+    @key("hash", owner="queue_settings", life="stays")
     def limits(self) -> str:
-        """hash line -> calls at once, or "none" for no limit: the lines that have a number of their own."""
+        """Line -> calls at once, or "none" for no limit: the lines that have a number of their own."""
         return self.prefix + "limits"
 
     @property
+    @key("zset", owner="store", life="work")
     def running(self) -> str:
-        """zset event id -> start time."""
+        """Event id -> start time."""
         return self.prefix + "running"
 
     @property
+    @key("string", owner="store", life="expires")
     def lease(self) -> str:
-        """string with TTL: the one dispatcher that may claim."""
+        """The one dispatcher that may claim."""
         return self.prefix + "lease"
 
     @property
+    @key("channel", owner="store", life="channel")
     def wake(self) -> str:
-        """pub/sub channel: the dispatcher has something to do (a hint)."""
+        """The dispatcher has something to do (a hint)."""
         return self.prefix + "wake"
 
+    @key("hash", owner="store", life="expires")
     def event(self, event_id: str) -> str:
-        """hash with TTL: one event."""
+        """One event."""
         return f"{self.prefix}ev:{event_id}"
 
+    @key("stream and channel", owner="store", life="expires")
     def messages(self, channel: str) -> str:
-        """stream with TTL, and pub/sub channel of the same name: the messages of one session or event."""
+        """The messages of one session or event."""
         return f"{self.prefix}msgs:{channel}"
 
+    @key("set", owner="store", life="expires")
     def open(self, channel: str) -> str:
-        """set with TTL: events of this channel that have had no final message yet."""
+        """Events of this channel that have had no final message yet."""
         return f"{self.prefix}open:{channel}"
 
+    @key("string", owner="delivery", life="expires")
     def cursor(self, channel: str) -> str:
-        """string with TTL: the last message that this channel's client received
+        """The last message that this channel's client received
         (`queueing.delivery.cursors`)."""
         return f"{self.prefix}cur:{channel}"
 
+    @key("set", owner="store", life="expires")
     def dropped(self, channel: str) -> str:
-        """set with TTL: events of this channel that its client gave up: it gets none of their messages."""
+        """Events of this channel that its client gave up: it gets none of their messages."""
         return f"{self.prefix}dropped:{channel}"
 
+    @key("string", owner="store", life="expires")
     def last(self, channel: str) -> str:
-        """string with TTL: the function this channel finished last (its next step goes first), then the steps
+        """The function this channel finished last (its next step goes first), then the steps
         that have come."""
         return f"{self.prefix}last:{channel}"
 
+    @key("string", owner="store", life="expires")
     def idempotency(self, visitor: str, key: str) -> str:
-        """string with TTL: "<event id> <digest of its input>", the event that this visitor's key made."""
+        """ "<event id> <digest of its input>", the event that this visitor's key made."""
         return f"{self.prefix}idem:{visitor}:{key}"
 
+    @key("string", owner="store", life="expires")
     def deaths(self, input_digest: str) -> str:
-        """string with TTL: "<count> <time of the last>", containers that died while they ran this input."""
+        """ "<count> <time of the last>", containers that died while they ran this input."""
         return f"{self.prefix}deaths:{input_digest}"
 
+    @key("string", owner="dispatch", life="expires")
     def answer(self, name: str) -> str:
-        """string with TTL: the container's answer to a queued HTTP request (`store.http_results`)."""
+        """The container's answer to a queued HTTP request (`store.http_results`)."""
         return f"{self.prefix}answer:{name}"
 
     @property
+    @key("hash", owner="store", life="expires")
     def held(self) -> str:
-        """hash with TTL: key -> bytes of what the Space's calls keep there; `all`: of them together
+        """Key -> bytes of what the Space's calls keep there; `all`: of them together
         (`lua/lib/held.lua`)."""
         return self.prefix + "held"
 
     @property
+    @key("zset", owner="store", life="expires")
     def held_until(self) -> str:
-        """zset with TTL: such a key -> time when its own TTL ends."""
+        """Such a key -> time when its own TTL ends."""
         return self.prefix + "held_until"
 
     @property
@@ -153,66 +178,79 @@ class SpaceKeys:
         return {"held": self.held, "held_until": self.held_until}
 
     @property
+    @key("zset", owner="delivery", life="work")
     def seen(self) -> str:
-        """zset channel -> time: when a waiting page was last connected."""
+        """Channel -> time: when a waiting page was last connected."""
         return self.prefix + "seen"
 
     @property
+    @key("hash", owner="dispatch", life="expires")
     def service(self) -> str:
-        """hash with TTL: `t:fn`, seconds that the function's latest calls took, newest first, separated by
+        """`t:fn`, seconds that the function's latest calls took, newest first, separated by
         commas; `b:fn`, the function's own largest batch (0: it takes none)."""
         return self.prefix + "service"
 
     @property
+    @key("hash", owner="delivery", life="expires")
     def promises(self) -> str:
-        """hash with TTL: waiting event -> the first promise to its visitor: when (Unix time), and the
+        """Waiting event -> the first promise to its visitor: when (Unix time), and the
         seconds from then, likely and at most. Of a sample; `claim` compares it with the outcome."""
         return self.prefix + "promises"
 
+    @key("hash", owner="stats", life="expires")
     def honesty(self, day: str) -> str:
-        """hash with TTL: how accurate the promises of one UTC day were: `count`, `within` (at most held), and
+        """How accurate the promises of one UTC day were: `count`, `within` (at most held), and
         `off:bound`, how many were off by up to this share of the wait."""
         return f"{self.prefix}honesty:{day}"
 
+    @key("hash", owner="stats", life="expires")
     def day(self, day: str) -> str:
-        """hash with TTL: counters of one UTC day (completed, failed, cancelled, refused…)."""
+        """Counters of one UTC day (completed, failed, cancelled, refused…)."""
         return f"{self.prefix}day:{day}"
 
     @property
+    @key("set", owner="stats", life="expires")
     def minutes(self) -> str:
-        """set with TTL: the minutes (since 1970) whose counters are not in PostgreSQL yet."""
+        """The minutes (since 1970) whose counters are not in PostgreSQL yet."""
         return self.prefix + "min"
 
+    @key("hash", owner="stats", life="expires")
     def minute(self, minute: int) -> str:
-        """hash with TTL: counters of one minute (`stats.counters`); `lib/count.lua` makes its name too."""
+        """Counters of one minute (`stats.counters`); `lib/count.lua` makes its name too."""
         return f"{self.minutes}:{minute}"
 
     @property
+    @key("hash", owner="stats", life="stays")
     def totals(self) -> str:
-        """hash: counters since the Space exists, of stored minutes (`queueing.stats.totals`)."""
+        """Counters since the Space exists, of stored minutes (`queueing.stats.totals`)."""
         return self.prefix + "totals"
 
+    @key("set", owner="store", life="expires")
     def visit(self, visit_id: str) -> str:
-        """set with TTL: events made by one visit of the demo page."""
+        """Events made by one visit of the demo page."""
         return f"{self.prefix}visit:{visit_id}"
 
+    @key("string", owner="protocols", life="expires")
     def page(self, token: str) -> str:
-        """string with TTL: the session that first used this page token."""
+        """The session that first used this page token."""
         return f"{self.prefix}page:{token}"
 
 
+@key("string", owner="spaces.publishing", life="stays")
 def host(subdomain: str) -> str:
-    """string: the Space that this demo host belongs to."""
+    """The Space that this demo host belongs to."""
     return f"spaceport:host:{subdomain}"
 
 
+@key("string", owner="spaces.publishing", life="stays")
 def name(owner_and_name: str) -> str:
-    """string: the Space of this owner/name, lower case."""
+    """The Space of this owner/name, lower case."""
     return f"spaceport:name:{owner_and_name.lower()}"
 
 
+@key("string", owner="spaces.gateway", life="expires")
 def loads(visitor: str) -> str:
-    """string with TTL: until when this visitor's bucket of page loads is in use (`lua/page_load.lua`)."""
+    """Until when this visitor's bucket of page loads is in use (`lua/page_load.lua`)."""
     return f"spaceport:loads:{visitor}"
 
 
@@ -221,8 +259,26 @@ def open_of(messages: str) -> str:
     return messages.replace(":msgs:", ":open:", 1)
 
 
-#: string: a random value, set by the process that finds none. A changed value means that the queue was lost.
-EPOCH = "spaceport:epoch"
+@key("string", owner="delivery", life="stays")
+def epoch() -> str:
+    """A random value, set by the process that finds none. A changed value means that the queue was lost."""
+    return "spaceport:epoch"
 
-#: zset Space id -> time: when a visitor last came.
-VISITED = "spaceport:visited"
+
+@key("zset", owner="spaces.gateway", life="stays")
+def visited() -> str:
+    """Space id -> time when a visitor last came."""
+    return "spaceport:visited"
+
+
+EPOCH, VISITED = epoch(), visited()
+
+
+def holder_of(replica_id: int, dispatcher: str) -> str:
+    """What a dispatcher writes into the `lease` of its replica's Space."""
+    return f"{replica_id}:{dispatcher}"
+
+
+def replica_of(holder: str) -> str:
+    """The number of the replica whose dispatcher holds the lease; "" where nobody does."""
+    return holder.partition(":")[0] if ":" in holder else ""

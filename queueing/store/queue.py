@@ -18,7 +18,7 @@ from queueing.events import Accepted, Call, Event, Join, encode, input_digest
 from queueing.lines import LANES, line_of
 from queueing.messages import cancelled, failed, interrupted
 from queueing.store.answers import accepted_of, call_of
-from queueing.store.keys import SpaceKeys
+from queueing.store.keys import SpaceKeys, replica_of
 from queueing.store.scripts import Script, seconds
 
 if TYPE_CHECKING:
@@ -179,6 +179,7 @@ class Queue:
             honesty=k.honesty(day()),
             minutes=k.minutes,
             holder=holder,
+            replica=replica_of(holder),
             prefix=k.prefix,
             side_calls=SIDE_CALLS,
             most=CLAIMS_AT_ONCE,

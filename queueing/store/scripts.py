@@ -4,7 +4,8 @@ Each file begins with comment lines; `-- KEYS: a b c` and `-- ARGV: x y` name wh
 loader turns them into locals on the first line, so that line numbers in errors stay true. `-- and then:`
 says what any number of further arguments are; `rest` is the place in ARGV where they begin. `-- TIME: now`
 gives the server's own time (Unix seconds with microseconds, as text): the clocks of machines never matter.
-`-- USES: name` puts the functions of `lua/lib/name.lua` in front.
+`-- USES: name` puts the functions of `lua/lib/name.lua` in front; `-- CONST: name`, a number of
+`constants.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
 
+from queueing.store.constants import in_lua
 from queueing.store.pipelining import auto_pipeline
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ class Script:
         if self.argv:
             head.append(f"local {', '.join(self.argv)} = unpack(ARGV)")
         head += [SERVER_TIME.format(name) for name in self._names(text, "TIME")]
+        constants = [name for part in (text, *shared) for name in self._names(part, "CONST")]
+        head += [in_lua(name) for name in dict.fromkeys(constants)]
         head += [_on_one_line(part) for part in shared]
         if "-- and then:" in text:
             head.append(f"local rest = {len(self.argv) + 1}")

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from queueing.eta import Eta, Forecast, Service, measured
-from queueing.events import kind_of, kind_of_id
+from queueing.events import KIND_PART, kind_of, kind_of_id
 from queueing.lines import LANES, SIDE, group_of, lane_of
 from queueing.setting_fields import Settings
 from queueing.store.keys import SpaceKeys
@@ -232,7 +232,7 @@ def _waiting(raw: _Raw, kind_at: Mapping[float, str], now: float, *, apart: bool
     inside, waiting = raw.calls[: raw.inside], {started for _, started in raw.calls[raw.inside :]}
     return Waiting(
         kinds=[kind_at.get(started, "") for started in sorted(waiting)]
-        + [event_id[12:16].decode() for event_id in (*raw.first, *raw.wait)],
+        + [event_id[KIND_PART].decode() for event_id in (*raw.first, *raw.wait)],
         running=[(kind_at.get(started, ""), max(now - started, 0.0)) for _, started in inside],
         places=raw.limit,
         first=len(waiting) + len(raw.first),

@@ -13,7 +13,8 @@ from django.views.decorators.http import require_safe
 from markdown_it import MarkdownIt
 
 from hardware import logs
-from hardware.log_lines import MAX_LINES, Kind
+from hardware.log_lines import MAX_LINES
+from hardware.redis_keys import LogKind
 from spaces.git import repository
 from spaces.models import Space
 from spaces.views.common import readable, writable
@@ -128,7 +129,7 @@ def log(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 def log_download(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """A log as a text file, each line with its time."""
     space = writable(request, owner, name)
-    kind: Kind = "build" if request.GET.get("kind") == "build" else "run"
+    kind: LogKind = "build" if request.GET.get("kind") == "build" else "run"
     lines = [
         f"{datetime.fromtimestamp(entry.at, UTC).isoformat(timespec='milliseconds')}  {entry.text}"
         for entry in logs.tail(kind, space.pk, MAX_LINES)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hardware import nodes, usage
+from hardware import nodes, redis_keys, usage
 from hardware.models import Replica
 from hardware.runtimes.base import Stats
 from infra.redis_clients import sync_redis
@@ -52,7 +52,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_a_minute_keeps_the_most_memory_and_the_cores_on_average_and_at_their_most(
     space: Space, clock: Clock
 ) -> None:
-    sync_redis().delete(usage.key(space.pk))
+    sync_redis().delete(redis_keys.usage(space.pk))
     node = nodes.register("here", {"cpu": False}, "process")
     about: dict[str, Any] = {"space_id": space.pk, "tier": "cpu", "node": node, "spec": {"json": "{}"}}
     Replica.objects.create(**about, state=Replica.State.READY, runtime_id="7-1")
@@ -73,11 +73,11 @@ def test_a_minute_keeps_the_most_memory_and_the_cores_on_average_and_at_their_mo
     assert [use.cores for use in usage.of(space.pk)] == [1.0, 0.0]
     clock.now += 24 * 3600
     assert usage.of(space.pk) == []
-    assert sync_redis().ttl(usage.key(space.pk)) > 0
+    assert sync_redis().ttl(redis_keys.usage(space.pk)) > 0
 
 
 def test_slots_are_told_by_nodes_that_told_them_lately() -> None:
     usage.publish_slots("one", busy=2, slots=64)
     assert usage.slots(["one", "silent"]) == {"one": (2, 64)}
     assert usage.slots([]) == {}
-    assert 0 < sync_redis().ttl(usage.slots_key("one")) <= usage.SLOTS_KEPT_S
+    assert 0 < sync_redis().ttl(redis_keys.slots("one")) <= usage.SLOTS_KEPT_S

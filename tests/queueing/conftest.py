@@ -8,32 +8,29 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+import redis as redis_clients
 from redis.asyncio import Redis
 
 from queueing.events import Accepted, Join, new_event_id
 from queueing.routes import Route
-from queueing.store.keys import PERMANENT, SpaceKeys
+from queueing.store.keys import SpaceKeys
 from queueing.store.queue import Queue
+from tests.redis_leaks import leaked
 
 _spaces = itertools.count(1)
 
 
 @pytest.fixture
 async def redis() -> AsyncIterator[Redis]:
-    """The test server; afterwards no key of the queue is left that would live for ever."""
+    """The test server, empty; afterwards nothing has leaked (`tests.redis_leaks`)."""
     client = Redis.from_url(os.environ["REDIS_URL"])
     await client.flushdb()
     yield client
-    forever = [
-        key.decode()
-        async for key in client.scan_iter("sp:*")
-        if await client.ttl(key) == -1 and key.decode().split(":")[2] not in PERMANENT
-    ]
+    with redis_clients.Redis.from_url(os.environ["REDIS_URL"]) as blocking:
+        found = leaked(blocking)
     await client.flushdb()
     await client.aclose()
-    # What is still waiting or running lives as long as its event; only finished work may leave nothing.
-    working = ("wait", "next", "shares", "calls", "lines", "running", "seen")
-    assert [k for k in forever if k.split(":")[2] not in working] == []
+    assert found == []
 
 
 @pytest.fixture

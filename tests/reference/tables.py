@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import re
 from collections.abc import Iterable, Iterator
 
 from django.core.management import get_commands, load_command_class
 
+from hardware import redis_keys as hardware_keys
 from hardware.tiers import TIERS
+from infra.redis_keys import TABLE
 from queueing import messages, setting_fields
 from queueing.errors import QueueError
 from queueing.store import keys
@@ -25,6 +26,12 @@ APPS = ("spaceport", "spaces", "queueing", "hardware", "accounts")
 WORKERS = {
     "control": "the build worker: short decisions, scheduled tasks",
     "build": "the build worker: builds",
+}
+LIVES = {
+    "stays": "as its Space or the platform",
+    "work": "while events wait or run",
+    "expires": "has a TTL",
+    "channel": "is not stored",
 }
 #: Options that every command of Django has.
 DJANGOS = {"help", "version", "verbosity", "settings", "pythonpath", "traceback", "no_color", "force_color",
@@ -93,30 +100,10 @@ def app_messages() -> str:
 
 
 def redis_keys() -> str:
-    """Every key of the queue, from the docstrings of `queueing.store.keys`."""
-    space = keys.SpaceKeys("id")  # type: ignore[arg-type]  # to be read by people
-    rows = []
-    for name, member in vars(keys.SpaceKeys).items():
-        if name in ("prefix", "space_id") or name.startswith("_"):
-            continue
-        if isinstance(member, property):
-            rows.append((getattr(space, name), member.fget))
-        elif inspect.isfunction(member):
-            rows.append((_called(getattr(space, name)), member))
-    rows += [(_called(function), function) for function in (keys.host, keys.name, keys.loads)]
-    listed = [
-        (f"`{key.replace('{id}', '{<space>}')}`", sentence(of)) for key, of in rows if isinstance(key, str)
-    ]
-    source = inspect.getsource(keys)
-    for constant in ("EPOCH", "VISITED"):
-        help_text = re.search(rf"#: (.*)\n{constant} =", source)
-        listed.append((f"`{getattr(keys, constant)}`", help_text[1] if help_text else ""))
-    return table(("key", "type and content"), listed)
-
-
-def _called(function: object) -> str:
-    assert callable(function)
-    return str(function(*(f"<{name.replace('_', ' ')}>" for name in inspect.signature(function).parameters)))
+    """Every key of the platform, as the code declares it."""
+    _ = keys, hardware_keys  # they declare
+    rows = ((f"`{key.pattern()}`", key.type, key.owner, LIVES[key.life], sentence(key.make)) for key in TABLE)
+    return table(("key", "type", "written by", "lives", "content"), rows)
 
 
 def celery_queues() -> str:

@@ -16,8 +16,7 @@ from redis.asyncio import Redis
 import queueing.dispatch.backends.gradio_sse
 import queueing.dispatch.backends.launcher
 import queueing.dispatch.worker
-from hardware import app_report
-from hardware.log_lines import key
+from hardware import app_report, redis_keys
 from hardware.replica_client import Limits
 from queueing.dispatch.worker import DispatcherPool
 from queueing.events import Join, new_event_id
@@ -118,8 +117,8 @@ class Space:
         return (await self.queue.state(self.event_id, "state")).get("state") not in ("pending", "running")
 
     async def owner_reads(self) -> list[str]:
-        entries = await self.queue.redis.xrange(key("run", self.queue.space_id))
-        await self.queue.redis.delete(key("run", self.queue.space_id))
+        entries = await self.queue.redis.xrange(redis_keys.log("run", self.queue.space_id))
+        await self.queue.redis.delete(redis_keys.log("run", self.queue.space_id))
         return [fields[b"text"].decode() for _, fields in entries]
 
 

@@ -191,7 +191,7 @@ def test_the_openapi_page_shows_the_queue(hub: Hub) -> None:
     for name in ("Queue", "QueueChange"):
         offered = schema["components"]["schemas"][name]["properties"]
         for field in FIELDS:
-            assert offered[field.name]["default"] == field.default
+            assert offered[field.name].get("default") == field.default  # a null is left out
             assert offered[field.name]["description"].startswith(field.help)
     assert "huggingface_hub" in schema["info"]["description"]
 

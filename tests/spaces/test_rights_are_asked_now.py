@@ -17,7 +17,7 @@ import redis
 import requests
 from django.core import signing
 
-from hardware import log_lines
+from hardware import redis_keys
 from spaces import visits
 from spaces.gateway import page_tokens
 from tests.hub_server import Hub
@@ -194,7 +194,7 @@ def test_who_may_write_no_more_reads_no_more_lines(hub: Hub, new_space: Callable
         hub.sql(write, "read", member)
         try:
             for _ in lines:  # until it ends
-                client.xadd(log_lines.key("run", space_id), {"at": "1.0", "text": "more"})
+                client.xadd(redis_keys.log("run", space_id), {"at": "1.0", "text": "more"})
         finally:
             hub.sql(write, "write", member)
 

@@ -4,6 +4,7 @@
 -- TIME: now
 -- returns {"cancelled"} | {"running"} | {"unknown"}
 -- USES: count held tell line
+-- CONST: WEEK_AND_DAY_S
 local fields = redis.call("HMGET", event, "state", "channel", "visitor", "lane", "group")
 if not fields[1] or fields[2] ~= channel then return { "unknown" } end
 if fields[1] == "running" then
@@ -28,5 +29,5 @@ redis.call("EXPIRE", event, ttl)
 redis.call("SREM", open, id)
 tell(messages, id, { payload }, now, ttl, true, redis.call("SCARD", open))
 count(now, "cancelled::" .. table.concat(redis.call("HMGET", event, "lane", "fn"), ":"))
-if redis.call("HINCRBY", day, "cancelled", 1) == 1 then redis.call("EXPIRE", day, 691200) end
+if redis.call("HINCRBY", day, "cancelled", 1) == 1 then redis.call("EXPIRE", day, WEEK_AND_DAY_S) end
 return { "cancelled" }

@@ -4,18 +4,19 @@
 -- until one of those before them ends; not of a line in which something long runs, nor beyond `max_running` where
 -- that is so in any. What was promised to an event is compared with what it waited.
 -- KEYS: cfg lease running limits promises honesty
--- ARGV: holder prefix side_calls most scan ahead short
+-- ARGV: holder replica prefix side_calls most scan ahead short
 -- and then: the lines in which something long runs
 -- TIME: now
 -- returns {"claimed", {line, events left waiting, …}, {line, token, places, total, each, {event fields}, …}, …}
---   | {"lost"} | {"moved"}, where visitors are sent to another replica than the holder's (it begins with its own
---   one's number). `places`: how many calls of the line may be in their functions at once, 0: it is not counted;
+--   | {"lost"} | {"moved"}, where visitors are sent to another replica than the holder's.
+--   `places`: how many calls of the line may be in their functions at once, 0: it is not counted;
 --   `total`: how many of all lines, 0: any number; `each`: how many of a group without a number, 0: any number
 -- USES: count line
+-- CONST: ERROR_BOUNDS MONTH_S TAG_STEP
 if redis.call("GET", lease) ~= holder then return { "lost" } end
 local settings = redis.call("HMGET", cfg, "concurrency_count", "batch", "max_batch_size", "max_threads",
   "retry", "policy", "ahead", "replica", "max_running")
-if settings[8] and string.match(holder, "^(%d+):") ~= settings[8] then return { "moved" } end
+if settings[8] and replica ~= settings[8] then return { "moved" } end
 local each = settings[1] == "" and 0 or tonumber(settings[1] or "") or 1
 local batching = settings[2] == "1"
 local max_batch = tonumber(settings[3] or "") or 4
@@ -59,7 +60,7 @@ local function compare(id)
   local waited = now - told
   local off = math.abs(likely - waited) / math.max(waited, 1)
   local bucket = "more"
-  for _, bound in ipairs({ "0.05", "0.1", "0.15", "0.2", "0.3", "0.5", "0.75", "1", "2" }) do
+  for _, bound in ipairs(ERROR_BOUNDS) do
     if off <= tonumber(bound) then
       bucket = bound
       break
@@ -68,7 +69,7 @@ local function compare(id)
   redis.call("HINCRBY", honesty, "count", 1)
   redis.call("HINCRBY", honesty, "off:" .. bucket, 1)
   if waited <= tonumber(at_most) then redis.call("HINCRBY", honesty, "within", 1) end
-  redis.call("EXPIRE", honesty, 2678400)
+  redis.call("EXPIRE", honesty, MONTH_S)
 end
 
 -- A suspect is an event that ran when its container died. It runs with nothing beside it: so an innocent
@@ -140,7 +141,7 @@ local function start(one)
   -- No two calls have the same start: it shows which events of `running` belong to which call.
   local started = tonumber(now) + (#taken + 1) / 1000000
   local event, fn, size = take(one, head, returned, token, started)
-  if fair and not returned then redis.call("HSET", one.shares_key, "v", math.floor(tonumber(score) / 4194304)) end
+  if fair and not returned then redis.call("HSET", one.shares_key, "v", math.floor(tonumber(score) / TAG_STEP)) end
   if not event then return true end
   local call = { one.name, token, one.main and one.limit or 0, max_running or 0, each, event }
   size = math.min(size, max_batch)

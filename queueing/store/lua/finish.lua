@@ -7,6 +7,7 @@
 -- and then: payloads to publish before the final one
 -- returns {"finished", open_left} | {"stale"}
 -- USES: count held tell
+-- CONST: DAY_S WEEK_AND_DAY_S
 local state = redis.call("HMGET", event, "token", "state", "started", "lane")
 if free == "1" then redis.call("ZREM", calls, token) end
 if state[1] ~= token or state[2] ~= "running" then return { "stale" } end
@@ -30,8 +31,8 @@ if took ~= "" and status ~= "cancelled" then
   local times = string.format("%.4g", tonumber(took) > 0 and took or math.max(now - (about[1] or now), 0)) .. (known and "," .. known or "")
   if #times > 1000 then times = string.match(string.sub(times, 1, 1000), "^(.*),") end
   redis.call("HSET", service, "t:" .. fn, times, "b:" .. fn, about[2] or 0)
-  redis.call("EXPIRE", service, 604800)
+  redis.call("EXPIRE", service, 7 * DAY_S)
 end
 count(now, status .. ":" .. bucket(now - state[3]) .. ":" .. state[4] .. ":" .. fn)
-if redis.call("HINCRBY", day, status, 1) == 1 then redis.call("EXPIRE", day, 691200) end
+if redis.call("HINCRBY", day, status, 1) == 1 then redis.call("EXPIRE", day, WEEK_AND_DAY_S) end
 return { "finished", left }

@@ -9,12 +9,13 @@
 -- returns {"accepted", position, size, lease_alive, being_told} | {"duplicate", id} | {"reused"} | {"refused", text}
 --         | {"closed"} | {"full", size, max_size} | {"limit", pending, most} | {"held", bytes, most} | {"poison"}
 -- USES: count line held room
+-- CONST: DAY_S TAG_STEP
 -- A repeated submit must find its first event even while the queue refuses new ones.
 if repeatable == "1" then
   local first = redis.call("GET", idem)
   if first then
     -- A write, so that a WAIT behind this call waits for the first submit's writes too.
-    redis.call("EXPIRE", idem, 86400)
+    redis.call("EXPIRE", idem, DAY_S)
     local first_id, first_input = string.match(first, "^(%S+) ?(%S*)$")
     if first_input ~= "" and first_input ~= input then return { "reused" } end
     return { "duplicate", first_id }
@@ -78,7 +79,7 @@ if not follows then
     local step = origin == "page" and 1 or tonumber(page_weight or 2)
     local tag = math.max(tonumber(tags[1] or 0), tonumber(tags[2] or 0)) + step
     redis.call("HSET", shares, "t:" .. visitor, tag)
-    score = tag * 4194304 + place % 4194304
+    score = tag * TAG_STEP + place % TAG_STEP
   end
 end
 redis.call("ZADD", follows and next or wait, score, id)
@@ -91,10 +92,10 @@ redis.call("EXPIRE", event, ttl)
 hold(event, #body + #request, now, ttl)
 redis.call("SADD", open, id)
 redis.call("EXPIRE", open, ttl)
-if repeatable == "1" then redis.call("SET", idem, id .. " " .. input, "EX", 86400) end
+if repeatable == "1" then redis.call("SET", idem, id .. " " .. input, "EX", DAY_S) end
 if visit_id ~= "" then
   redis.call("SADD", visit, id)
-  redis.call("EXPIRE", visit, 86400)
+  redis.call("EXPIRE", visit, DAY_S)
 end
 -- A page that never opens its stream is as gone as one that closed it.
 if present == "1" then redis.call("ZADD", seen, "NX", now, channel) end

@@ -3,6 +3,7 @@
 -- KEYS: cfg
 -- ARGV: prefix
 -- USES: line
+-- CONST: TAG_STEP
 -- returns {"same"} | {"reordered", events}
 local policy, page_weight, order = unpack(redis.call("HMGET", cfg, "policy", "page_weight", "order"), 1, 3)
 if (policy or "fifo") == (order or "fifo") then return { "same" } end
@@ -28,7 +29,7 @@ for _, line in ipairs(all_lines()) do
       local step = event.origin == "page" and 1 or tonumber(page_weight or 2)
       tags[event.visitor] = (tags[event.visitor] or 0) + step
       redis.call("HSET", shares, "t:" .. event.visitor, tags[event.visitor])
-      score = tags[event.visitor] * 4194304 + event.seq % 4194304
+      score = tags[event.visitor] * TAG_STEP + event.seq % TAG_STEP
     else
       redis.call("HDEL", shares, "t:" .. event.visitor)
     end

@@ -9,12 +9,13 @@
 -- TIME: now
 -- returns {"requeued", times} | {"spent", times} | {"stale"}
 -- USES: count line
+-- CONST: DAY_S
 local state = redis.call("HMGET", event, "token", "state", "seq", "lane", "group")
 if state[1] ~= token or state[2] ~= "running" then return { "stale" } end
 local times = redis.call("HINCRBY", event, kind, 1)
 if kind == "deaths" then
   local count, at = string.match(redis.call("GET", input_deaths) or "0 0", "^(%S+) (%S+)$")
-  if now - at > 3 or times > tonumber(count) then redis.call("SET", input_deaths, (count + 1) .. " " .. now, "EX", 86400) end
+  if now - at > 3 or times > tonumber(count) then redis.call("SET", input_deaths, (count + 1) .. " " .. now, "EX", DAY_S) end
 end
 if times > tonumber(most) then return { "spent", times } end
 -- It begins anew, so its messages count from one again.

@@ -1,10 +1,11 @@
 -- count: what happened in this minute, for the statistics (`queueing.stats.counters` reads the fields). One hash a
 -- minute; the first new field gives the hash its two days, and names the minute to the rollup.
 -- KEYS: minutes
+-- CONST: DAY_S
 local function noted(key, minute)
-  redis.call("EXPIRE", key, 172800)
+  redis.call("EXPIRE", key, 2 * DAY_S)
   redis.call("SADD", minutes, minute)
-  redis.call("EXPIRE", minutes, 172800)
+  redis.call("EXPIRE", minutes, 2 * DAY_S)
 end
 local function count(now, field)
   local minute = string.format("%d", math.floor(now / 60))

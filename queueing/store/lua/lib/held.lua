@@ -2,6 +2,7 @@
 -- their time is over. `held` has them by their keys, and together as `all`; `held_until` has when Redis drops each
 -- by itself. All messages of an event are dropped within eight days of its join, so the two are kept as long.
 -- KEYS: held held_until
+-- CONST: WEEK_AND_DAY_S
 local function held_bytes()
   return tonumber(redis.call("HGET", held, "all") or 0)
 end
@@ -19,8 +20,8 @@ local function hold(key, bytes, now, ttl)
     return
   end
   redis.call("HSET", held, key, bytes)
-  redis.call("EXPIRE", held, 691200)
-  redis.call("EXPIRE", held_until, 691200)
+  redis.call("EXPIRE", held, WEEK_AND_DAY_S)
+  redis.call("EXPIRE", held_until, WEEK_AND_DAY_S)
 end
 local function let_go_of_dropped(now)
   for _, key in ipairs(redis.call("ZRANGEBYSCORE", held_until, "-inf", now, "LIMIT", 0, 100)) do let_go(key) end

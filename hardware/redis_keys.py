@@ -1,0 +1,27 @@
+"""The Redis keys of nodes and replicas. No Django: dispatchers write logs too."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from infra.redis_keys import key
+
+LogKind = Literal["build", "run"]
+
+
+@key("zset", owner="hardware", life="expires")
+def usage(space_id: int) -> str:
+    """Minute -> `minute:replica:memory:cores:cores_peak`, of one day (`hardware.usage`)."""
+    return f"usage:{space_id}"
+
+
+@key("string", owner="hardware", life="expires")
+def slots(node: str) -> str:
+    """`busy/all` slots of this node's worker."""
+    return f"slots:{node}"
+
+
+@key("stream", owner="hardware", life="expires")
+def log(kind: LogKind, space_id: int) -> str:
+    """The newest lines of a Space's log, an entry each (`hardware.log_lines`)."""
+    return f"logs:{kind}:{space_id}"
