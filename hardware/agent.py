@@ -17,7 +17,7 @@ from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 from redis import RedisError
 
-from hardware import devices, logs, nodes, readiness, replicas, usage, worker_slots
+from hardware import devices, logs, nodes, readiness, replicas, usage
 from hardware.app_report import Unusable
 from hardware.models import Replica
 from hardware.runtimes.base import EngineUnavailable, StartFailed
@@ -46,10 +46,17 @@ THREADS = 64
 
 
 class Agent:
-    """The agent of node `name`. `tiers` maps a tier's name to whether it is simulated here."""
+    """The agent of node `name`. `tiers` maps a tier's name to whether it is simulated here; `slots` gives
+    (busy, all) of its worker's slots, None where that is not known."""
 
-    def __init__(self, name: str, tiers: dict[str, bool], runtime: Runtime) -> None:
-        self.name, self.tiers, self.runtime = name, tiers, runtime
+    def __init__(
+        self,
+        name: str,
+        tiers: dict[str, bool],
+        runtime: Runtime,
+        slots: Callable[[], tuple[int, int] | None] = lambda: None,
+    ) -> None:
+        self.name, self.tiers, self.runtime, self._slots = name, tiers, runtime, slots
         self.node_id = nodes.register(name, tiers, runtime.name).pk
         self._devices = devices.found()
         self._hinted, self._stopping = threading.Event(), threading.Event()
@@ -115,7 +122,7 @@ class Agent:
 
     def _beat(self) -> None:
         nodes.beat(self.node_id)
-        if (slots := worker_slots.usage()) is not None:
+        if (slots := self._slots()) is not None:
             usage.publish_slots(self.name, busy=slots[0], slots=slots[1])
         for replica_id in nodes.release_lost(list(self.tiers)):
             replicas.publish_change(replica_id)

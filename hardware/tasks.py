@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import shared_task
 
-from hardware import worker
+from hardware.worker import node_worker
 
 PASS_ON_AFTER_S, PASSED_ON_AT_MOST = 0.25, 40
 
@@ -15,7 +15,7 @@ PASS_ON_AFTER_S, PASSED_ON_AT_MOST = 0.25, 40
 @shared_task(name="hardware.tasks.reconcile", ignore_result=True)
 def reconcile() -> None:
     """An order changed: the agent of this node reconciles at once."""
-    if (agent := worker.agent()) is not None:
+    if (agent := node_worker.agent) is not None:
         agent.hint()
 
 
@@ -23,7 +23,7 @@ def reconcile() -> None:
 def restart(self: Any, replica_id: int, passed_on: int = 0) -> None:
     """Restart a replica in which a call does not end. A second worker of the node has no agent: it puts the
     order back for the one that has."""
-    if (agent := worker.agent()) is not None:
+    if (agent := node_worker.agent) is not None:
         agent.restart(replica_id)
     elif passed_on < PASSED_ON_AT_MOST:
         time.sleep(PASS_ON_AFTER_S)

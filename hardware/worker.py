@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any
 
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_down
+from celery.worker.state import active_requests
 from django.conf import settings
 
-from hardware import worker_slots
 from hardware.agent import Agent
 from hardware.runtimes import choose
 from infra.startup import retry_until_database_ready
@@ -21,18 +21,9 @@ TIERS_VARIABLE = "SPACEPORT_NODE_TIERS"
 #: Dispatchers hold a thread each while their Space is busy.
 LEAST_THREADS = 8
 
-_agent: Agent | None = None
-_begins = threading.Lock()
-_ending = threading.Event()
-
 
 class BadWorker(RuntimeError):
     """The worker was started in a way that cannot work."""
-
-
-def agent() -> Agent | None:
-    """The agent of this process; None outside a node's worker."""
-    return _agent
 
 
 def tiers() -> dict[str, bool]:
@@ -41,43 +32,58 @@ def tiers() -> dict[str, bool]:
     return found
 
 
-@celeryd_after_setup.connect
-def check_settings(instance: Any, **_: Any) -> None:
-    """Refuse settings under which the agent's and the dispatchers' threads could not work."""
-    if not tiers():
-        return
-    pool = instance.pool_cls if isinstance(instance.pool_cls, str) else instance.pool_cls.__module__
-    if "thread" not in pool:
-        raise BadWorker(f"A node's worker needs -P threads, not {pool}. Start it by `manage.py node`.")
-    if instance.concurrency < LEAST_THREADS:
-        raise BadWorker(f"A node's worker needs -c {LEAST_THREADS} or more. Start it by `manage.py node`.")
-    worker_slots.note(instance.concurrency)
+class NodeWorker:
+    """A worker process as a node's: its agent and its slots, of which a dispatcher takes one while its Space
+    is busy. In a process that is no node's worker it stays empty."""
+
+    def __init__(self) -> None:
+        self.agent: Agent | None = None
+        self._slots = 0
+        self._begins = threading.Lock()
+        self._ending = threading.Event()
+
+    def check_settings(self, instance: Any, **_: Any) -> None:
+        """Refuse settings under which the agent's and the dispatchers' threads could not work."""
+        if not tiers():
+            return
+        pool = instance.pool_cls if isinstance(instance.pool_cls, str) else instance.pool_cls.__module__
+        if "thread" not in pool:
+            raise BadWorker(f"A node's worker needs -P threads, not {pool}. Start it by `manage.py node`.")
+        if instance.concurrency < LEAST_THREADS:
+            raise BadWorker(
+                f"A node's worker needs -c {LEAST_THREADS} or more. Start it by `manage.py node`."
+            )
+        self._slots = instance.concurrency
+
+    def begin(self, **_: Any) -> None:
+        """Start the agent, in a thread: it needs PostgreSQL, and the worker's other work goes on without."""
+        if tiers() and self.agent is None:
+            self._ending.clear()
+            start = partial(retry_until_database_ready, self._start_agent, unless=self._ending.is_set)
+            threading.Thread(target=start, name="agent", daemon=True).start()
+
+    def _start_agent(self) -> None:
+        made = Agent(settings.SPACEPORT_NODE, tiers(), choose(settings.SPACEPORT_RUNTIME), slots=self.slots)
+        with self._begins:
+            if not self._ending.is_set():
+                self.agent = made
+                made.start()
+
+    def slots(self) -> tuple[int, int] | None:
+        """(busy, all) of them; None where they are not known."""
+        return (len(active_requests), self._slots) if self._slots else None
+
+    def end(self, **_: Any) -> None:
+        """Stop the agent; replicas go on."""
+        self._ending.set()
+        with self._begins:
+            ending, self.agent = self.agent, None
+        if ending is not None:
+            ending.stop()
 
 
-@worker_ready.connect
-def begin(**_: Any) -> None:
-    """Start the agent, in a thread: it needs PostgreSQL, and the worker's other work goes on without."""
-    if tiers() and _agent is None:
-        _ending.clear()
-        start = partial(retry_until_database_ready, _start_agent, unless=_ending.is_set)
-        threading.Thread(target=start, name="agent", daemon=True).start()
-
-
-def _start_agent() -> None:
-    global _agent
-    made = Agent(settings.SPACEPORT_NODE, tiers(), choose(settings.SPACEPORT_RUNTIME))
-    with _begins:
-        if not _ending.is_set():
-            _agent = made
-            made.start()
-
-
-@worker_shutting_down.connect
-def end(**_: Any) -> None:
-    """Stop the agent; replicas go on."""
-    global _agent
-    _ending.set()
-    with _begins:
-        ending, _agent = _agent, None
-    if ending is not None:
-        ending.stop()
+#: This process's; Celery's signals and tasks find it here.
+node_worker = NodeWorker()
+celeryd_after_setup.connect(node_worker.check_settings, weak=False)
+worker_ready.connect(node_worker.begin, weak=False)
+worker_shutting_down.connect(node_worker.end, weak=False)

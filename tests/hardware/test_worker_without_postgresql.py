@@ -40,12 +40,12 @@ def asked(
     monkeypatch.setattr(worker, "choose", lambda _: runtime)
     monkeypatch.setenv(worker.TIERS_VARIABLE, json.dumps({"cpu": False}))
     yield asked
-    worker.end()
+    worker.node_worker.end()
 
 
 def test_its_agent_begins_when_postgresql_answers(asked: list[str]) -> None:
-    worker.begin()
-    wait_until(worker.agent, "the agent works")
+    worker.node_worker.begin()
+    wait_until(lambda: worker.node_worker.agent, "the agent works")
     assert len(asked) == 4
     assert Node.objects.filter(name=asked[0]).exists()
 
@@ -54,10 +54,10 @@ def test_one_that_is_told_to_end_meanwhile_begins_nothing(
     asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(startup, "RETRY_DELAY_S", 0.2)
-    worker.begin()
+    worker.node_worker.begin()
     wait_until(lambda: asked, "it tries")
-    worker.end()
+    worker.node_worker.end()
     tried = len(asked)
     wait_until(lambda: not any(t.name == "agent" for t in threading.enumerate()), "it gave up")
-    assert worker.agent() is None
+    assert worker.node_worker.agent is None
     assert len(asked) <= tried + 1
