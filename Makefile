@@ -4,8 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+FAST := tests/accounts tests/lint tests/queueing tests/reference tests/spaces
+TEMPLATES := $(shell find templates -name '*.html')
+
 .DEFAULT_GOAL := help
-.PHONY: help up test census chaos bench lint format docs clean
+.PHONY: help up test test-fast census chaos bench lint format docs clean
 
 help:  ## show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -28,6 +31,9 @@ up: $(VENV)/.run  ## run the platform here: address and first password are shown
 test: $(VENV)/.dev  ## run all tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
+test-fast: $(VENV)/.dev  ## run the tests that need no container, browser or whole platform
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not docker and not browser" $(FAST) $(ARGS)
+
 census: $(VENV)/.dev  ## run apps of every kind by themselves and as Spaces, and compare
 	@$(BIN)/python -m tests.census $(ARGS)
 
@@ -39,6 +45,7 @@ chaos: $(VENV)/.dev  ## break everything under load and count what is lost
 
 lint: $(VENV)/.dev  ## ruff, mypy, import borders and cycles, sizes, migrations
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/djade --check --target-version 5.2 $(TEMPLATES)
 	@$(BIN)/lint-imports
 	@$(BIN)/loq check
 	@$(BIN)/python -m tests.lint
@@ -47,6 +54,7 @@ lint: $(VENV)/.dev  ## ruff, mypy, import borders and cycles, sizes, migrations
 
 format: $(VENV)/.dev  ## put the code into shape
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+	@$(BIN)/djade --target-version 5.2 $(TEMPLATES)
 
 docs: $(VENV)/.dev  ## generate the tables of docs/reference/
 	@$(BIN)/python -m tests.reference

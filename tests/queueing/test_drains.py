@@ -77,7 +77,7 @@ async def test_who_has_moved_elsewhere_leaves_the_line_to_the_worker_there(
 async def test_a_worker_serves_many_spaces_at_once(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each dispatcher has a connection of its own to Redis; client libraries allow a hundred, unless told."""
     monkeypatch.setattr(queueing.dispatch.dispatcher, "LINGER_S", 300.0)
-    monkeypatch.setattr(queueing.dispatch.worker, "RENEW_S", 0.2)
+    monkeypatch.setattr(queueing.dispatch.worker, "RENEW_S", 1.0)
     queues = [Queue(redis, 10_000 + at) for at in range(150)]
     for queue in queues:
         await redis.set(queue.keys.route, encode(a_route(queue)), ex=60)
