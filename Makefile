@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Chromium gives requests up whenever a container comes or goes, as those of another worker do.
+JOBS ?= 0
 FAST := tests/accounts tests/lint tests/queueing tests/reference tests/spaces
 TEMPLATES := $(shell find templates -name '*.html')
 
@@ -29,7 +31,7 @@ up: $(VENV)/.run  ## run the platform here: address and first password are shown
 	@exec $(BIN)/python manage.py up
 
 test: $(VENV)/.dev  ## run all tests
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 test-fast: $(VENV)/.dev  ## run the tests that need no container, browser or whole platform
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not docker and not browser" $(FAST) $(ARGS)
