@@ -15,13 +15,18 @@ WAKE_AT_MOST_EVERY_S = 1.0  # a second hint for the same Space within this time 
 def wake_dispatcher(route: Route) -> None:
     """Ask the worker beside this replica to serve its queue; a Space that sleeps is woken first."""
     if route.address and route.celery_queue:
-        _send("queueing.tasks.drain", route, route.celery_queue)
+        _send("queueing.tasks.drain", route.space_id, route.celery_queue)
     elif route.stage == "SLEEPING":
-        _send("spaces.tasks.wake", route, "control")
+        wake_space(route.space_id)
 
 
-def _send(task: str, route: Route, queue: str) -> None:
-    current_app.send_task(task, kwargs={"space_id": route.space_id}, queue=queue, expires=60)
+def wake_space(space_id: int) -> None:
+    """Ask for a sleeping Space to be started."""
+    _send("spaces.tasks.wake", space_id, "control")
+
+
+def _send(task: str, space_id: int, queue: str) -> None:
+    current_app.send_task(task, kwargs={"space_id": space_id}, queue=queue, expires=60)
 
 
 class Wakeup:

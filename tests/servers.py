@@ -1,7 +1,7 @@
 """A pytest plugin: real PostgreSQL and Valkey before Django reads its settings.
 
-Servers named by DATABASE_URL and REDIS_URL are used as they are; else embedded ones start in a fresh
-folder and stop at the end. Each worker process of xdist has servers of its own: tests empty theirs.
+Servers named by DATABASE_URL and REDIS_URL are used as they are; else embedded ones start in a fresh folder
+and stop at the end, for each worker process of xdist its own. Tests empty theirs: name some for one process.
 """
 
 from __future__ import annotations

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
-import msgspec
 from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from redis.exceptions import RedisError
 
 from accounts.rights import RightsUnknown, Who
+from infra import json_bodies
+from infra.json_bodies import BadJson
 from infra.token_bucket import Bucket
 from queueing.delivery.outbox import Outbox, TooSlow
 from queueing.delivery.resume import VisitResumer
@@ -135,8 +136,8 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         if len(text) > MAX_MESSAGE_BYTES:
             raise BadRequest(f"A message may have at most {MAX_MESSAGE_BYTES:,} bytes.")
         try:
-            message = msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError) as error:
+            message: Any = json_bodies.parse(text, object)
+        except BadJson as error:
             raise BadRequest(f"The message is no JSON: {error}") from error
         if not isinstance(message, dict) or not isinstance(message.get("msg"), str):
             raise BadRequest('A message is a JSON object with "msg": "join", "cancel", "follow" or "status".')

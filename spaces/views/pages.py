@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery import current_app
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -12,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from hardware import logs, nodes
 from queueing import queue_settings
+from queueing.wakeup import wake_space
 from spaces import names, visits
 from spaces.models import Sdk, Space, Stage
 from spaces.views.common import is_writer, readable
@@ -61,7 +61,7 @@ def app(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     if (owner, name) != (space.owner.name, space.name):
         return redirect(f"/{space}")
     if space.stage == Stage.SLEEPING:
-        current_app.send_task("spaces.tasks.wake", kwargs={"space_id": space.pk}, queue="control")
+        wake_space(space.pk)
     _, visit = visits.sign(space.pk, request.user.pk)
     context = space_context(request, space, "app") | panel_context(request, space, visit)
     replica = space.replica

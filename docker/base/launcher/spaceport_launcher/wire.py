@@ -20,7 +20,7 @@ asked for calls: whoever is there has slept since it claimed this call, which wa
 have been run and forgotten. `places`: how many calls of the `group` may be inside their functions at once, 0
 where this one is not counted; `each`: of every group of which nothing was told, `total`: of all, both 0 for
 any number. Calls beyond that have their inputs made ready, and are told to start when they go in (`slots`).
-Only the report's `slots` says that a launcher knows groups: another one is told 0 places.
+Only the report's `gate` says that a launcher knows groups: another one is told 0 places.
 """
 
 from __future__ import annotations
