@@ -31,13 +31,15 @@ class RawSession:
     hash: str = field(default_factory=lambda: secrets.token_hex(6))
     calls: list[str] = field(default_factory=list)  # event ids, in their order
     listening: threading.Event = field(default_factory=threading.Event)
+    joining: threading.Lock = field(default_factory=threading.Lock)
 
     def join(self, name: str, *data: Any) -> str:
         """Call a function; its event."""
         body = {"data": data, "fn_index": functions(self.root)[name], "session_hash": self.hash}
-        answer = self.http.post(f"{self.root}gradio_api/queue/join", json=body).raise_for_status()
-        self.calls.append(answer.json()["event_id"])
-        return self.calls[-1]
+        with self.joining:
+            answer = self.http.post(f"{self.root}gradio_api/queue/join", json=body).raise_for_status()
+            self.calls.append(answer.json()["event_id"])
+            return self.calls[-1]
 
     def listen(self, until: Until | None = None) -> list[tuple[Any, ...]]:
         """What is told, in a form that two sides can be compared by; hangs up at the first message that is
@@ -76,7 +78,9 @@ class RawSession:
 
     def _steady(self, message: Message) -> tuple[Any, ...]:
         event_id = message.get("event_id")
-        call = self.calls.index(event_id) if event_id in self.calls else event_id
+        with self.joining:  # a listener beside it may hear of an event before its id is in `calls`
+            known = list(self.calls)
+        call = known.index(event_id) if event_id in known else event_id
         output = message.get("output") or {}
         return message["msg"], call, output.get("data"), output.get("error"), message.get("success")
 

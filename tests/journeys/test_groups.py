@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +16,7 @@ import requests
 from gradio_client import Client
 from gradio_client.client import Job
 
+from queueing.dispatch.prefetch import SHORT_S
 from tests.platform_server import APPS, Platform
 from tests.waiting import wait_until
 
@@ -202,12 +204,15 @@ def test_what_a_render_makes_is_together_and_a_known_function_is_limited_as_ever
 def test_an_event_made_of_a_known_function_waits_in_the_line_of_its_group_and_hears_its_place(
     process_platform: Platform, work: Work
 ) -> None:
+    work.start("alone")
+    work.settles(0, alone=1)
+    time.sleep(SHORT_S)  # a long call: none is sent ahead of its turn, so that both wait in line
     work.client.predict("alone", OPEN, api_name="/let_go")
     for _ in range(3):  # as many as it takes to promise a time
         work.client.predict("alone", api_name="/alone")
     work.client.predict("alone", SHUT, api_name="/let_go")
     work.start("alone", "alone")
-    wait_until(lambda: work.queue()["pending"] == 1, "one waits in line, and no longer in the app")
+    wait_until(lambda: work.queue()["pending"] == 1, "one waits in line")
     session = Rendered(process_platform.run_url(SPACE))
     event_id = session.press("known")
     wait_until(lambda: work.queue()["pending"] == 2, "both wait in line")
