@@ -10,7 +10,7 @@ import yaml
 
 from spaces.git import repository
 from spaces.git.repository_paths import BadPath, check_path
-from spaces.models import Sdk
+from spaces.sdk import Sdk
 
 if TYPE_CHECKING:
     from spaces.models import Space

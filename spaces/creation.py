@@ -9,7 +9,7 @@ from accounts.models import Owner
 from hardware.tiers import tier
 from queueing.models import QueueSettings
 from spaces import lifecycle, names, publishing
-from spaces.git import repository
+from spaces.git import commits, repository
 from spaces.models import Sdk, Secret, Space, Stage, Variable, Visibility
 
 
@@ -61,7 +61,7 @@ def create(
                 for key, (value, description) in values.items():
                     model.objects.create(space=space, key=key, value=value, description=description)
             first = files or _first_files(name, space.sdk)
-            space.sha = repository.create(space, author=author, files=first)
+            space.sha = commits.create(space, author=author, files=first)
             space.stage_reason = "Push an app to start this Space."
             space.save()
     except IntegrityError:

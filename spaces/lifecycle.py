@@ -78,16 +78,20 @@ def pushed(space: Space) -> None:
 
 def read_push(space: Space) -> bool:
     """Take the new head and its card into the row. False: the card has an error, which is the stage now."""
-    space.refresh_from_db()
-    space.sha = repository.head(space)
-    try:
-        card = read_card(space)
-    except CardError as error:
-        space.save(update_fields=["sha", "last_modified"])
-        _move(space, Stage.CONFIG_ERROR, str(error))
-        return False
-    _take_card(space, card)
-    return True
+    with transaction.atomic():
+        # Pushes at once: the last to hold the row also looked last for the head.
+        Space.objects.select_for_update().only("pk").get(pk=space.pk)
+        space.refresh_from_db()
+        space.sha = repository.head(space)
+        try:
+            _take_card(space, read_card(space))
+        except CardError as error:
+            space.save(update_fields=["sha", "last_modified"])
+            problem = str(error)
+        else:
+            return True
+    _move(space, Stage.CONFIG_ERROR, problem)
+    return False
 
 
 def _take_card(space: Space, card: SpaceCard) -> None:
@@ -96,7 +100,8 @@ def _take_card(space: Space, card: SpaceCard) -> None:
     space.title = card.title
     space.emoji = card.emoji
     space.short_description = card.short_description
-    space.save()
+    fields = ["sha", "card", "sdk", "title", "emoji", "short_description", "last_modified"]
+    space.save(update_fields=fields)
 
 
 def build(space: Space) -> None:

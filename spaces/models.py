@@ -9,6 +9,7 @@ from django.db.models.functions import Lower
 from encrypted_fields.fields import EncryptedTextField
 
 from accounts.models import Owner
+from spaces.sdk import Sdk as Sdk
 
 
 class Stage(models.TextChoices):
@@ -27,12 +28,6 @@ class Stage(models.TextChoices):
     PAUSED = "PAUSED"
     STOPPED = "STOPPED"
     DELETING = "DELETING"
-
-
-class Sdk(models.TextChoices):
-    GRADIO = "gradio"
-    DOCKER = "docker"
-    STATIC = "static"
 
 
 class Visibility(models.TextChoices):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from infra.json_bodies import parse_object
 from spaces import card, lifecycle
+from spaces.api.commit_lines import Operation, operations
 from spaces.api.hub import (
     HubError,
     base_url,
@@ -23,7 +20,7 @@ from spaces.api.hub import (
     signed_in,
     writable,
 )
-from spaces.git import references, repository
+from spaces.git import commits, locks, references, repository
 from spaces.git.ignored import Ignore
 from spaces.git.repository_paths import check_path
 from spaces.models import Space
@@ -100,16 +97,14 @@ def commit(request: HttpRequest, owner: str, name: str, revision: str) -> HttpRe
     space = writable(request, owner, name)
     _no_pull_request(request)
     branch = _branch(space, segments(request, 5)[0])
-    changes = repository.Changes(space.pk)
+    changes = commits.Changes(space.pk)
     header = _Header()
-    for number, line in enumerate(_lines(request), 1):
-        if number > FILES_IN_A_COMMIT:
-            raise HubError(413, f"A commit may have at most {FILES_IN_A_COMMIT:,} operations.")
-        key, value = _operation(line, number)
-        if key == "header":
-            header = msgspec.convert(value, _Header)
+    most = settings.SPACEPORT_UPLOAD_LIMIT_BYTES
+    for operation in operations(request.read, most=most, count=FILES_IN_A_COMMIT):
+        if operation.key == "header":
+            header = msgspec.convert(operation.value, _Header)
         else:
-            _apply(changes, key, value)
+            _apply(changes, operation)
     user = signed_in(request).user
     assert user is not None
     message = header.summary or "Upload files"
@@ -120,7 +115,7 @@ def commit(request: HttpRequest, owner: str, name: str, revision: str) -> HttpRe
     except KeyError as error:
         text = f"A file with this name doesn't exist: {error.args[0]}"
         raise HubError(404, text, "EntryNotFound") from error
-    except repository.Stale as error:
+    except (commits.Stale, locks.Busy) as error:
         raise HubError(412, str(error)) from error
     if branch == repository.BRANCH and oid != space.sha:
         lifecycle.pushed(space)
@@ -134,32 +129,15 @@ class _Header(msgspec.Struct):
     parentCommit: str | None = None  # the wire's name
 
 
-def _lines(request: HttpRequest) -> Iterator[bytes]:
-    """The body's lines; none longer than a file of the allowed size can be in base64."""
-    longest = settings.SPACEPORT_UPLOAD_LIMIT_BYTES * 4 // 3 + 65536
-    while line := request.readline(longest + 1):
-        if len(line) > longest:
-            limit = settings.SPACEPORT_UPLOAD_LIMIT_BYTES
-            raise HubError(413, f"A file of this commit is over the limit of {limit:,} bytes.")
-        if line.strip():
-            yield line
-
-
-def _operation(line: bytes, number: int) -> tuple[str, dict[str, Any]]:
-    try:
-        value = parse_object(line, "operation")
-        return str(value["key"]), dict(value["value"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise HubError(400, f"Line {number} of the commit is no operation: {error}") from error
-
-
-def _apply(changes: repository.Changes, key: str, value: dict[str, Any]) -> None:
-    path = value.get("path")
+def _apply(changes: commits.Changes, operation: Operation) -> None:
+    key, path = operation.key, operation.value.get("path")
     if not isinstance(path, str):
         raise HubError(400, f"The path of the operation '{key[:40]}' must be text.")
     match key:
         case "file":
-            changes.add(path, _content(path, value))
+            assert operation.content is not None
+            with operation.content as content:
+                changes.add(path, content)
         case "deletedFile":
             changes.delete(check_path(path))
         case "deletedFolder":
@@ -170,22 +148,6 @@ def _apply(changes: repository.Changes, key: str, value: dict[str, Any]) -> None
             )
         case _:
             raise HubError(400, f"There is no operation '{key[:40]}' in a commit.")
-
-
-def _content(path: str, value: dict[str, Any]) -> bytes:
-    text = value.get("content", "")
-    if not isinstance(text, str):
-        raise HubError(400, f"'{path}': its content must be text.")
-    try:
-        content = (
-            base64.b64decode(text, validate=True) if value.get("encoding") == "base64" else text.encode()
-        )
-    except (binascii.Error, ValueError) as error:
-        raise HubError(400, f"'{path}': its content is no base64 ({error}).") from error
-    limit = settings.SPACEPORT_UPLOAD_LIMIT_BYTES
-    if len(content) > limit:
-        raise HubError(413, f"'{path}' has {len(content):,} bytes; at most {limit:,} can be uploaded.")
-    return content
 
 
 def _no_pull_request(request: HttpRequest) -> None:

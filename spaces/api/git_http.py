@@ -29,7 +29,7 @@ from accounts.auth import BadCredentials, Caller, caller_of
 from infra.folders import private
 from spaces import lifecycle
 from spaces.api.hub import HubError, bad_credentials, hub, readable, writable
-from spaces.git import repository
+from spaces.git import locks, repository
 from spaces.git.objects import STREAMED_FROM
 from spaces.git.received import LIMITS
 from spaces.models import Space
@@ -114,7 +114,8 @@ def _run(request: HttpRequest, space: Space, service: str, *, pushing: bool) -> 
         size = _store(request, body)
         out = tempfile.TemporaryFile()  # noqa: SIM115  # the answer streams it after this view returned
         try:
-            _backend(git, body, out, _environment(request, space, service, size=size))
+            with _lock(space, service) as held:
+                _backend(git, body, out, _environment(request, space, service, size=size), held)
         except subprocess.TimeoutExpired:
             out.close()
             raise HubError(504, f"git did not end within {BACKEND_TIMEOUT_S} s.") from None
@@ -124,16 +125,29 @@ def _run(request: HttpRequest, space: Space, service: str, *, pushing: bool) -> 
     return _answer(out)
 
 
-def _backend(git: str, body: IO[bytes], out: IO[bytes], env: dict[str, str]) -> None:
-    """Run it to its end.
+@contextlib.contextmanager
+def _lock(space: Space, service: str) -> Iterator[tuple[int, ...]]:
+    """What git shall hold while it may write."""
+    if service == "git-receive-pack":
+        with locks.writer(repository.folder_of(space.pk)) as held:
+            yield (held,)
+    else:
+        yield ()
+
+
+def _backend(
+    git: str, body: IO[bytes], out: IO[bytes], env: dict[str, str], held: tuple[int, ...] = ()
+) -> None:
+    """Run it to its end; it and what it starts hold these open files.
 
     Raises:
         subprocess.TimeoutExpired: it and all that it started are killed.
     """
     command = ["/bin/sh", "-c", LIMITED, "sh", str(MEMORY_KB), str(FILE_BLOCKS), git]
     with subprocess.Popen(  # noqa: S603
-        command, stdin=body, stdout=out, stderr=subprocess.DEVNULL, env=env, start_new_session=True
-    ) as process:
+        command,
+        stdin=body, stdout=out, stderr=subprocess.DEVNULL, env=env, start_new_session=True, pass_fds=held,
+    ) as process:  # fmt: skip
         try:
             process.wait(BACKEND_TIMEOUT_S)
         except subprocess.TimeoutExpired:

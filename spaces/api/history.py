@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from spaces.api.hub import HubError, body, hub, ok, segments, text, writable
-from spaces.git import references
+from spaces.api.hub import HubError, body, hub, ok, segments, signed_in, text, writable
+from spaces.git import locks, references
 from spaces.git.repository import BRANCH
 
 
@@ -28,8 +28,14 @@ def tag(request: HttpRequest, owner: str, name: str, revision: str) -> HttpRespo
     there = segments(request, 5)[0]
     if request.method == "DELETE":
         return _done(lambda: references.delete_tag(space.pk, there))
-    wanted = text(body(request), "tag", most=200)
-    return _done(lambda: references.create_tag(space.pk, wanted, there))
+    values = body(request)
+    wanted = text(values, "tag", most=200)
+    message = text(values, "message") if values.get("message") else ""
+    user = signed_in(request).user
+    assert user is not None
+    return _done(
+        lambda: references.create_tag(space.pk, wanted, there, message=message, author=user.username)
+    )
 
 
 def _done(change: Callable[[], None]) -> HttpResponse:
@@ -39,6 +45,8 @@ def _done(change: Callable[[], None]) -> HttpResponse:
         raise HubError(400, str(error)) from error
     except references.Exists as error:
         raise HubError(409, str(error)) from error
+    except locks.Busy as error:
+        raise HubError(412, str(error)) from error
     except references.Unknown as error:
         raise HubError(404, str(error), "RevisionNotFound") from error
     return ok()

@@ -7,7 +7,14 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotModified,
+    StreamingHttpResponse,
+)
+from django.utils.http import parse_etags
 
 from spaces.api.hub import (
     HubError,
@@ -84,10 +91,12 @@ def resolve(request: HttpRequest, owner: str, name: str, rest: str) -> HttpRespo
     entry = repository.find(space.pk, sha, file)
     if entry is None or not entry.is_file or entry.is_submodule:
         raise _no_entry(space, sha, file)
-    answer = _part(request, space, sha, entry)
+    etag = f'"{entry.oid}"'
+    has_it = etag in parse_etags(request.headers.get("If-None-Match", ""))
+    answer = HttpResponseNotModified() if has_it else _part(request, space, sha, entry)
     answer["Content-Type"] = _harmless(file)
     answer["X-Repo-Commit"] = sha
-    answer["ETag"] = f'"{entry.oid}"'
+    answer["ETag"] = etag
     answer["Accept-Ranges"] = "bytes"
     answer["Content-Security-Policy"] = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
     answer["X-Content-Type-Options"] = "nosniff"

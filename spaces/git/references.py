@@ -6,10 +6,11 @@ import stat
 import time
 from typing import TYPE_CHECKING, Any
 
-from dulwich.objects import Commit, ObjectID, Tree
+from dulwich.objects import Commit, ObjectID, Tag, Tree
 from dulwich.refs import Ref, check_ref_format
 
-from spaces.git import bounds, repository
+from spaces.git import bounds, locks, repository
+from spaces.git.commits import Store, identity
 from spaces.git.repository import BRANCH, CommitInfo, opened
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def create_branch(space_id: int, name: str, start: str) -> None:
     """A new branch at this revision.
 
     Raises:
-        BadName, Exists, repository.UnknownRevision
+        BadName, Exists, repository.UnknownRevision, locks.Busy
     """
     _create(space_id, _ref("heads", name), repository.resolve(space_id, start), f"The branch '{name}'")
 
@@ -57,27 +58,39 @@ def delete_branch(space_id: int, name: str) -> None:
     """Remove a branch; never `main`.
 
     Raises:
-        BadName, Unknown
+        BadName, Unknown, locks.Busy
     """
     if name == BRANCH:
         raise BadName(f"'{BRANCH}' is what the Space runs; it stays.")
     _delete(space_id, _ref("heads", name), f"branch '{name}'")
 
 
-def create_tag(space_id: int, name: str, revision: str) -> None:
-    """A new tag on this revision.
+def create_tag(space_id: int, name: str, revision: str, *, message: str = "", author: str = "") -> None:
+    """A new tag on this revision; with a message an annotated one.
 
     Raises:
-        BadName, Exists, repository.UnknownRevision
+        BadName, Exists, repository.UnknownRevision, locks.Busy
     """
-    _create(space_id, _ref("tags", name), repository.resolve(space_id, revision), f"The tag '{name}'")
+    ref, commit = _ref("tags", name), repository.resolve(space_id, revision)
+    target = _annotation(space_id, name, commit, message, author) if message else commit
+    _create(space_id, ref, target, f"The tag '{name}'")
+
+
+def _annotation(space_id: int, name: str, commit: str, message: str, author: str) -> str:
+    tag = Tag()
+    tag.object = (Commit, ObjectID(commit.encode()))
+    tag.name, tag.message = name.encode(), message.replace("\0", "").encode()
+    tag.tagger, tag.tag_time, tag.tag_timezone = identity(author), int(time.time()), 0
+    with opened(space_id) as repo:
+        Store(repo, space_id).add_object(tag)
+    return tag.id.decode()
 
 
 def delete_tag(space_id: int, name: str) -> None:
     """Remove a tag.
 
     Raises:
-        BadName, Unknown
+        BadName, Unknown, locks.Busy
     """
     _delete(space_id, _ref("tags", name), f"tag '{name}'")
 
@@ -146,19 +159,24 @@ def _ref(kind: str, name: str) -> Ref:
     return Ref(ref)
 
 
-def _create(space_id: int, ref: Ref, commit: str, what: str) -> None:
-    with opened(space_id) as repo:
-        assert isinstance(repo[commit.encode()], Commit)
-        try:
-            bounds.check_refs([ref.decode()], len(repo.refs.keys() - {b"HEAD"}))
-        except bounds.TooMuch as error:
-            raise BadName(str(error)) from error
-        if not repo.refs.add_if_new(ref, ObjectID(commit.encode())):
-            raise Exists(f"{what} exists already.")
+def _create(space_id: int, ref: Ref, target: str, what: str) -> None:
+    def create() -> None:
+        with opened(space_id) as repo:
+            try:
+                bounds.check_refs([ref.decode()], len(repo.refs.keys() - {b"HEAD"}))
+            except bounds.TooMuch as error:
+                raise BadName(str(error)) from error
+            if not repo.refs.add_if_new(ref, ObjectID(target.encode())):
+                raise Exists(f"{what} exists already.")
+
+    locks.exclusively(repository.folder_of(space_id), create)
 
 
 def _delete(space_id: int, ref: Ref, what: str) -> None:
-    with opened(space_id) as repo:
-        if ref not in repo.refs:
-            raise Unknown(f"There is no {what}.")
-        repo.refs.remove_if_equals(ref, None)
+    def delete() -> None:
+        with opened(space_id) as repo:
+            if ref not in repo.refs:
+                raise Unknown(f"There is no {what}.")
+            repo.refs.remove_if_equals(ref, None)
+
+    locks.exclusively(repository.folder_of(space_id), delete)

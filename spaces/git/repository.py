@@ -1,29 +1,24 @@
-"""A Space's files: a bare git repository, written and read without a checkout."""
+"""A Space's files: a bare git repository, read without a checkout. `spaces.git.commits` writes it."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
 import stat
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from dulwich.errors import NotTreeError
-from dulwich.object_store import iter_tree_contents
 from dulwich.objects import S_ISGITLINK, Blob, Commit, ObjectID, SubmoduleEncountered, Tree
 from dulwich.refs import Ref
 from dulwich.repo import Repo
 
-from infra.folders import PRIVATE, private
 from spaces.git import bounds
 from spaces.git.objects import Objects
-from spaces.git.repository_paths import BadPath, check_path
-from spaces.git.room import Room
 
 if TYPE_CHECKING:
     from spaces.models import Space
@@ -39,10 +34,6 @@ _sizes: dict[str, int] = {}  # of files by their ids, whatever repository they a
 
 class UnknownRevision(LookupError):
     """The repository has no such branch, tag or commit."""
-
-
-class Stale(RuntimeError):
-    """Somebody else committed meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,19 +62,6 @@ class CommitInfo:
 def folder_of(space_id: int) -> Path:
     """Where the repository of this Space lies."""
     return Path(settings.SPACEPORT_HOME) / "repositories" / f"{space_id}.git"
-
-
-def create(space: Space, *, author: str, files: dict[str, bytes]) -> str:
-    """A new repository with a first commit; its id."""
-    folder = folder_of(space.pk)
-    private(folder.parent)
-    folder.mkdir(PRIVATE)
-    repo = Repo.init_bare(folder, default_branch=BRANCH.encode())
-    repo.close()
-    changes = Changes(space.pk)
-    for path, content in files.items():
-        changes.add(path, content)
-    return changes.commit("initial commit", author=author)
 
 
 def copy(source: Space, target: Space) -> None:
@@ -255,119 +233,3 @@ def info(commit: Commit) -> CommitInfo:
     return CommitInfo(
         oid=commit.id.decode(), title=title, message=rest.strip(), author=author, date=commit.commit_time
     )
-
-
-# --- writing ----------------------------------------------------------------------------------------
-
-
-class Changes:
-    """Files added and deleted, to become one commit on a branch. Contents are stored as they come."""
-
-    def __init__(self, space_id: int) -> None:
-        self.space_id = space_id
-        self._blobs: dict[str, ObjectID] = {}
-        self._deleted: set[str] = set()
-        self._deleted_folders: set[str] = set()
-        self._room = Room(folder_of(space_id), settings.SPACEPORT_REPOSITORY_LIMIT_BYTES)
-
-    def add(self, path: str, content: bytes | BinaryIO) -> None:
-        """Add or replace a file.
-
-        Raises:
-            BadPath, NoRoom
-        """
-        check_path(path)
-        blob = Blob.from_string(content if isinstance(content, bytes) else content.read())
-        with opened(self.space_id) as repo:
-            if blob.id not in repo.object_store:
-                self._room.take(len(blob.data))
-                repo.object_store.add_object(blob)
-        self._blobs[path] = blob.id
-
-    def delete(self, path: str) -> None:
-        """Delete a file."""
-        self._deleted.add(path.strip("/"))
-
-    def delete_folder(self, path: str) -> None:
-        """Delete a folder with all in it."""
-        self._deleted_folders.add(path.strip("/") + "/")
-
-    def commit(self, message: str, *, author: str, branch: str = BRANCH, parent: str | None = None) -> str:
-        """Make the commit; its id. Without any change the head as it is.
-
-        Raises:
-            KeyError: a file to delete that does not exist.
-            Stale: `parent` is not the head, or the head moved meanwhile.
-            UnknownRevision: the branch does not exist.
-        """
-        ref = Ref(b"refs/heads/" + branch.encode())
-        with opened(self.space_id) as repo:
-            before = repo.refs[ref] if ref in repo.refs else None  # noqa: SIM401  # no `get` there
-            if before is None and MAIN in repo.refs:
-                raise UnknownRevision(f"There is no branch '{branch}'.")
-            if parent is not None and (before is None or before.decode() != parent):
-                raise Stale(f"The branch {branch} has moved on from {parent[:12]}; pull first.")
-            files = self._files_of(repo, before)
-            new_tree = _write_tree(repo, files)
-            if before is not None and tree_id(repo, before.decode()) == new_tree:
-                return before.decode()
-            commit = _commit(new_tree, before, message, author)
-            repo.object_store.add_object(commit)
-            if not repo.refs.set_if_equals(ref, before, commit.id):
-                raise Stale(f"Somebody else committed to {branch} at the same moment; try again.")
-            return commit.id.decode()
-
-    def _files_of(self, repo: Repo, before: ObjectID | None) -> dict[bytes, tuple[int, ObjectID]]:
-        files: dict[bytes, tuple[int, ObjectID]] = {}
-        if before is not None:
-            for item in iter_tree_contents(repo.object_store, tree_id(repo, before.decode())):
-                if item.path is not None and item.mode is not None and item.sha is not None:
-                    files[item.path] = (item.mode, item.sha)
-                if len(files) > bounds.PATHS:
-                    break
-        for gone in self._deleted:
-            if gone.encode() not in files:
-                raise KeyError(gone)
-            del files[gone.encode()]
-        new = {path.encode(): sha for path, sha in self._blobs.items()}
-        above = {parent for path in new for parent in _above(path)}
-        if both := new.keys() & above:
-            raise BadPath(f"'{both.pop().decode()[:200]}' is a file and a folder in the same commit.")
-        # A file may replace a folder of its name, and a folder a file.
-        deleted = {folder.rstrip("/").encode() for folder in self._deleted_folders}
-        for path in list(files):
-            if path in above or any(parent in new or parent in deleted for parent in _above(path)):
-                del files[path]
-        for path, sha in new.items():
-            mode = files.get(path, (0o100644, sha))[0]
-            files[path] = (mode if stat.S_ISREG(mode) else 0o100644, sha)
-        if len(files) > bounds.PATHS:
-            raise bounds.TooMuch(f"The Space would have more than {bounds.PATHS:,} files.")
-        return files
-
-
-def _above(path: bytes) -> Iterator[bytes]:
-    """The folders that a path lies in."""
-    at = path.find(b"/")
-    while at >= 0:
-        yield path[:at]
-        at = path.find(b"/", at + 1)
-
-
-def _write_tree(repo: Repo, files: dict[bytes, tuple[int, ObjectID]]) -> ObjectID:
-    from dulwich.index import commit_tree
-
-    return commit_tree(repo.object_store, [(p, sha, mode) for p, (mode, sha) in files.items()])
-
-
-def _commit(root: ObjectID, parent: ObjectID | None, message: str, author: str) -> Commit:
-    commit = Commit()
-    commit.tree = root
-    commit.parents = [parent] if parent is not None else []
-    name = author.replace("<", "").replace(">", "").replace("\n", " ")
-    commit.author = commit.committer = f"{name} <{name}@users.noreply.spaceport>".encode()
-    commit.commit_time = commit.author_time = int(time.time())
-    commit.commit_timezone = commit.author_timezone = 0
-    commit.encoding = b"UTF-8"
-    commit.message = message.replace("\0", "").encode()
-    return commit

@@ -22,7 +22,7 @@ from queueing.stats.figures import figures_of
 from queueing.store.admin_ops import clear
 from spaces import lifecycle
 from spaces.card import CardError
-from spaces.forms import (
+from spaces.views.forms import (
     SLEEP_TIMES,
     SleepTime,
     VariableForm,

@@ -32,6 +32,18 @@ def test_ranges_of_a_file(hub: Hub, space: str) -> None:
     assert head.headers["ETag"] == hub.call("GET", url).headers["ETag"]
 
 
+def test_who_has_the_file_gets_no_content(hub: Hub, space: str) -> None:
+    url = f"/spaces/{space}/resolve/main/README.md"
+    first = hub.call("GET", url)
+    for known in (first.headers["ETag"], f'"other", {first.headers["ETag"]}'):
+        again = hub.call("GET", url, headers={"If-None-Match": known})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["ETag"] == first.headers["ETag"]
+        assert again.headers["X-Repo-Commit"] == first.headers["X-Repo-Commit"]
+    changed = hub.call("GET", url, headers={"If-None-Match": '"other"'})
+    assert (changed.status_code, changed.content) == (200, first.content)
+
+
 @pytest.mark.parametrize("file", ["page.html", "script.js", "drawing.svg", "page.xhtml", "feed.xml"])
 def test_a_strangers_file_runs_nothing_on_the_platforms_host(hub: Hub, space: str, file: str) -> None:
     hub.api("alice").upload_file(

@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from spaces.git import bounds, objects, repository
+from spaces.git import bounds, commits, objects, repository
+from spaces.git.commits import Changes, Stale
 from spaces.git.export import export
-from spaces.git.repository import Changes, Stale, UnknownRevision
+from spaces.git.repository import UnknownRevision
 from spaces.git.repository_paths import BadPath, check_path
 
 PATHS = st.text(alphabet=st.sampled_from("a.b/\\-~ gitGIT\0\nü🚀"), max_size=40)
@@ -25,7 +26,7 @@ FUZZ = settings(deadline=None, max_examples=150, suppress_health_check=list(Heal
 def space(settings: Settings, tmp_path: Path) -> Any:
     settings.SPACEPORT_HOME = tmp_path
     found = SimpleNamespace(pk=7)
-    repository.create(found, author="alice", files={"README.md": b"# Hi", "d/a.txt": b"1"})  # type: ignore[arg-type]
+    commits.create(found, author="alice", files={"README.md": b"# Hi", "d/a.txt": b"1"})  # type: ignore[arg-type]
     return found
 
 
