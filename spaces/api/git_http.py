@@ -28,7 +28,8 @@ from django.views.decorators.csrf import csrf_exempt
 from accounts.auth import BadCredentials, Caller, caller_of
 from infra.folders import private
 from spaces import lifecycle
-from spaces.api.hub import HubError, bad_credentials, hub, readable, writable
+from spaces.api.hub import HubError, bad_credentials, base_url, hub, readable, writable
+from spaces.api.push_check import PAGE
 from spaces.git import locks, repository
 from spaces.git.objects import STREAMED_FROM
 from spaces.git.received import LIMITS
@@ -44,7 +45,7 @@ LIMITED = 'ulimit -v "$1"; ulimit -f "$2"; exec "$3" http-backend'
 #: The one hook that runs; not the repository's own.
 HOOK = f"""#!/bin/sh
 export PYTHONPATH={shlex.quote(str(settings.BASE_DIR))}
-exec {shlex.quote(sys.executable)} -P -m spaces.git.received
+exec {shlex.quote(sys.executable)} -P -m spaces.api.push_check
 """
 
 #: Configuration for the backend: strict about what it takes, and modest.
@@ -57,7 +58,6 @@ CONFIG = {
     "receive.maxInputSize": str(settings.SPACEPORT_PUSH_LIMIT_BYTES),
     "transfer.fsckObjects": "true",
     "receive.denyNonFastForwards": "false",
-    "receive.denyDeletes": "true",
     "http.receivepack": "true",
     "safe.directory": "*",
 }
@@ -209,6 +209,7 @@ def _environment(request: HttpRequest, space: Space, service: str, *, size: int)
         "CONTENT_LENGTH": str(size),
         "REMOTE_USER": getattr(request.caller.user, "username", ""),  # type: ignore[attr-defined]
         "GIT_CONFIG_COUNT": str(len(config)),
+        PAGE: f"{base_url(request)}/{space}",
         LIMITS: f"{settings.SPACEPORT_UPLOAD_LIMIT_BYTES}:{settings.SPACEPORT_PUSH_LIMIT_BYTES}"
         f":{settings.SPACEPORT_REPOSITORY_LIMIT_BYTES}",
     }

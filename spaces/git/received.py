@@ -1,66 +1,122 @@
-"""git's `pre-receive` hook: whether what was pushed may be kept, before any branch points at it. git has put
-it in a place of its own and throws that away when this fails. Run by git, without Django."""
+"""What a push brought, before any branch points at it: whether it may be kept. git has put it in a place of
+its own and throws that away if not. Runs in git's hook (`spaces.api.push_check`), without Django."""
 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from spaces.git import bounds, room
 from spaces.git.bounds import Extents, TooMuch
 from spaces.git.objects import Objects, git
 
-TIME_S = 60
 #: What git hands its hooks through: limits in bytes, "one file:all files of a commit:all of a repository".
 LIMITS = "SPACEPORT_RECEIVE_LIMITS"
+HEADS = "refs/heads/"
+POINTER = b"version https://git-lfs.github.com/spec/"
+POINTER_BYTES = range(len(POINTER), 1024)  # of a pointer, as git-lfs has it
 
 
-def main() -> int:
-    """Read git's lines of old id, new id and name; 1, with the reason for the pusher, to refuse."""
-    signal.signal(signal.SIGALRM, _too_long)
-    signal.alarm(TIME_S)
-    lines = [line.split() for line in sys.stdin.read().splitlines()]
-    try:
-        check([name for _, new, name in lines if set(new) != {"0"}])
-    except TooMuch as error:
-        sys.stderr.write(f"Spaceport does not keep this: {error}\n")
-        return 1
-    return 0
+class Refused(ValueError):
+    """A push that is not kept; the message says why, in a sentence."""
 
 
-def check(names: list[str]) -> None:
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A branch or tag that the push moves; `old` and `new` are "" for none."""
+
+    old: str
+    new: str
+    name: str
+
+    @property
+    def branch(self) -> str:
+        """The branch's short name; "" for a tag."""
+        return self.name.removeprefix(HEADS) if self.name.startswith(HEADS) else ""
+
+
+def updates(lines: str) -> list[Update]:
+    """git's lines to its hook: old id, new id and name."""
+    return [
+        Update(*("" if set(oid) == {"0"} else oid for oid in (old, new)), name)
+        for old, new, name in (line.split() for line in lines.splitlines())
+    ]
+
+
+def check(wanted: list[Update]) -> None:
     """Whether these branches and tags may point at what was received.
 
     Raises:
-        TooMuch
+        TooMuch, Refused
     """
     folder = os.environ.get("GIT_DIR", ".")
     file_bytes, commit_bytes, all_bytes = map(int, os.environ[LIMITS].split(":"))
     there = set(_lines(git(folder, "for-each-ref", "--format=%(refname)")))
-    bounds.check_refs(set(names) - there, len(there))
+    moved = {update.name: update.new for update in wanted if update.new}
+    bounds.check_refs(moved.keys() - there, len(there))
     if (size := room.used(folder)) > all_bytes:
         raise room.NoRoom(size, all_bytes)
-    commits = []
+    commits, small = [], set()
     for kind, size, oid in _received(folder):
         if kind == "blob" and size > file_bytes:
-            raise TooMuch(f"It has a file of {size:,} bytes; at most {file_bytes:,} are taken.")
+            path = _path_of(folder, oid, moved.values())
+            raise TooMuch(f"{path} has {size:,} bytes; at most {file_bytes:,} are taken.")
         if kind != "blob" and size > bounds.OBJECT_BYTES:
             raise TooMuch(f"A {kind} of it has {size:,} bytes.")
+        if kind == "blob" and size in POINTER_BYTES:
+            small.add(oid)
         if kind == "commit":
             commits.append(oid)
             if len(commits) > bounds.COMMITS:
                 raise TooMuch(f"It has more than {bounds.COMMITS:,} commits; push them in parts.")
     with Objects(folder) as objects:
-        extents = Extents(objects.items, objects.sizes, commit_bytes)
-        for commit in commits:
-            first, _, _ = objects.content(commit).partition(b"\n")
-            try:
-                extents.of(first.removeprefix(b"tree ").decode())
-            except LookupError as error:
-                raise TooMuch("A part of it is missing.") from error
+        _check_extents(objects, commits, commit_bytes)
+        _check_pointers(objects, folder, small, moved)
+
+
+def _check_extents(objects: Objects, commits: list[str], most: int) -> None:
+    extents = Extents(objects.items, objects.sizes, most)
+    for commit in commits:
+        try:
+            extents.of(tree_of(objects, commit))
+        except LookupError as error:
+            raise TooMuch("A part of it is missing.") from error
+
+
+def tree_of(objects: Objects, commit: str) -> str:
+    """The id of a commit's root folder.
+
+    Raises:
+        LookupError
+    """
+    first, _, _ = objects.content(commit).partition(b"\n")
+    return first.removeprefix(b"tree ").decode()
+
+
+def _check_pointers(objects: Objects, folder: str, small: set[str], moved: dict[str, str]) -> None:
+    """Refuse pointers of Git LFS among the files that the branches and tags would have. Nothing here keeps
+    what they point at; those in the history before harm nobody."""
+    for name, tip in moved.items() if small else ():
+        for line in _lines(git(folder, "-c", "core.quotePath=false", "ls-tree", "-r", tip)):
+            entry, _, path = line.partition("\t")
+            oid = entry.split()[2]
+            if oid in small and objects.content(oid).startswith(POINTER):
+                raise Refused(
+                    f"'{path[:200]}' ({name}) is only a pointer of Git LFS, and its file is not here. Get the "
+                    "file (git lfs pull), stop tracking it (git lfs migrate export --include='*' "
+                    "--everything) and push again."
+                )
+
+
+def _path_of(folder: str, oid: str, tips: Iterable[str]) -> str:
+    """The file of this push that has this content, as a sentence begins."""
+    for line in _lines(git(folder, "rev-list", "--objects", *tips, "--not", "--all")):
+        found, _, path = line.partition(" ")
+        if found == oid and path:
+            return f"'{path[:200]}'"
+    return "A file of it"
 
 
 def _received(folder: str) -> Iterator[tuple[str, int, str]]:
@@ -82,11 +138,3 @@ def _lines(command: list[str], env: dict[str, str] | None = None) -> Iterator[st
     finally:
         process.kill()
         process.wait()
-
-
-def _too_long(*_: object) -> None:
-    raise TooMuch(f"It could not be looked through in {TIME_S} s; push it in parts.")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

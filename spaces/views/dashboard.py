@@ -14,8 +14,8 @@ from accounts.models import Membership, Owner, User
 from queueing.stats.figures import figures_of
 from queueing.store import durability
 from spaces import creation
-from spaces.views.forms import NewSpace
 from spaces.models import Sdk, Space, Visibility
+from spaces.views.forms import NewSpace
 
 
 @login_required

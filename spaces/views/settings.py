@@ -22,6 +22,9 @@ from queueing.stats.figures import figures_of
 from queueing.store.admin_ops import clear
 from spaces import lifecycle
 from spaces.card import CardError
+from spaces.models import Sdk, Secret, Space, Variable, Visibility
+from spaces.secrets import MOST_KEYS
+from spaces.views.common import writable
 from spaces.views.forms import (
     SLEEP_TIMES,
     SleepTime,
@@ -31,9 +34,6 @@ from spaces.views.forms import (
     typed_numbers,
     typed_settings,
 )
-from spaces.models import Sdk, Secret, Space, Variable, Visibility
-from spaces.secrets import MOST_KEYS
-from spaces.views.common import writable
 from spaces.views.pages import space_context
 
 GIB = 1024**3
