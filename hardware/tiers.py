@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 GIB = 1024**3
+SEVERAL = re.compile(r"[\w-]+x([2-9]|[1-9]\d)")  # the Hub's names for several GPUs: a100x8
 
 
 class UnknownTier(ValueError):
@@ -66,7 +68,7 @@ TIERS: dict[str, Tier] = {
             pids=2048,
             gpu="A100",
             gpu_memory_bytes=80 * GIB,
-            aliases=("a100-large", "a100x4", "a100x8"),
+            aliases=("a100-large",),
         ),
     )
 }
@@ -84,4 +86,10 @@ def tier(name: str) -> Tier:
         return _BY_ANY_NAME[name]
     except KeyError:
         known = ", ".join(f"{t.name} ({t.flavor})" for t in TIERS.values())
-        raise UnknownTier(f"There is no hardware '{name}'. Choose one of: {known}.") from None
+        several = SEVERAL.fullmatch(name)
+        problem = (
+            f"'{name}' has {several[1]} GPUs; a Space here has at most one."
+            if several
+            else f"There is no hardware '{name}'."
+        )
+        raise UnknownTier(f"{problem} Choose one of: {known}.") from None

@@ -26,7 +26,7 @@ Hub's own paths. Below the table is what Spaceport adds. Send `Authorization: Be
 |---|---|
 | `GET /api/whoami-v2` | the token's user |
 | `POST /api/repos/create`, `DELETE /api/repos/delete` | create and delete a Space |
-| `GET /api/spaces?search=&author=&filter=&limit=` | list Spaces, paged by the `Link` header |
+| `GET /api/spaces?search=&author=&filter=&models=&sort=&expand=&limit=` | list Spaces, paged by `Link` |
 | `GET /api/spaces/{owner}/{name}` (`/revision/{rev}`) | one Space |
 | `PUT …/settings` · `POST …/duplicate` | visibility · a copy |
 | `POST /api/validate-yaml`, `…/preupload/{rev}`, `…/commit/{rev}` | upload |

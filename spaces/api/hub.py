@@ -33,6 +33,11 @@ logger = logging.getLogger(__name__)
 View = Callable[..., HttpResponseBase]
 T = TypeVar("T")
 
+#: To who asks for a model or data set, mostly because the type was left out.
+ONLY_SPACES = (
+    "There are only Spaces here, no models and no data sets. "
+    'For a Space add --repo-type space to hf, or repo_type="space" in Python.'
+)
 JSON_LIMIT = 1024 * 1024  # bytes of an ordinary JSON body
 
 

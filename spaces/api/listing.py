@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from accounts import access
@@ -14,6 +15,7 @@ from hardware.models import Replica
 from hardware.tiers import TIERS
 from spaces import names
 from spaces.api.hub import (
+    HubError,
     base_url,
     caller,
     date,
@@ -25,54 +27,86 @@ from spaces.api.hub import (
     segments,
     signed_in,
 )
-from spaces.git import repository
+from spaces.git import repository, room
 from spaces.models import Space, Visibility
 from spaces.search import matching, visible
 
 PAGE = 100
+COSTLY_PAGE = 20
+#: What a list may be sorted by. Nobody likes Spaces here: by likes is by their last change.
+ORDER = {
+    "createdAt": "-created_at",
+    "lastModified": "-last_modified",
+    "likes": "-last_modified",
+    "trendingScore": "-last_modified",
+}
+LINKS = ("models", "datasets")
+SUMMARY = (
+    "_id", "author", "sha", "lastModified", "createdAt", "private", "disabled", "gated", "likes",
+    "trendingScore", "sdk", "tags", *LINKS, "host", "subdomain", "title", "region", "resourceGroup",
+)  # fmt: skip
+IN_LISTS = (*SUMMARY, "runtime")
+#: All that a Space may be asked for (`expand`), besides its id.
+PROPERTIES = (*IN_LISTS, "cardData", "siblings", "usedStorage")
+COSTLY = {"siblings", "usedStorage"}  # read from the repository
 
 
 @hub("GET")
 def info(request: HttpRequest, owner: str, name: str, revision: str = "") -> HttpResponse:
     space = readable(request, owner, name)
     sha = repository.resolve(space.pk, segments(request, 5)[0]) if revision else space.sha
+    writer = access.can_write(caller(request).user, space.owner_id)
+    wanted = request.GET.getlist("expand")
     with_sizes = request.GET.get("blobs") == "true"
-    value = summary(request, space) | {
-        "sha": sha,
-        "cardData": space.card or None,
-        "siblings": _siblings(space, sha, with_sizes=with_sizes),
-        "runtime": runtime(space, writer=access.can_write(caller(request).user, space.owner_id)),
-        "usedStorage": None,
-    }
-    expand = request.GET.getlist("expand")
-    if expand:
-        value = {key: value[key] for key in ("id", *expand) if key in value}
-    return ok(value)
+    return ok(_properties(request, space, sha, wanted or PROPERTIES, writer=writer, with_sizes=with_sizes))
 
 
 @hub("GET")
 def listing(request: HttpRequest) -> HttpResponse:
     who = caller(request)
-    found = visible(who.user).select_related("owner", "replica").order_by("-last_modified", "pk")
-    if author := request.GET.get("author"):
-        found = found.filter(owner__name__iexact=author)
-    if search := request.GET.get("search"):
-        found = matching(found, search)
-    for wanted in request.GET.getlist("filter"):
-        found = found.filter(Q(sdk=wanted) | Q(card__tags__contains=[wanted]))
+    found = _wanted(request, visible(who.user).select_related("owner", "replica")).order_by(*_order(request))
+    properties = request.GET.getlist("expand")
+    if request.GET.get("full") == "true":
+        properties = [*properties, *PROPERTIES]
+    most = COSTLY_PAGE if COSTLY & set(properties) else PAGE
     start = number(request.GET.get("cursor"), 0, 10**9)
-    limit = number(request.GET.get("limit"), PAGE, PAGE) or PAGE
+    limit = number(request.GET.get("limit"), most, most) or most
     page = list(found[start : start + limit + 1])
     own = access.written_by(who.user, (space.owner_id for space in page))
     answer = ok(
         [
-            summary(request, space) | {"runtime": runtime(space, writer=space.owner_id in own)}
+            _properties(request, space, space.sha, properties or IN_LISTS, writer=space.owner_id in own)
             for space in page[:limit]
         ]
     )
     if len(page) > limit:
         answer["Link"] = link_to_next(request, cursor=start + limit)
     return answer
+
+
+def _wanted(request: HttpRequest, found: QuerySet[Space]) -> QuerySet[Space]:
+    """Those of a list that its query asks for. Models and data sets are those that a card names."""
+    if author := request.GET.get("author"):
+        found = found.filter(owner__name__iexact=author)
+    if search := request.GET.get("search"):
+        found = matching(found, search)
+    for wanted in request.GET.getlist("filter"):
+        found = found.filter(Q(sdk=wanted) | Q(card__tags__contains=[wanted]))
+    for kind in LINKS:
+        for wanted in request.GET.getlist(kind):
+            found = found.filter(**{f"card__{kind}__contains": [wanted]})
+    if request.GET.get("linked") == "true":
+        found = found.filter(card__has_any_keys=LINKS)
+    return found
+
+
+def _order(request: HttpRequest) -> list[str]:
+    wanted = request.GET.get("sort") or "lastModified"
+    if wanted not in ORDER:
+        raise HubError(400, f"sort is '{wanted[:40]}', but can be {', '.join(ORDER)}.")
+    if request.GET.get("direction", "-1") != "-1":
+        raise HubError(400, "Lists are sorted in descending order; leave out direction.")
+    return [ORDER[wanted], "pk"]
 
 
 @hub("GET")
@@ -91,8 +125,8 @@ def my_repositories(request: HttpRequest, owner: str = "") -> HttpResponse:
                 "type": "space",
                 "updatedAt": date(space.last_modified),
                 "visibility": space.visibility,
-                "storage": 0,
-                "storagePercent": 0,
+                "storage": (used := room.used(repository.folder_of(space.pk))),
+                "storagePercent": 100 * used / settings.SPACEPORT_REPOSITORY_LIMIT_BYTES,
             }
             for space in page[:PAGE]
         ]
@@ -140,25 +174,61 @@ def agent_harnesses(request: HttpRequest) -> HttpResponse:
     return ok({"standardEnvVars": [], "harnesses": {}})
 
 
-def summary(request: HttpRequest, space: Space) -> dict[str, Any]:
-    """A Space's entry in lists."""
+def _properties(
+    request: HttpRequest,
+    space: Space,
+    sha: str,
+    wanted: Iterable[str],
+    *,
+    writer: bool,
+    with_sizes: bool = False,
+) -> dict[str, Any]:
+    """These of a Space's properties, at this commit, and its id.
+
+    Raises:
+        HubError: there is no such property.
+    """
+    made: dict[str, Callable[[], Any]] = {
+        "runtime": lambda: runtime(space, writer=writer),
+        "cardData": lambda: space.card or None,
+        "siblings": lambda: _siblings(space, sha, with_sizes=with_sizes),
+        "usedStorage": lambda: room.used(repository.folder_of(space.pk)),
+    }
+    plain = _summary(request, space) | {"sha": sha or None}
+    value = {"id": str(space)}
+    for name in wanted:
+        if name not in PROPERTIES:
+            raise HubError(400, f"expand is '{name[:40]}', but can be {', '.join(PROPERTIES)}.")
+        value[name] = made[name]() if name in made else plain[name]
+    return value
+
+
+def _summary(request: HttpRequest, space: Space) -> dict[str, Any]:
     return {
         "_id": str(space.pk),
-        "id": str(space),
         "author": space.owner.name,
-        "sha": space.sha or None,
         "lastModified": date(space.last_modified),
         "createdAt": date(space.created_at),
         "private": space.visibility == Visibility.PRIVATE,
         "disabled": False,
         "gated": False,
         "likes": 0,
+        "trendingScore": 0,
         "sdk": space.sdk,
-        "tags": [space.sdk, *(t for t in space.card.get("tags") or [] if isinstance(t, str))],
+        "tags": [space.sdk, *_texts(space, "tags")],
+        **{kind: _texts(space, kind) for kind in LINKS},
         "host": names.program_url(space, base_url(request)),
         "subdomain": space.subdomain,
         "title": space.title or space.name,
+        "region": None,
+        "resourceGroup": None,
     }
+
+
+def _texts(space: Space, key: str) -> list[str]:
+    """A list of the card."""
+    found = space.card.get(key)
+    return [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
 
 
 def runtime(space: Space, *, writer: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from accounts.models import Owner
 from accounts.people import own_namespace
 from spaces import creation, lifecycle, names
 from spaces.api.hub import (
+    ONLY_SPACES,
     HubError,
     base_url,
     body,
@@ -21,7 +22,7 @@ from spaces.api.hub import (
     text,
     writable,
 )
-from spaces.api.values import pairs, sleep_seconds
+from spaces.api.values import pairs, refuse_what_is_not_here, sleep_seconds
 from spaces.models import Sdk, Space, Visibility
 
 # --- whoami -----------------------------------------------------------------------------------------
@@ -63,7 +64,7 @@ def create(request: HttpRequest) -> HttpResponse:
     who = signed_in(request)
     values = body(request)
     if values.get("type", "model") != "space":
-        raise HubError(400, "Only Spaces live here: create it with repo_type='space'.")
+        raise HubError(400, ONLY_SPACES)
     owner = _owner(request, values.get("organization"))
     if not who.may_write:
         raise HubError(403, "This token may only read. Make one with write access on the tokens page.")
@@ -90,6 +91,7 @@ def create(request: HttpRequest) -> HttpResponse:
 
 def _settings(values: dict[str, Any]) -> dict[str, Any]:
     """What a new Space may be given besides its files."""
+    refuse_what_is_not_here(values)
     return {
         "hardware": text(values, "hardware", most=64) if values.get("hardware") else "cpu",
         "sleep_time_s": sleep_seconds(values["sleepTimeSeconds"])
@@ -153,6 +155,7 @@ def delete(request: HttpRequest) -> HttpResponse:
 def change_settings(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     space = writable(request, owner, name)
     values = body(request)
+    refuse_what_is_not_here(values)
     if "visibility" in values or "private" in values:
         space.visibility = _visibility(values)
         space.save(update_fields=["visibility", "last_modified"])

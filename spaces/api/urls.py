@@ -4,17 +4,11 @@ from django.urls import path, re_path
 
 from spaces.api import files, git_http, history, listing, reading, repos, runtime, statistics
 from spaces.api.deploy import api
-from spaces.api.hub import HubError, hub
+from spaces.api.missing import no_other_kind, no_quota, no_sign_in_by_browser, nothing
 
 SPACE = "api/spaces/<str:owner>/<str:name>"
 
 api.add_router("", statistics.router)
-
-
-@hub("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH")
-def nothing(request, rest=""):  # type: ignore[no-untyped-def]
-    """Programs get JSON, never a page."""
-    raise HubError(404, f"There is no {request.method} {request.path} here.")
 
 
 urlpatterns = [
@@ -28,6 +22,7 @@ urlpatterns = [
     path("api/spaces", listing.listing),
     path("api/spaces/hardware", listing.hardware),
     path("api/spaces/templates", listing.templates),
+    path("api/spaces/zero-gpu/quota", no_quota),
     path(SPACE, listing.info),
     path(f"{SPACE}/revision/<path:revision>", listing.info),
     path(f"{SPACE}/auth-check", repos.auth_check),
@@ -52,11 +47,13 @@ urlpatterns = [
     path(f"{SPACE}/logs/run", runtime.log_stream, {"kind": "run"}),
     path(f"{SPACE}/logs/build", runtime.log_stream, {"kind": "build"}),
     path("spaces/<str:owner>/<str:name>/resolve/<path:rest>", reading.resolve),
+    re_path(r"^(?:datasets/)?[^/]+(?:/[^/]+)?/resolve/.+$", no_other_kind),
     re_path(
         r"^(?:spaces/)?(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/(?P<service>info/refs|git-(?:upload|receive)-pack)$",
         git_http.serve,
     ),
     re_path(r"^(?:spaces/)?[^/]+/[^/]+/info/lfs/.*$", git_http.no_lfs),
+    re_path(r"^oauth/(?:device|token)$", no_sign_in_by_browser),
     path("api/", api.urls),
     re_path(r"^api/(?P<rest>.*)$", nothing),
 ]

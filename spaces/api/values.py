@@ -56,3 +56,26 @@ def check_key(key: Any) -> str:
             400, f"'{str(key)[:60]}' is no name for a variable: letters, digits and '_', at most 128."
         )
     return key
+
+
+#: What the Hub's clients may send for a new Space and nothing here can do, by the wire's names.
+NOT_HERE = {
+    "volumes": "Volumes cannot be mounted into a Space here: download what it needs when it starts.",
+    "storage": "A Space has no persistent storage here: its disk is emptied with each start.",
+    "storageTier": "A Space has no persistent storage here: its disk is emptied with each start.",
+    "template": "There are no templates here: duplicate a Space instead.",
+    "region": "There are no regions here: all Spaces run on this platform's own machines.",
+    "resourceGroupId": "There are no resource groups here: who may write is decided by the organization.",
+    "gated": "Spaces are not gated here: make it private, and its organization's members see it.",
+}
+
+
+def refuse_what_is_not_here(values: dict[str, Any]) -> None:
+    """Refuse what would be left out in silence otherwise.
+
+    Raises:
+        HubError
+    """
+    for key, sentence in NOT_HERE.items():
+        if values.get(key):
+            raise HubError(400, f"{key}: {sentence}")

@@ -7,7 +7,7 @@ import stat
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 from django.conf import settings
 from dulwich.index import commit_tree
@@ -53,7 +53,7 @@ class Changes:
         self._deleted_folders: set[str] = set()
         self._room = Room(folder_of(space_id), settings.SPACEPORT_REPOSITORY_LIMIT_BYTES)
 
-    def add(self, path: str, content: bytes | BinaryIO) -> None:
+    def add(self, path: str, content: bytes | IO[bytes]) -> None:
         """Add or replace a file, from a seekable file of any size or from memory.
 
         Raises:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from dulwich.objects import ObjectID
 
@@ -36,7 +36,7 @@ class Draft:
 
 
 @contextlib.contextmanager
-def drafted(folder: Path, kind: str, content: BinaryIO) -> Iterator[Draft]:
+def drafted(folder: Path, kind: str, content: IO[bytes]) -> Iterator[Draft]:
     """An object of this seekable file; thrown away unless it is kept within the block."""
     size = content.seek(0, os.SEEK_END)
     content.seek(0)

@@ -39,10 +39,15 @@ class Update:
 
 def updates(lines: str) -> list[Update]:
     """git's lines to its hook: old id, new id and name."""
-    return [
-        Update(*("" if set(oid) == {"0"} else oid for oid in (old, new)), name)
-        for old, new, name in (line.split() for line in lines.splitlines())
-    ]
+    found = []
+    for line in lines.splitlines():
+        old, new, name = line.split()
+        found.append(Update(_known(old), _known(new), name))
+    return found
+
+
+def _known(oid: str) -> str:
+    return oid.strip("0") and oid
 
 
 def check(wanted: list[Update]) -> None:
@@ -104,8 +109,8 @@ def _check_pointers(objects: Objects, folder: str, small: set[str], moved: dict[
             oid = entry.split()[2]
             if oid in small and objects.content(oid).startswith(POINTER):
                 raise Refused(
-                    f"'{path[:200]}' ({name}) is only a pointer of Git LFS, and its file is not here. Get the "
-                    "file (git lfs pull), stop tracking it (git lfs migrate export --include='*' "
+                    f"'{path[:200]}' ({name}) is only a pointer of Git LFS, and its file is not here. Get "
+                    "the file (git lfs pull), stop tracking it (git lfs migrate export --include='*' "
                     "--everything) and push again."
                 )
 

@@ -25,6 +25,8 @@ NEW = {"name": "{new}", "organization": "alice", "type": "space"}
 OLD = {"name": "{name}", "organization": "alice", "type": "space"}
 FILE = "spaces/<str:owner>/<str:name>/resolve/<path:rest>"
 OF_AN_OWNER = "api/organizations/<str:owner>/settings/repositories"
+OTHER_KIND = r"^(?:datasets/)?[^/]+(?:/[^/]+)?/resolve/.+$"
+OAUTH = r"^oauth/(?:device|token)$"
 LFS = r"^(?:spaces/)?[^/]+/[^/]+/info/lfs/.*$"
 
 #: Anonymous, stranger, read token, owner.
@@ -94,6 +96,10 @@ TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
     (GIT, "POST", "/spaces/{id}/git-upload-pack", "0000", READ),
     (GIT, "POST", "/spaces/{id}.git/git-receive-pack", "0000", WRITE),
     (LFS, "POST", "/{id}.git/info/lfs/objects/batch", {}, (501, 501, 501, 501)),
+    ("api/spaces/zero-gpu/quota", "GET", "/api/spaces/zero-gpu/quota", None, (501, 501, 501, 501)),
+    (OTHER_KIND, "GET", "/{id}/resolve/main/README.md", None, (404, 404, 404, 404)),
+    (OTHER_KIND, "HEAD", "/datasets/{id}/resolve/main/README.md", None, (404, 404, 404, 404)),
+    (OAUTH, "POST", "/oauth/device", None, (501, 501, 501, 501)),
     ("api/docs", "GET", "/api/docs", None, ANYONE),
     ("api/openapi.json", "GET", "/api/openapi.json", None, ANYONE),
     ("api/", "GET", "/api/", None, (404, 404, 404, 404)),
@@ -122,7 +128,7 @@ def test_who_may(hub: Hub, new_space: Callable[..., str], row: Any) -> None:
     if method == "DELETE" and ("/branch/" in where or "/tag/" in where):
         hub.call("POST", f"/api/spaces/{space}/branch/b", "alice", json={})
         hub.call("POST", f"/api/spaces/{space}/tag/main", "alice", json={"tag": "t"})
-    if not where.startswith(("/api/", "/spaces/", "/{id}")):
+    if not where.startswith(("/api/", "/spaces/", "/datasets/", "/oauth/", "/{id}")):
         where = f"/api/spaces/{{id}}{where}"
     name = space.split("/")[1]
     url = where.replace("{id}", space)

@@ -64,6 +64,8 @@ def test_hardware_by_any_of_its_names(api: HfApi, space: str) -> None:
     assert api.get_space_runtime(space).sleep_time == 600
     with pytest.raises(BadRequestError, match=r"no hardware 'quantum'.*cpu \(cpu-basic\)"):
         api.request_space_hardware(space, flavor("quantum"), sleep_time=5)
+    with pytest.raises(BadRequestError, match=r"'a100x8' has 8 GPUs; a Space here has at most one\. Choose"):
+        api.request_space_hardware(space, flavor("a100x8"), sleep_time=5)
     runtime = api.get_space_runtime(space)
     assert (runtime.requested_hardware, runtime.sleep_time) == ("cpu-basic", 600)
 

@@ -152,7 +152,7 @@ def test_the_lock_of_a_living_writer_is_waited_for(space: Any) -> None:
     with (folder / locks.WRITERS).open("ab") as held, pytest.MonkeyPatch.context() as patch:
         fcntl.flock(held, fcntl.LOCK_SH)
         lock.touch()
-        patch.setattr(locks.time, "sleep", look)
+        patch.setattr("time.sleep", look)
         assert changes.commit("a", author="alice") == repository.head(space)
     assert tried.is_set()
 

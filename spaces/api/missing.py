@@ -1,0 +1,79 @@
+"""Answers to what the Hub's clients ask for and is not here: what it was, and what to do instead."""
+
+from __future__ import annotations
+
+import re
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from spaces.api.hub import ONLY_SPACES, HubError, hub
+
+_OF_A_SPACE = r"spaces/[^/]+/[^/]+/"
+
+#: Paths below /api/, in order, and what to say.
+FEATURES: tuple[tuple[str, str], ...] = (
+    (
+        r"repos/move",
+        "Spaces are not renamed or moved here: duplicate it under its new name (hf repos duplicate), then "
+        "delete the old one.",
+    ),
+    (_OF_A_SPACE + r"super-squash/.*", "A history is squashed with git here: rewrite it, then push --force."),
+    (_OF_A_SPACE + r"lfs-files.*", "Files are not kept by Git LFS here, so there is none to list or delete."),
+    (_OF_A_SPACE + r"volumes", "Volumes cannot be mounted into a Space here."),
+    (_OF_A_SPACE + r"storage", "A Space has no persistent storage here."),
+    (_OF_A_SPACE + r"dev-mode", "There is no dev mode here: push the change, and the Space starts with it."),
+    (_OF_A_SPACE + r"discussions.*", "There are no discussions or pull requests here: commit to a branch."),
+    (_OF_A_SPACE + r"user-access-request.*", "Spaces are not gated here, so nobody asks for access."),
+    (r"(?:spaces/[^/]+/[^/]+/like(?:rs)?|users/[^/]+/likes)", "There are no likes here."),
+    (
+        r"spaces/semantic-search",
+        "Spaces are searched by words here: list_spaces(search=...), or hf spaces ls --search.",
+    ),
+    (r"settings/webhooks.*", "There are no webhooks here."),
+    (
+        r"(?:users|organizations)/.*",
+        "There are no profiles of users and organizations here; hf auth whoami shows your own.",
+    ),
+    (
+        r"(?:collections|papers|daily_papers|jobs|buckets|scheduled-jobs|inference\S*)(?:/.*)?",
+        "This is not part of Spaceport, which has only Spaces; unset HF_ENDPOINT to reach the Hub's own.",
+    ),
+)
+#: A Space's id without its owner, alone or before what may follow an id.
+_ONE_WORD = re.compile(
+    r"spaces/([^/]+)(?:/(?:revision|tree|preupload|commit|commits|paths-info|branch|tag)/.+)?"
+)
+
+
+@hub("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH")
+def nothing(request: HttpRequest, rest: str = "") -> HttpResponse:
+    """Programs get JSON, never a page."""
+    for pattern, sentence in FEATURES:
+        if re.fullmatch(pattern, rest):
+            raise HubError(501, sentence)
+    if re.match(r"(?:models|datasets|kernels)(?:/|$)", rest):
+        raise HubError(404, ONLY_SPACES, "RepoNotFound")
+    if one := _ONE_WORD.fullmatch(rest):
+        text = f"A Space's id is <owner>/<name>; '{one[1][:100]}' names no owner."
+        raise HubError(404, text, "RepoNotFound")
+    text = f"'{request.path[:200]}' is no address of this API; /api/docs lists those there are."
+    raise HubError(404, text)
+
+
+@hub("GET", "HEAD")
+def no_other_kind(request: HttpRequest) -> HttpResponse:
+    """Downloads from models and data sets."""
+    raise HubError(404, ONLY_SPACES, "RepoNotFound")
+
+
+@hub("GET")
+def no_quota(request: HttpRequest) -> HttpResponse:
+    raise HubError(501, "There is no ZeroGPU here, and no quota: a Space has its hardware to itself.")
+
+
+@hub("POST")
+def no_sign_in_by_browser(request: HttpRequest) -> HttpResponse:
+    """What `hf auth login` asks for when it was given no token."""
+    where = f"{settings.SPACEPORT_URL.rstrip('/')}/tokens"
+    raise HubError(501, f"Sign in with a token here: make one at {where}, then hf auth login --token hf_...")
