@@ -29,7 +29,7 @@ READ_BYTES = 4 * 1024 * 1024  # of a file that is read whole
 
 
 SIZES_REMEMBERED = 200_000
-_sizes: dict[str, int] = {}  # of files by their ids, whatever repository they are in
+_sizes: dict[str, int] = {}  # of objects by their ids, whatever repository they are in
 
 
 class UnknownRevision(LookupError):
@@ -113,12 +113,20 @@ def resolve(space_id: int, revision: str) -> str:
                 sha = repo.get_peeled(ref)
                 return sha.decode()
         if 7 <= len(revision) <= 40 and all(c in "0123456789abcdef" for c in revision):
-            if len(revision) == 40 and ObjectID(name) in repo.object_store and isinstance(repo[name], Commit):
+            if len(revision) == 40 and _is_commit(space_id, repo, revision):
                 return revision
             for entry in repo.get_walker(max_entries=10_000) if MAIN in repo.refs else ():
                 if entry.commit.id.startswith(name):
                     return entry.commit.id.decode()
     raise UnknownRevision(f"There is no revision '{revision[:100]}'.")
+
+
+def _is_commit(space_id: int, repo: Repo, oid: str) -> bool:
+    """Without a look into what is too large for one: the id may be that of any file."""
+    if ObjectID(oid.encode()) not in repo.object_store:
+        return False
+    small = _sizes_of(space_id, [oid]).get(oid, 0) <= bounds.OBJECT_BYTES
+    return small and isinstance(repo[oid.encode()], Commit)
 
 
 def exists(space: Space, path: str) -> bool:
@@ -202,14 +210,21 @@ def _entry(path: str, mode: int, sha: ObjectID) -> Entry:
 
 def with_sizes(space_id: int, entries: list[Entry]) -> list[Entry]:
     """The same, files with their sizes."""
-    unknown = [e.oid for e in entries if e.is_file and e.oid not in _sizes]
-    if unknown:
+    sizes = _sizes_of(space_id, [e.oid for e in entries if e.is_file])
+    return [replace(e, size=sizes.get(e.oid, 0)) if e.is_file else e for e in entries]
+
+
+def _sizes_of(space_id: int, oids: list[str]) -> dict[str, int]:
+    """Bytes of these objects; those that are not there are left out."""
+    known = {oid: size for oid in oids if (size := _sizes.get(oid)) is not None}
+    if len(known) < len(set(oids)):
         with Objects(folder_of(space_id)) as objects:
-            found = objects.sizes(unknown)
+            found = objects.sizes(oid for oid in oids if oid not in known)
         if len(_sizes) > SIZES_REMEMBERED:
             _sizes.clear()
         _sizes.update(found)
-    return [replace(e, size=_sizes.get(e.oid, 0)) if e.is_file else e for e in entries]
+        known |= found
+    return known
 
 
 def _entries(repo: Repo, root: Tree, prefix: str, *, recursive: bool) -> Iterator[Entry]:

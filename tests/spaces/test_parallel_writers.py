@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -170,3 +171,16 @@ def test_who_waits_too_long_for_a_push_is_refused_in_words(
         with pytest.raises(locks.Busy, match="try again"):
             changes.commit("a", author="alice")
     assert changes.commit("a", author="alice") == repository.head(space)
+
+
+def test_a_push_goes_on_being_a_writer_when_the_web_process_has_died(space: Any) -> None:
+    folder = repository.folder_of(7)
+    lock = folder / "refs/heads/main.lock"
+    with locks.writer(folder) as held:
+        git = subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[held])
+    lock.touch()
+    with locks.writer(folder):
+        assert lock.exists()
+    git.communicate()
+    with locks.writer(folder):
+        assert not lock.exists()

@@ -190,3 +190,29 @@ def test_more_files_than_a_space_may_have_are_refused(space: Any, monkeypatch: p
     assert commit(a=b"1", b=b"2")
     with pytest.raises(bounds.TooMuch, match="more than 5 files"):
         commit(c=b"3", e=b"4")
+
+
+def test_the_id_of_a_large_file_is_no_revision_and_is_not_looked_into(
+    space: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = repository.find(7, repository.head(space), "d/a.txt")
+    assert found is not None
+    monkeypatch.setattr(bounds, "OBJECT_BYTES", 0)
+    with repository.opened(7) as repo, monkeypatch.context() as patch:
+        patch.setattr(type(repo), "__getitem__", None)
+        assert not repository._is_commit(7, repo, found.oid)
+
+
+def test_sizes_are_right_when_those_remembered_are_forgotten(
+    space: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sizes() -> dict[str, int]:
+        entries = repository.tree(7, repository.head(space), recursive=True) or []
+        return {entry.path: entry.size for entry in entries if entry.is_file}
+
+    assert sizes() == {"README.md": 4, "d/a.txt": 1}
+    monkeypatch.setattr(repository, "SIZES_REMEMBERED", 0)
+    changes = Changes(7)
+    changes.add("new.txt", b"123")
+    changes.commit("new", author="alice")
+    assert sizes() == {"README.md": 4, "d/a.txt": 1, "new.txt": 3}

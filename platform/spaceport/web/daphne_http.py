@@ -1,6 +1,6 @@
-"""Clients under Daphne: how much of a request is taken before it is understood, and how long that may take.
-Twisted by itself collects every body on disk, of any size, and waits for a client that sends a byte a
-minute."""
+"""Clients under Daphne: how much of a request is taken before it is understood, how long that may take, and
+how much of an answer waits for one that reads slowly. Twisted by itself collects every body on disk, of any
+size, and waits for a client that sends a byte a minute; Daphne keeps all of an answer in memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from spaceport.web.monitor import App, Message, Receive, Scope, Send
 from spaceport.web.uvicorn_http import BODY_BYTES_A_SECOND, BODY_EVERY_S, HEAD_S, LINGER_S
 
 CHUNK = 64 * 1024
-ON_DISK = "spaceport.body"  # in a scope
+REQUEST = "spaceport.request"  # in a scope
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +71,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         self._most: int | None = None  # None: not asked for yet
         self._refused = False
         self._task: asyncio.Task[None] | None = None
+        self._drained = asyncio.Event()
+        self._drained.set()
 
     def dataReceived(self, data: bytes) -> None:
         if self._refused:
@@ -84,7 +86,22 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def connectionLost(self, reason: Any) -> None:
         self._stop_clock()
+        self._drained.set()
         super().connectionLost(reason)
+
+    # --- how much is on its way -------------------------------------------------------------------------
+
+    def pauseProducing(self) -> None:
+        self._drained.clear()
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        super().resumeProducing()
+        self._drained.set()
+
+    async def drained(self) -> None:
+        """Once the client has taken most of what was sent, or has gone."""
+        await self._drained.wait()
 
     # --- how much ---------------------------------------------------------------------------------------
 
@@ -211,13 +228,13 @@ def factory(limits: Limits) -> type[HTTPFactory]:
             super().__init__(server)
             if server.action_logger is not None:
                 server.action_logger.stream = AccessStream(server.action_logger.stream)
-            server.application = _reading_disks(server.application)
+            server.application = _in_step(server.application)
             self._create = server.create_application
             server.create_application = self._created
 
         def _created(self, protocol: Any, scope: Scope) -> Any:
-            if (body := getattr(protocol, "on_disk", None)) is not None:
-                scope[ON_DISK] = body
+            if isinstance(protocol, Request):
+                scope[REQUEST] = protocol
             return self._create(protocol, scope)
 
         def buildProtocol(self, addr: Any) -> Any:
@@ -228,10 +245,22 @@ def factory(limits: Limits) -> type[HTTPFactory]:
     return Factory
 
 
-def _reading_disks(app: App) -> App:
+def _in_step(app: App) -> App:
+    """The application, with large bodies as it asks for them and answers as its clients take them."""
+
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        if (body := scope.pop(ON_DISK, None)) is not None:
-            receive = from_disk(body, receive)
-        await app(scope, receive, send)
+        request = scope.pop(REQUEST, None)
+        if request is None:
+            await app(scope, receive, send)
+            return
+        channel = request.channel
+        if request.on_disk is not None:
+            receive = from_disk(request.on_disk, receive)
+
+        async def sending(message: Message) -> None:
+            await send(message)
+            await channel.drained()
+
+        await app(scope, receive, sending)
 
     return application
