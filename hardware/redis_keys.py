@@ -25,3 +25,15 @@ def slots(node: str) -> str:
 def log(kind: LogKind, space_id: int) -> str:
     """The newest lines of a Space's log, an entry each (`hardware.log_lines`)."""
     return f"logs:{kind}:{space_id}"
+
+
+@key("string", owner="spaces.workers", life="expires")
+def control_ran() -> str:
+    """When scheduled work last began in a control worker (Unix time)."""
+    return "workers:control"
+
+
+@key("zset", owner="spaces.workers", life="expires")
+def builders() -> str:
+    """Build worker -> when it last looked for builds (Unix time)."""
+    return "workers:builds"

@@ -123,8 +123,8 @@ def build(space: Space) -> None:
 
 
 def send_build(row: Build) -> None:
-    """Ask a build worker for this build; asking twice is harmless."""
-    current_app.send_task("spaces.tasks.build", kwargs={"build_id": row.pk}, queue="build")
+    """Have the build workers look at once; they find it by themselves within seconds."""
+    current_app.send_task("spaces.tasks.build", kwargs={"build_id": row.pk}, queue="build", expires=60)
 
 
 def built(build_row: Build, artifact: Artifact) -> None:
