@@ -20,8 +20,9 @@ from redis import RedisError
 from hardware import devices, logs, nodes, readiness, replicas, usage
 from hardware.app_report import Unusable
 from hardware.models import Replica
-from hardware.runtimes.base import EngineUnavailable, StartFailed
+from hardware.runtimes.base import ArtifactMissing, EngineUnavailable, StartFailed
 from hardware.tiers import TIERS
+from hardware.upkeep import handover
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +65,7 @@ class Agent:
         self._not_before: dict[int, float] = {}
         self._pumps: dict[str, threading.Thread] = {}
         self._starting = threading.Lock()
-        self._adopted = False
+        self._adopted = self._leaving = False
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="replica")
         self._threads = [
             threading.Thread(target=self._forever, args=(self._beat, nodes.HEARTBEAT_S), name="heartbeat"),
@@ -83,14 +84,21 @@ class Agent:
             thread.start()
 
     def stop(self) -> None:
-        """End; what runs goes on running, and is adopted by the next agent."""
+        """End; what runs goes on running, and is adopted by the next agent. Without one the node is down."""
         self._stopping.set()
         self._hinted.set()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(10)
         self._pool.shutdown(wait=True, cancel_futures=True)
-        nodes.leave(self.node_id)
+        if not handover.has_successor(self.name):
+            nodes.leave(self.node_id)
+
+    def hand_over(self) -> None:
+        """Before the end: other nodes take what runs here, where they can and no next agent waits."""
+        if not handover.has_successor(self.name):
+            self._leaving = True
+            handover.hand_over(self.node_id, self._stopping.is_set)
 
     def hint(self) -> None:
         """Something changed: look now."""
@@ -124,8 +132,6 @@ class Agent:
         nodes.beat(self.node_id)
         if (slots := self._slots()) is not None:
             usage.publish_slots(self.name, busy=slots[0], slots=slots[1])
-        for replica_id in nodes.release_lost(list(self.tiers)):
-            replicas.publish_change(replica_id)
 
     # --- one look ---------------------------------------------------------------------------------
 
@@ -156,14 +162,18 @@ class Agent:
 
     def _take(self) -> None:
         """Take replicas that wait for a node, where placement says that this one should have them."""
+        if self._leaving:
+            return
         waiting = Replica.objects.filter(wanted=True, state=State.PENDING, node=None, tier__in=self.tiers)
         for row in waiting.only("pk", "tier", "created_at").order_by("pk"):
             is_late = timezone.now() - row.created_at > PATIENCE
             if is_late or nodes.placed_on(row.tier) == self.name:
                 # Compare and set: another node may be as quick.
-                Replica.objects.filter(pk=row.pk, wanted=True, state=State.PENDING, node=None).update(
+                mine = Replica.objects.filter(pk=row.pk, wanted=True, state=State.PENDING, node=None).update(
                     node=self.node_id, state=State.STARTING, simulated=self.tiers[row.tier], reason=""
                 )
+                if mine:
+                    replicas.publish_change(row.pk)
 
     def _work(self, replica_id: int, act: Callable[..., None], *arguments: object) -> None:
         """Do it in a thread; one thing at a time for each replica."""
@@ -195,7 +205,8 @@ class Agent:
             with self._starting:
                 running = self.runtime.start(row.pk, spec, gpus=self._gpus(row))
         except StartFailed as failure:
-            self._fail(row, None, str(failure))
+            cause = Replica.MISSING if isinstance(failure, ArtifactMissing) else ""
+            self._fail(row, None, str(failure), cause)
             return
         self._mine().filter(pk=row.pk).update(runtime_id=running.runtime_id)
         self._pump(row, running)
@@ -281,11 +292,11 @@ class Agent:
         )
         replicas.publish_change(row.pk)
 
-    def _fail(self, row: Replica, runtime_id: str | None, reason: str) -> None:
+    def _fail(self, row: Replica, runtime_id: str | None, reason: str, cause: str = "") -> None:
         if runtime_id is not None:
             self.runtime.stop(runtime_id, grace_s=2)
         self._mine().filter(pk=row.pk, state__in=nodes.ACTIVE).update(
-            state=State.FAILED, address="", reason=reason, ended_at=timezone.now()
+            state=State.FAILED, address="", reason=reason, cause=cause, ended_at=timezone.now()
         )
         replicas.publish_change(row.pk)
 

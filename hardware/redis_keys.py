@@ -21,6 +21,12 @@ def slots(node: str) -> str:
     return f"slots:{node}"
 
 
+@key("string", owner="hardware", life="expires")
+def down() -> str:
+    """Nodes that are down, by id and last heartbeat -> when that was first seen (Unix time), in JSON."""
+    return "nodes:down"
+
+
 @key("stream", owner="hardware", life="expires")
 def log(kind: LogKind, space_id: int) -> str:
     """The newest lines of a Space's log, an entry each (`hardware.log_lines`)."""

@@ -25,7 +25,7 @@ from queueing.groups import in_code
 from queueing.setting_fields import FIELDS, MOST_CALLS
 from queueing.stats.figures import figures
 from queueing.store import keys
-from queueing.store.admin_ops import announce_pause, clear
+from queueing.store.admin_ops import announce_no_hardware, announce_pause, clear
 from queueing.store.keys import SpaceKeys
 from queueing.store.scripts import seconds as seconds_of
 from queueing.wakeup import wake_dispatcher
@@ -37,15 +37,20 @@ from spaces.secrets import environment
 
 DRAIN_AT_LEAST_S = 10  # an old replica serves open pages this long after visitors were sent to the new one
 DRAIN_AT_MOST = timedelta(minutes=30)
+RESTORED_AGAIN_AFTER = timedelta(minutes=10)
+RESTORING = "What its last build made is gone from its node; it is built again and starts by itself."
 KEPT_BUILDS = 3  # of each Space, to go back to at once
 
 
 def _move(space: Space, stage: Stage, reason: str = "") -> None:
+    is_news = (space.stage, space.stage_reason) != (stage, reason)
     space.stage, space.stage_reason = stage, reason
     # A client that reads RUNNING can call it.
-    publishing.publish(space)
+    route = publishing.publish(space)
     space.save(update_fields=["stage", "stage_reason", "last_modified"])
     _notify_waiting(space)
+    if route.awaits and is_news:
+        announce_no_hardware(space.pk)
 
 
 def _notify_waiting(space: Space) -> None:
@@ -132,7 +137,8 @@ def built(build_row: Build, artifact: Artifact) -> None:
     space = Space.objects.select_related("owner", "replica").get(pk=build_row.space_id)
     newer = space.builds.filter(pk__gt=build_row.pk).exclude(status=Build.Status.CANCELLED).exists()
     # A newer commit without a build has a card with an error, or no app: that is shown, not this.
-    if not newer and build_row.sha == space.sha and space.stage != Stage.PAUSED:
+    is_shown = build_row.sha == space.sha or build_row.restores
+    if not newer and is_shown and space.stage != Stage.PAUSED:
         roll_out(space, build_row, artifact)
     _forget_old_builds(space)
 
@@ -153,7 +159,8 @@ def _forget_old_builds(space: Space) -> None:
 def build_failed(build_row: Build) -> None:
     """A build failed. A version that runs goes on serving."""
     space = Space.objects.select_related("owner", "replica").get(pk=build_row.space_id)
-    if space.builds.filter(pk__gt=build_row.pk).exists() or build_row.sha != space.sha:
+    is_shown = build_row.sha == space.sha or build_row.restores
+    if space.builds.filter(pk__gt=build_row.pk).exists() or not is_shown:
         return
     goes_on = " The version before it goes on serving." if _serving(space) else ""
     _move(space, Stage.BUILD_ERROR, build_row.reason + goes_on)
@@ -164,7 +171,7 @@ def build_failed(build_row: Build) -> None:
 
 def roll_out(space: Space, build_row: Build, artifact: Artifact) -> Replica:
     """Order a replica of this build; visitors are sent to it once it is ready."""
-    card = read_card(space)
+    card = read_card(space, build_row.sha)
     spec = ReplicaSpec(
         space=str(space),
         space_id=space.pk,
@@ -216,7 +223,31 @@ def _take_over(space: Space, replica: Replica) -> None:
         wake_dispatcher(route)
 
 
+@transaction.atomic
+def _restore(space: Space, replica: Replica) -> bool:
+    """What it should run is gone from its node: build that commit again, while visitors wait. False: that was
+    done a moment ago, and its node does not get what builds make."""
+    made = space.builds.filter(pk=replica.build_id or 0).first()
+    just_built = timezone.now() - RESTORED_AGAIN_AFTER
+    if made is None or (made.restores and made.finished_at and made.finished_at > just_built):
+        return False
+    if not Replica.objects.filter(pk=replica.pk, wanted=True).update(wanted=False):
+        return True  # other news of it came first
+    under_way = space.builds.filter(status__in=[Build.Status.QUEUED, Build.Status.RUNNING])
+    if not under_way.exists():
+        space.builds.filter(sha=made.sha).update(artifact=None)
+        row = space.builds.create(sha=made.sha, restores=True)
+        transaction.on_commit(partial(send_build, row))
+    if space.replica_id == replica.pk:
+        space.replica = None
+        space.save(update_fields=["replica"])
+    _move(space, Stage.RUNNING_BUILDING if _serving(space) else Stage.BUILDING, RESTORING)
+    return True
+
+
 def _fail(space: Space, replica: Replica) -> None:
+    if replica.cause == Replica.MISSING and _restore(space, replica):
+        return
     others = space.replica is not None and space.replica_id != replica.pk and _serving(space)
     goes_on = " The version before it goes on serving." if others else ""
     _move(space, Stage.RUNTIME_ERROR, replica.reason + goes_on)

@@ -21,6 +21,10 @@ class StartFailed(Exception):
     """The replica could not be started or never answered; the message says what and what to do."""
 
 
+class ArtifactMissing(StartFailed):
+    """What the build made is not on this machine (any more); building that commit again mends it."""
+
+
 class EngineUnavailable(Exception):
     """The container engine does not answer; try again."""
 
@@ -133,7 +137,7 @@ class Runtime(Protocol):
         wait until it answers. A replica of this id that runs already is returned as it is.
 
         Raises:
-            StartFailed, EngineUnavailable
+            StartFailed, ArtifactMissing, EngineUnavailable
         """
         ...
 

@@ -17,6 +17,7 @@ import requests
 from hardware.runtimes import base_image, build_caches, docker_build, docker_network
 from hardware.runtimes.base import (
     Artifact,
+    ArtifactMissing,
     EngineUnavailable,
     Exit,
     LogLine,
@@ -101,7 +102,7 @@ class DockerRuntime:
                         **options, networking_config={network: endpoint}
                     )
                 except docker.errors.ImageNotFound as error:
-                    raise StartFailed(
+                    raise ArtifactMissing(
                         "What the last build made is not on this node any more. Rebuild the Space."
                     ) from error
                 try:

@@ -38,6 +38,7 @@ app.conf.update(
         "reap": {"task": "queueing.tasks.reap", "schedule": 2.0, "options": {"expires": 4}},
         "wake": {"task": "queueing.tasks.wake_forgotten", "schedule": 2.0, "options": {"expires": 4}},
         "follow": {"task": "spaces.tasks.follow_spaces", "schedule": 5.0, "options": {"expires": 10}},
+        "lost": {"task": "hardware.tasks.release_lost", "schedule": 5.0, "options": {"expires": 10}},
         "sleep": {"task": "spaces.tasks.put_to_sleep", "schedule": 10.0, "options": {"expires": 10}},
         "minutes": {
             "task": "queueing.tasks.store_minutes",

@@ -1,0 +1,19 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("hardware", "0002_initial")]
+
+    operations = [
+        # Old code goes on writing rows beside the new for some minutes.
+        migrations.AddField(
+            model_name="node",
+            name="leaving",
+            field=models.BooleanField(db_default=False, default=False),
+        ),
+        migrations.AddField(
+            model_name="replica",
+            name="cause",
+            field=models.CharField(blank=True, db_default="", default="", max_length=16),
+        ),
+    ]
