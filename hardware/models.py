@@ -70,3 +70,15 @@ class Replica(models.Model):
 
     def __str__(self) -> str:
         return f"replica {self.pk} of {self.space_id} on {self.tier}: {self.state}"
+
+
+class Deleted(models.Model):
+    """A Space that was deleted: every node removes what it has of it."""
+
+    space_id = models.BigIntegerField()
+    #: Names of the nodes that have.
+    cleared_by = models.JSONField(default=list)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"deleted space {self.space_id}"

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from hardware import logs, nodes, replicas
-from hardware.models import Replica
+from hardware.models import Deleted, Replica
 from hardware.runtimes.base import Artifact, ReplicaSpec
 from hardware.tiers import tier
 from infra.redis_clients import sync_redis
@@ -145,15 +145,21 @@ def built(build_row: Build, artifact: Artifact) -> None:
 
 def _forget_old_builds(space: Space) -> None:
     """Let go of what builds made that nothing runs and nobody will go back to."""
-    done = list(space.builds.exclude(artifact=None).order_by("-pk"))
+    done = list(space.builds.filter(artifact__isnull=False).order_by("-pk"))
     kept = done[:KEPT_BUILDS] + [
         b for b in done if space.replicas.filter(build_id=b.pk, wanted=True).exists()
     ]
     # Builds of one commit share what they made.
-    artifacts = [b.artifact for b in done if b.sha not in {k.sha for k in kept}]
+    gone = [Artifact.from_json(b.artifact) for b in done if b.artifact and b.sha not in {k.sha for k in kept}]
     space.builds.filter(pk__in=[b.pk for b in done if b not in kept]).update(artifact=None)
-    if artifacts:
-        current_app.send_task("spaces.tasks.forget", kwargs={"artifacts": artifacts}, queue="build")
+    if gone:
+        forget(gone)
+
+
+def forget(artifacts: list[Artifact]) -> None:
+    """Have a build worker remove what builds made."""
+    kwargs = {"artifacts": [artifact.to_json() for artifact in artifacts]}
+    current_app.send_task("spaces.tasks.forget", kwargs=kwargs, queue="build")
 
 
 def build_failed(build_row: Build) -> None:
@@ -370,9 +376,9 @@ def delete(space: Space) -> None:
     publishing.withdraw(space)
     repository.remove(space)
     logs.forget(space.pk)
-    artifacts = [row.artifact for row in space.builds.exclude(artifact=None)]
-    space.delete()
-    current_app.send_task("spaces.tasks.forget", kwargs={"artifacts": artifacts}, queue="build")
+    with transaction.atomic():
+        Deleted.objects.create(space_id=space.pk)
+        space.delete()
 
 
 @transaction.atomic

@@ -9,10 +9,12 @@ from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 
 from hardware.runtimes import choose
-from hardware.runtimes.base import Artifact
-from spaces import following, lifecycle, workers
+from hardware.runtimes.base import Artifact, InUse
+from spaces import following, housekeeping, lifecycle, workers
 from spaces.building.builders import Builders
 from spaces.models import Space
+
+FORGET_AGAIN_S = 30
 
 #: This process's, where it is a build worker's.
 _builders: Builders | None = None
@@ -25,12 +27,17 @@ def build(build_id: int) -> None:
         _builders.hint()
 
 
-@shared_task(name="spaces.tasks.forget", ignore_result=True)
-def forget(artifacts: list[dict[str, str]]) -> None:
-    """Remove the artifacts of a deleted Space, or of versions replaced long ago."""
-    runtime = choose(settings.SPACEPORT_RUNTIME)
+@shared_task(name="spaces.tasks.forget", bind=True, ignore_result=True, max_retries=20)
+def forget(self: Any, artifacts: list[dict[str, str]]) -> None:
+    """Remove what builds made of versions replaced long ago. What is in use is tried again."""
+    runtime, used = choose(settings.SPACEPORT_RUNTIME), []
     for artifact in artifacts:
-        runtime.forget(Artifact.from_json(artifact))
+        try:
+            runtime.forget(Artifact.from_json(artifact))
+        except InUse:
+            used.append(artifact)
+    if used:
+        raise self.retry(kwargs={"artifacts": used}, countdown=FORGET_AGAIN_S)
 
 
 @shared_task(name="spaces.tasks.replica_changed", ignore_result=True)
@@ -51,6 +58,12 @@ def follow_spaces() -> None:
     """What a lost message would leave undone."""
     workers.control_ran()
     following.reconcile_spaces()
+
+
+@shared_task(name="spaces.tasks.forget_old_rows", ignore_result=True)
+def forget_old_rows() -> None:
+    """Delete ended replicas, old builds, and sessions that have expired."""
+    housekeeping.forget_old_rows()
 
 
 @shared_task(name="spaces.tasks.put_to_sleep", ignore_result=True)

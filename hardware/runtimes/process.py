@@ -85,6 +85,10 @@ class ProcessRuntime:
         if artifact.code and self._code.resolve() in Path(artifact.code).resolve().parents:
             shutil.rmtree(artifact.code, ignore_errors=True)
 
+    def forget_space(self, space_id: int) -> bool:
+        shutil.rmtree(self._code / str(space_id), ignore_errors=True)
+        return True
+
     # --- run --------------------------------------------------------------------------------------
 
     def start(self, replica_id: int, spec: ReplicaSpec, *, gpus: tuple[str, ...] = ()) -> Running:

@@ -45,6 +45,7 @@ app.conf.update(
             "schedule": 30.0,
             "options": {"expires": 30},
         },
+        "rows": {"task": "spaces.tasks.forget_old_rows", "schedule": 3600.0, "options": {"expires": 600}},
         "forget": {"task": "queueing.tasks.forget_minutes", "schedule": 3600.0, "options": {"expires": 600}},
     },
 )

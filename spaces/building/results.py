@@ -78,6 +78,8 @@ def _end(row: Build, artifact: Artifact | None) -> None:
     """The result and what follows from it, together: a worker that dies between leaves the build open."""
     if not leases.finish(row):
         logger.warning("build %s ended, but is no longer this worker's", row.pk)
+        if artifact is not None and not Build.objects.filter(pk=row.pk).exists():
+            lifecycle.forget([artifact])
     elif artifact is not None:
         lifecycle.built(row, artifact)
     else:

@@ -16,4 +16,16 @@ class Migration(migrations.Migration):
             name="cause",
             field=models.CharField(blank=True, db_default="", default="", max_length=16),
         ),
+        migrations.CreateModel(
+            name="Deleted",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("space_id", models.BigIntegerField()),
+                ("cleared_by", models.JSONField(default=list)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+            ],
+        ),
     ]
