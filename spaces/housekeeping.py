@@ -34,6 +34,6 @@ def forget_old_rows() -> None:
 def _forget_builds(space: Space) -> None:
     """But those that run, and those that can be gone back to."""
     newest = space.builds.order_by("-pk").values_list("pk", flat=True)[:BUILDS_KEPT]
-    run = space.replicas.filter(wanted=True, build_id__isnull=False).values_list("build_id", flat=True)
-    kept = [*newest, *run]
+    runs = space.replicas.filter(wanted=True).values_list("build_id", flat=True)
+    kept = {*newest, *filter(None, runs)}
     space.builds.filter(artifact__isnull=True).exclude(pk__in=kept).exclude(status__in=_OPEN).delete()

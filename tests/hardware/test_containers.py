@@ -178,7 +178,7 @@ def test_what_is_written_to_data_stays_and_is_the_spaces_own(
 def test_of_a_deleted_space_nothing_is_left_once_nothing_runs(runtime: DockerRuntime) -> None:
     spec = BuildSpec(space="alice/gone", space_id=77, sha="7" * 40, sdk="gradio", source=APPS / "echo")
     made = runtime.build(spec, lambda _line: None)
-    other = runtime.build(replace(spec, space_id=778), lambda _line: None)
+    other = runtime.build(replace(spec, space="alice/other", space_id=778), lambda _line: None)
     running = runtime.start(77, spec_of(made, 77))
     with pytest.raises(InUse):
         runtime.forget(made)
