@@ -33,13 +33,13 @@ def log(kind: LogKind, space_id: int) -> str:
     return f"logs:{kind}:{space_id}"
 
 
-@key("string", owner="spaces.workers", life="expires")
+@key("string", owner="spaces.building", life="expires")
 def control_ran() -> str:
     """When scheduled work last began in a control worker (Unix time)."""
     return "workers:control"
 
 
-@key("zset", owner="spaces.workers", life="expires")
+@key("zset", owner="spaces.building", life="expires")
 def builders() -> str:
     """Build worker -> when it last looked for builds (Unix time)."""
     return "workers:builds"

@@ -10,7 +10,8 @@ from django.conf import settings
 
 from hardware.runtimes import choose
 from hardware.runtimes.base import Artifact, InUse
-from spaces import following, housekeeping, lifecycle, workers
+from spaces import following, housekeeping, lifecycle
+from spaces.building import workers
 from spaces.building.builders import Builders
 from spaces.models import Space
 

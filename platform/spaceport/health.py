@@ -11,7 +11,7 @@ from redis import RedisError
 from hardware import nodes
 from queueing.store import durability
 from spaceport.operators import is_operator
-from spaces import workers
+from spaces.building import workers
 
 logger = logging.getLogger(__name__)
 #: Later than this, and Spaces neither wake nor go live in time.

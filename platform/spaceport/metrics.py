@@ -29,9 +29,9 @@ from queueing.stats.histograms import LAST, Histogram, seconds_in, upper_edge
 from queueing.stats.totals import Totals
 from spaceport.operators import is_operator
 from spaceport.web import monitor
-from spaces import workers
+from spaces.building import workers
+from spaces.building.workers import Workers
 from spaces.models import Build, Sdk, Space
-from spaces.workers import Workers
 
 #: Every third edge of the statistics' own buckets: ratios of two, from 1 ms to an hour and more.
 EDGES = range(0, LAST, 3)

@@ -12,8 +12,7 @@ from django.conf import settings
 from django.db import Error, connection
 from redis import RedisError
 
-from spaces import workers
-from spaces.building import leases, results
+from spaces.building import leases, results, workers
 from spaces.models import Build
 
 logger = logging.getLogger(__name__)

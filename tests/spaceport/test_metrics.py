@@ -24,7 +24,7 @@ from queueing.stats import rollup
 from queueing.store.keys import SpaceKeys
 from spaceport import health, metrics
 from spaceport.web import monitor
-from spaces import workers
+from spaces.building import workers
 from spaces.models import Build, Space
 from tests.people import make_people
 
