@@ -11,7 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
@@ -20,15 +20,17 @@ from redis import RedisError
 from hardware import devices, logs, nodes, readiness, replicas, usage
 from hardware.app_report import Unusable
 from hardware.models import Replica
-from hardware.runtimes.base import EngineUnavailable, StartFailed
+from hardware.runtimes.base import ArtifactMissing, EngineUnavailable, StartFailed
 from hardware.tiers import TIERS
+from hardware.upkeep import handover, leftovers, starts
+from hardware.upkeep.starts import Start, Starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django.db.models import QuerySet
 
-    from hardware.runtimes.base import Exit, ReplicaSpec, Running, Runtime
+    from hardware.runtimes.base import Exit, Running, Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ State = Replica.State
 LOOK_EVERY_S = 1.0
 #: A replica that ended is started again after 1, 2, 4, 8, 16 s; then it has failed.
 MAX_RESTARTS = 5
+#: One that did not answer in time on a busy machine is started again this often.
+MAX_BUSY_RESTARTS = 2
 #: One that ran this long before it ended has its attempts back.
 WELL_AFTER = timedelta(minutes=10)
 #: A replica that no node took for this long goes to any node that can, whatever placement says.
@@ -64,8 +68,9 @@ class Agent:
         self._not_before: dict[int, float] = {}
         self._pumps: dict[str, threading.Thread] = {}
         self._starting = threading.Lock()
-        self._adopted = False
+        self._adopted = self._leaving = False
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="replica")
+        self._starts = Starts(self._look, runtime)
         self._threads = [
             threading.Thread(target=self._forever, args=(self._beat, nodes.HEARTBEAT_S), name="heartbeat"),
             threading.Thread(target=self._forever, args=(self.reconcile, LOOK_EVERY_S), name="reconcile"),
@@ -74,23 +79,37 @@ class Agent:
                 args=(usage.Sampler(self.node_id, runtime).sample, usage.SAMPLE_EVERY_S),
                 name="usage",
             ),
+            threading.Thread(
+                target=self._forever,
+                args=(lambda: leftovers.clear(name, runtime), leftovers.LOOK_EVERY_S),
+                name="leftovers",
+            ),
         ]
 
     def start(self) -> None:
         """Begin to work."""
+        self._starts.begin()
         for thread in self._threads:
             thread.daemon = True
             thread.start()
 
     def stop(self) -> None:
-        """End; what runs goes on running, and is adopted by the next agent."""
+        """End; what runs goes on running, and is adopted by the next agent. Without one the node is down."""
         self._stopping.set()
         self._hinted.set()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(10)
         self._pool.shutdown(wait=True, cancel_futures=True)
-        nodes.leave(self.node_id)
+        self._starts.stop()
+        if not handover.has_successor(self.name):
+            nodes.leave(self.node_id)
+
+    def hand_over(self) -> None:
+        """Before the end: other nodes take what runs here, where they can and no next agent waits."""
+        if not handover.has_successor(self.name):
+            self._leaving = True
+            handover.hand_over(self.node_id, self._stopping.is_set)
 
     def hint(self) -> None:
         """Something changed: look now."""
@@ -124,8 +143,6 @@ class Agent:
         nodes.beat(self.node_id)
         if (slots := self._slots()) is not None:
             usage.publish_slots(self.name, busy=slots[0], slots=slots[1])
-        for replica_id in nodes.release_lost(list(self.tiers)):
-            replicas.publish_change(replica_id)
 
     # --- one look ---------------------------------------------------------------------------------
 
@@ -134,7 +151,8 @@ class Agent:
         self._take()
         running = self.runtime.running()
         mine = self._mine().exclude(state__in=[State.STOPPED, State.FAILED]).defer("spec", "report")
-        rows = {row.pk: row for row in mine}
+        rows = {row.pk: row for row in mine.order_by("pk")}
+        self._starts.keep(rows)
         for row in rows.values():
             there = running.get(row.pk)
             if there is not None:
@@ -142,8 +160,7 @@ class Agent:
             if not row.wanted:
                 self._work(row.pk, self._stop, row, there)
             elif row.state == State.STARTING:
-                if time.monotonic() >= self._not_before.get(row.pk, 0):
-                    self._work(row.pk, self._bring_up, row)
+                self._go_on_starting(row, there)
             elif there is None or there.runtime_id != row.runtime_id:
                 self._work(row.pk, self._ended, row, self._adopted)
         for replica_id, there in running.items():
@@ -156,14 +173,18 @@ class Agent:
 
     def _take(self) -> None:
         """Take replicas that wait for a node, where placement says that this one should have them."""
+        if self._leaving:
+            return
         waiting = Replica.objects.filter(wanted=True, state=State.PENDING, node=None, tier__in=self.tiers)
         for row in waiting.only("pk", "tier", "created_at").order_by("pk"):
             is_late = timezone.now() - row.created_at > PATIENCE
             if is_late or nodes.placed_on(row.tier) == self.name:
                 # Compare and set: another node may be as quick.
-                Replica.objects.filter(pk=row.pk, wanted=True, state=State.PENDING, node=None).update(
+                mine = Replica.objects.filter(pk=row.pk, wanted=True, state=State.PENDING, node=None).update(
                     node=self.node_id, state=State.STARTING, simulated=self.tiers[row.tier], reason=""
                 )
+                if mine:
+                    replicas.publish_change(row.pk)
 
     def _work(self, replica_id: int, act: Callable[..., None], *arguments: object) -> None:
         """Do it in a thread; one thing at a time for each replica."""
@@ -189,19 +210,48 @@ class Agent:
 
     # --- what may have to be done -----------------------------------------------------------------
 
+    def _go_on_starting(self, row: Replica, there: Running | None) -> None:
+        if (start := self._starts.of(row.pk)) is not None:
+            if there is None and not start.is_asked:  # else it is perhaps just being ended
+                self._work(row.pk, self._ended_early, row, start)
+        elif time.monotonic() >= self._not_before.get(row.pk, 0) and self._starts.reserve(row.pk):
+            self._work(row.pk, self._bring_up, row)
+
     def _bring_up(self, row: Replica) -> None:
+        if not self._mine().filter(pk=row.pk, wanted=True, state=State.STARTING).exists():
+            self._starts.drop(row.pk)  # it has ended since it was looked up
+            return
         spec = replicas.spec_of(row.pk)
         try:
             with self._starting:
                 running = self.runtime.start(row.pk, spec, gpus=self._gpus(row))
         except StartFailed as failure:
-            self._fail(row, None, str(failure))
+            self._starts.drop(row.pk)
+            cause = Replica.MISSING if isinstance(failure, ArtifactMissing) else ""
+            self._fail(row, None, str(failure), cause)
             return
+        except BaseException:
+            self._starts.drop(row.pk)  # others may start before it is tried again
+            raise
         self._mine().filter(pk=row.pk).update(runtime_id=running.runtime_id)
         self._pump(row, running)
-        found = self._wait_until_ready(row, running, spec)
-        if found is None:
-            return
+        deadline = time.monotonic() + spec.start_timeout_s
+        self._starts.add(Start(row=row, spec=spec, running=running, deadline=deadline))
+
+    def _look(self, start: Start) -> bool:
+        """Whether nothing is left to wait for: it can be called, or never will be."""
+        row, running = start.row, start.running
+        try:
+            found = readiness.probe(running.address, start.spec.sdk)
+        except Unusable as error:
+            self._fail(row, running.runtime_id, str(error))
+            return True
+        # Also of one that has just answered: its first answer may have been its last.
+        if found is None or self.runtime.poll(running.runtime_id) is not None:
+            is_late = time.monotonic() > start.deadline
+            if is_late:
+                self._never_answered(start)
+            return is_late
         ready = self._mine().filter(pk=row.pk, wanted=True, state=State.STARTING)
         if ready.update(
             state=State.READY,
@@ -212,32 +262,13 @@ class Agent:
             reason="",
         ):
             replicas.publish_change(row.pk)
+        return True
 
-    def _wait_until_ready(self, row: Replica, running: Running, spec: ReplicaSpec) -> dict[str, Any] | None:
-        """What the app says of itself, once it can be called; None where that is not to be."""
-        deadline = time.monotonic() + spec.start_timeout_s
-        for pause_s in readiness.pauses():
-            try:
-                found = readiness.probe(running.address, spec.sdk)
-            except Unusable as error:
-                self._fail(row, running.runtime_id, str(error))
-                return None
-            if self._stopping.is_set() or not self._is_wanted(row):
-                return None
-            # Also of one that has just answered: its first answer may have been its last.
-            if (end := self.runtime.poll(running.runtime_id)) is not None:
-                self._again_or_fail(row, running.runtime_id, end)
-                return None
-            if found is not None:
-                return found
-            if time.monotonic() > deadline:
-                self._fail(row, running.runtime_id, self._never_answered(row, spec))
-                return None
-            time.sleep(pause_s)
-        raise AssertionError("there is always another look")
-
-    def _is_wanted(self, row: Replica) -> bool:
-        return self._mine().filter(pk=row.pk, wanted=True).exists()
+    def _ended_early(self, row: Replica, start: Start) -> None:
+        end = self.runtime.poll(start.running.runtime_id)
+        if end is not None:
+            self._starts.drop(row.pk)
+            self._again_or_fail(row, start.running.runtime_id, end)
 
     def _gpus(self, row: Replica) -> tuple[str, ...]:
         """The device for it: of those its tier promises, the one that fewest replicas use."""
@@ -271,35 +302,42 @@ class Agent:
         if never_ready or attempts > MAX_RESTARTS:
             self._fail(row, runtime_id, end.reason)
             return
+        self._again(row, runtime_id, end.reason, attempts, MAX_RESTARTS)
+
+    def _again(self, row: Replica, runtime_id: str, reason: str, attempt: int, of: int) -> None:
         self.runtime.stop(runtime_id)
-        self._not_before[row.pk] = time.monotonic() + 2 ** (attempts - 1)
+        self._not_before[row.pk] = time.monotonic() + 2 ** (attempt - 1)
         self._mine().filter(pk=row.pk, wanted=True, state__in=nodes.ACTIVE).update(
             state=State.STARTING,
             address="",
-            restarts=attempts,
-            reason=f"{end.reason}\nIt is started again (attempt {attempts} of {MAX_RESTARTS}).",
+            restarts=attempt,
+            reason=f"{reason}\nIt is started again (attempt {attempt} of {of}).",
         )
         replicas.publish_change(row.pk)
 
-    def _fail(self, row: Replica, runtime_id: str | None, reason: str) -> None:
+    def _fail(self, row: Replica, runtime_id: str | None, reason: str, cause: str = "") -> None:
         if runtime_id is not None:
             self.runtime.stop(runtime_id, grace_s=2)
         self._mine().filter(pk=row.pk, state__in=nodes.ACTIVE).update(
-            state=State.FAILED, address="", reason=reason, ended_at=timezone.now()
+            state=State.FAILED, address="", reason=reason, cause=cause, ended_at=timezone.now()
         )
         replicas.publish_change(row.pk)
 
-    def _never_answered(self, row: Replica, spec: ReplicaSpec) -> str:
-        lines = [entry.text for entry in logs.tail("run", row.space_id, 20)]
+    def _never_answered(self, start: Start) -> None:
+        """It has failed; on a machine that had too much to do, only at its third attempt."""
+        row, spec = start.row, start.spec
+        reason = f"The app did not answer on port {spec.port} within {spec.start_timeout_s:.0f} s."
+        if starts.is_overloaded() and row.restarts < MAX_BUSY_RESTARTS:
+            reason = f"{reason[:-1]}, while its machine had too much to do."
+            self._again(row, start.running.runtime_id, reason, row.restarts + 1, MAX_BUSY_RESTARTS)
+            return
         advice = "" if spec.sdk == "gradio" else " Compare it with app_port in README.md."
-        return "\n".join(
-            [
-                f"The app did not answer on port {spec.port} within {spec.start_timeout_s:.0f} s.{advice}",
-                *(["Last lines:", *lines] if lines else []),
-            ]
-        )
+        lines = [entry.text for entry in logs.tail("run", row.space_id, 20)]
+        said = ["Last lines:", *lines] if lines else []
+        self._fail(row, start.running.runtime_id, "\n".join([reason + advice, *said]))
 
     def _stop(self, row: Replica, there: Running | None) -> None:
+        self._starts.drop(row.pk)
         if there is not None:
             self.runtime.stop(there.runtime_id)
         elif row.runtime_id:

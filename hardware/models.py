@@ -19,6 +19,8 @@ class Node(models.Model):
     #: The hardware that is there, from `hardware.devices.found`.
     devices = models.JSONField(default=dict, blank=True)
     heartbeat_at = models.DateTimeField()
+    #: It hands over what it runs, and then ends.
+    leaving = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
@@ -36,6 +38,9 @@ class Replica(models.Model):
         STOPPED = "stopped"  # ended because it was no longer wanted
         FAILED = "failed"  # ended, or never got ready, though it was wanted
 
+    #: A `cause`: what its build made is not on its node any more.
+    MISSING = "missing"
+
     # One of the foreign keys that point up, as strings (the others are in queueing.models).
     space = models.ForeignKey("spaces.Space", on_delete=models.CASCADE, related_name="replicas")
     build_id = models.BigIntegerField(null=True)
@@ -46,6 +51,8 @@ class Replica(models.Model):
     wanted = models.BooleanField(default=True)
     state = models.CharField(max_length=8, choices=State.choices, default=State.PENDING)
     reason = models.TextField(blank=True)
+    #: Why it FAILED, where that is the platform's to mend: `MISSING`.
+    cause = models.CharField(max_length=16, blank=True, default="", db_default="")
     #: "host:port" reachable from web and workers, once READY.
     address = models.CharField(max_length=100, blank=True)
     #: The runtime's own name for it (container id, process id): a freed address may go to another Space.
@@ -63,3 +70,15 @@ class Replica(models.Model):
 
     def __str__(self) -> str:
         return f"replica {self.pk} of {self.space_id} on {self.tier}: {self.state}"
+
+
+class Deleted(models.Model):
+    """A Space that was deleted: every node removes what it has of it."""
+
+    space_id = models.BigIntegerField()
+    #: Names of the nodes that have.
+    cleared_by = models.JSONField(default=list)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"deleted space {self.space_id}"

@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 HEARTBEAT_S = 5
-#: Without a heartbeat for this long a node is down: no new replica goes there.
+#: Without a heartbeat for this long a node is down: no new replica goes there, and soon its replicas go to
+#: other nodes (`hardware.upkeep.lost`).
 DOWN_AFTER_S = 20
-#: Without one for this long it is lost: its replicas go to other nodes of their tier.
-LOST_AFTER_S = 90
 
 ACTIVE = (Replica.State.STARTING, Replica.State.READY)
 
@@ -46,6 +45,7 @@ def register(name: str, tiers: dict[str, bool], runtime: str) -> Node:
             "runtime": runtime,
             "devices": devices.as_json(devices.found()),
             "heartbeat_at": timezone.now(),
+            "leaving": False,
         },
     )
     return node
@@ -67,9 +67,9 @@ def is_up(node: Node) -> bool:
 
 
 def up(tier_name: str = "") -> list[Node]:
-    """The nodes that are up and serve this tier (any, when empty)."""
-    nodes: QuerySet[Node] = Node.objects.filter(heartbeat_at__gt=_ago(DOWN_AFTER_S)).order_by("name")
-    return [node for node in nodes if not tier_name or tier_name in node.tiers]
+    """The nodes that are up, do not leave, and serve this tier (any, when empty)."""
+    found: QuerySet[Node] = Node.objects.filter(heartbeat_at__gt=_ago(DOWN_AFTER_S), leaving=False)
+    return [node for node in found.order_by("name") if not tier_name or tier_name in node.tiers]
 
 
 def offers() -> list[Offer]:
@@ -111,26 +111,6 @@ def placed_on(tier_name: str) -> str | None:
         )
         for node in nodes
     )
-
-
-def release_lost(tiers: list[str]) -> list[int]:
-    """Free the replicas of these tiers whose node is lost, for another node to take; answers their ids.
-    Should the node come back, its agent stops what it still runs of them."""
-    lost = Replica.objects.filter(
-        wanted=True, state__in=ACTIVE, tier__in=tiers, node__heartbeat_at__lt=_ago(LOST_AFTER_S)
-    )
-    freed = []
-    for replica_id, node_id in lost.values_list("pk", "node_id"):
-        freed += [replica_id] * Replica.objects.filter(
-            pk=replica_id, node_id=node_id, wanted=True, state__in=ACTIVE
-        ).update(
-            node=None,
-            state=Replica.State.PENDING,
-            address="",
-            runtime_id="",
-            reason="Its node was lost; it is started on another one.",
-        )
-    return freed
 
 
 def _ago(seconds: float) -> datetime:

@@ -21,7 +21,25 @@ def slots(node: str) -> str:
     return f"slots:{node}"
 
 
+@key("string", owner="hardware", life="expires")
+def down() -> str:
+    """Nodes that are down, by id and last heartbeat -> when that was first seen (Unix time), in JSON."""
+    return "nodes:down"
+
+
 @key("stream", owner="hardware", life="expires")
 def log(kind: LogKind, space_id: int) -> str:
     """The newest lines of a Space's log, an entry each (`hardware.log_lines`)."""
     return f"logs:{kind}:{space_id}"
+
+
+@key("string", owner="spaces.building", life="expires")
+def control_ran() -> str:
+    """When scheduled work last began in a control worker (Unix time)."""
+    return "workers:control"
+
+
+@key("zset", owner="spaces.building", life="expires")
+def builders() -> str:
+    """Build worker -> when it last looked for builds (Unix time)."""
+    return "workers:builds"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import signal
 import threading
 from functools import partial
 from typing import Any
@@ -11,10 +13,14 @@ from typing import Any
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_down
 from celery.worker.state import active_requests
 from django.conf import settings
+from django.db import connection
 
 from hardware.agent import Agent
 from hardware.runtimes import choose
+from infra.notify import is_supervised
 from infra.startup import retry_until_database_ready
+
+logger = logging.getLogger(__name__)
 
 #: Set by `manage.py node`: {"cpu": false, "t4": true}, tiers and whether they are simulated.
 TIERS_VARIABLE = "SPACEPORT_NODE_TIERS"
@@ -61,6 +67,30 @@ class NodeWorker:
             self._ending.clear()
             start = partial(retry_until_database_ready, self._start_agent, unless=self._ending.is_set)
             threading.Thread(target=start, name="agent", daemon=True).start()
+            if not is_supervised():
+                self._leave_in_order()
+
+    def _leave_in_order(self) -> None:
+        """From now on the first SIGTERM lets other nodes take over before the worker ends; a second one ends
+        it at once."""
+        ends = signal.getsignal(signal.SIGTERM)
+
+        def leave(*_: object) -> None:
+            signal.signal(signal.SIGTERM, ends)
+            threading.Thread(target=self._hand_over, name="handover", daemon=True).start()
+
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, leave)
+
+    def _hand_over(self) -> None:
+        try:
+            if (agent := self.agent) is not None:
+                agent.hand_over()
+        except Exception:
+            logger.exception("nothing was handed over")
+        finally:
+            connection.close()
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _start_agent(self) -> None:
         made = Agent(settings.SPACEPORT_NODE, tiers(), choose(settings.SPACEPORT_RUNTIME), slots=self.slots)

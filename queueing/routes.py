@@ -143,6 +143,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     replica_id: int = 0  # 0: none runs
     address: str = ""
     celery_queue: str = ""  # where drain hints for this replica go
+    awaits: str = ""  # why it cannot start yet, where no machine of its kind is up
     app: App = App()
 
     @property

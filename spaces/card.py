@@ -73,13 +73,13 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def read_card(space: Space) -> SpaceCard:
-    """The card of the Space's head commit; an empty one where there is no README.
+def read_card(space: Space, commit: str = "") -> SpaceCard:
+    """The card of this commit of the Space, default its head; an empty one where there is no README.
 
     Raises:
         CardError
     """
-    text = repository.read_blob(space.pk, repository.head(space), README)
+    text = repository.read_blob(space.pk, commit or repository.head(space), README)
     card = parse(text.decode("utf-8", "replace")) if text is not None else SpaceCard()
     if card.app_file:
         return card

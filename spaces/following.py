@@ -3,14 +3,14 @@ each Space's stage and its route in Redis must say the same."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from django.utils import timezone
+import logging
 
 from hardware.models import Replica
 from queueing.stats.figures import figures
 from spaces import lifecycle, publishing
-from spaces.models import Build, Space, Stage
+from spaces.models import Space, Stage
+
+logger = logging.getLogger(__name__)
 
 FOLLOWED = [
     Stage.APP_STARTING,
@@ -19,20 +19,23 @@ FOLLOWED = [
     Stage.RUNNING_BUILDING,
     Stage.RUNTIME_ERROR,
 ]
-UNBUILT_AFTER = timedelta(seconds=20)
 
 
 def reconcile_spaces() -> None:
-    """Catch up with news of replicas, builds never begun, and replicas that were replaced."""
+    """Catch up with news of replicas, and with replicas that were replaced."""
     for space in Space.objects.select_related("owner", "replica__node").filter(stage__in=FOLLOWED):
-        newest = space.replicas.filter(wanted=True).order_by("-pk").first()
-        if newest is not None and is_behind(space, newest):
-            lifecycle.replica_changed(newest.pk)
-        if space.stage != Stage.RUNTIME_ERROR:
-            lifecycle.retire_replaced(space)
-    long_ago = timezone.now() - UNBUILT_AFTER
-    for row in Build.objects.filter(status=Build.Status.QUEUED, created_at__lt=long_ago):
-        lifecycle.send_build(row)
+        try:
+            _reconcile(space)
+        except Exception:  # the others' news must not wait for it
+            logger.exception("space %s", space.pk)
+
+
+def _reconcile(space: Space) -> None:
+    newest = space.replicas.filter(wanted=True).order_by("-pk").first()
+    if newest is not None and is_behind(space, newest):
+        lifecycle.replica_changed(newest.pk)
+    if space.stage != Stage.RUNTIME_ERROR:
+        lifecycle.retire_replaced(space)
 
 
 def is_behind(space: Space, newest: Replica) -> bool:

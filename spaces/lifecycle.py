@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from hardware import logs, nodes, replicas
-from hardware.models import Replica
+from hardware.models import Deleted, Replica
 from hardware.runtimes.base import Artifact, ReplicaSpec
 from hardware.tiers import tier
 from infra.redis_clients import sync_redis
@@ -25,7 +25,7 @@ from queueing.groups import in_code
 from queueing.setting_fields import FIELDS, MOST_CALLS
 from queueing.stats.figures import figures
 from queueing.store import keys
-from queueing.store.admin_ops import announce_pause, clear
+from queueing.store.admin_ops import announce_no_hardware, announce_pause, clear
 from queueing.store.keys import SpaceKeys
 from queueing.store.scripts import seconds as seconds_of
 from queueing.wakeup import wake_dispatcher
@@ -37,15 +37,20 @@ from spaces.secrets import environment
 
 DRAIN_AT_LEAST_S = 10  # an old replica serves open pages this long after visitors were sent to the new one
 DRAIN_AT_MOST = timedelta(minutes=30)
+RESTORED_AGAIN_AFTER = timedelta(minutes=10)
+RESTORING = "What its last build made is gone from its node; it is built again and starts by itself."
 KEPT_BUILDS = 3  # of each Space, to go back to at once
 
 
 def _move(space: Space, stage: Stage, reason: str = "") -> None:
+    is_news = (space.stage, space.stage_reason) != (stage, reason)
     space.stage, space.stage_reason = stage, reason
     # A client that reads RUNNING can call it.
-    publishing.publish(space)
+    route = publishing.publish(space)
     space.save(update_fields=["stage", "stage_reason", "last_modified"])
     _notify_waiting(space)
+    if route.awaits and is_news:
+        announce_no_hardware(space.pk)
 
 
 def _notify_waiting(space: Space) -> None:
@@ -128,8 +133,8 @@ def build(space: Space) -> None:
 
 
 def send_build(row: Build) -> None:
-    """Ask a build worker for this build; asking twice is harmless."""
-    current_app.send_task("spaces.tasks.build", kwargs={"build_id": row.pk}, queue="build")
+    """Have the build workers look at once; they find it by themselves within seconds."""
+    current_app.send_task("spaces.tasks.build", kwargs={"build_id": row.pk}, queue="build", expires=60)
 
 
 def built(build_row: Build, artifact: Artifact) -> None:
@@ -137,28 +142,36 @@ def built(build_row: Build, artifact: Artifact) -> None:
     space = Space.objects.select_related("owner", "replica").get(pk=build_row.space_id)
     newer = space.builds.filter(pk__gt=build_row.pk).exclude(status=Build.Status.CANCELLED).exists()
     # A newer commit without a build has a card with an error, or no app: that is shown, not this.
-    if not newer and build_row.sha == space.sha and space.stage != Stage.PAUSED:
+    is_shown = build_row.sha == space.sha or build_row.restores
+    if not newer and is_shown and space.stage != Stage.PAUSED:
         roll_out(space, build_row, artifact)
     _forget_old_builds(space)
 
 
 def _forget_old_builds(space: Space) -> None:
     """Let go of what builds made that nothing runs and nobody will go back to."""
-    done = list(space.builds.exclude(artifact=None).order_by("-pk"))
+    done = list(space.builds.filter(artifact__isnull=False).order_by("-pk"))
     kept = done[:KEPT_BUILDS] + [
         b for b in done if space.replicas.filter(build_id=b.pk, wanted=True).exists()
     ]
     # Builds of one commit share what they made.
-    artifacts = [b.artifact for b in done if b.sha not in {k.sha for k in kept}]
+    gone = [Artifact.from_json(b.artifact) for b in done if b.artifact and b.sha not in {k.sha for k in kept}]
     space.builds.filter(pk__in=[b.pk for b in done if b not in kept]).update(artifact=None)
-    if artifacts:
-        current_app.send_task("spaces.tasks.forget", kwargs={"artifacts": artifacts}, queue="build")
+    if gone:
+        forget(gone)
+
+
+def forget(artifacts: list[Artifact]) -> None:
+    """Have a build worker remove what builds made."""
+    kwargs = {"artifacts": [artifact.to_json() for artifact in artifacts]}
+    current_app.send_task("spaces.tasks.forget", kwargs=kwargs, queue="build")
 
 
 def build_failed(build_row: Build) -> None:
     """A build failed. A version that runs goes on serving."""
     space = Space.objects.select_related("owner", "replica").get(pk=build_row.space_id)
-    if space.builds.filter(pk__gt=build_row.pk).exists() or build_row.sha != space.sha:
+    is_shown = build_row.sha == space.sha or build_row.restores
+    if space.builds.filter(pk__gt=build_row.pk).exists() or not is_shown:
         return
     goes_on = " The version before it goes on serving." if _serving(space) else ""
     _move(space, Stage.BUILD_ERROR, build_row.reason + goes_on)
@@ -169,7 +182,7 @@ def build_failed(build_row: Build) -> None:
 
 def roll_out(space: Space, build_row: Build, artifact: Artifact) -> Replica:
     """Order a replica of this build; visitors are sent to it once it is ready."""
-    card = read_card(space)
+    card = read_card(space, build_row.sha)
     spec = ReplicaSpec(
         space=str(space),
         space_id=space.pk,
@@ -221,7 +234,31 @@ def _take_over(space: Space, replica: Replica) -> None:
         wake_dispatcher(route)
 
 
+@transaction.atomic
+def _restore(space: Space, replica: Replica) -> bool:
+    """What it should run is gone from its node: build that commit again, while visitors wait. False: that was
+    done a moment ago, and its node does not get what builds make."""
+    made = space.builds.filter(pk=replica.build_id or 0).first()
+    just_built = timezone.now() - RESTORED_AGAIN_AFTER
+    if made is None or (made.restores and made.finished_at and made.finished_at > just_built):
+        return False
+    if not Replica.objects.filter(pk=replica.pk, wanted=True).update(wanted=False):
+        return True  # other news of it came first
+    under_way = space.builds.filter(status__in=[Build.Status.QUEUED, Build.Status.RUNNING])
+    if not under_way.exists():
+        space.builds.filter(sha=made.sha).update(artifact=None)
+        row = space.builds.create(sha=made.sha, restores=True)
+        transaction.on_commit(partial(send_build, row))
+    if space.replica_id == replica.pk:
+        space.replica = None
+        space.save(update_fields=["replica"])
+    _move(space, Stage.RUNNING_BUILDING if _serving(space) else Stage.BUILDING, RESTORING)
+    return True
+
+
 def _fail(space: Space, replica: Replica) -> None:
+    if replica.cause == Replica.MISSING and _restore(space, replica):
+        return
     others = space.replica is not None and space.replica_id != replica.pk and _serving(space)
     goes_on = " The version before it goes on serving." if others else ""
     _move(space, Stage.RUNTIME_ERROR, replica.reason + goes_on)
@@ -344,9 +381,9 @@ def delete(space: Space) -> None:
     publishing.withdraw(space)
     repository.remove(space)
     logs.forget(space.pk)
-    artifacts = [row.artifact for row in space.builds.exclude(artifact=None)]
-    space.delete()
-    current_app.send_task("spaces.tasks.forget", kwargs={"artifacts": artifacts}, queue="build")
+    with transaction.atomic():
+        Deleted.objects.create(space_id=space.pk)
+        space.delete()
 
 
 @transaction.atomic

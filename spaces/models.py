@@ -88,8 +88,12 @@ class Build(models.Model):
     sha = models.CharField(max_length=40)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
     reason = models.TextField(blank=True)
-    #: The node that builds it.
+    #: The build worker that has it, until when unless it renews that, and how many workers have had it.
     worker = models.CharField(max_length=200, blank=True)
+    leased_until = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
+    #: Whether this commit ran before and what its build made is gone: it runs again, whatever `main` is now.
+    restores = models.BooleanField(default=False, db_default=False)
     #: What the runtime made of it, as `hardware.runtimes.base.Artifact` in JSON form.
     artifact = models.JSONField(null=True, blank=True)
     log = models.TextField(blank=True)

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 from msgspec import structs
 
-from hardware import logs, readiness, replicas
+from hardware import logs, nodes, readiness, replicas
 from hardware.app_report import Unusable
 from hardware.models import Replica
 from hardware.replica_client import BadAnswer, Unreachable
@@ -76,10 +76,13 @@ def publish(space: Space) -> Route:
         replica_id=replica.pk if replica else 0,
         address=replica.address if replica else "",
         celery_queue=f"hw.{replica.tier}@{replica.node.name}" if replica and replica.node else "",
+        awaits=_absence(space, replica),
         app=structs.replace(app, paths=_queued_paths(space)),
     )
     before = published(space.pk)
-    start = starting.start_estimate(space, before.stage if before else "", serving=replica is not None)
+    start = starting.start_estimate(
+        space, before.stage if before else "", serving=replica is not None, can_start=not route.awaits
+    )
     pipe = sync_redis().pipeline()
     pipe.set(SpaceKeys(space.pk).route, routes.encode(route))
     # With the route, in one step: from now on no other replica's dispatcher claims anything.
@@ -90,6 +93,12 @@ def publish(space: Space) -> Route:
     serving = replica is not None
     queue_settings.refuse(space.pk, "" if serving else CLOSED.get(Stage(space.stage), ""))
     return route
+
+
+def _absence(space: Space, replica: Replica | None) -> str:
+    """Why no node can start it now; "" where one can, or where nobody waits for that."""
+    waits = replica is None and space.stage == Stage.APP_STARTING
+    return nodes.absence(space.hardware) if waits else ""
 
 
 def published(space_id: int) -> Route | None:

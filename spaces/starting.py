@@ -14,7 +14,9 @@ BEYOND = 1.25  # times the longest of so few: what it takes at most
 COMING = (Stage.SLEEPING, Stage.APP_STARTING, Stage.BUILDING)
 
 
-def start_estimate(space: Space, stage_before: str, *, serving: bool) -> dict[str, str]:
+def start_estimate(
+    space: Space, stage_before: str, *, serving: bool, can_start: bool = True
+) -> dict[str, str]:
     """The queue's view of the start (`queueing.store.keys.SpaceKeys.cfg`): whether the Space runs, and if
     not, how many seconds its start takes, likely and at most, and when it began; empty without measurements.
     A start that has just ended is measured here."""
@@ -27,15 +29,16 @@ def start_estimate(space: Space, stage_before: str, *, serving: bool) -> dict[st
             client.lpush(k.starts, f"{now - float(since):.1f}")
             client.ltrim(k.starts, 0, LAST - 1)
         return {"serving": "1", **nothing}
-    # Nobody has begun to start one that sleeps: its time counts from now, whenever that is.
-    if space.stage not in (Stage.APP_STARTING, Stage.BUILDING):
+    # Nobody has begun to start one that sleeps, or that no node can run: its time counts from now, whenever
+    # that is.
+    if not can_start or space.stage not in (Stage.APP_STARTING, Stage.BUILDING):
         since = ""
     elif not since or stage_before != space.stage:
         since = f"{now:.1f}"
     took = [float(t) for t in client.lrange(k.starts, 0, LAST - 1)]
     if space.stage == Stage.BUILDING:
         took = [build + start for build, start in zip(_builds(space), took, strict=False)]
-    if not took or space.stage not in COMING:
+    if not took or not can_start or space.stage not in COMING:
         return {"serving": "0", **nothing, "start_since": since}
     return {
         "serving": "0",

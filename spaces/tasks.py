@@ -2,74 +2,43 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_ready
-from celery.worker import state
+from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
-from django.utils import timezone
 
-from hardware import logs
 from hardware.runtimes import choose
-from hardware.runtimes.base import Artifact, BuildFailed
-from infra.startup import retry_until_database_ready
-from spaces import builds, following, lifecycle
-from spaces.models import Build, Space
+from hardware.runtimes.base import Artifact, InUse
+from spaces import following, housekeeping, lifecycle
+from spaces.building import workers
+from spaces.building.builders import Builders
+from spaces.models import Space
 
-logger = logging.getLogger(__name__)
+FORGET_AGAIN_S = 30
 
-_slots = threading.BoundedSemaphore(settings.SPACEPORT_BUILDS_AT_ONCE)
-LOG_KEPT = 2_000_000  # characters of a build's log that its row keeps
+#: This process's, where it is a build worker's.
+_builders: Builders | None = None
 
 
 @shared_task(name="spaces.tasks.build", ignore_result=True)
 def build(build_id: int) -> None:
-    """Build one commit and roll it out."""
-    with _slots:
-        mine = Build.objects.filter(pk=build_id, status=Build.Status.QUEUED).update(
-            status=Build.Status.RUNNING, started_at=timezone.now(), worker=settings.SPACEPORT_NODE
-        )
-        if mine:
-            _build(Build.objects.select_related("space__owner").get(pk=build_id))
+    """A build was ordered: the build threads of this worker look at once."""
+    if _builders is not None:
+        _builders.hint()
 
 
-def _build(row: Build) -> None:
-    lines: list[str] = []
-    logs.clear("build", row.space_id)
-
-    def log(line: str) -> None:
-        lines.append(line)
-        logs.append("build", row.space_id, [line])
-
-    artifact = None
-    try:
-        artifact = builds.run(row, log)
-        row.artifact, row.status = artifact.to_json(), Build.Status.SUCCEEDED
-    except BuildFailed as failure:
-        row.status, row.reason = Build.Status.FAILED, str(failure)
-        log(f"Build failed: {failure}")
-    except Exception:
-        logger.exception("build %s", row.pk)
-        row.status = Build.Status.FAILED
-        row.reason = "The platform could not build this Space; its administrator finds the cause in the log."
-        log(row.reason)
-    row.log, row.finished_at = "\n".join(lines)[-LOG_KEPT:], timezone.now()
-    row.save()
-    if artifact is not None:
-        lifecycle.built(row, artifact)
-    else:
-        lifecycle.build_failed(row)
-
-
-@shared_task(name="spaces.tasks.forget", ignore_result=True)
-def forget(artifacts: list[dict[str, str]]) -> None:
-    """Remove the artifacts of a deleted Space, or of versions replaced long ago."""
-    runtime = choose(settings.SPACEPORT_RUNTIME)
+@shared_task(name="spaces.tasks.forget", bind=True, ignore_result=True, max_retries=20)
+def forget(self: Any, artifacts: list[dict[str, str]]) -> None:
+    """Remove what builds made of versions replaced long ago. What is in use is tried again."""
+    runtime, used = choose(settings.SPACEPORT_RUNTIME), []
     for artifact in artifacts:
-        runtime.forget(Artifact.from_json(artifact))
+        try:
+            runtime.forget(Artifact.from_json(artifact))
+        except InUse:
+            used.append(artifact)
+    if used:
+        raise self.retry(kwargs={"artifacts": used}, countdown=FORGET_AGAIN_S)
 
 
 @shared_task(name="spaces.tasks.replica_changed", ignore_result=True)
@@ -88,22 +57,14 @@ def wake(space_id: int) -> None:
 @shared_task(name="spaces.tasks.follow_spaces", ignore_result=True)
 def follow_spaces() -> None:
     """What a lost message would leave undone."""
+    workers.control_ran()
     following.reconcile_spaces()
 
 
-@worker_ready.connect
-def take_up_builds(sender: Any = None, **_: Any) -> None:
-    """A build worker that starts anew: what it was building when it died is built again. It begins nothing
-    else before, so that it does not take its own first build for one of those."""
-    if sender is not None and "build" in sender.app.amqp.queues.consume_from:
-        retry_until_database_ready(_take_up_builds, unless=lambda: state.should_stop is not None)
-
-
-def _take_up_builds() -> None:
-    mine = Build.objects.filter(status=Build.Status.RUNNING, worker=settings.SPACEPORT_NODE)
-    for row in mine:
-        Build.objects.filter(pk=row.pk, status=Build.Status.RUNNING).update(status=Build.Status.QUEUED)
-        lifecycle.send_build(row)
+@shared_task(name="spaces.tasks.forget_old_rows", ignore_result=True)
+def forget_old_rows() -> None:
+    """Delete ended replicas, old builds, and sessions that have expired."""
+    housekeeping.forget_old_rows()
 
 
 @shared_task(name="spaces.tasks.put_to_sleep", ignore_result=True)
@@ -111,3 +72,22 @@ def put_to_sleep() -> None:
     """Stop Spaces that nobody has visited for their sleep time."""
     for space in Space.objects.select_related("owner", "replica").filter(sleep_time_s__isnull=False):
         lifecycle.put_to_sleep(space)
+
+
+@worker_ready.connect
+def begin(sender: Any = None, **_: Any) -> None:
+    """A worker takes work: one of the control queue is seen from now on, one of the build queue builds."""
+    global _builders
+    served = sender.app.amqp.queues.consume_from if sender is not None else ()
+    if "control" in served:
+        workers.control_ran()
+    if "build" in served:
+        _builders = Builders(settings.SPACEPORT_BUILDS_AT_ONCE)
+        _builders.start()
+
+
+@worker_shutting_down.connect
+def end(**_: Any) -> None:
+    """It takes no more builds."""
+    if _builders is not None:
+        _builders.stop()

@@ -21,6 +21,14 @@ class StartFailed(Exception):
     """The replica could not be started or never answered; the message says what and what to do."""
 
 
+class ArtifactMissing(StartFailed):
+    """What the build made is not on this machine (any more); building that commit again mends it."""
+
+
+class InUse(Exception):
+    """What should be removed is still used by a replica that is being stopped; try again."""
+
+
 class EngineUnavailable(Exception):
     """The container engine does not answer; try again."""
 
@@ -133,7 +141,7 @@ class Runtime(Protocol):
         wait until it answers. A replica of this id that runs already is returned as it is.
 
         Raises:
-            StartFailed, EngineUnavailable
+            StartFailed, ArtifactMissing, EngineUnavailable
         """
         ...
 
@@ -158,7 +166,20 @@ class Runtime(Protocol):
         ...
 
     def forget(self, artifact: Artifact) -> None:
-        """Remove what a build made; shared dependencies stay cached. No error when it is gone."""
+        """Remove what a build made; shared dependencies stay cached. No error when it is gone.
+
+        Raises:
+            InUse, EngineUnavailable
+        """
+        ...
+
+    def forget_space(self, space_id: int) -> bool:
+        """Remove all that a deleted Space has here: what its builds made, and its data. False: something is
+        still in use.
+
+        Raises:
+            EngineUnavailable
+        """
         ...
 
     def dispose(self) -> None:

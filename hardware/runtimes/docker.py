@@ -7,6 +7,7 @@ import datetime
 import secrets
 import threading
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 
 import docker
@@ -17,8 +18,10 @@ import requests
 from hardware.runtimes import base_image, build_caches, docker_build, docker_network
 from hardware.runtimes.base import (
     Artifact,
+    ArtifactMissing,
     EngineUnavailable,
     Exit,
+    InUse,
     LogLine,
     Running,
     StartFailed,
@@ -52,6 +55,17 @@ def _engine() -> Iterator[None]:
         raise EngineUnavailable(f"The container engine does not answer: {error}") from error
 
 
+@contextlib.contextmanager
+def _is_free(what: str) -> Iterator[None]:
+    """The engine removes nothing that a container uses."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        if error.status_code != HTTPStatus.CONFLICT:
+            raise
+        raise InUse(f"{what} is in use.") from error
+
+
 class DockerRuntime:
     """Talks to the engine that DOCKER_HOST names (default: this machine's). `home` keeps the installation's
     id, which marks everything it makes."""
@@ -79,8 +93,21 @@ class DockerRuntime:
 
     def forget(self, artifact: Artifact) -> None:
         if artifact.image:
-            with _engine(), contextlib.suppress(docker.errors.ImageNotFound, docker.errors.APIError):
+            with _engine(), _is_free(artifact.image), contextlib.suppress(docker.errors.ImageNotFound):
                 self.client.images.remove(artifact.image)
+
+    def forget_space(self, space_id: int) -> bool:
+        repository = docker_build.repository(self.installation, space_id)
+        try:
+            with _engine(), _is_free(repository):
+                for image in self.client.images.list(repository):
+                    for name in image.tags:
+                        self.client.images.remove(name)
+                with contextlib.suppress(docker.errors.NotFound):
+                    self.client.volumes.get(self._volume_name(space_id)).remove()
+        except InUse:
+            return False
+        return True
 
     # --- run --------------------------------------------------------------------------------------
 
@@ -101,7 +128,7 @@ class DockerRuntime:
                         **options, networking_config={network: endpoint}
                     )
                 except docker.errors.ImageNotFound as error:
-                    raise StartFailed(
+                    raise ArtifactMissing(
                         "What the last build made is not on this node any more. Rebuild the Space."
                     ) from error
                 try:

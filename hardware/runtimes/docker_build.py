@@ -76,6 +76,11 @@ def gradio_dockerfile(wanted: Dependencies, base: str) -> tuple[str, dict[str, s
     return "\n".join(lines), inputs
 
 
+def repository(installation: str, space_id: int) -> str:
+    """What a Space's images are called, before their tag."""
+    return f"spaceport/space-{installation}-{space_id}"
+
+
 def build(engine: Engine, spec: BuildSpec, log: Log) -> str:
     """Build the Space's image and answer its name.
 
@@ -94,7 +99,7 @@ class _Build:
     def __init__(self, engine: Engine, spec: BuildSpec, log: Log) -> None:
         self.engine, self.spec = engine, spec
         self.log = _Told(log)
-        self.name = f"spaceport/space-{engine.installation}-{spec.space_id}:{spec.sha[:12]}"
+        self.name = f"{repository(engine.installation, spec.space_id)}:{spec.sha[:12]}"
 
     def gradio(self) -> str:
         """A Gradio Space: the Dockerfile is the platform's, so that nothing in it names an image. Spaces with

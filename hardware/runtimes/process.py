@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 from hardware.runtimes import dependencies, shim, venvs
 from hardware.runtimes.base import (
     Artifact,
+    ArtifactMissing,
     BuildFailed,
     BuildSpec,
     Exit,
@@ -25,7 +26,6 @@ from hardware.runtimes.base import (
     LogLine,
     ReplicaSpec,
     Running,
-    StartFailed,
     Stats,
 )
 from hardware.runtimes.base_image import LAUNCHER, MAIN
@@ -85,6 +85,10 @@ class ProcessRuntime:
         if artifact.code and self._code.resolve() in Path(artifact.code).resolve().parents:
             shutil.rmtree(artifact.code, ignore_errors=True)
 
+    def forget_space(self, space_id: int) -> bool:
+        shutil.rmtree(self._code / str(space_id), ignore_errors=True)
+        return True
+
     # --- run --------------------------------------------------------------------------------------
 
     def start(self, replica_id: int, spec: ReplicaSpec, *, gpus: tuple[str, ...] = ()) -> Running:
@@ -93,7 +97,7 @@ class ProcessRuntime:
         artifact = spec.artifact
         python = Path(artifact.environment) / "bin" / "python"
         if artifact.runtime != "process" or not python.exists() or not Path(artifact.code).is_dir():
-            raise StartFailed(
+            raise ArtifactMissing(
                 "What the last build made is not on this node any more. Restart the Space with a rebuild."
             )
         self._prune()

@@ -18,3 +18,8 @@ def notify(word: str) -> None:
     if _fd:
         with contextlib.suppress(OSError):  # the supervisor is gone
             os.write(int(_fd), f"{word}\n".encode())
+
+
+def is_supervised() -> bool:
+    """Whether a supervisor started this process."""
+    return bool(_fd)

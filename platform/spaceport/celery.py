@@ -38,12 +38,14 @@ app.conf.update(
         "reap": {"task": "queueing.tasks.reap", "schedule": 2.0, "options": {"expires": 4}},
         "wake": {"task": "queueing.tasks.wake_forgotten", "schedule": 2.0, "options": {"expires": 4}},
         "follow": {"task": "spaces.tasks.follow_spaces", "schedule": 5.0, "options": {"expires": 10}},
+        "lost": {"task": "hardware.tasks.release_lost", "schedule": 5.0, "options": {"expires": 10}},
         "sleep": {"task": "spaces.tasks.put_to_sleep", "schedule": 10.0, "options": {"expires": 10}},
         "minutes": {
             "task": "queueing.tasks.store_minutes",
             "schedule": 30.0,
             "options": {"expires": 30},
         },
+        "rows": {"task": "spaces.tasks.forget_old_rows", "schedule": 3600.0, "options": {"expires": 600}},
         "forget": {"task": "queueing.tasks.forget_minutes", "schedule": 3600.0, "options": {"expires": 600}},
     },
 )

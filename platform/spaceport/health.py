@@ -1,4 +1,4 @@
-"""Is the platform well: web (it answers), database, Redis, a worker."""
+"""Is the platform well: web (it answers), database, Redis, a node, control, a build worker."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from django.http import HttpRequest, JsonResponse
 from redis import RedisError
 
 from hardware import nodes
-from infra.redis_clients import sync_redis
 from queueing.store import durability
 from spaceport.operators import is_operator
+from spaces.building import workers
 
 logger = logging.getLogger(__name__)
+#: Later than this, and Spaces neither wake nor go live in time.
+CONTROL_LATE_S = 30
 _logged: dict[str, str] = {}
 
 
@@ -28,9 +30,22 @@ def problems() -> dict[str, str]:
     except DatabaseError as error:
         found["database"] = str(error).split("\n")[0]
     try:
-        sync_redis().ping()
+        found |= _worker_problems(workers.read())
     except RedisError as error:
         found["redis"] = str(error)
+    return found
+
+
+def _worker_problems(seen: workers.Workers) -> dict[str, str]:
+    found = {}
+    if seen.control_lag_s is None:
+        found["control"] = "no control worker has done scheduled work; is the scheduler (beat) up?"
+    elif seen.control_lag_s > CONTROL_LATE_S:
+        found["control"] = (
+            f"scheduled work is {seen.control_lag_s:.0f} s late, {seen.waiting['control']} messages wait"
+        )
+    if not seen.builders:
+        found["build worker"] = "no build worker has reported within the last seconds"
     return found
 
 

@@ -29,10 +29,13 @@ from queueing.stats.histograms import LAST, Histogram, seconds_in, upper_edge
 from queueing.stats.totals import Totals
 from spaceport.operators import is_operator
 from spaceport.web import monitor
-from spaces.models import Sdk, Space
+from spaces.building import workers
+from spaces.building.workers import Workers
+from spaces.models import Build, Sdk, Space
 
 #: Every third edge of the statistics' own buckets: ratios of two, from 1 ms to an hour and more.
 EDGES = range(0, LAST, 3)
+OPEN = [Build.Status.QUEUED.value, Build.Status.RUNNING.value]
 
 
 @require_safe
@@ -57,6 +60,8 @@ class Read:
     nodes: list[Node] | None = None
     replicas: dict[str, int] | None = None
     slots: dict[str, tuple[int, int]] | None = None
+    builds: dict[str, int] | None = None
+    workers: Workers | None = None
     redis_s: float | None = None
 
 
@@ -70,6 +75,7 @@ class Platform(Collector):
         yield from _queues(read)
         yield from _events(read)
         yield from _hardware(read)
+        yield from _workers(read)
         yield from _process(read)
 
 
@@ -78,7 +84,7 @@ _known: dict[int, str] = {}
 
 
 def load() -> Read:
-    """Read it: three queries of the database, two round trips to Redis."""
+    """Read it: four queries of the database, four round trips to Redis."""
     found = Read()
     try:
         spaces = Space.objects.exclude(sdk=Sdk.STATIC).values_list("pk", "owner__name", "name")
@@ -86,16 +92,19 @@ def load() -> Read:
         found.nodes = list(Node.objects.order_by("name"))
         counted = Replica.objects.order_by().values_list("state").annotate(Count("pk"))
         found.replicas = dict(counted)
+        open_builds = Build.objects.filter(status__in=OPEN).order_by().values_list("status")
+        found.builds = dict(open_builds.annotate(Count("pk")))
         _known.clear()
         _known.update(names)
     except DatabaseError:
-        found.nodes = found.replicas = None
+        found.nodes = found.replicas = found.builds = None
     found.spaces = dict(_known)
     try:
         started = time.perf_counter()
         sync_redis().ping()
         found.redis_s = time.perf_counter() - started
         found.queues = totals.load(found.spaces)
+        found.workers = workers.read()
         found.slots = usage.slots([node.name for node in found.nodes or []])
     except RedisError:
         found.redis_s = None
@@ -104,7 +113,9 @@ def load() -> Read:
 
 def reference() -> str:
     """Every family as a table in Markdown, for `docs/reference/metrics.md`: a test compares them."""
-    families = [part for made in (_parts, _queues, _events, _hardware, _process) for part in made(Read())]
+    families = [
+        part for made in (_parts, _queues, _events, _hardware, _workers, _process) for part in made(Read())
+    ]
     lines = ["", "", "| metric | type | labels | meaning |", "|---|---|---|---|"]
     for family in families:
         name = family.name + ("_total" if family.type == "counter" else "")
@@ -208,6 +219,27 @@ def _hardware(read: Read) -> Iterator[Metric]:
         slots.add_metric([node, "busy"], busy)
         slots.add_metric([node, "free"], max(all_of_them - busy, 0))
     yield slots
+
+
+def _workers(read: Read) -> Iterator[Metric]:
+    lag = GaugeMetricFamily(
+        "spaceport_control_lag_seconds", "How late scheduled work of the control queue is."
+    )
+    builders = GaugeMetricFamily("spaceport_build_workers", "Build workers that take builds.")
+    waiting = GaugeMetricFamily(
+        "spaceport_celery_messages", "Messages that wait in the Celery queue.", labels=["queue"]
+    )
+    if read.workers is not None:
+        if read.workers.control_lag_s is not None:
+            lag.add_metric([], read.workers.control_lag_s)
+        builders.add_metric([], read.workers.builders)
+        for queue, messages in read.workers.waiting.items():
+            waiting.add_metric([queue], messages)
+    builds = GaugeMetricFamily("spaceport_builds", "Builds that wait or run.", labels=["status"])
+    if read.builds is not None:
+        for status in OPEN:
+            builds.add_metric([status], read.builds.get(status, 0))
+    yield from (lag, waiting, builders, builds)
 
 
 def _process(read: Read) -> Iterator[Metric]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infra.redis_clients import sync_redis
 from queueing.lines import LANES
-from queueing.messages import failed, paused
+from queueing.messages import failed, no_hardware, paused
 from queueing.store.keys import SpaceKeys
 from queueing.store.queue import FINAL_TTL_S, day
 from queueing.store.scripts import Script
@@ -49,11 +49,20 @@ def clear(space_id: int, reason: str = CLEARED) -> int:
 
 def announce_pause(space_id: int) -> int:
     """Tell every event that waits or runs that it waits for its Space to start again; how many."""
+    return _announce(space_id, paused("EVENT_ID"))
+
+
+def announce_no_hardware(space_id: int) -> int:
+    """Tell every event that waits or runs that it waits for a machine; how many."""
+    return _announce(space_id, no_hardware("EVENT_ID"))
+
+
+def _announce(space_id: int, message: bytes) -> int:
     client = sync_redis()
     k = SpaceKeys(space_id)
     script = Script("notice")
     told: int = client.register_script(script.source)(
         keys=script.in_order(running=k.running, **k.holding, lines=k.lines, fence=k.fence),
-        args=[k.prefix, paused("EVENT_ID"), FINAL_TTL_S],
+        args=[k.prefix, message, FINAL_TTL_S],
     )
     return told

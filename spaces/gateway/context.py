@@ -45,11 +45,14 @@ class GatewayContext:
         return bool(await self.redis.hget(SpaceKeys(asked.route.space_id).cfg, "api_open") == b"0")
 
     async def running(self, route: Route) -> Route:
-        """The route once it has an address: a sleeping Space is woken, one that starts is waited for."""
+        """The route once it has an address: a sleeping Space is woken, one that starts is waited for (but not
+        one that awaits a node)."""
         if route.stage == Stage.SLEEPING:
             await self.web.wakeup.wake(route)
         deadline = time.monotonic() + HOLD_S
-        while not route.address and route.stage in STARTING and time.monotonic() < deadline:
+        while not (route.address or route.awaits) and route.stage in STARTING:
+            if time.monotonic() >= deadline:
+                break
             await asyncio.sleep(LOOK_EVERY_S)
             route = await self.routes.by_id(route.space_id, fresh=True) or route
         return route

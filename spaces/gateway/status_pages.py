@@ -59,6 +59,8 @@ async def too_many(wait_s: int) -> bytes:
 
 
 def _words(route: Route) -> tuple[str, str, str]:
+    if route.awaits:
+        return "Waiting for hardware", f"is waiting. {route.awaits}", "Keep this page open."
     stage = route.stage.replace("RUNNING_", "") if route.stage.startswith("RUNNING_") else route.stage
     return SENTENCES.get(stage, ("Not running", "is not running.", "Try again in a moment."))
 

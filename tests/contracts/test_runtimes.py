@@ -16,11 +16,11 @@ from gradio_client import Client
 from hardware import readiness
 from hardware.runtimes.base import (
     Artifact,
+    ArtifactMissing,
     BuildFailed,
     BuildSpec,
     EngineUnavailable,
     ReplicaSpec,
-    StartFailed,
 )
 from hardware.runtimes.docker import DockerRuntime
 from hardware.runtimes.process import ProcessRuntime
@@ -157,7 +157,7 @@ def test_a_code_only_change_installs_nothing(runtime: Runtime, echo: Artifact, t
     assert artifact != echo
     assert not [line for line in lines if "Downloading" in line or "Installed" in line]
     runtime.forget(artifact)
-    with pytest.raises(StartFailed, match="not on this node"):
+    with pytest.raises(ArtifactMissing, match="not on this node"):
         runtime.start(9, replica_spec(artifact))
 
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from django.utils import timezone
 
 from hardware import agent as agent_module
 from hardware import devices, logs, nodes, readiness, replicas
 from hardware.agent import Agent
 from hardware.devices import Device
-from hardware.models import Node, Replica
+from hardware.models import Replica
 from hardware.runtimes.base import ReplicaSpec
+from hardware.upkeep import lost
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -198,19 +197,16 @@ def test_a_simulated_tier_is_marked(agent: Agent, space: Space, build: Callable[
     assert offers == {"cpu": (True, False), "t4": (True, True), "a100": (False, False)}
 
 
-def test_replicas_of_a_lost_node_go_to_another(
-    agent: Agent, space: Space, build: Callable[[str], Artifact]
+def test_a_node_that_comes_back_goes_on_with_what_it_still_runs(
+    agent: Agent, space: Space, build: Callable[[str], Artifact], runtime: ProcessRuntime
 ) -> None:
-    lost = Node.objects.create(
-        name="lost", tiers={"cpu": {"simulated": False}}, runtime="process",
-        heartbeat_at=timezone.now() - timedelta(hours=1),
-    )  # fmt: skip
-    replica = order(space, build("echo"), "cpu")
-    Replica.objects.filter(pk=replica.pk).update(node=lost, state=State.READY, address="10.0.0.9:7860")
-    agent._beat()
-    until(replica, State.READY)
-    wait_until(lambda: Replica.objects.get(pk=replica.pk).address != "10.0.0.9:7860", "it moved")
-    assert until(replica, State.READY).node_id == agent.node_id
+    """No other node took it meanwhile: the app is not started again."""
+    replica = until(order(space, build("echo")), State.READY)
+    before = replica.runtime_id
+    lost._release(replica)
+    wait_until(lambda: Replica.objects.get(pk=replica.pk).state == State.READY, "it serves again")
+    assert until(replica, State.READY).runtime_id == before
+    assert runtime.running()[replica.pk].runtime_id == before
 
 
 def test_an_app_that_fails_in_its_start_up_work_never_was_ready(

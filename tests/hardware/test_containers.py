@@ -10,13 +10,14 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hardware import devices, readiness
-from hardware.runtimes.base import Artifact, BuildSpec, ReplicaSpec, StartFailed
+from hardware.runtimes.base import Artifact, BuildSpec, InUse, ReplicaSpec, StartFailed
 from hardware.runtimes.docker import DockerRuntime
 from tests.hardware.engine import Listener, docker_runtime
 from tests.waiting import wait_until
@@ -172,6 +173,25 @@ def test_what_is_written_to_data_stays_and_is_the_spaces_own(
     assert runtime.client.containers.get(again.runtime_id).exec_run(["cat", "/data/x"]).output == b"x"
     assert again.address != two[0].address  # a freed address does not go to the next container
     runtime.stop(again.runtime_id)
+
+
+def test_of_a_deleted_space_nothing_is_left_once_nothing_runs(runtime: DockerRuntime) -> None:
+    spec = BuildSpec(space="alice/gone", space_id=77, sha="7" * 40, sdk="gradio", source=APPS / "echo")
+    made = runtime.build(spec, lambda _line: None)
+    other = runtime.build(replace(spec, space="alice/other", space_id=778), lambda _line: None)
+    running = runtime.start(77, spec_of(made, 77))
+    with pytest.raises(InUse):
+        runtime.forget(made)
+    assert not runtime.forget_space(77)
+    runtime.stop(running.runtime_id)
+    assert runtime.forget_space(77)
+    assert runtime.forget_space(77)
+    images = [name for image in runtime.client.images.list() for name in image.tags]
+    assert made.image not in images
+    assert other.image in images
+    runtime.forget(other)
+    volumes = {volume.name for volume in runtime.client.volumes.list()}
+    assert f"spaceport-{runtime.installation}-data-77" not in volumes
 
 
 def test_secrets_are_in_no_image(runtime: DockerRuntime, artifact: Artifact) -> None:

@@ -24,8 +24,8 @@ from tests.reference import environment as variables
 APPS = ("spaceport", "spaces", "queueing", "hardware", "accounts")
 #: Which workers consume the queues that are no tier's.
 WORKERS = {
-    "control": "the build worker: short decisions, scheduled tasks",
-    "build": "the build worker: builds",
+    "control": "the control worker: short decisions, scheduled tasks",
+    "build": "build workers: hints about builds, which threads of their own make",
 }
 LIVES = {
     "stays": "as its Space or the platform",

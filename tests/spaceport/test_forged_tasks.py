@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from kombu.exceptions import ContentDisallowed
 from kombu.serialization import loads
 from redis.asyncio import Redis
@@ -21,7 +22,8 @@ from queueing.dispatch.worker import DispatcherPool
 from queueing.events import Join, new_event_id
 from queueing.store.queue import Queue
 from spaceport.celery import app
-from spaces import builds, tasks
+from spaces import tasks
+from spaces.building import leases, runs
 from spaces.models import Build, Space
 from tests.people import make_people
 
@@ -75,9 +77,11 @@ def test_a_build_that_nobody_ordered_does_not_run(
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     space = Space.objects.create(owner=make_people().lab, name="demo", sdk="gradio")
     row = Build.objects.create(space=space, sha="0" * 40, status=status)
-    monkeypatch.setattr(builds, "run", lambda *_: pytest.fail("it built"))
+    monkeypatch.setattr(runs, "run", lambda *_: pytest.fail("it built"))
     tasks.build(row.pk)
     tasks.build(row.pk + 1000)
+    Build.objects.filter(pk=row.pk).update(started_at=timezone.now())
+    assert leases.claim("a worker") is None
     row.refresh_from_db()
     assert row.status == status
 

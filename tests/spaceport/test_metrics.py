@@ -24,7 +24,8 @@ from queueing.stats import rollup
 from queueing.store.keys import SpaceKeys
 from spaceport import health, metrics
 from spaceport.web import monitor
-from spaces.models import Space
+from spaces.building import workers
+from spaces.models import Build, Space
 from tests.people import make_people
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metrics.md"
@@ -124,7 +125,7 @@ def test_why_something_is_not_well_is_told_to_administrators_only(
     def away() -> None:
         raise sync.ConnectionError("Error 111 connecting to redis.internal:6379")
 
-    monkeypatch.setattr(health, "sync_redis", away)
+    monkeypatch.setattr(workers, "sync_redis", away)
     stranger = Client().get("/healthz")
     assert (stranger.status_code, stranger.json()["problems"]["redis"]) == (503, "does not answer")
     assert "internal" not in stranger.content.decode()
@@ -187,6 +188,28 @@ def test_nodes_replicas_and_worker_slots(server: sync.Redis, space: Space) -> No
     assert ("spaceport_worker_slots", "gone", "busy") not in found
 
 
+def test_control_that_is_late_and_missing_build_workers_are_shown(
+    server: sync.Redis, space: Space, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes.register("here", {"cpu": False}, "process")
+    assert set(health.problems()) == {"control", "build worker"}
+    workers.control_ran()
+    workers.announce_builder("builds")
+    Build.objects.create(space=space, sha="0" * 40)
+    assert health.problems() == {}
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 100)
+    workers.announce_builder("builds")
+    server.lpush("control", "{}", "{}")
+    assert health.problems() == {"control": "scheduled work is 95 s late, 2 messages wait"}
+    assert Client().get("/healthz").status_code == 503
+    found = samples()
+    assert found["spaceport_control_lag_seconds",] == pytest.approx(95, abs=1)
+    assert found["spaceport_celery_messages", "control"] == 2
+    assert found["spaceport_build_workers",] == 1
+    assert (found["spaceport_builds", "queued"], found["spaceport_builds", "running"]) == (1, 0)
+
+
 def test_without_the_database_the_queues_are_still_told(
     server: sync.Redis, space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,7 +242,7 @@ def test_a_scrape_of_many_spaces_costs_a_few_round_trips(
             return _before(self, *args, **kwargs)
 
         monkeypatch.setattr(connection, method, counted)
-    with django_assert_max_num_queries(3):
+    with django_assert_max_num_queries(4):
         found = samples()
     assert ("spaceport_queue_pending", "lab/s199") in found
     assert len(trips) <= 8

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from spaceport.up import rotation
+from spaceport.up import supervisor as supervisor_module
 from spaceport.up.child import Child
 from spaceport.up.supervisor import Server, Supervisor
 from tests.waiting import wait_until
@@ -38,3 +43,32 @@ def test_a_server_that_will_not_start_is_tried_again_and_the_others_go_on(tmp_pa
     finally:
         child.kill()
     assert any(what.startswith("app ended") for what in said)
+
+
+def test_logs_do_not_grow_for_ever_and_lose_nothing_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation, "LIMIT_BYTES", 100)
+    monkeypatch.setattr(supervisor_module, "ROTATE_EVERY_S", 0)
+    writes = "import sys\nfor line in sys.stdin: print(line.strip() * 30, flush=True)"
+    log, servers = tmp_path / "log" / "web.log", tmp_path / "server.log"
+    servers.write_text("x" * 200)
+    child = Child("app", [sys.executable, "-c", "input()"], log)
+    log.parent.mkdir()
+    supervisor = Supervisor([child], [], lambda _: None, (servers,))
+    child.expected = True
+    with log.open("ab") as out:
+        writer = subprocess.Popen(
+            [sys.executable, "-c", writes], stdin=subprocess.PIPE, stdout=out, text=True
+        )
+    assert writer.stdin is not None
+    for letters in ("first", "second", "third", "fourth", "fifth", "sixth"):
+        print(letters, file=writer.stdin, flush=True)
+        wait_until(lambda: letters in log.read_text(), "it is written")  # noqa: B023
+        supervisor.check()
+        assert log.read_text() == ""
+    writer.stdin.close()
+    writer.wait(10)
+    kept = {path.name: path.read_text()[:5] for path in log.parent.iterdir()}
+    assert kept == {"web.log": "", "web.log.1": "sixth", "web.log.2": "fifth", "web.log.3": "fourt"}
+    assert servers.read_text() == ""

@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from hardware import devices, worker
 from hardware.runtimes import choose
 from hardware.tiers import Tier, UnknownTier, tier
+from hardware.upkeep import handover
 from infra.notify import READY, notify
 
 if TYPE_CHECKING:
@@ -96,15 +97,16 @@ class Command(BaseCommand):
         path.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + wait_s
         with path.open("w") as lock:
-            if wait_s:
-                notify(READY)
-            while not _locked(lock):
-                if time.monotonic() > deadline:
-                    raise CommandError(
-                        f"The node {name} runs already on this machine. Give one command all its tiers, "
-                        "or set SPACEPORT_NODE to another name."
-                    )
-                time.sleep(LOOK_EVERY_S)
+            with handover.waiting(name) if wait_s else contextlib.nullcontext():
+                if wait_s:
+                    notify(READY)
+                while not _locked(lock):
+                    if time.monotonic() > deadline:
+                        raise CommandError(
+                            f"The node {name} runs already on this machine. Give one command all its tiers, "
+                            "or set SPACEPORT_NODE to another name."
+                        )
+                    time.sleep(LOOK_EVERY_S)
 
             def let_go(**_: Any) -> None:  # connected after the agent's own receiver, so called after it
                 fcntl.flock(lock, fcntl.LOCK_UN)

@@ -70,6 +70,11 @@ class Postgres:
             server.ensure_postgres_running()  # binds to the one that runs
             server.stop()
 
+    @property
+    def log(self) -> Path:
+        """Where it writes what happens."""
+        return self.folder / "log"
+
     def _there(self) -> Any:
         with warnings.catch_warnings():  # of a folder for sockets that it looks for, and we do not use
             warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
@@ -105,6 +110,11 @@ class Valkey:
     """An embedded Valkey with an append-only file in `folder`, on a loopback port, with a password."""
 
     folder: Path
+
+    @property
+    def log(self) -> Path:
+        """Where it writes what happens."""
+        return self.folder / "log"
 
     @property
     def _note(self) -> Path:

@@ -6,9 +6,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from infra.notify import LEAVING, READY
 from spaceport.up.child import Child
+from spaceport.up.rotation import rotate
 
 RESTART_S = (0.5, 1, 2, 5, 10)  # pauses before a restart, longer each time it dies soon
 LONG_ENOUGH_S = 10  # a child that lived this long starts with the short pause again
@@ -17,6 +19,7 @@ LEFT_S = 660  # one that was replaced has this long for what it has begun, and i
 HURRY_S = 3  # at the end of everything: nobody comes to whom a web process could leave its visitors
 READY_S = 60  # a new process that is not ready by then leaves its place to the old one
 LOOK_EVERY_S = 0.1
+ROTATE_EVERY_S = 10
 SERVER_AGAIN_S = 2  # after one that would not start
 
 Say = Callable[[str], None]
@@ -35,8 +38,12 @@ class Server:
 class Supervisor:
     """The children of one `up`."""
 
-    def __init__(self, children: list[Child], servers: list[Server], say: Say) -> None:
+    def __init__(
+        self, children: list[Child], servers: list[Server], say: Say, logs: tuple[Path, ...] = ()
+    ) -> None:
         self.children = children
+        self.logs = logs  # kept small, besides the children's
+        self._rotate_at = 0.0
         self.servers = servers
         self.say = say
         self.stopping = False
@@ -66,6 +73,10 @@ class Supervisor:
             if not self.stopping and not child.expected:
                 self._check(child)
         self._see_off()
+        if time.monotonic() >= self._rotate_at:
+            self._rotate_at = time.monotonic() + ROTATE_EVERY_S
+            for path in {*self.logs, *(child.log for child in self.children)}:
+                rotate(path)
 
     def _start_again(self, server: Server) -> None:
         self.say(f"{server.name} died; starting it again")

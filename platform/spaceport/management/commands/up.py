@@ -53,7 +53,8 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         password = bootstrap.first_user()
         home = settings.SPACEPORT_HOME
-        supervisor = Supervisor(self._children(home, options), self._servers(home), self.say)
+        logs = (postgres(home).log, valkey(home).log)
+        supervisor = Supervisor(self._children(home, options), self._servers(home), self.say, logs)
         for sig in (signal.SIGINT, signal.SIGTERM):
             signal.signal(sig, lambda *_: setattr(supervisor, "stopping", True))
         in_terminal = sys.stdin.isatty()

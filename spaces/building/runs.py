@@ -30,7 +30,7 @@ def run(build: Build, log: Log) -> Artifact:
     """
     space = build.space
     try:
-        card = read_card(space)
+        card = read_card(space, build.sha)
     except CardError as error:
         raise BuildFailed(str(error)) from error
     if space.sdk == Sdk.STATIC:

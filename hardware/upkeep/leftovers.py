@@ -1,0 +1,21 @@
+"""What deleted Spaces leave on nodes: images, code and data. Each node removes its own, as soon as nothing
+uses it any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hardware.models import Deleted
+
+if TYPE_CHECKING:
+    from hardware.runtimes.base import Runtime
+
+LOOK_EVERY_S = 15.0
+
+
+def clear(node: str, runtime: Runtime) -> None:
+    """Remove what this node has of Spaces that were deleted. What is still in use stays for the next look."""
+    for gone in Deleted.objects.exclude(cleared_by__contains=[node]):
+        if runtime.forget_space(gone.space_id):
+            gone.cleared_by.append(node)
+            gone.save(update_fields=["cleared_by"])

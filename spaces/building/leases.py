@@ -1,0 +1,70 @@
+"""Who builds which row. A worker holds a build by a lease that it renews; a build whose lease ran out is open
+again, so one whose worker never returns is taken up by another. The clock is PostgreSQL's."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db.models import DateTimeField, F, Q
+from django.db.models.functions import Coalesce, Now
+
+from spaces.models import Build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LEASE = timedelta(seconds=30)
+#: How long a build has that a version without leases began.
+LEASE_BEFORE = timedelta(minutes=11)
+#: A build that took this many workers with it is not tried again.
+MOST_ATTEMPTS = 3
+
+Status = Build.Status
+_ENDS = Coalesce("leased_until", F("started_at") + LEASE_BEFORE, output_field=DateTimeField())
+
+
+def claim(worker: str) -> Build | None:
+    """Take the oldest build that nobody builds; None when there is none."""
+    rows = Build.objects.annotate(ends=_ENDS).filter(
+        Q(status=Status.QUEUED) | Q(status=Status.RUNNING, ends__lt=Now())
+    )
+    for row in rows.defer("log").order_by("pk"):
+        # Compare and set: another worker may be as quick.
+        same = Build.objects.filter(pk=row.pk, status=row.status, attempts=row.attempts)
+        mine = same.update(
+            status=Status.RUNNING,
+            started_at=Now(),
+            worker=worker,
+            leased_until=Now() + LEASE,
+            attempts=F("attempts") + 1,
+        )
+        if mine:
+            return Build.objects.select_related("space__owner").get(pk=row.pk)
+    return None
+
+
+def renew(worker: str, build_ids: Iterable[int]) -> set[int]:
+    """Renew the leases of these builds; those that this worker no longer holds."""
+    asked = set(build_ids)
+    if not asked:
+        return set()
+    held = Build.objects.filter(pk__in=asked, worker=worker, status=Status.RUNNING)
+    held.update(leased_until=Now() + LEASE)
+    return asked - set(held.values_list("pk", flat=True))
+
+
+def finish(row: Build) -> bool:
+    """Write the end of a build. False: its worker holds it no longer, or its Space is gone, and what it made
+    is nobody's."""
+    held = Build.objects.filter(pk=row.pk, worker=row.worker, attempts=row.attempts, status=Status.RUNNING)
+    return bool(
+        held.update(
+            status=row.status,
+            reason=row.reason,
+            artifact=row.artifact,
+            log=row.log,
+            finished_at=Now(),
+            leased_until=None,
+        )
+    )

@@ -1,0 +1,39 @@
+"""Rows that would grow for ever: what is old and of no use is deleted."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.contrib.sessions.models import Session
+from django.db.models import Count
+from django.utils import timezone
+
+from hardware.models import Deleted, Node, Replica
+from spaces.models import Build, Space
+
+REPLICAS_KEPT = timedelta(days=1)  # after their end; they hold the Space's secrets
+BUILDS_KEPT = 20  # of each Space, with their logs
+GONE_AFTER = timedelta(days=30)  # nodes that never came back, and Spaces that were deleted
+
+_OPEN = [Build.Status.QUEUED, Build.Status.RUNNING]
+
+
+def forget_old_rows() -> None:
+    """Delete them all."""
+    now = timezone.now()
+    ended = Replica.objects.filter(state__in=[Replica.State.STOPPED, Replica.State.FAILED], wanted=False)
+    ended.filter(ended_at__lt=now - REPLICAS_KEPT).delete()
+    many = Space.objects.annotate(count=Count("builds")).filter(count__gt=BUILDS_KEPT)
+    for space in many.only("pk"):
+        _forget_builds(space)
+    Session.objects.filter(expire_date__lt=now).delete()
+    Deleted.objects.filter(created_at__lt=now - GONE_AFTER).delete()
+    Node.objects.filter(heartbeat_at__lt=now - GONE_AFTER, replicas=None).delete()
+
+
+def _forget_builds(space: Space) -> None:
+    """But those that run, and those that can be gone back to."""
+    newest = space.builds.order_by("-pk").values_list("pk", flat=True)[:BUILDS_KEPT]
+    runs = space.replicas.filter(wanted=True).values_list("build_id", flat=True)
+    kept = {*newest, *filter(None, runs)}
+    space.builds.filter(artifact__isnull=True).exclude(pk__in=kept).exclude(status__in=_OPEN).delete()

@@ -1,0 +1,123 @@
+"""A tier's only node dies, and a node leaves in good order: what its Spaces' visitors meet."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from gradio_client import Client
+
+from tests.platform_server import APPS, ROOT, Platform
+from tests.waiting import wait_until
+
+SPACE = "alice/travels"
+
+
+@contextlib.contextmanager
+def node(platform: Platform, name: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A node with a simulated T4."""
+    with (platform.home / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "manage.py"), "node", "--tier", "t4", "--simulate"],
+            env={**platform.env, "SPACEPORT_NODE": name}, stdout=log, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        yield process
+    finally:
+        for _ in range(2):  # the second ends it at once
+            process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def token(process_platform: Platform) -> str:
+    return process_platform.token("alice")
+
+
+def runtime(platform: Platform, token: str) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {token}"}
+    answer: dict[str, Any] = requests.get(
+        f"{platform.url}/api/spaces/{SPACE}/runtime", headers=headers, timeout=10
+    ).json()
+    return answer
+
+
+def runs_on_t4(platform: Platform, token: str) -> None:
+    platform.push(SPACE, token, APPS / "echo")
+    platform.api(token).request_space_hardware(SPACE, "t4-small")  # type: ignore[arg-type]
+
+    def is_there() -> bool:
+        now = runtime(platform, token)
+        return bool(now["stage"] == "RUNNING" and now["hardware"]["current"] == "t4-small")
+
+    wait_until(is_there, "it runs on the t4", timeout_s=90)
+
+
+def test_a_space_whose_only_node_died_says_so_and_goes_on_when_another_comes(
+    process_platform: Platform, token: str
+) -> None:
+    with node(process_platform, "t4a") as dies:
+        runs_on_t4(process_platform, token)
+        client = Client(process_platform.run_url(SPACE), verbose=False)
+        os.kill(dies.pid, signal.SIGKILL)
+        waits = client.submit("still here", api_name="/echo")
+        wait_until(lambda: runtime(process_platform, token)["stage"] == "APP_STARTING", "it is seen", 45)
+    told = runtime(process_platform, token)["errorMessage"]
+    assert told.startswith("Its node was lost. No node with NVIDIA T4 hardware is up.")
+    host = {"Host": f"alice-travels.localhost:{process_platform.port}", "Accept": "text/html"}
+    why = "No node with NVIDIA T4 hardware is up"
+    wait_until(
+        lambda: why in requests.get(process_platform.url, headers=host, timeout=10).text, "its page says so"
+    )
+    with process_platform.valkey() as valkey:
+        assert valkey.llen("hw.t4@t4a") < 10
+        streams = [_all(valkey, key) for key in valkey.scan_iter("sp:*:msgs:*")]
+        assert any(b"space.no_hardware" in stream for stream in streams)
+    assert not waits.done()
+    with node(process_platform, "t4b"):
+        assert "still here" in str(waits.result(90))
+
+
+def _all(valkey: Any, key: bytes) -> bytes:
+    return b"".join(fields.get(b"d", b"") for _, fields in valkey.xrange(key))
+
+
+def test_a_node_that_leaves_hands_over_while_visitors_are_served(
+    process_platform: Platform, token: str
+) -> None:
+    with node(process_platform, "t4c") as leaves:
+        runs_on_t4(process_platform, token)
+        client = Client(process_platform.run_url(SPACE), verbose=False)
+        with node(process_platform, "t4d") as stays:
+            metrics = f"{process_platform.url}/metrics"
+            admin = {"Authorization": f"Bearer {process_platform.token('admin')}"}
+            wait_until(lambda: "t4d" in requests.get(metrics, headers=admin, timeout=10).text, "t4d is up")
+            ended = threading.Event()
+            stages: set[str] = set()
+
+            def end() -> None:
+                leaves.send_signal(signal.SIGTERM)
+                leaves.wait(120)
+                ended.set()
+
+            threading.Thread(target=end).start()
+            served = 0
+            while not ended.is_set():
+                stages.add(runtime(process_platform, token)["stage"])
+                assert "x" in str(client.submit("x", api_name="/echo").result(20))
+                served += 1
+            assert stages == {"RUNNING"}
+            assert served
+            assert leaves.returncode == 0
+            assert stays.poll() is None
+            assert "x" in str(client.submit("x", api_name="/echo").result(20))
+            assert runtime(process_platform, token)["stage"] == "RUNNING"
