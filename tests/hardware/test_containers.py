@@ -31,8 +31,8 @@ pytestmark = pytest.mark.docker
 NO_GPU = devices.Device(uuid="GPU-0123", name="none", memory_bytes=0)
 APPS = Path(__file__).parent.parent / "apps"
 
-WRITABLE = ["/tmp/x", "/data/x", "/home/user/x"]  # noqa: S108
-PATHS = ["/x", "/opt/venv/x", "/opt/app/x", *WRITABLE]
+WRITABLE = ["/tmp/x", "/data/x", "/home/user/x", "/home/user/.cache/x", "/opt/venv/x"]  # noqa: S108
+PATHS = ["/x", "/etc/x", "/usr/bin/x", "/opt/launcher/x", *WRITABLE]
 PROBE = """
 import json, os, socket, sys
 def reach(host, port):
@@ -154,7 +154,8 @@ def test_the_engine_holds_the_limits_of_the_tier(runtime: DockerRuntime, two: li
     assert config["PidsLimit"] == 512
     assert 0 < config["NanoCpus"] <= 2e9
     assert config["CapDrop"] == ["ALL"]
-    assert config["ReadonlyRootfs"]
+    assert config["ShmSize"] == 2 * 1024**3
+    assert not config.get("Tmpfs"), "what it writes is on disk"
     assert not config["Privileged"]
     assert not config["PortBindings"]
     assert not config["Binds"]

@@ -7,7 +7,7 @@ import sys
 from importlib.machinery import SourceFileLoader
 from typing import TYPE_CHECKING, Any
 
-from spaceport_launcher import hooks, staging
+from spaceport_launcher import hooks, preloaded, staging
 from spaceport_launcher.untraced import Untraced
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class Run(Untraced):
         self._app_file = sys.argv[0]
         self._namespace = namespace
         folder = staging.stage()
+        preloaded.bound()
+        preloaded.offer()
         os.chdir(folder)
         path = folder / self._app_file
         if not path.is_file():
