@@ -53,9 +53,9 @@ def probe(address: str, sdk: str) -> dict[str, Any] | None:
 
 
 def answers(address: str, sdk: str) -> bool:
-    """Whether a server answers there. A Docker Space's is there when its port is open: what its pages say, and
-    how long they take, is its own business. Gradio is asked for `/config`: with a password it answers 401, and an
-    app that mounts it below a path of its own answers 404; all of them serve."""
+    """Whether a server answers there. A Docker Space's does when its port is open: what its pages say, and
+    how long they take, is its own business. Gradio is asked for `/config`: with a password it answers 401,
+    and an app that mounts it below a path of its own answers 404; all of them serve."""
     if sdk != "gradio":
         return _is_open(address)
     try:

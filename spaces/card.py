@@ -210,7 +210,8 @@ def _preload(text: str, raw: dict[str, Any]) -> tuple[str, ...]:
     )
     entries = value if isinstance(value, list) else [value]
     if len(entries) > MAX_PRELOADED or not all(
-        isinstance(entry, str) and len(entry) < 4096 and _PRELOAD.fullmatch(entry.strip()) for entry in entries
+        isinstance(entry, str) and len(entry) < 4096 and _PRELOAD.fullmatch(entry.strip())
+        for entry in entries
     ):
         raise CardError(_at(text, "preload_from_hub", problem))
     return tuple(" ".join(entry.split()) for entry in entries)

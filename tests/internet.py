@@ -34,7 +34,9 @@ class Internet:
         """The names of the files that were asked for so far, in order."""
         asked = [json.loads(line) for line in self.asked.read_text().splitlines()]
         return [
-            one["path"].rpartition("/")[2] for one in asked if one["method"] == "GET" and "/resolve/" in one["path"]
+            one["path"].rpartition("/")[2]
+            for one in asked
+            if one["method"] == "GET" and "/resolve/" in one["path"]
         ]
 
 

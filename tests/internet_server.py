@@ -32,7 +32,9 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
         if path.startswith("api/models/"):
             repository = "/".join(path.split("/")[2:4])
-            names = [name.removeprefix(f"{repository}/") for name in FILES if name.startswith(f"{repository}/")]
+            names = [
+                name.removeprefix(f"{repository}/") for name in FILES if name.startswith(f"{repository}/")
+            ]
             told = {"id": repository, "sha": COMMIT, "siblings": [{"rfilename": name} for name in names]}
             return 200, {"Content-Type": "application/json"}, json.dumps(told).encode()
         repository, _, rest = path.partition("/resolve/")

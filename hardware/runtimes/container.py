@@ -61,7 +61,7 @@ def _passwd(client: docker.DockerClient, image: str) -> dict[str, str]:
     """The image's users by name, as the engine will read them: the name of one may be root's."""
     container = client.containers.create(image, ["true"])
     try:
-        parts, _ = client.api.get_archive(container.id, "/etc/passwd")
+        parts, _ = client.api.get_archive(str(container.id), "/etc/passwd")
         content = b""
         for part in parts:
             content += part

@@ -230,9 +230,7 @@ class DockerRuntime:
             mine = {"label": f"spaceport.installation={self.installation}"}
             for one in self.client.api.containers(all=True, filters=mine):
                 self._remove(one["Id"])
-            firewall.remove(
-                self.client, list(docker_network.ways_out(self.client, self.installation))
-            )
+            firewall.remove(self.client, list(docker_network.ways_out(self.client, self.installation)))
             with contextlib.closing(docker.from_env(timeout=BUILD_API_TIMEOUT_S)) as client:
                 build_caches.remove_old(client, self.installation, datetime.timedelta())
             docker_network.remove_networks(self.client, self.installation)

@@ -27,14 +27,15 @@ if TYPE_CHECKING:
 PYTHON = "/opt/venv/bin/python"
 INSTALL = f"RUN uv pip install --python {PYTHON} --no-cache --compile-bytecode"
 HOME = "/home/user"
-PRELOAD = f"{PYTHON} /opt/launcher/spaceport_launcher/preloaded.py"
+PRELOAD = f"{PYTHON} /opt/launcher/spaceport_launcher/staging.py"
 #: The secret with which preloads are allowed to load what is private or gated.
 TOKEN = "HF_TOKEN"  # noqa: S105  # its name
 SKIP = {".git"}
 #: Lines of buildah without information.
 NOISE = re.compile(
     r"(\[\d+/\d+\] )?"
-    r"(-->|COMMIT|Getting image source|Copying (blob|config)|Writing manifest|Storing signatures|time=|\[Warning\] one or more build args were not)"
+    r"(-->|COMMIT|Getting image source|Copying (blob|config)|Writing manifest|Storing signatures|time="
+    r"|\[Warning\] one or more build args were not)"
 )
 #: BuildKit's line that names another reader of Dockerfiles.
 SYNTAX = re.compile(r"#\s*syntax\s*=\s*(\S+)", re.IGNORECASE)
@@ -50,8 +51,8 @@ ATTEMPTS = 3
 def gradio_dockerfile(
     wanted: Dependencies, base: str, preload: tuple[str, ...] = (), hub: str = ""
 ) -> tuple[str, dict[str, str]]:
-    """The Dockerfile of a Gradio Space upon image `base`, and the files beside it (in `inputs/`). `preload` is
-    loaded into the image, from `hub` where it is another than Hugging Face's.
+    """The Dockerfile of a Gradio Space upon image `base`, and the files beside it (in `inputs/`). `preload`
+    comes from `hub`, where that is another than Hugging Face's.
 
     From what changes least to what changes most: each step is a layer that the next push finds made.
     """
@@ -309,7 +310,7 @@ def _context(dockerfile: str, source: Path | None, prefix: str, inputs: dict[str
 
 
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Root of the build is the owner; no time, no special bits: the layer cache goes by contents, and nothing is
+    """Owned by root of the build; no time, no special bits: the layer cache goes by contents, and nothing is
     set-uid."""
     entry.uid = entry.gid = walled.BUILD_USER  # a step's bind mount opens its source as its owner
     entry.mtime = 0

@@ -1,6 +1,6 @@
-"""The networks of containers. Spaces without a way out have one that leads nowhere: the host reaches them, they
-reach nobody. The others have one for each egress policy. Builds have one that leads out, but not to the host
-and not to each other."""
+"""The networks of containers. Spaces without a way out have one that leads nowhere: the host reaches them,
+they reach nobody. The others have one for each egress policy. Builds have one that leads out, but not to the
+host and not to each other."""
 
 from __future__ import annotations
 
@@ -48,7 +48,11 @@ def ensure_run_network(client: docker.DockerClient, installation: str) -> tuple[
 def ensure_way_out(client: docker.DockerClient, installation: str, policy: str) -> tuple[str, str, Subnet]:
     """The network of Spaces with this egress policy ("web", or a list), made when missing: its name, bridge
     and addresses. The host's packet filter must enclose it before anything runs there."""
-    mark = installation if policy == "web" else hashlib.sha256(f"{installation} {policy}".encode()).hexdigest()[:8]
+    mark = (
+        installation
+        if policy == "web"
+        else hashlib.sha256(f"{installation} {policy}".encode()).hexdigest()[:8]
+    )
     name, bridge = f"spaceport-out-{mark}", f"spo-{mark}"
     network = _find(client, name)
     if network is None:

@@ -13,7 +13,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import docker.errors
-import requests
 from django.conf import settings
 from docker.types import Mount
 
@@ -68,7 +67,7 @@ def _open(client: docker.DockerClient, name: str, user: str) -> None:
     mount = Mount(DATA, name, type="volume")
     container = client.containers.create(base, mounts=[mount])
     try:
-        _, about = client.api.get_archive(container.id, DATA)
+        _, about = client.api.get_archive(str(container.id), DATA)
     finally:
         container.remove()
     if not about["mode"] & FOR_EVERYBODY:
@@ -105,7 +104,7 @@ class DiskWatch:
         while True:
             try:
                 self.look()
-            except (requests.RequestException, docker.errors.DockerException, EngineUnavailable) as error:
+            except (OSError, docker.errors.DockerException, EngineUnavailable) as error:
                 logger.warning("disk of Spaces: %s", error)
             time.sleep(LOOK_S)
 

@@ -87,8 +87,8 @@ class Egress:
         for word in words:
             if word in ("web", "none") or not _is_target(word):
                 raise BadEgress(
-                    f"{word[:80]!r} is no place to connect to. Write web, none, or a list of hosts, addresses "
-                    "and networks like: api.example.org, db.example.org:5432, 203.0.113.0/24."
+                    f"{word[:80]!r} is no place to connect to. Write web, none, or a list of hosts, "
+                    "addresses and networks like: api.example.org, db.example.org:5432, 203.0.113.0/24."
                 )
         if not words:
             raise BadEgress("An egress policy is web, none, or a list of hosts, addresses and networks.")

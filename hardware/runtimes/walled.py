@@ -102,8 +102,8 @@ class Job:
         stdin: Iterable[bytes] = (),
         secrets: dict[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Do it and answer its result.json. `context` is a tar with everything below context/; `secrets` become
-        files in SECRETS, which only the build's own user can read.
+        """Do it and answer its result.json. `context` is a tar with everything below context/; `secrets`
+        become files in SECRETS, which only the build's own user can read.
 
         Raises:
             BuildFailed: a limit was met; other failures are in the result.

@@ -74,9 +74,9 @@ SPACEPORT_BUILD_PULLS = env.bool("SPACEPORT_BUILD_PULLS", True)
 #: Private addresses that builds may reach besides the package index, e.g.
 #: `mirror.example.org:443,10.1.2.0/24`.
 SPACEPORT_BUILD_REACHES: list[str] = env.list("SPACEPORT_BUILD_REACHES", [])
-#: Where Spaces may connect to: `web` (public addresses, on ports 80, 443 and 8080), `none`, or a list of public
-#: hosts, addresses and networks like `api.example.org:443,203.0.113.0/24`. A Space's record in the console may
-#: say otherwise. Needs the Docker runtime.
+#: Where Spaces may connect to: `web` (public addresses, on ports 80, 443 and 8080), `none`, or a list of
+#: public hosts, addresses and networks like `api.example.org:443,203.0.113.0/24`. A Space's record in the
+#: console may say otherwise. Needs the Docker runtime.
 SPACEPORT_EGRESS = env.str("SPACEPORT_EGRESS", "web")
 #: Private addresses that every Space with a way out may reach too, e.g. `models.example.org:443,10.1.2.0/24`.
 SPACEPORT_EGRESS_REACHES: list[str] = env.list("SPACEPORT_EGRESS_REACHES", [])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django.fixtures import Settings
 
     from hardware.runtimes.base import Artifact, Running
     from hardware.runtimes.docker import DockerRuntime
@@ -64,7 +64,9 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRuntime]
     made.dispose()
 
 
-def build(runtime: DockerRuntime, folder: Path, dockerfile: str, number: int, **more: Any) -> tuple[Artifact, str]:
+def build(
+    runtime: DockerRuntime, folder: Path, dockerfile: str, number: int, **more: Any
+) -> tuple[Artifact, str]:
     (folder / "Dockerfile").write_text(dockerfile)
     spec = BuildSpec(
         space="alice/docked", space_id=number, sha=f"{number}" * 40, sdk="docker", source=folder, **more
@@ -112,7 +114,12 @@ def test_the_usual_pattern_of_the_hub_writes_beside_its_code(runtime: DockerRunt
     ("number", "lines", "uid", "home"),
     [
         (2, "USER root\n", 1000, "/home/user"),
-        (3, "USER root\nRUN sed -i 's/^space:x:10001/space:x:0/' /etc/passwd\nUSER space\n", 1000, "/home/user"),
+        (
+            3,
+            "USER root\nRUN sed -i 's/^space:x:10001/space:x:0/' /etc/passwd\nUSER space\n",
+            1000,
+            "/home/user",
+        ),
         (4, "USER root\nRUN useradd -u 1234 -m -d /srv/me me\nUSER me\nENV HOME=/srv/me\n", 1234, "/srv/me"),
         (5, "USER 4321\nENV HOME=/srv\n", 4321, "/srv"),
     ],
@@ -145,7 +152,7 @@ def test_data_that_an_earlier_version_made_is_the_spaces_own(runtime: DockerRunt
 
 
 def test_who_fills_the_disk_is_stopped_and_told(
-    runtime: DockerRuntime, tmp_path: Path, settings: SettingsWrapper
+    runtime: DockerRuntime, tmp_path: Path, settings: Settings
 ) -> None:
     settings.SPACEPORT_DISK_GB = settings.SPACEPORT_DATA_GB = 0.05
     artifact, _ = build(runtime, tmp_path, USUAL, 7)
@@ -172,7 +179,7 @@ ARG MODEL_NAME=none
 RUN --mount=type=cache,target=/root/.cache/pip pip --version
 RUN --mount=type=bind,source=server.txt,target=/mnt/server.txt cp /mnt/server.txt /srv/bound
 RUN --mount=type=secret,id=MY_TOKEN,mode=0444,required=false wc -c < /run/secrets/MY_TOKEN > /srv/length
-RUN --mount=type=secret,id=ABSENT,required=false ls /run/secrets/ABSENT 2>/dev/null || echo absent > /srv/absent
+RUN --mount=type=secret,id=ABSENT,required=false ls /run/secrets/ABSENT || echo absent > /srv/absent
 RUN <<EOF
 echo "$MODEL_NAME" > /srv/model
 echo two >> /srv/model
@@ -186,7 +193,10 @@ COPY --chmod=755 server.txt /srv/server
 
 def test_a_dockerfile_of_buildkit_is_built(runtime: DockerRuntime, tmp_path: Path) -> None:
     (tmp_path / "server.txt").write_text("bound\n")
-    given = {"variables": {"MODEL_NAME": "it's=a 'b'", "UNUSED": "1"}, "secrets": {"MY_TOKEN": "hunter2-token"}}
+    given = {
+        "variables": {"MODEL_NAME": "it's=a 'b'", "UNUSED": "1"},
+        "secrets": {"MY_TOKEN": "hunter2-token"},
+    }
     artifact, log = build(runtime, tmp_path, BUILDKIT, 8, **given)
     assert "`# syntax=docker/dockerfile:1` is ignored" in log
     assert "UNUSED" not in log

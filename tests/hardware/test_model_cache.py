@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django.fixtures import Settings
 
     from hardware.runtimes.docker import DockerRuntime
     from tests.internet import Internet
@@ -32,7 +32,11 @@ for name in ("org/small", "org/other"):
     print("HAS", open(hf_hub_download(name, "weights.txt")).read(), flush=True)
 gr.Interface(lambda x: x, "text", "text").launch()
 """
-FILES = {"org/small/weights.txt": "preloaded", "org/other/weights.txt": "loaded", "org/small/more.txt": "more"}
+FILES = {
+    "org/small/weights.txt": "preloaded",
+    "org/other/weights.txt": "loaded",
+    "org/small/more.txt": "more",
+}
 
 
 @pytest.fixture
@@ -70,7 +74,7 @@ def run_once(runtime: DockerRuntime, artifact: Artifact, replica: int, egress: s
 @pytest.mark.docker
 @pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace needs root")
 def test_files_come_from_the_image_or_once_from_the_hub(
-    runtime: DockerRuntime, world: Internet, tmp_path: Path, settings: SettingsWrapper
+    runtime: DockerRuntime, world: Internet, tmp_path: Path, settings: Settings
 ) -> None:
     settings.SPACEPORT_HF_ENDPOINT = HUB
     source = tmp_path / "source"

@@ -25,7 +25,7 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django.fixtures import Settings
 
     from hardware.runtimes.base import Artifact, Running
     from hardware.runtimes.docker import DockerRuntime
@@ -82,7 +82,9 @@ def web(runtime: DockerRuntime, artifact: Artifact) -> Running:
     return start(runtime, artifact, 1, "web")
 
 
-def reached(runtime: DockerRuntime, running: Running, targets: list[tuple[str, int]]) -> list[tuple[str, int]]:
+def reached(
+    runtime: DockerRuntime, running: Running, targets: list[tuple[str, int]]
+) -> list[tuple[str, int]]:
     """Those of these targets that this container connects to."""
     output: Any
     command = ["python", "-c", PROBE, json.dumps(targets)]
@@ -145,7 +147,7 @@ def test_a_list_opens_what_it_names_as_far_as_that_is_public(
 
 
 def test_the_operator_may_open_private_addresses_to_all(
-    runtime: DockerRuntime, artifact: Artifact, settings: SettingsWrapper
+    runtime: DockerRuntime, artifact: Artifact, settings: Settings
 ) -> None:
     settings.SPACEPORT_EGRESS_REACHES = [f"{PRIVATE[1]}:80"]
     running = start(runtime, artifact, 6, "web")
@@ -163,7 +165,7 @@ def test_without_root_the_engine_raises_the_wall(
 ) -> None:
     policy = f"{HOST}:443"
     with monkeypatch.context() as patch:
-        patch.setattr(firewall.os, "geteuid", lambda: 1000)
+        patch.setattr(os, "geteuid", lambda: 1000)
         running = start(runtime, artifact, 8, policy)
     assert reached(runtime, running, [(HOST, 443), (HOST, 80), (PRIVATE[0], 443)]) == [(HOST, 443)]
     runtime.stop(running.runtime_id, grace_s=1)
@@ -201,7 +203,9 @@ def test_a_policy_is_web_none_or_a_list(text: str, meaning: Egress) -> None:
     assert Egress.parse(str(meaning)) == meaning
 
 
-@pytest.mark.parametrize("text", ["", "web, none", "web a.example", "-j ACCEPT", "a.example:99999", "a;b", "::1"])
+@pytest.mark.parametrize(
+    "text", ["", "web, none", "web a.example", "-j ACCEPT", "a.example:99999", "a;b", "::1"]
+)
 def test_what_is_no_policy_is_refused(text: str) -> None:
     with pytest.raises(BadEgress):
         Egress.parse(text)

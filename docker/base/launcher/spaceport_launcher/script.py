@@ -7,7 +7,7 @@ import sys
 from importlib.machinery import SourceFileLoader
 from typing import TYPE_CHECKING, Any
 
-from spaceport_launcher import hooks, preloaded, staging
+from spaceport_launcher import hooks, staging
 from spaceport_launcher.untraced import Untraced
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ class Run(Untraced):
         sys.orig_argv[:] = [word for word in sys.orig_argv if word != launcher]
         self._app_file = sys.argv[0]
         self._namespace = namespace
-        folder = staging.stage()
-        preloaded.bound()
-        preloaded.offer()
+        folder = staging.prepare()
         os.chdir(folder)
         path = folder / self._app_file
         if not path.is_file():
