@@ -183,6 +183,8 @@ def _text(raw: dict[str, Any], key: str) -> str:
 
 def _port(text: str, raw: dict[str, Any]) -> int:
     value = raw.get("app_port", DEFAULT_PORT)
+    if isinstance(value, str) and re.fullmatch(r"\d{1,5}", value.strip()):  # quoted, as some cards have it
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
         raise CardError(_at(text, "app_port", "app_port is a number from 1 to 65535"))
     return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import itertools
 import logging
 import secrets
 import threading
@@ -42,6 +43,8 @@ logger = logging.getLogger(__name__)
 API_TIMEOUT_S = 30
 BUILD_API_TIMEOUT_S = 900  # some of its requests move gigabytes
 KEEP_ENDED_S = 3600
+WATCH_EVERY_S = 5.0
+RENEW_EVERY = 12  # times
 LAST_LINES = 20
 
 
@@ -68,6 +71,7 @@ class DockerRuntime:
         self._cores: int = about["NCPU"]
         self.installation = _installation(home)
         self._disk = volumes.DiskWatch(self.client, self.installation, about["DockerRootDir"])
+        self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
         self._lock = threading.Lock()
 
     # --- build ------------------------------------------------------------------------------------
@@ -168,7 +172,9 @@ class DockerRuntime:
             )
 
     def running(self) -> dict[int, Running]:
-        self._disk.start()
+        with self._lock:
+            if self._watcher.ident is None:
+                self._watcher.start()
         with _engine():
             containers = self.client.api.containers(
                 filters={"label": f"spaceport.installation={self.installation}", "status": "running"}
@@ -230,10 +236,34 @@ class DockerRuntime:
             mine = {"label": f"spaceport.installation={self.installation}"}
             for one in self.client.api.containers(all=True, filters=mine):
                 self._remove(one["Id"])
-            firewall.remove(self.client, list(docker_network.ways_out(self.client, self.installation)))
             with contextlib.closing(docker.from_env(timeout=BUILD_API_TIMEOUT_S)) as client:
                 build_caches.remove_old(client, self.installation, datetime.timedelta())
-            docker_network.remove_networks(self.client, self.installation)
+            with self._lock:
+                firewall.remove(self.client, list(docker_network.ways_out(self.client, self.installation)))
+                docker_network.remove_networks(self.client, self.installation)
+
+    # --- what it watches --------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        for number in itertools.count(1):
+            time.sleep(WATCH_EVERY_S)
+            try:
+                self._disk.look()
+                if number % RENEW_EVERY == 0:
+                    self.renew_walls()
+            except (OSError, docker.errors.DockerException, EngineUnavailable) as error:
+                logger.warning("watching this node's containers: %s", error)
+
+    def renew_walls(self) -> None:
+        """Put the rules of all ways out in place again: others on this machine may have flushed them, and the
+        names in a list may have other addresses now.
+
+        Raises:
+            firewall.NoFirewall
+        """
+        with self._lock:
+            for bridge, policy in docker_network.ways_out(self.client, self.installation).items():
+                firewall.enclose(self.client, bridge, Egress.parse(policy), settings.SPACEPORT_EGRESS_REACHES)
 
     # --- parts ------------------------------------------------------------------------------------
 

@@ -6,9 +6,7 @@ and a container that holds too much is stopped."""
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +15,12 @@ from django.conf import settings
 from docker.types import Mount
 
 from hardware.runtimes import base_image
-from hardware.runtimes.base import EngineUnavailable
 
 if TYPE_CHECKING:
     import docker
 
-logger = logging.getLogger(__name__)
-
 GIGABYTE = 1024**3
 DATA, CACHE = "/data", "/home/user/.cache"
-LOOK_S = 5.0
 #: Everything is counted again after this, whatever the disk says.
 RECOUNT_S = 300.0
 FOR_EVERYBODY = 0o002
@@ -86,27 +80,10 @@ class DiskWatch:
         self._reasons: dict[str, str] = {}
         self._seen: set[str] = set()
         self._free = self._left = self._at = 0.0
-        self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Look from now on; calling it again does nothing."""
-        with self._starting:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._forever, name="disk", daemon=True)
-                self._thread.start()
 
     def reason(self, runtime_id: str) -> str:
         """Why this container was stopped; empty when it was not."""
         return self._reasons.get(runtime_id, "")
-
-    def _forever(self) -> None:
-        while True:
-            try:
-                self.look()
-            except (OSError, docker.errors.DockerException, EngineUnavailable) as error:
-                logger.warning("disk of Spaces: %s", error)
-            time.sleep(LOOK_S)
 
     def look(self) -> None:
         """Count, if so much was written since the last time that it may matter."""

@@ -171,6 +171,18 @@ def test_without_root_the_engine_raises_the_wall(
     runtime.stop(running.runtime_id, grace_s=1)
 
 
+def test_rules_that_somebody_flushed_come_back(runtime: DockerRuntime, web: Running) -> None:
+    [bridge] = [
+        b for b, p in docker_network.ways_out(runtime.client, runtime.installation).items() if p == "web"
+    ]
+    closed = [(HOST, 5432), (PRIVATE[0], 80)]
+    command = ["iptables", "-w", "5", "-D", "DOCKER-USER", "-i", bridge, "-j", f"f-{bridge}"]
+    subprocess.run(command, check=True)
+    assert reached(runtime, web, closed) == closed
+    runtime.renew_walls()
+    assert reached(runtime, web, [*closed, (HOST, 80)]) == [(HOST, 80)]
+
+
 def test_where_no_wall_can_be_raised_nothing_is_open(
     runtime: DockerRuntime, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,10 @@ def test_queued_paths_are_read() -> None:
     assert found.queued_paths == ("/", "/predict", "/v1/models/*", "/é/x:run/", "/*")
 
 
+def test_a_quoted_port_is_a_port() -> None:
+    assert card.parse(readme('sdk: docker\napp_port: "8501"')).app_port == 8501
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [("30m", 1800), ("1h", 3600), ("90s", 90), ("45", 45), ("", 0), ("1000000000m", card.MOST_STARTUP_S)],
