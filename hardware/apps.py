@@ -1,5 +1,21 @@
 from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
 
 
 class HardwareConfig(AppConfig):
     name = "hardware"
+
+    def ready(self) -> None:
+        register(egress_is_a_policy)
+
+
+def egress_is_a_policy(**_: object) -> list[CheckMessage]:
+    """SPACEPORT_EGRESS can be read."""
+    from hardware.runtimes.wall import BadEgress, Egress
+
+    try:
+        Egress.parse(settings.SPACEPORT_EGRESS)
+    except BadEgress as error:
+        return [Error(f"SPACEPORT_EGRESS: {error}", id="hardware.E001")]
+    return []

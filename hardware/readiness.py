@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 from hardware import app_report, replica_client
@@ -52,13 +53,24 @@ def probe(address: str, sdk: str) -> dict[str, Any] | None:
 
 
 def answers(address: str, sdk: str) -> bool:
-    """Whether an HTTP server answers there. Gradio is asked for `/config`: with a password it answers 401,
+    """Whether a server answers there. A Docker Space's does when its port is open: what its pages say, and
+    how long they take, is its own business. Gradio is asked for `/config`: with a password it answers 401,
     and an app that mounts it below a path of its own answers 404; all of them serve."""
-    path = "/config" if sdk == "gradio" else "/"
+    if sdk != "gradio":
+        return _is_open(address)
     try:
-        return replica_client.status_of(address, path, total_s=TIMEOUT_S) < SERVER_ERROR
+        return replica_client.status_of(address, "/config", total_s=CONFIG_S) < SERVER_ERROR
     except ReplicaError:
         return False
+
+
+def _is_open(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), TIMEOUT_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def report(address: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from spaces.models import Build, Space
 
 @admin.register(Space)
 class SpaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Read only: what changes a Space goes through its life cycle, not through its row."""
+    """Read only but for the egress policy: what changes a Space goes through its life cycle, not its row."""
 
     list_display = (
         "__str__",
@@ -39,7 +39,12 @@ class SpaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Space | None = None) -> list[str]:
-        return [field.name for field in Space._meta.fields]
+        return [field.name for field in Space._meta.fields if field.name != "egress"]
+
+    def save_model(self, request: HttpRequest, obj: Space, form: object, change: bool) -> None:
+        """A Space that runs gets a new container under its new policy."""
+        Space.objects.filter(pk=obj.pk).update(egress=obj.egress)
+        lifecycle.environment_changed(Space.objects.select_related("owner", "replica").get(pk=obj.pk))
 
     @admin.display(description="waiting")
     def pending(self, space: Space) -> int:

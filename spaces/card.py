@@ -21,6 +21,12 @@ README = "README.md"
 DEFAULT_PORT = 7860
 MAX_QUEUED_PATHS = 50
 MAX_PATH_CHARS = 200
+MOST_STARTUP_S = 24 * 3600
+MAX_PRELOADED = 50
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(\d{1,18})\s*([smhd]?)")
+#: Words that mean nothing to a shell or a Dockerfile.
+_PRELOAD = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?([ \t]+\w[\w./,+@=-]*){0,2}", re.ASCII)
 RESERVED_PATHS = ("/_queue/", "/_ui/", "/__spaceport__/")
 #: Segments of visible characters that mean nothing else in an address; the last one may be "*" for all below.
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[\w\-.~!$&'()+,=:@]+"
@@ -44,6 +50,10 @@ class SpaceCard:
     title: str = ""
     emoji: str = ""
     short_description: str = ""
+    #: Seconds that its start may take; 0: as many as the platform gives.
+    startup_s: int = 0
+    #: Of the Hub, to be in the image: "repository [file,file] [revision]".
+    preload: tuple[str, ...] = ()
     queued_paths: tuple[str, ...] = ()
 
 
@@ -111,6 +121,8 @@ def parse(text: str) -> SpaceCard:
         title=_text(raw, "title")[:200],
         emoji=_text(raw, "emoji")[:16],
         short_description=_text(raw, "short_description")[:300],
+        startup_s=_startup(text, raw),
+        preload=_preload(text, raw),
         queued_paths=_queued_paths(text, raw),
     )
 
@@ -171,9 +183,40 @@ def _text(raw: dict[str, Any], key: str) -> str:
 
 def _port(text: str, raw: dict[str, Any]) -> int:
     value = raw.get("app_port", DEFAULT_PORT)
+    if isinstance(value, str) and re.fullmatch(r"\d{1,5}", value.strip()):  # quoted, as some cards have it
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
         raise CardError(_at(text, "app_port", "app_port is a number from 1 to 65535"))
     return value
+
+
+def _startup(text: str, raw: dict[str, Any]) -> int:
+    """`startup_duration_timeout`, like 30m or 1h; seconds without a unit."""
+    value = _text(raw, "startup_duration_timeout").lower()
+    if not value:
+        return 0
+    found = _DURATION.fullmatch(value)
+    if found is None or not int(found[1]):
+        problem = "startup_duration_timeout is a time like 30m, 1h or 90s"
+        raise CardError(_at(text, "startup_duration_timeout", problem))
+    return min(int(found[1]) * _SECONDS[found[2] or "s"], MOST_STARTUP_S)
+
+
+def _preload(text: str, raw: dict[str, Any]) -> tuple[str, ...]:
+    value = raw.get("preload_from_hub")
+    if value is None:
+        return ()
+    problem = (
+        "preload_from_hub is a list of repositories, each with files and a revision or without, like "
+        "[gpt2, 'org/model config.json,model.safetensors', 'org/model config.json main']"
+    )
+    entries = value if isinstance(value, list) else [value]
+    if len(entries) > MAX_PRELOADED or not all(
+        isinstance(entry, str) and len(entry) < 4096 and _PRELOAD.fullmatch(entry.strip())
+        for entry in entries
+    ):
+        raise CardError(_at(text, "preload_from_hub", problem))
+    return tuple(" ".join(entry.split()) for entry in entries)
 
 
 def _queued_paths(text: str, raw: dict[str, Any]) -> tuple[str, ...]:

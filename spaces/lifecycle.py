@@ -193,7 +193,8 @@ def roll_out(space: Space, build_row: Build, artifact: Artifact) -> Replica:
         port=card.app_port,
         env=environment(space),
         max_threads=queue_settings.effective(space.pk).max_threads,
-        start_timeout_s=settings.SPACEPORT_START_TIMEOUT_S,
+        start_timeout_s=card.startup_s or settings.SPACEPORT_START_TIMEOUT_S,
+        egress=space.egress or settings.SPACEPORT_EGRESS,
     )
     # One that was still starting is no longer wanted: only the newest may take over.
     serving_id = space.replica_id if _serving(space) else None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
 from encrypted_fields.fields import EncryptedTextField
 
 from accounts.models import Owner
+from hardware.runtimes.wall import BadEgress, Egress
 from spaces.sdk import Sdk as Sdk
 
 
@@ -35,6 +37,18 @@ class Visibility(models.TextChoices):
     PRIVATE = "private"
 
 
+def is_egress(value: str) -> None:
+    """The value is an egress policy.
+
+    Raises:
+        ValidationError
+    """
+    try:
+        Egress.parse(value)
+    except BadEgress as error:
+        raise ValidationError(str(error)) from error
+
+
 class Space(models.Model):
     """One demo: a git repository, the settings it runs under, and the stage it is in."""
 
@@ -51,6 +65,8 @@ class Space(models.Model):
     stage = models.CharField(max_length=24, choices=Stage.choices, default=Stage.NO_APP_FILE)
     #: Why it is in this stage and what to do, in one or two sentences; empty when all is well.
     stage_reason = models.TextField(blank=True)
+    #: Where it may connect to (`hardware.runtimes.wall.Egress`); empty: as SPACEPORT_EGRESS says.
+    egress = models.CharField(max_length=1000, blank=True, validators=[is_egress])
     #: Head of `main` in its repository, and its README's front matter as parsed from there.
     sha = models.CharField(max_length=40, blank=True)
     card = models.JSONField(default=dict, blank=True)

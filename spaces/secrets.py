@@ -6,6 +6,9 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from django.conf import settings
+
+from hardware.tiers import GIB, TIERS
 from spaces.names import demo_url
 
 if TYPE_CHECKING:
@@ -25,11 +28,18 @@ def environment(space: Space) -> dict[str, str]:
     owners = {row.key: row.value for row in space.variables.all()}
     owners |= {row.key: row.value for row in space.secrets.all()}
     owners.pop("SYSTEM", None)
+    tier = TIERS[space.hardware]
+    hub = {"HF_ENDPOINT": settings.SPACEPORT_HF_ENDPOINT} if settings.SPACEPORT_HF_ENDPOINT else {}
     return {
+        **hub,
         **owners,
         "SPACE_ID": str(space),
         "SPACE_HOST": urlsplit(demo_url(space)).netloc,
         "SPACE_AUTHOR_NAME": space.owner.name,
         "SPACE_REPO_NAME": space.name,
         "SPACE_TITLE": space.title,
+        "SPACE_CREATOR_USER_ID": str(space.owner_id),
+        "CPU_CORES": f"{tier.cpus:g}",
+        "MEMORY": f"{tier.memory_bytes // GIB}Gi",
+        "ACCELERATOR": tier.gpu.lower() or "none",
     }

@@ -45,6 +45,10 @@ class BuildSpec:
     app_file: str = "app.py"
     python_version: str = ""  # "3.11"; empty: the platform's default
     sdk_version: str = ""  # of Gradio; empty: the platform's default
+    #: What is to be in the image from the Hub: "repository [file,file] [revision]".
+    preload: tuple[str, ...] = ()
+    variables: dict[str, str] = field(default_factory=dict)  # build arguments of a Dockerfile
+    secrets: dict[str, str] = field(default_factory=dict)  # for steps that mount them
     timeout_s: float = 1800
 
 
@@ -78,7 +82,8 @@ class ReplicaSpec:
     port: int = 7860
     env: dict[str, str] = field(default_factory=dict)  # variables and secrets, and ours
     max_threads: int = 40
-    start_timeout_s: float = 600
+    start_timeout_s: float = 1800
+    egress: str = "none"  # where it may connect to (`wall.Egress`)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

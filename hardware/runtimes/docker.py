@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import itertools
+import logging
 import secrets
 import threading
 import time
@@ -12,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import docker
 import docker.errors
-import docker.types
 import requests
+from django.conf import settings
 
-from hardware.runtimes import base_image, build_caches, docker_build, docker_network
+from hardware.runtimes import build_caches, container, docker_build, docker_network, firewall, volumes
 from hardware.runtimes.base import (
     Artifact,
     ArtifactMissing,
@@ -27,9 +29,9 @@ from hardware.runtimes.base import (
     StartFailed,
     Stats,
 )
-from hardware.runtimes.environment import describe_exit, launcher_environment
+from hardware.runtimes.environment import describe_exit
+from hardware.runtimes.wall import Egress
 from hardware.runtimes.walled import Engine
-from hardware.tiers import TIERS
 from infra.line_splitter import LINE_BYTES, Cut, Lines
 
 if TYPE_CHECKING:
@@ -37,12 +39,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hardware.runtimes.base import BuildSpec, Log, ReplicaSpec
+    from hardware.runtimes.docker_network import Subnet
+
+logger = logging.getLogger(__name__)
 
 API_TIMEOUT_S = 30
 BUILD_API_TIMEOUT_S = 900  # some of its requests move gigabytes
-USER = "10001:10001"
-CPU_SHARES = 512  # half of what the platform's own processes have, where cores are short
 KEEP_ENDED_S = 3600
+WATCH_EVERY_S = 5.0
+RENEW_EVERY = 12  # times
 LAST_LINES = 20
 
 
@@ -76,8 +81,11 @@ class DockerRuntime:
         with _engine():
             self.client = docker.from_env(timeout=API_TIMEOUT_S)
             self.client.ping()
-            self._cores: int = self.client.info()["NCPU"]
+            about = self.client.info()
+        self._cores: int = about["NCPU"]
         self.installation = _installation(home)
+        self._disk = volumes.DiskWatch(self.client, self.installation, about["DockerRootDir"])
+        self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
         self._lock = threading.Lock()
 
     # --- build ------------------------------------------------------------------------------------
@@ -103,8 +111,7 @@ class DockerRuntime:
                 for image in self.client.images.list(repository):
                     for name in image.tags:
                         self.client.images.remove(name)
-                with contextlib.suppress(docker.errors.NotFound):
-                    self.client.volumes.get(self._volume_name(space_id)).remove()
+                volumes.remove(self.client, self.installation, space_id)
         except InUse:
             return False
         return True
@@ -117,79 +124,51 @@ class DockerRuntime:
         with _engine():
             self._prune()
             self._remove(self._container_name(replica_id))
-            with self._lock:
-                network, subnet = docker_network.ensure_run_network(self.client, self.installation)
-            self._ensure_volume(spec.space_id)
-            options = self.container_options(replica_id, spec, gpus, network)
+            network, subnet, leads_out = self._network(Egress.parse(spec.egress))
+            try:
+                who = container.identity(self.client, spec.artifact.image, spec.sdk)
+                staging = container.staging(self.client, spec.artifact.image) if spec.sdk == "gradio" else {}
+            except docker.errors.ImageNotFound as error:
+                raise ArtifactMissing(
+                    "What the last build made is not on this node any more. Rebuild the Space."
+                ) from error
+            options = container.options(
+                spec, who, cores=self._cores, gpus=gpus, network=network, leads_out=leads_out
+            )
+            options["environment"] |= staging
+            options |= {
+                "name": self._container_name(replica_id),
+                "labels": self._labels(replica_id, spec, gpus),
+                "mounts": volumes.mounts(self.client, self.installation, spec.space_id, spec.sdk, who.user),
+            }
             for address in docker_network.addresses(subnet, replica_id):
                 endpoint = self.client.api.create_endpoint_config(ipv4_address=address)
+                made = self.client.containers.create(**options, networking_config={network: endpoint})
                 try:
-                    container = self.client.containers.create(
-                        **options, networking_config={network: endpoint}
-                    )
-                except docker.errors.ImageNotFound as error:
-                    raise ArtifactMissing(
-                        "What the last build made is not on this node any more. Rebuild the Space."
-                    ) from error
-                try:
-                    container.start()
+                    made.start()
                 except docker.errors.APIError as error:
-                    container.remove(force=True, v=True)
+                    made.remove(force=True, v=True)
                     if "ddress already in use" in str(error):
                         continue
                     raise StartFailed(f"The container could not be started: {error.explanation}") from error
-                return Running(runtime_id=str(container.id), address=f"{address}:{spec.port}", gpus=gpus)
+                return Running(runtime_id=str(made.id), address=f"{address}:{spec.port}", gpus=gpus)
         raise StartFailed("This node has no free address for another container.")
 
-    def container_options(
-        self, replica_id: int, spec: ReplicaSpec, gpus: tuple[str, ...], network: str
-    ) -> dict[str, Any]:
-        """The container's whole configuration: a fixed template, filled in."""
-        tier = TIERS[spec.tier]
-        is_gradio = spec.sdk == "gradio"
-        writable = f"rw,exec,nosuid,nodev,size={tier.memory_bytes // 2}"
-        options: dict[str, Any] = {
-            "image": spec.artifact.image,
-            "name": self._container_name(replica_id),
-            "labels": self._labels(replica_id, spec, gpus),
-            "environment": launcher_environment(
-                spec, host="0.0.0.0", port=spec.port,  # noqa: S104  # of a network only the host reaches
-                home="/home/user" if is_gradio else "/tmp", tmp="/tmp",  # noqa: S108  # its own tmpfs
-            ),
-            "user": USER,
-            "read_only": True,
-            "tmpfs": {"/tmp": f"{writable},mode=1777"},  # noqa: S108  # its own tmpfs
-            "mounts": [docker.types.Mount("/data", self._volume_name(spec.space_id), type="volume")],
-            "mem_limit": tier.memory_bytes,
-            "memswap_limit": tier.memory_bytes,
-            "cpu_shares": CPU_SHARES,
-            "nano_cpus": int(min(tier.cpus, self._cores) * 1e9),
-            "pids_limit": tier.pids,
-            "cap_drop": ["ALL"],
-            "security_opt": ["no-new-privileges:true"],
-            "init": True,
-            "ipc_mode": "private",
-            "network": network,
-            "ulimits": [
-                docker.types.Ulimit(name="nofile", soft=4096, hard=4096),
-                docker.types.Ulimit(name="core", soft=0, hard=0),
-            ],
-            "log_config": docker.types.LogConfig(
-                type="json-file", config={"max-size": "5m", "max-file": "2"}
-            ),
-            "healthcheck": {"test": ["NONE"]},
-            "stop_signal": "SIGTERM",
-        }  # fmt: skip
-        if is_gradio:
-            options["command"] = ["python", f"/opt/launcher/{base_image.MAIN}", spec.app_file]
-            options["working_dir"] = "/home/user"
-            options["tmpfs"]["/home/user"] = f"{writable},mode=0755,uid=10001,gid=10001"
-            options["environment"] |= {"SPACEPORT_CODE": "/opt/app", "SPACEPORT_WORK": "/home/user/app"}
-        if gpus:
-            options["device_requests"] = [
-                docker.types.DeviceRequest(driver="nvidia", device_ids=list(gpus), capabilities=[["gpu"]])
-            ]
-        return options
+    def _network(self, egress: Egress) -> tuple[str, Subnet, bool]:
+        """The network for Spaces with this policy, its addresses, and whether it leads out. Where the packet
+        filter cannot be set, none does."""
+        with self._lock:
+            if egress != Egress():
+                name, bridge, subnet = docker_network.ensure_way_out(
+                    self.client, self.installation, str(egress)
+                )
+                try:
+                    firewall.enclose(self.client, bridge, egress, settings.SPACEPORT_EGRESS_REACHES)
+                except firewall.NoFirewall as error:
+                    logger.warning("Spaces have no way out on this node. %s", error)
+                else:
+                    return name, subnet, True
+            return *docker_network.ensure_run_network(self.client, self.installation), False
 
     def _labels(self, replica_id: int, spec: ReplicaSpec, gpus: tuple[str, ...]) -> dict[str, str]:
         return {
@@ -203,33 +182,37 @@ class DockerRuntime:
     def poll(self, runtime_id: str) -> Exit | None:
         with _engine():
             try:
-                container = self.client.api.inspect_container(runtime_id)
+                there = self.client.api.inspect_container(runtime_id)
             except docker.errors.NotFound:
                 return describe_exit(None, out_of_memory=False, memory_limit_bytes=0, last_lines=[])
-            state = container["State"]
+            state = there["State"]
             if state["Running"] or state["Status"] == "created":
                 return None
             lines = self.client.api.logs(runtime_id, tail=LAST_LINES).decode(errors="replace").splitlines()
             return describe_exit(
                 state["ExitCode"],
                 out_of_memory=state["OOMKilled"] or self._was_out_of_memory(runtime_id, state),
-                memory_limit_bytes=container["HostConfig"]["Memory"],
+                memory_limit_bytes=there["HostConfig"]["Memory"],
                 last_lines=lines,
+                stopped_for=self._disk.reason(runtime_id),
             )
 
     def running(self) -> dict[int, Running]:
+        with self._lock:
+            if self._watcher.ident is None:
+                self._watcher.start()
         with _engine():
             containers = self.client.api.containers(
                 filters={"label": f"spaceport.installation={self.installation}", "status": "running"}
             )
         found = {}
-        for container in containers:
-            labels = container["Labels"]
-            networks = container["NetworkSettings"]["Networks"].values()
+        for one in containers:
+            labels = one["Labels"]
+            networks = one["NetworkSettings"]["Networks"].values()
             address = next((network["IPAddress"] for network in networks if network["IPAddress"]), "")
             if "spaceport.replica" in labels and address:
                 found[int(labels["spaceport.replica"])] = Running(
-                    runtime_id=container["Id"],
+                    runtime_id=one["Id"],
                     address=f"{address}:{labels['spaceport.port']}",
                     gpus=tuple(filter(None, labels["spaceport.gpus"].split(","))),
                 )
@@ -277,31 +260,41 @@ class DockerRuntime:
     def dispose(self) -> None:
         with _engine():
             mine = {"label": f"spaceport.installation={self.installation}"}
-            for container in self.client.api.containers(all=True, filters=mine):
-                self._remove(container["Id"])
+            for one in self.client.api.containers(all=True, filters=mine):
+                self._remove(one["Id"])
             with contextlib.closing(docker.from_env(timeout=BUILD_API_TIMEOUT_S)) as client:
                 build_caches.remove_old(client, self.installation, datetime.timedelta())
-            docker_network.remove_networks(self.client, self.installation)
+            with self._lock:
+                firewall.remove(self.client, list(docker_network.ways_out(self.client, self.installation)))
+                docker_network.remove_networks(self.client, self.installation)
+
+    # --- what it watches --------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        for number in itertools.count(1):
+            time.sleep(WATCH_EVERY_S)
+            try:
+                self._disk.look()
+                if number % RENEW_EVERY == 0:
+                    self.renew_walls()
+            except (OSError, docker.errors.DockerException, EngineUnavailable) as error:
+                logger.warning("watching this node's containers: %s", error)
+
+    def renew_walls(self) -> None:
+        """Put the rules of all ways out in place again: others on this machine may have flushed them, and the
+        names in a list may have other addresses now.
+
+        Raises:
+            firewall.NoFirewall
+        """
+        with self._lock:
+            for bridge, policy in docker_network.ways_out(self.client, self.installation).items():
+                firewall.enclose(self.client, bridge, Egress.parse(policy), settings.SPACEPORT_EGRESS_REACHES)
 
     # --- parts ------------------------------------------------------------------------------------
 
     def _container_name(self, replica_id: int) -> str:
         return f"spaceport-{self.installation}-{replica_id}"
-
-    def _volume_name(self, space_id: int) -> str:
-        return f"spaceport-{self.installation}-data-{space_id}"
-
-    def _ensure_volume(self, space_id: int) -> None:
-        """The Space's /data. The engine gives a new volume the owner that the folder has in the image it is
-        first mounted in; in the base image that is the user every Space runs as."""
-        name = self._volume_name(space_id)
-        try:
-            self.client.volumes.get(name)
-        except docker.errors.NotFound:
-            base = base_image.ensure(self.client, "", lambda _line: None)
-            self.client.volumes.create(name, labels={"spaceport.installation": self.installation})
-            mount = docker.types.Mount("/data", name, type="volume")
-            self.client.containers.create(base, mounts=[mount]).remove()
 
     def _remove(self, name: str) -> None:
         with contextlib.suppress(docker.errors.NotFound):
@@ -310,9 +303,9 @@ class DockerRuntime:
     def _prune(self) -> None:
         """Remove containers that ended long ago and nobody asked about."""
         filters = {"label": f"spaceport.installation={self.installation}", "status": "exited"}
-        for container in self.client.api.containers(all=True, filters=filters):
-            if time.time() - container["Created"] > KEEP_ENDED_S:
-                self._remove(container["Id"])
+        for one in self.client.api.containers(all=True, filters=filters):
+            if time.time() - one["Created"] > KEEP_ENDED_S:
+                self._remove(one["Id"])
 
     def _was_out_of_memory(self, runtime_id: str, state: dict[str, Any]) -> bool:
         """The engine's `oom` events cover a child too; the flag in the state does not."""

@@ -7,6 +7,7 @@ import contextlib
 import io
 import os
 import re
+import shlex
 import tarfile
 import tempfile
 from pathlib import Path
@@ -25,12 +26,19 @@ if TYPE_CHECKING:
 
 PYTHON = "/opt/venv/bin/python"
 INSTALL = f"RUN uv pip install --python {PYTHON} --no-cache --compile-bytecode"
+HOME = "/home/user"
+PRELOAD = f"{PYTHON} /opt/launcher/spaceport_launcher/staging.py"
+#: The secret with which preloads are allowed to load what is private or gated.
+TOKEN = "HF_TOKEN"  # noqa: S105  # its name
 SKIP = {".git"}
 #: Lines of buildah without information.
 NOISE = re.compile(
     r"(\[\d+/\d+\] )?"
-    r"(-->|COMMIT|Getting image source|Copying (blob|config)|Writing manifest|Storing signatures|time=)"
+    r"(-->|COMMIT|Getting image source|Copying (blob|config)|Writing manifest|Storing signatures|time="
+    r"|\[Warning\] one or more build args were not)"
 )
+#: BuildKit's line that names another reader of Dockerfiles.
+SYNTAX = re.compile(r"#\s*syntax\s*=\s*(\S+)", re.IGNORECASE)
 STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP (\d+/\d+): ")
 NO_IMAGE = re.compile(
     r"creating build container|initializing source|pinging container registry|no such image|short-name"
@@ -40,8 +48,11 @@ STORE, START = "spaceport.store", "spaceport.start"
 ATTEMPTS = 3
 
 
-def gradio_dockerfile(wanted: Dependencies, base: str) -> tuple[str, dict[str, str]]:
-    """The Dockerfile of a Gradio Space upon image `base`, and the files beside it (in `inputs/`).
+def gradio_dockerfile(
+    wanted: Dependencies, base: str, preload: tuple[str, ...] = (), hub: str = ""
+) -> tuple[str, dict[str, str]]:
+    """The Dockerfile of a Gradio Space upon image `base`, and the files beside it (in `inputs/`). `preload`
+    comes from `hub`, where that is another than Hugging Face's.
 
     From what changes least to what changes most: each step is a layer that the next push finds made.
     """
@@ -61,18 +72,21 @@ def gradio_dockerfile(wanted: Dependencies, base: str) -> tuple[str, dict[str, s
         if f"{name}.txt" in inputs
     )
     lines.append("COPY inputs/ /opt/inputs/")
-    code = "COPY --chown=10001:10001 code/ /opt/app/"
+    code = f"COPY --chown=10001:10001 code/ {HOME}/app/"
     if wanted.code:
-        lines += [code, "WORKDIR /opt/app"]
+        lines += [code, f"WORKDIR {HOME}/app"]
     else:
         lines.append("WORKDIR /opt/inputs")
     if wanted.pre_requirements:
         lines.append(f"{INSTALL} -r /opt/inputs/pre-requirements.txt")
     what = [*wanted.named, *(["-r requirements.txt"] if wanted.requirements.strip() else [])]
     lines.append(f"{INSTALL}{options} {' '.join(what)}")
+    endpoint = f"HF_ENDPOINT={shlex.quote(hub)} " if hub else ""
+    secret = f"--mount=type=secret,id={TOKEN},required=false,uid=10001"
+    lines += [f"RUN {secret} {endpoint}{PRELOAD} {entry}" for entry in preload]
     if not wanted.code:
         lines.append(code)
-    lines += ["WORKDIR /home/user", ""]
+    lines += [f"WORKDIR {HOME}/app", ""]
     return "\n".join(lines), inputs
 
 
@@ -99,6 +113,7 @@ class _Build:
     def __init__(self, engine: Engine, spec: BuildSpec, log: Log) -> None:
         self.engine, self.spec = engine, spec
         self.log = _Told(log)
+        self.secrets: dict[str, str] = {}
         self.name = f"{repository(engine.installation, spec.space_id)}:{spec.sha[:12]}"
 
     def gradio(self) -> str:
@@ -112,9 +127,11 @@ class _Build:
         if wanted.gradio == f"gradio=={dependencies.DEFAULT_GRADIO}":
             # All Spaces that begin with the platform's own Gradio share that layer, whatever else they need.
             start = f"localhost/spaceport/gradio:{dependencies.DEFAULT_GRADIO}-{upon[base][-12:]}"
-        dockerfile, inputs = gradio_dockerfile(wanted, start or base)
+        preload = self.spec.preload
+        dockerfile, inputs = gradio_dockerfile(wanted, start or base, preload, settings.SPACEPORT_HF_ENDPOINT)
+        self.secrets = {k: v for k, v in self.spec.secrets.items() if preload and k == TOKEN}
         owner, whose = build_caches.SHARED, f"environment-{wanted.key}"
-        if wanted.code:
+        if wanted.code or preload:
             owner, whose = self.engine.installation, f"space-{self.spec.space_id}"
         store = build_caches.layers(self.engine, owner, whose, upon)
         with _context(dockerfile, self.spec.source, "code/", inputs) as context:
@@ -134,6 +151,9 @@ class _Build:
             self.engine, self.engine.installation, f"space-{self.spec.space_id}", upon
         )
         text = path.read_text("utf-8", errors="replace")
+        if (syntax := _syntax(text)) is not None:
+            self.log(f"`# syntax={syntax}` is ignored: Dockerfiles are read by buildah here.")
+        self.secrets = self.spec.secrets
         with _context(text, self.spec.source, "", {}) as context:
             return self._run(context, store, upon)
 
@@ -145,13 +165,13 @@ class _Build:
         known = self._known(store, upon, start)
         job: dict[str, Any] = {
             "kind": "build", "store": "/store", "others": ["/bases"], "needs": needs,
-            "options": self._options(),
+            "options": [*self._options(), *self._given()],
             "known": known,
         }  # fmt: skip
         for _ in range(ATTEMPTS):
             context.seek(0)
             with walled.Job(self.engine, mounts, self.spec.timeout_s, self.log) as work:
-                result = work.run(job, context)
+                result = work.run(job, context, secrets=self.secrets)
                 if "reason" in result:
                     raise self.log.failure(self.spec.sdk, upon)
                 if "missing" not in result:
@@ -192,6 +212,14 @@ class _Build:
             f"--pull={pull}", "--layers", "--format=docker", "--force-rm", "--identity-label=false",
         ]  # fmt: skip
 
+    def _given(self) -> list[str]:
+        """Variables as build arguments, and where the builder finds secrets that steps may mount."""
+        variables = self.spec.variables.items() if self.spec.sdk == "docker" else ()
+        return [
+            *(f"--build-arg={name}={value}" for name, value in variables),
+            *(f"--secret=id={name},src={walled.SECRETS}/{name}" for name in self.secrets),
+        ]
+
     def _labels(self, store: Mount, start: str) -> dict[str, str]:
         return {
             "spaceport.installation": self.engine.installation,
@@ -216,6 +244,16 @@ class _Build:
                     if layers not in found:
                         found.append(layers)
         return found
+
+
+def _syntax(dockerfile: str) -> str | None:
+    """What its `# syntax=` line names; such a line stands among the first comments."""
+    for line in dockerfile.lstrip("\ufeff").splitlines():
+        if line.strip() and not line.lstrip().startswith("#"):
+            break
+        if (found := SYNTAX.fullmatch(line.strip())) is not None:
+            return found[1]
+    return None
 
 
 class _Told:
@@ -277,8 +315,10 @@ def _context(dockerfile: str, source: Path | None, prefix: str, inputs: dict[str
 
 
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """No owner, no time, no special bits: the layer cache goes by contents, and nothing is set-uid."""
-    entry.uid = entry.gid = entry.mtime = 0
+    """Owned by root of the build; no time, no special bits: the layer cache goes by contents, and nothing is
+    set-uid."""
+    entry.uid = entry.gid = walled.BUILD_USER  # a step's bind mount opens its source as its owner
+    entry.mtime = 0
     entry.uname = entry.gname = ""
     entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
     return entry

@@ -1,9 +1,11 @@
-"""The networks of containers. Running Spaces have one that leads nowhere: the host reaches them, they reach
-nobody. Builds have one that leads out, but not to the host and not to each other."""
+"""The networks of containers. Spaces without a way out have one that leads nowhere: the host reaches them,
+they reach nobody. The others have one for each egress policy. Builds have one that leads out, but not to the
+host and not to each other."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import ipaddress
 import os
 import shutil
@@ -29,6 +31,9 @@ Subnet = ipaddress.IPv4Network
 #: Where our networks may lie: the first place that overlaps nothing on this machine is taken.
 RANGES = tuple(ipaddress.IPv4Network(f"10.{second}.0.0/16") for second in range(213, 250))
 RUN_PREFIX = 20
+LIST_PREFIX = 24
+#: Labels of networks that lead out: whose it is, its policy, its bridge.
+INSTALLATION, EGRESS, BRIDGE = "spaceport.installation", "spaceport.egress", "spaceport.bridge"
 BUILD_PREFIX = 26
 #: The gateway and a few more; the rest are replicas' addresses.
 RESERVED = 16
@@ -40,6 +45,42 @@ def ensure_run_network(client: docker.DockerClient, installation: str) -> tuple[
     return _ensure(client, f"spaceport-{installation}", f"sp-{installation}", RUN_PREFIX, leads_out=False)
 
 
+def ensure_way_out(client: docker.DockerClient, installation: str, policy: str) -> tuple[str, str, Subnet]:
+    """The network of Spaces with this egress policy ("web", or a list), made when missing: its name, bridge
+    and addresses. The host's packet filter must enclose it before anything runs there."""
+    mark = (
+        installation
+        if policy == "web"
+        else hashlib.sha256(f"{installation} {policy}".encode()).hexdigest()[:8]
+    )
+    name, bridge = f"spaceport-out-{mark}", f"spo-{mark}"
+    network = _find(client, name)
+    if network is None:
+        _remove_unused(client, installation)
+        labels = {INSTALLATION: installation, EGRESS: policy, BRIDGE: bridge}
+        prefix = RUN_PREFIX if policy == "web" else LIST_PREFIX
+        network = _create(client, name, bridge, prefix, leads_out=True, labels=labels)
+    return name, bridge, ipaddress.IPv4Network(network["IPAM"]["Config"][0]["Subnet"])
+
+
+def ways_out(client: docker.DockerClient, installation: str) -> dict[str, str]:
+    """The bridges of this installation's networks that lead out, and the policy of each."""
+    networks = client.api.networks(filters={"label": f"{INSTALLATION}={installation}"})
+    return {n["Labels"][BRIDGE]: n["Labels"][EGRESS] for n in networks if EGRESS in n["Labels"]}
+
+
+def _remove_unused(client: docker.DockerClient, installation: str) -> None:
+    """Remove networks of lists that no container uses: each list that was ever written made one."""
+    unused = [
+        network
+        for network in client.networks.list(filters={"label": f"{INSTALLATION}={installation}"})
+        if network.attrs["Labels"].get(EGRESS, "web") != "web" and not network.attrs.get("Containers")
+    ]
+    for network in unused:
+        with contextlib.suppress(docker.errors.APIError):  # in use after all
+            network.remove()
+
+
 def ensure_build_network(client: docker.DockerClient, installation: str) -> str:
     """The name of the network of this installation's builds, made when missing."""
     return _ensure(
@@ -48,7 +89,9 @@ def ensure_build_network(client: docker.DockerClient, installation: str) -> str:
 
 
 def remove_networks(client: docker.DockerClient, installation: str) -> None:
-    """Remove both networks and their rules; containers must be gone."""
+    """Remove its networks and their rules; containers must be gone."""
+    for network in client.networks.list(filters={"label": f"{INSTALLATION}={installation}"}):
+        _remove(network)
     for name, bridge in (
         (f"spaceport-{installation}", f"sp-{installation}"),
         (f"spaceport-build-{installation}", f"spb-{installation}"),
@@ -97,7 +140,13 @@ def _find(client: docker.DockerClient, name: str) -> dict[str, Any] | None:
 
 
 def _create(
-    client: docker.DockerClient, name: str, bridge: str, prefix: int, *, leads_out: bool
+    client: docker.DockerClient,
+    name: str,
+    bridge: str,
+    prefix: int,
+    *,
+    leads_out: bool,
+    labels: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     taken = _taken(client)
     last: Exception | None = None
@@ -114,7 +163,7 @@ def _create(
                     "com.docker.network.bridge.name": bridge,
                     "com.docker.network.bridge.enable_icc": "false",
                 },
-                labels={"spaceport.network": name},
+                labels={"spaceport.network": name, **(labels or {})},
             )  # fmt: skip
         except docker.errors.APIError as error:
             if (there := _find(client, name)) is not None:  # another worker was faster

@@ -14,19 +14,18 @@ if TYPE_CHECKING:
 KIBI = 1024
 
 
-def launcher_environment(spec: ReplicaSpec, *, host: str, port: int, home: str, tmp: str) -> dict[str, str]:
-    """The Space's variables and secrets, and over them what the platform and the launcher need.
+def launcher_environment(
+    spec: ReplicaSpec, *, host: str, port: int, home: str, tmp: str, cache: str = ""
+) -> dict[str, str]:
+    """The Space's variables and secrets, and over them what the platform and the launcher need. `home` and
+    `tmp` are empty where the image says them; `cache` is the folder of what is kept of downloads.
 
     `SYSTEM=spaces` is never set: it makes Gradio close its API and clients talk to another hub.
     """
     ours = {
         "PYTHONUNBUFFERED": "1",
-        "HOME": home,
-        "TMPDIR": tmp,
         "GRADIO_SERVER_NAME": host,
         "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_TEMP_DIR": f"{tmp}/gradio",
-        "GRADIO_EXAMPLES_CACHE": f"{tmp}/examples",
         "GRADIO_ANALYTICS_ENABLED": "False",
         "GRADIO_SSR_MODE": "False",
         "GRADIO_SHARE": "False",
@@ -39,7 +38,17 @@ def launcher_environment(spec: ReplicaSpec, *, host: str, port: int, home: str, 
     given = {name: value for name, value in spec.env.items() if name != "SYSTEM"}
     if authors := given.get("GRADIO_DEFAULT_CONCURRENCY_LIMIT"):
         ours["SPACEPORT_DEFAULT_CONCURRENCY_LIMIT"] = authors
-    return {"MPLCONFIGDIR": f"{tmp}/matplotlib", **given, **ours}
+    if home:
+        ours["HOME"] = home
+    if not tmp:
+        return {**given, **ours}
+    usual = {"MPLCONFIGDIR": f"{tmp}/matplotlib", "HF_HOME": f"{cache}/huggingface"}
+    folders = {
+        "TMPDIR": tmp,
+        "GRADIO_TEMP_DIR": f"{tmp}/gradio",
+        "GRADIO_EXAMPLES_CACHE": f"{tmp}/examples",
+    }
+    return {**usual, **given, **ours, **folders}
 
 
 def size(count: int) -> str:
@@ -52,10 +61,17 @@ def size(count: int) -> str:
 
 
 def describe_exit(
-    code: int | None, *, out_of_memory: bool, memory_limit_bytes: int, last_lines: Iterable[str]
+    code: int | None,
+    *,
+    out_of_memory: bool,
+    memory_limit_bytes: int,
+    last_lines: Iterable[str],
+    stopped_for: str = "",
 ) -> Exit:
     """The exit with its reason in a sentence, then the last lines the app wrote."""
-    if out_of_memory:
+    if stopped_for:
+        reason = stopped_for
+    elif out_of_memory:
         reason = (
             f"The app ran out of memory (limit {size(memory_limit_bytes)}). "
             "Use less, or choose larger hardware in the Space's settings."

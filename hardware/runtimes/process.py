@@ -45,7 +45,7 @@ KEEP_ENDED_S = 24 * 3600
 
 
 class ProcessRuntime:
-    """Keeps everything below `home`: `environments/`, `code/`, `replicas/`."""
+    """Keeps everything below `home`: `environments/`, `code/`, `caches/`, `replicas/`."""
 
     name: Literal["process"] = "process"
 
@@ -53,6 +53,7 @@ class ProcessRuntime:
         self._environments = home / "environments"
         self._code = home / "code"
         self._replicas = home / "replicas"
+        self._caches = home / "caches"
 
     # --- build ------------------------------------------------------------------------------------
 
@@ -86,7 +87,8 @@ class ProcessRuntime:
             shutil.rmtree(artifact.code, ignore_errors=True)
 
     def forget_space(self, space_id: int) -> bool:
-        shutil.rmtree(self._code / str(space_id), ignore_errors=True)
+        for kept in (self._code, self._caches):
+            shutil.rmtree(kept / str(space_id), ignore_errors=True)
         return True
 
     # --- run --------------------------------------------------------------------------------------
@@ -113,13 +115,14 @@ class ProcessRuntime:
             "LANG": "C.UTF-8",
             **venvs.passed_on(venvs.NETWORK_VARIABLES),
             **launcher_environment(
-                spec, host="127.0.0.1", port=port, home=str(folder / "home"), tmp=str(folder / "tmp")
+                spec, host="127.0.0.1", port=port, home=str(folder / "home"), tmp=str(folder / "tmp"),
+                cache=str(private(self._caches) / str(spec.space_id)),
             ),
             "SPACEPORT_CODE": artifact.code,
             "SPACEPORT_WORK": str(folder / "home" / "app"),
             "CUDA_VISIBLE_DEVICES": ",".join(gpus),
             "VIRTUAL_ENV": artifact.environment,
-        }
+        }  # fmt: skip
         order = folder / "start.json"
         order.touch(mode=0o600)
         order.write_text(

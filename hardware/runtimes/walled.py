@@ -34,6 +34,8 @@ NO_WALL, TOO_LATE, KILLED = 97, 98, 137  # exit codes
 CAPABILITIES = ["NET_ADMIN", "SETGID", "SETUID", "SYS_ADMIN"]  # of its first process only
 LONGEST_LINE = 16 * 1024
 LARGEST_NOTE = 8 * 1024**2
+#: In the builder container: the folder of a build's secrets, and who root of the build is there.
+SECRETS, BUILD_USER = "/build/secrets", 2_000_000_000
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 REASONS = {
     "memory": "The build was killed: it used more than {memory:g} GB of memory.",
@@ -94,9 +96,14 @@ class Job:
         return {**config, "MaskedPaths": [], "ReadonlyPaths": []}
 
     def run(
-        self, job: dict[str, Any], context: IO[bytes] | None = None, stdin: Iterable[bytes] = ()
+        self,
+        job: dict[str, Any],
+        context: IO[bytes] | None = None,
+        stdin: Iterable[bytes] = (),
+        secrets: dict[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Do it and answer its result.json. `context` is a tar with everything below context/.
+        """Do it and answer its result.json. `context` is a tar with everything below context/; `secrets`
+        become files in SECRETS, which only the build's own user can read.
 
         Raises:
             BuildFailed: a limit was met; other failures are in the result.
@@ -109,6 +116,9 @@ class Job:
             **job,
         }
         self.api.put_archive(self.id, "/build", _tar_of("job.json", json.dumps(job).encode()))
+        for name, value in (secrets or {}).items():
+            content = _tar_of(f"{SECRETS.rpartition('/')[2]}/{name}", value.encode(), owner=BUILD_USER)
+            self.api.put_archive(self.id, "/build", content)
         if context is not None:
             self.api.put_archive(self.id, "/build", context)
         last = self._follow(stdin)
@@ -196,11 +206,12 @@ def _lines(parts: Iterable[bytes]) -> Iterator[str]:
     yield COLOURS.sub("", rest.decode(errors="replace"))
 
 
-def _tar_of(name: str, content: bytes) -> bytes:
+def _tar_of(name: str, content: bytes, *, owner: int = 0) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         entry = tarfile.TarInfo(name)
-        entry.size, entry.mode = len(content), 0o644
+        entry.size, entry.mode = len(content), 0o400 if owner else 0o644
+        entry.uid = entry.gid = owner
         tar.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
 

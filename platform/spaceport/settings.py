@@ -74,8 +74,22 @@ SPACEPORT_BUILD_PULLS = env.bool("SPACEPORT_BUILD_PULLS", True)
 #: Private addresses that builds may reach besides the package index, e.g.
 #: `mirror.example.org:443,10.1.2.0/24`.
 SPACEPORT_BUILD_REACHES: list[str] = env.list("SPACEPORT_BUILD_REACHES", [])
-#: Time limit for a replica to start.
-SPACEPORT_START_TIMEOUT_S = env.int("SPACEPORT_START_TIMEOUT_S", 600)
+#: Where Spaces may connect to: `web` (public addresses, on ports 80, 443 and 8080), `none`, or a list of
+#: public hosts, addresses and networks like `api.example.org:443,203.0.113.0/24`. A Space's record in the
+#: console may say otherwise. Needs the Docker runtime.
+SPACEPORT_EGRESS = env.str("SPACEPORT_EGRESS", "web")
+#: Private addresses that every Space with a way out may reach too, e.g. `models.example.org:443,10.1.2.0/24`.
+SPACEPORT_EGRESS_REACHES: list[str] = env.list("SPACEPORT_EGRESS_REACHES", [])
+#: Address of a hub of models that Spaces and builds use in place of Hugging Face's (their `HF_ENDPOINT`).
+SPACEPORT_HF_ENDPOINT = env.str("SPACEPORT_HF_ENDPOINT", "").rstrip("/")
+#: Disk that a Space's container may fill with what is gone when it restarts.
+SPACEPORT_DISK_GB = env.float("SPACEPORT_DISK_GB", 20)
+#: Disk that a Space may fill in `/data`, which is kept.
+SPACEPORT_DATA_GB = env.float("SPACEPORT_DATA_GB", 20)
+#: Disk for the kept caches (`~/.cache`, `HF_HOME`) of a Gradio Space; the least recently used go first.
+SPACEPORT_CACHE_GB = env.float("SPACEPORT_CACHE_GB", 20)
+#: Time limit for a replica to start, unless its `README.md` has a `startup_duration_timeout`.
+SPACEPORT_START_TIMEOUT_S = env.int("SPACEPORT_START_TIMEOUT_S", 1800)
 #: Demo page loads of one visitor (account, or network prefix), as a burst and per minute; 0 disables the
 #: limit. Raise it for a class behind one address.
 SPACEPORT_PAGE_LOADS_PER_MINUTE = env.int("SPACEPORT_PAGE_LOADS_PER_MINUTE", 300)

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("spaces", "0002_build_worker")]
+    dependencies = [("spaces", "0003_egress")]
 
     operations = [
         migrations.AddField(

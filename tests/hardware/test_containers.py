@@ -32,8 +32,8 @@ pytestmark = pytest.mark.docker
 NO_GPU = devices.Device(uuid="GPU-0123", name="none", memory_bytes=0)
 APPS = Path(__file__).parent.parent / "apps"
 
-WRITABLE = ["/tmp/x", "/data/x", "/home/user/x"]  # noqa: S108
-PATHS = ["/x", "/opt/venv/x", "/opt/app/x", *WRITABLE]
+WRITABLE = ["/tmp/x", "/data/x", "/home/user/x", "/home/user/.cache/x", "/opt/venv/x"]  # noqa: S108
+PATHS = ["/x", "/etc/x", "/usr/bin/x", "/opt/launcher/x", *WRITABLE]
 PROBE = """
 import json, os, socket, sys
 def reach(host, port):
@@ -155,7 +155,8 @@ def test_the_engine_holds_the_limits_of_the_tier(runtime: DockerRuntime, two: li
     assert config["PidsLimit"] == 512
     assert 0 < config["NanoCpus"] <= 2e9
     assert config["CapDrop"] == ["ALL"]
-    assert config["ReadonlyRootfs"]
+    assert config["ShmSize"] == 2 * 1024**3
+    assert not config.get("Tmpfs"), "what it writes is on disk"
     assert not config["Privileged"]
     assert not config["PortBindings"]
     assert not config["Binds"]
@@ -191,7 +192,7 @@ def test_of_a_deleted_space_nothing_is_left_once_nothing_runs(runtime: DockerRun
     assert other.image in images
     runtime.forget(other)
     volumes = {volume.name for volume in runtime.client.volumes.list()}
-    assert f"spaceport-{runtime.installation}-data-77" not in volumes
+    assert not {f"spaceport-{runtime.installation}-{what}-77" for what in ("data", "cache")} & volumes
 
 
 def test_secrets_are_in_no_image(runtime: DockerRuntime, artifact: Artifact) -> None:

@@ -44,6 +44,23 @@ def test_queued_paths_are_read() -> None:
     assert found.queued_paths == ("/", "/predict", "/v1/models/*", "/é/x:run/", "/*")
 
 
+def test_a_quoted_port_is_a_port() -> None:
+    assert card.parse(readme('sdk: docker\napp_port: "8501"')).app_port == 8501
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("30m", 1800), ("1h", 3600), ("90s", 90), ("45", 45), ("", 0), ("1000000000m", card.MOST_STARTUP_S)],
+)
+def test_a_start_may_take_as_long_as_the_card_says(value: str, seconds: int) -> None:
+    assert card.parse(readme(f"startup_duration_timeout: {value}")).startup_s == seconds
+
+
+def test_what_to_preload_is_read() -> None:
+    front = "preload_from_hub:\n  - gpt2\n  - org/model  config.json,sub/weights.bin  main"
+    assert card.parse(readme(front)).preload == ("gpt2", "org/model config.json,sub/weights.bin main")
+
+
 @pytest.mark.parametrize(
     "text", ["", "# Title", "text\n---\nsdk: gradio\n---", "---\n---\n", "---\n# only a comment\n---"]
 )
@@ -77,6 +94,12 @@ def test_windows_files_are_read(text: str) -> None:
         ("app_port: http", "app_port is a number"),
         ("app_file: ../x.py", "line 2: app_file is a path inside the repository"),
         ("app_file: .git/config", "app_file is a path inside the repository"),
+        ("startup_duration_timeout: soon", "line 2: startup_duration_timeout is a time like 30m"),
+        ("startup_duration_timeout: 0m", "startup_duration_timeout is a time like 30m"),
+        ("preload_from_hub: {a: 1}", "line 2: preload_from_hub is a list of repositories"),
+        ("preload_from_hub: ['gpt2; rm -rf /']", "preload_from_hub is a list"),
+        ('preload_from_hub: ["gpt2\\nRUN x"]', "preload_from_hub is a list"),
+        ('preload_from_hub: ["-c x"]', "preload_from_hub is a list"),
         ("a: &x 1\nb: *x", "line 3: aliases"),
         ("a: " + "[" * 30 + "]" * 30, "more than 20 levels"),
         ("- a", "key: value"),

@@ -25,7 +25,7 @@ class Run(Untraced):
         sys.orig_argv[:] = [word for word in sys.orig_argv if word != launcher]
         self._app_file = sys.argv[0]
         self._namespace = namespace
-        folder = staging.stage()
+        folder = staging.prepare()
         os.chdir(folder)
         path = folder / self._app_file
         if not path.is_file():

@@ -1,0 +1,119 @@
+"""The host's packet filter around the networks of Spaces that lead out.
+
+The rules belong to the network's bridge, so they are there before a container is, and nothing in a container
+can change them. They are put in place by this process where it may, else by a container of the engine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import docker.errors
+
+from hardware.runtimes import builder_image, docker_network, wall
+from hardware.runtimes.base import EngineUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import docker
+
+    from hardware.runtimes.wall import Egress
+
+ESTABLISHED = "-m conntrack --ctstate ESTABLISHED,RELATED -j RETURN"
+#: The engine's own rules stand in one of the two tables that a kernel may have; the first name is the usual.
+CHOOSE = (
+    "for ipt in iptables iptables-nft iptables-legacy none; do"
+    " $ipt -w 5 -nL DOCKER-USER >/dev/null 2>&1 && break; done"
+)
+SECONDS = 60
+
+
+class NoFirewall(EngineUnavailable):
+    """The host's packet filter cannot be set."""
+
+
+def rules(bridge: str, egress: Egress, allow: list[list[Any]], deny: Iterable[str]) -> str:
+    """The two chains of this bridge, as `iptables-restore` reads them: `f-` for what containers send through
+    the host, `i-` for what they send to it. `allow` is the operator's, and comes before `deny`."""
+    lines = ["*filter", f":f-{bridge} - [0:0]", f":i-{bridge} - [0:0]"]
+    for chain in (f"-A f-{bridge}", f"-A i-{bridge}"):
+        lines += [f"{chain} {ESTABLISHED}", *(f"{chain} {_to(*one)} -j RETURN" for one in allow)]
+    lines += [f"-A f-{bridge} -d {network} -j REJECT" for network in deny]
+    if egress.web:
+        ports = ",".join(map(str, wall.WEB_PORTS))
+        lines.append(f"-A f-{bridge} -p tcp -m multiport --dports {ports} -j RETURN")
+    lines += [f"-A f-{bridge} {_to(*one)} -j RETURN" for one in wall.opened(egress.targets)]
+    return "\n".join([*lines, f"-A f-{bridge} -j REJECT", f"-A i-{bridge} -j REJECT", "COMMIT", ""])
+
+
+def _to(network: str, protocol: str, port: int) -> str:
+    return f"-d {network} -p {protocol}" + (f" --dport {port}" if port else "")
+
+
+def enclose(client: docker.DockerClient, bridge: str, egress: Egress, reaches: list[str]) -> None:
+    """Let containers on this bridge connect to what `egress` says and `reaches` opens, and to nothing else.
+    Calling it again renews the rules, in one step.
+
+    Raises:
+        NoFirewall
+    """
+    allow = [*wall.for_names(wall.resolvers()), *wall.opened(reaches)]
+    deny = [
+        *wall.PRIVATE,
+        *sorted({*map(str, docker_network.subnets(client)), *wall.own_addresses()}),
+    ]
+    text = rules(bridge, egress, allow, deny)
+    steps = [
+        CHOOSE,
+        f"$ipt-restore -w 5 --noflush <<'END'\n{text}END",
+        *_once("$ipt", "INPUT", f"-i {bridge} -j i-{bridge}"),
+        *_once("$ipt", "DOCKER-USER", f"-i {bridge} -j f-{bridge}"),
+        # Nobody comes in but from the host itself, whose packets are not forwarded.
+        *_once("$ipt", "DOCKER-USER", f"-o {bridge} -m conntrack --ctstate NEW -j DROP"),
+        "[ -e /proc/net/if_inet6 ] || exit 0",
+        *_once("ip6tables", "INPUT", f"-i {bridge} -j DROP"),
+        *_once("ip6tables", "FORWARD", f"-i {bridge} -j DROP"),
+    ]
+    _run(client, ["set -e", *steps])
+
+
+def remove(client: docker.DockerClient, bridges: list[str]) -> None:
+    """Remove the rules of these bridges. No error where there are none, or they cannot be removed."""
+    steps = [CHOOSE]
+    for bridge in bridges:
+        steps += [
+            f"$ipt -w 5 -D INPUT -i {bridge} -j i-{bridge}",
+            f"$ipt -w 5 -D DOCKER-USER -i {bridge} -j f-{bridge}",
+            f"$ipt -w 5 -D DOCKER-USER -o {bridge} -m conntrack --ctstate NEW -j DROP",
+            f"for chain in f-{bridge} i-{bridge}; do $ipt -w 5 -F $chain; $ipt -w 5 -X $chain; done",
+            f"ip6tables -w 5 -D INPUT -i {bridge} -j DROP",
+            f"ip6tables -w 5 -D FORWARD -i {bridge} -j DROP",
+        ]
+    if bridges:
+        _run(client, [*steps, "true"])
+
+
+def _once(command: str, chain: str, rule: str) -> list[str]:
+    command = f"{command} -w 5"
+    return [f"{command} -C {chain} {rule} 2>/dev/null || {command} -I {chain} {rule}"]
+
+
+def _run(client: docker.DockerClient, steps: list[str]) -> None:
+    script = "\n".join(steps)
+    if os.geteuid() == 0 and shutil.which("iptables"):
+        done = subprocess.run(  # noqa: S603  # our own script
+            ["/bin/sh", "-c", script], capture_output=True, text=True, check=False, timeout=SECONDS
+        )
+        if done.returncode:
+            raise NoFirewall(f"The packet filter cannot be set: {done.stderr.strip()}")
+        return
+    try:
+        client.containers.run(
+            builder_image.ensure(client, lambda _line: None), ["-c", script], entrypoint=["/bin/sh"],
+            network_mode="host", cap_drop=["ALL"], cap_add=["NET_ADMIN", "NET_RAW"], remove=True,
+        )  # fmt: skip
+    except docker.errors.DockerException as error:
+        raise NoFirewall(f"The packet filter cannot be set: {error}") from error

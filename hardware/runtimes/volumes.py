@@ -1,0 +1,153 @@
+"""What a Space keeps on disk from one container to the next, and how much disk it may hold.
+
+No storage driver of the engine bounds a volume, and few bound a container's own layer. So both are measured,
+and a container that holds too much is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import docker.errors
+from django.conf import settings
+from docker.types import Mount
+
+from hardware.runtimes import base_image
+
+if TYPE_CHECKING:
+    import docker
+
+GIGABYTE = 1024**3
+DATA, CACHE = "/data", "/home/user/.cache"
+#: Everything is counted again after this, whatever the disk says.
+RECOUNT_S = 300.0
+FOR_EVERYBODY = 0o002
+
+
+def cache_bytes() -> int:
+    """How much a Space's kept cache may hold."""
+    return round(settings.SPACEPORT_CACHE_GB * GIGABYTE)
+
+
+def mounts(client: docker.DockerClient, installation: str, space_id: int, sdk: str, user: str) -> list[Mount]:
+    """The Space's volumes, made when missing: /data for all, and the cache of Gradio Spaces. A Docker Space's
+    caches are where its image has them."""
+    name, cache = _names(installation, space_id)
+    _ensure(client, installation, name, DATA)
+    if sdk != "gradio":
+        _open(client, name, user)
+        return [Mount(DATA, name, type="volume")]
+    _ensure(client, installation, cache, CACHE)
+    return [Mount(DATA, name, type="volume"), Mount(CACHE, cache, type="volume")]
+
+
+def remove(client: docker.DockerClient, installation: str, space_id: int) -> None:
+    """Remove the volumes of a deleted Space; the engine refuses those that a container uses."""
+    for name in _names(installation, space_id):
+        with contextlib.suppress(docker.errors.NotFound):
+            client.volumes.get(name).remove()
+
+
+def _names(installation: str, space_id: int) -> tuple[str, str]:
+    """Of its /data, and of its cache."""
+    return f"spaceport-{installation}-data-{space_id}", f"spaceport-{installation}-cache-{space_id}"
+
+
+def _ensure(client: docker.DockerClient, installation: str, name: str, folder: str) -> None:
+    """The engine gives a new volume the owner and rights that its folder has in the image it is first mounted
+    in; in the base image those fit every Space."""
+    try:
+        client.volumes.get(name)
+    except docker.errors.NotFound:
+        base = base_image.ensure(client, "", lambda _line: None)
+        client.volumes.create(name, labels={"spaceport.installation": installation})
+        client.containers.create(base, mounts=[Mount(folder, name, type="volume")]).remove()
+
+
+def _open(client: docker.DockerClient, name: str, user: str) -> None:
+    """Give /data, as earlier versions made it, to the user that its Space runs as now."""
+    base = base_image.ensure(client, "", lambda _line: None)
+    mount = Mount(DATA, name, type="volume")
+    container = client.containers.create(base, mounts=[mount])
+    try:
+        _, about = client.api.get_archive(str(container.id), DATA)
+    finally:
+        container.remove()
+    if not about["mode"] & FOR_EVERYBODY:
+        command = f"chown -R {user.partition(':')[0]} {DATA} && chmod 0777 {DATA}"
+        client.containers.run(
+            base, ["sh", "-c", command], user="0:0", network_mode="none", mounts=[mount], remove=True
+        )
+
+
+class DiskWatch:
+    """Looks at the containers of this installation and stops those that hold more disk than they may."""
+
+    def __init__(self, client: docker.DockerClient, installation: str, root: str) -> None:
+        """`root`: the engine's data folder."""
+        self._client, self._installation, self._root = client, installation, root
+        self._reasons: dict[str, str] = {}
+        self._seen: set[str] = set()
+        self._free = self._left = self._at = 0.0
+
+    def reason(self, runtime_id: str) -> str:
+        """Why this container was stopped; empty when it was not."""
+        return self._reasons.get(runtime_id, "")
+
+    def look(self) -> None:
+        """Count, if so much was written since the last time that it may matter."""
+        found = {"label": f"spaceport.installation={self._installation}", "status": "running"}
+        ids = {one["Id"] for one in self._client.api.containers(filters=found)}
+        free = self._free_bytes()
+        written = self._free - free
+        if ids == self._seen and written < self._left and time.monotonic() - self._at < RECOUNT_S:
+            return
+        self._seen, self._free, self._at = ids, free, time.monotonic()
+        self._left = float("inf")
+        for one in self._client.api.containers(filters=found, size=True) if ids else ():
+            if "spaceport.replica" in one["Labels"]:
+                self._count(one)
+
+    def _count(self, container: dict[str, Any]) -> None:
+        layer = (container.get("SizeRw") or 0, settings.SPACEPORT_DISK_GB, "its own folders")
+        held = [layer]
+        for mount in container["Mounts"]:
+            limit = {DATA: settings.SPACEPORT_DATA_GB, CACHE: settings.SPACEPORT_CACHE_GB}
+            if mount["Destination"] in limit:
+                held.append((size_of(mount["Source"]), limit[mount["Destination"]], mount["Destination"]))
+        for used, gigabytes, where in held:
+            self._left = min(self._left, gigabytes * GIGABYTE - used)
+            if used > gigabytes * GIGABYTE:
+                self._stop(
+                    container["Id"],
+                    f"The app was stopped: it holds more than {gigabytes:g} GB of disk in {where}. "
+                    "Let it remove files, or write less.",
+                )
+
+    def _stop(self, runtime_id: str, reason: str) -> None:
+        self._reasons[runtime_id] = reason
+        with contextlib.suppress(docker.errors.APIError):  # it has just ended
+            self._client.api.kill(runtime_id)
+
+    def _free_bytes(self) -> float:
+        """Free bytes of the engine's disk; 0 where it is another machine's."""
+        with contextlib.suppress(OSError):
+            now = os.statvfs(self._root)
+            return now.f_bavail * now.f_frsize
+        return 0.0
+
+
+def size_of(folder: str) -> int:
+    """Bytes on disk below this folder, as far as this process may read it."""
+    total = 0
+    unread = [folder]
+    while unread:
+        with contextlib.suppress(OSError), os.scandir(unread.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        unread.append(entry.path)
+    return total

@@ -1,0 +1,220 @@
+"""Docker Spaces by their image's own contract: its user, home, folders and ways to build."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+import docker
+import pytest
+from django.conf import settings as ours
+
+from hardware import readiness
+from hardware.runtimes import base_image, container
+from hardware.runtimes.base import BuildSpec, ReplicaSpec
+from tests.hardware.engine import docker_runtime
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_django.fixtures import Settings
+
+    from hardware.runtimes.base import Artifact, Running
+    from hardware.runtimes.docker import DockerRuntime
+
+pytestmark = pytest.mark.docker
+
+BASE = f"FROM {ours.SPACEPORT_BASE_IMAGE}:py3.11\n"
+SERVE = 'CMD ["python", "-m", "http.server", "7860"]\n'
+#: As the Hub's guide writes it.
+USUAL = f"""{BASE}USER root
+RUN useradd -m -u 1000 appuser
+USER appuser
+ENV HOME=/home/appuser PATH=/home/appuser/.local/bin:$PATH
+WORKDIR $HOME/app
+COPY --chown=appuser . $HOME/app
+RUN mkdir -p $HOME/app/cache
+{SERVE}"""
+LOOK = """
+import json, os, sqlite3, sys
+def write(path):
+    path = os.path.expanduser(path)
+    try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        open(path, "w").write("x")
+        return True
+    except OSError:
+        return False
+print(json.dumps({
+    "uid": os.getuid(), "home": os.environ.get("HOME"), "cwd": os.getcwd(),
+    "write": [path for path in sys.argv[1:] if write(path)],
+    "memory": [l.split()[1] for l in open("/proc/mounts") if l.startswith("tmpfs") and " rw" in l],
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRuntime]:
+    made = docker_runtime(tmp_path_factory.mktemp("docker-spaces"))
+    yield made
+    made.dispose()
+
+
+def build(
+    runtime: DockerRuntime, folder: Path, dockerfile: str, number: int, **more: Any
+) -> tuple[Artifact, str]:
+    (folder / "Dockerfile").write_text(dockerfile)
+    spec = BuildSpec(
+        space="alice/docked", space_id=number, sha=f"{number}" * 40, sdk="docker", source=folder, **more
+    )
+    lines: list[str] = []
+    return runtime.build(spec, lines.append), "\n".join(lines)
+
+
+def start(runtime: DockerRuntime, artifact: Artifact, number: int, replica: int = 0, **more: Any) -> Running:
+    spec = ReplicaSpec(
+        space="alice/docked", space_id=number, sdk="docker", artifact=artifact, tier="cpu", **more
+    )
+    running = runtime.start(replica or number, spec)
+    wait_until(lambda: readiness.probe(running.address, "docker") is not None, "it is ready")
+    return running
+
+
+def inside(runtime: DockerRuntime, running: Running, *command: str) -> str:
+    output: Any
+    code, output = runtime.client.containers.get(running.runtime_id).exec_run(list(command))
+    assert code == 0, output
+    return str(output.decode())
+
+
+def look(runtime: DockerRuntime, running: Running, *paths: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(inside(runtime, running, "python", "-c", LOOK, *paths))
+    return found
+
+
+def test_the_usual_pattern_of_the_hub_writes_beside_its_code(runtime: DockerRuntime, tmp_path: Path) -> None:
+    paths = ["visits.db", "cache/a", "~/.cache/model/x", "/home/appuser/.config/x", "/tmp/q/x", "/data/x"]  # noqa: S108
+    running = start(runtime, build(runtime, tmp_path, USUAL, 1)[0], 1)
+    seen = look(runtime, running, *paths, "/etc/x", "/opt/x")
+    assert (seen["uid"], seen["home"], seen["cwd"]) == (1000, "/home/appuser", "/home/appuser/app")
+    assert seen["write"] == paths
+    assert "/tmp" not in seen["memory"]  # noqa: S108
+    runtime.stop(running.runtime_id)
+    again = start(runtime, build(runtime, tmp_path, USUAL, 1)[0], 1, replica=11)
+    there = inside(runtime, again, "sh", "-c", "ls visits.db /data/x 2>/dev/null; true")
+    assert there == "/data/x\n", "its own folders are new, /data is kept"
+    runtime.stop(again.runtime_id)
+
+
+@pytest.mark.parametrize(
+    ("number", "lines", "uid", "home"),
+    [
+        (2, "USER root\n", 1000, "/home/user"),
+        (
+            3,
+            "USER root\nRUN sed -i 's/^space:x:10001/space:x:0/' /etc/passwd\nUSER space\n",
+            1000,
+            "/home/user",
+        ),
+        (4, "USER root\nRUN useradd -u 1234 -m -d /srv/me me\nUSER me\nENV HOME=/srv/me\n", 1234, "/srv/me"),
+        (5, "USER 4321\nENV HOME=/srv\n", 4321, "/srv"),
+    ],
+)
+def test_an_image_runs_as_its_user_but_never_as_root(
+    runtime: DockerRuntime, tmp_path: Path, number: int, lines: str, uid: int, home: str
+) -> None:
+    running = start(runtime, build(runtime, tmp_path, BASE + lines + SERVE, number)[0], number)
+    seen = look(runtime, running, "/data/x")
+    assert (seen["uid"], seen["home"], seen["write"]) == (uid, home, ["/data/x"])
+    runtime.stop(running.runtime_id)
+
+
+def test_an_image_without_a_user_or_home_gets_the_hubs(runtime: DockerRuntime) -> None:
+    image = base_image.made_from(runtime.client)
+    who = container.identity(runtime.client, image, "docker")
+    assert who == container.Identity(user="1000:1000", home="/tmp")  # noqa: S108
+
+
+def test_data_that_an_earlier_version_made_is_the_spaces_own(runtime: DockerRuntime, tmp_path: Path) -> None:
+    name = f"spaceport-{runtime.installation}-data-6"
+    runtime.client.volumes.create(name, labels={"spaceport.installation": runtime.installation})
+    runtime.client.containers.run(
+        base_image.tag("3.11"), ["sh", "-c", "chown 10001 /data; chmod 755 /data; echo old > /data/old"],
+        user="0:0", mounts=[docker.types.Mount("/data", name, type="volume")], remove=True,
+    )  # fmt: skip
+    running = start(runtime, build(runtime, tmp_path, USUAL, 6)[0], 6)
+    assert look(runtime, running, "/data/new", "/data/old")["write"] == ["/data/new", "/data/old"]
+    runtime.stop(running.runtime_id)
+
+
+def test_who_fills_the_disk_is_stopped_and_told(
+    runtime: DockerRuntime, tmp_path: Path, settings: Settings
+) -> None:
+    settings.SPACEPORT_DISK_GB = settings.SPACEPORT_DATA_GB = 0.05
+    artifact, _ = build(runtime, tmp_path, USUAL, 7)
+    for replica, path, where in ((70, "big", "its own folders"), (71, "/data/big", "/data")):
+        running = start(runtime, artifact, 7, replica)
+        runtime._disk.look()
+        assert runtime.poll(running.runtime_id) is None
+        inside(runtime, running, "dd", "if=/dev/zero", f"of={path}", "bs=1M", "count=80")
+
+        def ended(running: Running = running) -> bool:
+            runtime._disk.look()
+            return runtime.poll(running.runtime_id) is not None
+
+        wait_until(ended, "it is stopped")
+        end = runtime.poll(running.runtime_id)
+        assert end is not None
+        assert f"more than 0.05 GB of disk in {where}" in end.reason
+        runtime.stop(running.runtime_id)
+
+
+BUILDKIT = f"""# syntax=docker/dockerfile:1
+{BASE}USER root
+ARG MODEL_NAME=none
+RUN --mount=type=cache,target=/root/.cache/pip pip --version
+RUN --mount=type=bind,source=server.txt,target=/mnt/server.txt cp /mnt/server.txt /srv/bound
+RUN --mount=type=secret,id=MY_TOKEN,mode=0444,required=false wc -c < /run/secrets/MY_TOKEN > /srv/length
+RUN --mount=type=secret,id=ABSENT,required=false ls /run/secrets/ABSENT || echo absent > /srv/absent
+RUN <<EOF
+echo "$MODEL_NAME" > /srv/model
+echo two >> /srv/model
+EOF
+COPY <<EOF /srv/written
+written
+EOF
+COPY --chmod=755 server.txt /srv/server
+{SERVE}"""
+
+
+def test_a_dockerfile_of_buildkit_is_built(runtime: DockerRuntime, tmp_path: Path) -> None:
+    (tmp_path / "server.txt").write_text("bound\n")
+    given = {
+        "variables": {"MODEL_NAME": "it's=a 'b'", "UNUSED": "1"},
+        "secrets": {"MY_TOKEN": "hunter2-token"},
+    }
+    artifact, log = build(runtime, tmp_path, BUILDKIT, 8, **given)
+    assert "`# syntax=docker/dockerfile:1` is ignored" in log
+    assert "UNUSED" not in log
+    running = start(runtime, artifact, 8)
+    names = ("bound", "length", "absent", "model", "written")
+    seen = inside(runtime, running, "cat", *(f"/srv/{name}" for name in names))
+    assert seen == "bound\n13\nabsent\nit's=a 'b'\ntwo\nwritten\n"
+    assert inside(runtime, running, "stat", "-c", "%a", "/srv/server") == "755\n"
+    image = runtime.client.images.get(artifact.image)
+    assert "hunter2" not in json.dumps([image.attrs, image.history()]) + log
+    runtime.stop(running.runtime_id)
+
+
+def test_a_port_that_is_open_is_alive_however_slow_its_pages_are() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        silent = threading.Thread(target=server.accept, daemon=True)
+        silent.start()
+        assert readiness.probe(address, "docker") == {}
+        silent.join()
+    assert readiness.probe(address, "docker") is None
