@@ -13,4 +13,4 @@ del sys.path[0]
 
 with script.Run(globals()):
     # Running the Space's own code is the purpose.
-    exec(compile(__loader__.get_data(__file__), __file__, "exec", dont_inherit=True))  # noqa: S102
+    exec(compile(__loader__.get_data(__file__), __file__, "exec", dont_inherit=True))  # type: ignore[name-defined]  # noqa: S102

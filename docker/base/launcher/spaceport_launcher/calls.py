@@ -159,12 +159,13 @@ class Service:
             self._start(work, partial(self._mcp, work, orders[0]["body"], orders[0]["request"]))
             return
         try:
-            events = [self._event(call, order) for call, order in zip(calls, orders, strict=True)]
+            made = [self._event(call, order) for call, order in zip(calls, orders, strict=True)]
         except Exception as error:
             for call in calls:
                 call.say(b"f", self._failure(call, error))
             return
-        if None in events:
+        events = [event for event in made if event is not None]
+        if len(events) < len(made):
             for call in calls:
                 call.say(b"-", b"")
             return

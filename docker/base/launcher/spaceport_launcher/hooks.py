@@ -146,7 +146,7 @@ def _calm(blocks: Any) -> None:
     where there is none, its whole path was searched each time, an eighth of a short call's work."""
     if "matplotlib" not in sys.modules and importlib.util.find_spec("matplotlib") is None:
         sys.modules["matplotlib"] = None  # type: ignore[assignment]  # the import system's "there is none"
-    queue = getattr(blocks, "_queue", None)
+    queue: Any = getattr(blocks, "_queue", None)
     if hasattr(queue, "sleep_when_free"):
         queue.sleep_when_free = INNER_POLL_S
 
@@ -159,7 +159,7 @@ def _get_root_url(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def get_root_url(*args: Any, **kwargs: Any) -> Any:
         given = signature.bind(*args, **kwargs)
-        request = given.arguments.get("request")
+        request: Any = given.arguments.get("request")
         if "root_path" in signature.parameters and request.headers.get("x-forwarded-host"):
             given.arguments["root_path"] = None
         with untraced:

@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path("/opt/preloaded/hub")
 #: What a step of the build may mount to load what is private or gated.
@@ -47,7 +48,7 @@ def load(repository: str, files: str = "", revision: str | None = None) -> None:
     from huggingface_hub import hf_hub_download, snapshot_download
 
     token = SECRET.read_text().strip() if SECRET.exists() else None
-    common = {"revision": revision, "cache_dir": str(FOLDER), "token": token}
+    common: dict[str, Any] = {"revision": revision, "cache_dir": str(FOLDER), "token": token}
     for name in filter(None, files.split(",")):
         sys.stdout.write(f"Loading {repository} {name}\n")
         hf_hub_download(repository, name, **common)
