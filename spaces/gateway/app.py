@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-
+ASKED = "spaceport.asked"  # in a scope
 NO_LONGER = 4404  # closes a websocket whose visitor may not see its Space any more
 
 
@@ -90,7 +90,7 @@ class Gateway:
         """Serve one connection, for as long as its visitor may have it."""
         sends = http.with_policy(send) if self.is_demo_host(head.first(scope["headers"], "host")) else send
         try:
-            asked = await self._parse(scope)
+            asked = await self._asked(scope)
         except http.BadPath:
             await self._refuse(scope, receive, sends, 400, "This path is not allowed.")
             return
@@ -114,12 +114,18 @@ class Gateway:
         """How many bytes a Space may be sent with this request: an event's, or an upload's; None where there
         is no such Space for its sender."""
         try:
-            asked = await self._parse(scope)
+            asked = await self._asked(scope)
         except (http.BadPath, RightsUnknown, TooManyTokens):
             return None
         if asked is None:
             return None
         return BODY_LIMIT if paths.runs(asked.path, asked.route.app) else self.upload_bytes
+
+    async def _asked(self, scope: Scope) -> SpaceRequest | None:
+        """The request of this scope; parsed once, though `largest_body` comes before it is served."""
+        asked: SpaceRequest | None = scope.get(ASKED) or await self._parse(scope)
+        scope[ASKED] = asked
+        return asked
 
     async def _parse(self, scope: Scope) -> SpaceRequest | None:
         host = head.first(scope["headers"], "host")
@@ -139,9 +145,8 @@ class Gateway:
         prefix = f"/run/{route.owner}/{route.name}" if program else ""
         raw_token, path = ("", path) if program else page_tokens.split(path, route.app.mount)
         token = page_tokens.verify(self.key, route.space_id, raw_token) if raw_token else None
-        watched = self.context.watched
         client = client_of(scope["headers"], (scope.get("client") or ("", 0))[0], self.proxies)
-        visitor = await visitor_of(watched, route, scope, token, self.key, program=program)
+        visitor = await visitor_of(self.context.watched, route, scope, token, self.key, program=program)
         if visitor is None:
             await account_of(scope, address=client)
             return None
@@ -255,7 +260,7 @@ class Gateway:
                 where = target_of(f"{page_tokens.PREFIX}{token}{asked.path}", scope["query_string"])
                 await http.redirect(send, where)
                 return
-        elsewhere = bool(token) and not self._is_main_page(asked)
+        elsewhere = bool(token) and asked.inner_path != "/"
         headers = caller.to_container(asked, scope, token="" if elsewhere else token)
         changes = [pages.with_token(token)] if elsewhere else []
         if page and entry.in_a_frame(scope):
@@ -313,8 +318,7 @@ class Gateway:
     @staticmethod
     def _path(asked: SpaceRequest) -> str:
         """The path as the container knows it: Gradio before 5 has no API prefix, newer clients use it."""
-        app = asked.route.app
-        inner = paths.inner(asked.path, app)
+        app, inner = asked.route.app, asked.inner_path
         if app.protocol and inner is not None and not app.prefix.endswith(paths.PREFIX):
             return f"{app.mount}{inner}"
         return asked.path
@@ -331,12 +335,8 @@ class Gateway:
         """A browser opening one of the app's pages (not its scripts asking for data)."""
         if not asked.route.app.protocol or not entry.opens_page(scope):
             return False
-        path = paths.inner(asked.path, asked.route.app)
+        path = asked.inner_path
         return path is not None and (path.strip("/") in asked.route.app.pages or path == "/")
-
-    @staticmethod
-    def _is_main_page(asked: SpaceRequest) -> bool:
-        return paths.inner(asked.path, asked.route.app) == "/"
 
     @staticmethod
     def _is_home(asked: SpaceRequest, scope: Scope) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qsl
+
+from spaces.gateway import paths
 
 if TYPE_CHECKING:
     from accounts.rights import Who
@@ -49,6 +52,11 @@ class SpaceRequest:
     @property
     def visit(self) -> str:
         return self.visitor.visit
+
+    @cached_property
+    def inner_path(self) -> str | None:
+        """The path as the Gradio app routes it; None outside of the place where that is mounted."""
+        return paths.inner(self.path, self.route.app)
 
     @property
     def origin(self) -> str:

@@ -88,12 +88,13 @@ def bounded(app: App, limits: Limits) -> App:
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         length = declared(scope["headers"]) if scope["type"] == "http" else 0
-        if length is not None and (length <= ORDINARY or length <= await limits.most(scope)):
+        most = await limits.most(scope) if length is not None and length > ORDINARY else ORDINARY
+        if length is not None and length <= most:
             await app(scope, receive, send)
             return
         counted = _Counted(scope, receive, send, limits)
         if length is not None:
-            await counted.refuse(await limits.most(scope))
+            await counted.refuse(most)
         else:
             await app(scope, counted.receive, counted.send)
 

@@ -70,7 +70,7 @@ async def handle(
 
 
 def _old_transport(asked: SpaceRequest) -> bool:
-    path = paths.loosely(paths.inner(asked.path, asked.route.app) or "")
+    path = paths.loosely(asked.inner_path or "")
     return path in {"/mcp/sse", "/mcp/messages"}
 
 

@@ -68,7 +68,7 @@ class GradioRouter:
         app = asked.route.app
         if paths.is_own(scope["method"], asked.path, app):
             return False
-        path = paths.inner(asked.path, app) if app.protocol else None
+        path = asked.inner_path if app.protocol else None
         if self._passes_by(asked, path):
             raise NoSuchPath
         if not app.protocol:

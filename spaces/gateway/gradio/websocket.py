@@ -30,7 +30,7 @@ async def handle(
         return True
     if not app.protocol:
         return False
-    joins = app.protocol == "ws" and paths.inner(asked.path, app) == "/queue/join"
+    joins = app.protocol == "ws" and asked.inner_path == "/queue/join"
     if not joins and not paths.runs(asked.path, app):
         return False
     await receive()  # websocket.connect

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from queueing.identity import visitor
 from queueing.protocols.caller import Caller
 from queueing.store.keys import SpaceKeys
-from spaces.gateway import page_tokens, paths
+from spaces.gateway import page_tokens
 from spaces.gateway.identity.visitor import account_of
 from spaces.gateway.proxy import headers as head
 
@@ -83,7 +83,7 @@ def to_container(asked: SpaceRequest, scope: Scope, *, token: str = "") -> dict[
     """The headers a container gets with this request; `token` is one for a page about to be served. Beside
     the Gradio app, in the server that its author put around it, the public address is the host alone."""
     app = asked.route.app
-    inside = not app.mount or paths.inner(asked.path, app) is not None
+    inside = not app.mount or asked.inner_path is not None
     token = token or (asked.raw_token if asked.token is not None else "")
     root = f"{asked.host}{page_tokens.PREFIX}{token}" if token and inside and app.protocol else asked.host
     headers = head.to_container(
