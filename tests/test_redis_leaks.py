@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 
 from infra.redis_keys import TABLE
+from queueing.store.keys import maker_in_lua
 from queueing.store.scripts import FOLDER, LIBRARY
 from tests.redis_leaks import leaked
 
@@ -58,9 +59,11 @@ def test_every_test_is_searched(request: pytest.FixtureRequest) -> None:
     assert "no_leaked_keys" in request.fixturenames
 
 
-def test_scripts_make_only_declared_keys() -> None:
-    lua = "".join(path.read_text() for path in [*FOLDER.glob("*.lua"), *LIBRARY.glob("*.lua")])
-    made = set(re.findall(r'prefix \.\. "(\w+:?)"', lua))
-    declared = {key.pattern().partition("}:")[2].partition("<")[0] for key in TABLE}
+def test_scripts_make_keys_only_as_they_are_declared() -> None:
+    lua = "\n".join(path.read_text() for path in [*FOLDER.glob("*.lua"), *LIBRARY.glob("*.lua")])
+    assert re.findall(r".*(?:\b(?:prefix|minutes) *\.\.|:msgs:).*", lua) == []
+    made = {name for names in re.findall(r"^-- MAKES: (.*)$", lua, re.MULTILINE) for name in names.split()}
     assert made
-    assert made <= declared
+    assert made <= {key.make.__name__ for key in TABLE}
+    assert maker_in_lua("wait").endswith('return prefix .. "wait:" .. name end')
+    assert maker_in_lua("minute").endswith('return minutes .. ":" .. name end')

@@ -104,7 +104,7 @@ class VisitResumer:
         if not waits:
             return
         waiter = Waiter(self.route.space_id, channel, self.on_place, visit=self.visit)
-        follow = self.streams.follow(self.keys.messages(channel), after=after)
+        follow = self.streams.follow(self.keys, channel, after=after)
         # While somebody waits here, its session counts as present: its events keep their place.
         async with self.positions.waiting(waiter), contextlib.aclosing(follow):  # type: ignore[type-var]
             async for delivered in follow:

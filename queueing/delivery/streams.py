@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
     from redis.asyncio.client import PubSub
 
+    from queueing.store.keys import SpaceKeys
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -59,6 +61,7 @@ class Delivered:
 
 @dataclass(eq=False)
 class _Follower:
+    opens: str  # the key of the channel's open events
     inbox: Inbox[bytes] = field(default_factory=Inbox)
     open: set[str] = field(default_factory=set)  # events whose end this follower has not yielded yet
     epoch: bytes = b""
@@ -84,14 +87,14 @@ class MessageStreams:
         self._looker: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
 
-    def expect(self, key: str, event_id: str) -> None:
-        """An event was accepted whose messages will come by this stream."""
-        for follower in self._followers.get(key, ()):
+    def expect(self, space: SpaceKeys, channel: str, event_id: str) -> None:
+        """An event was accepted whose messages will come by this channel."""
+        for follower in self._followers.get(space.messages(channel), ()):
             follower.open.add(event_id)
 
-    async def follow(self, key: str, *, after: int = 0) -> AsyncIterator[Delivered]:
-        """Messages of one stream after number `after`, in order, none twice, without end."""
-        follower = _Follower(after=after)
+    async def follow(self, space: SpaceKeys, channel: str, *, after: int = 0) -> AsyncIterator[Delivered]:
+        """Messages of one channel after number `after`, in order, none twice, without end."""
+        key, follower = space.messages(channel), _Follower(space.open(channel), after=after)
         try:
             await self._add(key, follower)
             while True:
@@ -103,7 +106,7 @@ class MessageStreams:
                             yield self._deliver(follower, message)
                     continue
                 was_reset, read = await asyncio.gather(
-                    self._was_reset(key, follower), self._patiently(self._load_messages, key, follower.after)
+                    self._was_reset(follower), self._patiently(self._load_messages, key, follower.after)
                 )
                 if was_reset:
                     for message in self._last_words(follower):
@@ -127,9 +130,9 @@ class MessageStreams:
             follower.open.discard(message.event_id)
         return message
 
-    async def _was_reset(self, key: str, follower: _Follower) -> bool:
+    async def _was_reset(self, follower: _Follower) -> bool:
         """Whether Redis lost everything since this follower looked last; notes what is open."""
-        epoch, opened = await self._patiently(self._load_state, key)
+        epoch, opened = await self._patiently(self._load_state, follower.opens)
         if follower.epoch and epoch != follower.epoch:
             follower.epoch = epoch
             return True
@@ -137,9 +140,9 @@ class MessageStreams:
         follower.open |= opened
         return False
 
-    async def _load_state(self, key: str) -> tuple[bytes, set[str]]:
+    async def _load_state(self, opens: str) -> tuple[bytes, set[str]]:
         ask = auto_pipeline(self._redis).execute
-        epoch, opened = await asyncio.gather(ask("GET", keys.EPOCH), ask("SMEMBERS", keys.open_of(key)))
+        epoch, opened = await asyncio.gather(ask("GET", keys.EPOCH), ask("SMEMBERS", opens))
         if epoch is None:
             await ask("SET", keys.EPOCH, secrets.token_hex(8), "NX")
             epoch = await ask("GET", keys.EPOCH)
@@ -244,7 +247,7 @@ class MessageStreams:
         told = [follower.after for _, follower in some]
         for key, follower in some:
             pipe.xrange(key, f"(0-{follower.after}", "+", 1)
-            pipe.smembers(keys.open_of(key))
+            pipe.smembers(follower.opens)
         epoch, *answers = await pipe.execute()
         for (_, follower), after, missed, opened in zip(some, told, answers[::2], answers[1::2], strict=True):
             follower.looked_at = now

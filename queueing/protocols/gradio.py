@@ -115,7 +115,7 @@ class GradioProtocol:
         event_id = new_event_id(channel, (group and route.app.takes_as_long_as(group)) or number)
         self.held.hold(event_id, caller.hold_s)
         # Before it joins: its end may arrive before the answer to the join.
-        self.streams.expect(SpaceKeys(route.space_id).messages(channel), event_id)
+        self.streams.expect(SpaceKeys(route.space_id), channel, event_id)
         accepted = await Queue(self.redis, route.space_id).join(
             Join(
                 event_id=event_id,
@@ -298,7 +298,7 @@ class GradioProtocol:
     async def event_messages(self, route: Route, event_id: str) -> AsyncIterator[dict[str, Any]]:
         """Messages of one event, from its first, heartbeats between; ends after the final one."""
         channel = await self.channel_of(route, event_id)
-        follow = self.streams.follow(SpaceKeys(route.space_id).messages(channel))
+        follow = self.streams.follow(SpaceKeys(route.space_id), channel)
         async with contextlib.aclosing(follow):  # type: ignore[type-var]
             pending: asyncio.Future[Delivered] | None = None
             try:

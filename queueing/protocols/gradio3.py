@@ -150,8 +150,8 @@ class _Line:
                     await self.socket.send(_estimation(item))
 
     async def _follow(self) -> None:
-        key = SpaceKeys(self.route.space_id).messages(self.channel)
-        async with contextlib.aclosing(self.protocol.streams.follow(key)) as messages:  # type: ignore[type-var]
+        follow = self.protocol.streams.follow(SpaceKeys(self.route.space_id), self.channel)
+        async with contextlib.aclosing(follow) as messages:  # type: ignore[type-var]
             async for delivered in messages:
                 self.out.put_nowait(delivered)
 

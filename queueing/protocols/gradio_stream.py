@@ -119,8 +119,7 @@ class Stream:
     async def _follow(self) -> None:
         telling = self.telling
         try:
-            key = telling.keys.messages(telling.channel)
-            async for delivered in self.streams.follow(key, after=self.number):
+            async for delivered in self.streams.follow(telling.keys, telling.channel, after=self.number):
                 await self.ahead.read(len(delivered.payload))
                 self.out.put_nowait(delivered)
         except Exception as error:  # the reader of `out` must not wait for ever

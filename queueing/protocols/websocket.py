@@ -232,9 +232,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
     async def _forward(self, channel: str) -> None:
         delivered: Delivered
         try:
-            async for delivered in self.context.streams.follow(
-                SpaceKeys(self.route.space_id).messages(channel)
-            ):
+            async for delivered in self.context.streams.follow(SpaceKeys(self.route.space_id), channel):
                 await self._outbox.message(delivered.payload)
         except TooSlow:
             await self.close(COME_LATER)

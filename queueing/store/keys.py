@@ -216,7 +216,7 @@ class SpaceKeys:
 
     @key("hash", owner="stats", life="expires")
     def minute(self, minute: int) -> str:
-        """Counters of one minute (`stats.counters`); `lib/count.lua` makes its name too."""
+        """Counters of one minute (`stats.counters`)."""
         return f"{self.minutes}:{minute}"
 
     @property
@@ -254,9 +254,14 @@ def loads(visitor: str) -> str:
     return f"spaceport:loads:{visitor}"
 
 
-def open_of(messages: str) -> str:
-    """The set of open events of the channel whose message stream has this key."""
-    return messages.replace(":msgs:", ":open:", 1)
+def maker_in_lua(method: str) -> str:
+    """A Lua function `<method>_of(name)` that makes the same key as this method of `SpaceKeys`. A script gets
+    the keys that are known before it runs; which lines, events and channels are concerned it often learns
+    from these. Their keys have the Space's hash tag too, so they are on the same node of a cluster."""
+    known = SpaceKeys(0)
+    given = "minutes" if method == "minute" else "prefix"
+    begin = getattr(known, method)("").removeprefix(getattr(known, given))
+    return f'local function {method}_of(name) return {given} .. "{begin}" .. name end'
 
 
 @key("string", owner="delivery", life="stays")

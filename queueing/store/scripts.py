@@ -2,7 +2,8 @@
 
 Each file begins with comment lines; `-- KEYS: a b c` and `-- ARGV: x y` name what it takes, and the
 loader turns them into locals on the first line, so that line numbers in errors stay true. `-- and then:`
-says what any number of further arguments are; `rest` is the place in ARGV where they begin. `-- TIME: now`
+says what any number of further arguments are; `rest` is the place in ARGV where they begin. `-- MAKES: wait`
+defines `wait_of(line)`, the key `SpaceKeys.wait`, for lines that the script finds itself. `-- TIME: now`
 gives the server's own time (Unix seconds with microseconds, as text): the clocks of machines never matter.
 `-- USES: name` puts the functions of `lua/lib/name.lua` in front; `-- CONST: name`, a number of
 `constants.py`.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import NoScriptError
 
 from queueing.store.constants import in_lua
+from queueing.store.keys import maker_in_lua
 from queueing.store.pipelining import auto_pipeline
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ class Script:
             head.append(f"local {', '.join(self.keys)} = unpack(KEYS)")
         if self.argv:
             head.append(f"local {', '.join(self.argv)} = unpack(ARGV)")
+        makes = [name for part in (text, *shared) for name in self._names(part, "MAKES")]
+        head += [maker_in_lua(name) for name in dict.fromkeys(makes)]
         head += [SERVER_TIME.format(name) for name in self._names(text, "TIME")]
         constants = [name for part in (text, *shared) for name in self._names(part, "CONST")]
         head += [in_lua(name) for name in dict.fromkeys(constants)]

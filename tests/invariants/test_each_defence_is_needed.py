@@ -61,10 +61,10 @@ DEFENCES = {
         "acquire", 'if owner and owner ~= holder then return { "taken", owner } end', "",
     ),
     "an heir takes back what the dead ran": (
-        "acquire", 'redis.call("ZADD", prefix .. "next:" .. line, seq, id)', "",
+        "acquire", 'redis.call("ZADD", next_of(line), seq, id)', "",
     ),
     "the heir forgets the calls of the dead": (
-        "acquire", 'redis.call("DEL", prefix .. "calls:" .. line)', "",
+        "acquire", 'redis.call("DEL", calls_of(line))', "",
     ),
     "max_size is looked at inside join": (
         "join", "if not follows and max_size and all >= max_size then", "if false then",
@@ -77,7 +77,7 @@ DEFENCES = {
     "max_running bounds it too": ("claim", " or mains >= cap + more_all then", " then"),
     "what is sent ahead is bounded": ("claim", "math.min(ahead, one.limit)", "ahead"),
     "nobody is sent ahead behind a long one": ("claim", "one.main and not long[name]", "one.main"),
-    "max_size counts all groups": ("join", 'all = all + redis.call("ZCARD", prefix .. "wait:" .. other)', ""),
+    "max_size counts all groups": ("join", 'all = all + redis.call("ZCARD", wait_of(other))', ""),
     "groups take turns": ("claim", 'redis.call("ZADD", lines, token, one.name)', ""),
     "a line with somebody in it is kept": ("join", "keep_line(line)\n", "\n"),
 }  # fmt: skip
@@ -118,7 +118,7 @@ async def following(queue: Queue) -> AsyncIterator[list[int]]:
 
     async def follow() -> None:
         message: Delivered
-        async for message in streams.follow(SpaceKeys(queue.space_id).messages("s")):
+        async for message in streams.follow(queue.keys, "s"):
             heard.append(message.number)
 
     await add(queue, announced=False)

@@ -94,7 +94,7 @@ async def test_a_socket_lives_through_a_restart_and_hears_the_end(durable: Valke
     heard: list[bytes] = []
 
     async def follow() -> None:
-        async for message in streams.follow(SpaceKeys(1).messages("s")):
+        async for message in streams.follow(SpaceKeys(1), "s"):
             heard.append(message.payload)
 
     task = asyncio.create_task(follow())
@@ -137,7 +137,7 @@ async def test_a_reset_tells_everybody_within_25_seconds(forgetful: Valkey) -> N
     heard: dict[str, list[dict[str, object]]] = {name: [] for name in names}
 
     async def follow(channel: str) -> None:
-        async for message in streams.follow(SpaceKeys(1).messages(channel)):
+        async for message in streams.follow(SpaceKeys(1), channel):
             heard[channel].append(decode(message.payload))
 
     ids = {name: (await queue.join(a_join(1, name))).event_id for name in heard if name != "idle"}

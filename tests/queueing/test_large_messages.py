@@ -33,7 +33,7 @@ async def test_large_messages_are_announced_by_a_word_and_read_from_the_stream(
 
     async def follow() -> list[int]:
         sizes = []
-        async with contextlib.aclosing(streams.follow(key)) as messages:  # type: ignore[type-var]
+        async with contextlib.aclosing(streams.follow(queue.keys, event.channel)) as messages:  # type: ignore[type-var]
             async for message in messages:
                 sizes.append(len(decode(message.payload)["output"]["data"][0]))
                 if message.final:

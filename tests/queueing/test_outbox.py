@@ -75,7 +75,7 @@ async def test_a_slow_follower_reads_what_was_dropped_for_it_from_the_stream(
     go_on = asyncio.Event()
 
     async def follow() -> None:
-        async for message in streams.follow(key):
+        async for message in streams.follow(queue.keys, "s"):
             heard.append(message.number)
             if message.number == 1:
                 await go_on.wait()

@@ -2,6 +2,7 @@
 -- running events go back to the front first, so that nobody can claim between the two.
 -- KEYS: lease storage running
 -- ARGV: holder ttl_ms prefix max_losses final_ttl failure notice
+-- MAKES: event messages open next calls
 -- TIME: now
 -- returns {"held", losses} | {"taken", holder}
 -- USES: count held tell redis_id line
@@ -18,20 +19,20 @@ redis.call("INCRBY", fence, known and known ~= here and 1000000 or 1)
 redis.call("SET", storage, here)
 local lost = 0
 for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
-  local event = prefix .. "ev:" .. id
+  local event = event_of(id)
   local about = redis.call("HMGET", event, "lane", "channel", "seq", "fn", "group")
   local lane, channel, seq, fn, group = unpack(about, 1, 5)
   redis.call("ZREM", running, id)
   if lane then
     lost = lost + 1
-    local messages = prefix .. "msgs:" .. channel
+    local messages = messages_of(channel)
     if redis.call("HINCRBY", event, "losses", 1) >= tonumber(max_losses) then
       redis.call("HSET", event, "state", "failed", "token", "", "ended", now)
       redis.call("HDEL", event, "body", "request")
       let_go(event)
       count(now, "failed::" .. lane .. ":" .. fn)
       redis.call("EXPIRE", event, final_ttl)
-      local open = prefix .. "open:" .. channel
+      local open = open_of(channel)
       redis.call("SREM", open, id)
       local left = redis.call("SCARD", open)
       tell(messages, id, { (string.gsub(failure, "EVENT_ID", id)) }, now, final_ttl, true, left)
@@ -39,7 +40,7 @@ for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
       redis.call("HSET", event, "state", "pending", "token", "")
       count(now, "retried::" .. lane .. ":" .. fn)
       local line = line_of(lane, group)
-      redis.call("ZADD", prefix .. "next:" .. line, seq, id)
+      redis.call("ZADD", next_of(line), seq, id)
       keep_line(line)
       if lane == "main" then
         tell(messages, id, { (string.gsub(notice, "EVENT_ID", id)) }, now, final_ttl, false)
@@ -47,5 +48,5 @@ for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
     end
   end
 end
-for _, line in ipairs(all_lines()) do redis.call("DEL", prefix .. "calls:" .. line) end
+for _, line in ipairs(all_lines()) do redis.call("DEL", calls_of(line)) end
 return { "held", lost }

@@ -1,6 +1,7 @@
 -- cancel: a pending event leaves at once with its final message; a running one is flagged for its dispatcher.
 -- KEYS: event messages open day promises
 -- ARGV: id channel payload ttl wake prefix
+-- MAKES: wait shares next
 -- TIME: now
 -- returns {"cancelled"} | {"running"} | {"unknown"}
 -- USES: count held tell line
@@ -14,13 +15,13 @@ if fields[1] == "running" then
 end
 if fields[1] ~= "pending" then return { "unknown" } end
 local visitor, line = fields[3], line_of(fields[4], fields[5])
-local wait, shares = prefix .. "wait:" .. line, prefix .. "shares:" .. line
+local wait, shares = wait_of(line), shares_of(line)
 if redis.call("ZREM", wait, id) == 1 and visitor
   and redis.call("HINCRBY", shares, "n:" .. visitor, -1) <= 0 then
   redis.call("HDEL", shares, "n:" .. visitor, "t:" .. visitor)
 end
 if redis.call("EXISTS", wait) == 0 then redis.call("DEL", shares) end
-redis.call("ZREM", prefix .. "next:" .. line, id)
+redis.call("ZREM", next_of(line), id)
 redis.call("HDEL", promises, id)
 redis.call("HSET", event, "state", "cancelled", "ended", now)
 redis.call("HDEL", event, "body", "request")

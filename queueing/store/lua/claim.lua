@@ -5,6 +5,7 @@
 -- that is so in any. What was promised to an event is compared with what it waited.
 -- KEYS: cfg lease running limits promises honesty
 -- ARGV: holder replica prefix side_calls most scan ahead short
+-- MAKES: wait next calls shares event
 -- and then: the lines in which something long runs
 -- TIME: now
 -- returns {"claimed", {line, events left waiting, …}, {line, token, places, total, each, {event fields}, …}, …}
@@ -35,9 +36,8 @@ local numbers = redis.call("HMGET", limits, unpack(names))
 local every, total, mains = {}, 0, 0
 for at, name in ipairs(names) do
   local one = { name = name, main = is_main(name), known = at <= known, turn = at - #names }
-  for _, list in ipairs({ "wait", "next", "calls", "shares" }) do
-    one[list .. "_key"] = prefix .. list .. ":" .. name
-  end
+  one.wait_key, one.next_key = wait_of(name), next_of(name)
+  one.calls_key, one.shares_key = calls_of(name), shares_of(name)
   one.wait, one.next = redis.call("ZCARD", one.wait_key), redis.call("ZCARD", one.next_key)
   one.calls, one.had = redis.call("ZCARD", one.calls_key), one.wait
   one.limit = tonumber(numbers[at] or each)
@@ -75,7 +75,7 @@ end
 -- A suspect is an event that ran when its container died. It runs with nothing beside it: so an innocent
 -- neighbour neither dies with it again nor is blamed for it.
 local function is_suspect(id)
-  return id and tonumber(redis.call("HGET", prefix .. "ev:" .. id, "deaths") or 0) > 0
+  return id and tonumber(redis.call("HGET", event_of(id), "deaths") or 0) > 0
 end
 most = tonumber(most)
 if total == 1 and is_suspect(redis.call("ZRANGE", running, 0, 0)[1]) then most = 0 end
@@ -86,7 +86,7 @@ end
 if suspect then most = total > 0 and 0 or math.min(most, 1) end
 
 local function take(one, id, returned, token, started)
-  local event = prefix .. "ev:" .. id
+  local event = event_of(id)
   redis.call("ZREM", returned and one.next_key or one.wait_key, id)
   local list = returned and "next" or "wait"
   one[list] = one[list] - 1
@@ -111,7 +111,7 @@ end
 local function fill(call, one, fn, size, token, started)
   for _, id in ipairs(redis.call("ZRANGE", one.wait_key, 0, tonumber(scan) - 1)) do
     if #call - 5 >= size then break end
-    if redis.call("HGET", prefix .. "ev:" .. id, "fn") == fn then
+    if redis.call("HGET", event_of(id), "fn") == fn then
       call[#call + 1] = take(one, id, false, token, started)
     end
   end
@@ -121,7 +121,7 @@ local function may_start(one, head)
   if not one.main then return one.calls < one.limit end
   if one.calls >= one.limit + one.more or mains >= cap + more_all then return false end
   if ahead == 0 then return true end
-  local fn = redis.call("HGET", prefix .. "ev:" .. head, "fn")
+  local fn = redis.call("HGET", event_of(head), "fn")
   if fn and string.find(short, " " .. fn .. " ", 1, true) then return true end
   -- It would be sent ahead of its turn.
   if one.calls >= one.limit or mains >= cap then return false end

@@ -5,6 +5,7 @@
 -- KEYS: cfg seq idem event open visit last lease seen deaths cursor
 -- ARGV: prefix id lane group origin channel fn after batch side_limit ttl body request visit_id visitor wake
 -- ARGV: repeatable present input max_deaths most_held final_ttl quiet_s
+-- MAKES: wait next shares
 -- TIME: now
 -- returns {"accepted", position, size, lease_alive, being_told} | {"duplicate", id} | {"reused"} | {"refused", text}
 --         | {"closed"} | {"full", size, max_size} | {"limit", pending, most} | {"held", bytes, most} | {"poison"}
@@ -41,13 +42,13 @@ local ended = redis.call("GET", last) or ""
 local follows = after ~= "" and string.match(ended, "^%S+") == after
   and not string.find(ended .. " ", " " .. fn .. " ", 1, true)
 local line = line_of(lane, group)
-local wait, next, shares = prefix .. "wait:" .. line, prefix .. "next:" .. line, prefix .. "shares:" .. line
+local wait, next, shares = wait_of(line), next_of(line), shares_of(line)
 local size, beside = redis.call("ZCARD", wait), {}
 local all = size
 for _, other in ipairs(all_lines()) do
   if other ~= line and is_main(other) == is_main(line) then
     beside[#beside + 1] = other
-    all = all + redis.call("ZCARD", prefix .. "wait:" .. other)
+    all = all + redis.call("ZCARD", wait_of(other))
   end
 end
 max_size = tonumber(max_size or "")
@@ -60,7 +61,7 @@ most = lane == "main" and not follows and tonumber(most or "")
 if most then
   local mine = tonumber(redis.call("HGET", shares, "n:" .. visitor) or 0)
   for _, other in ipairs(beside) do
-    mine = mine + tonumber(redis.call("HGET", prefix .. "shares:" .. other, "n:" .. visitor) or 0)
+    mine = mine + tonumber(redis.call("HGET", shares_of(other), "n:" .. visitor) or 0)
   end
   if mine >= most then count(now, "refused" .. what) return { "limit", mine, most } end
 end

@@ -4,6 +4,7 @@
 -- `patient` "1": while another connection is sending, nothing is done.
 -- KEYS: cursor open dropped messages
 -- ARGV: prefix ttl patient
+-- MAKES: event
 -- TIME: now
 -- returns {known, told, being_told, {events without messages}, {events given up just now}, idle}
 local note = redis.call("GET", cursor)
@@ -17,7 +18,7 @@ local function events(entries)
   for _, entry in ipairs(entries) do found[entry[2][4]] = true end
   return found
 end
-local function joined(id) return tonumber(redis.call("HGET", prefix .. "ev:" .. id, "joined") or 0) end
+local function joined(id) return tonumber(redis.call("HGET", event_of(id), "joined") or 0) end
 
 local given_up = {}
 local still_open = stream ~= "" and stream ~= "0" and redis.call("SDIFF", open, dropped) or {}

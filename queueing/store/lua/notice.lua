@@ -2,20 +2,21 @@
 -- lane's events; nobody would read it there.
 -- KEYS: running
 -- ARGV: prefix payload ttl
+-- MAKES: next wait event messages
 -- TIME: now
 -- returns how many
 -- USES: held tell line
 local told = 0
 local lists = { running }
 for _, line in ipairs(all_lines()) do
-  lists[#lists + 1] = prefix .. "next:" .. line
-  lists[#lists + 1] = prefix .. "wait:" .. line
+  lists[#lists + 1] = next_of(line)
+  lists[#lists + 1] = wait_of(line)
 end
 for _, list in ipairs(lists) do
   for _, id in ipairs(redis.call("ZRANGE", list, 0, -1)) do
-    local channel, lane = unpack(redis.call("HMGET", prefix .. "ev:" .. id, "channel", "lane"))
+    local channel, lane = unpack(redis.call("HMGET", event_of(id), "channel", "lane"))
     if channel and lane == "main" then
-      tell(prefix .. "msgs:" .. channel, id, { (string.gsub(payload, "EVENT_ID", id)) }, now, ttl, false)
+      tell(messages_of(channel), id, { (string.gsub(payload, "EVENT_ID", id)) }, now, ttl, false)
       told = told + 1
     end
   end

@@ -3,29 +3,30 @@
 -- it up, which is nobody's loss: it is counted apart (`moves`), for those that must not be begun a second time.
 -- KEYS: lease running
 -- ARGV: holder force leave prefix
+-- MAKES: wait next calls event
 -- USES: line
 -- returns {"released"} | {"pending"} | {"lost"}
 if redis.call("GET", lease) ~= holder then return { "lost" } end
 local pending = 0
 for _, line in ipairs(all_lines()) do
-  local waiting = redis.call("ZCARD", prefix .. "wait:" .. line) + redis.call("ZCARD", prefix .. "next:" .. line)
-  if waiting + redis.call("ZCARD", prefix .. "calls:" .. line) == 0 then redis.call("ZREM", lines, line) end
+  local waiting = redis.call("ZCARD", wait_of(line)) + redis.call("ZCARD", next_of(line))
+  if waiting + redis.call("ZCARD", calls_of(line)) == 0 then redis.call("ZREM", lines, line) end
   pending = pending + waiting
 end
 if force ~= "1" and pending > 0 then return { "pending" } end
 redis.call("DEL", lease)
 if leave ~= "1" then return { "released" } end
 for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
-  local event = prefix .. "ev:" .. id
+  local event = event_of(id)
   local lane, seq, group = unpack(redis.call("HMGET", event, "lane", "seq", "group"), 1, 3)
   if lane then
     redis.call("HSET", event, "state", "pending", "token", "")
     redis.call("HINCRBY", event, "moves", 1)
     local line = line_of(lane, group)
-    redis.call("ZADD", prefix .. "next:" .. line, seq, id)
+    redis.call("ZADD", next_of(line), seq, id)
     keep_line(line)
   end
 end
 redis.call("DEL", running)
-for _, line in ipairs(all_lines()) do redis.call("DEL", prefix .. "calls:" .. line) end
+for _, line in ipairs(all_lines()) do redis.call("DEL", calls_of(line)) end
 return { "released" }

@@ -2,6 +2,7 @@
 -- To fair: as if all had joined just now, in order of arrival. To fifo: in order of arrival.
 -- KEYS: cfg
 -- ARGV: prefix
+-- MAKES: event wait shares
 -- USES: line
 -- CONST: TAG_STEP
 -- returns {"same"} | {"reordered", events}
@@ -13,7 +14,7 @@ local events = 0
 local function arrivals(wait)
   local found = {}
   for _, id in ipairs(redis.call("ZRANGE", wait, 0, -1)) do
-    local seq, visitor, origin = unpack(redis.call("HMGET", prefix .. "ev:" .. id, "seq", "visitor", "origin"), 1, 3)
+    local seq, visitor, origin = unpack(redis.call("HMGET", event_of(id), "seq", "visitor", "origin"), 1, 3)
     found[#found + 1] = { id = id, seq = tonumber(seq or 0), visitor = visitor or "", origin = origin }
   end
   table.sort(found, function(a, b) return a.seq < b.seq end)
@@ -21,7 +22,7 @@ local function arrivals(wait)
 end
 
 for _, line in ipairs(all_lines()) do
-  local wait, shares, tags = prefix .. "wait:" .. line, prefix .. "shares:" .. line, {}
+  local wait, shares, tags = wait_of(line), shares_of(line), {}
   redis.call("HDEL", shares, "v")
   for _, event in ipairs(arrivals(wait)) do
     local score = event.seq

@@ -6,6 +6,7 @@
 -- never less than this event's own deaths.
 -- KEYS: event running input_deaths
 -- ARGV: token id kind most prefix
+-- MAKES: next
 -- TIME: now
 -- returns {"requeued", times} | {"spent", times} | {"stale"}
 -- USES: count line
@@ -22,7 +23,7 @@ if times > tonumber(most) then return { "spent", times } end
 redis.call("HSET", event, "state", "pending", "token", "", "told", 0)
 redis.call("ZREM", running, id)
 local line = line_of(state[4], state[5])
-redis.call("ZADD", prefix .. "next:" .. line, state[3], id)
+redis.call("ZADD", next_of(line), state[3], id)
 keep_line(line)
 if kind ~= "backs" then count(now, "retried::" .. table.concat(redis.call("HMGET", event, "lane", "fn"), ":")) end
 return { "requeued", times }
