@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from celery import shared_task
@@ -55,7 +56,7 @@ def wake_forgotten() -> None:
 @shared_task(name="queueing.tasks.reap", ignore_result=True)
 def reap() -> None:
     """Cancel events whose visitor has been away for too long."""
-    _with_redis(reaper.cancel_abandoned)
+    _with_redis(partial(reaper.cancel_abandoned, grace_s=settings.SPACEPORT_DISCONNECT_GRACE_S))
 
 
 @shared_task(name="queueing.tasks.store_minutes", ignore_result=True)

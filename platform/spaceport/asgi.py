@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from infra import gc_tuning
 from infra.notify import READY, notify
 from queueing.protocols.context import WebContext
+from queueing.store.options import QueueOptions
 from spaceport.web.admission import admitted
 from spaceport.web.bodies import Limits, bounded
 from spaceport.web.daphne import when_running
@@ -31,7 +32,19 @@ from spaces.gateway.app import Gateway
 from spaces.gateway.proxy.headers import first
 from spaces.routing import websocket_routes
 
-web = functools.cache(WebContext)  # made on the server's loop, by its first connection
+
+@functools.cache
+def web() -> WebContext:
+    """Made on the server's loop, by its first connection."""
+    return WebContext(
+        QueueOptions(
+            redis_replicas=settings.SPACEPORT_REDIS_REPLICAS,
+            disconnect_grace_s=settings.SPACEPORT_DISCONNECT_GRACE_S,
+            space_bytes=settings.SPACEPORT_SPACE_LIMIT_BYTES,
+        )
+    )
+
+
 gateway = Gateway(
     web,
     key=settings.SECRET_KEY,

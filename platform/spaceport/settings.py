@@ -4,6 +4,7 @@ The `#:` comment above a variable is its entry in `docs/reference/environment.md
 `spaceport.up.embedded.attached` fills DATABASE_URL and REDIS_URL in when they are not given.
 """
 
+import os
 import secrets
 import socket
 from pathlib import Path
@@ -105,6 +106,14 @@ SPACEPORT_EVENT_TIMEOUT_S = env.int("SPACEPORT_EVENT_TIMEOUT_S", 3600)
 SPACEPORT_MESSAGE_LIMIT_BYTES = env.int("SPACEPORT_MESSAGE_LIMIT_BYTES", 32 * MEGABYTE)
 #: Messages of one call kept at a time.
 SPACEPORT_EVENT_LIMIT_BYTES = env.int("SPACEPORT_EVENT_LIMIT_BYTES", 256 * MEGABYTE)
+
+# --- queue ------------------------------------------------------------------------------------------
+#: Redis replicas that must have an event before it is acknowledged.
+SPACEPORT_REDIS_REPLICAS = int(os.environ.get("SPACEPORT_REDIS_REPLICAS") or 0)
+#: Seconds a waiting visitor may be disconnected and keep the place.
+SPACEPORT_DISCONNECT_GRACE_S = float(renamed("SPACEPORT_DISCONNECT_GRACE_S", "SPACEPORT_AWAY_S") or 60)
+#: Inputs, messages and answers that all calls of one Space keep in Redis before further ones are refused.
+SPACEPORT_SPACE_LIMIT_BYTES = int(os.environ.get("SPACEPORT_SPACE_LIMIT_BYTES") or 1024**3)
 
 
 def _persistent_secret(path: Path) -> str:

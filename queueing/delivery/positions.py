@@ -25,7 +25,7 @@ from queueing.events import CHANNEL_PART
 from queueing.lines import LANES
 from queueing.store import snapshot
 from queueing.store.keys import SpaceKeys
-from queueing.store.queue import DISCONNECT_GRACE_S
+from queueing.store.options import DEFAULTS
 from queueing.store.scripts import seconds
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ logger = logging.getLogger(__name__)
 EVERY_S = (0.5, 0.95)  # between rounds for everybody: with few own waiters, and with MANY_WAITERS
 MANY_WAITERS = 100
 SOON_S = 0.05
-PRESENT_EVERY_S = DISCONNECT_GRACE_S / 4
 TELLING = 0.6  # of a core, at most, for telling everybody
 TOLD_AT_ONCE = 500  # waiters published to before other tasks of this loop get a turn
 #: First promises noted in one round, to be compared with their outcome (`queueing.stats.eta_accuracy`).
@@ -46,10 +45,11 @@ NOTED_AT_MOST = 20_000
 
 
 class Positions:
-    """All waiters of one process."""
+    """All waiters of one process. `grace_s`: how long they may be disconnected and keep their places."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, grace_s: float = DEFAULTS.disconnect_grace_s) -> None:
         self._redis = redis
+        self._present_every_s = grace_s / 4
         self._groups: dict[int, SpaceWaiters] = {}
         self._task: asyncio.Task[None] | None = None
         self._kick = asyncio.Event()
@@ -108,7 +108,7 @@ class Positions:
             for space_id, group in tuple(self._groups.items()):
                 if group.due_at() <= now:
                     await self._round(space_id, group)
-            if time.monotonic() - self._present_at > PRESENT_EVERY_S:
+            if time.monotonic() - self._present_at > self._present_every_s:
                 self._present_at = time.monotonic()
                 await self._all_present()
 

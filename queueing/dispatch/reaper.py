@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from queueing.lines import LANES
 from queueing.routes import Route, decode
 from queueing.store.keys import SpaceKeys
-from queueing.store.queue import DISCONNECT_GRACE_S, Queue
+from queueing.store.queue import Queue
 from queueing.store.scripts import seconds
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ async def forgotten(redis: Redis, space_ids: Sequence[int]) -> list[Route]:
     return found
 
 
-async def cancel_abandoned(redis: Redis, space_ids: Sequence[int]) -> int:
-    """Cancel pending events of pages not seen for a while; how many."""
+async def cancel_abandoned(redis: Redis, space_ids: Sequence[int], *, grace_s: float) -> int:
+    """Cancel pending events of pages not seen for `grace_s` seconds; how many."""
     cancelled = 0
     now = seconds(await redis.time())
     for space_id in space_ids:
         k = SpaceKeys(space_id)
-        for raw in await redis.zrangebyscore(k.seen, 0, now - DISCONNECT_GRACE_S):
+        for raw in await redis.zrangebyscore(k.seen, 0, now - grace_s):
             channel = raw.decode()
             for event_id in await redis.smembers(k.open(channel)):
                 cancelled += await _leave(redis, space_id, event_id.decode(), channel)

@@ -14,6 +14,7 @@ from queueing.delivery.streams import MessageStreams
 from queueing.delivery.watched_rights import WatchedRights
 from queueing.protocols.gradio import GradioProtocol
 from queueing.routes import Routes
+from queueing.store.options import QueueOptions
 from queueing.wakeup import Wakeup
 
 
@@ -28,15 +29,17 @@ class WebContext:
     """One connection pool, one subscription to message streams, one round of positions, one wake-up. Made
     once, on the server's event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: QueueOptions) -> None:
         self.redis = async_redis()
         self.routes = Routes(self.redis)
         self.watched = WatchedRights(self.routes, Rights())
         self.streams = MessageStreams(self.redis)
-        self.positions = Positions(self.redis)
+        self.positions = Positions(self.redis, options.disconnect_grace_s)
         self.status = StatusBroadcaster(self.routes, self.positions)
         self.wakeup = Wakeup()
-        self.gradio = GradioProtocol(self.redis, self.streams, self.positions, self.wakeup.wake)
+        self.gradio = GradioProtocol(
+            self.redis, self.streams, self.positions, self.wakeup.wake, options=options
+        )
         self.sockets: WeakSet[Socket] = WeakSet()
 
     async def close_sockets(self) -> None:

@@ -33,6 +33,7 @@ from queueing.protocols.gradio_diffs import apply
 from queueing.protocols.gradio_stream import HEARTBEAT_S, Stream, sse
 from queueing.routes import MCP
 from queueing.store.keys import SpaceKeys
+from queueing.store.options import DEFAULTS, QueueOptions
 from queueing.store.queue import Queue
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class GradioProtocol:
     wake: Callable[[Route], Awaitable[None]]
     held: HeldEnds = field(default_factory=HeldEnds)
     keeping: Keeping = field(default_factory=Keeping)
+    options: QueueOptions = DEFAULTS
 
     # --- joining ------------------------------------------------------------------------------------
 
@@ -116,7 +118,7 @@ class GradioProtocol:
         self.held.hold(event_id, caller.hold_s)
         # Before it joins: its end may arrive before the answer to the join.
         self.streams.expect(SpaceKeys(route.space_id), channel, event_id)
-        accepted = await Queue(self.redis, route.space_id).join(
+        accepted = await Queue(self.redis, route.space_id, self.options).join(
             Join(
                 event_id=event_id,
                 fn=number,

@@ -6,19 +6,18 @@ matter.
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from infra.environment import renamed
 from queueing.errors import LeaseLost, Moved, NotStored
 from queueing.events import Accepted, Call, Event, Join, encode, input_digest
 from queueing.lines import LANES, line_of
 from queueing.messages import cancelled, failed, interrupted
 from queueing.store.answers import accepted_of, call_of
 from queueing.store.keys import SpaceKeys, replica_of
+from queueing.store.options import DEFAULTS, QueueOptions
 from queueing.store.scripts import Script, seconds
 
 if TYPE_CHECKING:
@@ -33,13 +32,7 @@ SIDE_CALLS = 4  # calls at once of each function for page loads, ticks or withou
 SIDE_LIMIT = 500  # such events waiting in one Space
 CLAIMS_AT_ONCE = 32
 BATCH_SCAN = 2048  # how far back a batch looks for events of its function
-#: Redis replicas that must have an event before it is acknowledged.
-REPLICAS = int(os.environ.get("SPACEPORT_REDIS_REPLICAS") or 0)
 WAIT_MS = 200
-#: Seconds a waiting visitor may be disconnected and keep the place.
-DISCONNECT_GRACE_S = float(renamed("SPACEPORT_DISCONNECT_GRACE_S", "SPACEPORT_AWAY_S") or 60)
-#: Inputs, messages and answers that all calls of one Space keep in Redis before further ones are refused.
-SPACE_BYTES = int(os.environ.get("SPACEPORT_SPACE_LIMIT_BYTES") or 1024**3)
 MAX_LOSSES = 5  # of the worker or node
 MAX_DEATHS = 2  # of the container
 ANY_NUMBER = 2**31  # of moves, and of what had not begun: they are nobody's fault
@@ -63,10 +56,11 @@ Requeued = Literal["deaths", "losses", "splits", "moves", "backs"]
 
 @dataclass(frozen=True)
 class Queue:
-    """The queue of one Space."""
+    """The queue of one Space. `options` concern those who join."""
 
     redis: Redis
     space_id: int
+    options: QueueOptions = DEFAULTS
 
     @property
     def keys(self) -> SpaceKeys:
@@ -105,9 +99,9 @@ class Queue:
             deaths=k.deaths(digest),
             input=digest,
             max_deaths=MAX_DEATHS,
-            most_held=SPACE_BYTES,
+            most_held=self.options.space_bytes,
             final_ttl=FINAL_TTL_S,
-            quiet_s=DISCONNECT_GRACE_S,
+            quiet_s=self.options.disconnect_grace_s,
         )
         if not stored and answer[0] in (b"accepted", b"duplicate"):
             if answer[0] == b"accepted":
@@ -122,9 +116,9 @@ class Queue:
 
     async def _stored(self, script: Script, **values: Any) -> tuple[Any, bool]:
         """Run it; whether what it wrote is as safe as an acknowledgement needs."""
-        if not REPLICAS:
+        if not (replicas := self.options.redis_replicas):
             return await script(self.redis, **values), True
-        return await script.then_wait(self.redis, REPLICAS, WAIT_MS, **values)
+        return await script.then_wait(self.redis, replicas, WAIT_MS, **values)
 
     async def acquire(self, holder: str) -> bool:
         """Take or renew the lease; events of a dead holder go back to the front. False: another has it."""

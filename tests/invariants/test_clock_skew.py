@@ -15,13 +15,15 @@ from queueing.delivery.waiters import Waiter
 from queueing.dispatch import reaper
 from queueing.events import Accepted
 from queueing.messages import completed
-from queueing.store.queue import DISCONNECT_GRACE_S, Queue
+from queueing.store.options import DEFAULTS
+from queueing.store.queue import Queue
 from queueing.store.scripts import FOLDER, seconds
 from tests.waiting import eventually
 
 Joins = Callable[..., Awaitable[Accepted]]
 
 HOUR_S = 3600.0
+GRACE_S = DEFAULTS.disconnect_grace_s
 
 
 @pytest.fixture(params=[-HOUR_S, HOUR_S], ids=["an hour behind", "an hour ahead"])
@@ -56,7 +58,7 @@ async def test_nobody_who_is_here_loses_the_place_to_a_wrong_clock(queue: Queue,
     told: list[int] = []
     async with positions.waiting(Waiter(queue.space_id, "here", lambda place: told.append(place.position))):
         await eventually(lambda: told, "the place is told")
-        assert await reaper.cancel_abandoned(queue.redis, [queue.space_id]) == 0
+        assert await reaper.cancel_abandoned(queue.redis, [queue.space_id], grace_s=GRACE_S) == 0
     assert await queue.pending_ids() == [event_id]
 
 
@@ -65,9 +67,9 @@ async def test_who_stays_away_for_a_minute_of_the_servers_time_gives_up_the_plac
     queue: Queue, join: Joins
 ) -> None:
     await join("gone", present=True)
-    long_ago = seconds(await queue.redis.time()) - DISCONNECT_GRACE_S - 1
+    long_ago = seconds(await queue.redis.time()) - GRACE_S - 1
     await queue.redis.zadd(queue.keys.seen, {"gone": long_ago})
-    assert await reaper.cancel_abandoned(queue.redis, [queue.space_id]) == 1
+    assert await reaper.cancel_abandoned(queue.redis, [queue.space_id], grace_s=GRACE_S) == 1
     assert await queue.pending_ids() == []
 
 

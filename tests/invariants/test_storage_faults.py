@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import redis.exceptions
 
-import queueing.store.queue
 from queueing.delivery.streams import RESET, MessageStreams
 from queueing.errors import NotStored
 from queueing.events import Join, decode, new_event_id
 from queueing.messages import completed
 from queueing.store.keys import SpaceKeys
+from queueing.store.options import QueueOptions
 from queueing.store.pipelining import auto_pipeline
 from queueing.store.queue import Queue
 from queueing.store.retry import retry_until_stored
@@ -172,11 +172,11 @@ async def test_a_reset_tells_everybody_within_25_seconds(forgetful: Valkey) -> N
     await client.aclose()
 
 
-async def failover(tmp_path: Path) -> tuple[set[str], set[str], int]:
+async def failover(tmp_path: Path, options: QueueOptions) -> tuple[set[str], set[str], int]:
     """Joins at a primary whose replica is cut off; the replica takes over. Acknowledged, there, refused."""
     async with pair(tmp_path) as servers:
         client, heir = servers.client, servers.heir
-        queue = Queue(client, 1)
+        queue = Queue(client, 1, options)
         acknowledged: set[str] = set()
         refused = 0
         for n in range(30):
@@ -192,15 +192,12 @@ async def failover(tmp_path: Path) -> tuple[set[str], set[str], int]:
         await servers.fail_over()
         there = set(await Queue(heir, 1).pending_ids())
         # What was refused is sent again under its key, and is new to the new primary.
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(queueing.store.queue, "REPLICAS", 0)
-            assert not (await Queue(heir, 1).join(a_join(15, "s15", "k15"))).replayed or not refused
+        assert not (await Queue(heir, 1).join(a_join(15, "s15", "k15"))).replayed or not refused
         return acknowledged, there, refused
 
 
-async def test_a_failover_loses_nothing_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queueing.store.queue, "REPLICAS", 1)
-    acknowledged, there, refused = await failover(tmp_path)
+async def test_a_failover_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    acknowledged, there, refused = await failover(tmp_path, QueueOptions(redis_replicas=1))
     assert len(acknowledged) == 15
     assert acknowledged <= there
     assert refused == 5, "told readably, not accepted and lost"
@@ -208,7 +205,7 @@ async def test_a_failover_loses_nothing_acknowledged(tmp_path: Path, monkeypatch
 
 async def test_without_waiting_for_the_replica_a_failover_loses_events(tmp_path: Path) -> None:
     """The other half of the proof: the test above sees what WAIT is for."""
-    acknowledged, there, refused = await failover(tmp_path)
+    acknowledged, there, refused = await failover(tmp_path, QueueOptions())
     assert refused == 0
     assert len(acknowledged - there) >= 10
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from redis.asyncio import Redis
 from queueing.events import Accepted, Join, new_event_id
 from queueing.routes import Route
 from queueing.store.keys import SpaceKeys
+from queueing.store.options import DEFAULTS, QueueOptions
 from queueing.store.queue import Queue
 from tests.redis_leaks import leaked
 
@@ -53,7 +55,7 @@ def configure(queue: Queue) -> Callable[..., Awaitable[None]]:
 def join(queue: Queue) -> Callable[..., Awaitable[Accepted]]:
     """Join with sensible values for what a test does not care about."""
 
-    async def do(channel: str = "session", **values: Any) -> Accepted:
+    async def do(channel: str = "session", *, options: QueueOptions = DEFAULTS, **values: Any) -> Accepted:
         fields: dict[str, Any] = {
             "event_id": new_event_id(channel, values.get("fn", "0")),
             "fn": "0",
@@ -62,7 +64,7 @@ def join(queue: Queue) -> Callable[..., Awaitable[Accepted]]:
             "request": {},
             "origin": "page",
         }
-        return await queue.join(Join(**{**fields, **values}))
+        return await replace(queue, options=options).join(Join(**{**fields, **values}))
 
     return do
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
@@ -20,6 +21,7 @@ from queueing.routes import Route
 from queueing.store import queue as queue_module
 from queueing.store.admin_ops import clear
 from queueing.store.http_results import Answer, ResponseStore
+from queueing.store.options import QueueOptions
 from queueing.store.queue import MAX_LOSSES, Queue
 from tests.waiting import eventually
 
@@ -27,6 +29,8 @@ Joins = Callable[..., Awaitable[Accepted]]
 
 MOST = 1_000_000
 HALF = {"data": ["x" * (MOST // 2)]}
+BOUNDED = QueueOptions(space_bytes=MOST)
+NO_GRACE = QueueOptions(space_bytes=MOST, disconnect_grace_s=0)
 
 
 async def kept(queue: Queue) -> int:
@@ -65,8 +69,9 @@ async def end(queue: Queue, call: Call, size: int = 10, free: bool = True) -> No
 
 
 @pytest.fixture
-def bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_module, "SPACE_BYTES", MOST)
+def bounded(join: Joins) -> Joins:
+    """Join where not much is kept."""
+    return partial(join, options=BOUNDED)
 
 
 async def test_every_step_of_an_event_is_counted(queue: Queue, join: Joins) -> None:
@@ -123,11 +128,10 @@ async def test_it_returns_to_zero_when_the_time_of_all_is_over(
         return not await kept(queue)
 
     await eventually(gone, "Redis has dropped all of it")
-    monkeypatch.setattr(queue_module, "SPACE_BYTES", 0)
 
     async def none_counted() -> bool:
         with pytest.raises(HoldsTooMuch):
-            await join("too much")
+            await join("too much", options=QueueOptions(space_bytes=0))
         return not await counted(queue)
 
     await eventually(none_counted, "the next one who comes finds none counted")
@@ -152,33 +156,30 @@ async def test_answers_count_until_they_are_taken(queue: Queue) -> None:
     assert await counted(queue) == await kept(queue) == 0
 
 
-@pytest.mark.usefixtures("bounded")
 async def test_who_comes_beyond_the_bound_is_told_so_until_others_have_ended(
-    queue: Queue, join: Joins
+    queue: Queue, bounded: Joins
 ) -> None:
-    first = await join(body=HALF)
+    first = await bounded(body=HALF)
     with pytest.raises(HoldsTooMuch, match=r"keep 500,\d+ of at most 1,000,000 bytes") as refused:
-        await join("other", body=HALF)
+        await bounded("other", body=HALF)
     assert refused.value.status == 429
-    await join("small")
+    await bounded("small")
     assert await queue.cancel(first.event_id, "session") == "cancelled"
-    await join("other", body=HALF)
+    await bounded("other", body=HALF)
     assert await counted(queue) == await kept(queue) < MOST
 
 
-@pytest.mark.usefixtures("bounded")
 async def test_old_results_make_room_but_none_that_somebody_waits_for(
-    queue: Queue, join: Joins, route: Route, monkeypatch: pytest.MonkeyPatch
+    queue: Queue, bounded: Joins, route: Route, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = await join("old")
+    old = await bounded("old")
     await end(queue, await claimed(queue), size=MOST // 2)
-    await join("new")
+    await bounded("new")
     call = await claimed(queue)
     await queue.emit(call.events[0], call.token, b"m" * (MOST // 4))
     with pytest.raises(HoldsTooMuch):
-        await join("other", body=HALF)  # its visitor may just have lost the connection
-    monkeypatch.setattr(queue_module, "DISCONNECT_GRACE_S", 0)
-    await join("other", body=HALF)
+        await bounded("other", body=HALF)  # its visitor may just have lost the connection
+    await bounded("other", body=HALF, options=NO_GRACE)
     assert await counted(queue) == await kept(queue) < MOST
     assert await queue.redis.xlen(queue.keys.messages("new")) == 1
     # What its session is told next has the next number, and who asks for the old result is told of it.
@@ -193,18 +194,14 @@ async def test_old_results_make_room_but_none_that_somebody_waits_for(
     assert [(one["msg"], one["output"]["error"]) for one in said] == [("process_completed", FORGOTTEN)]
 
 
-@pytest.mark.usefixtures("bounded")
-async def test_what_a_client_is_just_being_told_stays(
-    queue: Queue, join: Joins, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(queue_module, "DISCONNECT_GRACE_S", 0)
-    await join("slow")
+async def test_what_a_client_is_just_being_told_stays(queue: Queue, bounded: Joins) -> None:
+    await bounded("slow")
     await end(queue, await claimed(queue), size=MOST * 2 // 3)
     await queue.redis.set(queue.keys.cursor("slow"), "0 0 1", ex=60)  # a stream is open, nothing written
     with pytest.raises(HoldsTooMuch):
-        await join("other", body=HALF)
+        await bounded("other", body=HALF, options=NO_GRACE)
     await queue.redis.set(queue.keys.cursor("slow"), "1 0 1", ex=60)
-    await join("other", body=HALF)
+    await bounded("other", body=HALF, options=NO_GRACE)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from queueing.protocols.context import WebContext
 from queueing.routes import App, Function, Route, encode
 from queueing.store import keys
 from queueing.store.keys import SpaceKeys
+from queueing.store.options import DEFAULTS
 from spaces.gateway.app import Gateway
 from spaces.gateway.gradio import info, router
 from spaces.gateway.proxy import http
@@ -109,7 +110,9 @@ class Platform:
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
-        self.gateway = Gateway(WebContext, key="k", platform_url="http://localhost", demo_domain="localhost")
+        self.gateway = Gateway(
+            lambda: WebContext(DEFAULTS), key="k", platform_url="http://localhost", demo_domain="localhost"
+        )
 
     async def ask(self, app: HostileApp, asks: Ask) -> Visitor:
         space_id = next(_ids)

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROXIES = "from spaceport.settings import SPACEPORT_TRUSTED_PROXY_COUNT as value"
-GRACE = "from queueing.store.queue import DISCONNECT_GRACE_S as value"
+GRACE = "from spaceport.settings import SPACEPORT_DISCONNECT_GRACE_S as value"
 
 
 def read(statement: str, **variables: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from queueing.protocols.context import WebContext
 from queueing.routes import App, Route, encode
 from queueing.store import keys
 from queueing.store.keys import SpaceKeys
+from queueing.store.options import DEFAULTS
 from spaceport.web.bodies import ORDINARY, Limits, bounded
 from spaces.gateway.app import Gateway
 from tests.queueing.conftest import redis
@@ -31,7 +32,9 @@ async def test_a_request_with_a_large_body_is_parsed_once(
     )  # fmt: skip
     await redis.set(SpaceKeys(SPACE).route, encode(route), ex=60)
     await redis.set(keys.host(route.subdomain), SPACE, ex=60)
-    gateway = Gateway(WebContext, key="k", platform_url="http://localhost", demo_domain="localhost")
+    gateway = Gateway(
+        lambda: WebContext(DEFAULTS), key="k", platform_url="http://localhost", demo_domain="localhost"
+    )
     parse, parsed = gateway._parse, []
 
     async def counted(scope: MutableMapping[str, Any]) -> Any:
