@@ -260,7 +260,15 @@ class ReplicaClient:
                 )  # fmt: skip
 
 
-def fetch(address: str, path: str, *, limit: int, total_s: float) -> tuple[int, bytes]:
+def fetch(
+    address: str,
+    path: str,
+    *,
+    query: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    limit: int,
+    total_s: float,
+) -> tuple[int, bytes]:
     """Status and body of a GET of the platform's own, for code that runs on no event loop.
 
     Raises:
@@ -268,7 +276,10 @@ def fetch(address: str, path: str, *, limit: int, total_s: float) -> tuple[int, 
     """
 
     async def once() -> tuple[int, bytes]:
-        async with ReplicaClient() as client, client.ask("GET", address, path, total_s=total_s) as reply:
+        async with (
+            ReplicaClient() as client,
+            client.ask("GET", address, path, query=query, headers=headers, total_s=total_s) as reply,
+        ):
             return reply.status, await reply.read(limit)
 
     return asyncio.run(once())

@@ -31,6 +31,7 @@ from queueing.store.scripts import seconds as seconds_of
 from queueing.wakeup import wake_dispatcher
 from spaces import publishing
 from spaces.card import CardError, SpaceCard, read_card
+from spaces.gateway.gradio import kept
 from spaces.git import repository
 from spaces.models import Build, Sdk, Space, Stage
 from spaces.secrets import environment
@@ -355,6 +356,7 @@ def set_sleep_time(space: Space, seconds: int | None) -> None:
 
 def environment_changed(space: Space) -> None:
     """A secret, a variable or the hardware changed: a Space that runs gets a new replica."""
+    kept.forget(space.pk)
     if space.sdk != Sdk.STATIC and space.replicas.filter(wanted=True).exists():
         restart(space)
     else:

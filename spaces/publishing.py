@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 
+from celery import current_app
 from django.db import transaction
 from django.utils import timezone
 from msgspec import structs
@@ -90,9 +91,16 @@ def publish(space: Space) -> Route:
     pipe.set(keys.host(space.subdomain), space.pk)
     pipe.set(keys.name(f"{space.owner.name}/{space.name}"), space.pk)
     pipe.execute()
+    if route.address and route.app.protocol and not (before and before.replica_id == route.replica_id):
+        transaction.on_commit(partial(_have_description_kept, space.pk))
     serving = replica is not None
     queue_settings.refuse(space.pk, "" if serving else CLOSED.get(Stage(space.stage), ""))
     return route
+
+
+def _have_description_kept(space_id: int) -> None:
+    kwargs = {"space_id": space_id}
+    current_app.send_task("spaces.tasks.keep_description", kwargs=kwargs, queue="control", expires=60)
 
 
 def _absence(space: Space, replica: Replica | None) -> str:

@@ -13,6 +13,7 @@ from hardware.runtimes.base import Artifact, InUse
 from spaces import following, housekeeping, lifecycle
 from spaces.building import workers
 from spaces.building.builders import Builders
+from spaces.gateway.gradio import kept
 from spaces.models import Space
 
 FORGET_AGAIN_S = 30
@@ -45,6 +46,13 @@ def forget(self: Any, artifacts: list[dict[str, str]]) -> None:
 def replica_changed(replica_id: int) -> None:
     """Act on a replica's new state, reported by its node's agent."""
     lifecycle.replica_changed(replica_id)
+
+
+@shared_task(name="spaces.tasks.keep_description", ignore_result=True)
+def keep_description(space_id: int) -> None:
+    """Keep what a Space that runs now says of itself, for when it sleeps."""
+    for space in Space.objects.select_related("replica").filter(pk=space_id):
+        kept.keep(space)
 
 
 @shared_task(name="spaces.tasks.wake", ignore_result=True)

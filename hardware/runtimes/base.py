@@ -33,6 +33,10 @@ class EngineUnavailable(Exception):
     """The container engine does not answer; try again."""
 
 
+class ImageMissing(EngineUnavailable):
+    """An image of the platform's own is missing and cannot be made now; the message says what mends that."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BuildSpec:
     """What to build. `source` is a checkout of the commit that the runtime may read but not change."""
@@ -137,7 +141,15 @@ class Runtime(Protocol):
 
         Raises:
             BuildFailed: the Space's fault, in a sentence.
-            EngineUnavailable: ours.
+            ImageMissing, EngineUnavailable: ours.
+        """
+        ...
+
+    def lacks(self) -> str:
+        """What no Space can be built without and cannot be made now, with what mends that; "" for nothing.
+
+        Raises:
+            EngineUnavailable
         """
         ...
 

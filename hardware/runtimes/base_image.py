@@ -14,7 +14,7 @@ import docker.errors
 from django.conf import settings
 
 from hardware.runtimes import image_context
-from hardware.runtimes.base import BuildFailed, EngineUnavailable, Log
+from hardware.runtimes.base import BuildFailed, EngineUnavailable, ImageMissing, Log
 
 FOLDER = Path(__file__).resolve().parents[2] / "docker" / "base"
 LAUNCHER = FOLDER / "launcher"
@@ -46,7 +46,7 @@ def ensure(client: docker.DockerClient, python_version: str, log: Log) -> str:
 
     Raises:
         BuildFailed: there is no image for this version; names the ones there are.
-        EngineUnavailable: the base image itself cannot be built.
+        ImageMissing: the base image itself cannot be built.
     """
     wanted = python_version or DEFAULT_PYTHON
     there = pythons(client)
@@ -61,8 +61,39 @@ def ensure(client: docker.DockerClient, python_version: str, log: Log) -> str:
         labels = _labels(client, tag(wanted))
         if labels.get(MADE_OF) != image_context.digest(_context()):
             log(f"Building the base image {tag(wanted)}, once on this node; this takes a minute.")
-            build(client, labels.get(MADE_FROM, DEFAULT_FROM), log)
+            try:
+                build(client, labels.get(MADE_FROM, DEFAULT_FROM), log)
+            except EngineUnavailable as error:
+                raise ImageMissing(how_to_mend(error)) from error
     return tag(wanted)
+
+
+def how_to_mend(error: Exception) -> str:
+    """What is missing, why it cannot be made now, and the command that makes it."""
+    return (
+        f"The image that Spaces run in, {tag(DEFAULT_PYTHON)}, cannot be made: {str(error)[:300]} "
+        "Run `manage.py base_image --from IMAGE` with a Debian image that the engine has or can pull; builds "
+        "wait for that and go on by themselves."
+    )
+
+
+def lacks(client: docker.DockerClient) -> str:
+    """Whether there is no base image and none can be made, as `how_to_mend` says it; "" otherwise."""
+    if _exists(client, tag(DEFAULT_PYTHON)) or _exists(client, DEFAULT_FROM):
+        return ""
+    try:
+        client.images.pull(DEFAULT_FROM)
+    except docker.errors.DockerException as error:
+        return how_to_mend(error)
+    return ""
+
+
+def _exists(client: docker.DockerClient, image: str) -> bool:
+    try:
+        client.images.get(image)
+    except docker.errors.ImageNotFound:
+        return False
+    return True
 
 
 def made_from(client: docker.DockerClient) -> str:

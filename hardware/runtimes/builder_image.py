@@ -10,7 +10,7 @@ import docker
 import docker.errors
 
 from hardware.runtimes import base_image, image_context
-from hardware.runtimes.base import EngineUnavailable
+from hardware.runtimes.base import EngineUnavailable, ImageMissing
 
 if TYPE_CHECKING:
     from hardware.runtimes.base import Log
@@ -26,7 +26,7 @@ def ensure(client: docker.DockerClient, log: Log) -> str:
     different versions beside one engine do not disturb each other.
 
     Raises:
-        EngineUnavailable: it cannot be built.
+        ImageMissing: it cannot be built.
     """
     context = image_context.pack(FOLDER)
     version = image_context.digest(context)[:12]
@@ -42,8 +42,8 @@ def ensure(client: docker.DockerClient, log: Log) -> str:
                     arguments={"BASE_IMAGE": base_image.made_from(client)}, labels={},
                 )  # fmt: skip
                 client.images.get(image_id).tag(REPOSITORY, version)
-            except docker.errors.DockerException as error:
-                raise EngineUnavailable(f"The builder image could not be built: {error}") from error
+            except (docker.errors.DockerException, EngineUnavailable) as error:
+                raise ImageMissing(base_image.how_to_mend(error)) from error
     return name
 
 

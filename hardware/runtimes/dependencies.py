@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import re
@@ -137,7 +138,13 @@ def _text(source: Path, name: str) -> str:
         raise BuildFailed(f"{name} is a symbolic link; it must be a plain file.")
     if not path.is_file():
         return ""
+    raw = path.read_bytes()
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise BuildFailed(
+            f"{name}, line 1: the file is UTF-16, as PowerShell's `>` writes it. Save it as UTF-8."
+        )
     try:
-        return path.read_text("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BuildFailed(f"{name} is not UTF-8 text (byte {error.start}).") from error
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise BuildFailed(f"{name}, line {line}: this is not UTF-8 text. Save the file as UTF-8.") from error

@@ -17,7 +17,15 @@ import docker.errors
 import requests
 from django.conf import settings
 
-from hardware.runtimes import build_caches, container, docker_build, docker_network, firewall, volumes
+from hardware.runtimes import (
+    base_image,
+    build_caches,
+    container,
+    docker_build,
+    docker_network,
+    firewall,
+    volumes,
+)
 from hardware.runtimes.base import (
     Artifact,
     ArtifactMissing,
@@ -196,6 +204,10 @@ class DockerRuntime:
                 last_lines=lines,
                 stopped_for=self._disk.reason(runtime_id),
             )
+
+    def lacks(self) -> str:
+        with _engine():
+            return base_image.lacks(self.client)
 
     def running(self) -> dict[int, Running]:
         with self._lock:

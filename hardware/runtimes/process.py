@@ -178,6 +178,9 @@ class ProcessRuntime:
             else [],
         )
 
+    def lacks(self) -> str:
+        return ""
+
     def running(self) -> dict[int, Running]:
         found = {}
         for path in self._replicas.glob("*/state.json"):

@@ -41,6 +41,13 @@ class SpaceKeys:
         return self.prefix + "starts"
 
     @property
+    @key("hash", owner="spaces.gateway", life="stays")
+    def kept(self) -> str:
+        """What the app says of itself, for programs that come while it sleeps or starts: `config` and `info`,
+        compressed; `sha`, the commit they are of."""
+        return self.prefix + "kept"
+
+    @property
     @key("counter", owner="store", life="stays")
     def seq(self) -> str:
         """Order of joining."""

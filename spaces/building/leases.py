@@ -54,6 +54,12 @@ def renew(worker: str, build_ids: Iterable[int]) -> set[int]:
     return asked - set(held.values_list("pk", flat=True))
 
 
+def put_back(row: Build) -> None:
+    """Nothing came of it, and it was nobody's fault: it is taken again once the lease has run out."""
+    held = Build.objects.filter(pk=row.pk, worker=row.worker, attempts=row.attempts, status=Status.RUNNING)
+    held.update(attempts=0, worker="", leased_until=Now() + LEASE)
+
+
 def finish(row: Build) -> bool:
     """Write the end of a build. False: its worker holds it no longer, or its Space is gone, and what it made
     is nobody's."""

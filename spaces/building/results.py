@@ -9,10 +9,10 @@ from django.db import Error, transaction
 from redis import RedisError
 
 from hardware import logs
-from hardware.runtimes.base import BuildFailed
+from hardware.runtimes.base import BuildFailed, ImageMissing
 from spaces import lifecycle
 from spaces.building import leases, runs
-from spaces.models import Build
+from spaces.models import Build, Space
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +49,12 @@ def build(row: Build, is_lost: Callable[[], bool]) -> None:
         artifact = _made(row, log)
     except Lost:
         logger.warning("build %s is another worker's now, or its Space is gone", row.pk)
+        return
+    except ImageMissing as error:
+        logger.warning("build %s waits: %s", row.pk, error)
+        logs.append("build", row.space_id, [str(error)])
+        Space.objects.filter(pk=row.space_id).update(stage_reason=str(error))
+        leases.put_back(row)
         return
     except (Error, RedisError):  # ours, and over soon: its lease runs out, and it is built again
         raise

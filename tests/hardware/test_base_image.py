@@ -9,7 +9,7 @@ import docker
 import pytest
 
 from hardware.runtimes import base_image
-from hardware.runtimes.base import BuildFailed
+from hardware.runtimes.base import BuildFailed, ImageMissing
 from tests.platform_server import engine_answers
 
 if TYPE_CHECKING:
@@ -45,3 +45,20 @@ def test_a_python_there_is_no_image_for_names_those_there_are(client: docker.Doc
     with pytest.raises(BuildFailed, match=r"this platform has Python 3\.11"):
         base_image.ensure(client, "2.7", said.append)
     assert said == []
+
+
+def test_an_engine_without_an_image_to_make_it_from_is_told_the_command_that_mends_that(
+    client: docker.DockerClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SPACEPORT_BASE_IMAGE = "spaceport/none"
+    monkeypatch.setattr(base_image, "DEFAULT_FROM", "registry.invalid/debian:none")
+    said = base_image.lacks(client)
+    assert "spaceport/none:py3.11, cannot be made" in said
+    assert "`manage.py base_image --from IMAGE`" in said
+    with pytest.raises(ImageMissing, match=r"Run `manage\.py base_image"):
+        base_image.ensure(client, "", print)
+
+
+def test_an_engine_with_the_base_image_lacks_nothing(client: docker.DockerClient) -> None:
+    base_image.ensure(client, "", print)
+    assert base_image.lacks(client) == ""

@@ -115,3 +115,23 @@ def test_an_exit_is_told_in_a_sentence() -> None:
     assert "signal 15" in told(-15)
     assert told(None).startswith("The app is gone")
     assert (size(4 * 1024**3), size(512 * 1024**2), size(1)) == ("4 GB", "512 MB", "1 B")
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        ("numpy\n".encode("utf-16"), r"requirements\.txt, line 1: the file is UTF-16"),
+        (b"numpy\n# caf\xe9\n", r"requirements\.txt, line 2: this is not UTF-8"),
+    ],
+)
+def test_requirements_that_are_not_utf_8_are_refused_with_their_line(
+    tmp_path: Path, raw: bytes, says: str
+) -> None:
+    (tmp_path / "requirements.txt").write_bytes(raw)
+    with pytest.raises(BuildFailed, match=says):
+        dependencies.read(spec(tmp_path))
+
+
+def test_requirements_with_a_byte_order_mark_are_read(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_bytes("gradio==4.44.1\n".encode("utf-8-sig"))
+    assert dependencies.read(spec(tmp_path)).gradio == ""

@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Owner
-from hardware.runtimes.base import Artifact, BuildFailed, Log
+from hardware.runtimes.base import Artifact, BuildFailed, ImageMissing, Log
 from spaces import lifecycle, tasks
 from spaces.building import builders, leases, results, runs
 from spaces.building.builders import Builders
@@ -231,3 +231,31 @@ def test_a_failed_build_says_why(
     assert row is not None
     results.build(row, lambda: False)
     assert until(row, Status.FAILED).log == "Build failed: No app.py."
+
+
+def test_a_build_without_the_platforms_image_waits_says_why_and_goes_on_when_it_is_there(
+    order: Callable[[], Build], rolled_out: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order()
+    answers: list[Artifact] = []
+
+    def run(_row: Build, _log: Log) -> Artifact:
+        if answers:
+            return answers[0]
+        raise ImageMissing("Run `manage.py base_image`.")
+
+    monkeypatch.setattr(runs, "run", run)
+    for _ in range(leases.MOST_ATTEMPTS + 1):
+        row = leases.claim("one")
+        assert row is not None
+        results.build(row, lambda: False)
+        assert leases.claim("one") is None, "not at once"
+        row.refresh_from_db()
+        assert (row.status, rolled_out) == (Status.RUNNING, [])
+        runs_out(row)
+    assert Space.objects.get(pk=row.space_id).stage_reason == "Run `manage.py base_image`."
+    answers.append(ARTIFACT)
+    mended = leases.claim("two")
+    assert mended is not None
+    results.build(mended, lambda: False)
+    assert rolled_out == [mended.pk]

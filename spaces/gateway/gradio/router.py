@@ -11,11 +11,12 @@ from queueing.errors import ApiClosed, BadRequest, NoSuchPath
 from queueing.events import Accepted, encode
 from queueing.protocols.gradio_stream import HEARTBEAT_S
 from spaces.gateway import paths
-from spaces.gateway.gradio import info, made, mcp
+from spaces.gateway.gradio import info, kept, made, mcp
 from spaces.gateway.identity import caller as callers
 from spaces.gateway.proxy import headers as head
 from spaces.gateway.proxy import http
 from spaces.gateway.request import query_of
+from spaces.models import Stage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from spaces.gateway.request import SpaceRequest
 
     Handler = Callable[[SpaceRequest, re.Match[str], Scope, Receive, Send], Awaitable[bool]]
+    Change = Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]
 
 BODY_LIMIT = 32 * 1024 * 1024  # events carry references to uploads, not files
 CHUNK_S = 60.0
@@ -183,23 +185,40 @@ class GradioRouter:
     async def _config(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
         """Apps before 5.0 do not say their prefix; newer clients then look for it at the host's root."""
         app = asked.route.app
-        if app.prefix.endswith(paths.PREFIX) or not asked.route.address:
+        change = None if app.prefix.endswith(paths.PREFIX) else _with_prefix
+        if not asked.route.address:
+            return await self._kept("config", asked, scope, send, change)
+        if change is None:
             return False
         asking = self.context.http.ask(
             "GET", asked.route.address, f"{app.mount}/config",
             query=scope["query_string"], headers=callers.to_container(asked, scope), total_s=CONFIG_S,
         )  # fmt: skip
         async with asking as reply:
-            chunks = _with_prefix(reply.chunks()) if reply.status == 200 else reply.chunks()
+            chunks = change(reply.chunks()) if reply.status == 200 else reply.chunks()
             await http.pass_on(send, receive, reply, chunks, "application/json")
         return True
 
     async def _info(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
         if not asked.route.address:
-            return False
+            return await self._kept("info", asked, scope, send)
         async with info.for_visitor(self.context.http, asked, scope) as reply:
             chunks = info.rewritten(reply.chunks(), asked)
             await http.pass_on(send, receive, reply, chunks, "application/json")
+        return True
+
+    async def _kept(
+        self, what: kept.What, asked: SpaceRequest, scope: Scope, send: Send, change: Change | None = None
+    ) -> bool:
+        """What the app said when it ran last; clients give up long before a slow start has ended."""
+        chunks = await kept.read(self.context.redis, asked.route, what, scope["query_string"])
+        if chunks is None:
+            return False
+        if asked.route.stage == Stage.SLEEPING:
+            await self.context.web.wakeup.wake(asked.route)
+        told = info.rewritten(change(chunks) if change else chunks, asked)
+        body = b"".join([chunk async for chunk in told])
+        await http.respond(send, 200, body, "application/json")
         return True
 
     async def _heartbeat(

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +19,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from hardware.runtimes import choose
+from hardware.runtimes.base import EngineUnavailable
 from infra.folders import private
 from spaceport.up import bootstrap
 from spaceport.up.child import Child
@@ -28,6 +30,7 @@ from spaceport.web.servers import server
 READY_S = 90
 BACKLOG = 4096  # connections that may wait while no web process accepts; the system may allow fewer
 HANDOVER_S = 120
+LOOK_EVERY_S = 10
 
 
 class Command(BaseCommand):
@@ -68,6 +71,7 @@ class Command(BaseCommand):
         private(home / "repositories")
         (home / "up.pid").write_text(f"{os.getpid()}\n")
         self.say("starting web, workers and scheduler")
+        threading.Thread(target=self._say_what_is_lacking, daemon=True).start()
         supervisor.start()
         try:
             self._wait_until_well(supervisor)
@@ -81,6 +85,25 @@ class Command(BaseCommand):
             supervisor.stop()
             self._stop_replicas()
             self.say("stopped")
+
+    def _say_what_is_lacking(self) -> None:
+        """Until nothing is."""
+        said = ""
+        while (lacking := self._lacking()) is not None:
+            if lacking and not said:
+                self.say(lacking)
+                said = lacking
+            time.sleep(LOOK_EVERY_S)
+        if said:
+            self.say("Nothing is missing any more: builds go on.")
+
+    @staticmethod
+    def _lacking() -> str | None:
+        """What no Space can be built without; "" where that is not known now, None where nothing lacks."""
+        try:
+            return choose(settings.SPACEPORT_RUNTIME).lacks() or None
+        except EngineUnavailable:
+            return ""
 
     def say(self, text: str) -> None:
         self.stdout.write(f"[{time.monotonic() - self.began:5.1f} s] {text}")

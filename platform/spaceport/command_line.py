@@ -1,0 +1,66 @@
+"""The command line: commands with the servers of this installation; errors of those as sentences."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+from spaceport.up.embedded import EmbeddedServerFailed, attached, home_of, is_installed
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+#: Commands that make an installation where there is none, and those that need none.
+MAKES_ONE = {"up"}
+NEEDS_NONE = {"", "help", "version", "base_image", "check", "makemigrations"}
+HELP = {"-h", "--help", "--version"}
+
+
+def run(argv: list[str], environ: MutableMapping[str, str]) -> None:
+    """Run a command of `manage.py`.
+
+    Raises:
+        SystemExit
+    """
+    command = next((word for word in argv[1:2] if not word.startswith("-")), "")
+    needs_none = command in NEEDS_NONE or not HELP.isdisjoint(argv)
+    there = is_installed(environ)
+    if not (there or needs_none or command in MAKES_ONE):
+        sys.exit(
+            f"There is no installation in {home_of(environ)}. Set SPACEPORT_HOME to its data folder, "
+            "or DATABASE_URL and REDIS_URL to its servers. `manage.py up` makes a new one."
+        )
+    try:
+        with contextlib.nullcontext() if needs_none and not there else attached(environ):
+            _execute(argv)
+    except EmbeddedServerFailed as error:
+        sys.exit(str(error))
+
+
+def _execute(argv: list[str]) -> None:
+    from django.core.management import execute_from_command_line
+    from django.db.utils import OperationalError, ProgrammingError
+    from redis.exceptions import ConnectionError as RedisUnreachable
+
+    try:
+        execute_from_command_line(argv)
+    except (OperationalError, ProgrammingError, RedisUnreachable) as error:
+        if "--traceback" in argv or (text := _sentence(error)) is None:
+            raise
+        sys.exit(text)
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to do about an error of the servers; None where it is an error of ours."""
+    from django.db.utils import OperationalError, ProgrammingError
+    from psycopg2.errors import UndefinedColumn, UndefinedTable
+
+    reason = str(error).strip().partition("\n")[0]
+    if isinstance(error, OperationalError):
+        return f"PostgreSQL cannot be used: {reason}"
+    if not isinstance(error, ProgrammingError):
+        return f"Redis cannot be used: {reason}"
+    if isinstance(error.__cause__, UndefinedTable | UndefinedColumn):
+        return f"The database is empty or of an older version; `manage.py migrate` mends that. ({reason})"
+    return None
