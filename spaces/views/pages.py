@@ -118,9 +118,3 @@ def panel_context(request: HttpRequest, space: Space, visit: str) -> dict[str, A
         "absence": nodes.absence(space.hardware) if space.sdk != Sdk.STATIC else "",
         "waits": space.stage in (Stage.BUILDING, Stage.APP_STARTING, Stage.SLEEPING),
     }
-
-
-@require_safe
-def hub_path(request: HttpRequest, owner: str, name: str, rest: str = "") -> HttpResponse:
-    """The Hub's address of the page, `/spaces/<owner>/<name>`."""
-    return redirect(f"/{owner}/{name}{'/' + rest if rest else ''}")
