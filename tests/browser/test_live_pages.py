@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from gradio_client import Client
 
-from tests.platform_server import Platform
+from tests.platform_server import APPS, Platform
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -88,3 +89,36 @@ def test_a_secret_is_deleted_after_a_question_only(
     admin.get_by_role("button", name="Delete API_KEY").click()
     question.get_by_role("button", name="Delete").click()
     wait_until(lambda: "API_KEY" not in api.get_space_secrets(SPACE), "it is deleted")
+
+
+def test_creating_leads_to_the_spaces_page_which_turns_live_after_the_push(
+    process_platform: Platform, token: str, admin: Page
+) -> None:
+    admin.goto(f"http://localhost:{process_platform.port}/new")
+    admin.get_by_label("Name", exact=True).fill("fresh")
+    admin.get_by_label("Static").check()
+    admin.get_by_role("button", name="Create Space").click()
+    admin.wait_for_url("**/admin/fresh")
+    admin.get_by_text("hf upload --repo-type=space admin/fresh").wait_for()
+    for path, text in {"README.md": "---\ntitle: All new\nsdk: static\n---\n", "index.html": "<p>Here"}.items():
+        process_platform.api(token).upload_file(
+            path_or_fileobj=text.encode(), path_in_repo=path, repo_id="admin/fresh", repo_type="space"
+        )
+    admin.frame_locator("iframe").get_by_text("Here").wait_for()
+    admin.get_by_role("heading", name="All new").wait_for(timeout=20_000)
+
+
+def test_a_full_line_is_said_before_anything_is_pressed(
+    process_platform: Platform, token: str, visit: Visit
+) -> None:
+    assert process_platform.push("admin/full", token, APPS / "everything") == "RUNNING"
+    process_platform.queue("admin/full", token, max_size=1)
+    client = Client(process_platform.run_url("admin/full"), verbose=False)
+    page = visit(f"http://localhost:{process_platform.port}/admin/full")
+    page.locator("iframe").wait_for()
+
+    def is_said() -> bool:
+        client.submit("x", api_name="/slow")
+        return page.get_by_text("The line is full (1 of 1)").is_visible()
+
+    wait_until(is_said, "the line is full")

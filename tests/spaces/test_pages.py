@@ -240,7 +240,9 @@ def test_the_dashboard_is_ones_own(folks: People) -> None:
 def test_a_new_space_shows_its_push_commands(folks: People) -> None:
     client = as_(folks.alice)
     given = {"owner": "lab", "name": "fresh", "sdk": "gradio", "visibility": "private"}
-    page = text_of(client.post("/new", given))
+    made = client.post("/new", given)
+    assert made["Location"] == "/lab/fresh", "a reload creates nothing again"
+    page = text_of(client.get("/lab/fresh"))
     assert "hf upload --repo-type=space lab/fresh . ." in page
     assert "HF_ENDPOINT=http://testserver" in page
     again = client.post("/new", given)
