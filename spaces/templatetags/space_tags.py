@@ -7,9 +7,9 @@ import math
 from django import template
 
 from hardware.tiers import TIERS
-from spaces.failures import Failure
-from spaces.failures import failure as _failure
 from spaces.models import Space, Stage
+from spaces.views.failures import Failure
+from spaces.views.failures import failure as _failure
 
 register = template.Library()
 

@@ -13,10 +13,10 @@ from hardware import nodes
 from queueing import queue_settings
 from queueing.wakeup import wake_space
 from spaces import names, visits
-from spaces.failures import failure
 from spaces.models import Sdk, Space, Stage
-from spaces.progress import last_lines, progress
 from spaces.views.common import is_writer, readable
+from spaces.views.failures import failure
+from spaces.views.progress import last_lines, progress
 
 LOG_LINES = 12
 
@@ -78,6 +78,7 @@ def app(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     _, visit = visits.sign(space.pk, request.user.pk)
     context = space_context(request, space, "app") | panel_context(request, space, visit)
     replica = space.replica
+    base_url = f"{request.scheme}://{request.get_host()}"
     functions = replica.report.get("functions") if replica else None
     named = [f.get("api_name") for f in functions or [] if f.get("api_name")]
     context |= {
@@ -86,7 +87,8 @@ def app(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         "api": space.sdk == Sdk.GRADIO,
         "api_name": named[0] if named else "predict",
         "api_open": queue_settings.effective(space.pk).api_open,
-        "program_url": names.program_url(space, f"{request.scheme}://{request.get_host()}"),
+        "info_url": f"{names.run_url(space, base_url)}/gradio_api/info",
+        "program_url": names.program_url(space, base_url),
         "platform_url": f"{request.scheme}://{request.get_host()}",
     }
     return render(request, "spaces/app.html", context)

@@ -100,7 +100,10 @@ def test_creating_leads_to_the_spaces_page_which_turns_live_after_the_push(
     admin.get_by_role("button", name="Create Space").click()
     admin.wait_for_url("**/admin/fresh")
     admin.get_by_text("hf upload --repo-type=space admin/fresh").wait_for()
-    for path, text in {"README.md": "---\ntitle: All new\nsdk: static\n---\n", "index.html": "<p>Here"}.items():
+    for path, text in {
+        "README.md": "---\ntitle: All new\nsdk: static\n---\n",
+        "index.html": "<p>Here",
+    }.items():
         process_platform.api(token).upload_file(
             path_or_fileobj=text.encode(), path_in_repo=path, repo_id="admin/fresh", repo_type="space"
         )
@@ -122,3 +125,16 @@ def test_a_full_line_is_said_before_anything_is_pressed(
         return page.get_by_text("The line is full (1 of 1)").is_visible()
 
     wait_until(is_said, "the line is full")
+
+
+def test_the_snippets_call_the_function_with_its_own_arguments(
+    process_platform: Platform, token: str, visit: Visit
+) -> None:
+    assert process_platform.push("admin/full", token, APPS / "everything") == "RUNNING"
+    page = visit(f"http://localhost:{process_platform.port}/admin/full")
+    page.get_by_text("Use via API").click()
+    page.get_by_label("Function", exact=True).select_option("/count_up")
+    python, curl = page.locator("#api-python"), page.locator("#api-curl")
+    assert re.search(r'n=\d+,\n    api_name="/count_up"', python.inner_text())
+    assert re.search(r'-d \'\{"data":\[\d+\]\}\' ', curl.inner_text())
+    assert curl.inner_text().count("/call/count_up") == 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spaces.failures import Failure, failure
+from spaces.views.failures import Failure, failure
 
 CRASH = """The app exited with code 1.
 Last lines:

@@ -51,7 +51,8 @@ def last_lines(space: Space, count: int) -> list[str]:
     if space.stage in (*BUILDS, Stage.BUILD_ERROR):
         return [entry.text for entry in logs.tail("build", space.pk, count)]
     replica = newest(space)
-    return [entry.text for entry in logs.tail("run", space.pk, count) if not replica or _is_of(entry, replica)]
+    lines = logs.tail("run", space.pk, count)
+    return [entry.text for entry in lines if replica is None or _is_of(entry, replica)]
 
 
 def _is_of(entry: logs.Entry, replica: Replica) -> bool:
