@@ -1,4 +1,5 @@
-"""Pages that renew themselves in real Chromium: they leave the keyboard where it is, and ask before harm."""
+"""Pages that renew themselves, in real Chromium: they keep the focus, ask before harm, turn live after a push,
+say that the line is full, and show snippets that fit the function."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@
     const { parameters } = named[choice.value];
     const lines = parameters.map((p) => `    ${p.parameter_name}=${literal(example(p))},\n`);
     const call = `print(client.predict(\n${lines.join("")}    api_name=${JSON.stringify(choice.value)},\n))`;
-    // Functions, for a replacement is a pattern where it is a text.
+    // A function as the replacement: in a string, `$` would have a meaning.
     python.textContent = plain[0].replace(/print\(.*\)$/s, () => call);
     if (call.includes("handle_file(")) python.textContent = python.textContent.replace("import Client", "import Client, handle_file");
     // Within the shell's single quotes.

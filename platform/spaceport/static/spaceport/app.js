@@ -23,7 +23,7 @@
     setTimeout(() => { button.textContent = before; }, 1600);
   });
 
-  // A form sent by a button with `data-ask` waits for the answer. Capturing: before htmx hears of it.
+  // A form sent by a button with `data-ask` waits for the answer. Capturing, to come before htmx's own handler.
   let answered = null;
   document.addEventListener("submit", (event) => {
     const button = event.submitter;

@@ -53,7 +53,7 @@
     return likely === limit ? ` · about ${likely}` : ` · about ${likely}, at most ${limit}`;
   };
 
-  // When the next one starts, a place is free.
+  // A place is free once the next call starts.
   const soon = ({ eta }) => (eta && eta >= 1.5 ? `in about ${span(eta, Math.round)}` : "in a moment");
 
   const sentence = () => {
