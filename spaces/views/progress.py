@@ -27,17 +27,13 @@ class Progress:
 
 def progress(space: Space) -> Progress | None:
     """Of what is under way, if anything is."""
-    if space.stage in BUILDS:
-        row = _build(space)
-        begun = row is not None and row.started_at is not None
-        limit = settings.SPACEPORT_BUILD_TIMEOUT_S if begun else None
-        return row and Progress(_since(row.created_at), max(row.attempts, 1), limit)
-    if space.stage in STARTS:
-        replica = newest(space)
-        limit = None
-        if replica is not None and replica.state == Replica.State.STARTING:
-            limit = replicas.spec_of(replica.pk).start_timeout_s
-        return replica and Progress(_since(replica.created_at), replica.restarts + 1, limit)
+    if space.stage in BUILDS and (row := _build(space)) is not None:
+        limit = settings.SPACEPORT_BUILD_TIMEOUT_S if row.started_at is not None else None
+        return Progress(_since(row.created_at), max(row.attempts, 1), limit)
+    if space.stage in STARTS and (replica := newest(space)) is not None:
+        starting = replica.state == Replica.State.STARTING
+        limit_s = replicas.spec_of(replica.pk).start_timeout_s if starting else None
+        return Progress(_since(replica.created_at), replica.restarts + 1, limit_s)
     return None
 
 

@@ -1,5 +1,5 @@
-"""Pages that renew themselves, in real Chromium: they keep the focus, ask before harm, turn live after a push,
-say that the line is full, and show snippets that fit the function."""
+"""Pages that renew themselves, in real Chromium: they keep the focus, ask before harm, turn live after a
+push, say that the line is full, and show snippets that fit the function."""
 
 from __future__ import annotations
 
