@@ -21,11 +21,13 @@ IDLE_S = 15
 
 
 class Entry(NamedTuple):
-    """One line: when it was written (Unix seconds), its text, and its place, to go on from with `after`."""
+    """One line: when it was written (Unix seconds), its text, its place, to go on from with `after`, and the
+    replica that wrote it; 0: the platform."""
 
     at: float
     text: str
     id: str
+    replica: int
 
 
 def append(
@@ -84,4 +86,5 @@ async def follow(kind: LogKind, space_id: int, *, after: str = "0-0") -> AsyncIt
 
 
 def _entry(item_id: bytes, line: dict[bytes, bytes]) -> Entry:
-    return Entry(float(line[b"at"]), line[b"text"].decode(errors="replace"), item_id.decode())
+    text = line[b"text"].decode(errors="replace")
+    return Entry(float(line[b"at"]), text, item_id.decode(), int(line.get(b"replica", 0)))

@@ -263,7 +263,8 @@ def _fail(space: Space, replica: Replica) -> None:
         return
     others = space.replica is not None and space.replica_id != replica.pk and _serving(space)
     goes_on = " The version before it goes on serving." if others else ""
-    _move(space, Stage.RUNTIME_ERROR, replica.reason + goes_on)
+    first, *lines = replica.reason.split("\n")
+    _move(space, Stage.RUNTIME_ERROR, "\n".join([first + goes_on, *lines]))
 
 
 #: The arguments of `queue()` that are settings by the same name.

@@ -1,8 +1,8 @@
 """Routes of the pages. The words among them are no owner's name (`accounts.people.RESERVED`)."""
 
-from django.urls import path
+from django.urls import path, re_path
 
-from spaces.views import console, dashboard, discover, enter, files, pages, settings, statistics
+from spaces.views import addresses, console, dashboard, discover, enter, files, pages, settings, statistics
 
 SPACE = "<str:owner>/<str:name>"
 
@@ -14,13 +14,18 @@ urlpatterns = [
     path("console", console.console, name="console"),
     path("console/figures", console.figures, name="console-figures"),
     path("console/spaces/<int:space_id>/<str:action>", console.act, name="console-act"),
-    path(f"spaces/{SPACE}", pages.hub_path),
-    path(f"spaces/{SPACE}/<path:rest>", pages.hub_path),
+    path("favicon.ico", addresses.favicon),
+    path("spaces", addresses.front_path),
+    path("spaces/<str:owner>", addresses.owner_path),
+    path(f"spaces/{SPACE}", addresses.hub_path),
+    path(f"spaces/{SPACE}/<path:rest>", addresses.hub_path),
+    path("<str:owner>", discover.owner, name="owner"),
     path(SPACE, pages.app, name="space"),
     path(f"{SPACE}/panel", pages.panel, name="panel"),
     path(f"{SPACE}/stage", pages.stage, name="stage"),
     path(f"{SPACE}/files", files.folder, name="files"),
     path(f"{SPACE}/files/<path:path>", files.item, name="file"),
+    path(f"{SPACE}/commits", files.history, name="commits"),
     path(f"{SPACE}/logs", files.log, name="logs"),
     path(f"{SPACE}/logs/download", files.log_download, name="log-download"),
     path(f"{SPACE}/statistics", statistics.page, name="statistics"),
@@ -30,4 +35,5 @@ urlpatterns = [
     path(f"{SPACE}/settings/delete", settings.delete, name="settings-delete"),
     path(f"{SPACE}/settings/action/<str:action>", settings.act, name="settings-act"),
     path(f"{SPACE}/settings/<str:section>", settings.change, name="settings-change"),
+    re_path(r"^(?P<rest>.+?)/+$", addresses.without_slash),
 ]

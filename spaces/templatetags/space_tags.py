@@ -8,6 +8,8 @@ from django import template
 
 from hardware.tiers import TIERS
 from spaces.models import Space, Stage
+from spaces.views.failures import Failure
+from spaces.views.failures import failure as _failure
 
 register = template.Library()
 
@@ -68,6 +70,19 @@ def seconds(value: float | None, up: str = "") -> str:
     if value < 90:
         return f"{about}{whole(value)} s"
     return f"{about}{whole(value / 60)} min" if value < 5400 else f"{about}{whole(value / 3600)} h"
+
+
+@register.filter
+def failure(reason: str) -> Failure:
+    """A stage's reason, taken apart."""
+    return _failure(reason)
+
+
+@register.filter
+def elapsed(value: float) -> str:
+    """A time that passes, in whole units: "40 s", "5 min", "2 h"."""
+    whole = int(value)
+    return f"{whole} s" if whole < 120 else f"{whole // 60} min" if whole < 7200 else f"{whole // 3600} h"
 
 
 @register.filter

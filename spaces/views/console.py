@@ -49,15 +49,18 @@ def figures(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def act(request: HttpRequest, space_id: int, action: str) -> HttpResponse:
-    """Pause, restart, clear queue."""
+    """Pause, restart, clear queue; answers the live part (htmx) or the page."""
     _staff_only(request)
     if action not in OFFERED:
         raise Http404("There is no such action.")
     space = get_object_or_404(Space.objects.select_related("owner", "replica"), pk=space_id)
     try:
-        messages.success(request, ACTIONS[action](space))
+        tone, said = "good", ACTIONS[action](space)
     except CardError as error:
-        messages.error(request, str(error))
+        tone, said = "bad", str(error)
+    if request.htmx:  # type: ignore[attr-defined]
+        return render(request, "components/console_live.html", _live() | {"tone": tone, "said": said})
+    messages.add_message(request, messages.SUCCESS if tone == "good" else messages.ERROR, said)
     return redirect("console")
 
 

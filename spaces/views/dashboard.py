@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -38,20 +38,16 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
-    """A form; once made, the commands to push to it."""
+    """A form; once made, the Space's own page, which says how to push to it."""
     assert isinstance(request.user, User)
     owners = _owners(request.user)
     initial = {"owner": request.user.username, "sdk": Sdk.GRADIO, "visibility": Visibility.PUBLIC}
     form = NewSpace(request.POST or None, initial=initial)
-    context = {
-        "owners": owners,
-        "form": form,
-        "platform_url": f"{request.scheme}://{request.get_host()}",
-    }
+    context = {"owners": owners, "form": form}
     if request.method == "POST" and form.is_valid():
         space = _make(request.user, form)
         if space is not None:
-            return render(request, "spaces/created.html", context | {"space": space})
+            return redirect(f"/{space}")
     return render(request, "spaces/new.html", context, status=422 if form.errors else 200)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import nh3
 from django.http import Http404, HttpRequest, HttpResponse
@@ -22,6 +23,7 @@ from spaces.views.pages import space_context
 
 SHOWN_BYTES = 512 * 1024
 SHOWN_ROWS = 1000
+SHOWN_COMMITS = 100
 README_BYTES = 256 * 1024
 PICTURES = {"avif", "bmp", "gif", "ico", "jpeg", "jpg", "png", "svg", "webp"}
 TAGS = nh3.ALLOWED_TAGS - {"img", "style", "svg", "math"}
@@ -38,12 +40,13 @@ def folder(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 def item(request: HttpRequest, owner: str, name: str, path: str) -> HttpResponse:
     """A folder or a file."""
     space = readable(request, owner, name)
-    entry = repository.find(space.pk, space.sha, path) if space.sha else None
+    sha = _shown(request, space)
+    entry = repository.find(space.pk, sha, path) if sha else None
     if entry is None:
         raise Http404("There is no such file in this Space.")
     if not entry.is_file:
         return _folder(request, space, path.strip("/"))
-    content = repository.read_blob(space.pk, space.sha, path) if entry.size <= SHOWN_BYTES else None
+    content = repository.read_blob(space.pk, sha, path) if entry.size <= SHOWN_BYTES else None
     text = _text(content)
     context = _context(request, space, path) | {
         "entry": entry,
@@ -59,26 +62,54 @@ def item(request: HttpRequest, owner: str, name: str, path: str) -> HttpResponse
 
 
 def _folder(request: HttpRequest, space: Space, path: str) -> HttpResponse:
-    entries = repository.tree(space.pk, space.sha, path, sized=None) if space.sha else []
+    sha = _shown(request, space)
+    entries = repository.tree(space.pk, sha, path, sized=None) if sha else []
     if entries is None:
         raise Http404("There is no such folder in this Space.")
     entries.sort(key=lambda e: (e.is_file, e.path))
     readme = next((e for e in entries if e.is_file and _name(e).lower() == "readme.md"), None)
-    readme = repository.find(space.pk, space.sha, readme.path) if readme is not None else None
+    readme = repository.find(space.pk, sha, readme.path) if readme is not None else None
     prose: SafeString | None = None
     if readme is not None and readme.size <= README_BYTES:
-        prose = markdown(_text(repository.read_blob(space.pk, space.sha, readme.path)) or "")
+        prose = markdown(_text(repository.read_blob(space.pk, sha, readme.path)) or "")
     shown = repository.with_sizes(space.pk, entries[:SHOWN_ROWS])
     rows = [(e, _name(e)) for e in shown]
-    last = repository.log(space.pk, space.sha, limit=1) if space.sha else []
+    last = repository.log(space.pk, sha, limit=1) if sha else []
     context = _context(request, space, path) | {
         "rows": rows,
         "more": len(entries) - len(rows),
         "prose": prose,
         "last": last[0] if last else None,
+        "last_at": datetime.fromtimestamp(last[0].date, UTC) if last else None,
         "platform_url": f"{request.scheme}://{request.get_host()}",
     }
     return render(request, "spaces/files.html", context)
+
+
+@require_safe
+def history(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    """The newest commits, each with the files as they were."""
+    space = readable(request, owner, name)
+    sha = _shown(request, space)
+    commits = repository.log(space.pk, sha, limit=SHOWN_COMMITS + 1) if sha else []
+    rows = [(one, datetime.fromtimestamp(one.date, UTC)) for one in commits[:SHOWN_COMMITS]]
+    more = len(commits) > SHOWN_COMMITS
+    context = _context(request, space, "") | {"rows": rows, "more": more}
+    return render(request, "spaces/commits.html", context)
+
+
+def _shown(request: HttpRequest, space: Space) -> str:
+    """The commit that is asked for with `?revision=`, else the one that runs; empty before the first push.
+
+    Raises:
+        Http404
+    """
+    if not (revision := request.GET.get("revision", "")):
+        return space.sha
+    try:
+        return repository.resolve(space.pk, revision)
+    except repository.UnknownRevision as error:
+        raise Http404("There is no such revision in this Space.") from error
 
 
 def _name(entry: repository.Entry) -> str:
@@ -88,7 +119,13 @@ def _name(entry: repository.Entry) -> str:
 def _context(request: HttpRequest, space: Space, path: str) -> dict[str, Any]:
     parts = [part for part in path.split("/") if part]
     crumbs = [(part, "/".join(parts[: at + 1])) for at, part in enumerate(parts)]
-    return space_context(request, space, "files") | {"crumbs": crumbs, "path": path}
+    revision = request.GET.get("revision", "")
+    return space_context(request, space, "files") | {
+        "crumbs": crumbs,
+        "path": path,
+        "revision": revision,
+        "at": f"?{urlencode({'revision': revision})}" if revision else "",
+    }
 
 
 def _text(content: bytes | None) -> str | None:

@@ -9,12 +9,14 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from hardware import logs, nodes
+from hardware import nodes
 from queueing import queue_settings
 from queueing.wakeup import wake_space
 from spaces import names, visits
 from spaces.models import Sdk, Space, Stage
 from spaces.views.common import is_writer, readable
+from spaces.views.failures import failure
+from spaces.views.progress import last_lines, progress
 
 LOG_LINES = 12
 
@@ -44,12 +46,23 @@ ADVICE: dict[str, tuple[str, str]] = {
 
 def space_context(request: HttpRequest, space: Space, tab: str) -> dict[str, Any]:
     """What the frame around every tab of a Space needs."""
-    replica = space.replica
+    return head_context(request, space) | {"tab": tab}
+
+
+def head_context(request: HttpRequest, space: Space) -> dict[str, Any]:
+    """What the head of every tab shows, and renews: the stage, and the hardware that serves and is wanted."""
+    replica = space.replica if space.stage.startswith("RUNNING") else None
+    static = space.sdk == Sdk.STATIC
+    moving = not static and replica is not None and replica.tier != space.hardware
     return {
         "space": space,
-        "tab": tab,
         "writer": is_writer(request, space),
+        "serving": replica.tier if replica is not None else space.hardware,
+        "moving": moving,
+        "moving_waits": nodes.absence(space.hardware) if moving else "",
         "simulated": bool(replica and replica.simulated),
+        "progress": progress(space),
+        "max_size": None if static else queue_settings.effective(space.pk).max_size,
     }
 
 
@@ -65,6 +78,7 @@ def app(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     _, visit = visits.sign(space.pk, request.user.pk)
     context = space_context(request, space, "app") | panel_context(request, space, visit)
     replica = space.replica
+    base_url = f"{request.scheme}://{request.get_host()}"
     functions = replica.report.get("functions") if replica else None
     named = [f.get("api_name") for f in functions or [] if f.get("api_name")]
     context |= {
@@ -73,7 +87,8 @@ def app(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         "api": space.sdk == Sdk.GRADIO,
         "api_name": named[0] if named else "predict",
         "api_open": queue_settings.effective(space.pk).api_open,
-        "program_url": names.program_url(space, f"{request.scheme}://{request.get_host()}"),
+        "info_url": f"{names.run_url(space, base_url)}/gradio_api/info",
+        "program_url": names.program_url(space, base_url),
         "platform_url": f"{request.scheme}://{request.get_host()}",
     }
     return render(request, "spaces/app.html", context)
@@ -94,8 +109,9 @@ def panel(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 @require_safe
 @never_cache
 def stage(request: HttpRequest, owner: str, name: str) -> HttpResponse:
-    """The stage in a word, for the head of every tab."""
-    return render(request, "components/stage.html", {"space": readable(request, owner, name)})
+    """The head of every tab, as it is now."""
+    space = readable(request, owner, name)
+    return render(request, "components/space_now.html", head_context(request, space))
 
 
 def panel_context(request: HttpRequest, space: Space, visit: str) -> dict[str, Any]:
@@ -105,22 +121,15 @@ def panel_context(request: HttpRequest, space: Space, visit: str) -> dict[str, A
         return {"running": True, "frame": f"{names.demo_url(space)}/?__visit={visit}"}
     writer = is_writer(request, space)
     advice = ADVICE.get(space.stage, ADVICE[Stage.STOPPED])[0 if writer else 1]
-    lines: list[str] = []
-    if writer:
-        built = space.stage in (Stage.BUILDING, Stage.BUILD_ERROR)
-        lines = [e.text for e in logs.tail("build" if built else "run", space.pk, LOG_LINES)]
+    # A reason may quote the app's last lines: visitors get only the stage.
+    reason = failure(space.stage_reason if writer else "")
     return {
         "running": False,
+        "visit": visit,
+        "platform_url": f"{request.scheme}://{request.get_host()}",
         "advice": advice,
-        "log_lines": lines,
-        # A reason may quote the app's last lines: visitors get only the stage.
-        "reason": space.stage_reason if writer else "",
+        "log_lines": last_lines(space, LOG_LINES) if writer and not reason.lines else [],
+        "reason": reason,
         "absence": nodes.absence(space.hardware) if space.sdk != Sdk.STATIC else "",
         "waits": space.stage in (Stage.BUILDING, Stage.APP_STARTING, Stage.SLEEPING),
     }
-
-
-@require_safe
-def hub_path(request: HttpRequest, owner: str, name: str, rest: str = "") -> HttpResponse:
-    """The Hub's address of the page, `/spaces/<owner>/<name>`."""
-    return redirect(f"/{owner}/{name}{'/' + rest if rest else ''}")

@@ -10,7 +10,7 @@ from hardware import logs, nodes
 from queueing import queue_settings
 from queueing.setting_fields import Settings
 from spaces import names
-from spaces.git import repository
+from spaces.git import commits, repository
 from spaces.models import Space, Stage
 from spaces.views.files import markdown
 from tests.people import People
@@ -122,6 +122,56 @@ def test_the_hubs_address_and_other_spellings_lead_to_it(folks: People) -> None:
     assert Client().get("/Lab/Demo")["Location"] == "/lab/demo"
 
 
+def test_what_the_hubs_client_prints_leads_to_the_page_it_means(folks: People) -> None:
+    space = space_of(folks, files={"a/app.py": b"print(1)\n"})
+    for path, target in {
+        "tree/main": "/files",
+        "tree/main/a": "/files/a",
+        "blob/main/a/app.py": "/files/a/app.py",
+        f"blob/{space.sha}/a/app.py": f"/files/a/app.py?revision={space.sha}",
+        f"commit/{space.sha}": f"/files?revision={space.sha}",
+        "commits/main": "/commits",
+        "settings": "/settings",
+    }.items():
+        assert Client().get(f"/spaces/lab/demo/{path}")["Location"] == f"/lab/demo{target}"
+        assert as_(folks.alice).get(f"/lab/demo{target}").status_code == 200, target
+    assert Client().get("/spaces/lab")["Location"] == "/lab"
+    assert Client().get("/favicon.ico")["Location"].endswith(".svg")
+    assert Client().get("/lab/demo/files?revision=nothing").status_code == 404
+
+
+def test_an_older_revision_is_shown_as_it_was(folks: People) -> None:
+    space = space_of(folks, files={"app.py": b"first = 1\n"})
+    old, changes = space.sha, commits.Changes(space.pk)
+    changes.add("app.py", b"second = 2\n")
+    changes.commit("Second thoughts", author="alice")
+    Space.objects.filter(pk=space.pk).update(sha=repository.head(space))
+    assert "second = 2" in text_of(Client().get("/lab/demo/files/app.py"))
+    page = text_of(Client().get(f"/lab/demo/files/app.py?revision={old}"))
+    assert "first = 1" in page
+    assert f"/resolve/{old}/app.py" in page
+    assert "Second thoughts" in text_of(Client().get("/lab/demo/commits"))
+    assert "Second thoughts" not in text_of(Client().get(f"/lab/demo/commits?revision={old}"))
+
+
+def test_slashes_at_the_end_lead_home(folks: People) -> None:
+    space_of(folks)
+    for path in ("/lab/demo", "/lab/demo/files", "/spaces/lab/demo", "/login", "/dashboard", "/lab"):
+        assert Client().get(f"{path}/?q=1")["Location"] == f"{path}?q=1"
+    assert Client().get("/%2Fevil.example/")["Location"] == "/evil.example", "of the platform, not of others"
+    assert Client().get("/lab/demo/nothing/").status_code == 404
+
+
+def test_an_owners_page_shows_what_its_visitor_may_see(folks: People) -> None:
+    assert Client().get("/lab").status_code == 404
+    space_of(folks, "hidden", visibility="private")
+    assert Client().get("/lab").status_code == 404, "nothing says that there is such an owner"
+    space_of(folks)
+    assert "/lab/demo" in text_of(Client().get("/Lab"))
+    assert "/lab/hidden" not in text_of(Client().get("/lab"))
+    assert "/lab/hidden" in text_of(as_(folks.bob).get("/lab"))
+
+
 def test_why_it_does_not_run_is_told_in_full_to_writers_only(folks: People) -> None:
     space = space_of(folks)
     Space.objects.filter(pk=space.pk).update(
@@ -190,7 +240,9 @@ def test_the_dashboard_is_ones_own(folks: People) -> None:
 def test_a_new_space_shows_its_push_commands(folks: People) -> None:
     client = as_(folks.alice)
     given = {"owner": "lab", "name": "fresh", "sdk": "gradio", "visibility": "private"}
-    page = text_of(client.post("/new", given))
+    made = client.post("/new", given)
+    assert made["Location"] == "/lab/fresh", "a reload creates nothing again"
+    page = text_of(client.get("/lab/fresh"))
     assert "hf upload --repo-type=space lab/fresh . ." in page
     assert "HF_ENDPOINT=http://testserver" in page
     again = client.post("/new", given)

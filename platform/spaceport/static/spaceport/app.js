@@ -1,4 +1,4 @@
-// Small helpers for every page: copy buttons, typed confirmation, and a word when the server fails.
+// Small helpers for every page: copy buttons, questions before harm, typed confirmation, and a word when the server fails.
 (() => {
   const say = (text) => {
     const place = document.getElementById("notice");
@@ -22,6 +22,28 @@
     }
     setTimeout(() => { button.textContent = before; }, 1600);
   });
+
+  // A form sent by a button with `data-ask` waits for the answer. Capturing, to come before htmx's own handler.
+  let answered = null;
+  document.addEventListener("submit", (event) => {
+    const button = event.submitter;
+    if (!button?.dataset.ask || answered === button) {
+      answered = null;
+      return;
+    }
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const dialog = document.getElementById("ask");
+    document.getElementById("ask-text").textContent = button.dataset.ask;
+    document.getElementById("ask-yes").textContent = button.dataset.askYes;
+    dialog.returnValue = "";
+    dialog.addEventListener("close", () => {
+      if (dialog.returnValue !== "yes" || !button.isConnected) return;
+      answered = button;
+      button.form.requestSubmit(button);
+    }, { once: true });
+    dialog.showModal();
+  }, true);
 
   // A dangerous button opens once the name is typed; the server checks it again.
   document.addEventListener("input", (event) => {

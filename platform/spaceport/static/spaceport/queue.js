@@ -53,6 +53,9 @@
     return likely === limit ? ` · about ${likely}` : ` · about ${likely}, at most ${limit}`;
   };
 
+  // A place is free once the next call starts.
+  const soon = ({ eta }) => (eta && eta >= 1.5 ? `in about ${span(eta, Math.round)}` : "in a moment");
+
   const sentence = () => {
     const places = [...mine.values()];
     if (places.length && stage === "PAUSED") {
@@ -74,6 +77,8 @@
     if (!running(stage)) return [STAGES[stage]?.startsWith("Stopped") ? "bad" : "busy", STAGES[stage] ?? stage];
     if (line.dataset.sdk === "static") return ["calm", "A static page: no queue, no waiting"];
     if (!status) return ["busy", "Looking at the queue…"];
+    const most = Number(document.getElementById("space-head").dataset.maxSize);
+    if (most && status.pending >= most) return ["full", `The line is full (${status.pending} of ${most}): try again ${soon(status)}`];
     if (status.pending) return ["waiting", `${status.pending} waiting${about(status)}`];
     return ["calm", "Nobody is waiting"];
   };
@@ -117,7 +122,7 @@
       fresh.hidden = true;
       // The demo's page goes away, and with it the listener for the results of its calls.
       if (running(before)) document.dispatchEvent(new CustomEvent("queue:gone"));
-      swap();
+      if (!agrees()) swap();
     }
   };
 

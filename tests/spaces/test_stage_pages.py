@@ -1,0 +1,106 @@
+"""What a Space's page says of the moment: the hardware that serves and is wanted, how far a build or a start
+has come, what it wrote, and why it failed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from hardware import logs, nodes, replicas
+from hardware.models import Replica
+from hardware.runtimes.base import Artifact, ReplicaSpec
+from queueing import queue_settings
+from spaces.models import Space, Stage
+from tests.people import People
+from tests.spaces.pages import as_, folks, space_of, text_of
+from tests.spaces.test_failures import CRASH
+
+__all__ = ["folks"]
+pytestmark = pytest.mark.django_db
+
+
+def replica_of(space: Space, tier: str = "cpu", state: str = Replica.State.READY) -> Replica:
+    spec = ReplicaSpec(
+        space=str(space), space_id=space.pk, sdk="gradio", artifact=Artifact(runtime="process"), tier=tier,
+        start_timeout_s=600,
+    )  # fmt: skip
+    row = replicas.order(space_id=space.pk, build_id=None, spec=spec)
+    Replica.objects.filter(pk=row.pk).update(state=state)
+    return row
+
+
+def staged(space: Space, stage: str, **changes: object) -> None:
+    Space.objects.filter(pk=space.pk).update(stage=stage, **changes)
+
+
+def test_the_head_shows_the_hardware_that_serves_and_the_one_that_is_wanted(folks: People) -> None:
+    space = space_of(folks)
+    nodes.register("here", {"cpu": False}, "process")
+    staged(space, Stage.RUNNING_APP_STARTING, replica=replica_of(space), hardware="t4")
+    head = text_of(Client().get("/lab/demo/stage"))
+    assert '<span class="tag">CPU' in head
+    assert "→ NVIDIA T4, waiting for a node" in head
+    assert "settings#hardware" not in head
+    assert "settings#hardware" in text_of(as_(folks.bob).get("/lab/demo/stage"))
+    nodes.register("there", {"t4": False}, "process")
+    assert "→ NVIDIA T4, moving" in text_of(Client().get("/lab/demo/stage"))
+    staged(space, Stage.RUNNING, replica=replica_of(space, "t4"))
+    assert "→" not in text_of(Client().get("/lab/demo/stage"))
+
+
+def test_the_head_renews_title_and_the_most_who_may_wait(folks: People) -> None:
+    space = space_of(folks)
+    queue_settings.change(space.pk, {"max_size": 7})
+    staged(space, Stage.RUNNING, title="Slow oracle", emoji="🔮")
+    head = text_of(Client().get("/lab/demo/stage"))
+    for told in ("Slow oracle", "🔮", 'data-max-size="7"'):
+        assert told in head
+
+
+def test_a_build_says_since_when_which_attempt_and_its_limit(folks: People) -> None:
+    space = space_of(folks)
+    row = space.builds.create(sha="a" * 40)
+    staged(space, Stage.BUILDING)
+    assert "waiting for a worker" in text_of(Client().get("/lab/demo"))
+    now = timezone.now()
+    space.builds.filter(pk=row.pk).update(
+        status="running", attempts=2, started_at=now, created_at=now - timedelta(minutes=5, seconds=9)
+    )
+    assert "for 5 min, attempt 2, at most 30 min each" in text_of(Client().get("/lab/demo"))
+
+
+def test_a_start_shows_the_lines_of_its_own_run_alone(folks: People) -> None:
+    space = space_of(folks)
+    before, now = replica_of(space), replica_of(space, state=Replica.State.STARTING)
+    logs.append("run", space.pk, ["said by the run before"], replica=before.pk)
+    logs.append("run", space.pk, ["said by this one"], replica=now.pk)
+    staged(space, Stage.APP_STARTING)
+    panel = text_of(as_(folks.bob).get("/lab/demo/panel"))
+    assert "said by this one" in panel
+    assert "said by the run before" not in panel
+    assert "at most 10 min" in panel
+    assert 'hx-trigger="every 3s"' in panel
+    logs.forget(space.pk)
+
+
+def test_a_crash_shows_the_last_exception_first_and_the_apps_own_lines(folks: People) -> None:
+    space = space_of(folks)
+    staged(space, Stage.RUNTIME_ERROR, stage_reason=CRASH)
+    page = text_of(as_(folks.bob).get("/lab/demo"))
+    places = [
+        page.index(part)
+        for part in (
+            "<strong>ModuleNotFoundError: No module named &#x27;torch&#x27;</strong>",
+            "Add the package that has torch to requirements.txt.",
+            "app.py&quot;, line 3",
+            "The app exited with code 1.",
+            "All of the last lines",
+            "spaceport_launcher",
+        )
+    ]
+    assert places == sorted(places)
+    assert page.count("spaceport_launcher") == 1
+    assert "torch" not in text_of(Client().get("/lab/demo"))
