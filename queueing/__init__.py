@@ -1,6 +1,6 @@
 """The queues: events of visitors wait for a Space, run in its replica, and report back.
 
-- `protocols`, `streams`: the visitors' side, in web processes;
+- `protocols`, `delivery`: the visitors' side, in web processes;
 - `dispatch`: the replicas' side, in the Celery worker of a node;
 - `store`, `wakeup`, `routes`, `queue_settings`: Redis, used by both;
 - `stats`: figures, for pages, metrics and advice.

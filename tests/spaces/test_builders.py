@@ -236,7 +236,7 @@ def test_a_failed_build_says_why(
 def test_a_build_without_the_platforms_image_waits_says_why_and_goes_on_when_it_is_there(
     order: Callable[[], Build], rolled_out: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order()
+    space_id = order().space_id
     answers: list[Artifact] = []
 
     def run(_row: Build, _log: Log) -> Artifact:
@@ -253,7 +253,7 @@ def test_a_build_without_the_platforms_image_waits_says_why_and_goes_on_when_it_
         row.refresh_from_db()
         assert (row.status, rolled_out) == (Status.RUNNING, [])
         runs_out(row)
-    assert Space.objects.get(pk=row.space_id).stage_reason == "Run `manage.py base_image`."
+    assert Space.objects.get(pk=space_id).stage_reason == "Run `manage.py base_image`."
     answers.append(ARTIFACT)
     mended = leases.claim("two")
     assert mended is not None

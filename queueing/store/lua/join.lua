@@ -67,7 +67,7 @@ if most then
 end
 let_go_of_dropped(now)
 if not make_room(#body + #request, tonumber(most_held), now, final_ttl, quiet_s) then
-  count(now, "full" .. what)
+  count(now, "refused" .. what)
   return { "held", held_bytes(), tonumber(most_held) }
 end
 

@@ -77,7 +77,7 @@
     if (!running(stage)) return [STAGES[stage]?.startsWith("Stopped") ? "bad" : "busy", STAGES[stage] ?? stage];
     if (line.dataset.sdk === "static") return ["calm", "A static page: no queue, no waiting"];
     if (!status) return ["busy", "Looking at the queue…"];
-    const most = Number(document.getElementById("space-head").dataset.maxSize);
+    const most = Number(document.getElementById("space-head")?.dataset.maxSize);
     if (most && status.pending >= most) return ["full", `The line is full (${status.pending} of ${most}): try again ${soon(status)}`];
     if (status.pending) return ["waiting", `${status.pending} waiting${about(status)}`];
     return ["calm", "Nobody is waiting"];
