@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -104,14 +105,18 @@ def test_a_restore_that_fails_says_why(space: Space) -> None:
     assert (space.stage, space.stage_reason) == (Stage.BUILD_ERROR, "The package index is away.")
 
 
+def codes(platform: Platform) -> set[Path]:
+    """The folders of what was built."""
+    return {path for path in (platform.home / "code").glob("*/*") if (path / "app.py").exists()}
+
+
 def test_visitors_of_a_space_whose_code_is_gone_are_answered(process_platform: Platform) -> None:
     token = process_platform.token("alice")
     name = "alice/pruned"
+    before = codes(process_platform)
     assert process_platform.push(name, token, APPS / "echo") == "RUNNING"
     client = Client(process_platform.run_url(name), verbose=False)
-    [code] = [path for path in (process_platform.home / "code").glob("*/*") if (path / "app.py").exists()][
-        -1:
-    ]
+    [code] = codes(process_platform) - before
     api: Any = process_platform.api(token)
     shutil.rmtree(code)
     api.restart_space(name)
