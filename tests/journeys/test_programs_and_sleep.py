@@ -92,12 +92,13 @@ def test_a_copy_of_another_commit_is_not_told(sleeper: Sleeper) -> None:
         answer = sleeper.get("gradio_api/info")
         return " ".join(answer.json()["named_endpoints"]) if answer.ok else ""
 
+    wait_until(lambda: "/echo" not in told(), "the web process has heard of the commit")
     names: list[str] = []
 
     def look() -> bool:
         names.append(told())
         return bool(names[-1])
 
-    wait_until(look, "it runs anew", 120)
+    wait_until(look, "it runs anew", 180)
     assert "/echo" not in names
     assert "/renamed" in names[-1]
