@@ -43,11 +43,12 @@ def operations(read: Callable[[int], bytes], *, most: int, count: int) -> Iterat
     Raises:
         HubError
     """
-    for number, line in enumerate(_lines(read, most), 1):
+    for number, line in enumerate(_lines(read, most), 1):  # blank ones count: they take time as well
         if number > count:
             raise HubError(413, f"A commit may have at most {count:,} operations.")
         with line:
-            yield _operation(line, number, most)
+            if line.kept.strip():
+                yield _operation(line, number, most)
 
 
 @dataclass(slots=True)
@@ -131,10 +132,9 @@ def _lines(read: Callable[[int], bytes], most: int) -> Iterator[_Line]:
         while at < len(chunk):
             at, done = line.take(chunk, at)
             if done:
-                if line.kept.strip():
-                    yield line
+                yield line
                 line = _Line(most)
-    if line.kept.strip():
+    if line.size:
         yield line
 
 

@@ -104,5 +104,7 @@ def test_a_large_file_is_never_in_memory() -> None:
 
 def test_more_operations_than_a_commit_may_have_are_refused() -> None:
     body: Any = b"\n".join([line("a", b"1")] * 101)
-    with pytest.raises(HubError, match="at most 100 operations"):
-        files(body)
+    for too_many in (body, b"\n" * 101 + line("a", b"1")):
+        with pytest.raises(HubError, match="at most 100 operations"):
+            files(too_many)
+    assert files(b"\n".join([line("a", b"1")] * 100) + b"\n")
