@@ -52,8 +52,7 @@ def space_context(request: HttpRequest, space: Space, tab: str) -> dict[str, Any
 def head_context(request: HttpRequest, space: Space) -> dict[str, Any]:
     """What the head of every tab shows, and renews: the stage, and the hardware that serves and is wanted."""
     replica = space.replica if space.stage.startswith("RUNNING") else None
-    static = space.sdk == Sdk.STATIC
-    moving = not static and replica is not None and replica.tier != space.hardware
+    moving = space.sdk != Sdk.STATIC and replica is not None and replica.tier != space.hardware
     return {
         "space": space,
         "writer": is_writer(request, space),
@@ -62,7 +61,7 @@ def head_context(request: HttpRequest, space: Space) -> dict[str, Any]:
         "moving_waits": nodes.absence(space.hardware) if moving else "",
         "simulated": bool(replica and replica.simulated),
         "progress": progress(space),
-        "max_size": None if static else queue_settings.effective(space.pk).max_size,
+        "queue": queue_settings.effective(space.pk),
     }
 
 
@@ -86,7 +85,6 @@ def app(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         "demo_url": names.demo_url(space),
         "api": space.sdk == Sdk.GRADIO,
         "api_name": named[0] if named else "predict",
-        "api_open": queue_settings.effective(space.pk).api_open,
         "info_url": f"{names.run_url(space, base_url)}/gradio_api/info",
         "program_url": names.program_url(space, base_url),
         "platform_url": f"{request.scheme}://{request.get_host()}",
