@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import time
 from typing import TYPE_CHECKING
@@ -12,11 +11,11 @@ from django.conf import settings
 
 from hardware import nodes, replicas
 from hardware.models import Node, Replica
+from infra.file_locks import try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-    from typing import IO
 
 logger = logging.getLogger(__name__)
 
@@ -66,23 +65,14 @@ def _has_moved(old: int, new: int) -> bool:
 def waiting(name: str) -> Iterator[None]:
     """This worker waits to be the node's next one."""
     with _file(name).open("w") as mark:
-        with contextlib.suppress(BlockingIOError):  # so does another
-            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try_lock(mark)  # another may wait as well
         yield
 
 
 def has_successor(name: str) -> bool:
     """Whether another worker of this node waits to go on with what runs here."""
     with _file(name).open("w") as mark:
-        return not _locked(mark)
-
-
-def _locked(mark: IO[str]) -> bool:
-    try:
-        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        return not try_lock(mark)
 
 
 def _file(name: str) -> Path:

@@ -13,6 +13,8 @@ from typing import TypeVar
 
 from dulwich.file import FileLocked
 
+from infra.file_locks import try_lock
+
 T = TypeVar("T")
 
 #: Held shared by everybody who may make git's lock files: who holds it alone finds only those of the dead.
@@ -36,8 +38,7 @@ def writer(folder: Path) -> Iterator[int]:
     """For a process that may make git's lock files. Yields the open lock, which a child that makes them
     inherits: they count as a living writer's until it has ended, even without us."""
     with (folder / WRITERS).open("ab") as lock:
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if try_lock(lock):
             _remove_left(folder)
         fcntl.flock(lock, fcntl.LOCK_SH)
         yield lock.fileno()

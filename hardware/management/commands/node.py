@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import time
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from celery import current_app
 from celery.signals import worker_shutting_down
@@ -18,6 +18,7 @@ from hardware import devices, worker
 from hardware.runtimes import choose
 from hardware.tiers import Tier, UnknownTier, tier
 from hardware.upkeep import handover
+from infra.file_locks import try_lock
 from infra.notify import READY, notify
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Command(BaseCommand):
             with handover.waiting(name) if wait_s else contextlib.nullcontext():
                 if wait_s:
                     notify(READY)
-                while not _locked(lock):
+                while not try_lock(lock):
                     if time.monotonic() > deadline:
                         raise CommandError(
                             f"The node {name} runs already on this machine. Give one command all its tiers, "
@@ -113,11 +114,3 @@ class Command(BaseCommand):
 
             worker_shutting_down.connect(let_go, weak=False)
             yield
-
-
-def _locked(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
