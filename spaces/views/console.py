@@ -75,7 +75,7 @@ def _live() -> dict[str, Any]:
     )
     now = figures_of(space.pk for space in spaces)
     busy = [space for space in spaces if now[space.pk].pending or now[space.pk].running]
-    events = [
+    in_queues = [
         {"space": space, **event, "age_s": time.time() - float(event["joined"] or time.time())}
         for space in busy
         for event in events(space.pk, MOST_EVENTS)
@@ -83,7 +83,7 @@ def _live() -> dict[str, Any]:
     return {
         "warnings": durability.warnings(),
         "rows": [(space, now[space.pk]) for space in spaces],
-        "events": events[:MOST_EVENTS],
+        "events": in_queues[:MOST_EVENTS],
         "nodes": [_node(node) for node in Node.objects.order_by("name")[:MOST]],
         "pending": sum(f.pending for f in now.values()),
         "running": sum(f.running for f in now.values()),

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from msgspec import structs
-from redis.asyncio import Redis
 
 from accounts.models import Owner
 from hardware.models import Replica
 from infra.redis_clients import sync_redis
-from queueing.events import Join, new_event_id
 from queueing.routes import App, Route, encode
 from queueing.store.keys import SpaceKeys
-from queueing.store.queue import Queue
 from spaces import following, lifecycle, publishing
 from spaces.models import Space, Stage
+from tests.spaces.events import CHANNEL, join
 
 State = Replica.State
 NOWHERE = "127.0.0.1:9"
@@ -126,24 +122,15 @@ def test_nobody_is_sent_to_an_app_that_died_before_it_said_what_it_offers(
     assert followed(space) == (Stage.RUNNING, addresses[1])
 
 
-async def _waits(space: Space) -> None:
-    async with Redis.from_url(os.environ["REDIS_URL"]) as client:
-        join = Join(
-            event_id=new_event_id("c"), fn="0", channel="c", body={"data": []}, request={}, visitor="v"
-        )
-        await Queue(client, space.pk).join(join)
-
-
 def test_who_waited_for_an_app_that_failed_is_told_so(space: Space) -> None:
     """Its stage was told everywhere, but whoever did that died before the last step."""
-    asyncio.run(_waits(space))
+    join(space)
     becomes(space, state=State.FAILED, address="")
     Space.objects.filter(pk=space.pk).update(stage=Stage.RUNTIME_ERROR)
     space.refresh_from_db()
     publishing.publish(space)
     assert followed(space) == (Stage.RUNTIME_ERROR, "")
-    (key,) = sync_redis().scan_iter(f"sp:{{{space.pk}}}:msgs:c")
-    ((_, fields),) = sync_redis().xrange(key)
+    ((_, fields),) = sync_redis().xrange(SpaceKeys(space.pk).messages(CHANNEL))
     assert b"stopped with an error" in fields[b"d"]
 
 

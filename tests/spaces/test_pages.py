@@ -9,11 +9,12 @@ from django.urls import resolve
 from hardware import logs, nodes
 from queueing import queue_settings
 from queueing.setting_fields import Settings
-from spaces import names
+from spaces import lifecycle, names, publishing
 from spaces.git import commits, repository
 from spaces.models import Space, Stage
 from spaces.views.files import markdown
 from tests.people import People
+from tests.spaces.events import join
 from tests.spaces.pages import GOOD, HTMX, as_, folks, space_of, text_of
 
 __all__ = ["folks"]
@@ -280,6 +281,21 @@ def test_the_console_is_for_administrators(folks: People) -> None:
     assert space.stage == Stage.PAUSED
     assert client.post(f"/console/spaces/{space.pk}/delete").status_code == 404
     assert client.post(f"/console/spaces/{space.pk}/clear").status_code == 302
+
+
+def test_every_page_answers_while_calls_wait_and_the_console_shows_them(folks: People) -> None:
+    space = space_of(folks)
+    folks.charlie.is_superuser = folks.charlie.is_staff = True
+    folks.charlie.save()
+    publishing.withdraw(space)
+    lifecycle._move(space, Stage.APP_STARTING)
+    event_id = join(space)
+    for path in ("/console", "/console/figures"):
+        page = text_of(as_(folks.charlie).get(path))
+        assert event_id in page
+        assert "Nobody waits" not in page
+    for path in ("/", "/dashboard", *(f"/lab/demo{tab}" for tab in PRIVATE_PATHS)):
+        assert as_(folks.alice).get(path).status_code == 200, path
 
 
 def test_the_records_pause_restart_and_clear(folks: People) -> None:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from typing import Any
 
 import msgspec
 import pytest
-from redis.asyncio import Redis
 
 from hardware.models import Replica
 from infra.redis_clients import sync_redis
-from queueing.events import Join, new_event_id
 from queueing.store.keys import SpaceKeys
-from queueing.store.queue import Queue
 from spaces import lifecycle, publishing
 from spaces.models import Space, Stage
 from tests.people import make_people
+from tests.spaces.events import CHANNEL, join
 
 pytestmark = pytest.mark.django_db
 
@@ -32,21 +28,8 @@ def space(settings: Any, tmp_path: Any) -> Space:
     return space
 
 
-def join(space: Space) -> str:
-    event_id = new_event_id("visitor")
-
-    async def do() -> None:
-        async with Redis.from_url(os.environ["REDIS_URL"]) as redis:
-            body = {"data": [1], "fn_index": 0}
-            event = Join(event_id=event_id, fn="0", channel="visitor", body=body, request={})
-            await Queue(redis, space.pk).join(event)
-
-    asyncio.run(do())
-    return event_id
-
-
 def told(space: Space) -> list[dict[str, Any]]:
-    entries = sync_redis().xrange(SpaceKeys(space.pk).messages("visitor"))
+    entries = sync_redis().xrange(SpaceKeys(space.pk).messages(CHANNEL))
     return [msgspec.json.decode(fields[b"d"]) for _, fields in entries]
 
 
