@@ -48,7 +48,7 @@ _finish = Script("finish")
 _cancel = Script("cancel")
 _requeue = Script("requeue")
 _release = Script("release")
-_refuse = Script("refuse")
+_publish_refusal = Script("publish_refusal")
 
 Final = Literal["completed", "failed", "cancelled"]
 Requeued = Literal["deaths", "losses", "splits", "moves", "backs"]
@@ -316,10 +316,10 @@ class Queue:
         word: Literal["cancelled", "running", "unknown"] = answer[0].decode()
         return word
 
-    async def refuse(self, event_id: str, channel: str, payload: bytes) -> None:
-        """Tell the channel the end of an event that was never accepted."""
+    async def publish_refusal(self, event_id: str, channel: str, payload: bytes) -> None:
+        """Publish to the channel the end of an event that was never accepted."""
         k = self.keys
-        await _refuse(
+        await _publish_refusal(
             self.redis,
             messages=k.messages(channel),
             **k.holding,

@@ -24,7 +24,8 @@ from tests.reference.pages import ROOT
 __all__ = ["redis"]
 
 PAGE = (ROOT / "docs/explanation/how-it-works.md").read_text().partition("## Hop by hop")[2]
-HOP = re.compile(r"`([\w./]+\.py): ([\w.]+)`")
+HOP = re.compile(r"`([\w./]+\.(?:py|lua)): ([\w.]+)`")
+LUA_FUNCTION = re.compile(r"^local function (\w+)", re.MULTILINE)
 JOIN = "### From `queue/join` to the queue"
 SPACE = 71_001
 MOST_HOPS_OF_A_JOIN = 20
@@ -35,7 +36,9 @@ class Walked(Exception):
 
 
 def defined(path: Path) -> Iterator[str]:
-    """The functions of a module by their names, those inside others too."""
+    """The functions of a module or script by their names, those inside others too."""
+    if path.suffix == ".lua":
+        return iter(LUA_FUNCTION.findall(path.read_text()))
 
     def inside(node: ast.AST, before: str) -> Iterator[str]:
         for child in ast.iter_child_nodes(node):
