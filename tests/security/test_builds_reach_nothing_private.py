@@ -12,7 +12,6 @@ import pytest
 
 from hardware.runtimes import egress_policy
 from hardware.runtimes.base import BuildFailed
-from tests.hardware.engine import docker_runtime
 from tests.security.builds import BASE, build, canary
 
 if TYPE_CHECKING:
@@ -49,13 +48,6 @@ SPELLINGS = [
     "# syntax=HOST/u\n" + BASE + "RUN true\n",
     "ARG R=HOST\nFROM ${R}/v\n",
 ]
-
-
-@pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRuntime]:
-    made = docker_runtime(tmp_path_factory.mktemp("walled"))
-    yield made
-    made.dispose()
 
 
 @pytest.fixture
