@@ -1,4 +1,4 @@
-"""Connections to a platform: `http`, a client that holds any number of them, and reading a websocket."""
+"""Connections: `http` to a platform, any number of them, `client` to replicas; reading a websocket."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ from typing import Any
 import aiohttp
 import pytest
 
+from hardware.replica_client import ReplicaClient
+
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         yield session
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[ReplicaClient]:
+    async with ReplicaClient() as made:
+        yield made
 
 
 async def until(socket: aiohttp.ClientWebSocketResponse, word: str, **fields: Any) -> dict[str, Any]:
