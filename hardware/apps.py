@@ -12,7 +12,7 @@ class HardwareConfig(AppConfig):
 
 def egress_is_a_policy(**_: object) -> list[CheckMessage]:
     """SPACEPORT_EGRESS can be read."""
-    from hardware.runtimes.wall import BadEgress, Egress
+    from hardware.runtimes.egress_policy import BadEgress, Egress
 
     try:
         Egress.parse(settings.SPACEPORT_EGRESS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 MAIN, SIDE = "main", "side"
 LANES = (MAIN, SIDE)
 
@@ -20,3 +22,8 @@ def group_of(line: str) -> str:
 def lane_of(line: str) -> str:
     """The lane of a line."""
     return line.partition(":")[0]
+
+
+def all_lines(known: Iterable[bytes]) -> list[str]:
+    """The lines of a Space, from what its key `lines` holds: each lane has one, also while it is empty."""
+    return list(dict.fromkeys((*LANES, *(name.decode() for name in known))))

@@ -129,8 +129,8 @@ def clean_number(group: str, value: Any) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_CALLS:
-        told = f"a whole number from 1 to {MOST_CALLS:,}, none for no limit, or '{DEFAULT}'"
-        raise BadSetting("groups", f"The limit of {group} in groups is {told}.")
+        allowed = f"a whole number from 1 to {MOST_CALLS:,}, none for no limit, or '{DEFAULT}'"
+        raise BadSetting("groups", f"The limit of {group} in groups is {allowed}.")
     return value
 
 
@@ -190,7 +190,7 @@ def publish(space_id: int, settings: Settings, limits: Mapping[str, int | None] 
 
 
 def refuse(space_id: int, reason: str) -> None:
-    """Take no new events, telling `reason`; "" takes them again."""
+    """Accept no new events; their senders get `reason`. "" accepts them again."""
     sync_redis().hset(SpaceKeys(space_id).cfg, "refuse", reason)
 
 

@@ -71,24 +71,29 @@ def forget_minutes() -> None:
     rollup.forget()
 
 
-_space_ids: list[int] = []  # as of PostgreSQL's last answer
+class KnownSpaces:
+    """All Spaces with a queue. While PostgreSQL is away, those it listed last: queues go on without it."""
+
+    def __init__(self, *space_ids: int) -> None:
+        self._ids = list(space_ids)
+
+    def ids(self) -> list[int]:
+        """Their ids, as PostgreSQL lists them now if it can."""
+        try:
+            self._ids = list(QueueSettings.objects.values_list("space_id", flat=True))
+        except Error as error:
+            # A connection that died with the server is not used again.
+            connection.close()
+            logger.warning("PostgreSQL is away (%s), handling the Spaces it listed last", error)
+        return self._ids
 
 
-def _spaces() -> list[int]:
-    """All Spaces with a queue. While PostgreSQL is away those known before: queues go on without it."""
-    global _space_ids
-    try:
-        _space_ids = list(QueueSettings.objects.values_list("space_id", flat=True))
-    except Error as error:
-        # A connection that died with the server is not used again.
-        connection.close()
-        logger.warning("PostgreSQL is away (%s), looking after the Spaces known before", error)
-    return _space_ids
+KNOWN_SPACES = KnownSpaces()
 
 
-def _with_redis(work: Callable[[Redis, list[int]], Awaitable[T]]) -> T:
-    """Its answer. PostgreSQL is asked in the task's own thread, whose connections Celery looks after."""
-    space_ids = _spaces()
+def _with_redis(work: Callable[[Redis, list[int]], Awaitable[T]], spaces: KnownSpaces = KNOWN_SPACES) -> T:
+    """Its answer. PostgreSQL is asked in the task's own thread, whose connections Celery closes."""
+    space_ids = spaces.ids()
 
     async def do() -> T:
         async with Redis.from_url(settings.REDIS_URL) as redis:

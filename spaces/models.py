@@ -10,7 +10,7 @@ from django.db.models.functions import Lower
 from encrypted_fields.fields import EncryptedTextField
 
 from accounts.models import Owner
-from hardware.runtimes.wall import BadEgress, Egress
+from hardware.runtimes.egress_policy import BadEgress, Egress
 from spaces.sdk import Sdk as Sdk
 
 
@@ -65,7 +65,7 @@ class Space(models.Model):
     stage = models.CharField(max_length=24, choices=Stage.choices, default=Stage.NO_APP_FILE)
     #: Why it is in this stage and what to do, in one or two sentences; empty when all is well.
     stage_reason = models.TextField(blank=True)
-    #: Where it may connect to (`hardware.runtimes.wall.Egress`); empty: as SPACEPORT_EGRESS says.
+    #: Where it may connect to (`hardware.runtimes.egress_policy.Egress`); empty: as SPACEPORT_EGRESS says.
     egress = models.CharField(max_length=1000, blank=True, validators=[is_egress])
     #: Head of `main` in its repository, and its README's front matter as parsed from there.
     sha = models.CharField(max_length=40, blank=True)

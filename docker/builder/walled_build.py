@@ -1,6 +1,6 @@
 """The first process of a builder container: shuts the container in, then runs buildah. Standard library only.
 
-/build/job.json says what to do (`hardware/runtimes/walled.py` writes it), /build/context is what to build.
+/build/job.json says what to do (`hardware/runtimes/build_job.py` writes it), /build/context is what to build.
 Output goes to stdout. /out/result.json says how it went; beside it lie the parts of what was built.
 
 The first process is root of the container and runs nothing of a Space's. It closes the network for good, then

@@ -87,7 +87,7 @@ class ReplicaSpec:
     env: dict[str, str] = field(default_factory=dict)  # variables and secrets, and ours
     max_threads: int = 40
     start_timeout_s: float = 1800
-    egress: str = "none"  # where it may connect to (`wall.Egress`)
+    egress: str = "none"  # where it may connect to (`egress_policy.Egress`)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

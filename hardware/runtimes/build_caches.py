@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import docker.errors
 from docker.types import Mount
 
-from hardware.runtimes import walled
+from hardware.runtimes import build_job
 
 if TYPE_CHECKING:
     import docker
 
     from hardware.runtimes.base import Log
-    from hardware.runtimes.walled import Engine
+    from hardware.runtimes.build_job import Engine
 
 BASES = "spaceport-builds-bases"
 LABEL = "spaceport.build-cache"
@@ -46,7 +46,7 @@ def load(engine: Engine, images: dict[str, str], log: Log) -> None:
     """Put these images of the engine (by name: their ids) where builds can read them."""
     for name, image in images.items():
         log(f"Handing {name} to the builder, once on this node; this takes a moment.")
-        with walled.Job(engine, [bases(read_only=False)], LOAD_S, lambda _line: None) as job:
+        with build_job.Job(engine, [bases(read_only=False)], LOAD_S, lambda _line: None) as job:
             job.run(
                 {
                     "kind": "load", "store": "/bases", "others": [], "needs": [],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import docker.errors
 import docker.types
 
-from hardware.runtimes import base_image, volumes, wall
+from hardware.runtimes import base_image, egress_policy, volumes
 from hardware.runtimes.environment import launcher_environment
 from hardware.tiers import TIERS
 
@@ -113,7 +113,7 @@ def options(
         "stop_signal": "SIGTERM",
     }  # fmt: skip
     if leads_out:
-        made["dns"] = wall.resolvers() or None
+        made["dns"] = egress_policy.resolvers() or None
     if is_gradio:
         made["command"] = ["python", f"/opt/launcher/{base_image.MAIN}", spec.app_file]
         made["environment"] |= {"SPACEPORT_CACHE_BYTES": str(volumes.cache_bytes())}

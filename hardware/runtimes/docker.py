@@ -37,9 +37,9 @@ from hardware.runtimes.base import (
     StartFailed,
     Stats,
 )
+from hardware.runtimes.build_job import Engine
+from hardware.runtimes.egress_policy import Egress
 from hardware.runtimes.environment import describe_exit
-from hardware.runtimes.wall import Egress
-from hardware.runtimes.walled import Engine
 from infra.line_splitter import LINE_BYTES, Cut, Lines
 
 if TYPE_CHECKING:

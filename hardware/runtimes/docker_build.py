@@ -1,5 +1,5 @@
 """Builds of the docker runtime. The engine reads nothing that a Space wrote: a builder container does
-(`hardware.runtimes.walled`), behind a wall of its own, with an image store of its own."""
+(`hardware.runtimes.build_job`), behind a wall of its own, with an image store of its own."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import docker.errors
 from django.conf import settings
 from docker.types import Mount
 
-from hardware.runtimes import base_image, build_caches, dependencies, image_transfer, venvs, walled
+from hardware.runtimes import base_image, build_caches, build_job, dependencies, image_transfer, venvs
 from hardware.runtimes.base import BuildFailed, BuildSpec, EngineUnavailable, Log
 
 if TYPE_CHECKING:
+    from hardware.runtimes.build_job import Engine
     from hardware.runtimes.dependencies import Dependencies
-    from hardware.runtimes.walled import Engine
 
 PYTHON = "/opt/venv/bin/python"
 INSTALL = f"RUN uv pip install --python {PYTHON} --no-cache --compile-bytecode"
@@ -170,7 +170,7 @@ class _Build:
         }  # fmt: skip
         for _ in range(ATTEMPTS):
             context.seek(0)
-            with walled.Job(self.engine, mounts, self.spec.timeout_s, self.log) as work:
+            with build_job.Job(self.engine, mounts, self.spec.timeout_s, self.log) as work:
                 result = work.run(job, context, secrets=self.secrets)
                 if "reason" in result:
                     raise self.log.failure(self.spec.sdk, upon)
@@ -198,7 +198,7 @@ class _Build:
             mounts = [build_caches.bases(read_only=False)]
             with (
                 _context(dockerfile, None, "", {}) as context,
-                walled.Job(self.engine, mounts, self.spec.timeout_s, self.log) as work,
+                build_job.Job(self.engine, mounts, self.spec.timeout_s, self.log) as work,
             ):
                 if "reason" in work.run(job, context):
                     raise self.log.failure(self.spec.sdk, upon)
@@ -217,7 +217,7 @@ class _Build:
         variables = self.spec.variables.items() if self.spec.sdk == "docker" else ()
         return [
             *(f"--build-arg={name}={value}" for name, value in variables),
-            *(f"--secret=id={name},src={walled.SECRETS}/{name}" for name in self.secrets),
+            *(f"--secret=id={name},src={build_job.SECRETS}/{name}" for name in self.secrets),
         ]
 
     def _labels(self, store: Mount, start: str) -> dict[str, str]:
@@ -317,7 +317,7 @@ def _context(dockerfile: str, source: Path | None, prefix: str, inputs: dict[str
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     """Owned by root of the build; no time, no special bits: the layer cache goes by contents, and nothing is
     set-uid."""
-    entry.uid = entry.gid = walled.BUILD_USER  # a step's bind mount opens its source as its owner
+    entry.uid = entry.gid = build_job.BUILD_USER  # a step's bind mount opens its source as its owner
     entry.mtime = 0
     entry.uname = entry.gname = ""
     entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644

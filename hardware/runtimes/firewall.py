@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import docker.errors
 
-from hardware.runtimes import builder_image, docker_network, wall
+from hardware.runtimes import builder_image, docker_network, egress_policy
 from hardware.runtimes.base import EngineUnavailable
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import docker
 
-    from hardware.runtimes.wall import Egress
+    from hardware.runtimes.egress_policy import Egress
 
 ESTABLISHED = "-m conntrack --ctstate ESTABLISHED,RELATED -j RETURN"
 #: The engine's own rules stand in one of the two tables that a kernel may have; the first name is the usual.
@@ -43,9 +43,9 @@ def rules(bridge: str, egress: Egress, allow: list[list[Any]], deny: Iterable[st
         lines += [f"{chain} {ESTABLISHED}", *(f"{chain} {_to(*one)} -j RETURN" for one in allow)]
     lines += [f"-A f-{bridge} -d {network} -j REJECT" for network in deny]
     if egress.web:
-        ports = ",".join(map(str, wall.WEB_PORTS))
+        ports = ",".join(map(str, egress_policy.WEB_PORTS))
         lines.append(f"-A f-{bridge} -p tcp -m multiport --dports {ports} -j RETURN")
-    lines += [f"-A f-{bridge} {_to(*one)} -j RETURN" for one in wall.opened(egress.targets)]
+    lines += [f"-A f-{bridge} {_to(*one)} -j RETURN" for one in egress_policy.opened(egress.targets)]
     return "\n".join([*lines, f"-A f-{bridge} -j REJECT", f"-A i-{bridge} -j REJECT", "COMMIT", ""])
 
 
@@ -60,10 +60,10 @@ def enclose(client: docker.DockerClient, bridge: str, egress: Egress, reaches: l
     Raises:
         NoFirewall
     """
-    allow = [*wall.for_names(wall.resolvers()), *wall.opened(reaches)]
+    allow = [*egress_policy.for_names(egress_policy.resolvers()), *egress_policy.opened(reaches)]
     deny = [
-        *wall.PRIVATE,
-        *sorted({*map(str, docker_network.subnets(client)), *wall.own_addresses()}),
+        *egress_policy.PRIVATE,
+        *sorted({*map(str, docker_network.subnets(client)), *egress_policy.own_addresses()}),
     ]
     text = rules(bridge, egress, allow, deny)
     steps = [

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import docker
 
-    from hardware.runtimes.walled import Job
+    from hardware.runtimes.build_job import Job
 
 BLOCK = 512
 

@@ -42,11 +42,9 @@ OPEN = [Build.Status.QUEUED.value, Build.Status.RUNNING.value]
 def metrics(request: HttpRequest) -> HttpResponse:
     """The metrics in Prometheus's text format; 403 for callers who may not read them."""
     if not is_operator(request):
-        text = "Metrics are for who holds the metrics token or an administrator's token.\n"
+        text = "The metrics need the metrics token or an administrator's token.\n"
         return HttpResponse(text, status=403, content_type="text/plain; charset=utf-8")
-    registry = CollectorRegistry()
-    registry.register(Platform())
-    answer = HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    answer = HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
     answer["Cache-Control"] = "no-store"
     return answer
 
@@ -66,11 +64,15 @@ class Read:
 
 
 class Platform(Collector):
-    """Collects everything, once a scrape."""
+    """Collects everything, once a scrape. Keeps the Spaces' names that the database gave last: without it the
+    queues are still shown."""
+
+    def __init__(self) -> None:
+        self._names: dict[int, str] = {}
 
     def collect(self) -> Iterator[Metric]:
         """Every family, also those that have no sample now: a dashboard shows zero, not nothing."""
-        read = load()
+        read = self._load()
         yield from _parts(read)
         yield from _queues(read)
         yield from _events(read)
@@ -78,37 +80,35 @@ class Platform(Collector):
         yield from _workers(read)
         yield from _process(read)
 
+    def _load(self) -> Read:
+        """Four queries of the database, four round trips to Redis."""
+        found = Read()
+        try:
+            spaces = Space.objects.exclude(sdk=Sdk.STATIC).values_list("pk", "owner__name", "name")
+            names = {pk: f"{owner}/{name}" for pk, owner, name in spaces}
+            found.nodes = list(Node.objects.order_by("name"))
+            counted = Replica.objects.order_by().values_list("state").annotate(Count("pk"))
+            found.replicas = dict(counted)
+            open_builds = Build.objects.filter(status__in=OPEN).order_by().values_list("status")
+            found.builds = dict(open_builds.annotate(Count("pk")))
+            self._names = names
+        except DatabaseError:
+            found.nodes = found.replicas = found.builds = None
+        found.spaces = self._names
+        try:
+            started = time.perf_counter()
+            sync_redis().ping()
+            found.redis_s = time.perf_counter() - started
+            found.queues = totals.load(found.spaces)
+            found.workers = workers.read()
+            found.slots = usage.slots([node.name for node in found.nodes or []])
+        except RedisError:
+            found.redis_s = None
+        return found
 
-#: Space ids and names as last read from the database: without it the queues are still shown.
-_known: dict[int, str] = {}
 
-
-def load() -> Read:
-    """Read it: four queries of the database, four round trips to Redis."""
-    found = Read()
-    try:
-        spaces = Space.objects.exclude(sdk=Sdk.STATIC).values_list("pk", "owner__name", "name")
-        names = {pk: f"{owner}/{name}" for pk, owner, name in spaces}
-        found.nodes = list(Node.objects.order_by("name"))
-        counted = Replica.objects.order_by().values_list("state").annotate(Count("pk"))
-        found.replicas = dict(counted)
-        open_builds = Build.objects.filter(status__in=OPEN).order_by().values_list("status")
-        found.builds = dict(open_builds.annotate(Count("pk")))
-        _known.clear()
-        _known.update(names)
-    except DatabaseError:
-        found.nodes = found.replicas = found.builds = None
-    found.spaces = dict(_known)
-    try:
-        started = time.perf_counter()
-        sync_redis().ping()
-        found.redis_s = time.perf_counter() - started
-        found.queues = totals.load(found.spaces)
-        found.workers = workers.read()
-        found.slots = usage.slots([node.name for node in found.nodes or []])
-    except RedisError:
-        found.redis_s = None
-    return found
+REGISTRY = CollectorRegistry()
+REGISTRY.register(Platform())
 
 
 def reference() -> str:

@@ -39,11 +39,11 @@ logger = logging.getLogger(__name__)
 
 Step = Literal["begins", "written", "closed", "hung_up"]
 
-_telling = Script("telling")
+_move = Script("move_cursor")
 _listen = Script("listen")
 
 
-def last_told(note: bytes | None) -> int:
+def last_received(note: bytes | None) -> int:
     """The number of the last message that a session's client received, from its note."""
     return int((note or b"0").partition(b" ")[0])
 
@@ -60,8 +60,8 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """One session's."""
+class Cursor:
+    """The cursor of one session."""
 
     redis: Redis
     keys: SpaceKeys
@@ -111,7 +111,7 @@ class Telling:
         await asyncio.sleep(APART_S)
 
     async def _note(self, step: Step, number: int) -> int:
-        answer: int = await _telling(self.redis, **self._keys(), step=step, number=number, ttl=FINAL_TTL_S)
+        answer: int = await _move(self.redis, **self._keys(), step=step, number=number, ttl=FINAL_TTL_S)
         return answer
 
     def _keys(self) -> dict[str, str]:

@@ -36,8 +36,8 @@ logger = logging.getLogger(__name__)
 EVERY_S = (0.5, 0.95)  # between rounds for everybody: with few own waiters, and with MANY_WAITERS
 MANY_WAITERS = 100
 SOON_S = 0.05
-TELLING = 0.6  # of a core, at most, for telling everybody
-TOLD_AT_ONCE = 500  # waiters published to before other tasks of this loop get a turn
+SENDING = 0.6  # of a core, at most, for rounds for everybody
+SENT_AT_ONCE = 500  # events whose waiters are sent places before other tasks of this loop get a turn
 #: First promises noted in one round, to be compared with their outcome (`queueing.stats.eta_accuracy`).
 NOTED_AT_ONCE = 16
 NOTED_TTL_S = 24 * 3600
@@ -59,7 +59,7 @@ class Positions:
 
     @contextlib.asynccontextmanager
     async def waiting(self, waiter: Waiter) -> Any:
-        """Tell this waiter places while the block lasts, the first ones at once."""
+        """Send this waiter places while the block lasts, the first ones at once."""
         self.add(waiter)
         try:
             yield
@@ -67,7 +67,7 @@ class Positions:
             self.drop(waiter)
 
     def add(self, waiter: Waiter) -> None:
-        """Tell this waiter places from now on, the first ones at once."""
+        """Send this waiter places from now on, the first ones at once."""
         self._groups.setdefault(waiter.space_id, SpaceWaiters()).add(waiter)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="positions")
@@ -76,7 +76,7 @@ class Positions:
         self.soon(waiter.space_id)
 
     def drop(self, waiter: Waiter) -> None:
-        """Tell it nothing more."""
+        """Send it nothing more."""
         if (group := self._groups.get(waiter.space_id)) is not None:
             group.drop(waiter)
             if not group.everyone:
@@ -129,7 +129,7 @@ class Positions:
             few, many = EVERY_S
             pause = few + (many - few) * min(len(group.everyone) / MANY_WAITERS, 1)
             # However many wait, nearly half of it is left to others.
-            group.round_at = started + max(pause, used / TELLING)
+            group.round_at = started + max(pause, used / SENDING)
 
     async def _mark_arrived(self) -> None:
         """A join marks its visitor present itself; for a returning one, a moment later is soon enough."""
@@ -155,7 +155,7 @@ class Positions:
     async def _mark_those_who_may_be_missed(
         self, space_id: int, group: SpaceWaiters, running: Iterable[bytes]
     ) -> None:
-        """So that no other process takes them for gone: see `queueing.delivery.presence`."""
+        """Otherwise another process would take them for gone: see `queueing.delivery.presence`."""
         if group.ends_calls:
             await self._all_of(space_id, group)
             return
@@ -217,7 +217,7 @@ class Positions:
         *,
         everybody: bool,
     ) -> None:
-        """Tell own waiters their places in one line; their events leave `visitors`."""
+        """Send own waiters their places in one line; their events leave `visitors`."""
         by_prefix, nobody = group.by_prefix, frozenset[Waiter]()
         size, ahead = max(len(one.wait), 1), len(one.first)
         told = 0
@@ -242,7 +242,7 @@ class Positions:
                 if _send_if_changed(waiter, event_id, place) and place.eta is not None:
                     promised[place.event_id] = place.eta
             told += 1
-            if told % TOLD_AT_ONCE == 0:
+            if told % SENT_AT_ONCE == 0:
                 await asyncio.sleep(0)
 
     async def _note(self, k: SpaceKeys, promised: dict[str, Eta], now: float) -> None:
@@ -284,7 +284,7 @@ class Positions:
 
 
 def _send_if_changed(waiter: Waiter, event_id: bytes, place: Place) -> bool:
-    """Tell a place that changed; True where it is the first one with a time."""
+    """Send a place that changed; True where it is the first one with a time."""
     told = (place.state, place.position, place.size, _coarse(place.eta), place.waits_for)
     before = waiter.told.get(event_id)
     if before == told:

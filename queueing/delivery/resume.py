@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from queueing import app_messages
-from queueing.delivery.cursors import last_told
+from queueing.delivery.cursors import last_received
 from queueing.delivery.positions import Positions
 from queueing.delivery.streams import Delivered, MessageStreams, from_stream
 from queueing.delivery.waiters import Place, Waiter
@@ -124,7 +124,7 @@ class VisitResumer:
 
     async def _end(self, channel: str, delivered: Delivered) -> None:
         note = await self.redis.get(self.keys.cursor(channel))
-        if last_told(note) >= delivered.number:
+        if last_received(note) >= delivered.number:
             return  # the demo's own page has it
         message = app_messages.decode_message(delivered.payload)
         if message.get("success") and not message.get("output"):

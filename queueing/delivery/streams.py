@@ -43,7 +43,7 @@ READ_FIRST, READ_AT_ONCE = 4, 64
 LARGE_BYTES = 256 * 1024  # read together
 RETRY_DELAYS_S = (0.1, 1.0)  # between tries while Redis is away, the shortest and the longest
 RESET = "The queue was reset and this event is lost. Please send it again."
-#: An inbox entry that means: read the stream again. `lua/lib/tell.lua` announces it for large messages.
+#: An inbox entry that means: read the stream again. `lua/lib/publish.lua` announces it for large messages.
 _RESYNC = b""
 
 
@@ -278,7 +278,7 @@ def from_stream(entry_id: bytes, fields: dict[bytes, bytes]) -> Delivered:
 
 
 def _announced(line: bytes) -> Delivered:
-    """A line as `lua/lib/tell.lua` writes it."""
+    """A line as `lua/lib/publish.lua` writes it."""
     entry_id, final, left, event_id, payload = line.split(b" ", 4)
     return Delivered(_number(entry_id), event_id.decode(), payload, final == b"1", int(left))
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = "Interrupted: the demo went away while it worked on this, and its owner allows no second try."
 ENDS = ("completed", "failed", "cancelled")
-#: Of a channel's stream (`lua/lib/tell.lua`).
+#: Of a channel's stream (`lua/lib/publish.lua`).
 KEPT_MESSAGES = 2000
 
 

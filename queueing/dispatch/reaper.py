@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from queueing.lines import LANES
+from queueing.lines import all_lines
 from queueing.routes import Route, decode
 from queueing.store.keys import SpaceKeys
 from queueing.store.queue import Queue
@@ -25,9 +25,8 @@ async def forgotten(redis: Redis, space_ids: Sequence[int]) -> list[Route]:
     pipe = redis.pipeline(transaction=False)
     for space_id, known in zip(space_ids, lines, strict=True):
         k = SpaceKeys(space_id)
-        names = (*LANES, *(name.decode() for name in known))
         pipe.exists(k.lease)
-        pipe.exists(k.running, *[key for name in names for key in (k.wait(name), k.next(name))])
+        pipe.exists(k.running, *[key for name in all_lines(known) for key in (k.wait(name), k.next(name))])
         pipe.get(k.route)
     answers = await pipe.execute()
     found = []

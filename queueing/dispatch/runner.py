@@ -81,9 +81,9 @@ class CallRunner:
                 if first.cancel:
                     await self._finish(call, first, "cancelled", cancelled(first.id))
                 elif function is not None and function.batch:
-                    freed = await self._batch(call)
+                    freed = await self._run_batch(call)
                 else:
-                    freed = await self._one(call, first, function)
+                    freed = await self._run_one(call, first, function)
         finally:
             if not freed:
                 await asyncio.shield(retry_until_stored(lambda: self.queue.free(call)))
@@ -91,7 +91,7 @@ class CallRunner:
 
     # --- one event ----------------------------------------------------------------------------------
 
-    async def _one(self, call: Call, event: Event, function: Function | None) -> bool:
+    async def _run_one(self, call: Call, event: Event, function: Function | None) -> bool:
         """True when its place was freed together with its end."""
         self._events[event.id] = (event, call, function)
         try:
@@ -216,7 +216,7 @@ class CallRunner:
 
     # --- a batch ------------------------------------------------------------------------------------
 
-    async def _batch(self, call: Call) -> bool:
+    async def _run_batch(self, call: Call) -> bool:
         """One call for all; a failed batch is tried again one by one, so one bad input fails alone. True when
         its place was freed together with the ends."""
         try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from queueing.app_messages import decode_message, plain
-from queueing.delivery.cursors import Telling
+from queueing.delivery.cursors import Cursor
 from queueing.delivery.held_ends import HeldEnds
 from queueing.delivery.keeping import Keeping
 from queueing.delivery.positions import Positions
@@ -141,13 +141,13 @@ class GradioProtocol:
             await self.wake(route)
         self.positions.soon(route.space_id)
         if accepted.being_told:
-            await Telling(self.redis, SpaceKeys(route.space_id), channel).apart()
+            await Cursor(self.redis, SpaceKeys(route.space_id), channel).apart()
         return accepted
 
     async def _refuse_readably(self, route: Route, channel: str, text: str) -> Accepted:
         """Accept nothing, but send the refusal as an event that failed at once."""
         event_id = new_event_id(channel)
-        await Queue(self.redis, route.space_id).refuse(event_id, channel, failed(event_id, text))
+        await Queue(self.redis, route.space_id).publish_refusal(event_id, channel, failed(event_id, text))
         return Accepted(event_id=event_id, position=0, size=0, wake=False)
 
     @staticmethod
@@ -163,8 +163,8 @@ class GradioProtocol:
     async def data(self, route: Route, session_hash: str, *, may_keep: bool = True) -> AsyncIterator[bytes]:
         """`GET queue/data`: the session's messages, from the first that its client lacks. `may_keep`:
         whether it may stay for a moment after the last event."""
-        telling = Telling(self.redis, SpaceKeys(route.space_id), session_hash)
-        begin = await telling.listen()
+        cursor = Cursor(self.redis, SpaceKeys(route.space_id), session_hash)
+        begin = await cursor.listen()
         if begin is None:
             text = "Session not found. Reload the page."
             yield sse(encode_message(UnexpectedError(message=text, session_not_found=True)))
@@ -175,7 +175,7 @@ class GradioProtocol:
             yield b""  # it may be long before anything comes: its headers at once
         session = (route.space_id, session_hash)
         keep_s = self.keeping.seconds(session) if may_keep else 0.0
-        stream = Stream(self.streams, self.positions, self.held, route, telling, begin, keep_s=keep_s)
+        stream = Stream(self.streams, self.positions, self.held, route, cursor, begin, keep_s=keep_s)
         try:
             async with contextlib.aclosing(stream.messages()) as messages:  # type: ignore[type-var]
                 async for chunk in messages:

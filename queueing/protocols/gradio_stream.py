@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from infra import shutdown
-from queueing.delivery.cursors import Begin, Telling
+from queueing.delivery.cursors import Begin, Cursor
 from queueing.delivery.streams import Delivered
 from queueing.delivery.waiters import Place, Waiter
 from queueing.messages import CLOSE_STREAM, HEARTBEAT, Estimation, encode
@@ -37,14 +37,14 @@ class Stream:
         positions: Positions,
         held: HeldEnds,
         route: Route,
-        telling: Telling,
+        cursor: Cursor,
         begin: Begin,
         *,
         keep_s: float,
     ) -> None:
         """`keep_s`: how long to stay when all is over, for a client that comes back at once."""
         self.streams, self.positions, self.held = streams, positions, held
-        self.route, self.telling, self.dropped = route, telling, begin.dropped
+        self.route, self.cursor, self.dropped = route, cursor, begin.dropped
         #: Whether the client waits for `close_stream`.
         self.closes = route.app.protocol in ("", V3)
         self.keep_s = keep_s if self.closes else HANG_UP_WITHIN_S
@@ -61,8 +61,8 @@ class Stream:
 
     async def messages(self) -> AsyncIterator[bytes]:
         """Server-sent events as they come, until nothing more is to come."""
-        waiter = Waiter(self.route.space_id, self.telling.channel, self.place)
-        follower = asyncio.create_task(self._follow(), name=f"stream {self.telling.channel}")
+        waiter = Waiter(self.route.space_id, self.cursor.channel, self.place)
+        follower = asyncio.create_task(self._follow(), name=f"stream {self.cursor.channel}")
         last = False
         try:
             async with self.positions.waiting(waiter):
@@ -71,7 +71,7 @@ class Stream:
                     noted = self.ended or chunk is None or shutdown.begun()
                     if noted:
                         self.ended = False
-                        over = await self.telling.begins(self.number)
+                        over = await self.cursor.begins(self.number)
                         last = over and (chunk is None or not self.keep_s or shutdown.begun())
                         self.kept = over and chunk is not None and not last
                         self.kept_for_nothing |= self.kept and not self.came_back
@@ -84,9 +84,9 @@ class Stream:
                     if chunk:
                         yield chunk
                     if noted and not last:
-                        self.telling.written(self.written)
+                        self.cursor.written(self.written)
         finally:
-            self.telling.written(self.written, "closed" if last or shutdown.begun() else "hung_up")
+            self.cursor.written(self.written, "closed" if last or shutdown.begun() else "hung_up")
             # Not waited for: the response ends in one write with the last message.
             _ending.add(follower)
             follower.add_done_callback(_ending.discard)
@@ -117,9 +117,9 @@ class Stream:
         self.places[place.event_id] = place
 
     async def _follow(self) -> None:
-        telling = self.telling
+        cursor = self.cursor
         try:
-            async for delivered in self.streams.follow(telling.keys, telling.channel, after=self.number):
+            async for delivered in self.streams.follow(cursor.keys, cursor.channel, after=self.number):
                 await self.ahead.read(len(delivered.payload))
                 self.out.put_nowait(delivered)
         except Exception as error:  # the reader of `out` must not wait for ever

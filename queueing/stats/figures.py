@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.redis_clients import sync_redis
-from queueing.lines import line_of
+from queueing.lines import all_lines, line_of
 from queueing.store import snapshot
 from queueing.store.admin_ops import busy_lines
 from queueing.store.keys import SpaceKeys
@@ -52,7 +52,7 @@ def lines_of(space_ids: Sequence[int], also: Iterable[str] = ()) -> dict[int, sn
     pipe = redis.pipeline(transaction=False)
     for space_id in space_ids:
         pipe.zrange(SpaceKeys(space_id).lines, 0, -1)
-    names = [[*(name.decode() for name in found), *also] for found in pipe.execute()]
+    names = [[*all_lines(found), *also] for found in pipe.execute()]
     pipe = redis.pipeline(transaction=False)
     for space_id, asked in zip(space_ids, names, strict=True):
         snapshot.queue_snapshot_reads(pipe, SpaceKeys(space_id), asked)

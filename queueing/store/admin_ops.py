@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infra.redis_clients import sync_redis
-from queueing.lines import LANES
+from queueing.lines import all_lines
 from queueing.messages import failed, no_hardware, paused
 from queueing.store.keys import SpaceKeys
 from queueing.store.queue import FINAL_TTL_S, day
@@ -14,7 +14,7 @@ CLEARED = "The owner cleared the queue of this Space. Please send it again."
 
 def busy_lines(k: SpaceKeys) -> list[str]:
     """The lines with somebody in."""
-    return list(dict.fromkeys((*LANES, *(name.decode() for name in sync_redis().zrange(k.lines, 0, -1)))))
+    return all_lines(sync_redis().zrange(k.lines, 0, -1))
 
 
 def clear(space_id: int, reason: str = CLEARED) -> int:
@@ -48,12 +48,12 @@ def clear(space_id: int, reason: str = CLEARED) -> int:
 
 
 def announce_pause(space_id: int) -> int:
-    """Tell every event that waits or runs that it waits for its Space to start again; how many."""
+    """Publish to every event that waits or runs that its Space is paused; how many."""
     return _announce(space_id, paused("EVENT_ID"))
 
 
 def announce_no_hardware(space_id: int) -> int:
-    """Tell every event that waits or runs that it waits for a machine; how many."""
+    """Publish to every event that waits or runs that no machine is up for it; how many."""
     return _announce(space_id, no_hardware("EVENT_ID"))
 
 

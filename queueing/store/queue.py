@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from queueing.errors import LeaseLost, Moved, NotStored
 from queueing.events import Accepted, Call, Event, Join, encode, input_digest
-from queueing.lines import LANES, line_of
+from queueing.lines import all_lines, line_of
 from queueing.messages import cancelled, failed, interrupted
 from queueing.store.answers import accepted_of, call_of
 from queueing.store.keys import SpaceKeys, replica_of
@@ -48,7 +48,7 @@ _finish = Script("finish")
 _cancel = Script("cancel")
 _requeue = Script("requeue")
 _release = Script("release")
-_refuse = Script("refuse")
+_publish_refusal = Script("publish_refusal")
 
 Final = Literal["completed", "failed", "cancelled"]
 Requeued = Literal["deaths", "losses", "splits", "moves", "backs"]
@@ -316,10 +316,10 @@ class Queue:
         word: Literal["cancelled", "running", "unknown"] = answer[0].decode()
         return word
 
-    async def refuse(self, event_id: str, channel: str, payload: bytes) -> None:
-        """Tell the channel the end of an event that was never accepted."""
+    async def publish_refusal(self, event_id: str, channel: str, payload: bytes) -> None:
+        """Publish to the channel the end of an event that was never accepted."""
         k = self.keys
-        await _refuse(
+        await _publish_refusal(
             self.redis,
             messages=k.messages(channel),
             **k.holding,
@@ -348,9 +348,9 @@ class Queue:
     async def pending_ids(self) -> list[str]:
         """Ids of all pending events, all lines, in the order they would be served within each line."""
         k = self.keys
-        known = [line.decode() for line in await self.redis.zrange(k.lines, 0, -1)]
+        lines = all_lines(await self.redis.zrange(k.lines, 0, -1))
         pipe = self.redis.pipeline(transaction=False)
-        for line in dict.fromkeys((*LANES, *known)):
+        for line in lines:
             pipe.zrange(k.next(line), 0, -1)
             pipe.zrange(k.wait(line), 0, -1)
         return [i.decode() for part in await pipe.execute() for i in part]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from queueing.eta import Eta, Forecast, Service, measured
 from queueing.events import KIND_PART, kind_of, kind_of_id
-from queueing.lines import LANES, SIDE, group_of, lane_of
+from queueing.lines import LANES, SIDE, all_lines, group_of, lane_of
 from queueing.setting_fields import Settings
 from queueing.store.keys import SpaceKeys
 from queueing.store.queue import SIDE_CALLS
@@ -124,7 +124,7 @@ def names_in(answers: Sequence[Any]) -> list[str]:
 async def load(redis: Redis, space_id: int) -> Lines:
     """All lines of a Space with somebody in."""
     k = SpaceKeys(space_id)
-    names = [name.decode() for name in await redis.zrange(k.lines, 0, -1)]
+    names = all_lines(await redis.zrange(k.lines, 0, -1))
     pipe = redis.pipeline(transaction=False)
     queue_snapshot_reads(pipe, k, names)
     pipe.time()

@@ -10,6 +10,7 @@ from django.test import Client
 
 from accounts import people, tokens
 from accounts.models import AccessToken, Owner, User
+from tests.spaces.pages import as_, text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -18,16 +19,6 @@ pytestmark = pytest.mark.django_db
 def ada(settings: Any) -> User:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     return people.create_user("ada", password="engine no 1")
-
-
-def as_(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-def text_of(answer: Any) -> str:
-    return str(answer.content.decode())
 
 
 def test_signing_in_and_out(ada: User) -> None:

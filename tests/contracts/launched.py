@@ -19,6 +19,7 @@ from hardware.runtimes.base_image import LAUNCHER, MAIN
 from queueing.dispatch.backends.launcher import LauncherClient, LauncherMessage
 from queueing.events import Call, Event, encode, new_event_id
 from queueing.routes import App, Route
+from tests.events import a_route
 from tests.platform_server import APPS, free_port
 from tests.waiting import wait_until
 
@@ -59,10 +60,7 @@ def launched(app: str, python: str = sys.executable, log: Path | None = None) ->
 
 
 def route_to(address: str, app: App) -> Route:
-    return Route(
-        space_id=1, owner="a", name="b", owner_id=1, subdomain="a-b", sdk="gradio", private=False,
-        stage="RUNNING", address=address, app=structs.replace(app, gate=True),
-    )  # fmt: skip
+    return a_route(address=address, app=structs.replace(app, gate=True))
 
 
 def event_of(fn_index: int, *data: Any, session: str = "", **more: Any) -> Event:

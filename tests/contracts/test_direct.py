@@ -21,6 +21,9 @@ from queueing.events import Event, decode
 from queueing.protocols.gradio_config import app_from_config
 from queueing.routes import App, Route
 from tests.contracts.launched import call, event_of, launched, route_to, told, words
+from tests.sockets import client
+
+__all__ = ["client"]
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +44,8 @@ def route(address: str, app: App) -> Route:
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[ReplicaClient]:
-    async with ReplicaClient() as client:
-        yield client
-
-
-@pytest.fixture
-async def direct(http: ReplicaClient, route: Route) -> AsyncIterator[LauncherClient]:
-    made = LauncherClient(http, route)
+async def direct(client: ReplicaClient, route: Route) -> AsyncIterator[LauncherClient]:
+    made = LauncherClient(client, route)
     assert await made.open() is not None
     yield made
     await made.close()
@@ -65,11 +62,11 @@ def event(app: App, api_name: str, *data: Any, session: str = "") -> Event:
     [("echo", ["Ada"]), ("count_up", [3]), ("fail", ["x"]), ("bug", ["x"]), ("step", ["s"]), ("slow", ["z"])],
 )
 async def test_both_ways_tell_the_same(
-    http: ReplicaClient, route: Route, direct: LauncherClient, api_name: str, data: list[Any]
+    client: ReplicaClient, route: Route, direct: LauncherClient, api_name: str, data: list[Any]
 ) -> None:
     asked = event(route.app, api_name, *data)
     by_gradio = [
-        words(decode(message.about(""))) async for message in GradioSseClient(http, route).call(asked)
+        words(decode(message.about(""))) async for message in GradioSseClient(client, route).call(asked)
     ]
     directly = [words(decode(said.payload)) for said in await told(direct, event(route.app, api_name, *data))]
     # How often progress is told is a matter of time.
@@ -78,13 +75,13 @@ async def test_both_ways_tell_the_same(
 
 
 async def test_state_is_the_sessions_by_both_ways(
-    http: ReplicaClient, route: Route, direct: LauncherClient
+    client: ReplicaClient, route: Route, direct: LauncherClient
 ) -> None:
     seen = []
     for _ in range(2):
         said = await told(direct, event(route.app, "remember", None, session="one"))
         seen.append(decode(said[-1].payload)["output"]["data"][1])
-        async for message in GradioSseClient(http, route).call(
+        async for message in GradioSseClient(client, route).call(
             event(route.app, "remember", None, session="one")
         ):
             last = decode(message.about(""))
@@ -111,8 +108,10 @@ async def test_a_running_generator_is_ended(route: Route, direct: LauncherClient
     assert said[-1].kind == "cancelled"
 
 
-async def test_a_call_outlives_its_connection_and_is_not_run_twice(http: ReplicaClient, route: Route) -> None:
-    first = LauncherClient(http, route)
+async def test_a_call_outlives_its_connection_and_is_not_run_twice(
+    client: ReplicaClient, route: Route
+) -> None:
+    first = LauncherClient(client, route)
     await first.open()
     asked = event(route.app, "count_up", 40)
     before: list[LauncherMessage] = []
@@ -122,7 +121,7 @@ async def test_a_call_outlives_its_connection_and_is_not_run_twice(http: Replica
         if len(before) >= 4:
             break
     await first.close()
-    second = LauncherClient(http, route)
+    second = LauncherClient(client, route)
     running = await second.open()
     assert running == [asked.id]
     goes_on = replace(asked, told=before[-1].number, retry=False, losses=1)
@@ -136,10 +135,10 @@ async def test_a_call_outlives_its_connection_and_is_not_run_twice(http: Replica
 
 
 async def test_a_dispatcher_that_slept_behind_its_claim_runs_nothing_again(
-    http: ReplicaClient, route: Route
+    client: ReplicaClient, route: Route
 ) -> None:
     """It wakes with a claim that another one has run to its end meanwhile; its connection still stands."""
-    asleep, other = LauncherClient(http, route), LauncherClient(http, route)
+    asleep, other = LauncherClient(client, route), LauncherClient(client, route)
     await asleep.open()
     await told(asleep, event(route.app, "echo", "before"))
     await other.open()
@@ -154,25 +153,27 @@ async def test_a_dispatcher_that_slept_behind_its_claim_runs_nothing_again(
     await other.close()
 
 
-async def test_who_comes_next_hears_when_a_stray_call_ends(http: ReplicaClient, route: Route) -> None:
-    first = LauncherClient(http, route)
+async def test_who_comes_next_hears_when_a_stray_call_ends(client: ReplicaClient, route: Route) -> None:
+    first = LauncherClient(client, route)
     await first.open()
     slow = event(route.app, "slow", "s")
     first.begin(call(slow))
     async for _ in first.messages(slow.id):
         break
     await first.close()
-    second = LauncherClient(http, route)
+    second = LauncherClient(client, route)
     assert slow.id in (await second.open() or ())
     async with asyncio.timeout(10):
         await second.stray_ended(slow.id)
     await second.close()
 
 
-async def test_a_container_that_goes_away_is_told_to_all_who_wait(http: ReplicaClient, route: Route) -> None:
+async def test_a_container_that_goes_away_is_told_to_all_who_wait(
+    client: ReplicaClient, route: Route
+) -> None:
     server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    gone = LauncherClient(http, msgspec.structs.replace(route, address=f"127.0.0.1:{port}"))
+    gone = LauncherClient(client, msgspec.structs.replace(route, address=f"127.0.0.1:{port}"))
     with pytest.raises(ContainerDied):
         await gone.open()
     await gone.close()

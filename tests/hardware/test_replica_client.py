@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -20,14 +19,9 @@ from hardware.replica_client import (
 )
 from tests.platform_server import ROOT
 from tests.security.hostile_app import HostileApp, canary, raw, serving, whole
+from tests.sockets import client
 
-__all__ = ["canary"]
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[ReplicaClient]:
-    async with ReplicaClient() as client:
-        yield client
+__all__ = ["canary", "client"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Machines' clocks may be an hour off: only the Redis server's clock decides anything (fault F14)."""
+"""Machines' clocks may be an hour off: only the Redis server's clock decides anything."""
 
 from __future__ import annotations
 

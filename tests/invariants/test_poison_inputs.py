@@ -1,5 +1,5 @@
 """An input that kills its container fails by itself: it takes neither its neighbours nor the next
-containers with it (fault F18)."""
+containers with it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Real processes killed and frozen in the middle of a call (F1, F3, F5, F9, F20, F23): one platform whose
-node has two workers, and an app that notes its runs in a file the platform knows nothing of."""
+"""Real processes killed and frozen in the middle of a call: one platform whose node has two
+workers, and an app that notes its runs in a file the platform knows nothing of."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _consumers(client: Redis) -> int:
 
 @pytest.mark.usefixtures("second")
 def test_a_call_whose_worker_was_killed_is_claimed_within_20_s_and_runs_once(faults: Faults) -> None:
-    """F1. The run goes on in the app; another worker takes it up."""
+    """The run goes on in the app; another worker takes it up."""
     event_id, holder = faults.begun("killed", LONG_S)
     os.kill(pid_of(holder), signal.SIGKILL)
     assert faults.taken_over(holder) <= RECLAIM_S
@@ -142,7 +142,7 @@ def test_a_call_whose_worker_was_killed_is_claimed_within_20_s_and_runs_once(fau
 
 @pytest.mark.usefixtures("second")
 def test_a_frozen_worker_loses_its_call_within_20_s_and_its_late_result_is_dropped(faults: Faults) -> None:
-    """F3. Both have heard the call's end when the frozen one wakes."""
+    """Both have heard the call's end when the frozen one wakes."""
     event_id, holder = faults.begun("frozen", LONG_S)
     os.kill(pid_of(holder), signal.SIGSTOP)
     try:
@@ -170,7 +170,7 @@ def test_the_only_worker_goes_on_at_once_when_it_wakes(faults: Faults) -> None:
 
 
 def test_an_endless_call_ends_at_the_time_limit_and_the_next_one_runs(faults: Faults) -> None:
-    """F5. It cannot be stopped, so its container is started again."""
+    """It cannot be stopped, so its container is started again."""
     before = faults.platform.pids("spaceport_launcher")
     event_id = faults.submit("endless", 0, "hang")
     assert f"Timed out after {TIME_LIMIT_S} s" in faults.end(event_id)
@@ -182,7 +182,6 @@ def test_an_endless_call_ends_at_the_time_limit_and_the_next_one_runs(faults: Fa
 
 
 def test_a_call_whose_container_died_is_told_and_tried_again(faults: Faults) -> None:
-    """F4."""
     event_id, _ = faults.begun("died", 4)
     for pid in faults.platform.pids("spaceport_launcher"):
         os.kill(pid, signal.SIGKILL)
@@ -193,7 +192,7 @@ def test_a_call_whose_container_died_is_told_and_tried_again(faults: Faults) -> 
 
 
 def test_ten_hints_make_one_call(faults: Faults) -> None:
-    """F20. A hint that a broker delivers again finds the lease held."""
+    """A hint that a broker delivers again finds the lease held."""
     event_id, holder = faults.begun("hinted", 6)
     with faults.platform.valkey() as client:
         (key,) = client.scan_iter("sp:*:lease", count=1000)
@@ -208,7 +207,6 @@ def test_ten_hints_make_one_call(faults: Faults) -> None:
 
 
 def test_an_event_repeated_by_its_key_says_so(faults: Faults) -> None:
-    """F13."""
     first, again = faults.post("twice", 0.01), faults.post("twice", 0.01)
     assert "Idempotent-Replayed" not in first.headers
     assert again.headers["Idempotent-Replayed"] == "true"
@@ -232,7 +230,7 @@ def _load(faults: Faults, name: str, until: threading.Event, ends: list[str]) ->
 
 
 def test_a_restart_of_postgresql_under_load_fails_no_event(faults: Faults) -> None:
-    """F9. What runs and what waits needs Redis alone."""
+    """What runs and what waits needs Redis alone."""
     done, ends = threading.Event(), list[str]()
     with ThreadPoolExecutor(6) as pool:
         clients = [pool.submit(_load, faults, f"pg{n}", done, ends) for n in range(6)]
@@ -255,7 +253,7 @@ def test_a_restart_of_postgresql_under_load_fails_no_event(faults: Faults) -> No
 
 
 def test_settings_changed_all_the_time_are_obeyed_and_lose_nothing(faults: Faults) -> None:
-    """F23: ten changes a second under load."""
+    """Ten changes a second under load."""
     done, ends = threading.Event(), list[str]()
     faults.platform.queue(SPACE, faults.token, concurrency_count=1, max_size=20)
     began = faults.notes.stat().st_size

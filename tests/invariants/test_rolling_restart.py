@@ -1,4 +1,4 @@
-"""A rolling restart under load: no request fails, nobody is refused (F22)."""
+"""A rolling restart under load: no request fails, nobody is refused."""
 
 from __future__ import annotations
 

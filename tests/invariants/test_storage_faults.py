@@ -1,5 +1,5 @@
 """What becomes of accepted events when their storage dies: Valkey killed with and without its append-only
-file, and a failover (faults F6, F7, F8). Servers of the test's own, killed for real."""
+file, and a failover. Servers of the test's own, killed for real."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from queueing.store.options import QueueOptions
 from queueing.store.pipelining import auto_pipeline
 from queueing.store.queue import Queue
 from queueing.store.retry import retry_until_stored
+from tests.events import a_join
 from tests.valkeys import Valkey, pair
 from tests.waiting import eventually, wait_until
 
@@ -43,15 +44,12 @@ def _more_than(found: list[str], number: int) -> bool:
     return len(found) > number
 
 
-def a_join(n: int, channel: str, key: str = "") -> Join:
-    return Join(
-        event_id=new_event_id(channel), fn="0", channel=channel, body={"data": [n]}, request={},
-        origin="page", visitor=channel, idempotency_key=key,
-    )  # fmt: skip
+def numbered(n: int, channel: str, key: str = "") -> Join:
+    return a_join(channel, body={"data": [n]}, visitor=channel, idempotency_key=key)
 
 
 async def test_kill_9_with_the_append_only_file_loses_nothing_and_keeps_the_order(durable: Valkey) -> None:
-    """Eight clients join all the time; each repeats by its key what had no answer (F6)."""
+    """Eight clients join all the time; each repeats by its key what had no answer."""
     client = durable.client()
     queue = Queue(client, 1)
     acknowledged: list[str] = []
@@ -61,7 +59,7 @@ async def test_kill_9_with_the_append_only_file_loses_nothing_and_keeps_the_orde
         for n in range(60):
             while True:
                 try:
-                    accepted = await queue.join(a_join(n, name, f"{name}-{n}"))
+                    accepted = await queue.join(numbered(n, name, f"{name}-{n}"))
                 except (redis.exceptions.RedisError, OSError):
                     await asyncio.sleep(0.02)
                     continue
@@ -89,7 +87,7 @@ async def test_kill_9_with_the_append_only_file_loses_nothing_and_keeps_the_orde
 async def test_a_socket_lives_through_a_restart_and_hears_the_end(durable: Valkey) -> None:
     client = durable.client()
     queue = Queue(client, 1)
-    accepted = await queue.join(a_join(1, "s"))
+    accepted = await queue.join(numbered(1, "s"))
     streams = MessageStreams(client)
     heard: list[bytes] = []
 
@@ -129,7 +127,7 @@ async def test_what_failed_while_redis_was_away_is_not_done_later(durable: Valke
 
 
 async def test_a_reset_tells_everybody_within_25_seconds(forgetful: Valkey) -> None:
-    """Also those whose session it knows no event of, and the next event of the session is heard (F7)."""
+    """Also those whose session it knows no event of, and the next event of the session is heard."""
     client = forgetful.client()
     queue = Queue(client, 1)
     streams = MessageStreams(client)
@@ -140,7 +138,7 @@ async def test_a_reset_tells_everybody_within_25_seconds(forgetful: Valkey) -> N
         async for message in streams.follow(SpaceKeys(1), channel):
             heard[channel].append(decode(message.payload))
 
-    ids = {name: (await queue.join(a_join(1, name))).event_id for name in heard if name != "idle"}
+    ids = {name: (await queue.join(numbered(1, name))).event_id for name in heard if name != "idle"}
     tasks = [asyncio.create_task(follow(name)) for name in heard]
     await eventually(
         lambda: sum(f.epoch != b"" for fs in streams._followers.values() for f in fs) == 21, "all follow"
@@ -158,7 +156,7 @@ async def test_a_reset_tells_everybody_within_25_seconds(forgetful: Valkey) -> N
         assert RESET in str(end["output"])
     assert heard["idle"][0]["msg"] == "unexpected_error"
 
-    again = await queue.join(a_join(2, "s0"))
+    again = await queue.join(numbered(2, "s0"))
     await queue.acquire("d")
     (call,), _ = await queue.claim("d")
     assert await queue.finish(
@@ -183,7 +181,7 @@ async def failover(tmp_path: Path, options: QueueOptions) -> tuple[set[str], set
             if n == 15:
                 servers.relay.cut()
             try:
-                acknowledged.add((await queue.join(a_join(n, f"s{n}", f"k{n}"))).event_id)
+                acknowledged.add((await queue.join(numbered(n, f"s{n}", f"k{n}"))).event_id)
             except NotStored:
                 refused += 1
                 if refused == 5:
@@ -192,7 +190,7 @@ async def failover(tmp_path: Path, options: QueueOptions) -> tuple[set[str], set
         await servers.fail_over()
         there = set(await Queue(heir, 1).pending_ids())
         # What was refused is sent again under its key, and is new to the new primary.
-        assert not (await Queue(heir, 1).join(a_join(15, "s15", "k15"))).replayed or not refused
+        assert not (await Queue(heir, 1).join(numbered(15, "s15", "k15"))).replayed or not refused
         return acknowledged, there, refused
 
 

@@ -1,5 +1,5 @@
-"""The web process ends, is killed, or is replaced while many wait: all are back soon, each with its place
-(F10, F19, F22). The sockets are real; each does what the page does when it loses its own."""
+"""The web process ends, is killed, or is replaced while many wait: all are back soon, each with its place.
+The sockets are real; each does what the page does when it loses its own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ import pytest
 
 from tests.gated import Gated
 from tests.platform_server import APPS, WEB, Platform
+from tests.sockets import http
 from tests.waiting import eventually
+
+__all__ = ["http"]
 
 SPACE = "alice/thousand"
 MANY, FEWER = 1000, 200
@@ -146,12 +149,6 @@ async def held(process_platform: Platform, space: str, tmp_path: Path) -> AsyncI
     held = Held(process_platform, space, tmp_path / "gate")
     yield held
     await held.clear()
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        yield session
 
 
 async def in_line(http: aiohttp.ClientSession, held: Held, count: int) -> tuple[Page, list[Page]]:

@@ -1,4 +1,4 @@
-"""Fencing tokens after a failover (F8): the replica that took over may not know the last ones that were
+"""Fencing tokens after a failover: the replica that took over may not know the last ones that were
 given, and must not give them again."""
 
 from __future__ import annotations
@@ -8,23 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from queueing.events import Join, new_event_id
 from queueing.messages import completed
 from queueing.store.queue import Queue
 from queueing.store.scripts import Script
+from tests.events import a_join
 from tests.invariants.test_each_defence_is_needed import use, without
 from tests.valkeys import Valkey, pair
 from tests.waiting import eventually
 
 JUMP = "known and known ~= here and 1000000 or 1"
 renew = Script("renew")
-
-
-def a_join() -> Join:
-    return Join(
-        event_id=new_event_id("s"), fn="0", channel="s", body={"data": [1]}, request={}, origin="page",
-        visitor="s",
-    )  # fmt: skip
 
 
 async def a_stale_result(tmp_path: Path) -> tuple[bool, bytes]:
@@ -34,7 +27,7 @@ async def a_stale_result(tmp_path: Path) -> tuple[bool, bytes]:
         client, heir = servers.client, servers.heir
         old, new = Queue(client, 1), Queue(heir, 1)
         assert await old.acquire("before")
-        accepted = await old.join(a_join())
+        accepted = await old.join(a_join(visitor="s"))
         await eventually(lambda: new.pending_ids(), "the replica has the event")
         servers.relay.cut()
         # Another died and was followed meanwhile: the counters of the two are no longer the same.
@@ -78,7 +71,7 @@ async def test_a_restart_with_the_append_only_file_keeps_the_lease_and_what_runs
     client = server.client()
     queue = Queue(client, 1)
     assert await queue.acquire("d")
-    await queue.join(a_join())
+    await queue.join(a_join(visitor="s"))
     (running,), _ = await queue.claim("d")
     server.kill()
     await asyncio.to_thread(server.start)

@@ -1,9 +1,8 @@
-"""Visitors who hang up: while they wait (F11) and while their call runs (F12)."""
+"""Visitors who hang up: while they wait and while their call runs."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,10 @@ import pytest
 from tests.gated import Gated
 from tests.invariants.workers import two_workers
 from tests.platform_server import APPS
+from tests.sockets import http, until
 from tests.waiting import eventually
+
+__all__ = ["http"]
 
 SPACE = "alice/leavers"
 GRACE_S = 20  # instead of the minute that a visitor may be away
@@ -62,12 +64,6 @@ async def leavers(served: Leavers, tmp_path: Path) -> AsyncIterator[Leavers]:
     served.settle(cancel_on_disconnect=False)
 
 
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        yield session
-
-
 @dataclass
 class Visitor:
     """One socket, and what it knows of its event."""
@@ -77,10 +73,7 @@ class Visitor:
     event_id: str = ""
 
     async def until(self, word: str, **fields: Any) -> dict[str, Any]:
-        while True:
-            message: dict[str, Any] = json.loads((await self.socket.receive(timeout=90)).data)
-            if message["msg"] == word and fields.items() <= message.items():
-                return message
+        return await until(self.socket, word, **fields)
 
     def vanish(self) -> None:
         """Hang up without a word."""
@@ -111,7 +104,6 @@ async def come_back(http: aiohttp.ClientSession, leavers: Leavers, before: Visit
 async def test_of_200_who_vanish_those_who_come_back_keep_their_places_and_the_others_are_cancelled(
     leavers: Leavers, http: aiohttp.ClientSession
 ) -> None:
-    """F11."""
     holder = await arrive(http, leavers, "holder", "wait")
     await eventually(partial(leavers.has_begun, "holder"), "it runs")
     everybody = [await arrive(http, leavers, str(n), "wait") for n in range(SOCKETS)]
@@ -143,7 +135,6 @@ async def _pending_is(leavers: Leavers, count: int) -> bool:
 async def test_who_leaves_a_running_call_finds_its_result(
     leavers: Leavers, http: aiohttp.ClientSession
 ) -> None:
-    """F12."""
     visitor = await arrive(http, leavers, "left", "wait")
     await eventually(partial(leavers.has_begun, "left"), "it runs")
     await visitor.socket.close()
@@ -158,7 +149,7 @@ async def test_who_leaves_a_running_call_finds_its_result(
 async def test_where_the_owner_wants_it_the_call_of_who_leaves_is_ended_and_its_place_is_free(
     leavers: Leavers, http: aiohttp.ClientSession, function: str
 ) -> None:
-    """F12, with a generator and with an async function."""
+    """With a generator and with an async function."""
     leavers.settle(cancel_on_disconnect=True)
     visitor = await arrive(http, leavers, "left", function)
     await eventually(partial(leavers.has_begun, "left"), "it runs")

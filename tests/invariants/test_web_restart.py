@@ -1,10 +1,9 @@
-"""A web process that is told to end says goodbye to its sockets; their visitors keep their places (F10)."""
+"""A web process that is told to end says goodbye to its sockets; their visitors keep their places."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 from queueing.messages import GOING_AWAY
 from tests.platform_server import APPS, WEB, Platform
+from tests.sockets import until
 from tests.waiting import eventually, wait_until
 
 SPACE = "alice/restarts"
@@ -24,13 +24,6 @@ SOCKETS = 30
 def url(process_platform: Platform) -> str:
     assert process_platform.push(SPACE, process_platform.token("alice"), APPS / "slow") == "RUNNING"
     return f"{process_platform.url.replace('http', 'ws')}/ws/spaces/{SPACE}/queue"
-
-
-async def until(socket: aiohttp.ClientWebSocketResponse, word: str) -> dict[str, Any]:
-    while True:
-        message: dict[str, Any] = json.loads((await socket.receive(timeout=60)).data)
-        if message["msg"] == word:
-            return message
 
 
 async def result_of(

@@ -4,7 +4,6 @@ it starts again. Whoever comes meanwhile is refused with the reason."""
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,10 @@ from gradio_client.exceptions import AppError
 
 from tests.gated import Gated
 from tests.platform_server import APPS, Platform
+from tests.sockets import http, until
 from tests.waiting import eventually
+
+__all__ = ["http"]
 
 SPACE = "alice/paused"
 WORDS = "Your place is kept"
@@ -65,21 +67,8 @@ async def gated(process_platform: Platform, token: str, tmp_path: Path) -> Async
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-@pytest.fixture
 def client(gated: Paused) -> Client:
     return Client(gated.platform.run_url(SPACE), verbose=False)
-
-
-async def until(socket: aiohttp.ClientWebSocketResponse, word: str, **fields: Any) -> dict[str, Any]:
-    while True:
-        message: dict[str, Any] = json.loads((await socket.receive(timeout=60)).data)
-        if message["msg"] == word and fields.items() <= message.items():
-            return message
 
 
 async def join(socket: aiohttp.ClientWebSocketResponse, gated: Paused, name: str) -> str:

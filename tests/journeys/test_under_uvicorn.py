@@ -4,13 +4,11 @@ come and go. (Any other test runs there, too: `SPACEPORT_WEB_SERVER=uvicorn make
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -19,6 +17,7 @@ from gradio_client import Client, handle_file
 
 from queueing.messages import GOING_AWAY
 from tests.platform_server import APPS, WEB, Platform
+from tests.sockets import until
 from tests.waiting import eventually, wait_until
 
 SPACE = "alice/quick"
@@ -44,13 +43,6 @@ def metric(platform: Platform, name: str) -> float:
     found = re.search(rf"(?m)^{re.escape(name)} (\S+)$", told)
     assert found is not None, name
     return float(found[1])
-
-
-async def until(socket: aiohttp.ClientWebSocketResponse, word: str) -> dict[str, Any]:
-    while True:
-        message: dict[str, Any] = json.loads((await socket.receive(timeout=60)).data)
-        if message["msg"] == word:
-            return message
 
 
 def test_it_is_uvicorn_that_serves(uvicorn_platform: Platform) -> None:

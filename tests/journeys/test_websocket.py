@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
-from typing import Any
-
 import aiohttp
 import pytest
 
 from tests.platform_server import APPS, Platform
+from tests.sockets import http, until
+
+__all__ = ["http"]
 
 SPACE = "alice/socket"
 
@@ -18,20 +17,6 @@ SPACE = "alice/socket"
 def url(platform: Platform, alice: str) -> str:
     assert platform.push(SPACE, alice, APPS / "everything") == "RUNNING"
     return f"{platform.url.replace('http', 'ws')}/ws/spaces/{SPACE}/queue"
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-async def until(socket: aiohttp.ClientWebSocketResponse, word: str, **fields: Any) -> dict[str, Any]:
-    """The first message of this kind with these fields."""
-    while True:
-        message: dict[str, Any] = json.loads((await socket.receive(timeout=30)).data)
-        if message["msg"] == word and fields.items() <= message.items():
-            return message
 
 
 async def test_it_tells_the_state_of_the_line(url: str, http: aiohttp.ClientSession) -> None:

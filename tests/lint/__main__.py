@@ -1,5 +1,6 @@
 """`python -m tests.lint`: the shape of the code. Fails on an import cycle, a function of more than 50 lines,
-and a folder of more than 20 modules; ruff, mypy and import-linter have no rule for these."""
+a folder of more than 20 modules, and a local name that its own first value reads; ruff, mypy and
+import-linter have no rule for these."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grimp
+
+from tests.lint.first_bindings import self_reading
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCHER = "docker/base/launcher"
@@ -69,8 +72,11 @@ def faults() -> Iterator[str]:
     modules = [path.relative_to(ROOT) for part in PRODUCT for path in (ROOT / part).rglob("*.py")]
     tests = [path.relative_to(ROOT) for path in (ROOT / "tests").rglob("*.py")]
     for path in sorted(modules + tests):
-        for name, line, lines in long_functions((ROOT / path).read_text()):
+        source = (ROOT / path).read_text()
+        for name, line, lines in long_functions(source):
             yield f"{path}:{line}: {name} has {lines} lines, at most {FUNCTION_LINES}"
+        for name, line in self_reading(source):
+            yield f"{path}:{line}: {name} is read by its own first value: it has none yet"
     for folder, count in full_folders(modules):
         yield f"{folder}: {count} modules, at most {FOLDER_MODULES}"
 

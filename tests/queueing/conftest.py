@@ -12,11 +12,12 @@ import pytest
 import redis as redis_clients
 from redis.asyncio import Redis
 
-from queueing.events import Accepted, Join, new_event_id
+from queueing.events import Accepted
 from queueing.routes import Route
 from queueing.store.keys import SpaceKeys
 from queueing.store.options import DEFAULTS, QueueOptions
 from queueing.store.queue import Queue
+from tests.events import a_join, a_route
 from tests.redis_leaks import leaked
 
 _spaces = itertools.count(1)
@@ -56,15 +57,7 @@ def join(queue: Queue) -> Callable[..., Awaitable[Accepted]]:
     """Join with sensible values for what a test does not care about."""
 
     async def do(channel: str = "session", *, options: QueueOptions = DEFAULTS, **values: Any) -> Accepted:
-        fields: dict[str, Any] = {
-            "event_id": new_event_id(channel, values.get("fn", "0")),
-            "fn": "0",
-            "channel": channel,
-            "body": {"data": [1], "fn_index": 0},
-            "request": {},
-            "origin": "page",
-        }
-        return await replace(queue, options=options).join(Join(**{**fields, **values}))
+        return await replace(queue, options=options).join(a_join(channel, **values))
 
     return do
 
@@ -72,10 +65,7 @@ def join(queue: Queue) -> Callable[..., Awaitable[Accepted]]:
 @pytest.fixture
 def route(queue: Queue) -> Route:
     """Where that Space runs: nowhere."""
-    return Route(
-        space_id=queue.space_id, owner="a", name="b", owner_id=1, subdomain="a-b", sdk="gradio",
-        private=False, stage="RUNTIME_ERROR",
-    )  # fmt: skip
+    return a_route(queue.space_id, stage="RUNTIME_ERROR")
 
 
 def keys_of(queue: Queue) -> SpaceKeys:

@@ -16,15 +16,13 @@ from queueing.dispatch.dispatcher import Dispatcher
 from queueing.dispatch.worker import DispatcherPool
 from queueing.routes import Route, encode
 from queueing.store.queue import LEASE_MS, Queue
+from tests.events import a_route
 from tests.waiting import eventually, wait_until
 
 
-def a_route(queue: Queue) -> Route:
+def to_nobody(queue: Queue) -> Route:
     """To a replica that nobody asks anything."""
-    return Route(
-        space_id=queue.space_id, owner="alice", name="a", owner_id=1, subdomain="alice-a", sdk="gradio",
-        private=False, stage="RUNNING", replica_id=1, address="127.0.0.1:1",
-    )  # fmt: skip
+    return a_route(queue.space_id, replica_id=1, address="127.0.0.1:1")
 
 
 async def test_two_hints_at_once_leave_the_working_dispatcher_its_renewal(
@@ -37,7 +35,7 @@ async def test_two_hints_at_once_leave_the_working_dispatcher_its_renewal(
         await asyncio.to_thread(may_end.wait)
 
     monkeypatch.setattr(Dispatcher, "run", works)
-    await queue.redis.set(queue.keys.route, encode(a_route(queue)), ex=60)
+    await queue.redis.set(queue.keys.route, encode(to_nobody(queue)), ex=60)
     drains = DispatcherPool(os.environ["REDIS_URL"], 60)
     hints = [asyncio.run_coroutine_threadsafe(drains._drain(queue.space_id), drains._loop) for _ in range(2)]
     await asyncio.to_thread(began.wait, 10)
@@ -53,7 +51,7 @@ async def test_two_hints_at_once_leave_the_working_dispatcher_its_renewal(
 async def test_who_has_moved_elsewhere_leaves_the_line_to_the_worker_there(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = structs.replace(a_route(queue), celery_queue="hw.cpu@here")
+    here = structs.replace(to_nobody(queue), celery_queue="hw.cpu@here")
     there = structs.replace(here, replica_id=2, celery_queue="hw.cpu@there")
     anew = structs.replace(here, replica_id=2)
     asleep = structs.replace(here, replica_id=0, address="", celery_queue="", stage="SLEEPING")
@@ -80,7 +78,7 @@ async def test_a_worker_serves_many_spaces_at_once(redis: Redis, monkeypatch: py
     monkeypatch.setattr(queueing.dispatch.worker, "RENEW_S", 1.0)
     queues = [Queue(redis, 10_000 + at) for at in range(150)]
     for queue in queues:
-        await redis.set(queue.keys.route, encode(a_route(queue)), ex=60)
+        await redis.set(queue.keys.route, encode(to_nobody(queue)), ex=60)
     drains = DispatcherPool(os.environ["REDIS_URL"], 60)
     works = [asyncio.run_coroutine_threadsafe(drains._drain(one.space_id), drains._loop) for one in queues]
     try:

@@ -6,17 +6,15 @@ from collections.abc import Awaitable, Callable
 
 from queueing.dispatch import reaper
 from queueing.events import Accepted
-from queueing.routes import Route, encode
+from queueing.routes import encode
 from queueing.store.queue import Queue
+from tests.events import a_route
 
 Joins = Callable[..., Awaitable[Accepted]]
 
 
 async def runs_at(queue: Queue, address: str, stage: str) -> None:
-    route = Route(
-        space_id=queue.space_id, owner="a", name="b", owner_id=1, subdomain="a-b", sdk="gradio",
-        private=False, stage=stage, address=address,
-    )  # fmt: skip
+    route = a_route(queue.space_id, stage=stage, address=address)
     await queue.redis.set(queue.keys.route, encode(route))
 
 

@@ -17,10 +17,11 @@ from queueing.errors import QueueFull, VisitorLimit
 from queueing.events import Accepted, Call
 from queueing.lines import line_of
 from queueing.messages import completed
-from queueing.routes import Route, encode
+from queueing.routes import encode
 from queueing.store import snapshot
 from queueing.store.admin_ops import clear
 from queueing.store.queue import SIDE_CALLS, Queue
+from tests.events import a_route
 from tests.invariants.model import Model
 
 Joins = Callable[..., Awaitable[Accepted]]
@@ -348,8 +349,4 @@ async def test_the_longest_group_is_the_spaces_time(queue: Queue, join: Joins) -
 
 
 def _route(queue: Queue) -> bytes:
-    route = Route(
-        space_id=queue.space_id, owner="a", name="b", owner_id=1, subdomain="a-b", sdk="gradio",
-        private=False, stage="RUNNING", address="127.0.0.1:1",
-    )  # fmt: skip
-    return encode(route)
+    return encode(a_route(queue.space_id, address="127.0.0.1:1"))

@@ -1,4 +1,4 @@
-"""A client that reads slowly is told the newest state and every message, and holds up nobody (F21)."""
+"""A client that reads slowly is told the newest state and every message, and holds up nobody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client that reads its stream slowly: it gets every message, of its places only the newest (F21)."""
+"""A client that reads its stream slowly: it gets every message, of its places only the newest."""
 
 from __future__ import annotations
 

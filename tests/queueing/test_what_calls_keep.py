@@ -84,7 +84,7 @@ async def test_every_step_of_an_event_is_counted(queue: Queue, join: Joins) -> N
         assert await counted(queue) == await kept(queue)
     await end(queue, call, size=50)
     assert 3_000_000 < await counted(queue) == await kept(queue)
-    await queue.refuse("e", "session", failed("e", "no"))
+    await queue.publish_refusal("e", "session", failed("e", "no"))
     cancelled = await join("other")
     assert await queue.cancel(cancelled.event_id, "other") == "cancelled"
     await join("third")
@@ -143,7 +143,7 @@ async def test_a_session_that_comes_back_when_all_of_it_was_dropped_is_counted_a
     await join()
     await end(queue, await claimed(queue), size=5000)
     await queue.redis.delete(queue.keys.messages("session"))  # as if its time were over
-    await queue.refuse("e", "session", failed("e", "no"))
+    await queue.publish_refusal("e", "session", failed("e", "no"))
     assert await counted(queue) == await kept(queue) < 5000
 
 

@@ -14,17 +14,18 @@ import pytest
 from django.conf import settings
 from redis.asyncio import Redis
 
-from queueing.routes import App, Function, Route, encode
-from queueing.store import keys, queue
-from queueing.store.keys import SpaceKeys
+from queueing.routes import App, Function
+from queueing.store import queue
 from queueing.store.pipelining import AutoPipeline
+from tests.events import a_route, publish, scope_to
 from tests.queueing.conftest import redis
 from tests.reference.pages import ROOT
 
 __all__ = ["redis"]
 
 PAGE = (ROOT / "docs/explanation/how-it-works.md").read_text().partition("## Hop by hop")[2]
-HOP = re.compile(r"`([\w./]+\.py): ([\w.]+)`")
+HOP = re.compile(r"`([\w./]+\.(?:py|lua)): ([\w.]+)`")
+LUA_FUNCTION = re.compile(r"^local function (\w+)", re.MULTILINE)
 JOIN = "### From `queue/join` to the queue"
 SPACE = 71_001
 MOST_HOPS_OF_A_JOIN = 20
@@ -35,7 +36,9 @@ class Walked(Exception):
 
 
 def defined(path: Path) -> Iterator[str]:
-    """The functions of a module by their names, those inside others too."""
+    """The functions of a module or script by their names, those inside others too."""
+    if path.suffix == ".lua":
+        return iter(LUA_FUNCTION.findall(path.read_text()))
 
     def inside(node: ast.AST, before: str) -> Iterator[str]:
         for child in ast.iter_child_nodes(node):
@@ -57,12 +60,8 @@ def test_every_hop_is_a_function_of_its_file() -> None:
 async def test_a_join_walks_as_it_is_written(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     from spaceport.asgi import application
 
-    route = Route(
-        space_id=SPACE, owner="m", name="walk", owner_id=1, subdomain="m-walk", sdk="gradio", private=False,
-        stage="RUNNING", app=App(protocol="sse_v3", functions=(Function(id=0),)),
-    )  # fmt: skip
-    await redis.set(SpaceKeys(SPACE).route, encode(route), ex=60)
-    await redis.set(keys.host(route.subdomain), SPACE, ex=60)
+    route = a_route(SPACE, app=App(protocol="sse_v3", functions=(Function(id=0),)))
+    await publish(redis, route)
     execute, walked = AutoPipeline.execute, list[str]()
 
     def noted(self: AutoPipeline, *command: Any) -> Any:
@@ -84,12 +83,8 @@ async def test_a_join_walks_as_it_is_written(redis: Redis, monkeypatch: pytest.M
     async def send(message: MutableMapping[str, Any]) -> None:
         raise AssertionError(message)
 
-    host = f"{route.subdomain}.{settings.SPACEPORT_DEMO_DOMAIN}".encode()
-    scope = {
-        "type": "http", "method": "POST", "path": "/gradio_api/queue/join", "query_string": b"",
-        "scheme": "http", "client": ("127.0.0.1", 1),
-        "headers": [(b"host", host), (b"content-length", b"%d" % len(body))],
-    }  # fmt: skip
+    host = f"{route.subdomain}.{settings.SPACEPORT_DEMO_DOMAIN}"
+    scope = scope_to(host, "/gradio_api/queue/join", (b"content-length", b"%d" % len(body)))
     with pytest.raises(Walked):
         await application(scope, receive, send)
     written = PAGE.partition(JOIN)[2].partition("###")[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.redis_keys import TABLE
 from tests.reference import environment, pages
 
 DOCS = pages.ROOT / "docs"
@@ -31,6 +32,13 @@ def test_generated_tables_are_as_the_code_has_them(page: str) -> None:
 def test_every_variable_that_is_read_is_on_the_page() -> None:
     page = (pages.REFERENCE / "environment.md").read_text()
     assert sorted(name for name in environment.names() if f"`{name}`" not in page) == []
+
+
+def test_every_redis_key_has_its_writers_and_readers() -> None:
+    roles = (pages.REFERENCE / "redis-keys.md").read_text().partition("## Which process does what")[2]
+    named = re.findall(r"`([\w:]+)`", "".join(re.findall(r"^\| (`.*?) \|", roles, re.MULTILINE)))
+    declared = {key.pattern().removeprefix("sp:{<space>}:").partition(":<")[0] for key in TABLE}
+    assert sorted(named) == sorted(declared)
 
 
 def test_a_read_variable_has_its_default_and_the_comment_above_it() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
+from hardware.runtimes.docker import DockerRuntime
+from tests.hardware.engine import docker_runtime
 from tests.platform_server import APPS, Platform
 from tests.waiting import wait_until
 
@@ -62,6 +64,14 @@ def traces(process_platform: Platform, owner: str) -> str:
     """The Space."""
     assert process_platform.push(SPACE, owner, APPS / "traces", timeout_s=300) == "RUNNING"
     return SPACE
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRuntime]:
+    """A docker runtime to build hostile things with."""
+    made = docker_runtime(tmp_path_factory.mktemp("builds"))
+    yield made
+    made.dispose()
 
 
 @pytest.fixture

@@ -9,23 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hardware.runtimes.base import BuildFailed
-from tests.hardware.engine import docker_runtime
 from tests.security.builds import BASE, build
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from hardware.runtimes.docker import DockerRuntime
 
 pytestmark = pytest.mark.docker
-
-
-@pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRuntime]:
-    made = docker_runtime(tmp_path_factory.mktemp("walled"))
-    yield made
-    made.dispose()
 
 
 @pytest.fixture(autouse=True)

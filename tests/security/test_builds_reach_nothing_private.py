@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hardware.runtimes import wall
+from hardware.runtimes import egress_policy
 from hardware.runtimes.base import BuildFailed
-from tests.hardware.engine import docker_runtime
 from tests.security.builds import BASE, build, canary
 
 if TYPE_CHECKING:
@@ -51,13 +50,6 @@ SPELLINGS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRuntime]:
-    made = docker_runtime(tmp_path_factory.mktemp("walled"))
-    yield made
-    made.dispose()
-
-
 @pytest.fixture
 def listener() -> Iterator[Canary]:
     with canary() as made:
@@ -85,7 +77,7 @@ def test_steps_of_a_build_reach_public_addresses_only(
 ) -> None:
     hosts = sorted({
         "127.0.0.1", "169.254.77.77", "10.1.2.3", "172.17.0.1", "192.168.1.1", "100.64.0.1", "0.0.0.0",  # noqa: S104
-        *wall.own_addresses(),
+        *egress_policy.own_addresses(),
     })  # fmt: skip
     code = (
         "import json, socket\n"
@@ -110,7 +102,7 @@ def test_steps_of_a_build_reach_public_addresses_only(
 
 
 def test_the_operator_may_open_addresses_by_name_and_port() -> None:
-    made = wall.around(
+    made = egress_policy.of_builds(
         networks=["10.213.0.0/20"], addresses=["203.0.113.9"], resolvers=["10.0.0.2"],
         index="http://10.0.0.5:3141/root/pypi", reaches=["10.1.2.0/24", "10.9.9.9:443"],
     )  # fmt: skip

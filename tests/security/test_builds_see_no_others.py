@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hardware.runtimes.base import BuildFailed
-from tests.hardware.engine import docker_runtime
 from tests.security.builds import BASE, build
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from hardware.runtimes.base import Artifact
@@ -20,13 +18,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.docker
 
 SECRET = "PRIVATE-FILE-CONTENT"
-
-
-@pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRuntime]:
-    made = docker_runtime(tmp_path_factory.mktemp("walled"))
-    yield made
-    made.dispose()
 
 
 @pytest.fixture(scope="module")

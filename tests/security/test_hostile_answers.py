@@ -19,10 +19,11 @@ import queueing.dispatch.worker
 from hardware import app_report, redis_keys
 from hardware.replica_client import Limits
 from queueing.dispatch.worker import DispatcherPool
-from queueing.events import Join, new_event_id
+from queueing.events import new_event_id
 from queueing.protocols.gradio_config import app_from_config
 from queueing.routes import App, Function, Route, encode
 from queueing.store.queue import Queue
+from tests.events import a_join, a_route
 from tests.queueing.conftest import redis
 from tests.security.hostile_app import (
     CONFIG,
@@ -94,18 +95,14 @@ class Space:
         self.event_id, self.name = new_event_id("c", fn), name
 
     async def join(self) -> None:
-        route = Route(
-            space_id=self.queue.space_id, owner="m", name="evil", owner_id=1, subdomain="m-evil",
-            sdk="gradio", private=False, stage="RUNNING",
-            replica_id=1, address=self.app.address, app=self.offers,
-        )  # fmt: skip
+        at = self.queue.space_id
+        route = a_route(at, replica_id=1, address=self.app.address, app=self.offers)
         await self.queue.redis.set(self.queue.keys.route, encode(route), ex=60)
         await self.queue.redis.hset(self.queue.keys.cfg, mapping={"replica": 1, "serving": 1})
         body = {"data": ["x"], "fn_index": int(self.fn), "session_hash": "c"}
         batch = 4 if self.fn == "1" else 0
-        await self.queue.join(
-            Join(event_id=self.event_id, fn=self.fn, channel="c", body=body, request={}, batch=batch)
-        )
+        join = a_join("c", event_id=self.event_id, fn=self.fn, body=body, batch=batch, origin="api")
+        await self.queue.join(join)
 
     async def told(self) -> list[dict[str, Any]]:
         """Everything that its visitor hears of the event, once that has ended."""

@@ -17,13 +17,13 @@ from redis.asyncio import Redis
 from hardware import replica_client
 from hardware.replica_client import ReplicaClient
 from queueing.protocols.context import WebContext
-from queueing.routes import App, Function, Route, encode
-from queueing.store import keys
+from queueing.routes import App, Function
 from queueing.store.keys import SpaceKeys
 from queueing.store.options import DEFAULTS
 from spaces.gateway.app import Gateway
 from spaces.gateway.gradio import info, router
 from spaces.gateway.proxy import http
+from tests.events import a_route, publish, scope_to
 from tests.queueing.conftest import redis
 from tests.security.hostile_app import (
     INFO,
@@ -116,23 +116,17 @@ class Platform:
 
     async def ask(self, app: HostileApp, asks: Ask) -> Visitor:
         space_id = next(_ids)
-        route = Route(
-            space_id=space_id, owner="m", name=f"a{space_id}", owner_id=1, subdomain=f"m-{space_id}",
-            sdk="gradio", private=False, stage="RUNNING", replica_id=1, address=app.address, app=asks.app,
-        )  # fmt: skip
+        route = a_route(space_id, replica_id=1, address=app.address, app=asks.app)
+        await publish(self.redis, route)
         at = SpaceKeys(space_id)
-        await self.redis.set(at.route, encode(route), ex=60)
-        await self.redis.set(keys.host(route.subdomain), space_id, ex=60)
         await self.redis.hset(at.cfg, mapping={"replica": 1, "serving": 1})
         await self.redis.hset(at.event(EVENT), mapping={"app_id": "app-id", "channel": "c"})
         await self.redis.expire(at.event(EVENT), 60)
         visitor = Visitor(asks)
         length = [(b"content-length", str(len(asks.body)).encode())] if asks.body else []
-        scope = {
-            "type": "websocket" if asks.method == "WEBSOCKET" else "http", "method": asks.method,
-            "path": asks.path, "query_string": b"", "scheme": "http", "client": ("127.0.0.1", 1),
-            "headers": [(b"host", f"{route.subdomain}.localhost".encode()), *length],
-        }  # fmt: skip
+        kind = "websocket" if asks.method == "WEBSOCKET" else "http"
+        host = f"{route.subdomain}.localhost"
+        scope = scope_to(host, asks.path, *length, type=kind, method=asks.method)
         try:
             await self.gateway(scope, visitor.receive, visitor.send)
         except http.BrokenOff:
@@ -224,10 +218,7 @@ async def test_addresses_in_a_description_are_the_visitors_wherever_its_pieces_e
     app = HostileApp({"/gradio_api/info": raw(head("200 OK"), *(text[n : n + 1] for n in range(len(text))))})
     pieces: list[bytes] = []
     async with serving(app):
-        route = Route(
-            space_id=1, owner="m", name="a", owner_id=1, subdomain="m-a", sdk="gradio", private=False,
-            stage="RUNNING", address=app.address, app=NEW,
-        )  # fmt: skip
+        route = a_route(address=app.address, app=NEW)
         asked = type("Asked", (), {"scheme": "http", "host": "m-a.localhost", "route": route})
         async with ReplicaClient() as client:
             asking = client.ask("GET", app.address, "/gradio_api/info", total_s=10)

@@ -14,9 +14,9 @@ import pytest
 from django.conf import settings as ours
 
 from hardware import readiness
-from hardware.runtimes import docker_network, firewall, wall
+from hardware.runtimes import docker_network, egress_policy, firewall
 from hardware.runtimes.base import ReplicaSpec
-from hardware.runtimes.wall import BadEgress, Egress
+from hardware.runtimes.egress_policy import BadEgress, Egress
 from tests.hardware.engine import docker_runtime
 from tests.internet import HOST, NEAR, PRIVATE, SIXTH, internet
 from tests.security.builds import build
@@ -117,7 +117,7 @@ def test_private_addresses_the_host_and_neighbours_are_never_reached(
     runtime: DockerRuntime, artifact: Artifact, web: Running, host_port: int
 ) -> None:
     neighbours = [start(runtime, artifact, 2, "web"), start(runtime, artifact, 3, "none")]
-    own = sorted(wall.own_addresses() - {"127.0.0.1"})
+    own = sorted(egress_policy.own_addresses() - {"127.0.0.1"})
     assert NEAR in own
     targets = [
         *((one, 80) for one in (*PRIVATE, SIXTH)),

@@ -1,4 +1,4 @@
-"""The limit on websocket handshakes (F19): a burst is spread, and nobody is left outside."""
+"""The limit on websocket handshakes: a burst is spread, and nobody is left outside."""
 
 from __future__ import annotations
 

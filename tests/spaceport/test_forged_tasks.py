@@ -19,12 +19,12 @@ from redis.asyncio import Redis
 from hardware.runtimes.base import Artifact
 from hardware.runtimes.process import ProcessRuntime
 from queueing.dispatch.worker import DispatcherPool
-from queueing.events import Join, new_event_id
 from queueing.store.queue import Queue
 from spaceport.celery import app
 from spaces import tasks
 from spaces.building import leases, runs
 from spaces.models import Build, Space
+from tests.events import a_join
 from tests.people import make_people
 
 OURS = ("spaces.", "queueing.", "hardware.")
@@ -90,9 +90,7 @@ async def test_a_drain_of_a_space_that_another_node_serves_claims_nothing() -> N
     redis_url = os.environ["REDIS_URL"]
     async with Redis.from_url(redis_url) as redis:
         queue = Queue(redis, 987_654)
-        joined = Join(
-            event_id=new_event_id("s", "0"), fn="0", channel="s", body={}, request={}, origin="page"
-        )
+        joined = a_join(body={})
         await queue.join(joined)
         assert await queue.acquire("12:its-own-node")
         drains = DispatcherPool(redis_url, 60)

@@ -7,9 +7,10 @@ import os
 
 from redis.asyncio import Redis
 
-from queueing.events import Join, new_event_id
+from queueing.events import new_event_id
 from queueing.store.queue import Queue
 from spaces.models import Space
+from tests.events import a_join
 
 CHANNEL = "visitor"
 
@@ -20,8 +21,7 @@ def join(space: Space) -> str:
 
     async def do() -> None:
         async with Redis.from_url(os.environ["REDIS_URL"]) as redis:
-            body = {"data": [1], "fn_index": 0}
-            event = Join(event_id=event_id, fn="0", channel=CHANNEL, body=body, request={}, visitor="v")
+            event = a_join(CHANNEL, event_id=event_id, origin="api", visitor="v")
             await Queue(redis, space.pk).join(event)
 
     asyncio.run(do())

@@ -12,6 +12,9 @@ from aiohttp import web
 from hardware.replica_client import ReplicaClient
 from spaces.gateway.proxy import http
 from spaces.gateway.proxy.door import Door
+from tests.sockets import client
+
+__all__ = ["client"]
 
 Message = MutableMapping[str, Any]
 
@@ -75,12 +78,6 @@ async def container() -> AsyncIterator[tuple[Container, str]]:
     port = runner.addresses[0][1]
     yield container, f"127.0.0.1:{port}"
     await runner.cleanup()
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[ReplicaClient]:
-    async with ReplicaClient() as client:
-        yield client
 
 
 async def forward(client: ReplicaClient, visitor: Visitor, address: str) -> None:

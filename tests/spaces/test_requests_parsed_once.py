@@ -9,12 +9,10 @@ import pytest
 from redis.asyncio import Redis
 
 from queueing.protocols.context import WebContext
-from queueing.routes import App, Route, encode
-from queueing.store import keys
-from queueing.store.keys import SpaceKeys
 from queueing.store.options import DEFAULTS
 from spaceport.web.bodies import ORDINARY, Limits, bounded
 from spaces.gateway.app import Gateway
+from tests.events import a_route, publish, scope_to
 from tests.queueing.conftest import redis
 
 __all__ = ["redis"]
@@ -26,12 +24,8 @@ SPACE = 71_000
 async def test_a_request_with_a_large_body_is_parsed_once(
     redis: Redis, monkeypatch: pytest.MonkeyPatch, size: int | None
 ) -> None:
-    route = Route(
-        space_id=SPACE, owner="m", name="big", owner_id=1, subdomain="m-big", sdk="docker", private=False,
-        stage="BUILD_ERROR", app=App(),
-    )  # fmt: skip
-    await redis.set(SpaceKeys(SPACE).route, encode(route), ex=60)
-    await redis.set(keys.host(route.subdomain), SPACE, ex=60)
+    route = a_route(SPACE, sdk="docker", stage="BUILD_ERROR")
+    await publish(redis, route)
     gateway = Gateway(
         lambda: WebContext(DEFAULTS), key="k", platform_url="http://localhost", demo_domain="localhost"
     )
@@ -56,10 +50,7 @@ async def test_a_request_with_a_large_body_is_parsed_once(
     monkeypatch.setattr(gateway, "_parse", counted)
     length = (b"transfer-encoding", b"chunked") if size is None else (b"content-length", b"%d" % size)
     limits = Limits(files_bytes=0, is_app=lambda _: True, of_app=gateway.largest_body)
-    scope = {
-        "type": "http", "method": "POST", "path": "/upload", "query_string": b"", "scheme": "http",
-        "client": ("127.0.0.1", 1), "headers": [(b"host", b"m-big.localhost"), length],
-    }  # fmt: skip
+    scope = scope_to(f"{route.subdomain}.localhost", "/upload", length)
     await bounded(served, limits)(scope, receive, send)
     await gateway.context.http.close()
     assert statuses == [503]

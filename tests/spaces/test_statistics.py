@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -16,22 +15,18 @@ from queueing.models import QueueMinute
 from queueing.store.keys import SpaceKeys
 from spaces import creation
 from spaces.models import Space
-from tests.people import People, make_people
+from tests.people import People
+from tests.spaces.pages import as_, folks
+
+__all__ = ["folks"]
 
 pytestmark = pytest.mark.django_db
 RANGES = ["1h", "24h", "7d", "30d"]
 
 
 @pytest.fixture
-def folks(settings: Any, tmp_path: Any) -> People:
-    settings.SPACEPORT_HOME = tmp_path
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    redis_clients.sync_redis().flushdb()
-    return make_people()
-
-
-@pytest.fixture
 def space(folks: People) -> Space:
+    redis_clients.sync_redis().flushdb()
     return creation.create(folks.lab, "demo", sdk="gradio", author="alice")
 
 
@@ -48,12 +43,6 @@ def busy(space: Space) -> None:
     redis.expire(k.minute(now), 600)
     redis.sadd(k.minutes, now)
     redis.expire(k.minutes, 600)
-
-
-def as_(user: Any) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.mark.parametrize("path", ["/statistics", "/statistics/figures"])

@@ -11,20 +11,20 @@ from django.test import Client
 from redis import Redis
 
 from queueing.store import durability
-from tests.people import People, make_people
+from tests.people import People
+from tests.spaces.pages import folks
 from tests.valkeys import Valkey
+
+__all__ = ["folks"]
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def folks(settings: Any, tmp_path: Path) -> People:
-    settings.SPACEPORT_HOME = tmp_path
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    folks = make_people()
+@pytest.fixture(autouse=True)
+def administrator(folks: People) -> None:
+    """Bob is one."""
     folks.bob.is_superuser = True
     folks.bob.save()
-    return folks
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@
 -- MAKES: event messages open next calls
 -- TIME: now
 -- returns {"held", losses} | {"taken", holder}
--- USES: count held tell redis_id line
+-- USES: count held publish redis_id line
 local owner = redis.call("GET", lease)
 if owner and owner ~= holder then return { "taken", owner } end
 redis.call("SET", lease, holder, "PX", ttl_ms)
@@ -35,7 +35,7 @@ for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
       local open = open_of(channel)
       redis.call("SREM", open, id)
       local left = redis.call("SCARD", open)
-      tell(messages, id, { (string.gsub(failure, "EVENT_ID", id)) }, now, final_ttl, true, left)
+      publish(messages, id, { (string.gsub(failure, "EVENT_ID", id)) }, now, final_ttl, true, left)
     else
       redis.call("HSET", event, "state", "pending", "token", "")
       count(now, "retried::" .. lane .. ":" .. fn)
@@ -43,7 +43,7 @@ for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
       redis.call("ZADD", next_of(line), seq, id)
       keep_line(line)
       if lane == "main" then
-        tell(messages, id, { (string.gsub(notice, "EVENT_ID", id)) }, now, final_ttl, false)
+        publish(messages, id, { (string.gsub(notice, "EVENT_ID", id)) }, now, final_ttl, false)
       end
     end
   end

@@ -4,7 +4,7 @@
 -- MAKES: wait shares next
 -- TIME: now
 -- returns {"cancelled"} | {"running"} | {"unknown"}
--- USES: count held tell line
+-- USES: count held publish line
 -- CONST: WEEK_AND_DAY_S
 local fields = redis.call("HMGET", event, "state", "channel", "visitor", "lane", "group")
 if not fields[1] or fields[2] ~= channel then return { "unknown" } end
@@ -28,7 +28,7 @@ redis.call("HDEL", event, "body", "request")
 let_go(event)
 redis.call("EXPIRE", event, ttl)
 redis.call("SREM", open, id)
-tell(messages, id, { payload }, now, ttl, true, redis.call("SCARD", open))
+publish(messages, id, { payload }, now, ttl, true, redis.call("SCARD", open))
 count(now, "cancelled::" .. table.concat(redis.call("HMGET", event, "lane", "fn"), ":"))
 if redis.call("HINCRBY", day, "cancelled", 1) == 1 then redis.call("EXPIRE", day, WEEK_AND_DAY_S) end
 return { "cancelled" }

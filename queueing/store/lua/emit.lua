@@ -5,11 +5,11 @@
 -- and then: payloads
 -- returns {"sent"} | {"stale"}
 -- TIME: now
--- USES: held tell
+-- USES: held publish
 local state = redis.call("HMGET", event, "token", "state", "told")
 if state[1] ~= token or state[2] ~= "running" then return { "stale" } end
 -- The connection broke behind the first try of this very call.
 if told ~= "0" and tonumber(state[3] or 0) >= tonumber(told) then return { "sent" } end
-tell(messages, id, { unpack(ARGV, rest) }, now, ttl, false)
+publish(messages, id, { unpack(ARGV, rest) }, now, ttl, false)
 if told ~= "0" then redis.call("HSET", event, "told", told) end
 return { "sent" }

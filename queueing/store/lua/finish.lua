@@ -6,7 +6,7 @@
 -- TIME: now
 -- and then: payloads to publish before the final one
 -- returns {"finished", open_left} | {"stale"}
--- USES: count held tell
+-- USES: count held publish
 -- CONST: DAY_S WEEK_AND_DAY_S
 local state = redis.call("HMGET", event, "token", "state", "started", "lane")
 if free == "1" then redis.call("ZREM", calls, token) end
@@ -20,7 +20,7 @@ redis.call("SREM", open, id)
 local left = redis.call("SCARD", open)
 local payloads = { unpack(ARGV, rest) }
 payloads[#payloads + 1] = payload
-tell(messages, id, payloads, now, ttl, true, left)
+publish(messages, id, payloads, now, ttl, true, left)
 redis.call("SET", last, fn, "EX", 30)
 -- How long calls take, newest first, for the ETA of those behind them (`queueing.eta`).
 if took ~= "" and status ~= "cancelled" then

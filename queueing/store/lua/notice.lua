@@ -5,7 +5,7 @@
 -- MAKES: next wait event messages
 -- TIME: now
 -- returns how many
--- USES: held tell line
+-- USES: held publish line
 local told = 0
 local lists = { running }
 for _, line in ipairs(all_lines()) do
@@ -16,7 +16,7 @@ for _, list in ipairs(lists) do
   for _, id in ipairs(redis.call("ZRANGE", list, 0, -1)) do
     local channel, lane = unpack(redis.call("HMGET", event_of(id), "channel", "lane"))
     if channel and lane == "main" then
-      tell(messages_of(channel), id, { (string.gsub(payload, "EVENT_ID", id)) }, now, ttl, false)
+      publish(messages_of(channel), id, { (string.gsub(payload, "EVENT_ID", id)) }, now, ttl, false)
       told = told + 1
     end
   end

@@ -189,7 +189,7 @@ class Command(BaseCommand):
                 pass
             if time.monotonic() > deadline:
                 logs = settings.SPACEPORT_HOME / "log"
-                raise CommandError(f"The platform did not get well in {READY_S} s: {problem}. Logs: {logs}")
+                raise CommandError(f"The platform was not ready after {READY_S} s: {problem}. Logs: {logs}")
             time.sleep(0.1)
 
     def _welcome(self, password: str | None) -> None:

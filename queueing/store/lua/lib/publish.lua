@@ -1,9 +1,9 @@
--- tell: append an event's messages to its channel's stream, which is kept for `ttl` seconds more, and publish them in
+-- publish: append an event's messages to its channel's stream, which is kept for `ttl` seconds more, and publish them in
 -- one piece, a line each: `<number> <1: its end> <events of the channel left open> <event> <message>`
 -- (`queueing.delivery.streams`). Of large ones only their existence is published: Redis disconnects listeners
 -- that are too far behind. Of a long stream the latest 2000 are kept. A stream that is new counts anew, for the one
 -- before may have been dropped just now. Needs `held`.
-local function tell(stream, id, payloads, now, ttl, final, left)
+local function publish(stream, id, payloads, now, ttl, final, left)
   local lines, bytes = {}, 0
   for i, payload in ipairs(payloads) do
     local last = final and i == #payloads

@@ -27,7 +27,7 @@ RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 LOCAL_ADDRESSES = Path("/proc/net/fib_trie")
 
 
-def around(
+def of_builds(
     *,
     networks: Iterable[str],
     addresses: Iterable[str],
@@ -35,9 +35,9 @@ def around(
     index: str,
     reaches: list[str],
 ) -> dict[str, Any]:
-    """The wall as the builder raises it (`docker/builder/walled_build.py`). `networks` are the engine's,
-    `addresses` this machine's own; `index` is the address of the package index, `reaches` what the operator
-    names: "host", "host:port" or a network."""
+    """The rules of every build, as its builder sets them (`docker/builder/walled_build.py`). `networks` are
+    the engine's, `addresses` this machine's own; `index` is the address of the package index, `reaches` what
+    the operator names: "host", "host:port" or a network."""
     allow = for_names(resolvers)
     parts = urlsplit(index)
     if parts.hostname:

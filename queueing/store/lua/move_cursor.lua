@@ -1,4 +1,4 @@
--- telling: note the last message that a session's client received, as "told being_told stream"
+-- move_cursor: note the last message that a session's client received, as "told being_told stream"
 -- (`queueing.delivery.cursors`); `stream` is 1 while one is open, the time at which its client disconnected during an event, else 0.
 -- `begins`: everything up to message `number`, an event's end among it, is about to be written. The answer decides
 -- whether the stream may end with it: not while an event is open, or a later one's messages are on their way to it.

@@ -21,7 +21,7 @@ import docker.utils.socket
 from django.conf import settings
 from docker.types import LogConfig
 
-from hardware.runtimes import builder_image, docker_network, image_context, wall
+from hardware.runtimes import builder_image, docker_network, egress_policy, image_context
 from hardware.runtimes.base import BuildFailed, EngineUnavailable, Log
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Job:
         cores = self.engine.client.info()["NCPU"]
         cpus = settings.SPACEPORT_BUILD_CPUS or max(1, cores * 0.75)
         config = self.api.create_host_config(
-            network_mode=self.engine.network, dns=wall.resolvers() or None, mounts=mounts,
+            network_mode=self.engine.network, dns=egress_policy.resolvers() or None, mounts=mounts,
             mem_limit=memory, memswap_limit=memory, pids_limit=settings.SPACEPORT_BUILD_PROCESSES,
             nano_cpus=int(min(cpus, cores) * 1e9), cpu_shares=256,
             cap_drop=["ALL"], cap_add=CAPABILITIES,
@@ -137,10 +137,10 @@ class Job:
         return {**result, "last": last}
 
     def _wall(self) -> dict[str, Any]:
-        return wall.around(
+        return egress_policy.of_builds(
             networks=[str(subnet) for subnet in docker_network.subnets(self.engine.client)],
-            addresses=wall.own_addresses(),
-            resolvers=wall.resolvers(),
+            addresses=egress_policy.own_addresses(),
+            resolvers=egress_policy.resolvers(),
             index=image_context.package_index(),
             reaches=settings.SPACEPORT_BUILD_REACHES,
         )
