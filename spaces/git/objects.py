@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,10 @@ from spaces.git.bounds import OBJECT_BYTES, Item, TooMuch, parsed
 
 CHUNK = 256 * 1024
 AT_ONCE = 400  # questions in the pipe: they and their answers must fit
+START_S = 300.0  # until a reader must have taken anything
+LEAST_RATE = 64 * 1024  # bytes a second, from then on
+LONGEST_S = 3600.0
+LOOK_EVERY_S = 5.0
 #: Files from here on are never compared with each other nor held in memory by git.
 STREAMED_FROM = "8m"
 
@@ -120,8 +125,13 @@ def _loaded(folder: Path | str, oid: str) -> bytes | None:
         return repo.object_store[wanted].as_raw_string() if wanted in repo.object_store else None
 
 
+def allowed_s(sent: int) -> float:
+    """How long git may write for a reader who has taken this many bytes."""
+    return min(START_S + sent / LEAST_RATE, LONGEST_S)
+
+
 async def stream(folder: Path, oid: str, start: int, size: int) -> AsyncIterator[bytes]:
-    """So many bytes of a file from `start` on, as they are taken."""
+    """So many bytes of a file from `start` on, as they are taken; fewer for who takes too long."""
     if not installed():
         yield (await asyncio.to_thread(_loaded, folder, oid) or b"")[start : start + size]
         return
@@ -132,13 +142,24 @@ async def stream(folder: Path, oid: str, start: int, size: int) -> AsyncIterator
         stderr=asyncio.subprocess.DEVNULL,
     )
     assert process.stdout is not None
+    began, sent, loop = time.monotonic(), 0, asyncio.get_running_loop()
+
+    def look() -> None:
+        nonlocal clock
+        if time.monotonic() - began > allowed_s(sent):
+            process.kill()
+        else:
+            clock = loop.call_later(LOOK_EVERY_S, look)
+
+    clock = loop.call_later(LOOK_EVERY_S, look)
     try:
         while start > 0 and (skipped := await process.stdout.read(min(start, CHUNK))):
             start -= len(skipped)
-        while size > 0 and (chunk := await process.stdout.read(min(size, CHUNK))):
-            size -= len(chunk)
+        while sent < size and (chunk := await process.stdout.read(min(size - sent, CHUNK))):
+            sent += len(chunk)
             yield chunk
     finally:
+        clock.cancel()
         if process.returncode is None:
             process.kill()
         await process.wait()
