@@ -15,12 +15,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import IO
 
-from spaces.git.objects import LOOK_EVERY_S, allowed_s
+from spaces.git.objects import allowed_s
 
 CHUNK = 256 * 1024
 PACKS = 8  # of this process at a time
 PER_ADDRESS = 4
 RETRY_S = 10
+LOOK_EVERY_S = 5.0  # whether one takes too long
 
 
 class Full(RuntimeError):

@@ -5,6 +5,7 @@ check of a push runs it too."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import subprocess
 import time
@@ -19,7 +20,6 @@ AT_ONCE = 400  # questions in the pipe: they and their answers must fit
 START_S = 300.0  # until a reader must have taken anything
 LEAST_RATE = 64 * 1024  # bytes a second, from then on
 LONGEST_S = 3600.0
-LOOK_EVERY_S = 5.0
 #: Files from here on are never compared with each other nor held in memory by git.
 STREAMED_FROM = "8m"
 
@@ -93,6 +93,14 @@ class Objects:
         """
         return parsed(self.content(oid))
 
+    def commits(self, newest: str, *, skip: int, limit: int) -> list[str]:
+        """Ids of so many commits from this one back, newest first, without those skipped. Needs git."""
+        command = git(self._folder, "rev-list", f"--skip={skip}", f"--max-count={limit}", newest, "--")
+        done = subprocess.run(  # noqa: S603
+            command, stdin=subprocess.DEVNULL, capture_output=True, env=self._env, check=True
+        )
+        return done.stdout.decode().split()
+
     def _started(self, how: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603
             git(self._folder, "cat-file", how),
@@ -142,16 +150,15 @@ async def stream(folder: Path, oid: str, start: int, size: int) -> AsyncIterator
         stderr=asyncio.subprocess.DEVNULL,
     )
     assert process.stdout is not None
-    began, sent, loop = time.monotonic(), 0, asyncio.get_running_loop()
+    began, sent = time.monotonic(), 0
 
-    def look() -> None:
-        nonlocal clock
-        if time.monotonic() - began > allowed_s(sent):
+    async def end_in_time() -> None:
+        while (left_s := began + allowed_s(sent) - time.monotonic()) > 0:  # noqa: ASYNC110  # more is taken
+            await asyncio.sleep(left_s)
+        with contextlib.suppress(ProcessLookupError):
             process.kill()
-        else:
-            clock = loop.call_later(LOOK_EVERY_S, look)
 
-    clock = loop.call_later(LOOK_EVERY_S, look)
+    clock = asyncio.ensure_future(end_in_time())
     try:
         while start > 0 and (skipped := await process.stdout.read(min(start, CHUNK))):
             start -= len(skipped)

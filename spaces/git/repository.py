@@ -17,7 +17,7 @@ from dulwich.refs import Ref
 from dulwich.repo import Repo
 
 from spaces.git import bounds
-from spaces.git.objects import Objects
+from spaces.git.objects import Objects, installed
 from spaces.git.trees import Trees
 
 if TYPE_CHECKING:
@@ -184,8 +184,13 @@ def tree(
 
 
 def log(space_id: int, revision: str, *, skip: int = 0, limit: int = 50) -> list[CommitInfo]:
-    """Commits from this one back, newest first."""
+    """Commits from this one back, newest first. Those that are skipped are git's to read: there may be
+    many."""
     with opened(space_id) as repo:
+        if skip + limit > 1 and installed():
+            with Objects(folder_of(space_id)) as objects:
+                ids = objects.commits(revision, skip=skip, limit=limit)
+            return [info(commit) for oid in ids if isinstance(commit := repo[oid.encode()], Commit)]
         walker = repo.get_walker(include=[ObjectID(revision.encode())], max_entries=skip + limit)
         return [info(entry.commit) for entry in list(walker)[skip:]]
 

@@ -66,7 +66,6 @@ async def test_a_download_that_nobody_takes_ends(
 ) -> None:
     monkeypatch.setattr(objects, "START_S", 0.0)
     monkeypatch.setattr(objects, "LEAST_RATE", 1e12)
-    monkeypatch.setattr(objects, "LOOK_EVERY_S", 0.01)
     started, start = [], asyncio.create_subprocess_exec
 
     async def noted(*command: Any, **options: Any) -> Any:

@@ -273,3 +273,18 @@ def test_a_file_is_not_read_to_find_that_nothing_lies_below_it(
     assert repository.find(7, head, "d/a.txt/x") is None
     assert read
     assert Blob not in read
+
+
+def test_commits_that_are_skipped_are_not_read(space: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [commit(**{f"f{n}": b"1"}) for n in range(30)]
+    all_of_them = [one.oid for one in repository.log(7, ids[-1], limit=40)]
+    read, load = [], Repo.__getitem__
+
+    def loaded(repo: Repo, name: Any) -> Any:
+        read.append(name)
+        return load(repo, name)
+
+    monkeypatch.setattr(Repo, "__getitem__", loaded)
+    monkeypatch.setattr(Repo, "get_walker", None)
+    assert [one.oid for one in repository.log(7, ids[-1], skip=20, limit=5)] == all_of_them[20:25]
+    assert len(read) == 5
