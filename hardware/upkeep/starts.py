@@ -151,11 +151,11 @@ class Starts:
             self._loop = None
 
     def _follow(self, start: Start) -> None:
-        task = asyncio.get_running_loop().create_task(self._ask_on(start))
+        task = asyncio.get_running_loop().create_task(self._ask(start))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 
-    async def _ask_on(self, start: Start) -> None:
+    async def _ask(self, start: Start) -> None:
         loop = asyncio.get_running_loop()
         while self._all.get(start.row.pk) is start:
             began = time.monotonic()
