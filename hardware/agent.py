@@ -17,13 +17,13 @@ from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 from redis import RedisError
 
-from hardware import devices, logs, nodes, readiness, replicas, usage
+from hardware import devices, logs, nodes, replicas, usage
 from hardware.app_report import Unusable
 from hardware.models import Replica
 from hardware.runtimes.base import ArtifactMissing, EngineUnavailable, StartFailed
 from hardware.tiers import TIERS
 from hardware.upkeep import handover, leftovers, starts
-from hardware.upkeep.starts import Start, Starts
+from hardware.upkeep.starts import Found, Start, Starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,7 @@ class Agent:
         self._starting = threading.Lock()
         self._adopted = self._leaving = False
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="replica")
-        self._starts = Starts(self._look, runtime)
+        self._starts = Starts(self._heed, runtime)
         self._threads = [
             threading.Thread(target=self._forever, args=(self._beat, nodes.HEARTBEAT_S), name="heartbeat"),
             threading.Thread(target=self._forever, args=(self.reconcile, LOOK_EVERY_S), name="reconcile"),
@@ -238,13 +238,11 @@ class Agent:
         deadline = time.monotonic() + spec.start_timeout_s
         self._starts.add(Start(row=row, spec=spec, running=running, deadline=deadline))
 
-    def _look(self, start: Start) -> bool:
+    def _heed(self, start: Start, found: Found) -> bool:
         """Whether nothing is left to wait for: it can be called, or never will be."""
         row, running = start.row, start.running
-        try:
-            found = readiness.probe(running.address, start.spec.sdk)
-        except Unusable as error:
-            self._fail(row, running.runtime_id, str(error))
+        if isinstance(found, Unusable):
+            self._fail(row, running.runtime_id, str(found))
             return True
         # Also of one that has just answered: its first answer may have been its last.
         if found is None or self.runtime.poll(running.runtime_id) is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from hardware import app_report, replica_client
@@ -30,21 +30,21 @@ def pauses() -> Iterator[float]:
         pause = min(pause * GROWTH, LONGEST_PAUSE_S)
 
 
-def probe(address: str, sdk: str) -> dict[str, Any] | None:
+async def probe(address: str, sdk: str) -> dict[str, Any] | None:
     """The launcher's report (empty where the app runs without it) once the app can be called; None before.
 
     Raises:
         Unusable: it answers, but can never be served.
     """
-    if not answers(address, sdk):
+    if not await answers(address, sdk):
         return None
     if sdk != "gradio":
         return {}
-    found = report(address)
+    found = await report(address)
     if not found.get("started", True):  # its server answers, while its start-up work still goes on
         return None
     try:
-        status, _ = config(address, (found.get("mounts") or [""])[0])
+        status, _ = await _config(address, (found.get("mounts") or [""])[0])
     except BadAnswer as error:
         raise Unusable(str(error)) from error
     except ReplicaError:
@@ -52,49 +52,58 @@ def probe(address: str, sdk: str) -> dict[str, Any] | None:
     return found if status < SERVER_ERROR else None
 
 
-def answers(address: str, sdk: str) -> bool:
+async def answers(address: str, sdk: str) -> bool:
     """Whether a server answers there. A Docker Space's does when its port is open: what its pages say, and
     how long they take, is its own business. Gradio is asked for `/config`: with a password it answers 401,
     and an app that mounts it below a path of its own answers 404; all of them serve."""
     if sdk != "gradio":
-        return _is_open(address)
+        return await _is_open(address)
     try:
-        return replica_client.status_of(address, "/config", total_s=CONFIG_S) < SERVER_ERROR
+        return await replica_client.status_of(address, "/config", total_s=CONFIG_S) < SERVER_ERROR
     except ReplicaError:
         return False
 
 
-def _is_open(address: str) -> bool:
+async def _is_open(address: str) -> bool:
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), TIMEOUT_S).close()
-    except OSError:
+        async with asyncio.timeout(TIMEOUT_S):
+            _, writer = await asyncio.open_connection(host, int(port))
+    except OSError:  # or its time is up
         return False
+    writer.close()
     return True
 
 
-def report(address: str) -> dict[str, Any]:
+async def report(address: str) -> dict[str, Any]:
     """The launcher's report; empty where the app runs without it.
 
     Raises:
         Unusable
     """
     try:
-        status, raw = replica_client.fetch(address, REPORT, limit=app_report.REPORT_BYTES, total_s=TIMEOUT_S)
+        status, raw = await replica_client.fetched(
+            address, REPORT, limit=app_report.REPORT_BYTES, total_s=TIMEOUT_S
+        )
     except ReplicaError:
         return {}
     return app_report.report(raw) if status == 200 else {}
 
 
 def config(address: str, mount: str) -> tuple[int, dict[str, Any] | None]:
-    """Status and content of the `/config` of the app at this place; no content where it is not Gradio's.
+    """Status and content of the `/config` of the app at this place; no content where it is not Gradio's. For
+    code that runs on no event loop.
 
     Raises:
         Unusable: it is Gradio's, and not as Gradio writes it.
         BadAnswer, Unreachable
     """
+    return asyncio.run(_config(address, mount))
+
+
+async def _config(address: str, mount: str) -> tuple[int, dict[str, Any] | None]:
     try:
-        status, raw = replica_client.fetch(
+        status, raw = await replica_client.fetched(
             address, f"{mount}/config", limit=app_report.CONFIG_BYTES, total_s=CONFIG_S
         )
     except Redirected:  # as some authors' servers do with every stranger

@@ -260,6 +260,27 @@ class ReplicaClient:
                 )  # fmt: skip
 
 
+async def fetched(
+    address: str,
+    path: str,
+    *,
+    query: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    limit: int,
+    total_s: float,
+) -> tuple[int, bytes]:
+    """Status and body of one GET of the platform's own.
+
+    Raises:
+        Unreachable, BadAnswer
+    """
+    async with (
+        ReplicaClient() as client,
+        client.ask("GET", address, path, query=query, headers=headers, total_s=total_s) as reply,
+    ):
+        return reply.status, await reply.read(limit)
+
+
 def fetch(
     address: str,
     path: str,
@@ -269,34 +290,18 @@ def fetch(
     limit: int,
     total_s: float,
 ) -> tuple[int, bytes]:
-    """Status and body of a GET of the platform's own, for code that runs on no event loop.
-
-    Raises:
-        Unreachable, BadAnswer
-    """
-
-    async def once() -> tuple[int, bytes]:
-        async with (
-            ReplicaClient() as client,
-            client.ask("GET", address, path, query=query, headers=headers, total_s=total_s) as reply,
-        ):
-            return reply.status, await reply.read(limit)
-
-    return asyncio.run(once())
+    """The same, for code that runs on no event loop."""
+    return asyncio.run(fetched(address, path, query=query, headers=headers, limit=limit, total_s=total_s))
 
 
-def status_of(address: str, path: str, *, total_s: float) -> int:
+async def status_of(address: str, path: str, *, total_s: float) -> int:
     """The status of a GET, whose body is not waited for: a first page may be long, or never end.
 
     Raises:
         Unreachable, BadAnswer
     """
-
-    async def once() -> int:
-        async with ReplicaClient() as client, client.send("GET", address, path, total_s=total_s) as reply:
-            return reply.status
-
-    return asyncio.run(once())
+    async with ReplicaClient() as client, client.send("GET", address, path, total_s=total_s) as reply:
+        return reply.status
 
 
 # --- one address, and no other --------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from spaces.gateway.gradio import kept
 from spaces.models import Space
 
 FORGET_AGAIN_S = 30
+KEEP_AGAIN_S = 5
 
 #: This process's, where it is a build worker's.
 _builders: Builders | None = None
@@ -48,11 +49,14 @@ def replica_changed(replica_id: int) -> None:
     lifecycle.replica_changed(replica_id)
 
 
-@shared_task(name="spaces.tasks.keep_description", ignore_result=True)
-def keep_description(space_id: int) -> None:
+@shared_task(name="spaces.tasks.keep_description", bind=True, ignore_result=True, max_retries=20)
+def keep_description(self: Any, space_id: int) -> None:
     """Keep what a Space that runs now says of itself, for when it sleeps."""
     for space in Space.objects.select_related("replica").filter(pk=space_id):
-        kept.keep(space)
+        try:
+            kept.keep(space)
+        except kept.Busy as error:
+            raise self.retry(countdown=KEEP_AGAIN_S, exc=error) from error
 
 
 @shared_task(name="spaces.tasks.wake", ignore_result=True)

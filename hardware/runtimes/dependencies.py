@@ -29,11 +29,11 @@ COMPATIBILITY = (
 
 _VERSION = re.compile(r"\d+(\.\d+){0,3}([ab]|rc)?\d*")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?")
-_GRADIO_LINE = re.compile(r"^gradio\s*(\[[^\]]*\])?\s*([<>=!~@;#]|$)", re.IGNORECASE | re.MULTILINE)
-_GRADIO_PIN = re.compile(r"^gradio\s*(?:\[[^\]]*\])?\s*==\s*(\d[\w.]*)", re.IGNORECASE | re.MULTILINE)
-_LOCAL_LINE = re.compile(
-    r"^\s*(-r|-c|-e|--requirement|--constraint|--editable|\.|/|[^#\s]*file:|[^#:]*\.whl\b)"
-)
+#: Owners write what these are matched with: each place of a line is tried in one way only.
+_GRADIO = r"^gradio[^\S\n]*(?:\[[^\]\n]*\][^\S\n]*)?"
+_GRADIO_LINE = re.compile(rf"{_GRADIO}([<>=!~@;#]|$)", re.IGNORECASE | re.MULTILINE)
+_GRADIO_PIN = re.compile(rf"{_GRADIO}==[^\S\n]*(\d[\w.]{{0,40}})", re.IGNORECASE | re.MULTILINE)
+_LOCAL_LINE = re.compile(r"(-r|-c|-e|--requirement|--constraint|--editable|\.|/|[^#\s]*file:|[^#:]*\.whl\b)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ def read(spec: BuildSpec) -> Dependencies:
         gradio = f"gradio=={spec.sdk_version}"
     elif not _GRADIO_LINE.search(requirements):
         gradio = f"gradio=={DEFAULT_GRADIO}"
-    local = any(_LOCAL_LINE.match(line) for line in requirements.splitlines())
+    local = any(_LOCAL_LINE.match(line.lstrip()) for line in requirements.splitlines())
     return Dependencies(
         python_version=spec.python_version,
         gradio=gradio,

@@ -1,8 +1,9 @@
-"""Replicas that were started and cannot be called yet: few threads ask all of them, so that one that hangs
-holds none, and as many start at once as the machine has cores."""
+"""Replicas that were started and cannot be called yet: one event loop asks all of them, so that those that
+hang hold up no others, and as many start at once as the machine has cores."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
@@ -10,11 +11,12 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import close_old_connections
 
 from hardware import readiness
+from hardware.app_report import Unusable
 
 if TYPE_CHECKING:
     from hardware.models import Replica
@@ -22,9 +24,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ASKERS = 16
-#: The pause after a question is this many times as long as the question took, up to `LONGEST_S`: those that
-#: do not answer keep no asker busy.
+#: What an app answered: that it can be called, that it never will be, or nothing yet.
+Found = dict[str, Any] | Unusable | None
+
+THREADS = 16  # that act on answers
+#: The pause after a question is this many times as long as the question took, up to `LONGEST_S`.
 PAUSE_BY_QUESTION, LONGEST_S = 4, 15.0
 #: A start counts as one of those at once while it works: at first, and then while it uses this many cores.
 SETTLES_S, AT_WORK_CORES, AT_WORK_S = 5.0, 0.2, 60.0
@@ -41,7 +45,6 @@ class Start:
     running: Running
     deadline: float
     pauses: Iterator[float] = field(default_factory=readiness.pauses)
-    next_at: float = 0.0
     is_asked: bool = False
     began: float = field(default_factory=time.monotonic)
     used: tuple[float, float] | None = None  # when last seen, CPU seconds till then
@@ -64,27 +67,34 @@ def is_at_work(age_s: float, cores: float | None) -> bool:
 
 
 class Starts:
-    """Those of one agent. `look` asks one once; True: it is one no longer."""
+    """Those of one agent. `act` gets what each answered (`readiness.probe`); True: it is one no longer."""
 
-    def __init__(self, look: Callable[[Start], bool], runtime: Runtime) -> None:
-        self._look, self._runtime = look, runtime
+    def __init__(self, act: Callable[[Start, Found], bool], runtime: Runtime) -> None:
+        self._act, self._runtime = act, runtime
         self._all: dict[int, Start] = {}
         self._at_work: set[int] = set()  # replicas that count as starting at once
-        self._changed = threading.Condition()
-        self._stopping = False
-        self._askers = ThreadPoolExecutor(ASKERS, thread_name_prefix="start")
-        self._thread = threading.Thread(target=self._forever, name="starts", daemon=True)
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None  # while it runs
+        self._stopping, self._begun = asyncio.Event(), threading.Event()
+        self._asking: set[asyncio.Task[None]] = set()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="start")
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._until_stopped()), name="starts", daemon=True
+        )
 
     def begin(self) -> None:
         """Begin to ask."""
         self._thread.start()
+        self._begun.wait()
 
     def stop(self) -> None:
         """Ask no more."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
-        self._askers.shutdown(wait=True, cancel_futures=True)
+        with self._lock:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._stopping.set)
+        if self._thread.is_alive():
+            self._thread.join()
+        self._threads.shutdown(wait=True, cancel_futures=True)
 
     def of(self, replica_id: int) -> Start | None:
         """The start of this replica, once it is under way."""
@@ -99,13 +109,14 @@ class Starts:
 
     def add(self, start: Start) -> None:
         """It was started: ask it from now on."""
-        with self._changed:
+        with self._lock:
             self._all[start.row.pk] = start
-            self._changed.notify()
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._follow, start)
 
     def drop(self, replica_id: int) -> None:
         """It does not start any more."""
-        with self._changed:
+        with self._lock:
             self._all.pop(replica_id, None)
             self._at_work.discard(replica_id)
 
@@ -127,31 +138,56 @@ class Starts:
             cores = (start.used[1] - before[1]) / (now - before[0])
         return is_at_work(now - start.began, cores)
 
-    def _forever(self) -> None:
-        with self._changed:
-            while not self._stopping:
-                now = time.monotonic()
-                waiting = [start for start in self._all.values() if not start.is_asked]
-                for start in waiting:
-                    if start.next_at <= now:
-                        start.is_asked = True
-                        self._askers.submit(self._ask, start)
-                later = [start.next_at - now for start in waiting if not start.is_asked]
-                self._changed.wait(min(later, default=None))
+    # --- on the loop ------------------------------------------------------------------------------
 
-    def _ask(self, start: Start) -> None:
-        began, is_over = time.monotonic(), False
+    async def _until_stopped(self) -> None:
+        with self._lock:
+            self._loop = asyncio.get_running_loop()
+            for start in self._all.values():
+                self._follow(start)
+        self._begun.set()
+        await self._stopping.wait()
+        with self._lock:
+            self._loop = None
+
+    def _follow(self, start: Start) -> None:
+        task = asyncio.get_running_loop().create_task(self._ask(start))
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def _ask(self, start: Start) -> None:
+        loop = asyncio.get_running_loop()
+        while self._all.get(start.row.pk) is start:
+            began = time.monotonic()
+            start.is_asked = True
+            found = await self._answer(start)
+            if await loop.run_in_executor(self._threads, self._acted, start, found):
+                self._end(start)
+            start.is_asked = False
+            pause_s = min(PAUSE_BY_QUESTION * (time.monotonic() - began), LONGEST_S)
+            await asyncio.sleep(max(pause_s, next(start.pauses)))
+
+    @staticmethod
+    async def _answer(start: Start) -> Found:
         try:
-            is_over = self._look(start)
+            return await readiness.probe(start.running.address, start.spec.sdk)
+        except Unusable as error:
+            return error
         except Exception:
             logger.exception("start of replica %s", start.row.pk)
+            return None
+
+    def _acted(self, start: Start, found: Found) -> bool:
+        try:
+            return self._act(start, found)
+        except Exception:
+            logger.exception("start of replica %s", start.row.pk)
+            return False
         finally:
             close_old_connections()
-        now = time.monotonic()
-        pause_s = min(PAUSE_BY_QUESTION * (now - began), LONGEST_S)
-        with self._changed:
-            start.is_asked, start.next_at = False, now + max(pause_s, next(start.pauses))
-            if is_over and self._all.get(start.row.pk) is start:
+
+    def _end(self, start: Start) -> None:
+        with self._lock:
+            if self._all.get(start.row.pk) is start:
                 del self._all[start.row.pk]
                 self._at_work.discard(start.row.pk)
-            self._changed.notify()

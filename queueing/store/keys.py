@@ -44,7 +44,7 @@ class SpaceKeys:
     @key("hash", owner="spaces.gateway", life="stays")
     def kept(self) -> str:
         """What the app says of itself, for programs that come while it sleeps or starts: `config` and `info`,
-        compressed; `sha`, the commit they are of."""
+        compressed; `sha`, the commit they are of; `asking`, who asks the app at this moment."""
         return self.prefix + "kept"
 
     @property

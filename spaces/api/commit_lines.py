@@ -19,6 +19,7 @@ from spaces.api.hub import HubError
 CHUNK = 256 * 1024  # a multiple of four
 LONG = 64 * 1024  # bytes of a text that goes to disk
 LINE = 4 * 1024 * 1024  # of a line without that text
+TEXT = 1024 * 1024  # of a file that is sent as text, which is read whole; larger ones are base64
 
 _OUTSIDE = re.compile(rb'["\n]')
 _INSIDE = re.compile(rb'["\\\n]')
@@ -151,6 +152,8 @@ def _operation(line: _Line, number: int, most: int) -> Operation:
         raise HubError(400, f"'{name}': its content must be text.")
     if line.long is not None and text != line.token:
         raise HubError(400, f"Line {number} of the commit has a text of more than {LONG:,} bytes.")
+    if line.long is not None and value.get("encoding") != "base64" and line.long.tell() > TEXT:
+        raise HubError(413, f"'{name}': a file of more than {TEXT:,} bytes must be sent as base64.")
     try:
         content = _decoded(line.long, text, value.get("encoding"))
     except (BadJson, ValueError) as error:

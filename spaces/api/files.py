@@ -68,11 +68,12 @@ def preupload(request: HttpRequest, owner: str, name: str, revision: str) -> Htt
         raise HubError(400, f"Ask for at most {FILES_AT_ONCE:,} files at once.")
     ignored = Ignore(asked.gitIgnore if asked.gitIgnore is not None else _gitignore(space))
     head = repository.resolve(space.pk, branch)
-    return ok({"files": [_verdict(space, head, file, ignored) for file in asked.files]})
+    paths = [check_path(file.path) for file in asked.files]
+    there = {e.path: e.oid for e in repository.find_all(space.pk, head, paths, sized=False) if e.is_file}
+    return ok({"files": [_verdict(file, ignored, there.get(file.path)) for file in asked.files]})
 
 
-def _verdict(space: Space, head: str, file: _File, ignored: Ignore) -> dict[str, Any]:
-    check_path(file.path)
+def _verdict(file: _File, ignored: Ignore, oid: str | None) -> dict[str, Any]:
     limit = settings.SPACEPORT_UPLOAD_LIMIT_BYTES
     skip = ignored.matches(file.path)
     if file.size > limit and not skip:
@@ -81,8 +82,6 @@ def _verdict(space: Space, head: str, file: _File, ignored: Ignore) -> dict[str,
             f"'{file.path}' has {file.size:,} bytes; files of at most {limit:,} bytes can be uploaded. "
             "Fetch large files when the app starts, or ask the administrator to raise the limit.",
         )
-    found = repository.find(space.pk, head, file.path, sized=False)
-    oid = found.oid if found is not None and found.is_file else None
     return {"path": file.path, "uploadMode": "regular", "shouldIgnore": skip, "oid": oid}
 
 

@@ -1,7 +1,8 @@
 """git's smart HTTP for clone and push: git's own `http-backend` behind a view (gitprotocol-http(5)).
 
 The backend is a CGI program: it gets a clean environment and the request's body, and answers headers,
-a blank line, and the body. A push to `main` ends where an upload does, in `lifecycle.pushed`.
+a blank line, and the body. A push to `main` ends where an upload does, in `lifecycle.pushed`; what is fetched
+is streamed (`git_packs`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import threading
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -26,8 +27,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.auth import BadCredentials, Caller, caller_of
+from accounts.throttle import address_of
 from infra.folders import private
 from spaces import lifecycle
+from spaces.api.git_packs import RETRY_S, Full, Pack
 from spaces.api.hub import HubError, bad_credentials, base_url, hub, readable, writable
 from spaces.api.push_check import PAGE
 from spaces.git import locks, repository
@@ -37,6 +40,7 @@ from spaces.models import Space
 
 CHUNK = 256 * 1024
 BACKEND_TIMEOUT_S = 300
+QUESTION_BYTES = 8 * 1024 * 1024  # what a fetch says it wants and has
 MEMORY_KB = 2 * 1024 * 1024  # address space of git and what it starts
 FILE_BLOCKS = 8 * 1024 * 1024  # of 512 bytes: the largest file that git may write
 
@@ -109,9 +113,11 @@ def _run(request: HttpRequest, space: Space, service: str, *, pushing: bool) -> 
     git = shutil.which("git")
     if git is None:
         return HttpResponse("git is not installed on this server; upload with `hf upload`.", status=501)
+    if service == "git-upload-pack":
+        return _fetch(request, space, service, git)
     before = repository.head(space)
     with tempfile.TemporaryFile() as body:
-        size = _store(request, body)
+        size = _store(request, body, settings.SPACEPORT_PUSH_LIMIT_BYTES)
         out = tempfile.TemporaryFile()  # noqa: SIM115  # the answer streams it after this view returned
         try:
             with _lock(space, service) as held:
@@ -122,7 +128,18 @@ def _run(request: HttpRequest, space: Space, service: str, *, pushing: bool) -> 
     if pushing and repository.head(space) != before:
         lifecycle.pushed(space)
     out.seek(0)
-    return _answer(out)
+    return _answer(out, _chunks(out))
+
+
+def _fetch(request: HttpRequest, space: Space, service: str, git: str) -> HttpResponseBase:
+    with tempfile.TemporaryFile() as body:
+        size = _store(request, body, QUESTION_BYTES)
+        env = _environment(request, space, service, size=size)
+        try:
+            pack = Pack(_command(git), body, env, address_of(request))
+        except Full as error:
+            raise HubError(error.status, str(error), Retry_After=str(RETRY_S)) from error
+    return _answer(pack.out, pack)
 
 
 @contextlib.contextmanager
@@ -143,9 +160,8 @@ def _backend(
     Raises:
         subprocess.TimeoutExpired: it and all that it started are killed.
     """
-    command = ["/bin/sh", "-c", LIMITED, "sh", str(MEMORY_KB), str(FILE_BLOCKS), git]
     with subprocess.Popen(  # noqa: S603
-        command,
+        _command(git),
         stdin=body, stdout=out, stderr=subprocess.DEVNULL, env=env, start_new_session=True, pass_fds=held,
     ) as process:  # fmt: skip
         try:
@@ -154,6 +170,10 @@ def _backend(
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             raise
+
+
+def _command(git: str) -> list[str]:
+    return ["/bin/sh", "-c", LIMITED, "sh", str(MEMORY_KB), str(FILE_BLOCKS), git]
 
 
 def _hooks() -> str:
@@ -168,16 +188,15 @@ def _hooks() -> str:
     return str(folder)
 
 
-def _store(request: HttpRequest, body: IO[bytes]) -> int:
+def _store(request: HttpRequest, body: IO[bytes], limit: int) -> int:
     """Write the request's body to a file, unzipped (large pushes come in chunks and zipped); its size."""
     unzip = zlib.decompressobj(31) if request.headers.get("Content-Encoding") == "gzip" else None
     size = 0
     while chunk := request.read(CHUNK):
         for piece in _unzipped(unzip, chunk) if unzip else [chunk]:
             size += len(piece)
-            if size > settings.SPACEPORT_PUSH_LIMIT_BYTES:
-                limit = settings.SPACEPORT_PUSH_LIMIT_BYTES
-                raise HubError(413, f"A push may have at most {limit:,} bytes.")
+            if size > limit:
+                raise HubError(413, f"git may send at most {limit:,} bytes for this.")
             body.write(piece)
     body.seek(0)
     return size
@@ -219,7 +238,8 @@ def _environment(request: HttpRequest, space: Space, service: str, *, size: int)
     return env
 
 
-def _answer(out: IO[bytes]) -> StreamingHttpResponse:
+def _answer(out: IO[bytes], content: AsyncIterable[bytes]) -> StreamingHttpResponse:
+    """git's answer: its head is read from `out`, and `content` is the rest of it."""
     status, headers = 200, {}
     while (line := out.readline().strip()) != b"":
         name, _, value = line.decode("latin-1").partition(":")
@@ -227,7 +247,7 @@ def _answer(out: IO[bytes]) -> StreamingHttpResponse:
             status = int(value.split()[0])
         else:
             headers[name] = value.strip()
-    answer = StreamingHttpResponse(_chunks(out), status=status)
+    answer = StreamingHttpResponse(content, status=status)
     for name, value in headers.items():
         answer[name] = value
     return answer

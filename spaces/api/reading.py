@@ -32,6 +32,7 @@ from spaces.models import Space
 
 TREE_PAGE = 1000
 EXPANDED_PAGE = 50
+PATHS_AT_ONCE = 1000
 COMMITS_PAGE = 50
 MOST_COMMITS = 10_000  # listed of a history
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
@@ -61,8 +62,10 @@ def tree(request: HttpRequest, owner: str, name: str, rest: str) -> HttpResponse
 def paths_info(request: HttpRequest, owner: str, name: str, revision: str) -> HttpResponse:
     space = readable(request, owner, name)
     sha = repository.resolve(space.pk, segments(request, 5)[0])
-    found = (repository.find(space.pk, sha, path.strip("/")) for path in request.POST.getlist("paths"))
-    entries = [entry for entry in found if entry is not None]
+    paths = dict.fromkeys(path.strip("/") for path in request.POST.getlist("paths"))
+    if len(paths) > PATHS_AT_ONCE:
+        raise HubError(400, f"Ask for at most {PATHS_AT_ONCE:,} paths at once.")
+    entries = repository.find_all(space.pk, sha, paths)
     return ok(_described(space, sha, entries, expand=request.POST.get("expand") == "true"))
 
 

@@ -5,8 +5,10 @@ check of a push runs it too."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +17,9 @@ from spaces.git.bounds import OBJECT_BYTES, Item, TooMuch, parsed
 
 CHUNK = 256 * 1024
 AT_ONCE = 400  # questions in the pipe: they and their answers must fit
+START_S = 300.0  # until a reader must have taken anything
+LEAST_RATE = 64 * 1024  # bytes a second, from then on
+LONGEST_S = 3600.0
 #: Files from here on are never compared with each other nor held in memory by git.
 STREAMED_FROM = "8m"
 
@@ -88,6 +93,14 @@ class Objects:
         """
         return parsed(self.content(oid))
 
+    def commits(self, newest: str, *, skip: int, limit: int) -> list[str]:
+        """Ids of so many commits from this one back, newest first, without those skipped. Needs git."""
+        command = git(self._folder, "rev-list", f"--skip={skip}", f"--max-count={limit}", newest, "--")
+        done = subprocess.run(  # noqa: S603
+            command, stdin=subprocess.DEVNULL, capture_output=True, env=self._env, check=True
+        )
+        return done.stdout.decode().split()
+
     def _started(self, how: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603
             git(self._folder, "cat-file", how),
@@ -120,8 +133,13 @@ def _loaded(folder: Path | str, oid: str) -> bytes | None:
         return repo.object_store[wanted].as_raw_string() if wanted in repo.object_store else None
 
 
+def allowed_s(sent: int) -> float:
+    """How long git may write for a reader who has taken this many bytes."""
+    return min(START_S + sent / LEAST_RATE, LONGEST_S)
+
+
 async def stream(folder: Path, oid: str, start: int, size: int) -> AsyncIterator[bytes]:
-    """So many bytes of a file from `start` on, as they are taken."""
+    """So many bytes of a file from `start` on, as they are taken; fewer for who takes too long."""
     if not installed():
         yield (await asyncio.to_thread(_loaded, folder, oid) or b"")[start : start + size]
         return
@@ -132,13 +150,23 @@ async def stream(folder: Path, oid: str, start: int, size: int) -> AsyncIterator
         stderr=asyncio.subprocess.DEVNULL,
     )
     assert process.stdout is not None
+    began, sent = time.monotonic(), 0
+
+    async def end_in_time() -> None:
+        while (left_s := began + allowed_s(sent) - time.monotonic()) > 0:  # noqa: ASYNC110  # more is taken
+            await asyncio.sleep(left_s)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+
+    clock = asyncio.ensure_future(end_in_time())
     try:
         while start > 0 and (skipped := await process.stdout.read(min(start, CHUNK))):
             start -= len(skipped)
-        while size > 0 and (chunk := await process.stdout.read(min(size, CHUNK))):
-            size -= len(chunk)
+        while sent < size and (chunk := await process.stdout.read(min(size - sent, CHUNK))):
+            sent += len(chunk)
             yield chunk
     finally:
+        clock.cancel()
         if process.returncode is None:
             process.kill()
         await process.wait()

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import stat
 import time
 from typing import TYPE_CHECKING, Any
 
-from dulwich.objects import Commit, ObjectID, Tag, Tree
+from dulwich.objects import Commit, ObjectID, Tag
 from dulwich.refs import Ref, check_ref_format
 
 from spaces.git import bounds, locks, repository
 from spaces.git.commits import Store, identity
 from spaces.git.repository import BRANCH, CommitInfo, opened
+from spaces.git.trees import Trees
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dulwich.repo import Repo
-
 MAX_NAME_BYTES = 200
 MOST_COMMITS = 5000  # searched for the last change of a path
 LOOK_S = 3.0
-TREES_REMEMBERED = 1000
 
 
 class BadName(ValueError):
@@ -102,54 +99,25 @@ def last_changes(space_id: int, commit: str, paths: Iterable[str]) -> dict[str, 
     wanted = {path.encode(): path for path in paths}
     found: dict[str, CommitInfo] = {}
     with opened(space_id) as repo:
-        trees = _Trees(repo)
+        trees = Trees(repo)
         walker = repo.get_walker(include=[ObjectID(commit.encode())], max_entries=MOST_COMMITS)
         for entry in walker if wanted else ():
             before = [repo[parent] for parent in entry.commit.parents]
-            for path in [p for p in wanted if trees.changed(p, entry.commit, before)]:
+            for path in [p for p in wanted if _changed(trees, p, entry.commit, before)]:
                 found[wanted.pop(path)] = repository.info(entry.commit)
             if not wanted or time.monotonic() > until:
                 break
     return found
 
 
-class _Trees:
-    """What lies at a path of a commit. Looks along the path only: a whole difference may be a million
-    paths."""
-
-    def __init__(self, repo: Repo) -> None:
-        self._repo = repo
-        self._read: dict[ObjectID, Tree] = {}
-
-    def changed(self, path: bytes, commit: Commit, before: list[Any]) -> bool:
-        """Whether the commit's entry there is another than in each of its parents."""
-        if any(parent.tree == commit.tree for parent in before):
-            return False
-        now = self._at(path, commit)
-        if not before:
-            return now is not None
-        return all(self._at(path, parent) != now for parent in before)
-
-    def _at(self, path: bytes, commit: Commit) -> tuple[int, ObjectID] | None:
-        found = (stat.S_IFDIR, commit.tree)
-        for name in path.split(b"/"):
-            if not stat.S_ISDIR(found[0]):
-                return None
-            try:
-                found = self._tree(found[1])[name]
-            except KeyError:
-                return None
-        return found
-
-    def _tree(self, oid: ObjectID) -> Tree:
-        tree = self._read.get(oid)
-        if tree is None:
-            if len(self._read) >= TREES_REMEMBERED:
-                self._read.clear()
-            read = self._repo[oid]
-            assert isinstance(read, Tree)
-            tree = self._read[oid] = read
-        return tree
+def _changed(trees: Trees, path: bytes, commit: Commit, before: list[Any]) -> bool:
+    """Whether the commit's entry there is another than in each of its parents."""
+    if any(parent.tree == commit.tree for parent in before):
+        return False
+    now = trees.at(commit.tree, path)
+    if not before:
+        return now is not None
+    return all(trees.at(parent.tree, path) != now for parent in before)
 
 
 def _ref(kind: str, name: str) -> Ref:

@@ -5,26 +5,27 @@ from __future__ import annotations
 import contextlib
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from dulwich.errors import NotTreeError
-from dulwich.objects import S_ISGITLINK, Blob, Commit, ObjectID, SubmoduleEncountered, Tree
+from dulwich.objects import S_ISGITLINK, Blob, Commit, ObjectID, Tree
 from dulwich.refs import Ref
 from dulwich.repo import Repo
 
 from spaces.git import bounds
-from spaces.git.objects import Objects
+from spaces.git.objects import Objects, installed
+from spaces.git.trees import Trees
 
 if TYPE_CHECKING:
     from spaces.models import Space
 
 MAIN = Ref(b"refs/heads/main")
 BRANCH = "main"
+ALIKE = 20  # objects whose ids begin alike, among which a short id is looked for
 READ_BYTES = 4 * 1024 * 1024  # of a file that is read whole
 
 
@@ -113,11 +114,10 @@ def resolve(space_id: int, revision: str) -> str:
                 sha = repo.get_peeled(ref)
                 return sha.decode()
         if 7 <= len(revision) <= 40 and all(c in "0123456789abcdef" for c in revision):
-            if len(revision) == 40 and _is_commit(space_id, repo, revision):
-                return revision
-            for entry in repo.get_walker(max_entries=10_000) if MAIN in repo.refs else ():
-                if entry.commit.id.startswith(name):
-                    return entry.commit.id.decode()
+            alike = islice(repo.object_store.iter_prefix(name), ALIKE)
+            found = [oid.decode() for oid in alike if _is_commit(space_id, repo, oid.decode())]
+            if len(found) == 1:
+                return found[0]
     raise UnknownRevision(f"There is no revision '{revision[:100]}'.")
 
 
@@ -136,9 +136,19 @@ def exists(space: Space, path: str) -> bool:
 
 def find(space_id: int, commit: str, path: str, *, sized: bool = True) -> Entry | None:
     """The file or folder at this path of a commit, or None."""
+    return next(iter(find_all(space_id, commit, [path], sized=sized)), None)
+
+
+def find_all(space_id: int, commit: str, paths: Iterable[str], *, sized: bool = True) -> list[Entry]:
+    """The files and folders at those of these paths where there is one."""
     with opened(space_id) as repo:
-        entry = _find(repo, commit, path)
-    return with_sizes(space_id, [entry])[0] if entry is not None and sized else entry
+        try:
+            root = tree_id(repo, commit)
+        except (KeyError, ValueError):  # there is no such commit
+            return []
+        trees = Trees(repo)
+        found = [entry for path in paths if (entry := _find(trees, root, path)) is not None]
+    return with_sizes(space_id, found) if sized else found
 
 
 def read_blob(space_id: int, commit: str, path: str) -> bytes | None:
@@ -158,12 +168,13 @@ def tree(
     """The entries below a folder, in order of their paths, `bounds.PATHS` at most; None when there is no such
     folder. Only those in `sized` have their sizes, which costs a read of each; the others have 0."""
     with opened(space_id) as repo:
-        root = repo[tree_id(repo, commit)]
+        oid = tree_id(repo, commit)
         if path:
-            entry = _find(repo, commit, path)
+            entry = _find(Trees(repo), oid, path)
             if entry is None or entry.is_file:
                 return None
-            root = repo[entry.oid.encode()]
+            oid = ObjectID(entry.oid.encode())
+        root = repo[oid]
         assert isinstance(root, Tree)
         found = list(islice(_entries(repo, root, path, recursive=recursive), bounds.PATHS))
     found.sort(key=lambda e: e.path)
@@ -173,8 +184,13 @@ def tree(
 
 
 def log(space_id: int, revision: str, *, skip: int = 0, limit: int = 50) -> list[CommitInfo]:
-    """Commits from this one back, newest first."""
+    """Commits from this one back, newest first. Those that are skipped are git's to read: there may be
+    many."""
     with opened(space_id) as repo:
+        if skip + limit > 1 and installed():
+            with Objects(folder_of(space_id)) as objects:
+                ids = objects.commits(revision, skip=skip, limit=limit)
+            return [info(commit) for oid in ids if isinstance(commit := repo[oid.encode()], Commit)]
         walker = repo.get_walker(include=[ObjectID(revision.encode())], max_entries=skip + limit)
         return [info(entry.commit) for entry in list(walker)[skip:]]
 
@@ -192,14 +208,12 @@ def tree_id(repo: Repo, commit: str) -> ObjectID:
     return root
 
 
-def _find(repo: Repo, commit: str, path: str) -> Entry | None:
+def _find(trees: Trees, root: ObjectID, path: str) -> Entry | None:
     try:
-        root = repo[tree_id(repo, commit)]
-        assert isinstance(root, Tree)
-        mode, sha = root.lookup_path(repo.object_store.__getitem__, path.encode())
-    except (KeyError, ValueError, NotADirectoryError, NotTreeError, SubmoduleEncountered):
+        found = trees.at(root, path.encode())
+    except ValueError:  # lone surrogates
         return None
-    return _entry(path, mode, sha)
+    return _entry(path, *found) if found is not None else None
 
 
 def _entry(path: str, mode: int, sha: ObjectID) -> Entry:

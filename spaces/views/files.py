@@ -6,12 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-import nh3
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
-from markdown_it import MarkdownIt
 
 from hardware import logs
 from hardware.log_lines import MAX_LINES
@@ -20,13 +17,13 @@ from spaces.git import repository
 from spaces.models import Space
 from spaces.views.common import readable, writable
 from spaces.views.pages import space_context
+from spaces.views.prose import prose
 
 SHOWN_BYTES = 512 * 1024
 SHOWN_ROWS = 1000
 SHOWN_COMMITS = 100
 README_BYTES = 256 * 1024
 PICTURES = {"avif", "bmp", "gif", "ico", "jpeg", "jpg", "png", "svg", "webp"}
-TAGS = nh3.ALLOWED_TAGS - {"img", "style", "svg", "math"}
 
 
 @require_safe
@@ -56,8 +53,8 @@ def item(request: HttpRequest, owner: str, name: str, path: str) -> HttpResponse
         # As a picture alone: in an <img> no SVG runs its scripts.
         "picture": path.rpartition(".")[2].lower() in PICTURES,
     }
-    if path.endswith(".md") and text is not None and len(text) <= README_BYTES:
-        context["prose"] = markdown(text)
+    if path.endswith(".md") and text is not None:
+        context["prose"] = prose(space.owner_id, entry.oid, text)
     return render(request, "spaces/file.html", context)
 
 
@@ -69,16 +66,17 @@ def _folder(request: HttpRequest, space: Space, path: str) -> HttpResponse:
     entries.sort(key=lambda e: (e.is_file, e.path))
     readme = next((e for e in entries if e.is_file and _name(e).lower() == "readme.md"), None)
     readme = repository.find(space.pk, sha, readme.path) if readme is not None else None
-    prose: SafeString | None = None
+    text: str | None = None
     if readme is not None and readme.size <= README_BYTES:
-        prose = markdown(_text(repository.read_blob(space.pk, sha, readme.path)) or "")
+        text = _text(repository.read_blob(space.pk, sha, readme.path))
     shown = repository.with_sizes(space.pk, entries[:SHOWN_ROWS])
     rows = [(e, _name(e)) for e in shown]
     last = repository.log(space.pk, sha, limit=1) if sha else []
     context = _context(request, space, path) | {
         "rows": rows,
         "more": len(entries) - len(rows),
-        "prose": prose,
+        "prose": prose(space.owner_id, readme.oid, text) if readme is not None and text else None,
+        "readme": text,
         "last": last[0] if last else None,
         "last_at": datetime.fromtimestamp(last[0].date, UTC) if last else None,
         "platform_url": f"{request.scheme}://{request.get_host()}",
@@ -133,19 +131,6 @@ def _text(content: bytes | None) -> str | None:
     if content is None or b"\0" in content[:8000]:
         return None
     return content.decode("utf-8", "replace")
-
-
-def markdown(text: str) -> SafeString:
-    """Markdown as HTML without front matter, raw HTML, pictures or scripts."""
-    lines = text.lstrip("\ufeff").splitlines()
-    if lines and lines[0].strip() == "---":
-        end = next((at for at, line in enumerate(lines[1:], 1) if line.strip() == "---"), 0)
-        text = "\n".join(lines[end + 1 :]) if end else text
-    html = MarkdownIt("js-default").render(text)
-    clean = nh3.clean(
-        html, tags=set(TAGS), link_rel="noopener nofollow", url_schemes={"http", "https", "mailto"}
-    )
-    return mark_safe(clean)  # noqa: S308  # cleaned the line above
 
 
 @require_safe

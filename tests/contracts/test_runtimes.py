@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import threading
@@ -75,7 +76,7 @@ def build(runtime: Runtime, app: str | Path, sha: str = "a" * 40, **more: object
 def until_ready(runtime: Runtime, running: Running, sdk: str = "gradio") -> None:
     def is_ready() -> bool:
         assert runtime.poll(running.runtime_id) is None
-        return readiness.answers(running.address, sdk)
+        return asyncio.run(readiness.answers(running.address, sdk))
 
     wait_until(is_ready, "the app answers", 60)
 
@@ -114,7 +115,7 @@ def test_the_app_may_write_beside_its_code(running: Running) -> None:
 
 
 def test_the_report_names_the_functions(running: Running) -> None:
-    report = readiness.report(running.address)
+    report = asyncio.run(readiness.report(running.address))
     assert report["gradio"].startswith("6.")
     assert [function["api_name"] for function in report["functions"]] == ["echo", "environment", "write"]
 
@@ -166,7 +167,7 @@ def test_what_the_code_says_about_address_and_queue_does_not_matter(runtime: Run
     until_ready(runtime, started)
     client = Client(f"http://{started.address}", verbose=False)
     assert client.predict("loud", api_name="/shout") == "LOUD"
-    report = readiness.report(started.address)
+    report = asyncio.run(readiness.report(started.address))
     assert report["queue"] == {"concurrency_count": 3, "max_size": 7, "api_open": False}
     assert report["max_threads"] == 8
     # Refused by Gradio itself under api_open=False; inside, the platform alone decides.
@@ -186,7 +187,7 @@ def test_a_script_that_never_launches_is_launched(runtime: Runtime) -> None:
 def test_batches_may_grow_beyond_what_the_code_says(runtime: Runtime) -> None:
     started = runtime.start(4, replica_spec(build(runtime, "batch", "e" * 40)))
     until_ready(runtime, started)
-    function = readiness.report(started.address)["functions"][0]
+    function = asyncio.run(readiness.report(started.address))["functions"][0]
     assert (function["batch"], function["max_batch_size"]) == (True, 4)
     answer = requests.post(
         f"http://{started.address}/gradio_api/run/double",

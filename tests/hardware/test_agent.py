@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_an_ordered_replica_gets_ready_and_stops_when_no_longer_wanted(
     assert replica.node is not None
     assert replica.node.name == "here"
     assert replica.report["gradio"].startswith("6.")
-    assert readiness.answers(replica.address, "gradio")
+    assert asyncio.run(readiness.answers(replica.address, "gradio"))
     # What it says is carried behind it.
     wait_until(lambda: any("Running on" in entry.text for entry in logs.tail("run", space.pk)), "its log", 10)
 
@@ -71,7 +72,7 @@ def test_a_replica_that_dies_is_started_again(
 
     wait_until(lambda: Replica.objects.get(pk=replica.pk).runtime_id != first, "another process")
     until(replica, State.READY)
-    assert readiness.answers(replica.address, "gradio")
+    assert asyncio.run(readiness.answers(replica.address, "gradio"))
 
 
 def test_an_app_that_crashes_at_its_start_fails_with_its_last_lines(
@@ -112,7 +113,7 @@ def test_a_new_agent_adopts_what_runs(
     first.start()
     replica = until(order(space, build("echo")), State.READY)
     first.stop()
-    assert readiness.answers(replica.address, "gradio")
+    assert asyncio.run(readiness.answers(replica.address, "gradio"))
     assert not nodes.up("cpu")
 
     before = replica.runtime_id

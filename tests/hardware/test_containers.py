@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
 import json
@@ -85,7 +86,7 @@ def two(runtime: DockerRuntime, artifact: Artifact) -> list[Running]:
     """Replicas of two Spaces, both answering."""
     started = [runtime.start(number, spec_of(artifact, number)) for number in (1, 2)]
     for running in started:
-        wait_until(lambda: readiness.answers(running.address, "gradio"), "it answers", 60)  # noqa: B023
+        wait_until(lambda: asyncio.run(readiness.answers(running.address, "gradio")), "it answers", 60)  # noqa: B023
     return started
 
 

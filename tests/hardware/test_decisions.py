@@ -135,3 +135,18 @@ def test_requirements_that_are_not_utf_8_are_refused_with_their_line(
 def test_requirements_with_a_byte_order_mark_are_read(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_bytes("gradio==4.44.1\n".encode("utf-8-sig"))
     assert dependencies.read(spec(tmp_path)).gradio == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gradio" + " " * 1_000_000 + "x",
+        "gradio[\n" * 200_000,
+        " " * 1_000_000 + "x",
+        "gradio==" + "9" * 100_000,
+    ],
+)
+def test_no_requirements_keep_a_build_busy(tmp_path: Path, text: str) -> None:
+    """Patterns that try a place in two ways would be at it for hours."""
+    (tmp_path / "requirements.txt").write_text(text)
+    assert dependencies.read(spec(tmp_path)).constraints == ()

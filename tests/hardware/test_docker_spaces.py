@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -80,7 +81,7 @@ def start(runtime: DockerRuntime, artifact: Artifact, number: int, replica: int 
         space="alice/docked", space_id=number, sdk="docker", artifact=artifact, tier="cpu", **more
     )
     running = runtime.start(replica or number, spec)
-    wait_until(lambda: readiness.probe(running.address, "docker") is not None, "it is ready")
+    wait_until(lambda: asyncio.run(readiness.probe(running.address, "docker")) is not None, "it is ready")
     return running
 
 
@@ -215,6 +216,6 @@ def test_a_port_that_is_open_is_alive_however_slow_its_pages_are() -> None:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         silent = threading.Thread(target=server.accept, daemon=True)
         silent.start()
-        assert readiness.probe(address, "docker") == {}
+        assert asyncio.run(readiness.probe(address, "docker")) == {}
         silent.join()
-    assert readiness.probe(address, "docker") is None
+    assert asyncio.run(readiness.probe(address, "docker")) is None

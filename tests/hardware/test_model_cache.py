@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ def run_once(runtime: DockerRuntime, artifact: Artifact, replica: int, egress: s
 
     def is_ready() -> bool:
         assert (end := runtime.poll(running.runtime_id)) is None, end
-        return readiness.probe(running.address, "gradio") is not None
+        return asyncio.run(readiness.probe(running.address, "gradio")) is not None
 
     wait_until(is_ready, "it is ready", 90)
     runtime.client.api.kill(running.runtime_id)

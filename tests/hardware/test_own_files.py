@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ def test_an_app_hands_back_and_appends_to_its_own_files(either: Runtime, tmp_pat
     running = either.start(
         1, ReplicaSpec(space="alice/files", space_id=1, sdk="gradio", artifact=artifact, tier="cpu")
     )
-    wait_until(lambda: readiness.probe(running.address, "gradio") is not None, "it is ready", 90)
+    wait_until(lambda: asyncio.run(readiness.probe(running.address, "gradio")) is not None, "it is ready", 90)
     client = Client(f"http://{running.address}", verbose=False, download_files=str(tmp_path))
     for name, size in SIZES.items():
         assert Path(client.predict(name, api_name="/give")).stat().st_size == size

@@ -26,7 +26,7 @@ async def test_an_app_that_describes_itself_badly_is_refused_or_not_ready(
         bad = ways(canary.address)
         apps = [HostileApp({path: answer}) for answer in bad.values()]
         async with serving(*apps):
-            looks = [asyncio.to_thread(readiness.probe, app.address, "gradio") for app in apps]
+            looks = [readiness.probe(app.address, "gradio") for app in apps]
             found = await asyncio.gather(*looks, return_exceptions=True)
     for name, what in zip(bad, found, strict=True):
         assert what is None or what == {} or isinstance(what, Unusable), (name, what)
@@ -36,9 +36,9 @@ async def test_an_app_that_describes_itself_badly_is_refused_or_not_ready(
 async def test_one_whose_start_up_work_goes_on_is_not_ready() -> None:
     app = HostileApp({REPORT: whole(FUNCTIONS + b', "started": false}')})
     async with serving(app):
-        assert await asyncio.to_thread(readiness.probe, app.address, "gradio") is None
+        assert await readiness.probe(app.address, "gradio") is None
         app.answers[REPORT] = whole(FUNCTIONS + b', "started": true}')
-        found = await asyncio.to_thread(readiness.probe, app.address, "gradio")
+        found = await readiness.probe(app.address, "gradio")
     assert found is not None
     assert found["gradio"] == "6.31.0"
 
@@ -69,7 +69,7 @@ async def test_the_owner_reads_what_is_wrong(path: str, answer: dict[str, object
     app = HostileApp({path: whole(json.dumps(answer).encode())})
     async with serving(app):
         with pytest.raises(Unusable, match=reason):
-            await asyncio.to_thread(readiness.probe, app.address, "gradio")
+            await readiness.probe(app.address, "gradio")
 
 
 def test_looks_come_at_growing_distances() -> None:

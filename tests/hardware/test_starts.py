@@ -109,6 +109,25 @@ def test_starts_that_hang_hold_up_neither_starts_nor_stops(
     until(answers, State.READY)
 
 
+def test_apps_that_hang_for_long_hold_up_no_other_start(
+    space: Space, ports: tuple[Ports, Agent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "CONFIG_S", 120)
+    monkeypatch.setattr(starts, "SETTLES_S", 0.0)
+    monkeypatch.setattr(agent_module, "LOOK_EVERY_S", 0.1)
+    _, agent = ports
+    hang = [silent(space) for _ in range(starts.THREADS + 4)]
+    rows = {row.pk for row in hang}
+    wait_until(lambda: rows == {pk for pk in rows if is_asked(agent, pk)}, "all of them are asked")
+    answers = order(space, Artifact(runtime="process", code="answers"), sdk="docker")
+    until(answers, State.READY)
+
+
+def is_asked(agent: Agent, replica_id: int) -> bool:
+    start = agent._starts.of(replica_id)
+    return start is not None and start.is_asked
+
+
 def test_as_many_start_at_once_as_there_are_cores(
     space: Space, ports: tuple[Ports, Agent], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,7 +57,7 @@ def sleeper(process_platform: Platform, tmp_path_factory: pytest.TempPathFactory
     sleeper = Sleeper(process_platform, token, gate)
     valkey = process_platform.valkey()
     key = SpaceKeys(int(valkey.get(keys.name(SPACE)) or 0)).kept
-    wait_until(lambda: bool(valkey.exists(key)), "what it says is kept")
+    wait_until(lambda: bool(valkey.hexists(key, "sha")), "what it says is kept")
     yield sleeper
     gate.touch()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -73,7 +74,7 @@ def start(runtime: DockerRuntime, artifact: Artifact, number: int, egress: str) 
         egress=egress,
     )  # fmt: skip
     running = runtime.start(number, spec)
-    wait_until(lambda: readiness.answers(running.address, "docker"), "it answers")
+    wait_until(lambda: asyncio.run(readiness.answers(running.address, "docker")), "it answers")
     return running
 
 

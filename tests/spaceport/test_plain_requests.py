@@ -25,7 +25,9 @@ def test_a_request_names_exactly_one_host_that_is_ours(path: str) -> None:
         assert not fault(("host", good), path=path), good
     assert not fault(("host", "ann-x.demos.example:8000"), path=path)
     for bad in ("evil.com", "", "localhost evil.com", "localhost/x", "user@localhost", "localhost\x00",
-                "localhost,evil.com", "evil.com:80@localhost", "demos.example", "[evil", "::::"):  # fmt: skip
+                "localhost,evil.com", "evil.com:80@localhost", "demos.example", "[evil", "::::",
+                "localhost:123456", "localhost:", "localhost:8000:8000", "localhost:80x",
+                "ann-x.demos.example:123456", f"{'a' * 300}.demos.example"):  # fmt: skip
         assert fault(("host", bad), path=path), bad
     assert fault(path=path)
     assert fault(GOOD, GOOD, path=path)

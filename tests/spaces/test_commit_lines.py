@@ -102,6 +102,20 @@ def test_a_large_file_is_never_in_memory() -> None:
     assert peak < size / 10
 
 
+def test_a_large_file_that_is_no_base64_is_refused_and_never_in_memory() -> None:
+    size = 30_000_000
+    body = io.BytesIO(b'{"key":"file","value":{"path":"large","content":"%s"}}' % (b"x" * size))
+    tracemalloc.start()
+    try:
+        with pytest.raises(HubError, match="must be sent as base64") as refused:
+            list(operations(body.read, most=size, count=1))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert refused.value.status == 413
+    assert peak < size / 10
+
+
 def test_more_operations_than_a_commit_may_have_are_refused() -> None:
     body: Any = b"\n".join([line("a", b"1")] * 101)
     for too_many in (body, b"\n" * 101 + line("a", b"1")):

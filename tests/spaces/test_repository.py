@@ -8,6 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dulwich.object_store import BaseObjectStore
+from dulwich.objects import Blob, Tree
+from dulwich.repo import Repo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_django import Settings
@@ -216,3 +219,72 @@ def test_sizes_are_right_when_those_remembered_are_forgotten(
     changes.add("new.txt", b"123")
     changes.commit("new", author="alice")
     assert sizes() == {"README.md": 4, "d/a.txt": 1, "new.txt": 3}
+
+
+def test_a_short_id_is_looked_for_without_a_walk_through_the_history(
+    space: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit_id = commit(new=b"1")
+    monkeypatch.setattr(Repo, "get_walker", None)
+    assert repository.resolve(7, commit_id[:7]) == commit_id
+    [blob] = repository.find_all(7, commit_id, ["new"])
+    for unknown in ("0123456", blob.oid[:10], blob.oid):
+        with pytest.raises(UnknownRevision):
+            repository.resolve(7, unknown)
+
+
+def test_many_paths_are_found_with_one_look_at_each_folder(
+    space: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit_id = commit(**{f"d__{n}": b"1" * n for n in range(50)})
+    opened, read = [], []
+    init, load = Repo.__init__, Repo.__getitem__
+
+    def noted(repo: Repo, *arguments: Any, **named: Any) -> None:
+        opened.append(repo)
+        init(repo, *arguments, **named)
+
+    def loaded(repo: Repo, name: Any) -> Any:
+        found = load(repo, name)
+        read.extend([found.id] if isinstance(found, Tree) else [])
+        return found
+
+    monkeypatch.setattr(Repo, "__init__", noted)
+    monkeypatch.setattr(Repo, "__getitem__", loaded)
+    found = repository.find_all(7, commit_id, [*(f"d/{n}" for n in range(50)), "nothing", "d", "d/1/x"])
+    assert [(e.path, e.size) for e in found] == [*((f"d/{n}", n) for n in range(50)), ("d", 0)]
+    assert len(opened) == 1
+    assert len(read) == 2
+
+
+def test_a_file_is_not_read_to_find_that_nothing_lies_below_it(
+    space: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = repository.head(space)
+    read = []
+    load = BaseObjectStore.__getitem__
+
+    def loaded(store: BaseObjectStore, oid: Any) -> Any:
+        found = load(store, oid)
+        read.append(type(found))
+        return found
+
+    monkeypatch.setattr(BaseObjectStore, "__getitem__", loaded)
+    assert repository.find(7, head, "d/a.txt/x") is None
+    assert read
+    assert Blob not in read
+
+
+def test_commits_that_are_skipped_are_not_read(space: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [commit(**{f"f{n}": b"1"}) for n in range(30)]
+    all_of_them = [one.oid for one in repository.log(7, ids[-1], limit=40)]
+    read, load = [], Repo.__getitem__
+
+    def loaded(repo: Repo, name: Any) -> Any:
+        read.append(name)
+        return load(repo, name)
+
+    monkeypatch.setattr(Repo, "__getitem__", loaded)
+    monkeypatch.setattr(Repo, "get_walker", None)
+    assert [one.oid for one in repository.log(7, ids[-1], skip=20, limit=5)] == all_of_them[20:25]
+    assert len(read) == 5

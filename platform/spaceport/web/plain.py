@@ -12,7 +12,7 @@ from django.http.request import split_domain_port, validate_host
 from queueing.events import encode
 from spaceport.web.monitor import App, Receive, Scope, Send
 
-_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,300}")
+_HOST = re.compile(r"([A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?")
 _CREDENTIALS = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+( [!-~]([ -~]*[!-~])?)?")
 REFUSED = 4400
 

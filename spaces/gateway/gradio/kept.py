@@ -4,8 +4,11 @@ will run, without the visitor's address."""
 
 from __future__ import annotations
 
+import secrets
+import threading
+import time
 import zlib
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hardware import app_report, replica_client
 from hardware.app_report import Unusable
@@ -20,32 +23,79 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from redis.asyncio import Redis
+    from redis.client import Pipeline
 
     from queueing.routes import Route
 
 What = Literal["config", "info"]
 
 MOST_BYTES = 4 * 1024 * 1024  # of each; an app that says more has no copy
-ANSWER_S = 20.0
+PACKED_BYTES = 256 * 1024  # of both as they are kept
+ANSWER_S = 10.0  # for both together
+AT_ONCE = 4  # apps that are asked at a time: they may hang, and others need this process's threads
 PLAIN = b"serialize=False"  # as the Python client asks for `/info`
 CHUNK_BYTES = 64 * 1024
 #: Stages of a Space that comes by itself; its visitors' events wait.
 COMES = {Stage.SLEEPING, Stage.BUILDING, Stage.APP_STARTING, Stage.RUNNING, Stage.STOPPED}
 
 
+_places = threading.BoundedSemaphore(AT_ONCE)
+
+
+class Busy(RuntimeError):
+    """As many apps as may be are being asked; try again."""
+
+
 def keep(space: Space) -> None:
-    """Ask the app of a Space that runs, and keep its answers; one that refuses strangers has no copy."""
+    """Ask the app of a Space that runs, and keep its answers; one that refuses strangers, or says more than
+    is kept, has no copy.
+
+    Raises:
+        Busy
+    """
     route = publishing.published(space.pk)
     made = space.builds.filter(pk=space.replica.build_id or 0).first() if space.replica else None
     if made is None or route is None or not route.address or route.replica_id != space.replica_id:
         return
-    config = _ask(route, f"{route.app.mount}/config")
-    about = _ask(route, f"{route.app.prefix}/info", PLAIN)
+    if not _places.acquire(blocking=False):
+        raise Busy
+    try:
+        asking = secrets.token_hex(8)
+        if _write(route, {"asking": asking}):
+            packed = _packed(route)
+            _write(route, {**packed, "sha": made.sha} if packed else {}, asking)
+    finally:
+        _places.release()
+
+
+def _packed(route: Route) -> dict[str, bytes]:
+    """What the app says now; empty where that is not to be kept."""
+    until = time.monotonic() + ANSWER_S
+    config = _ask(route, f"{route.app.mount}/config", until)
+    about = _ask(route, f"{route.app.prefix}/info", until, PLAIN)
     if not about or not _is_config(config):
-        forget(space.pk)
-        return
+        return {}
     packed = {"config": zlib.compress(config), "info": zlib.compress(about)}
-    sync_redis().hset(SpaceKeys(space.pk).kept, mapping={**packed, "sha": made.sha})
+    return packed if sum(map(len, packed.values())) <= PACKED_BYTES else {}
+
+
+def _write(route: Route, values: dict[str, Any], asking: str = "") -> bool:
+    """Put these in place of the copy, or beside it where nobody is asked yet; whether that was done. It is
+    not where the replica serves no more, nor where the copy was forgotten since `asking` was written."""
+    k = SpaceKeys(route.space_id)
+
+    def write(pipe: Pipeline) -> bool:
+        serving, asked = pipe.hget(k.cfg, "replica"), pipe.hget(k.kept, "asking")
+        pipe.multi()
+        if serving != str(route.replica_id).encode() or (asking and asked != asking.encode()):
+            return False
+        if asking:
+            pipe.delete(k.kept)
+        if values:
+            pipe.hset(k.kept, mapping=values)
+        return True
+
+    return bool(sync_redis().transaction(write, k.cfg, k.kept, value_from_callable=True))
 
 
 def forget(space_id: int) -> None:
@@ -61,7 +111,7 @@ async def read(redis: Redis, route: Route, what: What, query: bytes) -> AsyncIte
     sha, packed = await redis.hmget(SpaceKeys(route.space_id).kept, ["sha", what])
     if packed is None or sha != route.sha.encode():
         return None
-    return _chunks(zlib.decompress(packed))
+    return _chunks(packed)
 
 
 def _alike(route: Route, what: What) -> tuple[bytes, ...]:
@@ -71,16 +121,19 @@ def _alike(route: Route, what: What) -> tuple[bytes, ...]:
     return (PLAIN,) if route.app.release[0] == 3 else (PLAIN, b"")
 
 
-async def _chunks(raw: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(raw), CHUNK_BYTES):
-        yield raw[start : start + CHUNK_BYTES]
+async def _chunks(packed: bytes) -> AsyncIterator[bytes]:
+    unpacker = zlib.decompressobj()
+    while packed:  # its checksum, which comes last, is left until all else is out
+        yield unpacker.decompress(packed, CHUNK_BYTES)
+        packed = unpacker.unconsumed_tail
 
 
-def _ask(route: Route, path: str, query: bytes = b"") -> bytes:
-    """The answer; empty where there is none for strangers."""
+def _ask(route: Route, path: str, until: float, query: bytes = b"") -> bytes:
+    """The answer; empty where there is none for strangers, or none in time."""
+    left_s = max(until - time.monotonic(), 0.001)
     try:
         status, raw = replica_client.fetch(
-            route.address, path, query=query, limit=MOST_BYTES, total_s=ANSWER_S, headers=FROM_NOWHERE
+            route.address, path, query=query, limit=MOST_BYTES, total_s=left_s, headers=FROM_NOWHERE
         )
     except ReplicaError:
         return b""

@@ -187,7 +187,7 @@ class GradioRouter:
         app = asked.route.app
         change = None if app.prefix.endswith(paths.PREFIX) else _with_prefix
         if not asked.route.address:
-            return await self._kept("config", asked, scope, send, change)
+            return await self._kept("config", asked, scope, receive, send, change)
         if change is None:
             return False
         asking = self.context.http.ask(
@@ -196,19 +196,25 @@ class GradioRouter:
         )  # fmt: skip
         async with asking as reply:
             chunks = change(reply.chunks()) if reply.status == 200 else reply.chunks()
-            await http.pass_on(send, receive, reply, chunks, "application/json")
+            await http.pass_on(send, receive, reply.status, chunks, "application/json")
         return True
 
     async def _info(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
         if not asked.route.address:
-            return await self._kept("info", asked, scope, send)
+            return await self._kept("info", asked, scope, receive, send)
         async with info.for_visitor(self.context.http, asked, scope) as reply:
             chunks = info.rewritten(reply.chunks(), asked)
-            await http.pass_on(send, receive, reply, chunks, "application/json")
+            await http.pass_on(send, receive, reply.status, chunks, "application/json")
         return True
 
     async def _kept(
-        self, what: kept.What, asked: SpaceRequest, scope: Scope, send: Send, change: Change | None = None
+        self,
+        what: kept.What,
+        asked: SpaceRequest,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        change: Change | None = None,
     ) -> bool:
         """What the app said when it ran last; clients give up long before a slow start has ended."""
         chunks = await kept.read(self.context.redis, asked.route, what, scope["query_string"])
@@ -217,8 +223,7 @@ class GradioRouter:
         if asked.route.stage == Stage.SLEEPING:
             await self.context.web.wakeup.wake(asked.route)
         told = info.rewritten(change(chunks) if change else chunks, asked)
-        body = b"".join([chunk async for chunk in told])
-        await http.respond(send, 200, body, "application/json")
+        await http.pass_on(send, receive, 200, told, "application/json")
         return True
 
     async def _heartbeat(

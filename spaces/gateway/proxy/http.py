@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
-from hardware.replica_client import ReplicaClient, ReplicaError, Reply
+from hardware.replica_client import ReplicaClient, ReplicaError
 from spaces.gateway.proxy.door import Door
 from spaces.gateway.proxy.headers import to_visitor, with_referrer_policy
 
@@ -273,9 +273,10 @@ async def _pump(send: Send, chunks: AsyncIterator[bytes]) -> None:
 
 
 async def pass_on(
-    send: Send, receive: Receive, reply: Reply, chunks: AsyncIterator[bytes], content_type: str
+    send: Send, receive: Receive, status: int, chunks: AsyncIterator[bytes], content_type: str
 ) -> None:
-    """An answer to a question of ours, with its status and nothing else of its head, as it comes.
+    """A replica's answer to a question of ours, or a copy of it, without anything else of its head, as it
+    comes.
 
     Raises:
         BrokenOff
@@ -285,5 +286,5 @@ async def pass_on(
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
     ]
-    await send({"type": "http.response.start", "status": reply.status, "headers": head})
+    await send({"type": "http.response.start", "status": status, "headers": head})
     await until_gone(receive, _pump(send, chunks))

@@ -1,0 +1,137 @@
+"""Packs for those who clone and fetch: streamed as git makes them, so many at a time, for so long. Nothing is
+spooled; git waits while its reader takes nothing, and ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+import weakref
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from typing import IO
+
+from spaces.git.objects import allowed_s
+
+CHUNK = 256 * 1024
+PACKS = 8  # of this process at a time
+PER_ADDRESS = 4
+RETRY_S = 10
+LOOK_EVERY_S = 5.0  # whether one takes too long
+
+
+class Full(RuntimeError):
+    """No more packs now; the message says why, in a sentence. `status` is HTTP's."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Places:
+    """Who fetches now, from which addresses."""
+
+    def __init__(self) -> None:
+        self._taken: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def take(self, address: str) -> None:
+        """Take a place, to be given back.
+
+        Raises:
+            Full
+        """
+        with self._lock:
+            if self._taken[address] >= PER_ADDRESS:
+                text = f"{PER_ADDRESS} clones or fetches from your address are under way; try again soon."
+                raise Full(429, text)
+            if self._taken.total() >= PACKS:
+                raise Full(503, "Too many clones and fetches are under way here; try again soon.")
+            self._taken[address] += 1
+
+    def give_back(self, address: str) -> None:
+        """The pack has ended."""
+        with self._lock:
+            self._taken[address] -= 1
+            if not self._taken[address]:
+                del self._taken[address]
+
+
+places = Places()
+
+
+class Pack:
+    """What a git that has started writes. It ends, and gives its place back, with its output, with `close`,
+    when nobody holds it any more, or when it takes too long."""
+
+    def __init__(self, command: Sequence[str], body: IO[bytes], env: dict[str, str], address: str) -> None:
+        """
+        Raises:
+            Full
+        """
+        places.take(address)
+        try:
+            # Unbuffered: the lines of the head are read first, and the rest by the event loop.
+            self._process = subprocess.Popen(  # noqa: S603
+                command, stdin=body, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                env=env, start_new_session=True, bufsize=0,
+            )  # fmt: skip
+        except BaseException:
+            places.give_back(address)
+            raise
+        self._run = _Run(self._process, address)
+        weakref.finalize(self, self._run.end)
+        threading.Thread(target=self._run.watch, name="git-pack", daemon=True).start()
+
+    @property
+    def out(self) -> IO[bytes]:
+        """Its output, until it is iterated."""
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        reader = asyncio.StreamReader(CHUNK)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), self.out
+        )
+        try:
+            while chunk := await reader.read(CHUNK):
+                self._run.sent += len(chunk)
+                yield chunk
+        finally:
+            transport.close()
+            self.close()
+
+    def close(self) -> None:
+        """End git, whatever it does."""
+        self._run.end()
+
+
+class _Run:
+    """One git, known by its pack and by the clock: neither may keep the other."""
+
+    def __init__(self, process: subprocess.Popen[bytes], address: str) -> None:
+        self._process, self._address = process, address
+        self._began, self.sent = time.monotonic(), 0
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+
+    def watch(self) -> None:
+        """End it where it takes too long."""
+        while not self._ended.wait(LOOK_EVERY_S):
+            if time.monotonic() - self._began > allowed_s(self.sent):
+                self.end()
+
+    def end(self) -> None:
+        with self._lock:
+            if self._ended.is_set():
+                return
+            self._ended.set()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        places.give_back(self._address)
