@@ -56,6 +56,8 @@ SPACEPORT_PUSH_LIMIT_BYTES = env.int("SPACEPORT_PUSH_LIMIT_BYTES", 2 * 1000**3)
 SPACEPORT_REPOSITORY_LIMIT_BYTES = env.int("SPACEPORT_REPOSITORY_LIMIT_BYTES", 10 * 1000**3)
 #: One request of a visitor to an app.
 SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES = env.int("SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES", 500 * 1000**2)
+#: One event: the JSON of a call. Files are uploaded first and referred to.
+SPACEPORT_EVENT_BODY_LIMIT_BYTES = env.int("SPACEPORT_EVENT_BODY_LIMIT_BYTES", 32 * MEGABYTE)
 #: Concurrent builds of one build worker.
 SPACEPORT_BUILDS_AT_ONCE = env.int("SPACEPORT_BUILDS_AT_ONCE", 2)
 #: Time limit of one build.

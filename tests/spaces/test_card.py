@@ -101,6 +101,7 @@ def test_windows_files_are_read(text: str) -> None:
         ('preload_from_hub: ["gpt2\\nRUN x"]', "preload_from_hub is a list"),
         ('preload_from_hub: ["-c x"]', "preload_from_hub is a list"),
         ("a: &x 1\nb: *x", "line 3: aliases"),
+        ("sdk: docker\ntitle:\tTabbed", "line 3: a tab stands where YAML wants spaces"),
         ("a: " + "[" * 30 + "]" * 30, "more than 20 levels"),
         ("- a", "key: value"),
         ("x: " + "y" * 17_000, "at most 16,384 bytes"),

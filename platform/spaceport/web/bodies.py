@@ -72,7 +72,8 @@ def refusal(most: int) -> Refusal:
     """The answer to a body that is too large."""
     text = (
         f"This request is too large: at most {most:,} bytes are taken here. "
-        "(Files are taken from a token that may write, and by apps from who may use them.)"
+        "Files are uploaded first, and then referred to: to an app by all who may use it, to a repository "
+        "with a token that may write."
     )
     body = encode({"error": text, "detail": text})
     headers = [
