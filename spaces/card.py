@@ -27,7 +27,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d{1,18})\s*([smhd]?)")
 #: Words that mean nothing to a shell or a Dockerfile.
 _PRELOAD = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?([ \t]+\w[\w./,+@=-]*){0,2}", re.ASCII)
-#: What `custom_headers` may say, as on the Hub.
+#: The headers that `custom_headers` may set, as on the Hub, and their values.
 CUSTOM_HEADERS = {
     "cross-origin-embedder-policy": {"unsafe-none", "require-corp", "credentialless"},
     "cross-origin-opener-policy": {"unsafe-none", "same-origin-allow-popups", "same-origin"},
@@ -140,6 +140,10 @@ def front_matter(text: str) -> dict[str, Any]:
     Raises:
         CardError
     """
+    if text.startswith("\ufffd\ufffd"):  # the byte order mark of UTF-16, read as UTF-8
+        raise CardError(
+            "README.md, line 1: the file is UTF-16, as PowerShell's `>` writes it. Save it as UTF-8."
+        )
     lines = text.lstrip("\ufeff").splitlines()
     if not lines or lines[0].strip() != "---":
         return {}
@@ -258,19 +262,17 @@ def _queued_paths(text: str, raw: dict[str, Any]) -> tuple[str, ...]:
 
 
 def custom_headers(raw: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """The headers that a card adds to every file of a static Space; those it may not add are left out."""
+    """The headers that a card adds to every answer of its Space; those that it may not add are left out."""
     value = raw.get("custom_headers")
-    given = {str(name).lower(): word for name, word in value.items()} if isinstance(value, dict) else {}
-    return tuple(
-        (name, str(given[name])) for name, words in CUSTOM_HEADERS.items() if given.get(name) in words
-    )
+    pairs = value.items() if isinstance(value, dict) else ()
+    return tuple((name, word) for name, word in pairs if str(word) in CUSTOM_HEADERS.get(name, ()))
 
 
 def _check_headers(text: str, raw: dict[str, Any]) -> None:
     value = raw.get("custom_headers")
     if value is not None and (not isinstance(value, dict) or len(custom_headers(raw)) < len(value)):
         known = "; ".join(f"{name}: {', '.join(sorted(words))}" for name, words in CUSTOM_HEADERS.items())
-        raise CardError(_at(text, "custom_headers", f"custom_headers may have {known}"))
+        raise CardError(_at(text, "custom_headers", f"custom_headers may set these only: {known}"))
 
 
 def _check_path(text: str, key: str, value: str) -> None:

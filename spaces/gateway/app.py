@@ -105,6 +105,8 @@ class Gateway:
         if asked is None:
             await self._refuse(scope, receive, sends, 404, "There is no such Space.")
             return
+        if asked.route.headers and not asked.program:
+            sends = http.with_headers(sends, asked.route.headers)
         # The app never sees what the gateway put into its address.
         scope = {**scope, "query_string": page_tokens.own_query(scope["query_string"])}
         work = self._handle(asked, scope, receive, sends)
@@ -227,9 +229,8 @@ class Gateway:
             await self._error(send, error.status, str(error))
             return
         except http.TooLarge:
-            most = f"{self.event_bytes:,}"
-            text = f"An event may have at most {most} bytes here. Upload files first, and refer to them."
-            await self._error(send, 413, text)
+            most = f"An event may have at most {self.event_bytes:,} bytes."
+            await self._error(send, 413, f"{most} Upload files first, then refer to them.")
             return
         except ReplicaError as error:
             await self._failed(asked, route, scope, receive, send, error)

@@ -17,8 +17,10 @@ from spaces.gateway.proxy.http import Scope, Send, respond
 from spaces.git import repository
 from spaces.git.objects import stream
 
+#: Larger ones are streamed: a visitor takes as long as the visitor likes, and the memory is everybody's.
+READ_BYTES = 1024 * 1024
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
-#: Which Python's own table lacks on some machines.
+#: Types that Python's own table lacks on some machines.
 TYPES = {".mjs": "text/javascript", ".wasm": "application/wasm", ".webmanifest": "application/manifest+json"}
 NOT_FOUND = "404.html"
 INDEX = "index.html"
@@ -28,15 +30,15 @@ Headers = list[tuple[bytes, bytes]]
 
 @dataclass(frozen=True)
 class _Found:
-    """A file to send; `status` is 404 for the Space's own page about one that is not there."""
+    """A file to send."""
 
     file: repository.Entry
-    status: int = 200
-    is_folder: bool = False  # of which it is the index
+    status: int = 200  # 404: it is the Space's own page about what is not there
+    is_folder: bool = False  # whether it is the index of the folder asked for
 
 
 async def send_file(send: Send, route: Route, path: str, scope: Scope) -> None:
-    """One file of the Space's head commit; a folder's `index.html`; for what is not there, its `404.html`."""
+    """Send a file of the Space's head commit; for a folder its `index.html`, for nothing its `404.html`."""
     if scope["method"] not in {"GET", "HEAD"}:
         await respond(send, 405, b"Only GET here.", "text/plain")
         return
@@ -44,7 +46,7 @@ async def send_file(send: Send, route: Route, path: str, scope: Scope) -> None:
     if found is None:
         await respond(send, 404, b"There is no such file.", "text/plain")
     elif found.is_folder and not path.endswith("/"):
-        where = f"./{quote(posixpath.basename(path))}/"  # so that what the page names beside it is found
+        where = f"./{quote(posixpath.basename(path))}/"  # so that the page's relative links work
         query = scope["query_string"].decode("latin-1")
         await _answer(send, 302, [(b"location", f"{where}?{query}".rstrip("?").encode("latin-1"))])
     else:
@@ -52,7 +54,7 @@ async def send_file(send: Send, route: Route, path: str, scope: Scope) -> None:
 
 
 def _look_up(route: Route, path: str) -> _Found | None:
-    """What lies at this path: beside the app's file, or else at the top of the repository."""
+    """The file at this path: below the folder of `app_file`, or else below the top of the repository."""
     top = posixpath.dirname(route.app_file)
     name = path.strip("/")
     if not name:
@@ -79,7 +81,6 @@ async def _send(send: Send, route: Route, found: _Found, scope: Scope) -> None:
     fields: Headers = [
         (b"content-type", _content_type(file.path).encode()),
         (b"etag", etag.encode()),
-        *((name.encode(), value.encode()) for name, value in route.headers),
     ]
     if found.status == 200 and etag in head.first(scope["headers"], "if-none-match"):
         await _answer(send, 304, fields)
@@ -100,8 +101,8 @@ async def _send(send: Send, route: Route, found: _Found, scope: Scope) -> None:
 
 
 def _part(wanted: str, size: int) -> tuple[int, int] | None:
-    """Start and length of the part that is asked for: all of it where this is no single range; None for one
-    beyond the end."""
+    """Start and length of the range that is asked for: the whole file unless it is one valid range; None where
+    it begins beyond the end."""
     found = RANGE.fullmatch(wanted.strip())
     if found is None or not (found[1] or found[2]):
         return 0, size
@@ -116,7 +117,7 @@ def _part(wanted: str, size: int) -> tuple[int, int] | None:
 
 
 async def _content(route: Route, file: repository.Entry, start: int, size: int) -> AsyncIterator[bytes]:
-    if file.size <= repository.READ_BYTES:
+    if file.size <= READ_BYTES:
         read = sync_to_async(repository.read_blob, thread_sensitive=False)
         yield (await read(route.space_id, route.sha, file.path) or b"")[start : start + size]
         return
@@ -133,7 +134,7 @@ def _content_type(name: str) -> str:
 
 
 async def _answer(send: Send, status: int, fields: Headers, body: AsyncIterator[bytes] | None = None) -> None:
-    """The gateway asks for rights at each request, so a browser has to ask whether its copy is still good."""
+    """A browser revalidates its copy each time: its visitor may have lost the right to it."""
     ours = [(b"cache-control", b"private, no-cache"), (b"x-content-type-options", b"nosniff")]
     await send({"type": "http.response.start", "status": status, "headers": [*fields, *ours]})
     if body is not None:
