@@ -101,8 +101,8 @@ async def _send(send: Send, route: Route, found: _Found, scope: Scope) -> None:
 
 
 def _part(wanted: str, size: int) -> tuple[int, int] | None:
-    """Start and length of the range that is asked for: the whole file unless it is one valid range; None where
-    it begins beyond the end."""
+    """Start and length of the range that is asked for: the whole file unless it is one valid range; None for
+    one beyond the end."""
     found = RANGE.fullmatch(wanted.strip())
     if found is None or not (found[1] or found[2]):
         return 0, size
