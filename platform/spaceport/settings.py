@@ -168,7 +168,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "servestatic.middleware.ServeStaticMiddleware",
+    "spaceport.web.assets.Middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "spaceport.security.SameOriginForms",
@@ -202,7 +202,15 @@ AUTH_PASSWORD_VALIDATORS = [
 
 STATIC_URL = "/static/"
 STATIC_ROOT = SPACEPORT_HOME / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "spaceport.web.assets.Storage"},
+}
+# Also files of earlier versions, for pages that are open; and plain names, straight from the packages.
+SERVESTATIC_USE_STATIC_ROOT = True
+SERVESTATIC_USE_MANIFEST = False
 SERVESTATIC_USE_FINDERS = True
+SERVESTATIC_KEEP_ONLY_HASHED_FILES = True
 SERVESTATIC_AUTOREFRESH = DEBUG
 
 SESSION_COOKIE_SAMESITE = "Lax"
