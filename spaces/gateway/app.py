@@ -228,9 +228,8 @@ class Gateway:
         except QueueError as error:
             await self._error(send, error.status, str(error))
             return
-        except http.TooLarge:
-            most = f"An event may have at most {self.event_bytes:,} bytes."
-            await self._error(send, 413, f"{most} Upload files first, then refer to them.")
+        except http.TooLarge as error:
+            await self._error(send, 413, str(error))
             return
         except ReplicaError as error:
             await self._failed(asked, route, scope, receive, send, error)
@@ -283,7 +282,9 @@ class Gateway:
                 receive,
                 send,
                 address=route.address,
-                target=target_of(self._path(asked), scope["query_string"]),
+                target=target_of(
+                    paths.in_container(asked.route.app, asked.path, asked.inner_path), scope["query_string"]
+                ),
                 headers=headers,
                 door=replace(asked.door, page=page),
                 has_body=has_body,
@@ -319,14 +320,6 @@ class Gateway:
         body = await status_pages.too_many(wait_s)
         extra = ((b"retry-after", str(wait_s).encode()),)
         await http.respond(send, 429, body, "text/html; charset=utf-8", extra)
-
-    @staticmethod
-    def _path(asked: SpaceRequest) -> str:
-        """The path as the container knows it: Gradio before 5 has no API prefix, newer clients use it."""
-        app, inner = asked.route.app, asked.inner_path
-        if app.protocol and inner is not None and not app.prefix.endswith(paths.PREFIX):
-            return f"{app.mount}{inner}"
-        return asked.path
 
     async def _is_fresh(self, asked: SpaceRequest) -> bool:
         """Whether the page has come with a token that no session has used yet."""

@@ -56,7 +56,7 @@ def test_a_plain_name_still_leads_to_the_file(web: Hub) -> None:
 
 @pytest.fixture
 def source(settings: Any, tmp_path: Path) -> Path:
-    """A static file of a page, collected."""
+    """The only static file there is."""
     folder = tmp_path / "source"
     folder.mkdir()
     settings.STATIC_ROOT = tmp_path / "static"
@@ -66,42 +66,42 @@ def source(settings: Any, tmp_path: Path) -> Path:
     return folder / "page.css"
 
 
-def collected() -> set[str]:
+def collected(settings: Any) -> set[str]:
+    """The names of the stylesheets, once they are collected."""
     assets.collect()
-    staticfiles_storage.hashed_files = staticfiles_storage.load_manifest()[0]
-    return {path.name for path in Path(staticfiles_storage.location).glob("*.css")}
+    return {path.name for path in settings.STATIC_ROOT.glob("*.css")}
 
 
-def test_names_are_plain_until_files_are_collected(source: Path) -> None:
+def test_names_are_plain_until_files_are_collected(settings: Any, source: Path) -> None:
     assert staticfiles_storage.url("page.css") == "/static/page.css"
-    [name] = collected()
+    [name] = collected(settings)
     assert staticfiles_storage.url("page.css") == f"/static/{name}"
     assert staticfiles_storage.url("no-such.css") == "/static/no-such.css"
 
 
 def test_files_are_collected_again_only_when_they_changed(
-    source: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Any, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = collected()
+    before = collected(settings)
     with monkeypatch.context() as patch:
         patch.setattr(assets, "call_command", lambda *_, **__: pytest.fail("nothing has changed"))
-        assert collected() == before
+        assert collected(settings) == before
     source.write_text("a { color: blue; }")
-    assert collected() > before, "an open page still names the old one"
+    assert collected(settings) > before, "an open page still names the old one"
 
 
-def test_files_of_long_ago_are_removed(source: Path) -> None:
-    before = collected()
+def test_files_of_long_ago_are_removed(settings: Any, source: Path) -> None:
+    before = collected(settings)
     for name in before:
-        os.utime(Path(staticfiles_storage.location) / name, (0, 0))
-    assert collected() == before, "it is still in use"
+        os.utime(settings.STATIC_ROOT / name, (0, 0))
+    assert collected(settings) == before, "it is still in use"
     source.write_text("a { color: blue; }")
-    assert len(collected()) == 1
-    assert not before & collected()
+    assert len(collected(settings)) == 1
+    assert not before & collected(settings)
 
 
-def test_a_collection_that_somebody_removed_is_made_again(source: Path) -> None:
-    before = collected()
-    for path in Path(staticfiles_storage.location).iterdir():
+def test_a_collection_that_somebody_removed_is_made_again(settings: Any, source: Path) -> None:
+    before = collected(settings)
+    for path in settings.STATIC_ROOT.iterdir():
         path.unlink()
-    assert collected() == before
+    assert collected(settings) == before

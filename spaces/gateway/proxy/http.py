@@ -76,7 +76,9 @@ async def read_body(receive: Receive, limit: int) -> bytes:
     async for chunk in body_of(receive):
         body += chunk
         if len(body) > limit:
-            raise TooLarge
+            raise TooLarge(
+                f"An event may have at most {limit:,} bytes. Upload files first, then refer to them."
+            )
     return bytes(body)
 
 
