@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 
 from tests.chromium import chromium, playwright, visit
-from tests.platform_server import Platform, engine_answers, lent_home, process_home, running
+from tests.platform_server import RUNNING, Platform, engine_answers, lent_home, process_home, running
 from tests.redis_leaks import leaked
 
 __all__ = ["chromium", "playwright", "visit"]
@@ -30,6 +30,14 @@ def no_leaked_keys() -> Iterator[None]:
     yield
     with Redis.from_url(os.environ["REDIS_URL"]) as client:
         assert leaked(client) == []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def spaces_rest_after_their_module() -> Iterator[None]:
+    """Else a long run ends beside a hundred idle apps."""
+    yield
+    for platform in RUNNING:
+        platform.rest()
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,7 @@ class Platform:
     process: subprocess.Popen[bytes] | None = None
     web_server: str = field(default_factory=lambda: os.environ.get("SPACEPORT_WEB_SERVER", "daphne"))
     settings: dict[str, str] = field(default_factory=dict)  # of the test's own
+    pushed: dict[str, str] = field(default_factory=dict)  # Spaces that may run, with their owners' tokens
 
     @property
     def url(self) -> str:
@@ -162,13 +163,23 @@ class Platform:
         return stages[-1]
 
     def push(self, space: str, token: str, folder: Path, timeout_s: float = 180, **create: Any) -> str:
-        """Create where missing, upload, wait; the stage it settles in."""
+        """Create where missing, upload, start if it rests, wait; the stage it settles in."""
         api = self.api(token)
         api.create_repo(
             space, repo_type="space", space_sdk=create.pop("sdk", "gradio"), exist_ok=True, **create
         )
         api.upload_folder(repo_id=space, repo_type="space", folder_path=folder)
+        if self.stage(space, token) == "PAUSED":
+            api.restart_space(space)
+        self.pushed[space] = token
         return self.settled(space, token, timeout_s)
+
+    def rest(self) -> None:
+        """Pause what was pushed: a Space costs its share of the processor even when nobody calls it."""
+        while self.pushed:
+            space, token = self.pushed.popitem()
+            if self.stage(space, token) == "RUNNING":
+                self.api(token).pause_space(space)
 
     def run_url(self, space: str) -> str:
         return f"{self.url}/run/{space}/"
@@ -229,6 +240,7 @@ def process_home() -> Iterator[Path]:
 
 
 AnyPlatform = TypeVar("AnyPlatform", bound=Platform)
+RUNNING: list[Platform] = []
 
 
 @contextlib.contextmanager
@@ -236,6 +248,9 @@ def running(platform: AnyPlatform) -> Iterator[AnyPlatform]:
     """It runs while the block lasts."""
     try:
         platform.start()
+        RUNNING.append(platform)
         yield platform
     finally:
+        if platform in RUNNING:
+            RUNNING.remove(platform)
         platform.stop()

@@ -42,7 +42,7 @@ def owner(process_platform: Platform) -> str:
     return process_platform.token("alice")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def aged(
     process_platform: Platform, owner: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], str]:

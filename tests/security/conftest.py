@@ -57,9 +57,9 @@ def owner(process_platform: Platform) -> str:
     return process_platform.token("alice")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def traces(process_platform: Platform, owner: str) -> str:
-    """The Space, pushed once a run."""
+    """The Space."""
     assert process_platform.push(SPACE, owner, APPS / "traces", timeout_s=300) == "RUNNING"
     return SPACE
 
