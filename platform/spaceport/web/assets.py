@@ -29,13 +29,13 @@ BROTLI_QUALITY = 9  # 11 takes twenty times as long for 3 % less
 KEPT_S = 7 * 24 * 3600
 
 
-class _Compressor(Compressor):
+class _Compressor(Compressor):  # type: ignore[misc]
     @staticmethod
     def compress_brotli(data: bytes) -> bytes:
         return bytes(brotli.compress(data, quality=BROTLI_QUALITY))
 
 
-class Storage(CompressedManifestStaticFilesStorage):
+class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     """Names with a hash for what was collected, plain names for everything else."""
 
     # Links between stylesheets stay as they are: they are relative, and lead to the plain names.
@@ -49,7 +49,7 @@ class Storage(CompressedManifestStaticFilesStorage):
         return _Compressor(**kwargs)
 
 
-class Middleware(ServeStaticMiddleware):
+class Middleware(ServeStaticMiddleware):  # type: ignore[misc]
     """Sends static files; there need not be a collection."""
 
     FOREVER = 365 * 24 * 3600
