@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from functools import partial
 
 from celery import current_app
@@ -38,6 +39,15 @@ def spec_of(replica_id: int) -> ReplicaSpec:
     """The complete spec of a replica, as it was ordered."""
     stored = Replica.objects.values_list("spec", flat=True).get(pk=replica_id)
     return ReplicaSpec.from_json(json.loads(stored["json"]))
+
+
+def brings_more(ordered: Replica, serving: Replica, env: dict[str, str]) -> bool:
+    """Whether it differs from the serving one in more than its tier. The environment names the tier, so `env`
+    is what the serving one would be given now."""
+    if ordered.build_id != serving.build_id:
+        return True
+    new, old = spec_of(ordered.pk), spec_of(serving.pk)
+    return replace(new, tier=old.tier, env=env) != old
 
 
 def order_stop(replica: Replica) -> None:

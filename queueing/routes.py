@@ -140,6 +140,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     stage: str
     sha: str = ""
     app_file: str = ""
+    headers: tuple[tuple[str, str], ...] = ()  # of every answer on its own host, by its card
     replica_id: int = 0  # 0: none runs
     address: str = ""
     celery_queue: str = ""  # where drain hints for this replica go

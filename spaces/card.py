@@ -27,6 +27,12 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d{1,18})\s*([smhd]?)")
 #: Words that mean nothing to a shell or a Dockerfile.
 _PRELOAD = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?([ \t]+\w[\w./,+@=-]*){0,2}", re.ASCII)
+#: The headers that `custom_headers` may set, as on the Hub, and their values.
+CUSTOM_HEADERS = {
+    "cross-origin-embedder-policy": {"unsafe-none", "require-corp", "credentialless"},
+    "cross-origin-opener-policy": {"unsafe-none", "same-origin-allow-popups", "same-origin"},
+    "cross-origin-resource-policy": {"same-site", "same-origin", "cross-origin"},
+}
 RESERVED_PATHS = ("/_queue/", "/_ui/", "/__spaceport__/")
 #: Segments of visible characters that mean nothing else in an address; the last one may be "*" for all below.
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[\w\-.~!$&'()+,=:@]+"
@@ -110,6 +116,7 @@ def parse(text: str) -> SpaceCard:
     if sdk and sdk not in Sdk.values:
         raise CardError(_at(text, "sdk", f"sdk is '{sdk}', but can be {', '.join(Sdk.values)}"))
     _check_path(text, "app_file", _text(raw, "app_file"))
+    _check_headers(text, raw)
     _check_path(text, "base_path", _text(raw, "base_path").lstrip("/"))
     return SpaceCard(
         raw=raw,
@@ -133,6 +140,10 @@ def front_matter(text: str) -> dict[str, Any]:
     Raises:
         CardError
     """
+    if text.startswith("\ufffd\ufffd"):  # the byte order mark of UTF-16, read as UTF-8
+        raise CardError(
+            "README.md, line 1: the file is UTF-16, as PowerShell's `>` writes it. Save it as UTF-8."
+        )
     lines = text.lstrip("\ufeff").splitlines()
     if not lines or lines[0].strip() != "---":
         return {}
@@ -146,7 +157,10 @@ def front_matter(text: str) -> dict[str, Any]:
         value = yaml.load(source, Loader=_Loader)  # noqa: S506  # a SafeLoader
     except yaml.MarkedYAMLError as error:
         line = (error.problem_mark.line if error.problem_mark else 0) + 2
-        raise CardError(f"README.md, line {line}: {error.problem or 'this is no valid YAML'}.") from error
+        problem = error.problem or "this is no valid YAML"
+        if "'\\t'" in problem:
+            problem = "a tab stands where YAML wants spaces"
+        raise CardError(f"README.md, line {line}: {problem}.") from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise CardError(f"README.md: the front matter is no valid YAML ({error}).") from error
     if value is None:
@@ -245,6 +259,20 @@ def _queued_paths(text: str, raw: dict[str, Any]) -> tuple[str, ...]:
     if len(set(value)) < len(value):
         raise wrong("names a path twice")
     return tuple(value)
+
+
+def custom_headers(raw: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The headers that a card adds to every answer of its Space; those that it may not add are left out."""
+    value = raw.get("custom_headers")
+    pairs = value.items() if isinstance(value, dict) else ()
+    return tuple((name, word) for name, word in pairs if str(word) in CUSTOM_HEADERS.get(name, ()))
+
+
+def _check_headers(text: str, raw: dict[str, Any]) -> None:
+    value = raw.get("custom_headers")
+    if value is not None and (not isinstance(value, dict) or len(custom_headers(raw)) < len(value)):
+        known = "; ".join(f"{name}: {', '.join(sorted(words))}" for name, words in CUSTOM_HEADERS.items())
+        raise CardError(_at(text, "custom_headers", f"custom_headers may set these only: {known}"))
 
 
 def _check_path(text: str, key: str, value: str) -> None:

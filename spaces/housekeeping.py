@@ -1,17 +1,20 @@
-"""Rows that would grow for ever: what is old and of no use is deleted."""
+"""Rows, and what builds made, would grow for ever: what is old and of no use is deleted."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
+from celery import current_app
 from django.contrib.sessions.models import Session
 from django.db.models import Count
 from django.utils import timezone
 
 from hardware.models import Deleted, Node, Replica
+from hardware.runtimes.base import Artifact
 from spaces.models import Build, Space
 
 REPLICAS_KEPT = timedelta(days=1)  # after their end; they hold the Space's secrets
+ARTIFACTS_KEPT = 3  # of each Space, to go back to at once
 BUILDS_KEPT = 20  # of each Space, with their logs
 GONE_AFTER = timedelta(days=30)  # nodes that never came back, and Spaces that were deleted
 
@@ -37,3 +40,22 @@ def _forget_builds(space: Space) -> None:
     runs = space.replicas.filter(wanted=True).values_list("build_id", flat=True)
     kept = {*newest, *filter(None, runs)}
     space.builds.filter(artifact__isnull=True).exclude(pk__in=kept).exclude(status__in=_OPEN).delete()
+
+
+def forget_old_artifacts(space: Space) -> None:
+    """Let go of what builds made that nothing runs and nobody will go back to."""
+    done = list(space.builds.filter(artifact__isnull=False).order_by("-pk"))
+    kept = done[:ARTIFACTS_KEPT] + [
+        b for b in done if space.replicas.filter(build_id=b.pk, wanted=True).exists()
+    ]
+    # Builds of one commit share what they made.
+    gone = [Artifact.from_json(b.artifact) for b in done if b.artifact and b.sha not in {k.sha for k in kept}]
+    space.builds.filter(pk__in=[b.pk for b in done if b not in kept]).update(artifact=None)
+    if gone:
+        forget(gone)
+
+
+def forget(artifacts: list[Artifact]) -> None:
+    """Have a build worker remove what builds made."""
+    kwargs = {"artifacts": [artifact.to_json() for artifact in artifacts]}
+    current_app.send_task("spaces.tasks.forget", kwargs=kwargs, queue="build")

@@ -29,7 +29,7 @@ from queueing.store.admin_ops import announce_no_hardware, announce_pause, clear
 from queueing.store.keys import SpaceKeys
 from queueing.store.scripts import seconds as seconds_of
 from queueing.wakeup import wake_dispatcher
-from spaces import publishing
+from spaces import housekeeping, publishing
 from spaces.card import CardError, SpaceCard, read_card
 from spaces.gateway.gradio import kept
 from spaces.git import repository
@@ -40,7 +40,6 @@ DRAIN_AT_LEAST_S = 10  # an old replica serves open pages this long after visito
 DRAIN_AT_MOST = timedelta(minutes=30)
 RESTORED_AGAIN_AFTER = timedelta(minutes=10)
 RESTORING = "What its last build made is gone from its node; it is built again and starts by itself."
-KEPT_BUILDS = 3  # of each Space, to go back to at once
 
 
 def _move(space: Space, stage: Stage, reason: str = "") -> None:
@@ -146,26 +145,7 @@ def built(build_row: Build, artifact: Artifact) -> None:
     is_shown = build_row.sha == space.sha or build_row.restores
     if not newer and is_shown and space.stage != Stage.PAUSED:
         roll_out(space, build_row, artifact)
-    _forget_old_builds(space)
-
-
-def _forget_old_builds(space: Space) -> None:
-    """Let go of what builds made that nothing runs and nobody will go back to."""
-    done = list(space.builds.filter(artifact__isnull=False).order_by("-pk"))
-    kept = done[:KEPT_BUILDS] + [
-        b for b in done if space.replicas.filter(build_id=b.pk, wanted=True).exists()
-    ]
-    # Builds of one commit share what they made.
-    gone = [Artifact.from_json(b.artifact) for b in done if b.artifact and b.sha not in {k.sha for k in kept}]
-    space.builds.filter(pk__in=[b.pk for b in done if b not in kept]).update(artifact=None)
-    if gone:
-        forget(gone)
-
-
-def forget(artifacts: list[Artifact]) -> None:
-    """Have a build worker remove what builds made."""
-    kwargs = {"artifacts": [artifact.to_json() for artifact in artifacts]}
-    current_app.send_task("spaces.tasks.forget", kwargs=kwargs, queue="build")
+    housekeeping.forget_old_artifacts(space)
 
 
 def build_failed(build_row: Build) -> None:
@@ -347,6 +327,24 @@ def set_hardware(space: Space, tier_name: str) -> None:
     space.hardware = tier(tier_name).name
     space.save(update_fields=["hardware", "last_modified"])
     environment_changed(space)
+
+
+def cancel_move(space: Space) -> bool:
+    """Keep the Space on the hardware that serves it. False: none does, or it does not move. What serves goes
+    on, unless the order for the new hardware brings more, like a new variable: then it is replaced."""
+    serving = space.replica
+    if serving is None or not _serving(space) or serving.tier == space.hardware:
+        return False
+    space.hardware = serving.tier
+    space.save(update_fields=["hardware", "last_modified"])
+    ordered = list(space.replicas.filter(wanted=True, pk__gt=serving.pk))
+    if any(replicas.brings_more(row, serving, environment(space)) for row in ordered):
+        environment_changed(space)
+        return True
+    for row in ordered:
+        replicas.order_stop(row)
+    replica_changed(serving.pk)
+    return True
 
 
 def set_sleep_time(space: Space, seconds: int | None) -> None:

@@ -21,7 +21,7 @@ from queueing.protocols.gradio_config import app_from_config
 from queueing.routes import App, Route
 from queueing.store import keys
 from queueing.store.keys import SpaceKeys
-from spaces import starting
+from spaces import card, starting
 from spaces.models import Sdk, Space, Stage, Visibility
 
 logger = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ def publish(space: Space) -> Route:
         stage=space.stage,
         sha=space.sha,
         app_file=str(space.card.get("app_file") or ""),
+        headers=card.custom_headers(space.card),
         replica_id=replica.pk if replica else 0,
         address=replica.address if replica else "",
         celery_queue=f"hw.{replica.tier}@{replica.node.name}" if replica and replica.node else "",

@@ -53,6 +53,7 @@ gateway = Gateway(
     proxies=settings.SPACEPORT_TRUSTED_PROXY_COUNT,
     loads_per_minute=settings.SPACEPORT_PAGE_LOADS_PER_MINUTE,
     upload_bytes=settings.SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES,
+    event_bytes=settings.SPACEPORT_EVENT_BODY_LIMIT_BYTES,
 )
 
 

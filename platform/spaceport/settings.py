@@ -56,6 +56,8 @@ SPACEPORT_PUSH_LIMIT_BYTES = env.int("SPACEPORT_PUSH_LIMIT_BYTES", 2 * 1000**3)
 SPACEPORT_REPOSITORY_LIMIT_BYTES = env.int("SPACEPORT_REPOSITORY_LIMIT_BYTES", 10 * 1000**3)
 #: One request of a visitor to an app.
 SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES = env.int("SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES", 500 * 1000**2)
+#: One event: the JSON of a call. Files are uploaded first and referred to.
+SPACEPORT_EVENT_BODY_LIMIT_BYTES = env.int("SPACEPORT_EVENT_BODY_LIMIT_BYTES", 32 * MEGABYTE)
 #: Concurrent builds of one build worker.
 SPACEPORT_BUILDS_AT_ONCE = env.int("SPACEPORT_BUILDS_AT_ONCE", 2)
 #: Time limit of one build.
@@ -166,7 +168,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "servestatic.middleware.ServeStaticMiddleware",
+    "spaceport.web.assets.Middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "spaceport.security.SameOriginForms",
@@ -200,7 +202,15 @@ AUTH_PASSWORD_VALIDATORS = [
 
 STATIC_URL = "/static/"
 STATIC_ROOT = SPACEPORT_HOME / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "spaceport.web.assets.Storage"},
+}
+# Also files of earlier versions, for pages that are open; and plain names, straight from the packages.
+SERVESTATIC_USE_STATIC_ROOT = True
+SERVESTATIC_USE_MANIFEST = False
 SERVESTATIC_USE_FINDERS = True
+SERVESTATIC_KEEP_ONLY_HASHED_FILES = True
 SERVESTATIC_AUTOREFRESH = DEBUG
 
 SESSION_COOKIE_SAMESITE = "Lax"

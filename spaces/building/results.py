@@ -10,7 +10,7 @@ from redis import RedisError
 
 from hardware import logs
 from hardware.runtimes.base import BuildFailed, ImageMissing
-from spaces import lifecycle
+from spaces import housekeeping, lifecycle
 from spaces.building import leases, runs
 from spaces.models import Build, Space
 
@@ -85,7 +85,7 @@ def _end(row: Build, artifact: Artifact | None) -> None:
     if not leases.finish(row):
         logger.warning("build %s ended, but is no longer this worker's", row.pk)
         if artifact is not None and not Build.objects.filter(pk=row.pk).exists():
-            lifecycle.forget([artifact])
+            housekeeping.forget([artifact])
     elif artifact is not None:
         lifecycle.built(row, artifact)
     else:

@@ -20,10 +20,10 @@ from queueing.events import encode
 from queueing.identity import client_of
 from queueing.routes import Route
 from spaces.gateway import page_tokens, paths, status_pages
-from spaces.gateway.context import GatewayContext
+from spaces.gateway.context import EVENT_BYTES, GatewayContext
 from spaces.gateway.gradio import pages
 from spaces.gateway.gradio import websocket as gradio_websocket
-from spaces.gateway.gradio.router import BODY_LIMIT, GradioRouter
+from spaces.gateway.gradio.router import GradioRouter
 from spaces.gateway.identity import caller, entry, page_rate_limit
 from spaces.gateway.identity.visitor import account_of, visitor_of
 from spaces.gateway.proxy import headers as head
@@ -57,9 +57,11 @@ class Gateway:
         platform_url: str,
         proxies: int = 0,
         loads_per_minute: int = 0,
-        upload_bytes: int = BODY_LIMIT,
+        upload_bytes: int = EVENT_BYTES,
+        event_bytes: int = EVENT_BYTES,
     ) -> None:
         self._web = web
+        self.event_bytes = event_bytes
         self.key = key
         self.platform_url = platform_url
         self.loads_per_minute = loads_per_minute
@@ -71,7 +73,7 @@ class Gateway:
 
     @functools.cached_property
     def context(self) -> GatewayContext:
-        return GatewayContext(self._web())
+        return GatewayContext(self._web(), self.event_bytes)
 
     @functools.cached_property
     def _queued_paths(self) -> QueuedPaths:
@@ -103,6 +105,8 @@ class Gateway:
         if asked is None:
             await self._refuse(scope, receive, sends, 404, "There is no such Space.")
             return
+        if asked.route.headers and not asked.program:
+            sends = http.with_headers(sends, asked.route.headers)
         # The app never sees what the gateway put into its address.
         scope = {**scope, "query_string": page_tokens.own_query(scope["query_string"])}
         work = self._handle(asked, scope, receive, sends)
@@ -119,7 +123,7 @@ class Gateway:
             return None
         if asked is None:
             return None
-        return BODY_LIMIT if paths.runs(asked.path, asked.route.app) else self.upload_bytes
+        return self.event_bytes if paths.runs(asked.path, asked.route.app) else self.upload_bytes
 
     async def _asked(self, scope: Scope) -> SpaceRequest | None:
         """The request of this scope; parsed once, though `largest_body` comes before it is served."""
@@ -214,7 +218,7 @@ class Gateway:
                 await self._refuse(scope, receive, send, 404, "A static Space has a page only.")
                 return
             await self.context.visited(route)
-            await static_files.send_file(send, route, asked.path, scope["method"])
+            await static_files.send_file(send, route, asked.path, scope)
             return
         try:
             if route.app.paths and await self._queued_paths.handle(asked, scope, receive, send):
@@ -224,8 +228,8 @@ class Gateway:
         except QueueError as error:
             await self._error(send, error.status, str(error))
             return
-        except http.TooLarge:
-            await self._error(send, 413, "This request is too large. Upload files first, then refer to them.")
+        except http.TooLarge as error:
+            await self._error(send, 413, str(error))
             return
         except ReplicaError as error:
             await self._failed(asked, route, scope, receive, send, error)
@@ -278,7 +282,9 @@ class Gateway:
                 receive,
                 send,
                 address=route.address,
-                target=target_of(self._path(asked), scope["query_string"]),
+                target=target_of(
+                    paths.in_container(asked.route.app, asked.path, asked.inner_path), scope["query_string"]
+                ),
                 headers=headers,
                 door=replace(asked.door, page=page),
                 has_body=has_body,
@@ -314,14 +320,6 @@ class Gateway:
         body = await status_pages.too_many(wait_s)
         extra = ((b"retry-after", str(wait_s).encode()),)
         await http.respond(send, 429, body, "text/html; charset=utf-8", extra)
-
-    @staticmethod
-    def _path(asked: SpaceRequest) -> str:
-        """The path as the container knows it: Gradio before 5 has no API prefix, newer clients use it."""
-        app, inner = asked.route.app, asked.inner_path
-        if app.protocol and inner is not None and not app.prefix.endswith(paths.PREFIX):
-            return f"{app.mount}{inner}"
-        return asked.path
 
     async def _is_fresh(self, asked: SpaceRequest) -> bool:
         """Whether the page has come with a token that no session has used yet."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 VISITED_EVERY_S = 20.0
 HOLD_S = 30.0  # how long a program's request waits for a Space that is starting
+EVENT_BYTES = 32 * 1024 * 1024  # of one event's body, which refers to uploads
 LOOK_EVERY_S = 0.5
 STARTING = {Stage.SLEEPING, Stage.APP_STARTING, Stage.RUNNING, Stage.STOPPED}
 
@@ -30,8 +31,8 @@ STARTING = {Stage.SLEEPING, Stage.APP_STARTING, Stage.RUNNING, Stage.STOPPED}
 class GatewayContext:
     """Made on the process's event loop."""
 
-    def __init__(self, web: WebContext) -> None:
-        self.web = web
+    def __init__(self, web: WebContext, event_bytes: int = EVENT_BYTES) -> None:
+        self.web, self.event_bytes = web, event_bytes
         self.redis, self.routes, self.watched, self.gradio = web.redis, web.routes, web.watched, web.gradio
         self.http = ReplicaClient(keepalive_s=15)
         self.callers = Callers(self.redis)

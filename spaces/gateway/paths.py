@@ -73,6 +73,13 @@ def routed(route: Route, path: str) -> Route:
     return route if mount == route.app.mount else structs.replace(route, app=route.app.at(mount))
 
 
+def in_container(app: App, path: str, inner: str | None) -> str:
+    """The path as the container knows it: Gradio before 5 has no API prefix, newer clients use it."""
+    if app.protocol and inner is not None and not app.prefix.endswith(PREFIX):
+        return f"{app.mount}{inner}"
+    return path
+
+
 def is_own(method: str, path: str, app: App) -> bool:
     """Whether the author's own server answers this, before any Gradio app in it."""
     for known in app.own:

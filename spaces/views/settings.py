@@ -218,7 +218,7 @@ SAVED = {
 
 @require_POST
 def act(request: HttpRequest, owner: str, name: str, action: str) -> HttpResponse:
-    """Pause, restart, rebuild from scratch, clear the queue."""
+    """Pause, restart, rebuild from scratch, clear the queue, cancel a move."""
     space = writable(request, owner, name)
     if action not in ACTIONS:
         raise Http404("There is no such action.")
@@ -249,11 +249,18 @@ def _clear(space: Space) -> str:
     return f"{cleared} waiting {'call was' if cleared == 1 else 'calls were'} ended; each was told."
 
 
+def _cancel_move(space: Space) -> str:
+    if lifecycle.cancel_move(space):
+        return f"The move is cancelled: {space} stays on its hardware."
+    return f"{space} is not on its way to other hardware."
+
+
 ACTIONS: dict[str, Callable[[Space], str]] = {
     "pause": _pause,
     "restart": _restart,
     "rebuild": _rebuild,
     "clear": _clear,
+    "cancel-move": _cancel_move,
 }
 
 

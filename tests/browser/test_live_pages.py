@@ -1,5 +1,5 @@
-"""Pages that renew themselves, in real Chromium: they keep the focus, ask before harm, turn live after a
-push, say that the line is full, and show snippets that fit the function."""
+"""Pages that renew themselves, in real Chromium: they keep the focus, ask before harm and before changes
+are lost, turn live after a push, say that the line is full, and show snippets that fit the function."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.platform_server import APPS, Platform
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Dialog, Page
 
 pytestmark = pytest.mark.browser
 
@@ -90,6 +90,30 @@ def test_a_secret_is_deleted_after_a_question_only(
     admin.get_by_role("button", name="Delete API_KEY").click()
     question.get_by_role("button", name="Delete").click()
     wait_until(lambda: "API_KEY" not in api.get_space_secrets(SPACE), "it is deleted")
+
+
+def test_unsaved_settings_are_not_lost_without_a_question(process_platform: Platform, admin: Page) -> None:
+    asked: list[str] = []
+    address = f"http://localhost:{process_platform.port}/{SPACE}/settings"
+    admin.goto(address)
+
+    def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    admin.on("dialog", leave)
+    field = admin.locator("#id_max_size")
+    field.fill("7")
+    admin.reload()
+    assert asked == ["beforeunload"]
+    field.fill("8")
+    admin.get_by_role("button", name="Save queue settings").click()
+    admin.get_by_text("It acts on the next call").wait_for()
+    admin.get_by_role("radio", name="Private").check()
+    admin.locator("#save-visibility").click()
+    admin.locator(".messages").get_by_text("Saved.").wait_for()
+    admin.reload()
+    assert asked == ["beforeunload"], "everything was saved"
 
 
 def test_creating_leads_to_the_spaces_page_which_turns_live_after_the_push(

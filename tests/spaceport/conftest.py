@@ -11,14 +11,19 @@ from tests.hub_server import Hub
 from tests.platform_server import new_home
 
 PUSH = 6_000_000  # what one push or commit may have here
-VISITOR = 4_000_000  # and a visitor's upload
+VISITOR = 4_000_000  # a visitor's upload
+EVENT = 3_000_000  # and an event
 SPACE, HIDDEN = "alice/fed", "alice/hidden"
 
 
 @pytest.fixture(scope="session", params=["daphne", "uvicorn"])
 def web(request: pytest.FixtureRequest) -> Iterator[Hub]:
     home = new_home()
-    limits = {"SPACEPORT_PUSH_LIMIT_BYTES": PUSH, "SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES": VISITOR}
+    limits = {
+        "SPACEPORT_PUSH_LIMIT_BYTES": PUSH,
+        "SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES": VISITOR,
+        "SPACEPORT_EVENT_BODY_LIMIT_BYTES": EVENT,
+    }
     hub = Hub(home, web_server=request.param, settings={name: str(value) for name, value in limits.items()})
     try:
         hub.start()

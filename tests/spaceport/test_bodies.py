@@ -11,7 +11,7 @@ import pytest
 
 from spaceport.web.bodies import ORDINARY, PREUPLOAD_BYTES
 from tests.hub_server import Hub
-from tests.spaceport.conftest import HIDDEN, PUSH, SPACE, VISITOR
+from tests.spaceport.conftest import EVENT, HIDDEN, PUSH, SPACE, VISITOR
 
 JSON = "application/json"
 
@@ -82,6 +82,7 @@ def test_one_that_does_not_say_its_length_is_counted(web: Hub, path: str) -> Non
         (f"/run/{SPACE}/upload", "", VISITOR),
         (f"/run/{HIDDEN}/upload", "alice", VISITOR),
         (f"/run/{HIDDEN}/upload", "charlie", ORDINARY),
+        (f"/run/{SPACE}/gradio_api/queue/join", "", EVENT),
     ],
 )
 def test_who_may_sends_more_where_there_is_something_to_send(

@@ -48,6 +48,12 @@ def test_a_quoted_port_is_a_port() -> None:
     assert card.parse(readme('sdk: docker\napp_port: "8501"')).app_port == 8501
 
 
+def test_a_card_in_utf_16_is_refused_with_its_line() -> None:
+    text = readme("sdk: static").encode("utf-16").decode("utf-8", "replace")
+    with pytest.raises(CardError, match="line 1: the file is UTF-16"):
+        card.parse(text)
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [("30m", 1800), ("1h", 3600), ("90s", 90), ("45", 45), ("", 0), ("1000000000m", card.MOST_STARTUP_S)],
@@ -101,6 +107,10 @@ def test_windows_files_are_read(text: str) -> None:
         ('preload_from_hub: ["gpt2\\nRUN x"]', "preload_from_hub is a list"),
         ('preload_from_hub: ["-c x"]', "preload_from_hub is a list"),
         ("a: &x 1\nb: *x", "line 3: aliases"),
+        ("sdk: docker\ntitle:\tTabbed", "line 3: a tab stands where YAML wants spaces"),
+        ("custom_headers:\n  set-cookie: a=b", "line 2: custom_headers may set these only: cross-origin"),
+        ("custom_headers:\n  cross-origin-opener-policy: [same-origin]", "line 2: custom_headers may set"),
+        ("custom_headers: same-origin", "line 2: custom_headers may set"),
         ("a: " + "[" * 30 + "]" * 30, "more than 20 levels"),
         ("- a", "key: value"),
         ("x: " + "y" * 17_000, "at most 16,384 bytes"),

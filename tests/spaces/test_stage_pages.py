@@ -13,7 +13,9 @@ from hardware import logs, nodes, replicas
 from hardware.models import Replica
 from hardware.runtimes.base import Artifact, ReplicaSpec
 from queueing import queue_settings
+from spaces import lifecycle
 from spaces.models import Space, Stage
+from spaces.secrets import environment
 from tests.people import People
 from tests.spaces.pages import as_, folks, space_of, text_of
 from tests.spaces.test_failures import CRASH
@@ -25,7 +27,7 @@ pytestmark = pytest.mark.django_db
 def replica_of(space: Space, tier: str = "cpu", state: str = Replica.State.READY) -> Replica:
     spec = ReplicaSpec(
         space=str(space), space_id=space.pk, sdk="gradio", artifact=Artifact(runtime="process"), tier=tier,
-        start_timeout_s=600,
+        start_timeout_s=600, env=environment(space),
     )  # fmt: skip
     row = replicas.order(space_id=space.pk, build_id=None, spec=spec)
     Replica.objects.filter(pk=row.pk).update(state=state)
@@ -43,12 +45,55 @@ def test_the_head_shows_the_hardware_that_serves_and_the_one_that_is_wanted(folk
     head = text_of(Client().get("/lab/demo/stage"))
     assert '<span class="tag">CPU' in head
     assert "→ NVIDIA T4, waiting for a node" in head
-    assert "settings#hardware" not in head
-    assert "settings#hardware" in text_of(as_(folks.bob).get("/lab/demo/stage"))
+    assert "Cancel" not in head
+    assert "Cancel the move to NVIDIA T4" in text_of(as_(folks.bob).get("/lab/demo/stage"))
     nodes.register("there", {"t4": False}, "process")
     assert "→ NVIDIA T4, moving" in text_of(Client().get("/lab/demo/stage"))
     staged(space, Stage.RUNNING, replica=replica_of(space, "t4"))
     assert "→" not in text_of(Client().get("/lab/demo/stage"))
+
+
+@pytest.fixture
+def moving(folks: People) -> Space:
+    """A Space on the CPU, on its way to a T4 that has no node."""
+    space = space_of(folks)
+    nodes.register("here", {"cpu": False}, "process")
+    serving = replica_of(space)
+    replica_of(space, "t4", Replica.State.PENDING)
+    staged(space, Stage.RUNNING_APP_STARTING, replica=serving, hardware="t4")
+    return space
+
+
+CANCEL = "/lab/demo/settings/action/cancel-move"
+
+
+def test_a_move_that_is_cancelled_leaves_what_serves_alone(folks: People, moving: Space) -> None:
+    serving, ordered = moving.replicas.order_by("pk")
+    assert "The move is cancelled" in text_of(as_(folks.bob).post(CANCEL, follow=True))
+    moving.refresh_from_db()
+    assert (moving.hardware, moving.stage, moving.replica_id) == ("cpu", Stage.RUNNING, serving.pk)
+    assert [row.pk for row in moving.replicas.filter(wanted=True)] == [serving.pk]
+    ordered.refresh_from_db()
+    assert ordered.state == Replica.State.STOPPED
+    assert "→" not in text_of(Client().get("/lab/demo/stage"))
+
+
+def test_what_a_cancelled_move_brought_besides_is_not_lost(
+    folks: People, moving: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restarted: list[str] = []
+    monkeypatch.setattr(lifecycle, "restart", lambda space: restarted.append(space.hardware))
+    moving.variables.create(key="NEW", value="1")
+    as_(folks.bob).post(CANCEL)
+    assert restarted == ["cpu"]
+
+
+def test_a_space_that_does_not_move_stays_as_it_is(folks: People) -> None:
+    space = space_of(folks)
+    staged(space, Stage.SLEEPING, hardware="t4")
+    assert "is not on its way" in text_of(as_(folks.bob).post(CANCEL, follow=True))
+    space.refresh_from_db()
+    assert (space.hardware, space.stage) == ("t4", Stage.SLEEPING)
 
 
 def test_the_head_renews_title_and_the_most_who_may_wait(folks: People) -> None:

@@ -72,7 +72,8 @@ def refusal(most: int) -> Refusal:
     """The answer to a body that is too large."""
     text = (
         f"This request is too large: at most {most:,} bytes are taken here. "
-        "(Files are taken from a token that may write, and by apps from who may use them.)"
+        "Upload files first, then refer to them. An app takes uploads from everybody who may use it, a "
+        "repository from tokens with write access."
     )
     body = encode({"error": text, "detail": text})
     headers = [

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from spaces.gateway.proxy.http import Receive, Scope, Send
     from spaces.gateway.request import SpaceRequest
 
-BODY_LIMIT = 32 * 1024 * 1024
 #: Methods that run functions of the app.
 CALLS = {"tools/call", "resources/read", "prompts/get"}
 REFUSED = -32000  # JSON-RPC: the server's own errors begin here
@@ -49,7 +48,7 @@ async def handle(
     if not posts:
         return False
     try:
-        message = parse(await http.read_body(receive, BODY_LIMIT), object)
+        message = parse(await http.read_body(receive, context.event_bytes), object)
     except BadJson:
         await _error(send, None, NO_JSON, "The body is no JSON.")
         return True

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     Handler = Callable[[SpaceRequest, re.Match[str], Scope, Receive, Send], Awaitable[bool]]
     Change = Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]
 
-BODY_LIMIT = 32 * 1024 * 1024  # events carry references to uploads, not files
 CHUNK_S = 60.0
 CHUNK_ANSWER_BYTES = 1024 * 1024
 CONFIG_S = 60.0
@@ -132,7 +131,7 @@ class GradioRouter:
     ) -> bool:
         """An input chunk of a `.stream()` event: straight to the app, under the app's own id."""
         app_id = await self.context.gradio.app_event_id(asked.route, match["event"])
-        raw = await http.read_body(receive, BODY_LIMIT)
+        raw = await http.read_body(receive, self.context.event_bytes)
         path = f"{asked.route.app.prefix}/stream/{app_id}{match['close'] or ''}"
         sent = self.context.http.ask(
             "POST", asked.route.address, path,
@@ -238,9 +237,8 @@ class GradioRouter:
 
     # --- what a request says ------------------------------------------------------------------------
 
-    @staticmethod
-    async def _body(receive: Receive) -> dict[str, Any]:
-        raw = await http.read_body(receive, BODY_LIMIT)
+    async def _body(self, receive: Receive) -> dict[str, Any]:
+        raw = await http.read_body(receive, self.context.event_bytes)
         try:
             return parse_object(raw or b"{}", "body")
         except BadJson as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
 from hardware.replica_client import ReplicaClient, ReplicaError
@@ -76,7 +76,9 @@ async def read_body(receive: Receive, limit: int) -> bytes:
     async for chunk in body_of(receive):
         body += chunk
         if len(body) > limit:
-            raise TooLarge
+            raise TooLarge(
+                f"An event may have at most {limit:,} bytes. Upload files first, then refer to them."
+            )
     return bytes(body)
 
 
@@ -125,6 +127,19 @@ def with_policy(send: Send) -> Send:
     def sends(message: MutableMapping[str, Any]) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             message["headers"] = with_referrer_policy(list(message["headers"]))
+        return send(message)
+
+    return sends
+
+
+def with_headers(send: Send, pairs: Iterable[tuple[str, str]]) -> Send:
+    """Sends every answer with these headers, in place of the answer's own of the same names."""
+    ours = {name.encode("latin-1"): value.encode("latin-1") for name, value in pairs}
+
+    def sends(message: MutableMapping[str, Any]) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            others = [pair for pair in message["headers"] if pair[0].lower() not in ours]
+            message["headers"] = [*others, *ours.items()]
         return send(message)
 
     return sends

@@ -3,62 +3,141 @@
 from __future__ import annotations
 
 import mimetypes
+import posixpath
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
 
 from queueing.routes import Route
-from spaces.gateway.proxy.http import Send, respond
+from spaces.gateway.proxy import headers as head
+from spaces.gateway.proxy.http import Scope, Send, respond
 from spaces.git import repository
 from spaces.git.objects import stream
 
+#: Larger ones are streamed: a visitor takes as long as the visitor likes, and the memory is everybody's.
+READ_BYTES = 1024 * 1024
+RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+#: Types that Python's own table lacks on some machines.
+TYPES = {".mjs": "text/javascript", ".wasm": "application/wasm", ".webmanifest": "application/manifest+json"}
+NOT_FOUND = "404.html"
+INDEX = "index.html"
 
-async def send_file(send: Send, route: Route, path: str, method: str) -> None:
-    """One file of the Space's head commit; a folder's `index.html`."""
-    if method not in {"GET", "HEAD"}:
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A file to send."""
+
+    file: repository.Entry
+    status: int = 200  # 404: it is the Space's own page about what is not there
+    is_folder: bool = False  # whether it is the index of the folder asked for
+
+
+async def send_file(send: Send, route: Route, path: str, scope: Scope) -> None:
+    """Send a file of the Space's head commit; for a folder its `index.html`, for nothing its `404.html`."""
+    if scope["method"] not in {"GET", "HEAD"}:
         await respond(send, 405, b"Only GET here.", "text/plain")
         return
-    name = path.strip("/")
-    if not name:
-        name = route.app_file or "index.html"
-    found = await sync_to_async(_find, thread_sensitive=False)(route, name)
+    found = await sync_to_async(_look_up, thread_sensitive=False)(route, path)
     if found is None:
         await respond(send, 404, b"There is no such file.", "text/plain")
-        return
-    name = found.path
-    guessed, encoding = mimetypes.guess_type(name)
-    content_type = guessed or "application/octet-stream"
-    if encoding:
-        content_type = "application/octet-stream"
-    if content_type.startswith("text/"):
-        content_type += "; charset=utf-8"
-    if method == "HEAD":
-        await respond(send, 200, b"", content_type)
-    elif found.size <= repository.READ_BYTES:
-        body = await sync_to_async(repository.read_blob, thread_sensitive=False)(
-            route.space_id, route.sha, name
-        )
-        await respond(send, 200, body or b"", content_type)
+    elif found.is_folder and not path.endswith("/"):
+        where = f"./{quote(posixpath.basename(path))}/"  # so that the page's relative links work
+        query = scope["query_string"].decode("latin-1")
+        await _answer(send, 302, [(b"location", f"{where}?{query}".rstrip("?").encode("latin-1"))])
     else:
-        await _streamed(send, route, found, content_type)
+        await _send(send, route, found, scope)
 
 
-async def _streamed(send: Send, route: Route, file: repository.Entry, content_type: str) -> None:
-    """A large file, as it is taken."""
-    headers = [
-        (b"content-type", content_type.encode()),
-        (b"content-length", b"%d" % file.size),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    async for chunk in stream(repository.folder_of(route.space_id), file.oid, 0, file.size):
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+def _look_up(route: Route, path: str) -> _Found | None:
+    """The file at this path: below the folder of `app_file`, or else below the top of the repository."""
+    top = posixpath.dirname(route.app_file)
+    name = path.strip("/")
+    if not name:
+        file = _find(route, route.app_file or INDEX)
+        return _Found(file) if file is not None else None
+    for place in dict.fromkeys((posixpath.join(top, name), name)):
+        if not path.endswith("/") and (file := _find(route, place)) is not None:
+            return _Found(file)
+        if (file := _find(route, f"{place}/{INDEX}")) is not None:
+            return _Found(file, is_folder=True)
+    for place in dict.fromkeys((posixpath.join(top, NOT_FOUND), NOT_FOUND)):
+        if (file := _find(route, place)) is not None:
+            return _Found(file, status=404)
+    return None
 
 
 def _find(route: Route, name: str) -> repository.Entry | None:
-    for candidate in (name, f"{name}/index.html"):
-        found = repository.find(route.space_id, route.sha, candidate) if route.sha else None
-        if found is not None and found.is_file and not found.is_submodule:
-            return found
-    return None
+    found = repository.find(route.space_id, route.sha, name) if route.sha else None
+    return found if found is not None and found.is_file and not found.is_submodule else None
+
+
+async def _send(send: Send, route: Route, found: _Found, scope: Scope) -> None:
+    file, etag = found.file, f'"{found.file.oid}"'
+    fields: Headers = [
+        (b"content-type", _content_type(file.path).encode()),
+        (b"etag", etag.encode()),
+    ]
+    if found.status == 200 and etag in head.first(scope["headers"], "if-none-match"):
+        await _answer(send, 304, fields)
+        return
+    start, size, status = 0, file.size, found.status
+    wanted = head.first(scope["headers"], "range") if found.status == 200 else ""
+    if wanted and head.first(scope["headers"], "if-range") in ("", etag):
+        part = _part(wanted, file.size)
+        if part is None:
+            await _answer(send, 416, [(b"content-range", b"bytes */%d" % file.size)])
+            return
+        if part != (0, file.size):
+            (start, size), status = part, 206
+            fields.append((b"content-range", b"bytes %d-%d/%d" % (start, start + size - 1, file.size)))
+    fields += [(b"accept-ranges", b"bytes"), (b"content-length", b"%d" % size)]
+    body = None if scope["method"] == "HEAD" else _content(route, file, start, size)
+    await _answer(send, status, fields, body)
+
+
+def _part(wanted: str, size: int) -> tuple[int, int] | None:
+    """Start and length of the range that is asked for: the whole file unless it is one valid range; None for
+    one beyond the end."""
+    found = RANGE.fullmatch(wanted.strip())
+    if found is None or not (found[1] or found[2]):
+        return 0, size
+    if not found[1]:
+        last = min(int(found[2]), size)
+        return (size - last, last) if last else None
+    start = int(found[1])
+    end = min(int(found[2]), size - 1) if found[2] else size - 1
+    if found[2] and int(found[2]) < start:
+        return 0, size
+    return (start, end - start + 1) if start < size else None
+
+
+async def _content(route: Route, file: repository.Entry, start: int, size: int) -> AsyncIterator[bytes]:
+    if file.size <= READ_BYTES:
+        read = sync_to_async(repository.read_blob, thread_sensitive=False)
+        yield (await read(route.space_id, route.sha, file.path) or b"")[start : start + size]
+        return
+    async for chunk in stream(repository.folder_of(route.space_id), file.oid, start, size):
+        yield chunk
+
+
+def _content_type(name: str) -> str:
+    guessed, encoding = mimetypes.guess_type(name)
+    guessed = TYPES.get(posixpath.splitext(name)[1].lower(), guessed)
+    if encoding or guessed is None:
+        return "application/octet-stream"
+    return f"{guessed}; charset=utf-8" if guessed.startswith("text/") else guessed
+
+
+async def _answer(send: Send, status: int, fields: Headers, body: AsyncIterator[bytes] | None = None) -> None:
+    """A browser revalidates its copy each time: its visitor may have lost the right to it."""
+    ours = [(b"cache-control", b"private, no-cache"), (b"x-content-type-options", b"nosniff")]
+    await send({"type": "http.response.start", "status": status, "headers": [*fields, *ours]})
+    if body is not None:
+        async for chunk in body:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

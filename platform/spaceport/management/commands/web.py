@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from spaceport.web import assets
 from spaceport.web.servers import server
 
 
@@ -26,6 +27,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         try:
             serve = server(settings.SPACEPORT_WEB_SERVER)
+            assets.collect()
             serve(host=options["bind"], port=options["port"], fd=options["fd"])
-        except (ValueError, OSError) as error:  # no such server; an address that cannot be listened on
+        except (ValueError, OSError) as error:  # no such server; a folder or an address that cannot be used
             raise CommandError(str(error)) from error

@@ -1,4 +1,5 @@
-// Small helpers for every page: copy buttons, questions before harm, typed confirmation, and a word when the server fails.
+// Small helpers for every page: copy buttons, questions before harm and before unsaved changes are lost, typed
+// confirmation, and a message when the server fails.
 (() => {
   const say = (text) => {
     const place = document.getElementById("notice");
@@ -51,6 +52,23 @@
     if (wanted === undefined) return;
     const button = event.target.form.querySelector("button[type=submit]");
     button.disabled = event.target.value.trim() !== wanted;
+  });
+
+  // The browser asks before a page is left whose settings were changed and not saved.
+  const saved = new WeakSet();
+  const isChanged = (field) => {
+    if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+    if (field.options) return [...field.options].some((option) => option.selected !== option.defaultSelected);
+    return "defaultValue" in field && field.value !== field.defaultValue;
+  };
+  const isUnsaved = (form) => !saved.has(form)
+    && (form.querySelector("[aria-invalid=true]") !== null || [...form.elements].some(isChanged));
+  document.addEventListener("input", (event) => saved.delete(event.target.form));
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    if (event.detail.xhr.status < 300) saved.add(event.detail.elt);
+  });
+  addEventListener("beforeunload", (event) => {
+    if ([...document.querySelectorAll(".settings form[hx-post]")].some(isUnsaved)) event.preventDefault();
   });
 
   document.addEventListener("htmx:responseError", (event) => {
