@@ -90,21 +90,21 @@ async def report(address: str) -> dict[str, Any]:
     return app_report.report(raw) if status == 200 else {}
 
 
-def config(address: str, mount: str) -> tuple[int, dict[str, Any] | None]:
-    """Status and content of the `/config` of the app at this place; no content where it is not Gradio's. For
-    code that runs on no event loop.
+def config(address: str, mount: str, total_s: float) -> tuple[int, dict[str, Any] | None]:
+    """Status and content of the `/config` of the app at this place, within this time; no content where it is
+    not Gradio's. For code that runs on no event loop.
 
     Raises:
         Unusable: it is Gradio's, and not as Gradio writes it.
         BadAnswer, Unreachable
     """
-    return asyncio.run(_config(address, mount))
+    return asyncio.run(_config(address, mount, total_s))
 
 
-async def _config(address: str, mount: str) -> tuple[int, dict[str, Any] | None]:
+async def _config(address: str, mount: str, total_s: float = CONFIG_S) -> tuple[int, dict[str, Any] | None]:
     try:
         status, raw = await replica_client.fetched(
-            address, f"{mount}/config", limit=app_report.CONFIG_BYTES, total_s=CONFIG_S
+            address, f"{mount}/config", limit=app_report.CONFIG_BYTES, total_s=total_s
         )
     except Redirected:  # as some authors' servers do with every stranger
         return 307, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from functools import partial
 
 from celery import current_app
@@ -146,21 +147,22 @@ def _app_of(space: Space, replica: Replica | None) -> App:
     if not report and space.sdk == Sdk.GRADIO:
         logs.append("run", space.pk, [NO_LAUNCHER], replica=replica.pk)
     mount, *others = report.get("mounts") or [""]
-    app = _load_app(space, replica, mount)
+    until = time.monotonic() + readiness.CONFIG_S  # for all of them: whoever hangs holds this thread
+    app = _load_app(space, replica, mount, until)
     home = f"{mount}/" if mount and not report.get("root", True) else ""
     if not report.get("guards"):
         return structs.replace(with_groups(app, report), others=tuple(others), home=home)
-    mounted = [_beside(space, replica, place, number) for number, place in enumerate(others, 1)]
+    mounted = [_beside(space, replica, place, number, until) for number, place in enumerate(others, 1)]
     own = tuple(report.get("own") or ())
     app = with_groups(app, report)
     return structs.replace(app, mounted=tuple(mounted), own=own, guarded=True, home=home)
 
 
-def _beside(space: Space, replica: Replica, mount: str, number: int) -> App:
+def _beside(space: Space, replica: Replica, mount: str, number: int, until: float) -> App:
     """What a further Gradio app of the same server offers. Where it does not say, its functions do not run,
     since the launcher lets nobody else."""
     try:
-        app = _load_app(space, replica, mount)
+        app = _load_app(space, replica, mount, until)
     except NoAnswer as error:
         logger.warning("space %s: the app at %s does not say what it offers: %s", space.pk, mount, error)
         app = App()
@@ -169,8 +171,9 @@ def _beside(space: Space, replica: Replica, mount: str, number: int) -> App:
     return with_groups(app, {**replica.report, "functions": functions})
 
 
-def _load_app(space: Space, replica: Replica, mount: str) -> App:
-    """What the app at this place says of itself; nothing, where it is not Gradio's.
+def _load_app(space: Space, replica: Replica, mount: str, until: float) -> App:
+    """What the app at this place says of itself until then (monotonic seconds); nothing, where it is not
+    Gradio's.
 
     Raises:
         NoAnswer
@@ -178,7 +181,7 @@ def _load_app(space: Space, replica: Replica, mount: str) -> App:
     """
     must_be = space.sdk == Sdk.GRADIO
     try:
-        status, config = readiness.config(replica.address, mount)
+        status, config = readiness.config(replica.address, mount, max(0.01, until - time.monotonic()))
     except Unreachable as error:
         if must_be:
             raise NoAnswer(str(error)) from error

@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 from msgspec import structs
 
 from accounts.models import Owner
+from hardware import readiness
 from hardware.models import Replica
+from hardware.replica_client import Unreachable
 from infra.redis_clients import sync_redis
 from queueing.routes import App, Route, encode
 from queueing.store.keys import SpaceKeys
@@ -147,3 +150,26 @@ def test_who_reads_that_it_runs_can_call_it(space: Space, monkeypatch: pytest.Mo
     lifecycle.replica_changed(space.replica.pk)
     assert read == [Stage.APP_STARTING]
     assert Space.objects.get(pk=space.pk).stage == Stage.RUNNING
+
+
+def test_however_many_apps_a_server_names_they_are_asked_within_the_time_of_one(
+    space: Space, addresses: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They hold a thread that all Spaces share."""
+    now, given = [0.0], []
+
+    def hangs(_address: str, mount: str, total_s: float) -> tuple[int, None]:
+        given.append(total_s)
+        now[0] += total_s
+        if mount:
+            raise Unreachable("it hangs")
+        now[0] -= 1.0
+        return 200, None
+
+    monkeypatch.setattr(publishing, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(readiness, "config", hangs)
+    report = {"guards": True, "mounts": ["", *(f"/app{number}" for number in range(49))]}
+    Replica.objects.filter(space=space).update(address=addresses[1], report=report)
+    assert followed(space) == (Stage.RUNNING, addresses[1])
+    assert len(given) == 50
+    assert sum(given) < 2 * readiness.CONFIG_S
