@@ -34,26 +34,26 @@ def main() -> None:
     parser.add_argument("--spaces", type=int, default=30, help="how far the section `spaces` goes")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=["protocol"])
     options = parser.parse_args()
-    with alone() as alone_url, behind(alone_url, options) as bench:
+    with alone() as (alone_url, alone_pid), behind(alone_url, alone_pid, options) as bench:
         for name in options.only:
             SECTIONS[name](bench)
 
 
 @contextmanager
-def alone() -> Iterator[str]:
-    """The app by itself; its address."""
+def alone() -> Iterator[tuple[str, int]]:
+    """The app by itself; its address and its process."""
     port = free_port()
     env = {**os.environ, "BENCH_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False"}
     app = subprocess.Popen([sys.executable, str(APP)], env=env, stdout=subprocess.DEVNULL)
     try:
         wait_until(lambda: answers(f"http://127.0.0.1:{port}/config"), "the app by itself is up", 90)
-        yield f"http://127.0.0.1:{port}/"
+        yield f"http://127.0.0.1:{port}/", app.pid
     finally:
         app.terminate()
 
 
 @contextmanager
-def behind(alone_url: str, options: argparse.Namespace) -> Iterator[Bench]:
+def behind(alone_url: str, alone_pid: int, options: argparse.Namespace) -> Iterator[Bench]:
     """The same app as a Space of a platform just started."""
     # All clients of a measurement come in the same moment.
     settings = {"SPACEPORT_HANDSHAKES_PER_SECOND": "0", "SPACEPORT_SOCKETS_PER_VISITOR": "0"}
@@ -64,7 +64,8 @@ def behind(alone_url: str, options: argparse.Namespace) -> Iterator[Bench]:
         token = platform.token("bench")
         stage = push_app(platform, SPACE, token)
         assert stage == "RUNNING", stage
-        yield Bench(platform, token, SPACE, alone_url, options, partial(behind, alone_url, options))
+        fresh = partial(behind, alone_url, alone_pid, options)
+        yield Bench(platform, token, SPACE, alone_url, alone_pid, options, fresh)
 
 
 def answers(url: str) -> bool:

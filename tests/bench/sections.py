@@ -11,6 +11,7 @@ from functools import partial
 from tests.bench.client import Measured, load
 from tests.bench.doors import by_gradio_client, by_websocket
 from tests.bench.eta import table
+from tests.bench.footprint import footprint
 from tests.bench.groups import groups
 from tests.bench.growth import by_clients, by_many_spaces, by_spaces
 from tests.bench.processes import memory_bytes
@@ -170,6 +171,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "many": by_many_spaces,
     "groups": groups,
     "eta": eta,
+    "footprint": footprint,
 }
 
 

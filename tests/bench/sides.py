@@ -40,6 +40,7 @@ class Bench:
     token: str
     space: str
     alone: str
+    alone_pid: int
     options: argparse.Namespace
     #: Another one, with a platform just started.
     fresh: Callable[[], AbstractContextManager[Bench]]

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import threading
 import time
@@ -24,7 +25,7 @@ from tests.platform_server import WEB
 FAULTS = {
     "kill web": 7, "kill app": 6, "kill worker": 3, "kill valkey": 4, "kill postgres": 3,
     "kill build worker": 3, "kill beat": 2, "freeze worker": 1, "freeze web": 2, "freeze app": 2,
-    "freeze valkey": 2, "change settings": 3, "rolling restart": 1,
+    "freeze valkey": 2, "change settings": 3, "rolling restart": 1, "push version": 2, "prune app": 1,
 }  # fmt: skip
 #: How long a frozen one sleeps, in seconds; a worker for longer than others have to take over its work.
 FROZEN_S = {"worker": (25, 25), "web": (1, 5), "app": (1, 8), "valkey": (0.5, 3)}
@@ -179,6 +180,28 @@ class Nemesis:
         if whom == "worker":
             self.observer.watch(pid, spaces)
         return True
+
+    def _push(self, _: str) -> bool:
+        """A new commit: it is built, and its app takes over beside the old one."""
+        target = self.rng.choice(self.targets)
+        self.platform.api(self.token).upload_file(
+            path_or_fileobj=str(self.rng.random()).encode(),
+            path_in_repo="version.txt",
+            repo_id=target.name,
+            repo_type="space",
+        )
+        return self._did("push version", (target.name,))
+
+    def _prune(self, whom: str) -> bool:
+        """What its builds made is gone, and its app too: it has to be built again."""
+        if (found := self._choose(whom)) is None:
+            return False
+        pid, spaces = found
+        for target in self.targets:
+            if target.name in spaces:
+                shutil.rmtree(self.platform.home / "code" / str(target.space_id), ignore_errors=True)
+        os.kill(pid, signal.SIGKILL)
+        return self._did(f"prune {whom}", spaces)
 
     def _freeze(self, whom: str) -> bool:
         """Sent to sleep, and awake again in time; of workers one at a time."""
