@@ -265,7 +265,8 @@ def custom_headers(raw: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """The headers that a card adds to every answer of its Space; those that it may not add are left out."""
     value = raw.get("custom_headers")
     pairs = value.items() if isinstance(value, dict) else ()
-    return tuple((name, word) for name, word in pairs if str(word) in CUSTOM_HEADERS.get(name, ()))
+    named = ((str(name).lower(), word) for name, word in pairs)
+    return tuple((name, word) for name, word in named if str(word) in CUSTOM_HEADERS.get(name, ()))
 
 
 def _check_headers(text: str, raw: dict[str, Any]) -> None:

@@ -329,9 +329,11 @@ def set_hardware(space: Space, tier_name: str) -> None:
     environment_changed(space)
 
 
+@transaction.atomic
 def cancel_move(space: Space) -> bool:
     """Keep the Space on the hardware that serves it. False: none does, or it does not move. What serves goes
     on, unless the order for the new hardware brings more, like a new variable: then it is replaced."""
+    space = Space.objects.select_for_update(of=("self",)).select_related("owner", "replica").get(pk=space.pk)
     serving = space.replica
     if serving is None or not _serving(space) or serving.tier == space.hardware:
         return False

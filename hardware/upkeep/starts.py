@@ -161,6 +161,8 @@ class Starts:
             began = time.monotonic()
             start.is_asked = True
             found = await self._answer(start)
+            if self._all.get(start.row.pk) is not start:
+                return  # it was dropped meanwhile: what this one answered says nothing of its successor
             if await loop.run_in_executor(self._threads, self._acted, start, found):
                 self._end(start)
             start.is_asked = False

@@ -30,11 +30,12 @@ from accounts.auth import BadCredentials, Caller, caller_of
 from accounts.throttle import address_of
 from infra.folders import private
 from spaces import lifecycle
-from spaces.api.git_packs import RETRY_S, Full, Pack
+from spaces.api.git_packs import RETRY_S, Pack
 from spaces.api.hub import HubError, bad_credentials, base_url, hub, readable, writable
 from spaces.api.push_check import PAGE
 from spaces.git import locks, repository
 from spaces.git.objects import STREAMED_FROM
+from spaces.git.places import Full
 from spaces.git.received import LIMITS
 from spaces.models import Space
 
@@ -81,7 +82,7 @@ def serve(request: HttpRequest, owner: str, name: str, service: str) -> HttpResp
         anonymous = getattr(request, "caller", Caller()).user is None
         return _ask(str(error)) if anonymous else _refuse(error)
     try:
-        return _run(request, space, service, pushing=pushing)
+        return _run(request, space, service)
     except HubError as error:
         return _refuse(error)
 
@@ -109,7 +110,7 @@ def _ask(text: str) -> HttpResponse:
     return answer
 
 
-def _run(request: HttpRequest, space: Space, service: str, *, pushing: bool) -> HttpResponseBase:
+def _run(request: HttpRequest, space: Space, service: str) -> HttpResponseBase:
     git = shutil.which("git")
     if git is None:
         return HttpResponse("git is not installed on this server; upload with `hf upload`.", status=501)
@@ -125,8 +126,9 @@ def _run(request: HttpRequest, space: Space, service: str, *, pushing: bool) -> 
         except subprocess.TimeoutExpired:
             out.close()
             raise HubError(504, f"git did not end within {BACKEND_TIMEOUT_S} s.") from None
-    if pushing and repository.head(space) != before:
-        lifecycle.pushed(space)
+        finally:
+            if service == "git-receive-pack" and repository.head(space) != before:
+                lifecycle.pushed(space)
     out.seek(0)
     return _answer(out, _chunks(out))
 

@@ -11,11 +11,11 @@ import subprocess
 import threading
 import time
 import weakref
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import IO
 
 from spaces.git.objects import allowed_s
+from spaces.git.places import Places
 
 CHUNK = 256 * 1024
 PACKS = 8  # of this process at a time
@@ -24,44 +24,7 @@ RETRY_S = 10
 LOOK_EVERY_S = 5.0  # whether one takes too long
 
 
-class Full(RuntimeError):
-    """No more packs now; the message says why, in a sentence. `status` is HTTP's."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class Places:
-    """Who fetches now, from which addresses."""
-
-    def __init__(self) -> None:
-        self._taken: Counter[str] = Counter()
-        self._lock = threading.Lock()
-
-    def take(self, address: str) -> None:
-        """Take a place, to be given back.
-
-        Raises:
-            Full
-        """
-        with self._lock:
-            if self._taken[address] >= PER_ADDRESS:
-                text = f"{PER_ADDRESS} clones or fetches from your address are under way; try again soon."
-                raise Full(429, text)
-            if self._taken.total() >= PACKS:
-                raise Full(503, "Too many clones and fetches are under way here; try again soon.")
-            self._taken[address] += 1
-
-    def give_back(self, address: str) -> None:
-        """The pack has ended."""
-        with self._lock:
-            self._taken[address] -= 1
-            if not self._taken[address]:
-                del self._taken[address]
-
-
-places = Places()
+places = Places("clones or fetches", PACKS, PER_ADDRESS)
 
 
 class Pack:
@@ -118,7 +81,7 @@ class _Run:
         self._process, self._address = process, address
         self._began, self.sent = time.monotonic(), 0
         self._ended = threading.Event()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may end one that is being ended
 
     def watch(self) -> None:
         """End it where it takes too long."""

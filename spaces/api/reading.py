@@ -16,6 +16,7 @@ from django.http import (
 )
 from django.utils.http import parse_etags
 
+from accounts.throttle import address_of
 from spaces.api.hub import (
     HubError,
     date,
@@ -113,7 +114,7 @@ def _part(request: HttpRequest, space: Space, sha: str, entry: repository.Entry)
     asked = _RANGE.fullmatch(request.headers.get("Range", ""))
     first, last = asked.groups() if asked is not None else ("", "")
     if request.method == "HEAD" or not (first or last):
-        answer = HttpResponse() if request.method == "HEAD" else _content(space, sha, entry, 0, size)
+        answer = HttpResponse() if request.method == "HEAD" else _content(request, space, sha, entry, 0, size)
         answer["Content-Length"] = str(size)
         return answer
     start = int(first) if first else max(size - int(last), 0)
@@ -122,17 +123,20 @@ def _part(request: HttpRequest, space: Space, sha: str, entry: repository.Entry)
         answer = HttpResponse(status=416)
         answer["Content-Range"] = f"bytes */{size}"
         return answer
-    answer = _content(space, sha, entry, start, end + 1 - start)
+    answer = _content(request, space, sha, entry, start, end + 1 - start)
     answer.status_code = 206
     answer["Content-Length"] = str(end + 1 - start)
     answer["Content-Range"] = f"bytes {start}-{end}/{size}"
     return answer
 
 
-def _content(space: Space, sha: str, entry: repository.Entry, start: int, size: int) -> HttpResponseBase:
+def _content(
+    request: HttpRequest, space: Space, sha: str, entry: repository.Entry, start: int, size: int
+) -> HttpResponseBase:
     """So many bytes of a file; of a large one, as they are taken."""
     if entry.size > repository.READ_BYTES:
-        return StreamingHttpResponse(stream(repository.folder_of(space.pk), entry.oid, start, size))
+        folder = repository.folder_of(space.pk)
+        return StreamingHttpResponse(stream(folder, entry.oid, start, size, address_of(request)))
     content = repository.read_blob(space.pk, sha, entry.path) or b""
     return HttpResponse(content[start : start + size])
 

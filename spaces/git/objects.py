@@ -9,17 +9,19 @@ import contextlib
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
 from spaces.git.bounds import OBJECT_BYTES, Item, TooMuch, parsed
+from spaces.git.places import Places
 
 CHUNK = 256 * 1024
 AT_ONCE = 400  # questions in the pipe: they and their answers must fit
 START_S = 300.0  # until a reader must have taken anything
 LEAST_RATE = 64 * 1024  # bytes a second, from then on
 LONGEST_S = 3600.0
+DOWNLOADS, PER_ADDRESS = 64, 6  # large files sent at a time by this process; further ones wait
 #: Files from here on are never compared with each other nor held in memory by git.
 STREAMED_FROM = "8m"
 
@@ -133,13 +135,39 @@ def _loaded(folder: Path | str, oid: str) -> bytes | None:
         return repo.object_store[wanted].as_raw_string() if wanted in repo.object_store else None
 
 
+downloads = Places("downloads", DOWNLOADS, PER_ADDRESS)
+
+
 def allowed_s(sent: int) -> float:
     """How long git may write for a reader who has taken this many bytes."""
     return min(START_S + sent / LEAST_RATE, LONGEST_S)
 
 
-async def stream(folder: Path, oid: str, start: int, size: int) -> AsyncIterator[bytes]:
-    """So many bytes of a file from `start` on, as they are taken; fewer for who takes too long."""
+class BrokenOff(RuntimeError):
+    """A file ended before its end: who was sent a part of it must not take that for the whole."""
+
+
+async def stream(folder: Path, oid: str, start: int, size: int, address: str) -> AsyncGenerator[bytes]:
+    """So many bytes of a file from `start` on, as the visitor from this address takes them.
+
+    Raises:
+        BrokenOff: there is not so much of it, or the visitor takes too long.
+        Full: too many others are sent something for too long.
+    """
+    await downloads.taken(address, START_S)
+    try:
+        async with contextlib.aclosing(_content(folder, oid, start, size)) as chunks:
+            sent = 0
+            async for chunk in chunks:
+                sent += len(chunk)
+                yield chunk
+        if sent < size:
+            raise BrokenOff(f"{oid}: {sent:,} of {size:,} bytes were sent.")
+    finally:
+        downloads.give_back(address)
+
+
+async def _content(folder: Path, oid: str, start: int, size: int) -> AsyncGenerator[bytes]:
     if not installed():
         yield (await asyncio.to_thread(_loaded, folder, oid) or b"")[start : start + size]
         return
@@ -167,6 +195,6 @@ async def stream(folder: Path, oid: str, start: int, size: int) -> AsyncIterator
             yield chunk
     finally:
         clock.cancel()
-        if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        await process.communicate()  # with `wait` it would not end while some of its output is not read

@@ -135,7 +135,9 @@ def _received(folder: str) -> Iterator[tuple[str, int, str]]:
 
 
 def _lines(command: list[str], env: dict[str, str] | None = None) -> Iterator[str]:
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=env, text=True)  # noqa: S603
+    process = subprocess.Popen(  # noqa: S603  # names of files may be in any encoding
+        command, stdout=subprocess.PIPE, env=env, encoding="utf-8", errors="replace"
+    )
     assert process.stdout is not None
     try:
         for line in process.stdout:

@@ -111,8 +111,10 @@ def resolve(space_id: int, revision: str) -> str:
     with opened(space_id) as repo:
         for ref in map(Ref, (b"refs/heads/" + name, b"refs/tags/" + name, name)):
             if ref.startswith(b"refs/") and ref in repo.refs:
-                sha = repo.get_peeled(ref)
-                return sha.decode()
+                sha = repo.get_peeled(ref).decode()
+                if not _is_commit(space_id, repo, sha):
+                    raise UnknownRevision(f"'{revision[:100]}' is no commit.")
+                return sha
         if 7 <= len(revision) <= 40 and all(c in "0123456789abcdef" for c in revision):
             alike = islice(repo.object_store.iter_prefix(name), ALIKE)
             found = [oid.decode() for oid in alike if _is_commit(space_id, repo, oid.decode())]

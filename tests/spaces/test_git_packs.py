@@ -1,4 +1,4 @@
-"""Clones and fetches: streamed as git makes the pack, so many at a time, and ended with their readers."""
+"""Clones, fetches and downloads: streamed, so many at a time, and ended with their readers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,18 +15,19 @@ from typing import Any
 import pytest
 
 from spaces.api import git_packs
-from spaces.api.git_packs import Full, Pack, Places
+from spaces.api.git_packs import Pack
 from spaces.git import objects
-from spaces.git.objects import allowed_s
+from spaces.git.objects import BrokenOff, allowed_s
+from spaces.git.places import Full, Places
 from tests.hub_server import UPLOAD_LIMIT, Hub
 from tests.waiting import eventually, wait_until
 
 
-def test_an_address_has_so_many_packs_at_a_time() -> None:
-    places = Places()
-    for _ in range(git_packs.PER_ADDRESS):
+def test_an_address_has_so_many_places() -> None:
+    places = Places("clones", 3, 2)
+    for _ in range(2):
         places.take("a")
-    with pytest.raises(Full, match="from your address") as caught:
+    with pytest.raises(Full, match="2 clones from your address") as caught:
         places.take("a")
     assert caught.value.status == 429
     places.take("b")
@@ -33,15 +35,34 @@ def test_an_address_has_so_many_packs_at_a_time() -> None:
     places.take("a")
 
 
-def test_a_process_makes_so_many_packs_at_a_time() -> None:
-    places = Places()
-    for number in range(git_packs.PACKS):
-        places.take(str(number))
-    with pytest.raises(Full, match="under way here") as caught:
-        places.take("another")
+def test_a_process_has_so_many_places() -> None:
+    places = Places("clones", 2, 2)
+    places.take("a")
+    places.take("b")
+    with pytest.raises(Full, match="Too many clones are under way here") as caught:
+        places.take("c")
     assert caught.value.status == 503
-    places.give_back("0")
-    places.take("another")
+    places.give_back("a")
+    places.take("c")
+
+
+def test_a_place_may_be_given_back_in_the_midst_of_taking_one() -> None:
+    """As the garbage collector does with what nobody holds any more."""
+    places = Places("clones", 2, 1)
+    places.take("a")
+
+    class Collected(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            if len(places):
+                places.give_back("a")
+            return str.__hash__(self)
+
+    taking = threading.Thread(target=places.take, args=(Collected("b"),), daemon=True)
+    taking.start()
+    taking.join(10)
+    assert not taking.is_alive()
 
 
 def test_a_slow_reader_has_less_time_than_a_quick_one_and_nobody_has_all_day() -> None:
@@ -61,7 +82,7 @@ def stored(tmp_path: Path) -> str:
     return subprocess.run(command, input=CONTENT, capture_output=True, check=True).stdout.decode().strip()
 
 
-async def test_a_download_that_nobody_takes_ends(
+async def test_a_download_that_nobody_takes_ends_and_is_not_taken_for_a_whole_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stored: str
 ) -> None:
     monkeypatch.setattr(objects, "START_S", 0.0)
@@ -73,12 +94,36 @@ async def test_a_download_that_nobody_takes_ends(
         return started[-1]
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
-    taken = objects.stream(tmp_path, stored, 0, len(CONTENT))
-    got = await anext(taken, b"")  # it may end before its first byte
-    await eventually(lambda: started[0].returncode is not None, "git has ended")
-    got += b"".join([chunk async for chunk in taken])
+    got = bytearray()
+
+    async def take_a_piece_and_wait() -> None:
+        async for chunk in objects.stream(tmp_path, stored, 0, len(CONTENT), "a"):
+            got.extend(chunk)
+            await eventually(lambda: started[0].returncode is not None, "git has ended")
+
+    with pytest.raises(BrokenOff):
+        await take_a_piece_and_wait()
     assert CONTENT.startswith(got)
     assert len(got) < len(CONTENT)
+    assert not objects.downloads
+
+
+async def test_downloads_wait_for_others_of_their_address(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stored: str
+) -> None:
+    monkeypatch.setattr(objects, "downloads", Places("downloads", 9, 1))
+    first = objects.stream(tmp_path, stored, 0, len(CONTENT), "a")
+    await anext(first)
+
+    async def taken(address: str) -> bytes:
+        return b"".join([chunk async for chunk in objects.stream(tmp_path, stored, 0, 10, address)])
+
+    waits = asyncio.ensure_future(taken("a"))
+    assert await taken("b") == CONTENT[:10]
+    assert not waits.done()
+    async with asyncio.timeout(60):  # the rest of it is read by nobody
+        await first.aclose()
+    assert await waits == CONTENT[:10]
 
 
 def test_a_pack_that_nobody_takes_ends_and_gives_its_place_back(
@@ -86,22 +131,22 @@ def test_a_pack_that_nobody_takes_ends_and_gives_its_place_back(
 ) -> None:
     monkeypatch.setattr(objects, "START_S", 0.0)
     monkeypatch.setattr(git_packs, "LOOK_EVERY_S", 0.01)
-    monkeypatch.setattr(git_packs, "places", Places())
+    monkeypatch.setattr(git_packs, "places", Places("clones", 1, 1))
     with (tmp_path / "body").open("wb+") as body:
         pack = Pack(["cat", "/dev/zero"], body, {}, "a")
-        wait_until(lambda: not git_packs.places._taken, "its place is free")
+        wait_until(lambda: not git_packs.places, "its place is free")
         assert pack._process.returncode is not None
         pack.out.close()
 
 
 def test_a_pack_that_nobody_holds_any_more_ends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(git_packs, "places", Places())
+    monkeypatch.setattr(git_packs, "places", Places("clones", 1, 1))
     with (tmp_path / "body").open("wb+") as body:
         pack = Pack(["cat", "/dev/zero"], body, {}, "a")
         process = pack._process
         del pack
         assert process.returncode is not None
-        assert not git_packs.places._taken
+        assert not git_packs.places
         assert process.stdout is not None
         process.stdout.close()
 

@@ -174,7 +174,7 @@ async def test_without_a_git_on_the_machine_files_are_read_all_the_same(
     found = repository.find(7, head, "d/a.txt")
     assert found is not None
     assert (found.size, repository.read_blob(7, head, "d/a.txt")) == (1, b"1")
-    assert [chunk async for chunk in objects.stream(repository.folder_of(7), found.oid, 0, 1)] == [b"1"]
+    assert [chunk async for chunk in objects.stream(repository.folder_of(7), found.oid, 0, 1, "a")] == [b"1"]
     export(space, head, tmp_path / "out")
     assert (tmp_path / "out" / "README.md").read_bytes() == b"# Hi"
 

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import mimetypes
 import posixpath
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
+from django.utils.http import parse_etags
 
 from queueing.routes import Route
 from spaces.gateway.proxy import headers as head
-from spaces.gateway.proxy.http import Scope, Send, respond
+from spaces.gateway.proxy.http import Receive, Scope, Send, respond, until_gone
+from spaces.gateway.request import SpaceRequest
 from spaces.git import repository
-from spaces.git.objects import stream
+from spaces.git.objects import BrokenOff, stream
 
 #: Larger ones are streamed: a visitor takes as long as the visitor likes, and the memory is everybody's.
 READ_BYTES = 1024 * 1024
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
-#: Types that Python's own table lacks on some machines.
-TYPES = {".mjs": "text/javascript", ".wasm": "application/wasm", ".webmanifest": "application/manifest+json"}
+#: Types that Python's own table lacks on some machines, or has otherwise than browsers.
+TYPES = {
+    ".mjs": "text/javascript",
+    ".ts": "video/mp2t",
+    ".wasm": "application/wasm",
+    ".webmanifest": "application/manifest+json",
+}
 NOT_FOUND = "404.html"
 INDEX = "index.html"
 
@@ -37,10 +45,11 @@ class _Found:
     is_folder: bool = False  # whether it is the index of the folder asked for
 
 
-async def send_file(send: Send, route: Route, path: str, scope: Scope) -> None:
+async def send_file(asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> None:
     """Send a file of the Space's head commit; for a folder its `index.html`, for nothing its `404.html`."""
+    route, path = asked.route, asked.path
     if scope["method"] not in {"GET", "HEAD"}:
-        await respond(send, 405, b"Only GET here.", "text/plain")
+        await respond(send, 405, b"Only GET here.", "text/plain", ((b"allow", b"GET, HEAD"),))
         return
     found = await sync_to_async(_look_up, thread_sensitive=False)(route, path)
     if found is None:
@@ -50,7 +59,7 @@ async def send_file(send: Send, route: Route, path: str, scope: Scope) -> None:
         query = scope["query_string"].decode("latin-1")
         await _answer(send, 302, [(b"location", f"{where}?{query}".rstrip("?").encode("latin-1"))])
     else:
-        await _send(send, route, found, scope)
+        await until_gone(receive, _send(send, asked, found, scope))
 
 
 def _look_up(route: Route, path: str) -> _Found | None:
@@ -76,17 +85,19 @@ def _find(route: Route, name: str) -> repository.Entry | None:
     return found if found is not None and found.is_file and not found.is_submodule else None
 
 
-async def _send(send: Send, route: Route, found: _Found, scope: Scope) -> None:
+async def _send(send: Send, asked: SpaceRequest, found: _Found, scope: Scope) -> None:
     file, etag = found.file, f'"{found.file.oid}"'
+    is_head = scope["method"] == "HEAD"
     fields: Headers = [
         (b"content-type", _content_type(file.path).encode()),
         (b"etag", etag.encode()),
     ]
-    if found.status == 200 and etag in head.first(scope["headers"], "if-none-match"):
+    known = head.first(scope["headers"], "if-none-match")
+    if found.status == 200 and (known.strip() == "*" or etag in parse_etags(known)):
         await _answer(send, 304, fields)
         return
     start, size, status = 0, file.size, found.status
-    wanted = head.first(scope["headers"], "range") if found.status == 200 else ""
+    wanted = head.first(scope["headers"], "range") if found.status == 200 and not is_head else ""
     if wanted and head.first(scope["headers"], "if-range") in ("", etag):
         part = _part(wanted, file.size)
         if part is None:
@@ -96,7 +107,7 @@ async def _send(send: Send, route: Route, found: _Found, scope: Scope) -> None:
             (start, size), status = part, 206
             fields.append((b"content-range", b"bytes %d-%d/%d" % (start, start + size - 1, file.size)))
     fields += [(b"accept-ranges", b"bytes"), (b"content-length", b"%d" % size)]
-    body = None if scope["method"] == "HEAD" else _content(route, file, start, size)
+    body = None if is_head else _content(asked, file, start, size)
     await _answer(send, status, fields, body)
 
 
@@ -116,13 +127,21 @@ def _part(wanted: str, size: int) -> tuple[int, int] | None:
     return (start, end - start + 1) if start < size else None
 
 
-async def _content(route: Route, file: repository.Entry, start: int, size: int) -> AsyncIterator[bytes]:
+async def _content(
+    asked: SpaceRequest, file: repository.Entry, start: int, size: int
+) -> AsyncGenerator[bytes]:
+    route = asked.route
     if file.size <= READ_BYTES:
         read = sync_to_async(repository.read_blob, thread_sensitive=False)
-        yield (await read(route.space_id, route.sha, file.path) or b"")[start : start + size]
+        content = await read(route.space_id, route.sha, file.path)
+        if content is None:
+            raise BrokenOff(f"{file.path} is not there any more.")
+        yield content[start : start + size]
         return
-    async for chunk in stream(repository.folder_of(route.space_id), file.oid, start, size):
-        yield chunk
+    folder = repository.folder_of(route.space_id)
+    async with contextlib.aclosing(stream(folder, file.oid, start, size, asked.client)) as chunks:
+        async for chunk in chunks:
+            yield chunk
 
 
 def _content_type(name: str) -> str:
@@ -133,11 +152,14 @@ def _content_type(name: str) -> str:
     return f"{guessed}; charset=utf-8" if guessed.startswith("text/") else guessed
 
 
-async def _answer(send: Send, status: int, fields: Headers, body: AsyncIterator[bytes] | None = None) -> None:
+async def _answer(
+    send: Send, status: int, fields: Headers, body: AsyncGenerator[bytes] | None = None
+) -> None:
     """A browser revalidates its copy each time: its visitor may have lost the right to it."""
     ours = [(b"cache-control", b"private, no-cache"), (b"x-content-type-options", b"nosniff")]
     await send({"type": "http.response.start", "status": status, "headers": [*fields, *ours]})
     if body is not None:
-        async for chunk in body:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        async with contextlib.aclosing(body) as chunks:
+            async for chunk in chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
