@@ -218,7 +218,7 @@ class Gateway:
                 await self._refuse(scope, receive, send, 404, "A static Space has a page only.")
                 return
             await self.context.visited(route)
-            await static_files.send_file(asked, scope, receive, send)
+            await static_files.send_file(route, asked.path, asked.client, scope, receive, send)
             return
         try:
             if route.app.paths and await self._queued_paths.handle(asked, scope, receive, send):

@@ -16,7 +16,6 @@ from django.utils.http import parse_etags
 from queueing.routes import Route
 from spaces.gateway.proxy import headers as head
 from spaces.gateway.proxy.http import Receive, Scope, Send, respond, until_gone
-from spaces.gateway.request import SpaceRequest
 from spaces.git import repository
 from spaces.git.objects import BrokenOff, stream
 
@@ -45,9 +44,9 @@ class _Found:
     is_folder: bool = False  # whether it is the index of the folder asked for
 
 
-async def send_file(asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send a file of the Space's head commit; for a folder its `index.html`, for nothing its `404.html`."""
-    route, path = asked.route, asked.path
+async def send_file(route: Route, path: str, client: str, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send a file of the Space's head commit; for a folder its `index.html`, for nothing its `404.html`.
+    `client`: the visitor's address."""
     if scope["method"] not in {"GET", "HEAD"}:
         await respond(send, 405, b"Only GET here.", "text/plain", ((b"allow", b"GET, HEAD"),))
         return
@@ -59,7 +58,7 @@ async def send_file(asked: SpaceRequest, scope: Scope, receive: Receive, send: S
         query = scope["query_string"].decode("latin-1")
         await _answer(send, 302, [(b"location", f"{where}?{query}".rstrip("?").encode("latin-1"))])
     else:
-        await until_gone(receive, _send(send, asked, found, scope))
+        await until_gone(receive, _send(send, route, client, found, scope))
 
 
 def _look_up(route: Route, path: str) -> _Found | None:
@@ -85,7 +84,7 @@ def _find(route: Route, name: str) -> repository.Entry | None:
     return found if found is not None and found.is_file and not found.is_submodule else None
 
 
-async def _send(send: Send, asked: SpaceRequest, found: _Found, scope: Scope) -> None:
+async def _send(send: Send, route: Route, client: str, found: _Found, scope: Scope) -> None:
     file, etag = found.file, f'"{found.file.oid}"'
     is_head = scope["method"] == "HEAD"
     fields: Headers = [
@@ -107,7 +106,7 @@ async def _send(send: Send, asked: SpaceRequest, found: _Found, scope: Scope) ->
             (start, size), status = part, 206
             fields.append((b"content-range", b"bytes %d-%d/%d" % (start, start + size - 1, file.size)))
     fields += [(b"accept-ranges", b"bytes"), (b"content-length", b"%d" % size)]
-    body = None if is_head else _content(asked, file, start, size)
+    body = None if is_head else _content(route, client, file, start, size)
     await _answer(send, status, fields, body)
 
 
@@ -128,9 +127,8 @@ def _part(wanted: str, size: int) -> tuple[int, int] | None:
 
 
 async def _content(
-    asked: SpaceRequest, file: repository.Entry, start: int, size: int
+    route: Route, client: str, file: repository.Entry, start: int, size: int
 ) -> AsyncGenerator[bytes]:
-    route = asked.route
     if file.size <= READ_BYTES:
         read = sync_to_async(repository.read_blob, thread_sensitive=False)
         content = await read(route.space_id, route.sha, file.path)
@@ -139,7 +137,7 @@ async def _content(
         yield content[start : start + size]
         return
     folder = repository.folder_of(route.space_id)
-    async with contextlib.aclosing(stream(folder, file.oid, start, size, asked.client)) as chunks:
+    async with contextlib.aclosing(stream(folder, file.oid, start, size, client)) as chunks:
         async for chunk in chunks:
             yield chunk
 
