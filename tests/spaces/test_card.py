@@ -39,6 +39,11 @@ def test_what_the_hub_writes_is_understood() -> None:
     assert found.raw["own"] == {"a": [1, "x"]}
 
 
+def test_names_of_headers_have_no_case() -> None:
+    found = card.parse(readme("custom_headers:\n  Cross-Origin-Opener-Policy: same-origin"))
+    assert card.custom_headers(found.raw) == (("cross-origin-opener-policy", "same-origin"),)
+
+
 def test_queued_paths_are_read() -> None:
     found = card.parse(readme('sdk: docker\nqueued_paths: [/, /predict, /v1/models/*, /é/x:run/, "/*"]'))
     assert found.queued_paths == ("/", "/predict", "/v1/models/*", "/é/x:run/", "/*")

@@ -43,6 +43,15 @@ def test_a_push_is_the_new_version(hub: Hub, space: str, tmp_path: Path) -> None
     assert found.runtime.stage == "RUNNING"
 
 
+def test_files_may_be_named_in_any_encoding(hub: Hub, space: str, tmp_path: Path) -> None:
+    folder = clone(hub, space, tmp_path / "work")
+    (Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.txt"))).write_text(
+        "as long as a pointer of Git LFS " * 3
+    )
+    done = push(hub, folder)
+    assert done.returncode == 0, done.stderr
+
+
 def test_uploads_are_pulled_and_pushes_are_downloaded(hub: Hub, space: str, tmp_path: Path) -> None:
     folder = clone(hub, space, tmp_path / "work")
     api = hub.api("alice")

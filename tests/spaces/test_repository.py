@@ -206,6 +206,14 @@ def test_the_id_of_a_large_file_is_no_revision_and_is_not_looked_into(
         assert not repository._is_commit(7, repo, found.oid)
 
 
+def test_a_tag_of_a_file_is_no_revision(space: Any) -> None:
+    found = repository.find(7, repository.head(space), "d/a.txt")
+    assert found is not None
+    subprocess.run(["git", f"--git-dir={repository.folder_of(7)}", "tag", "odd", found.oid], check=True)
+    with pytest.raises(UnknownRevision):
+        repository.resolve(7, "odd")
+
+
 def test_sizes_are_right_when_those_remembered_are_forgotten(
     space: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
