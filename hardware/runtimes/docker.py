@@ -171,7 +171,7 @@ class DockerRuntime:
                     self.client, self.installation, str(egress)
                 )
                 try:
-                    firewall.enclose(self.client, bridge, egress, settings.SPACEPORT_EGRESS_REACHES)
+                    self._enclose(bridge, egress)
                 except firewall.NoFirewall as error:
                     logger.warning("Spaces have no way out on this node. %s", error)
                 else:
@@ -301,7 +301,13 @@ class DockerRuntime:
         """
         with self._lock:
             for bridge, policy in docker_network.ways_out(self.client, self.installation).items():
-                firewall.enclose(self.client, bridge, Egress.parse(policy), settings.SPACEPORT_EGRESS_REACHES)
+                self._enclose(bridge, Egress.parse(policy))
+
+    def _enclose(self, bridge: str, egress: Egress) -> None:
+        bounds = firewall.Bounds(
+            connections=settings.SPACEPORT_EGRESS_CONNECTIONS, mbits=settings.SPACEPORT_EGRESS_MBITS
+        )
+        firewall.enclose(self.client, bridge, egress, settings.SPACEPORT_EGRESS_REACHES, bounds)
 
     # --- parts ------------------------------------------------------------------------------------
 

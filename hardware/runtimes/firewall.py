@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import docker.errors
@@ -35,13 +36,33 @@ class NoFirewall(EngineUnavailable):
     """The host's packet filter cannot be set."""
 
 
-def rules(bridge: str, egress: Egress, allow: list[list[Any]], deny: Iterable[str]) -> str:
-    """The two chains of this bridge, as `iptables-restore` reads them: `f-` for what containers send through
-    the host, `i-` for what they send to it. `allow` is the operator's, and comes before `deny`."""
-    lines = ["*filter", f":f-{bridge} - [0:0]", f":i-{bridge} - [0:0]"]
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """Of each container: TCP connections at a time, and megabits a second each way. 0 is without bound."""
+
+    connections: int = 0
+    mbits: int = 0
+
+
+def rules(bridge: str, egress: Egress, allow: list[list[Any]], deny: Iterable[str], bounds: Bounds) -> str:
+    """The three chains of this bridge, as `iptables-restore` reads them: `f-` for what containers send
+    through the host, `t-` for what is sent to them, `i-` for what they send to the host. `allow` is the
+    operator's, and comes before `deny`."""
+    lines = ["*filter", *(f":{kind}-{bridge} - [0:0]" for kind in "fti")]
+    if bounds.mbits:
+        for kind, mode in (("f", "srcip"), ("t", "dstip")):
+            lines.append(
+                f"-A {kind}-{bridge} -m hashlimit --hashlimit-above {bounds.mbits * 125}kb/s"
+                f" --hashlimit-mode {mode} --hashlimit-name {kind}-{bridge} -j DROP"
+            )
     for chain in (f"-A f-{bridge}", f"-A i-{bridge}"):
         lines += [f"{chain} {ESTABLISHED}", *(f"{chain} {_to(*one)} -j RETURN" for one in allow)]
     lines += [f"-A f-{bridge} -d {network} -j REJECT" for network in deny]
+    if bounds.connections:
+        lines.append(
+            f"-A f-{bridge} -p tcp --syn -m connlimit --connlimit-above {bounds.connections}"
+            " --connlimit-mask 32 -j REJECT --reject-with tcp-reset"
+        )
     if egress.web:
         ports = ",".join(map(str, egress_policy.WEB_PORTS))
         lines.append(f"-A f-{bridge} -p tcp -m multiport --dports {ports} -j RETURN")
@@ -53,9 +74,11 @@ def _to(network: str, protocol: str, port: int) -> str:
     return f"-d {network} -p {protocol}" + (f" --dport {port}" if port else "")
 
 
-def enclose(client: docker.DockerClient, bridge: str, egress: Egress, reaches: list[str]) -> None:
-    """Let containers on this bridge connect to what `egress` says and `reaches` opens, and to nothing else.
-    Calling it again renews the rules, in one step.
+def enclose(
+    client: docker.DockerClient, bridge: str, egress: Egress, reaches: list[str], bounds: Bounds
+) -> None:
+    """Let containers on this bridge connect to what `egress` says and `reaches` opens, within `bounds`, and
+    to nothing else. Calling it again renews the rules, in one step.
 
     Raises:
         NoFirewall
@@ -65,12 +88,13 @@ def enclose(client: docker.DockerClient, bridge: str, egress: Egress, reaches: l
         *egress_policy.PRIVATE,
         *sorted({*map(str, docker_network.subnets(client)), *egress_policy.own_addresses()}),
     ]
-    text = rules(bridge, egress, allow, deny)
+    text = rules(bridge, egress, allow, deny, bounds)
     steps = [
         CHOOSE,
         f"$ipt-restore -w 5 --noflush <<'END'\n{text}END",
         *_once("$ipt", "INPUT", f"-i {bridge} -j i-{bridge}"),
         *_once("$ipt", "DOCKER-USER", f"-i {bridge} -j f-{bridge}"),
+        *_once("$ipt", "DOCKER-USER", f"-o {bridge} -j t-{bridge}"),
         # Nobody comes in but from the host itself, whose packets are not forwarded.
         *_once("$ipt", "DOCKER-USER", f"-o {bridge} -m conntrack --ctstate NEW -j DROP"),
         "[ -e /proc/net/if_inet6 ] || exit 0",
@@ -87,8 +111,9 @@ def remove(client: docker.DockerClient, bridges: list[str]) -> None:
         steps += [
             f"$ipt -w 5 -D INPUT -i {bridge} -j i-{bridge}",
             f"$ipt -w 5 -D DOCKER-USER -i {bridge} -j f-{bridge}",
+            f"$ipt -w 5 -D DOCKER-USER -o {bridge} -j t-{bridge}",
             f"$ipt -w 5 -D DOCKER-USER -o {bridge} -m conntrack --ctstate NEW -j DROP",
-            f"for chain in f-{bridge} i-{bridge}; do $ipt -w 5 -F $chain; $ipt -w 5 -X $chain; done",
+            *(f"$ipt -w 5 -F {kind}-{bridge}; $ipt -w 5 -X {kind}-{bridge}" for kind in "fti"),
             f"ip6tables -w 5 -D INPUT -i {bridge} -j DROP",
             f"ip6tables -w 5 -D FORWARD -i {bridge} -j DROP",
         ]

@@ -83,6 +83,10 @@ SPACEPORT_BUILD_REACHES: list[str] = env.list("SPACEPORT_BUILD_REACHES", [])
 SPACEPORT_EGRESS = env.str("SPACEPORT_EGRESS", "web")
 #: Private addresses that every Space with a way out may reach too, e.g. `models.example.org:443,10.1.2.0/24`.
 SPACEPORT_EGRESS_REACHES: list[str] = env.list("SPACEPORT_EGRESS_REACHES", [])
+#: TCP connections to the outside that one container may hold at a time; 0 disables the limit.
+SPACEPORT_EGRESS_CONNECTIONS = env.int("SPACEPORT_EGRESS_CONNECTIONS", 1000)
+#: Megabits per second that one container may send to the outside, and get from there; 0 disables the limit.
+SPACEPORT_EGRESS_MBITS = env.int("SPACEPORT_EGRESS_MBITS", 1000)
 #: Address of a hub of models that Spaces and builds use in place of Hugging Face's (their `HF_ENDPOINT`).
 SPACEPORT_HF_ENDPOINT = env.str("SPACEPORT_HF_ENDPOINT", "").rstrip("/")
 #: Disk that a Space's container may fill with what is gone when it restarts.

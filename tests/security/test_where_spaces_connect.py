@@ -161,6 +161,44 @@ def test_the_operator_may_open_private_addresses_to_all(
     runtime.stop(running.runtime_id, grace_s=1)
 
 
+MANY = """
+import socket, sys
+held = []
+for _ in range(6):
+    try:
+        held.append(socket.create_connection((sys.argv[1], 80), 3))
+    except ConnectionRefusedError:
+        pass
+print(len(held))
+"""
+FLOOD = """
+import socket, sys
+for _ in range(2000):
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(bytes(1000), (sys.argv[1], 53))
+"""
+
+
+def test_a_flood_of_connections_or_bytes_stays_within_bounds(
+    runtime: DockerRuntime, artifact: Artifact, settings: Settings
+) -> None:
+    settings.SPACEPORT_EGRESS_CONNECTIONS, settings.SPACEPORT_EGRESS_MBITS = 4, 1
+    running = start(runtime, artifact, 10, f"{HOST}:80")
+    container: Any = runtime.client.containers.get(running.runtime_id)
+    code, output = container.exec_run(["python", "-c", MANY, HOST])
+    assert (code, output.strip()) == (0, b"4")
+    code, output = container.exec_run(["python", "-c", FLOOD, HOST])
+    assert code == 0, output
+    [bridge] = [
+        b for b, p in docker_network.ways_out(runtime.client, runtime.installation).items() if HOST in p
+    ]
+    listing = subprocess.run(
+        ["iptables", "-w", "5", "-nvL", f"f-{bridge}"], check=True, capture_output=True, text=True
+    )
+    dropped = next(line.split() for line in listing.stdout.splitlines() if "DROP" in line)
+    assert dropped[0] != "0", listing.stdout
+    runtime.stop(running.runtime_id, grace_s=1)
+
+
 def test_without_root_the_engine_raises_the_wall(
     runtime: DockerRuntime, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:

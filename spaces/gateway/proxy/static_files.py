@@ -63,25 +63,22 @@ async def send_file(route: Route, path: str, client: str, scope: Scope, receive:
 
 def _look_up(route: Route, path: str) -> _Found | None:
     """The file at this path: below the folder of `app_file`, or else below the top of the repository."""
-    top = posixpath.dirname(route.app_file)
-    name = path.strip("/")
+    top, name = posixpath.dirname(route.app_file), path.strip("/")
+    wanted: dict[str, tuple[int, bool]] = {}  # by path, the first that is there counts: status, is_folder
     if not name:
-        file = _find(route, route.app_file or INDEX)
-        return _Found(file) if file is not None else None
-    for place in dict.fromkeys((posixpath.join(top, name), name)):
-        if not path.endswith("/") and (file := _find(route, place)) is not None:
-            return _Found(file)
-        if (file := _find(route, f"{place}/{INDEX}")) is not None:
-            return _Found(file, is_folder=True)
-    for place in dict.fromkeys((posixpath.join(top, NOT_FOUND), NOT_FOUND)):
-        if (file := _find(route, place)) is not None:
-            return _Found(file, status=404)
+        wanted[route.app_file or INDEX] = (200, False)
+    for place in (posixpath.join(top, name), name) if name else ():
+        if not path.endswith("/"):
+            wanted.setdefault(place, (200, False))
+        wanted.setdefault(f"{place}/{INDEX}", (200, True))
+    for place in (posixpath.join(top, NOT_FOUND), NOT_FOUND):
+        wanted.setdefault(place, (404, False))
+    there = repository.find_all(route.space_id, route.sha, wanted) if route.sha else []
+    for file in there:
+        if file.is_file and not file.is_submodule:
+            status, is_folder = wanted[file.path]
+            return _Found(file, status=status, is_folder=is_folder)
     return None
-
-
-def _find(route: Route, name: str) -> repository.Entry | None:
-    found = repository.find(route.space_id, route.sha, name) if route.sha else None
-    return found if found is not None and found.is_file and not found.is_submodule else None
 
 
 async def _send(send: Send, route: Route, client: str, found: _Found, scope: Scope) -> None:
