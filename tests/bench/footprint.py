@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -48,7 +49,11 @@ def _watch(bench: Bench) -> tuple[Footprint, Footprint]:
 
 
 def _measured(pids: Collection[int]) -> Footprint:
-    before = sum(map(cpu_seconds, pids))
+    """Of those that are there all the time."""
+    before = {pid: cpu_seconds(pid) for pid in pids}
     time.sleep(WATCHED_S)
-    used = sum(map(cpu_seconds, pids)) - before
-    return Footprint(used / WATCHED_S, sum(map(memory_bytes, pids)))
+    used, memory = 0.0, 0
+    for pid, then in before.items():
+        with contextlib.suppress(FileNotFoundError):
+            used, memory = used + cpu_seconds(pid) - then, memory + memory_bytes(pid)
+    return Footprint(used / WATCHED_S, memory)
