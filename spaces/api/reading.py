@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mimetypes
-import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +16,7 @@ from django.http import (
 from django.utils.http import parse_etags
 
 from accounts.throttle import address_of
+from infra.byte_ranges import byte_range
 from spaces.api.hub import (
     HubError,
     date,
@@ -36,7 +36,6 @@ EXPANDED_PAGE = 50
 PATHS_AT_ONCE = 1000
 COMMITS_PAGE = 50
 MOST_COMMITS = 10_000  # listed of a history
-_RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
 
 @hub("GET")
@@ -111,14 +110,12 @@ def resolve(request: HttpRequest, owner: str, name: str, rest: str) -> HttpRespo
 def _part(request: HttpRequest, space: Space, sha: str, entry: repository.Entry) -> HttpResponseBase:
     """All of a file, or the one range asked for; only its length for HEAD."""
     size = entry.size
-    asked = _RANGE.fullmatch(request.headers.get("Range", ""))
-    first, last = asked.groups() if asked is not None else ("", "")
-    if request.method == "HEAD" or not (first or last):
+    asked = byte_range(request.headers.get("Range", ""), size)
+    if request.method == "HEAD" or asked is None:
         answer = HttpResponse() if request.method == "HEAD" else _content(request, space, sha, entry, 0, size)
         answer["Content-Length"] = str(size)
         return answer
-    start = int(first) if first else max(size - int(last), 0)
-    end = min(int(last), size - 1) if first and last else size - 1
+    start, end = asked
     if start > end:
         answer = HttpResponse(status=416)
         answer["Content-Range"] = f"bytes */{size}"

@@ -90,7 +90,8 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, for as long as its visitor may have it."""
-        sends = http.with_policy(send) if self.is_demo_host(head.first(scope["headers"], "host")) else send
+        is_demo_host = self.is_demo_host(head.first(scope["headers"], "host"))
+        sends = http.with_head(send, head.with_referrer_policy) if is_demo_host else send
         try:
             asked = await self._asked(scope)
         except http.BadPath:

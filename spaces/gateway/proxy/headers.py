@@ -12,6 +12,7 @@ from spaces.gateway.proxy import cookies, credentials
 from spaces.gateway.proxy.door import Door
 
 Raw = Iterable[tuple[bytes, bytes]]
+Headers = list[tuple[bytes, bytes]]
 #: The header an app learns its public address from.
 Root = Literal["forwarded", "host", "direct"]
 
@@ -168,9 +169,9 @@ def of_program(raw: Raw, space_id: int) -> dict[str, str]:
     return known | ({"cookie": sent} if sent else {})
 
 
-def to_visitor(pairs: Iterable[tuple[bytes, bytes]], door: Door) -> list[tuple[bytes, bytes]]:
+def to_visitor(pairs: Iterable[tuple[bytes, bytes]], door: Door) -> Headers:
     """The header list a visitor gets back."""
-    kept: list[tuple[bytes, bytes]] = []
+    kept: Headers = []
     for name, value in pairs:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         passes = rewritten(key, text, door)
@@ -235,7 +236,7 @@ def _kept_privately(pairs: Iterable[tuple[bytes, bytes]]) -> str:
     return ", ".join(["private", *(w for w in words if w.partition("=")[0].lower() in PRIVATELY)])
 
 
-def with_referrer_policy(pairs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def with_referrer_policy(pairs: Headers) -> Headers:
     """The headers of an answer on a demo's host, with a Referrer-Policy where it has none."""
     if any(key == b"referrer-policy" for key, _ in pairs):
         return pairs

@@ -10,7 +10,7 @@ from typing import Any
 
 from hardware.replica_client import ReplicaClient, ReplicaError
 from spaces.gateway.proxy.door import Door
-from spaces.gateway.proxy.headers import to_visitor, with_referrer_policy
+from spaces.gateway.proxy.headers import Headers, to_visitor
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -121,12 +121,12 @@ async def redirect(send: Send, location: str) -> None:
     await respond(send, 307, b"", "text/plain", ((b"location", location.encode("latin-1")),))
 
 
-def with_policy(send: Send) -> Send:
-    """Sends every answer of a demo's host with a Referrer-Policy."""
+def with_head(send: Send, change: Callable[[Headers], Headers]) -> Send:
+    """Sends every answer with its headers changed."""
 
     def sends(message: MutableMapping[str, Any]) -> Awaitable[None]:
         if message["type"] == "http.response.start":
-            message["headers"] = with_referrer_policy(list(message["headers"]))
+            message["headers"] = change(list(message["headers"]))
         return send(message)
 
     return sends
@@ -135,14 +135,9 @@ def with_policy(send: Send) -> Send:
 def with_headers(send: Send, pairs: Iterable[tuple[str, str]]) -> Send:
     """Sends every answer with these headers, in place of the answer's own of the same names."""
     ours = {name.encode("latin-1"): value.encode("latin-1") for name, value in pairs}
-
-    def sends(message: MutableMapping[str, Any]) -> Awaitable[None]:
-        if message["type"] == "http.response.start":
-            others = [pair for pair in message["headers"] if pair[0].lower() not in ours]
-            message["headers"] = [*others, *ours.items()]
-        return send(message)
-
-    return sends
+    return with_head(
+        send, lambda own: [*(pair for pair in own if pair[0].lower() not in ours), *ours.items()]
+    )
 
 
 async def see_other(send: Send, location: str, cookie: str = "") -> None:
@@ -211,7 +206,7 @@ async def changed(chunks: AsyncIterator[bytes], change: Change) -> AsyncIterator
         yield chunk
 
 
-def as_attachment(head: list[tuple[bytes, bytes]]) -> bytes | None:
+def as_attachment(head: Headers) -> bytes | None:
     """Change the headers of an answer for a program so that no browser shows it; for a page, which is not
     sent at all, the text of its refusal."""
     content_type = next((value.decode("latin-1") for name, value in head if name == b"content-type"), "")

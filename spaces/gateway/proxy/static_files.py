@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import mimetypes
 import posixpath
-import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -13,6 +12,7 @@ from urllib.parse import quote
 from asgiref.sync import sync_to_async
 from django.utils.http import parse_etags
 
+from infra.byte_ranges import byte_range
 from queueing.routes import Route
 from spaces.gateway.proxy import headers as head
 from spaces.gateway.proxy.http import Receive, Scope, Send, respond, until_gone
@@ -21,7 +21,6 @@ from spaces.git.objects import BrokenOff, stream
 
 #: Larger ones are streamed: a visitor takes as long as the visitor likes, and the memory is everybody's.
 READ_BYTES = 1024 * 1024
-RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 #: Types that Python's own table lacks on some machines, or has otherwise than browsers.
 TYPES = {
     ".mjs": "text/javascript",
@@ -31,8 +30,6 @@ TYPES = {
 }
 NOT_FOUND = "404.html"
 INDEX = "index.html"
-
-Headers = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def _look_up(route: Route, path: str) -> _Found | None:
 async def _send(send: Send, route: Route, client: str, found: _Found, scope: Scope) -> None:
     file, etag = found.file, f'"{found.file.oid}"'
     is_head = scope["method"] == "HEAD"
-    fields: Headers = [
+    fields: head.Headers = [
         (b"content-type", _content_type(file.path).encode()),
         (b"etag", etag.encode()),
     ]
@@ -93,34 +90,19 @@ async def _send(send: Send, route: Route, client: str, found: _Found, scope: Sco
         await _answer(send, 304, fields)
         return
     start, size, status = 0, file.size, found.status
-    wanted = head.first(scope["headers"], "range") if found.status == 200 and not is_head else ""
-    if wanted and head.first(scope["headers"], "if-range") in ("", etag):
-        part = _part(wanted, file.size)
-        if part is None:
-            await _answer(send, 416, [(b"content-range", b"bytes */%d" % file.size)])
+    takes_ranges = found.status == 200 and not is_head
+    if takes_ranges and head.first(scope["headers"], "if-range") in ("", etag):
+        asked = byte_range(head.first(scope["headers"], "range"), size)
+        if asked is not None and asked[0] >= size:
+            await _answer(send, 416, [(b"content-range", b"bytes */%d" % size)])
             return
-        if part != (0, file.size):
-            (start, size), status = part, 206
-            fields.append((b"content-range", b"bytes %d-%d/%d" % (start, start + size - 1, file.size)))
+        if asked is not None and asked[0] <= asked[1] and asked != (0, size - 1):
+            start, last = asked
+            fields.append((b"content-range", b"bytes %d-%d/%d" % (start, last, size)))
+            size, status = last + 1 - start, 206
     fields += [(b"accept-ranges", b"bytes"), (b"content-length", b"%d" % size)]
     body = None if is_head else _content(route, client, file, start, size)
     await _answer(send, status, fields, body)
-
-
-def _part(wanted: str, size: int) -> tuple[int, int] | None:
-    """Start and length of the range that is asked for: the whole file unless it is one valid range; None for
-    one beyond the end."""
-    found = RANGE.fullmatch(wanted.strip())
-    if found is None or not (found[1] or found[2]):
-        return 0, size
-    if not found[1]:
-        last = min(int(found[2]), size)
-        return (size - last, last) if last else None
-    start = int(found[1])
-    end = min(int(found[2]), size - 1) if found[2] else size - 1
-    if found[2] and int(found[2]) < start:
-        return 0, size
-    return (start, end - start + 1) if start < size else None
 
 
 async def _content(
@@ -148,7 +130,7 @@ def _content_type(name: str) -> str:
 
 
 async def _answer(
-    send: Send, status: int, fields: Headers, body: AsyncGenerator[bytes] | None = None
+    send: Send, status: int, fields: head.Headers, body: AsyncGenerator[bytes] | None = None
 ) -> None:
     """A browser revalidates its copy each time: its visitor may have lost the right to it."""
     ours = [(b"cache-control", b"private, no-cache"), (b"x-content-type-options", b"nosniff")]

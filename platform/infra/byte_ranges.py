@@ -1,0 +1,18 @@
+"""The range of bytes that a request asks for (RFC 9110, section 14.1)."""
+
+from __future__ import annotations
+
+import re
+
+_RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
+
+
+def byte_range(header: str, size: int) -> tuple[int, int] | None:
+    """The first and the last byte that a `Range` header asks for of a file of so many; None where it asks for
+    no range, for several, or not in bytes. The first lies behind the last where the file has none of them."""
+    asked = _RANGE.fullmatch(header)
+    first, last = asked.groups() if asked is not None else ("", "")
+    if not (first or last):
+        return None
+    start = int(first) if first else max(size - int(last), 0)
+    return start, min(int(last), size - 1) if first and last else size - 1
