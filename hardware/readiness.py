@@ -44,7 +44,7 @@ async def probe(address: str, sdk: str) -> dict[str, Any] | None:
     if not found.get("started", True):  # its server answers, while its start-up work still goes on
         return None
     try:
-        status, _ = await _config(address, (found.get("mounts") or [""])[0])
+        status, _ = await config(address, (found.get("mounts") or [""])[0])
     except BadAnswer as error:
         raise Unusable(str(error)) from error
     except ReplicaError:
@@ -82,7 +82,7 @@ async def report(address: str) -> dict[str, Any]:
         Unusable
     """
     try:
-        status, raw = await replica_client.fetched(
+        status, raw = await replica_client.fetch(
             address, REPORT, limit=app_report.REPORT_BYTES, total_s=TIMEOUT_S
         )
     except ReplicaError:
@@ -90,20 +90,16 @@ async def report(address: str) -> dict[str, Any]:
     return app_report.report(raw) if status == 200 else {}
 
 
-def config(address: str, mount: str, total_s: float) -> tuple[int, dict[str, Any] | None]:
+async def config(address: str, mount: str, total_s: float = CONFIG_S) -> tuple[int, dict[str, Any] | None]:
     """Status and content of the `/config` of the app at this place, within this time; no content where it is
-    not Gradio's. For code that runs on no event loop.
+    not Gradio's.
 
     Raises:
         Unusable: it is Gradio's, and not as Gradio writes it.
         BadAnswer, Unreachable
     """
-    return asyncio.run(_config(address, mount, total_s))
-
-
-async def _config(address: str, mount: str, total_s: float = CONFIG_S) -> tuple[int, dict[str, Any] | None]:
     try:
-        status, raw = await replica_client.fetched(
+        status, raw = await replica_client.fetch(
             address, f"{mount}/config", limit=app_report.CONFIG_BYTES, total_s=total_s
         )
     except Redirected:  # as some authors' servers do with every stranger

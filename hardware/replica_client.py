@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
 CONNECT_S = 10.0
+SHORTEST_S = 0.001
 HANDSHAKE_S = 60.0
 MEGABYTE = 1024 * 1024
 
@@ -191,12 +192,15 @@ class ReplicaClient:
         skip_auto_headers: Sequence[str] = (),
         total_s: float | None = None,
     ) -> AsyncIterator[Reply]:
-        """A visitor's own request; whatever the answer is, it is the visitor's. `total_s` bounds all of it.
+        """A visitor's own request; whatever the answer is, it is the visitor's. `total_s` bounds all of it;
+        where no time is left, it is not waited for.
 
         Raises:
             Unreachable, BadAnswer
         """
         url = url_of(address, target)
+        # To aiohttp 0 is no limit.
+        total_s = None if total_s is None else max(total_s, SHORTEST_S)
         timeout = aiohttp.ClientTimeout(total=total_s, connect=CONNECT_S)
         with _translated(), _pinned_to(url):
             answer = await self._session.request(
@@ -260,7 +264,7 @@ class ReplicaClient:
                 )  # fmt: skip
 
 
-async def fetched(
+async def fetch(
     address: str,
     path: str,
     *,
@@ -279,19 +283,6 @@ async def fetched(
         client.ask("GET", address, path, query=query, headers=headers, total_s=total_s) as reply,
     ):
         return reply.status, await reply.read(limit)
-
-
-def fetch(
-    address: str,
-    path: str,
-    *,
-    query: bytes = b"",
-    headers: Mapping[str, str] | None = None,
-    limit: int,
-    total_s: float,
-) -> tuple[int, bytes]:
-    """The same, for code that runs on no event loop."""
-    return asyncio.run(fetched(address, path, query=query, headers=headers, limit=limit, total_s=total_s))
 
 
 async def status_of(address: str, path: str, *, total_s: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from functools import partial
@@ -181,7 +182,7 @@ def _load_app(space: Space, replica: Replica, mount: str, until: float) -> App:
     """
     must_be = space.sdk == Sdk.GRADIO
     try:
-        status, config = readiness.config(replica.address, mount, max(0.01, until - time.monotonic()))
+        status, config = asyncio.run(readiness.config(replica.address, mount, until - time.monotonic()))
     except Unreachable as error:
         if must_be:
             raise NoAnswer(str(error)) from error

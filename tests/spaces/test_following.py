@@ -158,7 +158,7 @@ def test_however_many_apps_a_server_names_they_are_asked_within_the_time_of_one(
     """They hold a thread that all Spaces share."""
     now, given = [0.0], []
 
-    def hangs(_address: str, mount: str, total_s: float) -> tuple[int, None]:
+    async def hangs(_address: str, mount: str, total_s: float) -> tuple[int, None]:
         given.append(total_s)
         now[0] += total_s
         if mount:

@@ -4,6 +4,7 @@ will run, without the visitor's address."""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import threading
 import time
@@ -130,11 +131,16 @@ async def _chunks(packed: bytes) -> AsyncIterator[bytes]:
 
 def _ask(route: Route, path: str, until: float, query: bytes = b"") -> bytes:
     """The answer; empty where there is none for strangers, or none in time."""
-    left_s = max(until - time.monotonic(), 0.001)
+    asking = replica_client.fetch(
+        route.address,
+        path,
+        query=query,
+        limit=MOST_BYTES,
+        total_s=until - time.monotonic(),
+        headers=FROM_NOWHERE,
+    )
     try:
-        status, raw = replica_client.fetch(
-            route.address, path, query=query, limit=MOST_BYTES, total_s=left_s, headers=FROM_NOWHERE
-        )
+        status, raw = asyncio.run(asking)
     except ReplicaError:
         return b""
     return raw.replace(f"http://{route.address}".encode(), NOWHERE_URL) if status == 200 else b""
