@@ -112,7 +112,8 @@ def resolve(space_id: int, revision: str) -> str:
         for ref in map(Ref, (b"refs/heads/" + name, b"refs/tags/" + name, name)):
             if ref.startswith(b"refs/") and ref in repo.refs:
                 sha = repo.get_peeled(ref).decode()
-                if not _is_commit(space_id, repo, sha):
+                # git itself lets a branch be nothing else.
+                if not ref.startswith(b"refs/heads/") and not _is_commit(space_id, repo, sha):
                     raise UnknownRevision(f"'{revision[:100]}' is no commit.")
                 return sha
         if 7 <= len(revision) <= 40 and all(c in "0123456789abcdef" for c in revision):
