@@ -246,11 +246,10 @@ RUNNING: list[Platform] = []
 @contextlib.contextmanager
 def running(platform: AnyPlatform) -> Iterator[AnyPlatform]:
     """It runs while the block lasts."""
+    RUNNING.append(platform)
     try:
         platform.start()
-        RUNNING.append(platform)
         yield platform
     finally:
-        if platform in RUNNING:
-            RUNNING.remove(platform)
+        RUNNING.remove(platform)
         platform.stop()

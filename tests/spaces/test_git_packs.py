@@ -23,27 +23,22 @@ from tests.hub_server import UPLOAD_LIMIT, Hub
 from tests.waiting import eventually, wait_until
 
 
-def test_an_address_has_so_many_places() -> None:
+@pytest.mark.parametrize(
+    ("taken", "another", "status", "why"),
+    [
+        (["a", "a"], "a", 429, "2 clones from your address"),
+        (["a", "a", "b"], "c", 503, "Too many clones are under way here"),
+    ],
+)
+def test_so_many_may_at_a_time(taken: list[str], another: str, status: int, why: str) -> None:
     places = Places("clones", 3, 2)
-    for _ in range(2):
-        places.take("a")
-    with pytest.raises(Full, match="2 clones from your address") as caught:
-        places.take("a")
-    assert caught.value.status == 429
-    places.take("b")
+    for address in taken:
+        places.take(address)
+    with pytest.raises(Full, match=why) as caught:
+        places.take(another)
+    assert caught.value.status == status
     places.give_back("a")
-    places.take("a")
-
-
-def test_a_process_has_so_many_places() -> None:
-    places = Places("clones", 2, 2)
-    places.take("a")
-    places.take("b")
-    with pytest.raises(Full, match="Too many clones are under way here") as caught:
-        places.take("c")
-    assert caught.value.status == 503
-    places.give_back("a")
-    places.take("c")
+    places.take(another)
 
 
 def test_a_place_may_be_given_back_in_the_midst_of_taking_one() -> None:

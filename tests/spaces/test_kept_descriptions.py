@@ -20,6 +20,7 @@ from spaces import publishing
 from spaces.gateway.gradio import kept
 from spaces.gateway.gradio.info import NOWHERE_URL
 from spaces.gateway.gradio.router import GradioRouter
+from tests.events import a_route
 from tests.security.hostile_app import INFO, Answer, Exchange, HostileApp, serving, whole
 
 SPACE = 72_000
@@ -40,11 +41,8 @@ def serves() -> Iterator[None]:
 
 
 def route_to(address: str) -> Route:
-    return Route(
-        space_id=SPACE, owner="a", name="b", owner_id=1, subdomain="a-b", sdk="gradio", private=False,
-        stage="RUNNING", sha="abc", replica_id=REPLICA, address=address,
-        app=App(protocol="sse_v3", version="6.31.0", prefix="/gradio_api"),
-    )  # fmt: skip
+    app = App(protocol="sse_v3", version="6.31.0", prefix="/gradio_api")
+    return a_route(SPACE, sha="abc", replica_id=REPLICA, address=address, app=app)
 
 
 async def keep(monkeypatch: pytest.MonkeyPatch, app: HostileApp) -> None:

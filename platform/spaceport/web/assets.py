@@ -7,7 +7,7 @@ import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,8 @@ def collect() -> None:
         if note.read() == state and (root / Storage.manifest_name).exists():
             return
         note.truncate(0)
-        _touch(_current(root))  # from now on they may be of the past
+        for path in _current(root):
+            path.touch()  # from now on it may be of the past
         call_command("collectstatic", interactive=False, verbosity=0, ignore_patterns=LEFT_OUT)
         _remove_old(root)
         note.write(state)
@@ -83,11 +84,6 @@ def _current(root: Path) -> list[Path]:
     """The files of the latest collection; those made of them are named like them."""
     names = {Storage.manifest_name, *Storage().hashed_files.values()}
     return [path for name in names for path in root.joinpath(name).parent.glob(f"{Path(name).name}*")]
-
-
-def _touch(paths: Iterable[Path]) -> None:
-    for path in paths:
-        path.touch()
 
 
 def _remove_old(root: Path) -> None:
