@@ -21,8 +21,8 @@ AT_ONCE = 400  # questions in the pipe: they and their answers must fit
 START_S = 300.0  # until a reader must have taken anything
 LEAST_RATE = 64 * 1024  # bytes a second, from then on
 LONGEST_S = 3600.0
-#: Large files sent at a time by this process, and to one address; further ones wait. `hf download` takes eight
-#: at a time, and behind one address may be several people, of whom some read nothing.
+#: Large files sent at a time by this process, and to one address; further ones wait. `hf download` takes
+#: eight at a time, and behind one address may be several people, of whom some read nothing.
 DOWNLOADS, PER_ADDRESS = 64, 16
 #: Files from here on are never compared with each other nor held in memory by git.
 STREAMED_FROM = "8m"
