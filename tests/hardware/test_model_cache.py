@@ -12,7 +12,7 @@ from hardware import readiness
 from hardware.runtimes.base import Artifact, BuildSpec, ReplicaSpec
 from hardware.runtimes.environment import launcher_environment
 from tests.hardware.engine import docker_runtime
-from tests.internet import HOST, internet
+from tests.internet import internet
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from hardware.runtimes.docker import DockerRuntime
     from tests.internet import Internet
 
-HUB = f"http://{HOST}"
 APP = """
 import gradio as gr
 from huggingface_hub import hf_hub_download
@@ -53,11 +52,11 @@ def runtime(tmp_path: Path, world: Internet) -> Iterator[DockerRuntime]:
     made.dispose()
 
 
-def run_once(runtime: DockerRuntime, artifact: Artifact, replica: int, egress: str) -> list[str]:
+def run_once(runtime: DockerRuntime, artifact: Artifact, replica: int, hub: str, egress: str) -> list[str]:
     """Start it, and what it said it has once it can be called."""
     spec = ReplicaSpec(
         space="alice/models", space_id=1, sdk="gradio", artifact=artifact, tier="cpu", egress=egress,
-        env={"HF_ENDPOINT": HUB},
+        env={"HF_ENDPOINT": hub},
     )  # fmt: skip
     running = runtime.start(replica, spec)
 
@@ -77,7 +76,7 @@ def run_once(runtime: DockerRuntime, artifact: Artifact, replica: int, egress: s
 def test_files_come_from_the_image_or_once_from_the_hub(
     runtime: DockerRuntime, world: Internet, tmp_path: Path, settings: Settings
 ) -> None:
-    settings.SPACEPORT_HF_ENDPOINT = HUB
+    settings.SPACEPORT_HF_ENDPOINT = hub = f"http://{world.host}"
     source = tmp_path / "source"
     source.mkdir()
     (source / "app.py").write_text(APP)
@@ -89,9 +88,9 @@ def test_files_come_from_the_image_or_once_from_the_hub(
     assert world.downloads() == ["weights.txt"]
 
     both = ["HAS preloaded", "HAS loaded"]
-    assert run_once(runtime, artifact, 1, "web") == both
+    assert run_once(runtime, artifact, 1, hub, "web") == both
     assert world.downloads() == ["weights.txt", "weights.txt"], "only what was not in the image"
-    assert run_once(runtime, artifact, 2, "none") == both, "without a way out, from its own disk"
+    assert run_once(runtime, artifact, 2, hub, "none") == both, "without a way out, from its own disk"
     assert len(world.downloads()) == 2
 
 

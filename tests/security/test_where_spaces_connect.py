@@ -19,7 +19,7 @@ from hardware.runtimes import docker_network, egress_policy, firewall
 from hardware.runtimes.base import ReplicaSpec
 from hardware.runtimes.egress_policy import BadEgress, Egress
 from tests.hardware.engine import docker_runtime
-from tests.internet import HOST, NEAR, PRIVATE, SIXTH, internet
+from tests.internet import internet
 from tests.security.builds import build
 from tests.waiting import wait_until
 
@@ -105,9 +105,9 @@ def host_port() -> Iterator[int]:
 
 
 def test_web_opens_three_ports_of_public_addresses_and_names_resolve(
-    runtime: DockerRuntime, web: Running
+    runtime: DockerRuntime, world: Internet, web: Running
 ) -> None:
-    targets = [(HOST, port) for port in (80, 443, 8080, 5432)]
+    targets = [(world.host, port) for port in (80, 443, 8080, 5432)]
     for target in targets:  # from here all of them can be reached
         socket.create_connection(target, 5).close()
     assert reached(runtime, web, targets) == targets[:3]
@@ -115,13 +115,13 @@ def test_web_opens_three_ports_of_public_addresses_and_names_resolve(
 
 
 def test_private_addresses_the_host_and_neighbours_are_never_reached(
-    runtime: DockerRuntime, artifact: Artifact, web: Running, host_port: int
+    runtime: DockerRuntime, world: Internet, artifact: Artifact, web: Running, host_port: int
 ) -> None:
     neighbours = [start(runtime, artifact, 2, "web"), start(runtime, artifact, 3, "none")]
     own = sorted(egress_policy.own_addresses() - {"127.0.0.1"})
-    assert NEAR in own
+    assert world.near in own
     targets = [
-        *((one, 80) for one in (*PRIVATE, SIXTH)),
+        *((one, 80) for one in (*world.private, world.sixth)),
         *((one, host_port) for one in own),
         *((one.address.partition(":")[0], 8080) for one in neighbours),
     ]
@@ -132,28 +132,28 @@ def test_private_addresses_the_host_and_neighbours_are_never_reached(
         runtime.stop(one.runtime_id, grace_s=1)
 
 
-def test_none_opens_nothing(runtime: DockerRuntime, artifact: Artifact) -> None:
+def test_none_opens_nothing(runtime: DockerRuntime, world: Internet, artifact: Artifact) -> None:
     running = start(runtime, artifact, 4, "none")
-    assert reached(runtime, running, [(HOST, 80), ("pypi.org", 443), (PRIVATE[0], 80)]) == []
+    assert reached(runtime, running, [(world.host, 80), ("pypi.org", 443), (world.private[0], 80)]) == []
     runtime.stop(running.runtime_id, grace_s=1)
 
 
 def test_a_list_opens_what_it_names_as_far_as_that_is_public(
-    runtime: DockerRuntime, artifact: Artifact
+    runtime: DockerRuntime, world: Internet, artifact: Artifact
 ) -> None:
-    running = start(runtime, artifact, 5, f"{HOST}:5432, {PRIVATE[0]}:80, pypi.org")
-    targets = [(HOST, 5432), (HOST, 80), (PRIVATE[0], 80), ("pypi.org", 443)]
-    assert reached(runtime, running, targets) == [(HOST, 5432), ("pypi.org", 443)]
+    running = start(runtime, artifact, 5, f"{world.host}:5432, {world.private[0]}:80, pypi.org")
+    targets = [(world.host, 5432), (world.host, 80), (world.private[0], 80), ("pypi.org", 443)]
+    assert reached(runtime, running, targets) == [(world.host, 5432), ("pypi.org", 443)]
     runtime.stop(running.runtime_id, grace_s=1)
 
 
 def test_the_operator_may_open_private_addresses_to_all(
-    runtime: DockerRuntime, artifact: Artifact, settings: Settings
+    runtime: DockerRuntime, world: Internet, artifact: Artifact, settings: Settings
 ) -> None:
-    settings.SPACEPORT_EGRESS_REACHES = [f"{PRIVATE[1]}:80"]
+    settings.SPACEPORT_EGRESS_REACHES = [f"{world.private[1]}:80"]
     running = start(runtime, artifact, 6, "web")
-    targets = [(PRIVATE[1], 80), (PRIVATE[1], 443), (PRIVATE[0], 80)]
-    assert reached(runtime, running, targets) == [(PRIVATE[1], 80)]
+    targets = [(world.private[1], 80), (world.private[1], 443), (world.private[0], 80)]
+    assert reached(runtime, running, targets) == [(world.private[1], 80)]
     runtime.stop(running.runtime_id, grace_s=1)
     settings.SPACEPORT_EGRESS_REACHES = []
     running = start(runtime, artifact, 7, "web")
@@ -179,17 +179,17 @@ for _ in range(2000):
 
 
 def test_a_flood_of_connections_or_bytes_stays_within_bounds(
-    runtime: DockerRuntime, artifact: Artifact, settings: Settings
+    runtime: DockerRuntime, world: Internet, artifact: Artifact, settings: Settings
 ) -> None:
     settings.SPACEPORT_EGRESS_CONNECTIONS, settings.SPACEPORT_EGRESS_MBITS = 4, 1
-    running = start(runtime, artifact, 10, f"{HOST}:80")
+    running = start(runtime, artifact, 10, f"{world.host}:80")
     container: Any = runtime.client.containers.get(running.runtime_id)
-    code, output = container.exec_run(["python", "-c", MANY, HOST])
+    code, output = container.exec_run(["python", "-c", MANY, world.host])
     assert (code, output.strip()) == (0, b"4")
-    code, output = container.exec_run(["python", "-c", FLOOD, HOST])
+    code, output = container.exec_run(["python", "-c", FLOOD, world.host])
     assert code == 0, output
     [bridge] = [
-        b for b, p in docker_network.ways_out(runtime.client, runtime.installation).items() if HOST in p
+        b for b, p in docker_network.ways_out(runtime.client, runtime.installation).items() if world.host in p
     ]
     listing = subprocess.run(
         ["iptables", "-w", "5", "-nvL", f"f-{bridge}"], check=True, capture_output=True, text=True
@@ -200,34 +200,36 @@ def test_a_flood_of_connections_or_bytes_stays_within_bounds(
 
 
 def test_without_root_the_engine_raises_the_wall(
-    runtime: DockerRuntime, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+    runtime: DockerRuntime, world: Internet, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    policy = f"{HOST}:443"
+    policy = f"{world.host}:443"
     with monkeypatch.context() as patch:
         patch.setattr(os, "geteuid", lambda: 1000)
         running = start(runtime, artifact, 8, policy)
-    assert reached(runtime, running, [(HOST, 443), (HOST, 80), (PRIVATE[0], 443)]) == [(HOST, 443)]
+    assert reached(runtime, running, [(world.host, 443), (world.host, 80), (world.private[0], 443)]) == [
+        (world.host, 443)
+    ]
     runtime.stop(running.runtime_id, grace_s=1)
 
 
-def test_rules_that_somebody_flushed_come_back(runtime: DockerRuntime, web: Running) -> None:
+def test_rules_that_somebody_flushed_come_back(runtime: DockerRuntime, world: Internet, web: Running) -> None:
     [bridge] = [
         b for b, p in docker_network.ways_out(runtime.client, runtime.installation).items() if p == "web"
     ]
-    closed = [(HOST, 5432), (PRIVATE[0], 80)]
+    closed = [(world.host, 5432), (world.private[0], 80)]
     command = ["iptables", "-w", "5", "-D", "DOCKER-USER", "-i", bridge, "-j", f"f-{bridge}"]
     subprocess.run(command, check=True)
     assert reached(runtime, web, closed) == closed
     runtime.renew_walls()
-    assert reached(runtime, web, [*closed, (HOST, 80)]) == [(HOST, 80)]
+    assert reached(runtime, web, [*closed, (world.host, 80)]) == [(world.host, 80)]
 
 
 def test_where_no_wall_can_be_raised_nothing_is_open(
-    runtime: DockerRuntime, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+    runtime: DockerRuntime, world: Internet, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(firewall, "CHOOSE", "ipt=false")
     running = start(runtime, artifact, 9, "web")
-    assert reached(runtime, running, [(HOST, 80)]) == []
+    assert reached(runtime, running, [(world.host, 80)]) == []
     runtime.stop(running.runtime_id, grace_s=1)
 
 
