@@ -91,6 +91,22 @@ ITSELF = """
         print(helper.app.__name__, helper.app.value, helper.app is sys.modules["__main__"])
     value = 3
     """
+COMPONENTS = """
+    import gc, os
+    import gradio as gr
+    from gradio.events import Events
+    class Own(gr.Button):
+        EVENTS = [Events.click, "shake"]
+    print(gc.isenabled(), open("app.pyi").read(), Own.shake.__doc__)
+    os.remove("app.pyi")
+    for kind in {k.__name__: k for k in vars(gr).values() if isinstance(k, type)}.values():
+        for event in getattr(kind, "EVENTS", []):
+            print(kind, event, getattr(kind, str(event)).__doc__)
+    try:
+        exec("class Hidden(gr.Button):\\n EVENTS = ['click']")
+    except Exception as error:
+        print(repr(error))
+    """
 ERRORS = {
     "an error": "def f():\n    raise ValueError('a bug') from KeyError(1)\n\nf()",
     "a wrong word": "x = (\n",
@@ -111,7 +127,8 @@ ERRORS = {
 SCRIPTS = {
     "its names": NAMES, "its process": PROCESS, "annotations": FUTURE, "its own future": OWN_FUTURE,
     "sources": SOURCE, "pickles": PICKLES, "processes of its own": PROCESSES, "another program": CHILD,
-    "itself as a module": ITSELF, "bytes of another code": "# coding: latin-1\nprint('\\xe9')\n",
+    "itself as a module": ITSELF, "components": COMPONENTS,
+    "bytes of another code": "# coding: latin-1\nprint('\\xe9')\n",
 }  # fmt: skip
 
 

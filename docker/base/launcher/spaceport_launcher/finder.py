@@ -10,12 +10,15 @@ from spaceport_launcher.untraced import untraced
 
 TYPE_CHECKING = False  # `typing` costs each process its start
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import ModuleType
+    from typing import Any
 
 #: Module -> who patches it: a module of ours and its function.
 PATCHES = {
     "gradio.blocks": ("hooks", "patch_blocks"),
+    "gradio.component_meta": ("import_time", "patch_component_meta"),
+    "gradio.events": ("import_time", "patch_events"),
     "gradio.oauth": ("login", "patch"),
     "gradio.route_utils": ("hooks", "patch_route_utils"),
     "gradio.routes": ("hooks", "patch_routes"),
@@ -27,6 +30,8 @@ PATCHES = {
     "subprocess": ("children", "patch_subprocess"),
     "uvicorn.config": ("addresses", "patch_uvicorn"),
 }
+#: Module -> who runs it, given what would: a module of ours and its function.
+RUNNERS = {"gradio": ("import_time", "without_collecting")}
 
 
 def install() -> None:
@@ -40,22 +45,29 @@ def install() -> None:
 
 
 def _patch(module: ModuleType) -> None:
-    ours, function = PATCHES[module.__name__]
-    getattr(importlib.import_module(f"spaceport_launcher.{ours}"), function)(module)
+    _ours(*PATCHES[module.__name__])(module)
+
+
+def _ours(module: str, function: str) -> Callable[..., Any]:
+    found: Callable[..., Any] = getattr(importlib.import_module(f"spaceport_launcher.{module}"), function)
+    return found
 
 
 class _Finder:
-    """Finds the modules to patch with the ordinary path finder, and patches them once executed."""
+    """Finds the modules of both lists with the ordinary path finder, and patches them once executed."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name not in PATCHES:
+        if name not in PATCHES and name not in RUNNERS:
             return None
         spec = PathFinder.find_spec(name, path, target)
         if spec is None or spec.loader is None:
             return None
         execute = spec.loader.exec_module
+        if name in RUNNERS:
+            spec.loader.exec_module = _ours(*RUNNERS[name])(execute)  # type: ignore[method-assign]
+            return spec
 
         def exec_module(module: ModuleType) -> None:
             with untraced:
