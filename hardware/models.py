@@ -61,6 +61,8 @@ class Replica(models.Model):
     #: What the launcher found in the app: queue arguments, functions (`docker/base/launcher`).
     report = models.JSONField(default=dict, blank=True)
     restarts = models.PositiveIntegerField(default=0)
+    #: Since when visitors are sent to another one; it may be gone back to. Null: it is to serve.
+    set_aside_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     ready_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)

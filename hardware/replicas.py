@@ -60,6 +60,17 @@ def order_stop(replica: Replica) -> None:
     transaction.on_commit(partial(hint, replica))
 
 
+def candidate(space_id: int) -> Replica | None:
+    """The one that serves the Space, or is to serve it once it is ready: the last that was ordered."""
+    ordered = Replica.objects.filter(space_id=space_id, wanted=True, set_aside_at=None)
+    return ordered.order_by("-pk").first()
+
+
+def set_aside(replica_id: int) -> None:
+    """Another one serves now."""
+    Replica.objects.filter(pk=replica_id, wanted=True).update(set_aside_at=timezone.now())
+
+
 def hint(replica: Replica) -> None:
     """Wake the agents concerned: the replica's own, or all of its tier that are up."""
     queue = TIERS[replica.tier].queue

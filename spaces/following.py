@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import logging
 
+from hardware import replicas
 from hardware.models import Replica
 from queueing.stats.figures import figures
 from spaces import lifecycle, publishing
+from spaces.building import versions
 from spaces.models import Space, Stage
 
 logger = logging.getLogger(__name__)
@@ -31,11 +33,11 @@ def reconcile_spaces() -> None:
 
 
 def _reconcile(space: Space) -> None:
-    newest = space.replicas.filter(wanted=True).order_by("-pk").first()
+    newest = replicas.candidate(space.pk)
     if newest is not None and is_behind(space, newest):
         lifecycle.replica_changed(newest.pk)
     if space.stage != Stage.RUNTIME_ERROR:
-        lifecycle.retire_replaced(space)
+        versions.retire_replaced(space)
 
 
 def is_behind(space: Space, newest: Replica) -> bool:

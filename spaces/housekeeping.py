@@ -46,7 +46,9 @@ def forget_old_artifacts(space: Space) -> None:
     """Let go of what builds made that nothing runs and nobody will go back to."""
     done = list(space.builds.filter(artifact__isnull=False).order_by("-pk"))
     kept = done[:ARTIFACTS_KEPT] + [
-        b for b in done if space.replicas.filter(build_id=b.pk, wanted=True).exists()
+        b
+        for b in done
+        if b.sha == space.rolled_back_to or space.replicas.filter(build_id=b.pk, wanted=True).exists()
     ]
     # Builds of one commit share what they made.
     gone = [Artifact.from_json(b.artifact) for b in done if b.artifact and b.sha not in {k.sha for k in kept}]

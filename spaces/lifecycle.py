@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from celery import current_app
 from django.conf import settings
@@ -21,12 +20,10 @@ from hardware.runtimes.base import Artifact, ReplicaSpec
 from hardware.tiers import tier
 from infra.redis_clients import sync_redis
 from queueing import queue_settings
-from queueing.groups import in_code
-from queueing.setting_fields import FIELDS, MOST_CALLS
+from queueing.settings_in_code import settings_in_code
 from queueing.stats.figures import figures
 from queueing.store import keys
 from queueing.store.admin_ops import announce_no_hardware, announce_pause, clear
-from queueing.store.keys import SpaceKeys
 from queueing.store.scripts import seconds as seconds_of
 from queueing.wakeup import wake_dispatcher
 from spaces import housekeeping, publishing
@@ -36,8 +33,6 @@ from spaces.git import repository
 from spaces.models import Build, Sdk, Space, Stage
 from spaces.secrets import environment
 
-DRAIN_AT_LEAST_S = 10  # an old replica serves open pages this long after visitors were sent to the new one
-DRAIN_AT_MOST = timedelta(minutes=30)
 RESTORED_AGAIN_AFTER = timedelta(minutes=10)
 RESTORING = "What its last build made is gone from its node; it is built again and starts by itself."
 
@@ -105,7 +100,8 @@ def _take_card(space: Space, card: SpaceCard) -> None:
     space.title = card.title
     space.emoji = card.emoji
     space.short_description = card.short_description
-    fields = ["sha", "card", "sdk", "title", "emoji", "short_description", "last_modified"]
+    space.rolled_back_to = ""
+    fields = ["rolled_back_to", "sha", "card", "sdk", "title", "emoji", "short_description", "last_modified"]
     space.save(update_fields=fields)
 
 
@@ -142,20 +138,37 @@ def built(build_row: Build, artifact: Artifact) -> None:
     space = Space.objects.select_related("owner", "replica").get(pk=build_row.space_id)
     newer = space.builds.filter(pk__gt=build_row.pk).exclude(status=Build.Status.CANCELLED).exists()
     # A newer commit without a build has a card with an error, or no app: that is shown, not this.
-    is_shown = build_row.sha == space.sha or build_row.restores
+    is_shown = build_row.sha == space.wanted_sha or build_row.restores
     if not newer and is_shown and space.stage != Stage.PAUSED:
         roll_out(space, build_row, artifact)
+    else:
+        _settle(space)
     housekeeping.forget_old_artifacts(space)
+
+
+def _settle(space: Space) -> None:
+    """A build ended that is not to run: the stage is again what the one that serves makes it."""
+    if space.stage == Stage.RUNNING_BUILDING and space.replica is not None and _serving(space):
+        take_over(space, space.replica)
 
 
 def build_failed(build_row: Build) -> None:
     """A build failed. A version that runs goes on serving."""
     space = Space.objects.select_related("owner", "replica").get(pk=build_row.space_id)
-    is_shown = build_row.sha == space.sha or build_row.restores
+    is_shown = build_row.sha == space.wanted_sha or build_row.restores
     if space.builds.filter(pk__gt=build_row.pk).exists() or not is_shown:
+        _settle(space)
         return
     goes_on = " The version before it goes on serving." if _serving(space) else ""
     _move(space, Stage.BUILD_ERROR, build_row.reason + goes_on)
+
+
+def build_cancelled(space: Space) -> None:
+    """The build under way was called off. A version that runs goes on serving."""
+    if _serving(space):
+        _settle(space)
+    elif space.stage == Stage.BUILDING:
+        _move(space, Stage.BUILD_ERROR, "The build was cancelled. Push a change or rebuild to build again.")
 
 
 # --- running it -------------------------------------------------------------------------------------
@@ -163,8 +176,21 @@ def build_failed(build_row: Build) -> None:
 
 def roll_out(space: Space, build_row: Build, artifact: Artifact) -> Replica:
     """Order a replica of this build; visitors are sent to it once it is ready."""
-    card = read_card(space, build_row.sha)
-    spec = ReplicaSpec(
+    # One that was still starting is no longer wanted: only the newest may take over.
+    serving_id = space.replica_id if _serving(space) else None
+    for other in space.replicas.filter(wanted=True).exclude(pk=serving_id or 0):
+        replicas.order_stop(other)
+    spec = spec_of(space, build_row.sha, artifact)
+    replica = replicas.order(space_id=space.pk, build_id=build_row.pk, spec=spec)
+    stage = Stage.RUNNING_APP_STARTING if serving_id else Stage.APP_STARTING
+    _move(space, stage, nodes.absence(space.hardware))
+    return replica
+
+
+def spec_of(space: Space, sha: str, artifact: Artifact) -> ReplicaSpec:
+    """What a replica of this commit is to be, by the Space's settings of now."""
+    card = read_card(space, sha)
+    return ReplicaSpec(
         space=str(space),
         space_id=space.pk,
         sdk="docker" if space.sdk == Sdk.DOCKER else "gradio",
@@ -177,14 +203,6 @@ def roll_out(space: Space, build_row: Build, artifact: Artifact) -> Replica:
         start_timeout_s=card.startup_s or settings.SPACEPORT_START_TIMEOUT_S,
         egress=space.egress or settings.SPACEPORT_EGRESS,
     )
-    # One that was still starting is no longer wanted: only the newest may take over.
-    serving_id = space.replica_id if _serving(space) else None
-    for other in space.replicas.filter(wanted=True).exclude(pk=serving_id or 0):
-        replicas.order_stop(other)
-    replica = replicas.order(space_id=space.pk, build_id=build_row.pk, spec=spec)
-    stage = Stage.RUNNING_APP_STARTING if serving_id else Stage.APP_STARTING
-    _move(space, stage, nodes.absence(space.hardware))
-    return replica
 
 
 def replica_changed(replica_id: int) -> None:
@@ -193,11 +211,11 @@ def replica_changed(replica_id: int) -> None:
     if replica is None or not replica.wanted:
         return
     space = Space.objects.select_related("owner", "replica__node").get(pk=replica.space_id)
-    newest = space.replicas.filter(wanted=True).order_by("-pk").first()
+    newest = replicas.candidate(space.pk)
     if newest is None or newest.pk != replica.pk or space.stage in (Stage.PAUSED, Stage.DELETING):
         return
     if replica.state == Replica.State.READY:
-        _take_over(space, replica)
+        take_over(space, replica)
     elif replica.state == Replica.State.FAILED:
         _fail(space, replica)
     elif space.replica_id == replica.pk:
@@ -206,7 +224,10 @@ def replica_changed(replica_id: int) -> None:
         _move(space, Stage.APP_STARTING, replica.reason or nodes.absence(space.hardware))
 
 
-def _take_over(space: Space, replica: Replica) -> None:
+def take_over(space: Space, replica: Replica) -> None:
+    """Send visitors to this replica, which is ready; the one before finishes what it runs."""
+    if space.replica_id and space.replica_id != replica.pk:
+        replicas.set_aside(space.replica_id)
     space.replica = replica
     space.save(update_fields=["replica"])
     queue_settings.found_in_code(space.pk, settings_in_code(replica.report))
@@ -229,13 +250,23 @@ def _restore(space: Space, replica: Replica) -> bool:
     under_way = space.builds.filter(status__in=[Build.Status.QUEUED, Build.Status.RUNNING])
     if not under_way.exists():
         space.builds.filter(sha=made.sha).update(artifact=None)
-        row = space.builds.create(sha=made.sha, restores=True)
-        transaction.on_commit(partial(send_build, row))
+        send_build_of(space, made.sha)
     if space.replica_id == replica.pk:
         space.replica = None
         space.save(update_fields=["replica"])
     _move(space, Stage.RUNNING_BUILDING if _serving(space) else Stage.BUILDING, RESTORING)
     return True
+
+
+def build_again(space: Space, sha: str) -> None:
+    """Build a commit that ran before, whatever `main` is now, and run it."""
+    send_build_of(space, sha)
+    _move(space, Stage.RUNNING_BUILDING if _serving(space) else Stage.BUILDING)
+
+
+def send_build_of(space: Space, sha: str) -> None:
+    """Order a build of a commit that ran before."""
+    transaction.on_commit(partial(send_build, space.builds.create(sha=sha, restores=True)))
 
 
 def _fail(space: Space, replica: Replica) -> None:
@@ -245,51 +276,6 @@ def _fail(space: Space, replica: Replica) -> None:
     goes_on = " The version before it goes on serving." if others else ""
     first, *lines = replica.reason.split("\n")
     _move(space, Stage.RUNTIME_ERROR, "\n".join([first + goes_on, *lines]))
-
-
-#: The arguments of `queue()` that are settings by the same name.
-IN_CODE = tuple(field.name for field in FIELDS if f"queue.{field.name}" in field.gradio)
-
-
-def settings_in_code(report: dict[str, object]) -> dict[str, object]:
-    """The queue settings an app's code asks for, from the launcher's report."""
-    queue = report.get("queue")
-    given = queue if isinstance(queue, dict) else {}
-    found = {name: given[name] for name in IN_CODE if given.get(name) is not None}
-    # None is the author's word too: no limit.
-    if isinstance(limit := given.get("default_concurrency_limit", ""), int | None):
-        found["concurrency_count"] = limit and min(limit, MOST_CALLS)
-    functions = _functions(report)
-    sizes = [one.get("max_batch_size") for one in functions if one.get("batch")]
-    if sizes:
-        found["batch"] = True
-        found["max_batch_size"] = max(size if isinstance(size, int) else 4 for size in sizes)
-    if isinstance(report.get("max_threads"), int):
-        found["max_threads"] = report["max_threads"]
-    if functions:
-        found |= {"groups": in_code(report), "gate": bool(report.get("gate"))}
-    return found
-
-
-def _functions(report: dict[str, object]) -> list[dict[str, Any]]:
-    """Of all Gradio apps that the Space serves."""
-    first, further = report.get("functions"), report.get("further")
-    lists = [first, *(further.values() if isinstance(further, dict) else ())]
-    found = [function for functions in lists if isinstance(functions, list) for function in functions]
-    return [function for function in found if isinstance(function, dict)]
-
-
-def retire_replaced(space: Space) -> None:
-    """Stop replicas that visitors are no longer sent to, once their last calls have ended."""
-    if not _serving(space) or space.replica is None or space.replica.ready_at is None:
-        return
-    since = timezone.now() - space.replica.ready_at
-    if since < timedelta(seconds=DRAIN_AT_LEAST_S):
-        return
-    holder = (sync_redis().get(SpaceKeys(space.pk).lease) or b"").decode()
-    for old in space.replicas.filter(wanted=True, pk__lt=space.replica_id):
-        if keys.replica_of(holder) != str(old.pk) or since > DRAIN_AT_MOST:
-            replicas.order_stop(old)
 
 
 # --- the owner's buttons ----------------------------------------------------------------------------
@@ -303,13 +289,18 @@ def pause(space: Space) -> None:
 def restart(space: Space, factory: bool = False) -> None:
     """Start it anew: from its last build, or from scratch (`factory`)."""
     space.refresh_from_db()
-    last = space.builds.filter(status=Build.Status.SUCCEEDED).order_by("-pk").first()
+    if factory and space.rolled_back_to:
+        space.rolled_back_to = ""
+        space.save(update_fields=["rolled_back_to"])
+    last = space.builds.filter(status=Build.Status.SUCCEEDED, sha=space.wanted_sha).order_by("-pk").first()
     if space.stage == Stage.PAUSED:
         _move(space, Stage.STOPPED)
-    if factory or last is None or last.sha != space.sha or last.artifact is None:
-        build(space)
-    else:
+    if last is not None and last.artifact is not None and not factory:
         roll_out(space, last, Artifact.from_json(last.artifact))
+    elif space.rolled_back_to:
+        build_again(space, space.rolled_back_to)
+    else:
+        build(space)
 
 
 def wake(space: Space) -> None:
@@ -339,7 +330,7 @@ def cancel_move(space: Space) -> bool:
         return False
     space.hardware = serving.tier
     space.save(update_fields=["hardware", "last_modified"])
-    ordered = list(space.replicas.filter(wanted=True, pk__gt=serving.pk))
+    ordered = list(space.replicas.filter(wanted=True, set_aside_at=None, pk__gt=serving.pk))
     if any(replicas.brings_more(row, serving, environment(space)) for row in ordered):
         environment_changed(space)
         return True

@@ -70,6 +70,8 @@ class Space(models.Model):
     #: Head of `main` in its repository, and its README's front matter as parsed from there.
     sha = models.CharField(max_length=40, blank=True)
     card = models.JSONField(default=dict, blank=True)
+    #: The commit that its owner went back to, and that runs until the next push; empty: the head of `main`.
+    rolled_back_to = models.CharField(max_length=40, blank=True, default="", db_default="")
     title = models.CharField(max_length=200, blank=True)
     emoji = models.CharField(max_length=16, blank=True)
     short_description = models.CharField(max_length=300, blank=True)
@@ -88,6 +90,11 @@ class Space(models.Model):
 
     def __str__(self) -> str:
         return f"{self.owner.name}/{self.name}"
+
+    @property
+    def wanted_sha(self) -> str:
+        """The commit that is to run."""
+        return self.rolled_back_to or self.sha
 
 
 class Build(models.Model):
@@ -119,6 +126,18 @@ class Build(models.Model):
 
     def __str__(self) -> str:
         return f"build {self.pk} of {self.space_id} at {self.sha[:7]}: {self.status}"
+
+    @property
+    def took_s(self) -> float | None:
+        """Seconds from its beginning to its end."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
+
+    @property
+    def size_bytes(self) -> int | None:
+        """Bytes on disk of what the runtime made; None where it is not kept, or not known."""
+        return (self.artifact or {}).get("size_bytes") or None
 
 
 class Secret(models.Model):

@@ -74,7 +74,7 @@ def publish(space: Space) -> Route:
         sdk=space.sdk,
         private=space.visibility == Visibility.PRIVATE,
         stage=space.stage,
-        sha=space.sha,
+        sha=space.wanted_sha,
         app_file=str(space.card.get("app_file") or ""),
         headers=card.custom_headers(space.card),
         replica_id=replica.pk if replica else 0,

@@ -2,7 +2,18 @@
 
 from django.urls import path, re_path
 
-from spaces.views import addresses, console, dashboard, discover, enter, files, pages, settings, statistics
+from spaces.views import (
+    addresses,
+    console,
+    dashboard,
+    discover,
+    enter,
+    files,
+    pages,
+    settings,
+    statistics,
+    versions,
+)
 
 SPACE = "<str:owner>/<str:name>"
 
@@ -28,6 +39,11 @@ urlpatterns = [
     path(f"{SPACE}/commits", files.history, name="commits"),
     path(f"{SPACE}/logs", files.log, name="logs"),
     path(f"{SPACE}/logs/download", files.log_download, name="log-download"),
+    path(f"{SPACE}/versions", versions.page, name="versions"),
+    path(f"{SPACE}/versions/roll-back", versions.roll_back, name="roll-back"),
+    path(f"{SPACE}/versions/<int:build_id>", versions.version, name="version"),
+    path(f"{SPACE}/versions/<int:build_id>/log", versions.log_file, name="version-log"),
+    path(f"{SPACE}/versions/<int:build_id>/cancel", versions.cancel, name="cancel-build"),
     path(f"{SPACE}/statistics", statistics.page, name="statistics"),
     path(f"{SPACE}/statistics/figures", statistics.figures, name="statistics-figures"),
     path(f"{SPACE}/settings", settings.page, name="settings"),

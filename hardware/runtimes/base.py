@@ -58,14 +58,16 @@ class BuildSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """What a build made: an image (docker) or an environment and a folder of code (process)."""
+    """What a build made: an image (docker) or an environment and a folder of code (process). `size_bytes` of
+    the image with all its layers, or of the code alone; 0: not known."""
 
     runtime: Literal["docker", "process"]
     image: str = ""
     environment: str = ""
     code: str = ""
+    size_bytes: int = 0
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod

@@ -105,7 +105,8 @@ class DockerRuntime:
             with contextlib.closing(docker.from_env(timeout=BUILD_API_TIMEOUT_S)) as client:
                 engine = Engine(client=client, network=network, installation=self.installation)
                 image = docker_build.build(engine, spec, log)
-        return Artifact(runtime="docker", image=image)
+                size: int = client.images.get(image).attrs["Size"]
+        return Artifact(runtime="docker", image=image, size_bytes=size)
 
     def forget(self, artifact: Artifact) -> None:
         if artifact.image:

@@ -30,6 +30,7 @@ from hardware.runtimes.base import (
 )
 from hardware.runtimes.base_image import LAUNCHER, MAIN
 from hardware.runtimes.environment import describe_exit, launcher_environment
+from hardware.runtimes.volumes import size_of
 from hardware.tiers import TIERS
 from infra.folders import private
 from infra.line_splitter import LINE_BYTES, Cut, Lines
@@ -80,7 +81,9 @@ class ProcessRuntime:
                 new.rename(code)
             shutil.rmtree(new, ignore_errors=True)
         log("The code is in place.")
-        return Artifact(runtime="process", environment=str(environment), code=str(code))
+        return Artifact(
+            runtime="process", environment=str(environment), code=str(code), size_bytes=size_of(str(code))
+        )
 
     def forget(self, artifact: Artifact) -> None:
         if artifact.code and self._code.resolve() in Path(artifact.code).resolve().parents:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from django.db.models import QuerySet
+
 logger = logging.getLogger(__name__)
 
 HANDOVER_S = 180.0  # for starts elsewhere and for the last calls here
@@ -39,12 +41,16 @@ def hand_over(node_id: int, is_over: Callable[[], bool]) -> None:
 
 
 def _here(node_id: int) -> list[Replica]:
-    return list(Replica.objects.filter(node_id=node_id, wanted=True, state__in=nodes.ACTIVE))
+    return list(_to_serve().filter(node_id=node_id, state__in=nodes.ACTIVE))
+
+
+def _to_serve() -> QuerySet[Replica]:
+    return Replica.objects.filter(wanted=True, set_aside_at=None)
 
 
 def _replacement(row: Replica) -> Replica | None:
     """A new replica like it; None where no node would take it, or a newer one is on its way."""
-    if not nodes.up(row.tier) or Replica.objects.filter(space_id=row.space_id, wanted=True, pk__gt=row.pk):
+    if not nodes.up(row.tier) or _to_serve().filter(space_id=row.space_id, pk__gt=row.pk):
         return None
     return replicas.order(space_id=row.space_id, build_id=row.build_id, spec=replicas.spec_of(row.pk))
 

@@ -48,8 +48,8 @@ def _confirmed(down: Iterable[Node]) -> list[Node]:
 def _release(row: Replica) -> None:
     """Should the node come back, its agent takes it again, or stops what it still runs of it."""
     there = Replica.objects.filter(pk=row.pk, node=row.node, state__in=nodes.ACTIVE)
-    if not row.wanted:
-        there.update(state=Replica.State.STOPPED, address="", ended_at=timezone.now())
+    if not row.wanted or row.set_aside_at is not None:
+        there.update(wanted=False, state=Replica.State.STOPPED, address="", ended_at=timezone.now())
         return
     elsewhere = nodes.absence(row.tier) or "It is started on another one."
     freed = there.update(

@@ -62,6 +62,9 @@ SPACEPORT_EVENT_BODY_LIMIT_BYTES = env.int("SPACEPORT_EVENT_BODY_LIMIT_BYTES", 3
 SPACEPORT_BUILDS_AT_ONCE = env.int("SPACEPORT_BUILDS_AT_ONCE", 2)
 #: Time limit of one build.
 SPACEPORT_BUILD_TIMEOUT_S = env.int("SPACEPORT_BUILD_TIMEOUT_S", 1800)
+#: How long the version before is kept running after a new one took over, to be gone back to at once (only on
+#: hardware without a GPU).
+SPACEPORT_KEEP_WARM_S = env.int("SPACEPORT_KEEP_WARM_S", 600)
 #: Memory of one build.
 SPACEPORT_BUILD_MEMORY_GB = env.float("SPACEPORT_BUILD_MEMORY_GB", 8)
 #: Disk of one build, including its layer cache.

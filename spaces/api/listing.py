@@ -28,7 +28,7 @@ from spaces.api.hub import (
     signed_in,
 )
 from spaces.git import repository, room
-from spaces.models import Space, Visibility
+from spaces.models import Sdk, Space, Visibility
 from spaces.search import matching, visible
 
 PAGE = 100
@@ -238,6 +238,7 @@ def runtime(space: Space, *, writer: bool) -> dict[str, Any]:
     current = replica.tier if replica is not None and replica.state == Replica.State.READY else None
     return {
         "stage": space.stage,
+        "sha": _running_sha(space, replica),
         "hardware": {
             "current": TIERS[current].flavor if current else None,
             "requested": TIERS[space.hardware].flavor,
@@ -250,6 +251,15 @@ def runtime(space: Space, *, writer: bool) -> dict[str, Any]:
         "replicas": {"current": 1 if current else 0, "requested": 1},
         "domains": [{"domain": f"{space.subdomain}.{settings.SPACEPORT_DEMO_DOMAIN}", "stage": "READY"}],
     }
+
+
+def _running_sha(space: Space, replica: Replica | None) -> str | None:
+    """The commit that visitors meet."""
+    if space.sdk == Sdk.STATIC:
+        return space.sha or None
+    if replica is None or replica.state != Replica.State.READY:
+        return None
+    return space.builds.filter(pk=replica.build_id or 0).values_list("sha", flat=True).first()
 
 
 def _siblings(space: Space, sha: str, *, with_sizes: bool) -> list[dict[str, Any]]:

@@ -2,13 +2,14 @@
 
 from django.urls import path, re_path
 
-from spaces.api import files, git_http, history, listing, reading, repos, runtime, statistics
+from spaces.api import files, git_http, history, listing, reading, repos, runtime, statistics, versions
 from spaces.api.deploy import api
 from spaces.api.missing import no_other_kind, no_quota, no_sign_in_by_browser, nothing
 
 SPACE = "api/spaces/<str:owner>/<str:name>"
 
 api.add_router("", statistics.router)
+api.add_router("", versions.router)
 
 
 urlpatterns = [

@@ -3,6 +3,7 @@ again, so one whose worker never returns is taken up by another. The clock is Po
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -25,11 +26,14 @@ _ENDS = Coalesce("leased_until", F("started_at") + LEASE_BEFORE, output_field=Da
 
 
 def claim(worker: str) -> Build | None:
-    """Take the oldest build that nobody builds; None when there is none."""
-    rows = Build.objects.annotate(ends=_ENDS).filter(
-        Q(status=Status.QUEUED) | Q(status=Status.RUNNING, ends__lt=Now())
-    )
-    for row in rows.defer("log").order_by("pk"):
+    """Take a build that nobody builds; None when there is none. First is the owner for whom fewest are built,
+    then the oldest; of one Space only one is built at a time."""
+    builds = Build.objects.annotate(ends=_ENDS).defer("log").select_related("space").order_by("pk")
+    held = list(builds.filter(status=Status.RUNNING, ends__gte=Now()))
+    spaces = {row.space_id for row in held}
+    owners = Counter(row.space.owner_id for row in held)
+    free = builds.filter(Q(status=Status.QUEUED) | Q(status=Status.RUNNING, ends__lt=Now()))
+    for row in sorted(free.exclude(space__in=spaces), key=lambda row: owners[row.space.owner_id]):
         # Compare and set: another worker may be as quick.
         same = Build.objects.filter(pk=row.pk, status=row.status, attempts=row.attempts)
         mine = same.update(
@@ -58,6 +62,16 @@ def put_back(row: Build) -> None:
     """Nothing came of it, and it was nobody's fault: it is taken again once the lease has run out."""
     held = Build.objects.filter(pk=row.pk, worker=row.worker, attempts=row.attempts, status=Status.RUNNING)
     held.update(attempts=0, worker="", leased_until=Now() + LEASE)
+
+
+def cancel(space_id: int, build_id: int) -> bool:
+    """End a build that waits or runs; its worker notices within seconds. False: it has ended."""
+    there = Build.objects.filter(pk=build_id, space_id=space_id, status__in=[Status.QUEUED, Status.RUNNING])
+    return bool(
+        there.update(
+            status=Status.CANCELLED, reason="It was cancelled.", finished_at=Now(), leased_until=None
+        )
+    )
 
 
 def finish(row: Build) -> bool:

@@ -48,7 +48,9 @@ def build(row: Build, is_lost: Callable[[], bool]) -> None:
     try:
         artifact = _made(row, log)
     except Lost:
-        logger.warning("build %s is another worker's now, or its Space is gone", row.pk)
+        logger.warning("build %s was cancelled, or is another worker's now, or its Space is gone", row.pk)
+        cancelled = Build.objects.filter(pk=row.pk, status=Build.Status.CANCELLED)
+        cancelled.update(log="\n".join(lines)[-LOG_KEPT:])
         return
     except ImageMissing as error:
         logger.warning("build %s waits: %s", row.pk, error)

@@ -13,8 +13,8 @@ from hardware.models import Replica
 from infra.redis_clients import sync_redis
 from queueing import queue_settings
 from queueing.models import QueueSettings
+from queueing.settings_in_code import settings_in_code
 from queueing.store.keys import SpaceKeys
-from spaces.lifecycle import settings_in_code
 from spaces.models import Space
 from tests.people import People
 from tests.spaces.pages import GOOD, HTMX, as_, folks, space_of, text_of

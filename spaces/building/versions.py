@@ -1,0 +1,109 @@
+"""Which version of a Space runs: going back to an earlier one, and what is kept running for that."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from hardware import replicas
+from hardware.models import Replica
+from hardware.runtimes.base import Artifact
+from hardware.tiers import TIERS
+from infra.redis_clients import sync_redis
+from queueing.store import keys
+from queueing.store.keys import SpaceKeys
+from spaces import lifecycle
+from spaces.models import Build, Sdk, Space, Stage
+
+DRAIN_AT_LEAST_S = 10  # an old replica serves open pages this long after visitors were sent to the new one
+DRAIN_AT_MOST = timedelta(minutes=30)
+#: Stages in which nothing is started before its owner or a visitor asks for it.
+ASLEEP = (Stage.PAUSED, Stage.SLEEPING)
+
+
+class CannotRollBack(Exception):
+    """The Space cannot run this commit; the message says why and what to do."""
+
+
+@transaction.atomic
+def roll_back(space: Space, sha: str) -> None:
+    """Run this commit until the next push, whatever `main` is; `main`'s own head ends that. At once where the
+    version still runs, in one start where its build is kept, else it is built again.
+
+    Raises:
+        CannotRollBack
+    """
+    space = Space.objects.select_for_update(of=("self",)).select_related("owner", "replica").get(pk=space.pk)
+    if space.sdk == Sdk.STATIC:
+        raise CannotRollBack("A static Space always shows the head of main: revert the commit and push.")
+    done = space.builds.filter(sha=sha, status=Build.Status.SUCCEEDED).order_by("-pk")
+    if not done.exists():
+        raise CannotRollBack(f"{sha[:7]} was never built here. Choose a version whose build succeeded.")
+    space.builds.filter(status=Build.Status.QUEUED).update(
+        status=Build.Status.CANCELLED, reason=f"{sha[:7]} was gone back to.", finished_at=timezone.now()
+    )
+    space.rolled_back_to = "" if sha == space.sha else sha
+    space.save(update_fields=["rolled_back_to", "last_modified"])
+    if space.stage in ASLEEP:
+        return
+    kept = done.filter(artifact__isnull=False).first()
+    if kept is None:
+        lifecycle.build_again(space, sha)
+    elif (running := _running(space, kept)) is not None:
+        _go_back(space, running)
+    else:
+        lifecycle.roll_out(space, kept, Artifact.from_json(kept.artifact or {}))
+
+
+def _running(space: Space, build: Build) -> Replica | None:
+    """A replica of this version that can be called and is as one ordered now would be."""
+    wanted = lifecycle.spec_of(space, build.sha, Artifact.from_json(build.artifact or {}))
+    ready = (
+        space.replicas.filter(wanted=True, state=Replica.State.READY).select_related("node").order_by("-pk")
+    )
+    return next((one for one in ready if replicas.spec_of(one.pk) == wanted), None)
+
+
+def _go_back(space: Space, replica: Replica) -> None:
+    for other in space.replicas.filter(wanted=True).exclude(pk__in=[replica.pk, space.replica_id or 0]):
+        replicas.order_stop(other)
+    Replica.objects.filter(pk=replica.pk).update(set_aside_at=None)
+    lifecycle.take_over(space, replica)
+
+
+def retire_replaced(space: Space) -> None:
+    """Stop replicas that visitors are no longer sent to, once their last calls have ended. The version before
+    is kept for a while, to be gone back to."""
+    serving = space.replica
+    if serving is None or serving.state != Replica.State.READY:
+        return
+    now = timezone.now()
+    before = space.replicas.filter(wanted=True).exclude(pk=serving.pk).defer("spec", "report")
+    # Replaced by a platform of a version that did not note when.
+    before.filter(set_aside_at=None, pk__lt=serving.pk).update(set_aside_at=now)
+    for number, old in enumerate(before.filter(set_aside_at__isnull=False).order_by("-set_aside_at")):
+        since = now - (old.set_aside_at or now)
+        is_kept = number == 0 and _is_kept(old, serving, since)
+        if not is_kept and _has_ended(space, old, since):
+            replicas.order_stop(old)
+
+
+def _has_ended(space: Space, old: Replica, since: timedelta) -> bool:
+    """Whether its last calls have, or had the time to."""
+    if since < timedelta(seconds=DRAIN_AT_LEAST_S):
+        return False
+    holder = (sync_redis().get(SpaceKeys(space.pk).lease) or b"").decode()
+    return keys.replica_of(holder) != str(old.pk) or since > DRAIN_AT_MOST
+
+
+def _is_kept(old: Replica, serving: Replica, since: timedelta) -> bool:
+    """Whether it waits to be gone back to: another version, which holds no device that others may need."""
+    return (
+        since < timedelta(seconds=settings.SPACEPORT_KEEP_WARM_S)
+        and old.state == Replica.State.READY
+        and old.build_id != serving.build_id
+        and not TIERS[old.tier].gpu
+    )
