@@ -42,6 +42,8 @@ async def result_of(
 async def test_waiting_sockets_are_told_when_to_come_back_and_get_their_results(
     process_platform: Platform, url: str
 ) -> None:
+    # Another test may have replaced it a moment ago.
+    await eventually(lambda: len(process_platform.pids(WEB)) == 1, "one web process serves")
     async with aiohttp.ClientSession() as http:
         sockets = [await http.ws_connect(url) for _ in range(SOCKETS)]
         joined = []

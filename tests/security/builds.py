@@ -52,7 +52,7 @@ def canary() -> Iterator[Canary]:
 
 
 def build(
-    runtime: DockerRuntime, folder: Path, dockerfile: str, *, space_id: int = 1, timeout_s: float = 120
+    runtime: DockerRuntime, folder: Path, dockerfile: str, *, space_id: int = 1, timeout_s: float = 200
 ) -> tuple[Artifact, str]:
     """Build this Dockerfile in `folder` as the Space of this number; what it made, and its log.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -56,9 +57,15 @@ def rolled_out(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def order(transactional_db: None) -> Callable[[], Build]:
-    owner = Owner.objects.create(name="alice")
-    space = Space.objects.create(owner=owner, name="demo", subdomain="alice-demo", sha="0" * 40)
-    return lambda: space.builds.create(sha=space.sha)
+    owner, numbers = Owner.objects.create(name="alice"), itertools.count()
+
+    def order() -> Build:
+        """Of a Space of its own: of one Space only one is built at a time."""
+        name = f"demo{next(numbers)}"
+        space = Space.objects.create(owner=owner, name=name, subdomain=name, sha="0" * 40)
+        return space.builds.create(sha=space.sha)
+
+    return order
 
 
 @pytest.fixture
