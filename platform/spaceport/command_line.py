@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spaceport.up.embedded import EmbeddedServerFailed, attached, home_of, is_installed
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 #: Commands that make an installation where there is none, and those that need none.
 MAKES_ONE = {"up"}
 NEEDS_NONE = {"", "help", "version", "base_image", "check", "makemigrations"}
+#: The command that runs a platform of its own, and that platform's data folder.
+PREVIEW, PREVIEW_HOME = "preview", Path.home() / ".cache" / "spaceport" / "preview"
 HELP = {"-h", "--help", "--version"}
 
 
@@ -25,7 +28,10 @@ def run(argv: list[str], environ: MutableMapping[str, str]) -> None:
     """
     command = next((word for word in argv[1:2] if not word.startswith("-")), "")
     needs_none = command in NEEDS_NONE or not HELP.isdisjoint(argv)
-    there = is_installed(environ)
+    if command == PREVIEW:
+        environ.setdefault("SPACEPORT_HOME", str(PREVIEW_HOME))
+        needs_none = True
+    there = is_installed(environ) and command != PREVIEW
     if not (there or needs_none or command in MAKES_ONE):
         sys.exit(
             f"There is no installation in {home_of(environ)}. Set SPACEPORT_HOME to its data folder, "
