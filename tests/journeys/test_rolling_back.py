@@ -63,7 +63,7 @@ def test_the_version_before_answers_at_once_and_nobody_notices(
         return runtime
 
     push("first")
-    first = platform.api(token).space_info(SPACE).sha
+    first = platform.api(token).space_info(SPACE).sha or ""
     with ThreadPoolExecutor(VISITORS) as pool:
         visits = [pool.submit(visit) for _ in range(VISITORS)]
         try:
