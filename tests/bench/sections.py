@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from tests.bench.client import Measured, load
+from tests.bench.deploy import deploy
 from tests.bench.doors import by_gradio_client, by_websocket
 from tests.bench.eta import table
 from tests.bench.footprint import footprint
@@ -172,6 +173,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "groups": groups,
     "eta": eta,
     "footprint": footprint,
+    "deploy": deploy,
 }
 
 

@@ -1,0 +1,164 @@
+"""How long until visitors meet what was pushed, and whether those who call meanwhile notice."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import requests
+
+from tests.bench.sides import Bench
+from tests.platform_server import free_port
+from tests.waiting import wait_until
+
+VISITORS = 10
+APP = """
+import gradio as gr
+
+with gr.Blocks() as demo:
+    gr.Button().click(lambda: "{version}", None, gr.Textbox(), api_name="version")
+demo.launch()
+"""
+SMALL, OTHER = "colorama==0.4.6\n", "iniconfig==2.1.0\n"
+_versions = count(1)
+
+
+def deploy(bench: Bench) -> None:
+    """Seconds from the push, or from the click, to the first answer of the version; calls that failed."""
+    print("\n| what | seconds to the first answer | calls meanwhile | failed |\n|---|---|---|---|")
+    rounds = range(bench.options.rounds)
+    _row("`python app.py` by itself", [_alone() for _ in rounds])
+    _row("first push of a Space", [_push(bench, f"bench/new-{number}") for number in rounds])
+    space = "bench/deployed"
+    _push(bench, space)
+    _push(bench, "bench/other", SMALL)
+    visits: list[bool] = []
+    with _visitors(bench, space, visits):
+        _row("code-only push", [_push(bench, space) for _ in rounds], visits)
+        _row("requirements, installed before", [_push(bench, space, SMALL) for _ in rounds], visits)
+        _row("requirements, new", [_push(bench, space, OTHER)], visits)
+        _row("roll back", [_roll_back(bench, space) for _ in rounds], visits)
+    _row("a sleeping Space wakes", [_wake(bench, space) for _ in rounds])
+
+
+def _row(what: str, took: list[float], visits: list[bool] | None = None) -> None:
+    calls = f"{len(visits)} | {visits.count(False)}" if visits is not None else " | "
+    print(f"| {what} | {statistics.median(took):.2f} | {calls} |", flush=True)
+    if visits is not None:
+        visits.clear()
+
+
+def _alone() -> float:
+    version = f"v{next(_versions)}"
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "app.py").write_text(APP.format(version=version))
+        port, began = free_port(), time.monotonic()
+        env = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False"}
+        app = subprocess.Popen([sys.executable, "app.py"], cwd=folder, env=env, stdout=subprocess.DEVNULL)
+        try:
+            return _until(lambda: _answer(f"http://127.0.0.1:{port}/gradio_api"), version, began)
+        finally:
+            app.kill()
+            app.wait()
+
+
+def _push(bench: Bench, space: str, requirements: str = "") -> float:
+    version = f"v{next(_versions)}"
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "app.py").write_text(APP.format(version=version))
+        if requirements:
+            (Path(folder) / "requirements.txt").write_text(requirements)
+        api = bench.platform.api(bench.token)
+        began = time.monotonic()
+        api.create_repo(space, repo_type="space", space_sdk="gradio", exist_ok=True)
+        api.upload_folder(
+            repo_id=space, repo_type="space", folder_path=folder, delete_patterns="requirements.txt"
+        )
+        return _until(lambda: _answer(bench.base(space)), version, began)
+
+
+def _roll_back(bench: Bench, space: str) -> float:
+    """Back to the version before, which has just been replaced."""
+    before = _answer(bench.base(space))
+    _push(bench, space)
+    [_, build] = [one for one in _builds(bench, space) if one["status"] == "succeeded"][:2]
+    began = time.monotonic()
+    _send(bench, space, "rollback", {"revision": build["sha"]})
+    return _until(lambda: _answer(bench.base(space)), before, began)
+
+
+def _wake(bench: Bench, space: str) -> float:
+    api = bench.platform.api(bench.token)
+    version = _answer(bench.base(space))
+    api.set_space_sleep_time(space, sleep_time=1)
+    wait_until(lambda: bench.platform.stage(space, bench.token) == "SLEEPING", "it sleeps", 60)
+    began = time.monotonic()
+    took = _until(lambda: _answer(bench.base(space)), version, began)
+    api.set_space_sleep_time(space, sleep_time=-1)
+    return took
+
+
+@contextmanager
+def _visitors(bench: Bench, space: str, visits: list[bool]) -> Iterator[None]:
+    """Several that call again and again; whether each call was answered."""
+    over = threading.Event()
+
+    def visit() -> None:
+        while not over.is_set():
+            visits.append(_answer(bench.base(space)) != "")
+
+    with ThreadPoolExecutor(VISITORS) as pool:
+        for _ in range(VISITORS):
+            pool.submit(visit)
+        try:
+            yield
+        finally:
+            over.set()
+
+
+def _until(answer: Callable[[], str], version: str, began: float) -> float:
+    while answer() != version:
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def _answer(base: str) -> str:
+    """What the app answers; "" for anything else than an answer."""
+    try:
+        joined = requests.post(f"{base}/call/version", json={"data": []}, timeout=120)
+        event = joined.json()["event_id"]
+        stream = requests.get(f"{base}/call/version/{event}", timeout=120).text
+    except (requests.RequestException, ValueError, KeyError):
+        return ""
+    said, _, data = stream.rpartition("event: complete\ndata: ")
+    return data.strip().strip('[]"') if said or data != stream else ""
+
+
+def _builds(bench: Bench, space: str) -> list[dict[str, str]]:
+    answer = requests.get(_api(bench, space, "builds"), headers=_headers(bench), timeout=30)
+    found: list[dict[str, str]] = answer.json()
+    return found
+
+
+def _send(bench: Bench, space: str, what: str, values: dict[str, str]) -> None:
+    requests.post(
+        _api(bench, space, what), json=values, headers=_headers(bench), timeout=30
+    ).raise_for_status()
+
+
+def _api(bench: Bench, space: str, what: str) -> str:
+    return f"{bench.platform.url}/api/spaces/{space}/{what}"
+
+
+def _headers(bench: Bench) -> dict[str, str]:
+    return {"Authorization": f"Bearer {bench.token}"}
