@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 #: Module -> who patches it: a module of ours and its function.
 PATCHES = {
     "gradio.blocks": ("hooks", "patch_blocks"),
-    "gradio.component_meta": ("import_time", "patch_component_meta"),
-    "gradio.events": ("import_time", "patch_events"),
+    "gradio.component_meta": ("hooks", "patch_component_meta"),
+    "gradio.events": ("hooks", "patch_events"),
     "gradio.oauth": ("login", "patch"),
     "gradio.route_utils": ("hooks", "patch_route_utils"),
     "gradio.routes": ("hooks", "patch_routes"),
@@ -31,7 +31,7 @@ PATCHES = {
     "uvicorn.config": ("addresses", "patch_uvicorn"),
 }
 #: Module -> who runs it, given what would: a module of ours and its function.
-RUNNERS = {"gradio": ("import_time", "without_collecting")}
+RUNNERS = {"gradio": ("hooks", "without_collecting")}
 
 
 def install() -> None:

@@ -1,8 +1,9 @@
-"""How Gradio is patched: its queue, its `launch`, and the apps it makes."""
+"""How Gradio is patched: its queue, its `launch`, the apps it makes, and what its import spends on no app."""
 
 from __future__ import annotations
 
 import functools
+import gc
 import importlib.util
 import inspect
 import os
@@ -20,6 +21,8 @@ INNER_MAX_BATCH_SIZE = 1024
 #: Arguments of older Gradio versions that newer ones refuse; dropping them changes nothing for a visitor.
 OBSOLETE_LAUNCH = ("enable_queue", "encrypt", "show_tips")
 INNER_POLL_S = 0.02
+#: Documents of events that are kept compiled.
+TEMPLATES = 128
 
 _launched = False
 
@@ -59,6 +62,44 @@ def patch_routes(module: Any) -> None:
 def patch_route_utils(module: Any) -> None:
     if hasattr(module, "get_root_url"):  # Gradio 3 has none
         module.get_root_url = _get_root_url(module.get_root_url)
+
+
+def patch_component_meta(module: Any) -> None:
+    """No stubs of Gradio's own components. Writing those of an app's checks that the class is in its file."""
+    if not hasattr(module, "create_or_modify_pyi"):  # Gradio 3 has none
+        return
+    original = module.create_or_modify_pyi
+
+    @functools.wraps(original)
+    def create_or_modify_pyi(component_class: type, *args: Any, **kwargs: Any) -> Any:
+        if component_class.__module__.partition(".")[0] == "gradio":
+            return None
+        with untraced:
+            return original(component_class, *args, **kwargs)
+
+    module.create_or_modify_pyi = create_or_modify_pyi
+
+
+def patch_events(module: Any) -> None:
+    """A template is compiled once."""
+    if hasattr(module, "Template"):
+        module.Template = functools.lru_cache(TEMPLATES)(module.Template)
+
+
+def without_collecting(execute: Callable[..., None]) -> Callable[..., None]:
+    """Run a module without looking for garbage: it makes hundreds of thousands of objects that all stay."""
+
+    def run(*args: Any) -> None:
+        was = gc.isenabled()
+        gc.disable()
+        try:
+            with untraced:
+                execute(*args)
+        finally:
+            if was:
+                gc.enable()
+
+    return run
 
 
 def _queue(original: Callable[..., Any]) -> Callable[..., Any]:
