@@ -14,10 +14,12 @@ from hardware import nodes, replicas
 from hardware.models import Replica
 from hardware.runtimes.base import Artifact
 from infra.redis_clients import sync_redis
+from queueing.routes import App
 from queueing.store.keys import SpaceKeys
 from spaces import housekeeping, lifecycle, publishing
 from spaces.building import leases, versions
 from spaces.card import SpaceCard
+from spaces.git import repository
 from spaces.models import Build, Sdk, Space, Stage
 from tests.people import People
 from tests.spaces.pages import as_, folks, space_of, text_of
@@ -32,7 +34,7 @@ OLD, NEW = "a" * 40, "b" * 40
 def space(folks: People, monkeypatch: pytest.MonkeyPatch) -> Iterator[Space]:
     """Its new version has just taken over from the old one."""
     monkeypatch.setattr(lifecycle, "read_card", lambda *_: SpaceCard(app_file="app.py"))
-    monkeypatch.setattr(publishing, "_app_of", lambda *_: publishing.App())
+    monkeypatch.setattr(publishing, "_app_of", lambda *_: App())
     nodes.register("here", {"cpu": False, "t4": False}, "process")
     space = space_of(folks)
     space.sdk = Sdk.DOCKER
@@ -99,11 +101,11 @@ def test_a_version_that_runs_takes_over_at_once(space: Space) -> None:
 
 
 def test_news_of_the_newer_one_change_nothing(space: Space) -> None:
-    newer = space.replica_id
+    newer = space.replica_id or 0
     versions.roll_back(space, OLD)
-    lifecycle.replica_changed(newer or 0)
+    lifecycle.replica_changed(newer)
     Replica.objects.filter(pk=newer).update(state=Replica.State.FAILED)
-    lifecycle.replica_changed(newer or 0)
+    lifecycle.replica_changed(newer)
     assert runs(space)[0] == OLD
     assert space.stage == Stage.RUNNING
 
@@ -148,8 +150,8 @@ def test_a_restart_keeps_the_version_and_a_push_ends_it(
     versions.roll_back(space, OLD)
     lifecycle.restart(space)
     assert serve(space).build_id == space.builds.get(sha=OLD).pk
-    monkeypatch.setattr(lifecycle.repository, "head", lambda _: "c" * 40)
-    monkeypatch.setattr(lifecycle.repository, "exists", lambda *_: True)
+    monkeypatch.setattr(repository, "head", lambda _: "c" * 40)
+    monkeypatch.setattr(repository, "exists", lambda *_: True)
     lifecycle.pushed(space)
     space.refresh_from_db()
     assert space.rolled_back_to == ""
