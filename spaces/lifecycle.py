@@ -124,8 +124,15 @@ def build(space: Space) -> None:
         _move(space, Stage.NO_APP_FILE, reason)
         return
     row = space.builds.create(sha=space.sha)
+    _give_up_failed(space)
     _move(space, Stage.RUNNING_BUILDING if _serving(space) else Stage.BUILDING)
     transaction.on_commit(partial(send_build, row))
+
+
+def _give_up_failed(space: Space) -> None:
+    """What failed is not news any more once something else is to run."""
+    for failed in space.replicas.filter(wanted=True, state=Replica.State.FAILED):
+        replicas.order_stop(failed)
 
 
 def send_build(row: Build) -> None:
@@ -260,6 +267,7 @@ def _restore(space: Space, replica: Replica) -> bool:
 
 def build_again(space: Space, sha: str) -> None:
     """Build a commit that ran before, whatever `main` is now, and run it."""
+    _give_up_failed(space)
     send_build_of(space, sha)
     _move(space, Stage.RUNNING_BUILDING if _serving(space) else Stage.BUILDING)
 

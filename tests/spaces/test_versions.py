@@ -16,7 +16,7 @@ from hardware.runtimes.base import Artifact
 from infra.redis_clients import sync_redis
 from queueing.routes import App
 from queueing.store.keys import SpaceKeys
-from spaces import housekeeping, lifecycle, publishing
+from spaces import following, housekeeping, lifecycle, publishing
 from spaces.building import leases, versions
 from spaces.card import SpaceCard
 from spaces.git import repository
@@ -234,3 +234,19 @@ def test_the_tab_shows_builds_goes_back_and_cancels(space: Space, folks: People)
     assert row.status == Build.Status.CANCELLED
     assert Client().post("/lab/demo/versions/roll-back", {"sha": NEW}).status_code == 404
     assert runs(space) == [OLD, NEW]
+
+
+def test_a_version_that_failed_is_no_news_while_the_next_one_is_built(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = roll_out(space, "c" * 40)
+    Replica.objects.filter(pk=broken.pk).update(state=Replica.State.FAILED, reason="a bug")
+    lifecycle.replica_changed(broken.pk)
+    monkeypatch.setattr(repository, "head", lambda _: "d" * 40)
+    monkeypatch.setattr(repository, "exists", lambda *_: True)
+    space.refresh_from_db()
+    assert space.stage == Stage.RUNTIME_ERROR
+    lifecycle.pushed(space)
+    following.reconcile_spaces()
+    space.refresh_from_db()
+    assert space.stage == Stage.RUNNING_BUILDING
