@@ -20,6 +20,7 @@ from spaces.api.hub import (
     signed_in,
     writable,
 )
+from spaces.api.missing import NO_PULL_REQUESTS
 from spaces.git import commits, locks, references, repository
 from spaces.git.ignored import Ignore
 from spaces.git.repository_paths import check_path
@@ -151,7 +152,7 @@ def _apply(changes: commits.Changes, operation: Operation) -> None:
 
 def _no_pull_request(request: HttpRequest) -> None:
     if request.GET.get("create_pr") == "1":
-        raise HubError(400, "Pull requests are not supported here: commit to a branch.")
+        raise HubError(403, NO_PULL_REQUESTS)
 
 
 def _branch(space: Space, revision: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote, urlsplit
+from uuid import uuid4
 
 import msgspec
 from django.conf import settings
@@ -68,6 +69,7 @@ def bad_credentials(error: BadCredentials) -> HubError:
 def error_response(error: HubError) -> JsonResponse:
     response = JsonResponse({"error": str(error)}, status=error.status)
     response["X-Error-Message"] = _one_line(str(error))
+    response["X-Request-Id"] = uuid4().hex  # a failure's own is in the log
     if error.code:
         response["X-Error-Code"] = error.code
     for name, value in error.headers.items():
@@ -111,8 +113,9 @@ def hub(*methods: str) -> Callable[[View], View]:
             except repository.UnknownRevision as error:
                 return error_response(HubError(404, str(error), "RevisionNotFound"))
             except Exception:
-                logger.exception("%s %s", request.method, request.path)
-                return error_response(HubError(500, "Spaceport failed here; its log tells why."))
+                answer = error_response(HubError(500, "Spaceport failed here; its log tells why."))
+                logger.exception("%s %s (request %s)", request.method, request.path, answer["X-Request-Id"])
+                return answer
 
         return wrapped
 

@@ -7,9 +7,13 @@ import re
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from spaces.api.hub import ONLY_SPACES, HubError, hub
+from spaces.api.hub import ONLY_SPACES, HubError, body, hub, readable
 
 _OF_A_SPACE = r"spaces/[^/]+/[^/]+/"
+
+#: The Hub's own words for a repository whose owner turned them off; programs look for them.
+NO_DISCUSSIONS = "Discussions are disabled for this repo"
+NO_PULL_REQUESTS = "Pull requests are disabled for this repo: commit to a branch or to main"
 
 #: Paths below /api/, in order, and what to say.
 FEATURES: tuple[tuple[str, str], ...] = (
@@ -23,8 +27,6 @@ FEATURES: tuple[tuple[str, str], ...] = (
     (_OF_A_SPACE + r"volumes", "Volumes cannot be mounted into a Space here."),
     (_OF_A_SPACE + r"storage", "A Space has no persistent storage here."),
     (_OF_A_SPACE + r"dev-mode", "There is no dev mode here: push the change, and the Space starts with it."),
-    (_OF_A_SPACE + r"discussions.*", "There are no discussions or pull requests here: commit to a branch."),
-    (_OF_A_SPACE + r"user-access-request.*", "Spaces are not gated here, so nobody asks for access."),
     (r"(?:spaces/[^/]+/[^/]+/like(?:rs)?|users/[^/]+/likes)", "There are no likes here."),
     (
         r"spaces/semantic-search",
@@ -77,3 +79,19 @@ def no_sign_in_by_browser(request: HttpRequest) -> HttpResponse:
     """What `hf auth login` asks for when it was given no token."""
     where = f"{settings.SPACEPORT_URL.rstrip('/')}/tokens"
     raise HubError(501, f"Sign in with a token here: make one at {where}, then hf auth login --token hf_...")
+
+
+@hub("GET", "POST", "PUT", "PATCH", "DELETE")
+def discussions(request: HttpRequest, owner: str, name: str, rest: str = "") -> HttpResponse:
+    """Discussions and pull requests of a Space, as if its owner had turned them off."""
+    readable(request, owner, name)
+    opens = request.method == "POST" and not rest
+    asked = body(request).get("pullRequest") if opens else request.GET.get("type") == "pull_request"
+    raise HubError(403, NO_PULL_REQUESTS if asked else NO_DISCUSSIONS)
+
+
+@hub("GET", "POST")
+def no_access_requests(request: HttpRequest, owner: str, name: str, rest: str = "") -> HttpResponse:
+    """Who asks for access to a gated repository: the Hub's answer for one that is not gated."""
+    readable(request, owner, name)
+    raise HubError(400, "This Space is not gated: nobody asks for access.")

@@ -4,7 +4,14 @@ from django.urls import path, re_path
 
 from spaces.api import files, git_http, history, listing, reading, repos, runtime, statistics, versions
 from spaces.api.deploy import api
-from spaces.api.missing import no_other_kind, no_quota, no_sign_in_by_browser, nothing
+from spaces.api.missing import (
+    discussions,
+    no_access_requests,
+    no_other_kind,
+    no_quota,
+    no_sign_in_by_browser,
+    nothing,
+)
 
 SPACE = "api/spaces/<str:owner>/<str:name>"
 
@@ -47,6 +54,9 @@ urlpatterns = [
     path(f"{SPACE}/variables", runtime.variables),
     path(f"{SPACE}/logs/run", runtime.log_stream, {"kind": "run"}),
     path(f"{SPACE}/logs/build", runtime.log_stream, {"kind": "build"}),
+    path(f"{SPACE}/discussions", discussions),
+    path(f"{SPACE}/discussions/<path:rest>", discussions),
+    path(f"{SPACE}/user-access-request/<path:rest>", no_access_requests),
     path("spaces/<str:owner>/<str:name>/resolve/<path:rest>", reading.resolve),
     re_path(r"^(?:datasets/)?[^/]+(?:/[^/]+)?/resolve/.+$", no_other_kind),
     re_path(

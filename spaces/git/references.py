@@ -58,7 +58,7 @@ def delete_branch(space_id: int, name: str) -> None:
         BadName, Unknown, locks.Busy
     """
     if name == BRANCH:
-        raise BadName(f"'{BRANCH}' is what the Space runs; it stays.")
+        raise BadName(f"Cannot delete refs/heads/{BRANCH}: it is what the Space runs.")
     _delete(space_id, _ref("heads", name), f"branch '{name}'")
 
 

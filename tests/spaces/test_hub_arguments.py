@@ -176,7 +176,6 @@ def test_models_are_asked_for_by_who_forgot_the_type(hub: Hub, space: str, tmp_p
         (lambda api, _: api.list_webhooks(), "no webhooks"),
         (lambda api, _: api.get_user_overview("alice"), "no profiles"),
         (lambda api, _: list(api.list_collections()), "unset HF_ENDPOINT"),
-        (lambda api, space: list(api.get_repo_discussions(space, repo_type="space")), "no discussions"),
         (lambda api, _: api.get_zero_gpu_quota(), "no ZeroGPU here"),
     ],
 )

@@ -263,7 +263,7 @@ def test_what_is_not_there_raises_the_clients_own_errors(api: HfApi, space: str,
 
 def test_pull_requests_are_refused_not_committed(api: HfApi, space: str) -> None:
     before = api.space_info(space).sha
-    with pytest.raises(HfHubHTTPError, match="Pull requests are not supported"):
+    with pytest.raises(HfHubHTTPError, match="Pull requests are disabled for this repo"):
         upload(api, space, "a", b"1", create_pr=True)
     assert api.space_info(space).sha == before
 
