@@ -52,6 +52,20 @@ class Engine:
     client: docker.DockerClient
     network: str
     installation: str
+    space_id: int
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Of its builder containers."""
+        return {"spaceport.installation": self.installation, "spaceport.builds": str(self.space_id)}
+
+
+def remove_left(engine: Engine) -> None:
+    """Remove what builds of this Space left whose worker was killed: of one Space only one runs at a time."""
+    labels = [f"{name}={value}" for name, value in engine.labels.items()]
+    for one in engine.client.api.containers(all=True, filters={"label": labels}):
+        with contextlib.suppress(docker.errors.NotFound):
+            engine.client.api.remove_container(one["Id"], force=True, v=True)
 
 
 class Job:
@@ -64,7 +78,7 @@ class Job:
         self.id = str(
             self.api.create_container(
                 image, name=f"spaceport-{engine.installation}-build-{secrets.token_hex(4)}",
-                labels={"spaceport.installation": engine.installation}, stdin_open=True,
+                labels=engine.labels, stdin_open=True,
                 host_config=self._host_config(mounts),
             )["Id"]
         )  # fmt: skip

@@ -103,7 +103,9 @@ class DockerRuntime:
             with self._lock:
                 network = docker_network.ensure_build_network(self.client, self.installation)
             with contextlib.closing(docker.from_env(timeout=BUILD_API_TIMEOUT_S)) as client:
-                engine = Engine(client=client, network=network, installation=self.installation)
+                engine = Engine(
+                    client=client, network=network, installation=self.installation, space_id=spec.space_id
+                )
                 image = docker_build.build(engine, spec, log)
                 size: int = client.images.get(image).attrs["Size"]
         return Artifact(runtime="docker", image=image, size_bytes=size)

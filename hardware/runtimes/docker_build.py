@@ -101,6 +101,7 @@ def build(engine: Engine, spec: BuildSpec, log: Log) -> str:
     Raises:
         BuildFailed, EngineUnavailable
     """
+    build_job.remove_left(engine)
     build_caches.remove_old(engine.client, engine.installation)
     build_caches.remove_old(engine.client, build_caches.SHARED)
     work = _Build(engine, spec, log)
