@@ -5,8 +5,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 JOBS ?= 2
-# Of a selection one half may be empty: pytest then ends with 5.
-NONE := $(if $(ARGS),5,0)
 FAST := tests/accounts tests/lint tests/queueing tests/reference tests/spaces
 TEMPLATES := $(shell find templates -name '*.html')
 
@@ -32,11 +30,7 @@ up: $(VENV)/.run  ## run the platform here: address and first password are shown
 	@exec $(BIN)/python manage.py up
 
 test: $(VENV)/.dev  ## run all tests
-	@# Chromium gives requests up whenever a container comes or goes: its tests run by themselves.
-	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile -m "not browser" $(ARGS); first=$$?; \
-	$(BIN)/python -m pytest -m browser $(ARGS); second=$$?; \
-	for status in $$first $$second; do [ $$status = 0 ] || [ $$status = $(NONE) ] || exit $$status; done; \
-	[ $$first$$second != 55 ]
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 test-fast: $(VENV)/.dev  ## run the tests that need no container, browser or whole platform
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not docker and not browser" $(FAST) $(ARGS)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
 import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,13 +23,40 @@ ARGS = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 
+# Chromium gives requests up when the machine's network changes: whenever a container comes or goes.
+# It hears of that by a netlink socket; without one it takes the network as it is.
+DEAF = """#!{python}
+import errno, os, socket, sys
+import pyseccomp
+rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
+rules.add_rule(
+    pyseccomp.ERRNO(errno.EAFNOSUPPORT), "socket", pyseccomp.Arg(0, pyseccomp.EQ, socket.AF_NETLINK)
+)
+rules.load()
+os.execv("{chromium}", ["{chromium}", *sys.argv[1:]])
+"""
+
+
+@functools.cache
+def browser_path() -> str | None:
+    """A Chromium that does not notice containers coming and going; none where none is installed."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        return None
+    folder = Path(tempfile.mkdtemp(prefix="spaceport-chromium-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "chromium"
+    path.write_text(DEAF.format(python=sys.executable, chromium=chromium))
+    path.chmod(0o755)
+    return str(path)
+
 
 # For a module, not for the session: while Playwright is open its event loop runs, and no other test's may.
 @pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
     from playwright.sync_api import sync_playwright
 
-    if shutil.which("chromium") is None:
+    if browser_path() is None:
         assert not os.environ.get("SPACEPORT_REQUIRE_BROWSER"), "no Chromium here, but it is required"
         pytest.skip("no Chromium here")
     with sync_playwright() as playwright:
@@ -34,7 +65,7 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="module")
 def chromium(playwright: Playwright) -> Iterator[Browser]:
-    browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(ARGS))
+    browser = playwright.chromium.launch(executable_path=browser_path(), args=list(ARGS))
     yield browser
     browser.close()
 
@@ -42,8 +73,9 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
 @contextlib.contextmanager
 def launched(playwright: Playwright, arguments: list[str], profile: Path) -> Iterator[BrowserContext]:
     """Chromium with a profile of its own, in which settings may lie."""
-    path = shutil.which("chromium")
-    context = playwright.chromium.launch_persistent_context(profile, executable_path=path, args=arguments)
+    context = playwright.chromium.launch_persistent_context(
+        profile, executable_path=browser_path(), args=arguments
+    )
     try:
         yield context
     finally:

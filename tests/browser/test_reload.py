@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ import pytest
 from gradio_client import Client
 from playwright.sync_api import expect
 
-from tests.chromium import ARGS
+from tests.chromium import ARGS, browser_path
 from tests.platform_server import APPS, Platform
 from tests.waiting import wait_until
 
@@ -234,7 +233,7 @@ def test_a_lost_network_loses_no_result(platform: Platform, busy: Busy, url: str
     network = Network(platform.port)
     rule = f"MAP *:{platform.port} 127.0.0.1:{network.server.getsockname()[1]}"
     browser = chromium.browser_type.launch(
-        executable_path=shutil.which("chromium"), args=[*ARGS, f"--host-resolver-rules={rule}"]
+        executable_path=browser_path(), args=[*ARGS, f"--host-resolver-rules={rule}"]
     )
     try:
         page = browser.new_page()

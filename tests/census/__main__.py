@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 from tests.census.compare import Side, Verdict, judge
 from tests.census.script import App, apps
 from tests.census.sides import alone, as_space
-from tests.chromium import ARGS
+from tests.chromium import ARGS, browser_path
 from tests.platform_server import Platform, lent_home, running
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def _browser() -> Browser:
         from playwright.sync_api import sync_playwright
 
         playwright = sync_playwright().start()
-        _own.browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(ARGS))
+        _own.browser = playwright.chromium.launch(executable_path=browser_path(), args=list(ARGS))
     browser: Browser = _own.browser
     return browser
 
