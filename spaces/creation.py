@@ -1,4 +1,4 @@
-"""Making a Space: its row, its repository with a first commit, its queue settings."""
+"""Making a Space: its row, its repository with a first commit, its queue settings. And moving it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from hardware.tiers import tier
 from queueing.models import QueueSettings
 from spaces import lifecycle, names, publishing
 from spaces.git import commits, repository
-from spaces.models import Sdk, Secret, Space, Stage, Variable, Visibility
+from spaces.models import FormerName, Sdk, Secret, Space, Stage, Variable, Visibility
+
+MOST_FORMER_NAMES = 10  # that lead to a Space
 
 
 class AlreadyExists(Exception):
@@ -50,7 +52,7 @@ def create(
             space = Space.objects.create(
                 owner=owner,
                 name=name,
-                subdomain=names.subdomain_for(owner.name, name),
+                subdomain=_free_subdomain(owner, name),
                 sdk=Sdk(sdk),
                 visibility=Visibility(visibility),
                 hardware=hardware,
@@ -71,6 +73,50 @@ def create(
         raise AlreadyExists(there) from None
     publishing.publish(space)
     return space
+
+
+def _free_subdomain(owner: Owner, name: str) -> str:
+    """The label of the demo host of this name, which leads to no Space any more that had it before."""
+    FormerName.objects.filter(owner=owner, name__iexact=name).delete()
+    return names.subdomain_for(owner.name, name)
+
+
+def move(space: Space, owner: Owner, name: str) -> None:
+    """Give a Space another name, owner or both. Its old addresses lead to it until somebody takes the name;
+    what runs starts anew, for its environment names it.
+
+    Raises:
+        names.BadRepoId, AlreadyExists
+    """
+    names.check_repo_name(name)
+    if (space.owner_id, space.name.lower()) == (owner.pk, name.lower()):
+        Space.objects.filter(pk=space.pk).update(name=name)  # in other letters
+    else:
+        _take_name(space, owner, name)
+    space.refresh_from_db()
+    lifecycle.environment_changed(space)
+
+
+def _take_name(space: Space, owner: Owner, name: str) -> None:
+    before = FormerName(space=space, owner=space.owner, name=space.name, subdomain=space.subdomain)
+    try:
+        with transaction.atomic():
+            subdomain = _free_subdomain(owner, name)
+            Space.objects.filter(pk=space.pk).update(owner=owner, name=name, subdomain=subdomain)
+            before.save()
+            _forget_oldest_names(space)
+    except IntegrityError:
+        there = Space.objects.filter(owner=owner, name__iexact=name).first()
+        if there is None:
+            raise
+        raise AlreadyExists(there) from None
+
+
+def _forget_oldest_names(space: Space) -> None:
+    """What nobody uses any more must not keep names from others."""
+    rows = space.former_names.select_related("owner").order_by("-pk")[MOST_FORMER_NAMES:]
+    publishing.withdraw_names(rows)
+    FormerName.objects.filter(pk__in=[row.pk for row in rows]).delete()
 
 
 def duplicate(

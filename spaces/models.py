@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from encrypted_fields.fields import EncryptedTextField
 
-from accounts.models import Owner
+from accounts.models import Owner, User
 from hardware.runtimes.egress_policy import BadEgress, Egress
 from spaces.sdk import Sdk as Sdk
 
@@ -82,6 +82,8 @@ class Space(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     last_modified = models.DateTimeField(auto_now=True)
     last_visited_at = models.DateTimeField(null=True, blank=True)
+    #: How many users like it (`spaces.community.likes`).
+    likes = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints: ClassVar = [
@@ -95,6 +97,38 @@ class Space(models.Model):
     def wanted_sha(self) -> str:
         """The commit that is to run."""
         return self.rolled_back_to or self.sha
+
+
+class FormerName(models.Model):
+    """A name that a Space had before it was moved: it leads to the Space until somebody takes it."""
+
+    space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="former_names")
+    owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=96)
+    subdomain = models.CharField(max_length=63, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("owner", Lower("name"), name="former_name_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.owner.name}/{self.name}"
+
+
+class Like(models.Model):
+    """A user likes a Space."""
+
+    space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="liked_by")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="likes")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["space", "user"], name="like_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} likes {self.space_id}"
 
 
 class Build(models.Model):

@@ -39,17 +39,22 @@ def check_repo_name(name: str) -> str:
 def subdomain_for(owner: str, name: str) -> str:
     """The first label of a Space's demo host. Where the plain form is too long, or stands for another
     Space too (`a-b/c` and `a/b-c`), a digest of the exact name makes it unique."""
-    from spaces.models import Space
-
     plain = _label(f"{owner}-{name}")
-    if len(plain) <= LABEL and not Space.objects.filter(subdomain=plain).exists():
+    if len(plain) <= LABEL and not _is_taken(plain):
         return plain
     for salt in count():
         digest = hashlib.sha256(f"{owner}/{name}{salt or ''}".encode()).hexdigest()[:8]
         label = f"{plain[: LABEL - 9].rstrip('-')}-{digest}"
-        if not Space.objects.filter(subdomain=label).exists():
+        if not _is_taken(label):
             return label
     raise AssertionError
+
+
+def _is_taken(label: str) -> bool:
+    from spaces.models import FormerName, Space
+
+    taken = Space.objects.filter(subdomain=label).exists()
+    return taken or FormerName.objects.filter(subdomain=label).exists()
 
 
 def _label(text: str) -> str:

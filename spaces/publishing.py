@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from celery import current_app
@@ -24,7 +25,7 @@ from queueing.routes import App, Route
 from queueing.store import keys
 from queueing.store.keys import SpaceKeys
 from spaces import card, starting
-from spaces.models import Sdk, Space, Stage, Visibility
+from spaces.models import FormerName, Sdk, Space, Stage, Visibility
 
 logger = logging.getLogger(__name__)
 
@@ -91,8 +92,8 @@ def publish(space: Space) -> Route:
     pipe.set(SpaceKeys(space.pk).route, routes.encode(route))
     # With the route, in one step: from now on no other replica's dispatcher claims anything.
     pipe.hset(SpaceKeys(space.pk).cfg, mapping={**start, "replica": route.replica_id})
-    pipe.set(keys.host(space.subdomain), space.pk)
-    pipe.set(keys.name(f"{space.owner.name}/{space.name}"), space.pk)
+    for address in _addresses([space, *space.former_names.select_related("owner")]):
+        pipe.set(address, space.pk)
     pipe.execute()
     if route.address and route.app.protocol and not (before and before.replica_id == route.replica_id):
         transaction.on_commit(partial(_have_description_kept, space.pk))
@@ -121,10 +122,23 @@ def published(space_id: int) -> Route | None:
 def withdraw(space: Space) -> None:
     """Forget a deleted Space: its route and all of its queue's keys."""
     client = sync_redis()
-    client.delete(keys.host(space.subdomain), keys.name(f"{space.owner.name}/{space.name}"))
+    withdraw_names([space, *space.former_names.select_related("owner")])
     client.zrem(keys.VISITED, space.pk)
     for key in client.scan_iter(match=f"{SpaceKeys(space.pk).prefix}*", count=1000):
         client.delete(key)
+
+
+def withdraw_names(named: Iterable[Space | FormerName]) -> None:
+    """Nothing leads by these names to a Space any more."""
+    if addresses := list(_addresses(named)):
+        sync_redis().delete(*addresses)
+
+
+def _addresses(named: Iterable[Space | FormerName]) -> Iterator[str]:
+    """The keys that lead to a Space: by the demo hosts and the names that it has and had."""
+    for one in named:
+        yield keys.host(one.subdomain)
+        yield keys.name(str(one))
 
 
 def _queued_paths(space: Space) -> tuple[str, ...]:

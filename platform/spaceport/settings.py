@@ -185,6 +185,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "spaceport.security.ContentSecurityPolicy",
+    "spaces.views.common.FollowMoves",
 ]
 
 TEMPLATES = [

@@ -1,4 +1,4 @@
-"""The Hub's routes that make and delete branches and tags."""
+"""The Hub's routes that make and delete branches and tags, and squash a history."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
+from spaces import lifecycle
 from spaces.api.hub import HubError, body, hub, ok, segments, signed_in, text, writable
-from spaces.git import locks, references
-from spaces.git.repository import BRANCH
+from spaces.git import commits, locks, references
+from spaces.git.repository import BRANCH, UnknownRevision
 
 
 @hub("POST", "DELETE")
@@ -38,6 +39,20 @@ def tag(request: HttpRequest, owner: str, name: str, revision: str) -> HttpRespo
     )
 
 
+@hub("POST")
+def super_squash(request: HttpRequest, owner: str, name: str, branch: str) -> HttpResponse:
+    """One commit in place of a branch's whole history, with the same files."""
+    space = writable(request, owner, name)
+    wanted = segments(request, 5)[0]
+    user = signed_in(request).user
+    assert user is not None
+    message = text(body(request), "message", default=f"Super-squash branch '{wanted}'", most=10_000)
+    answer = _done(lambda: commits.squash(space.pk, wanted, message, author=user.username))
+    if wanted == BRANCH:
+        lifecycle.pushed(space)
+    return answer
+
+
 def _done(change: Callable[[], None]) -> HttpResponse:
     try:
         change()
@@ -47,6 +62,6 @@ def _done(change: Callable[[], None]) -> HttpResponse:
         raise HubError(409, str(error)) from error
     except locks.Busy as error:
         raise HubError(412, str(error)) from error
-    except references.Unknown as error:
+    except (references.Unknown, UnknownRevision) as error:
         raise HubError(404, str(error), "RevisionNotFound") from error
     return ok()

@@ -27,18 +27,19 @@ from spaces.api.hub import (
     segments,
     signed_in,
 )
+from spaces.community import likes
 from spaces.git import repository, room
 from spaces.models import Sdk, Space, Visibility
 from spaces.search import matching, visible
 
 PAGE = 100
 COSTLY_PAGE = 20
-#: What a list may be sorted by. Nobody likes Spaces here: by likes is by their last change.
+#: What a list may be sorted by.
 ORDER = {
     "createdAt": "-created_at",
     "lastModified": "-last_modified",
-    "likes": "-last_modified",
-    "trendingScore": "-last_modified",
+    "likes": "-likes",
+    "trendingScore": "-trend",
 }
 LINKS = ("models", "datasets")
 SUMMARY = (
@@ -64,7 +65,8 @@ def info(request: HttpRequest, owner: str, name: str, revision: str = "") -> Htt
 @hub("GET")
 def listing(request: HttpRequest) -> HttpResponse:
     who = caller(request)
-    found = _wanted(request, visible(who.user).select_related("owner", "replica")).order_by(*_order(request))
+    every = likes.with_trend(visible(who.user)).select_related("owner", "replica")
+    found = _wanted(request, every).order_by(*_order(request))
     properties = request.GET.getlist("expand")
     if request.GET.get("full") == "true":
         properties = [*properties, *PROPERTIES]
@@ -106,7 +108,7 @@ def _order(request: HttpRequest) -> list[str]:
         raise HubError(400, f"sort is '{wanted[:40]}', but can be {', '.join(ORDER)}.")
     if request.GET.get("direction", "-1") != "-1":
         raise HubError(400, "Lists are sorted in descending order; leave out direction.")
-    return [ORDER[wanted], "pk"]
+    return [ORDER[wanted], "-last_modified", "pk"]
 
 
 @hub("GET")
@@ -192,6 +194,7 @@ def _properties(
         "runtime": lambda: runtime(space, writer=writer),
         "cardData": lambda: space.card or None,
         "siblings": lambda: _siblings(space, sha, with_sizes=with_sizes),
+        "trendingScore": lambda: likes.trend(space),
         "usedStorage": lambda: room.used(repository.folder_of(space.pk)),
     }
     plain = _summary(request, space) | {"sha": sha or None}
@@ -212,8 +215,7 @@ def _summary(request: HttpRequest, space: Space) -> dict[str, Any]:
         "private": space.visibility == Visibility.PRIVATE,
         "disabled": False,
         "gated": False,
-        "likes": 0,
-        "trendingScore": 0,
+        "likes": space.likes,
         "sdk": space.sdk,
         "tags": [space.sdk, *_texts(space, "tags")],
         **{kind: _texts(space, kind) for kind in LINKS},

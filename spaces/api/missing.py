@@ -17,25 +17,14 @@ NO_PULL_REQUESTS = "Pull requests are disabled for this repo: commit to a branch
 
 #: Paths below /api/, in order, and what to say.
 FEATURES: tuple[tuple[str, str], ...] = (
-    (
-        r"repos/move",
-        "Spaces are not renamed or moved here: duplicate it under its new name (hf repos duplicate), then "
-        "delete the old one.",
-    ),
-    (_OF_A_SPACE + r"super-squash/.*", "A history is squashed with git here: rewrite it, then push --force."),
     (_OF_A_SPACE + r"lfs-files.*", "Files are not kept by Git LFS here, so there is none to list or delete."),
     (_OF_A_SPACE + r"volumes", "Volumes cannot be mounted into a Space here."),
     (_OF_A_SPACE + r"storage", "A Space has no persistent storage here."),
     (_OF_A_SPACE + r"dev-mode", "There is no dev mode here: push the change, and the Space starts with it."),
-    (r"(?:spaces/[^/]+/[^/]+/like(?:rs)?|users/[^/]+/likes)", "There are no likes here."),
-    (
-        r"spaces/semantic-search",
-        "Spaces are searched by words here: list_spaces(search=...), or hf spaces ls --search.",
-    ),
     (r"settings/webhooks.*", "There are no webhooks here."),
     (
         r"(?:users|organizations)/.*",
-        "There are no profiles of users and organizations here; hf auth whoami shows your own.",
+        "Of users and organizations there are overviews, members and likes here.",
     ),
     (
         r"(?:collections|papers|daily_papers|jobs|buckets|scheduled-jobs|inference\S*)(?:/.*)?",

@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from accounts import access
-from accounts.models import Owner
+from accounts.models import Membership, Owner
 from accounts.people import own_namespace
 from spaces import creation, lifecycle, names
 from spaces.api.hub import (
@@ -23,6 +23,7 @@ from spaces.api.hub import (
     writable,
 )
 from spaces.api.values import pairs, refuse_what_is_not_here, sleep_seconds
+from spaces.community.profiles import avatar
 from spaces.models import Sdk, Space, Visibility
 
 # --- whoami -----------------------------------------------------------------------------------------
@@ -32,7 +33,8 @@ from spaces.models import Sdk, Space, Visibility
 def whoami(request: HttpRequest) -> HttpResponse:
     who = signed_in(request)
     assert who.user is not None
-    organizations = Owner.objects.filter(memberships__user=who.user, kind=Owner.Kind.ORGANIZATION)
+    mine = Membership.objects.filter(user=who.user, owner__kind=Owner.Kind.ORGANIZATION)
+    organizations = mine.select_related("owner").order_by("owner__name")
     token = {"displayName": who.token.name, "role": who.token.scope} if who.token else None
     return ok(
         {
@@ -41,9 +43,17 @@ def whoami(request: HttpRequest) -> HttpResponse:
             "name": who.user.username,
             "fullname": who.user.get_full_name() or who.user.username,
             "email": who.user.email or None,
+            "avatarUrl": avatar(base_url(request)),
             "isPro": False,
             "orgs": [
-                {"type": "org", "name": o.name, "fullname": o.full_name or o.name} for o in organizations
+                {
+                    "type": "org",
+                    "name": m.owner.name,
+                    "fullname": m.owner.full_name or m.owner.name,
+                    "avatarUrl": avatar(base_url(request)),
+                    "roleInOrg": m.role,
+                }
+                for m in organizations
             ],
             "auth": {"type": "access_token", "accessToken": token},
         }
@@ -149,6 +159,25 @@ def delete(request: HttpRequest) -> HttpResponse:
     owner = values.get("organization") or who.user.username
     lifecycle.delete(writable(request, str(owner), text(values, "name")))
     return ok()
+
+
+@hub("POST")
+def move(request: HttpRequest) -> HttpResponse:
+    """Another name, another owner, or both."""
+    values = body(request)
+    if values.get("type", "model") != "space":
+        raise HubError(404, ONLY_SPACES, "RepoNotFound")
+    before, _, old_name = text(values, "fromRepo", most=200).partition("/")
+    namespace, _, name = text(values, "toRepo", most=200).partition("/")
+    space = writable(request, before, old_name)
+    target = _owner(request, namespace)
+    try:
+        creation.move(space, target, name)
+    except names.BadRepoId as error:
+        raise HubError(400, str(error)) from error
+    except creation.AlreadyExists as error:
+        raise HubError(409, f"A space repository called {error.space} already exists.") from error
+    return ok({"url": _url(request, space)})
 
 
 @hub("PUT")

@@ -12,6 +12,7 @@ from spaces.api.missing import (
     no_sign_in_by_browser,
     nothing,
 )
+from spaces.community import api as community
 
 SPACE = "api/spaces/<str:owner>/<str:name>"
 
@@ -23,12 +24,21 @@ urlpatterns = [
     path("api/whoami-v2", repos.whoami),
     path("api/repos/create", repos.create),
     path("api/repos/delete", repos.delete),
+    path("api/repos/move", repos.move),
     path("api/agent-harnesses", listing.agent_harnesses),
     path("api/validate-yaml", files.validate_yaml),
     path("api/settings/repositories", listing.my_repositories),
     path("api/organizations/<str:owner>/settings/repositories", listing.my_repositories),
+    path("api/users/<str:user>/overview", community.user_overview),
+    path("api/users/<str:user>/likes", community.liked),
+    path("api/users/<str:name>/followers", community.nobody, {"kind": "user"}),
+    path("api/users/<str:name>/following", community.nobody, {"kind": "user"}),
+    path("api/organizations/<str:name>/overview", community.organization_overview),
+    path("api/organizations/<str:name>/members", community.members),
+    path("api/organizations/<str:name>/followers", community.nobody, {"kind": "org"}),
     path("api/spaces", listing.listing),
     path("api/spaces/hardware", listing.hardware),
+    path("api/spaces/semantic-search", community.search),
     path("api/spaces/templates", listing.templates),
     path("api/spaces/zero-gpu/quota", no_quota),
     path(SPACE, listing.info),
@@ -44,6 +54,9 @@ urlpatterns = [
     path(f"{SPACE}/refs", reading.refs),
     path(f"{SPACE}/branch/<path:branch>", history.branch),
     path(f"{SPACE}/tag/<path:revision>", history.tag),
+    path(f"{SPACE}/super-squash/<path:branch>", history.super_squash),
+    path(f"{SPACE}/like", community.like),
+    path(f"{SPACE}/likers", community.likers),
     path(f"{SPACE}/duplicate", repos.duplicate),
     path(f"{SPACE}/runtime", runtime.get_runtime),
     path(f"{SPACE}/hardware", runtime.set_hardware),

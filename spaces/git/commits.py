@@ -13,7 +13,7 @@ from django.conf import settings
 from dulwich.index import commit_tree
 from dulwich.object_store import iter_tree_contents
 from dulwich.objects import Commit, ObjectID, ShaFile
-from dulwich.refs import Ref
+from dulwich.refs import Ref, check_ref_format
 from dulwich.repo import Repo
 
 from infra.folders import PRIVATE, private
@@ -145,6 +145,28 @@ def _above(path: bytes) -> Iterator[bytes]:
     while at >= 0:
         yield path[:at]
         at = path.find(b"/", at + 1)
+
+
+def squash(space_id: int, branch: str, message: str, *, author: str) -> None:
+    """One commit with the branch's files in place of its history.
+
+    Raises:
+        locks.Busy
+        UnknownRevision: the branch does not exist.
+    """
+
+    def squashed() -> None:
+        ref = Ref(b"refs/heads/" + branch.encode())
+        with opened(space_id) as repo:
+            if not check_ref_format(ref) or ref not in repo.refs:
+                raise UnknownRevision(f"There is no branch '{branch[:100]}'.")
+            before = repo.refs[ref]
+            commit = _commit(tree_id(repo, before.decode()), None, message, author)
+            Store(repo, space_id).add_object(commit)
+            if not repo.refs.set_if_equals(ref, before, commit.id):
+                raise locks.Moved
+
+    locks.exclusively(folder_of(space_id), squashed)
 
 
 class Store:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import access
-from accounts.models import Membership, Owner, User
+from accounts.models import Owner, User
 from queueing.stats.figures import figures_of
 from queueing.store import durability
 from spaces import creation
 from spaces.models import Sdk, Space, Visibility
+from spaces.views.common import writable_owners
 from spaces.views.forms import NewSpace
 
 
@@ -40,7 +40,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 def new(request: HttpRequest) -> HttpResponse:
     """A form; once made, the Space's own page, which says how to push to it."""
     assert isinstance(request.user, User)
-    owners = _owners(request.user)
+    owners = writable_owners(request.user)
     initial = {"owner": request.user.username, "sdk": Sdk.GRADIO, "visibility": Visibility.PUBLIC}
     form = NewSpace(request.POST or None, initial=initial)
     context = {"owners": owners, "form": form}
@@ -49,11 +49,6 @@ def new(request: HttpRequest) -> HttpResponse:
         if space is not None:
             return redirect(f"/{space}")
     return render(request, "spaces/new.html", context, status=422 if form.errors else 200)
-
-
-def _owners(user: User) -> QuerySet[Owner]:
-    roles = [Membership.Role.ADMIN, Membership.Role.WRITE]
-    return Owner.objects.filter(memberships__user=user, memberships__role__in=roles).order_by("kind", "name")
 
 
 def _make(user: User, form: NewSpace) -> Space | None:

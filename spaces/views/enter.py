@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
@@ -23,7 +24,8 @@ _TARGET = re.compile(r"/[!-~]*")
 def enter(request: HttpRequest) -> HttpResponse:
     """Back to the Space's own host, as somebody."""
     label = request.GET.get("space", "")
-    named = Space.objects.filter(subdomain=label) if _LABEL.fullmatch(label) else Space.objects.none()
+    label = label if _LABEL.fullmatch(label) else ""
+    named = Space.objects.filter(Q(subdomain=label) | Q(former_names__subdomain=label))
     space = named.select_related("owner").first()
     if space is None or not access.can_read(request.user, space.owner_id, space.visibility):
         raise Http404("There is no such Space, or you may not see it.")

@@ -55,6 +55,7 @@ def head_context(request: HttpRequest, space: Space) -> dict[str, Any]:
     moving = space.sdk != Sdk.STATIC and replica is not None and replica.tier != space.hardware
     return {
         "space": space,
+        "liked": request.user.is_authenticated and space.liked_by.filter(user_id=request.user.pk).exists(),
         "writer": is_writer(request, space),
         "serving": replica.tier if replica is not None else space.hardware,
         "moving": moving,

@@ -20,11 +20,11 @@ from queueing import queue_settings
 from queueing.stats import advice_facts, eta_accuracy
 from queueing.stats.figures import figures_of
 from queueing.store.admin_ops import clear
-from spaces import lifecycle
+from spaces import creation, lifecycle, names
 from spaces.card import CardError
 from spaces.models import Sdk, Secret, Space, Variable, Visibility
 from spaces.secrets import MOST_KEYS
-from spaces.views.common import writable
+from spaces.views.common import writable, writable_owners
 from spaces.views.forms import (
     SLEEP_TIMES,
     SleepTime,
@@ -103,6 +103,8 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
         "sleep": sleep,
         "sleep_times": SLEEP_TIMES | ({} if sleep in SLEEP_TIMES else {sleep: f"{sleep} seconds"}),
         "static": space.sdk == Sdk.STATIC,
+        "owners": writable_owners(request.user, also=space.owner_id),
+        "move_name": space.name,
     }
 
 
@@ -262,6 +264,26 @@ ACTIONS: dict[str, Callable[[Space], str]] = {
     "clear": _clear,
     "cancel-move": _cancel_move,
 }
+
+
+@require_POST
+def move(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    """Give the Space another name or owner."""
+    space = writable(request, owner, name)
+    target = (
+        writable_owners(request.user, also=space.owner_id).filter(name=request.POST.get("owner", "")).first()
+    )
+    wanted = request.POST.get("name", "").strip()
+    try:
+        if target is None:
+            raise names.BadRepoId("Choose one of the owners for whom you may write.")
+        creation.move(space, target, wanted)
+    except (names.BadRepoId, creation.AlreadyExists, CardError) as error:
+        said = f"{error.space} exists already." if isinstance(error, creation.AlreadyExists) else str(error)
+        context = _context(request, space) | {"move_error": said, "move_name": wanted}
+        return render(request, "spaces/settings.html", context, status=422)
+    messages.success(request, f"The Space is {space} now. Its old addresses lead here.")
+    return redirect("settings", space.owner.name, space.name)
 
 
 @require_POST

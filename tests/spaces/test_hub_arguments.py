@@ -166,15 +166,10 @@ def test_models_are_asked_for_by_who_forgot_the_type(hub: Hub, space: str, tmp_p
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda api, space: api.move_repo(space, "alice/other", repo_type="space"), "hf repos duplicate"),
-        (lambda api, space: api.super_squash_history(space, repo_type="space"), "push --force"),
         (lambda api, space: list(api.list_lfs_files(space, repo_type="space")), "Git LFS"),
         (lambda api, space: api.set_space_volumes(space, [VOLUME]), "Volumes cannot"),
         (lambda api, space: api.enable_space_dev_mode(space), "no dev mode"),
-        (lambda api, space: list(api.search_spaces("cats")), "list_spaces"),
-        (lambda api, space: list(api.list_repo_likers(space, repo_type="space")), "no likes"),
         (lambda api, _: api.list_webhooks(), "no webhooks"),
-        (lambda api, _: api.get_user_overview("alice"), "no profiles"),
         (lambda api, _: list(api.list_collections()), "unset HF_ENDPOINT"),
         (lambda api, _: api.get_zero_gpu_quota(), "no ZeroGPU here"),
     ],

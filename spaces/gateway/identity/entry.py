@@ -38,6 +38,10 @@ def redirection(asked: SpaceRequest, scope: Scope, key: str) -> tuple[str, str] 
     if asked.program:
         return None
     path, query = asked.path, scope["query_string"]
+    host, _, domain = asked.host.partition(".")
+    if host.lower() != asked.route.subdomain and scope["method"] in {"GET", "HEAD"}:
+        # It was moved: its own address is another now.
+        return f"{asked.scheme}://{asked.route.subdomain}.{domain}{target_of(path, query)}", ""
     if asked.token is None:
         if not asked.route.private:
             return None
