@@ -11,6 +11,7 @@ from queueing.models import QueueSettings
 from spaces import lifecycle, names, publishing
 from spaces.git import commits, repository
 from spaces.models import FormerName, Sdk, Secret, Space, Stage, Variable, Visibility
+from spaces.webhooks import events
 
 MOST_FORMER_NAMES = 10  # that lead to a Space
 
@@ -59,9 +60,8 @@ def create(
                 sleep_time_s=sleep_time_s,
             )
             QueueSettings.objects.create(space=space)
-            for model, values in ((Secret, secrets or {}), (Variable, variables or {})):
-                for key, (value, description) in values.items():
-                    model.objects.create(space=space, key=key, value=value, description=description)
+            _fill(space, Secret, secrets or {})
+            _fill(space, Variable, variables or {})
             first = files or _first_files(name, space.sdk)
             space.sha = commits.create(space, author=author, files=first)
             space.stage_reason = "Push an app to start this Space."
@@ -72,7 +72,13 @@ def create(
             raise
         raise AlreadyExists(there) from None
     publishing.publish(space)
+    events.created(space)
     return space
+
+
+def _fill(space: Space, model: type[Secret | Variable], values: dict[str, tuple[str, str]]) -> None:
+    for key, (value, description) in values.items():
+        model._default_manager.create(space=space, key=key, value=value, description=description)
 
 
 def _free_subdomain(owner: Owner, name: str) -> str:
@@ -89,12 +95,14 @@ def move(space: Space, owner: Owner, name: str) -> None:
         names.BadRepoId, AlreadyExists
     """
     names.check_repo_name(name)
+    before = str(space)
     if (space.owner_id, space.name.lower()) == (owner.pk, name.lower()):
         Space.objects.filter(pk=space.pk).update(name=name)  # in other letters
     else:
         _take_name(space, owner, name)
     space.refresh_from_db()
     lifecycle.environment_changed(space)
+    events.moved(space, before)
 
 
 def _take_name(space: Space, owner: Owner, name: str) -> None:

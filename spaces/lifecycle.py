@@ -23,7 +23,7 @@ from queueing import queue_settings
 from queueing.settings_in_code import settings_in_code
 from queueing.stats.figures import figures
 from queueing.store import keys
-from queueing.store.admin_ops import announce_no_hardware, announce_pause, clear
+from queueing.store.admin_ops import announce_no_hardware
 from queueing.store.scripts import seconds as seconds_of
 from queueing.wakeup import wake_dispatcher
 from spaces import housekeeping, publishing
@@ -32,6 +32,7 @@ from spaces.gateway.gradio import kept
 from spaces.git import repository
 from spaces.models import Build, Sdk, Space, Stage
 from spaces.secrets import environment
+from spaces.webhooks import events
 
 RESTORED_AGAIN_AFTER = timedelta(minutes=10)
 RESTORING = "What its last build made is gone from its node; it is built again and starts by itself."
@@ -43,20 +44,12 @@ def _move(space: Space, stage: Stage, reason: str = "") -> None:
     # A client that reads RUNNING can call it.
     route = publishing.publish(space)
     space.save(update_fields=["stage", "stage_reason", "last_modified"])
-    _notify_waiting(space)
+    if not _serving(space):
+        publishing.notify_waiting(space)
     if route.awaits and is_news:
         announce_no_hardware(space.pk)
-
-
-def _notify_waiting(space: Space) -> None:
-    """Inform those who wait for a Space that will not start by itself. A pause ends some time, so they keep
-    their places; an error that only a push can mend ends their events."""
-    if _serving(space) or space.stage not in publishing.CLOSED:
-        return
-    if space.stage == Stage.PAUSED:
-        announce_pause(space.pk)
-    elif space.stage != Stage.STOPPED:  # on its way from a pause to a start
-        clear(space.pk, publishing.CLOSED[Stage(space.stage)])
+    if is_news:
+        events.stage(space)
 
 
 def _serving(space: Space) -> bool:
@@ -68,7 +61,9 @@ def _serving(space: Space) -> bool:
 
 def pushed(space: Space) -> None:
     """`main` has a new head: read its card, and build it."""
-    if not read_push(space):
+    before, is_right = space.sha, read_push(space)
+    events.content(space, before)
+    if not is_right:
         return
     if space.stage == Stage.PAUSED:
         publishing.publish(space)
@@ -170,8 +165,9 @@ def build_failed(build_row: Build) -> None:
     _move(space, Stage.BUILD_ERROR, build_row.reason + goes_on)
 
 
-def build_cancelled(space: Space) -> None:
-    """The build under way was called off. A version that runs goes on serving."""
+def build_cancelled(space: Space, build_id: int) -> None:
+    """A build under way was called off. A version that runs goes on serving."""
+    events.build(space.builds.get(pk=build_id))
     if _serving(space):
         _settle(space)
     elif space.stage == Stage.BUILDING:
@@ -381,6 +377,7 @@ def put_to_sleep(space: Space) -> None:
 def delete(space: Space) -> None:
     """Delete the Space with all it has: replicas, repository, queue, row."""
     _stop(space, Stage.DELETING)
+    events.deleted(space)
     publishing.withdraw(space)
     repository.remove(space)
     logs.forget(space.pk)

@@ -131,6 +131,50 @@ class Like(models.Model):
         return f"{self.user_id} likes {self.space_id}"
 
 
+class Webhook(models.Model):
+    """An address that is told what happens to Spaces (`spaces.webhooks`)."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="webhooks")
+    url = models.CharField(max_length=2000)
+    #: [{"type": "user", "org" or "space", "name"}]
+    watched = models.JSONField()
+    #: Of "repo", "space" and "discussion".
+    domains = models.JSONField()
+    secret = EncryptedTextField(null=True, blank=True)
+    disabled = models.BooleanField(default=False)
+    #: Deliveries given up since the last that was taken.
+    failures = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"webhook {self.pk} of {self.user_id}"
+
+
+class WebhookDelivery(models.Model):
+    """One event for one webhook: to be sent, or what came of it."""
+
+    webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
+    space_name = models.CharField(max_length=200)
+    scope = models.CharField(max_length=40)
+    payload = models.JSONField()
+    #: An event of this key is told once; null: each is.
+    once = models.CharField(max_length=80, null=True, blank=True)  # noqa: DJ001  # null is distinct
+    attempts = models.PositiveSmallIntegerField(default=0)
+    #: Null: it is done or given up.
+    next_try_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    tried_at = models.DateTimeField(null=True, blank=True)
+    #: The receiver's last answer: its status, null for none, and how it begins, or why there was none.
+    status = models.PositiveSmallIntegerField(null=True, blank=True)
+    said = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["webhook", "once"], name="delivery_once")]
+
+    def __str__(self) -> str:
+        return f"{self.scope} of {self.space_name} to webhook {self.webhook_id}"
+
+
 class Build(models.Model):
     """One build of one commit: what came of it, and its whole log once it ended."""
 

@@ -23,6 +23,7 @@ from queueing.groups import with_groups
 from queueing.protocols.gradio_config import app_from_config
 from queueing.routes import App, Route
 from queueing.store import keys
+from queueing.store.admin_ops import announce_pause, clear
 from queueing.store.keys import SpaceKeys
 from spaces import card, starting
 from spaces.models import FormerName, Sdk, Space, Stage, Visibility
@@ -117,6 +118,15 @@ def published(space_id: int) -> Route | None:
     """The route as last published."""
     raw = sync_redis().get(SpaceKeys(space_id).route)
     return routes.decode(raw) if raw is not None else None
+
+
+def notify_waiting(space: Space) -> None:
+    """Inform those who wait for a Space that will not start by itself. A pause ends some time, so they keep
+    their places; an error that only a push can mend ends their events."""
+    if space.stage == Stage.PAUSED:
+        announce_pause(space.pk)
+    elif space.stage in CLOSED and space.stage != Stage.STOPPED:  # on its way from a pause to a start
+        clear(space.pk, CLOSED[Stage(space.stage)])
 
 
 def withdraw(space: Space) -> None:

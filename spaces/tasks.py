@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
+from django.utils import timezone
 
 from hardware.runtimes import choose
 from hardware.runtimes.base import Artifact, InUse
@@ -15,9 +17,11 @@ from spaces.building import workers
 from spaces.building.builders import Builders
 from spaces.gateway.gradio import kept
 from spaces.models import Space
+from spaces.webhooks import deliveries, events
 
 FORGET_AGAIN_S = 30
 KEEP_AGAIN_S = 5
+LOOK_BACK = timedelta(minutes=15)  # minutes are stored late
 
 #: This process's, where it is a build worker's.
 _builders: Builders | None = None
@@ -84,6 +88,18 @@ def put_to_sleep() -> None:
     """Stop Spaces that nobody has visited for their sleep time."""
     for space in Space.objects.select_related("owner", "replica").filter(sleep_time_s__isnull=False):
         lifecycle.put_to_sleep(space)
+
+
+@shared_task(name="spaces.tasks.deliver_webhooks", ignore_result=True)
+def deliver_webhooks() -> None:
+    """Tell webhooks what happened."""
+    deliveries.deliver()
+
+
+@shared_task(name="spaces.tasks.notice_full_queues", ignore_result=True)
+def notice_full_queues() -> None:
+    """Tell webhooks which queues refused visitors."""
+    events.full_queues(timezone.now() - LOOK_BACK)
 
 
 @worker_ready.connect

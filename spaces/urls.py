@@ -15,6 +15,7 @@ from spaces.views import (
     statistics,
     versions,
 )
+from spaces.webhooks import pages as webhooks
 
 SPACE = "<str:owner>/<str:name>"
 
@@ -26,6 +27,9 @@ urlpatterns = [
     path("console", console.console, name="console"),
     path("console/figures", console.figures, name="console-figures"),
     path("console/spaces/<int:space_id>/<str:action>", console.act, name="console-act"),
+    path("settings/webhooks", webhooks.page, name="webhooks"),
+    path("settings/webhooks/again/<int:delivery>", webhooks.again),
+    path("settings/webhooks/<int:number>/<str:action>", webhooks.act),
     path("favicon.ico", addresses.favicon),
     path("spaces", addresses.front_path),
     path("spaces/<str:owner>", addresses.owner_path),

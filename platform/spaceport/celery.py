@@ -45,6 +45,12 @@ app.conf.update(
             "schedule": 30.0,
             "options": {"expires": 30},
         },
+        "webhooks": {
+            "task": "spaces.tasks.deliver_webhooks",
+            "schedule": 10.0,
+            "options": {"expires": 10},
+        },
+        "full": {"task": "spaces.tasks.notice_full_queues", "schedule": 30.0, "options": {"expires": 30}},
         "rows": {"task": "spaces.tasks.forget_old_rows", "schedule": 3600.0, "options": {"expires": 600}},
         "forget": {"task": "queueing.tasks.forget_minutes", "schedule": 3600.0, "options": {"expires": 600}},
     },

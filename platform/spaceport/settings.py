@@ -86,6 +86,9 @@ SPACEPORT_BUILD_REACHES: list[str] = env.list("SPACEPORT_BUILD_REACHES", [])
 SPACEPORT_EGRESS = env.str("SPACEPORT_EGRESS", "web")
 #: Private addresses that every Space with a way out may reach too, e.g. `models.example.org:443,10.1.2.0/24`.
 SPACEPORT_EGRESS_REACHES: list[str] = env.list("SPACEPORT_EGRESS_REACHES", [])
+#: Private addresses that the platform itself may connect to where people name them, in webhooks and trusted
+#: publishers, e.g. `ci.example.org:443,10.1.2.0/24`.
+SPACEPORT_OUTBOUND_REACHES: list[str] = env.list("SPACEPORT_OUTBOUND_REACHES", [])
 #: TCP connections to the outside that one container may hold at a time; 0 disables the limit.
 SPACEPORT_EGRESS_CONNECTIONS = env.int("SPACEPORT_EGRESS_CONNECTIONS", 1000)
 #: Megabits per second that one container may send to the outside, and get from there; 0 disables the limit.

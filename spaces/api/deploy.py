@@ -28,11 +28,16 @@ Hub's own paths. Below the table is what Spaceport adds. Send `Authorization: Be
 | `POST /api/repos/create`, `DELETE /api/repos/delete` | create and delete a Space |
 | `GET /api/spaces?search=&author=&filter=&models=&sort=&expand=&limit=` | list Spaces, paged by `Link` |
 | `GET /api/spaces/{owner}/{name}` (`/revision/{rev}`) | one Space |
-| `PUT …/settings` · `POST …/duplicate` | visibility · a copy |
+| `PUT …/settings` · `POST …/duplicate`, `/api/repos/move` | visibility · a copy · another name or owner |
+| `POST`, `DELETE …/like` · `GET …/likers`, `/api/users/{user}/likes` | likes |
+| `GET /api/spaces/semantic-search?q=` | Spaces that a sentence describes |
+| `GET /api/users/{user}/overview`, `/api/organizations/{name}/overview`, `…/members` | profiles |
 | `POST /api/validate-yaml`, `…/preupload/{rev}`, `…/commit/{rev}` | upload |
 | `GET …/tree/{rev}/{path}` · `POST …/paths-info/{rev}` | list files |
 | `GET /spaces/{owner}/{name}/resolve/{rev}/{path}` | download |
 | `GET …/commits/{rev}`, `…/refs` · `POST`, `DELETE …/branch/{branch}`, `…/tag/{rev}` | history |
+| `POST …/super-squash/{branch}` | one commit in place of a history |
+| `GET`, `POST /api/settings/webhooks` · `GET`, `POST`, `DELETE …/{id}`, `…/enable` | webhooks |
 | `GET …/runtime` · `POST …/hardware`, `…/sleeptime`, `…/pause`, `…/restart` | the running Space |
 | `GET`, `POST`, `DELETE …/secrets`, `…/variables` | its environment |
 | `GET …/logs/build`, `…/logs/run` | logs, as server-sent events |

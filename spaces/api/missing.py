@@ -21,7 +21,6 @@ FEATURES: tuple[tuple[str, str], ...] = (
     (_OF_A_SPACE + r"volumes", "Volumes cannot be mounted into a Space here."),
     (_OF_A_SPACE + r"storage", "A Space has no persistent storage here."),
     (_OF_A_SPACE + r"dev-mode", "There is no dev mode here: push the change, and the Space starts with it."),
-    (r"settings/webhooks.*", "There are no webhooks here."),
     (
         r"(?:users|organizations)/.*",
         "Of users and organizations there are overviews, members and likes here.",

@@ -13,6 +13,7 @@ from spaces.api.missing import (
     nothing,
 )
 from spaces.community import api as community
+from spaces.webhooks import api as webhooks
 
 SPACE = "api/spaces/<str:owner>/<str:name>"
 
@@ -25,6 +26,10 @@ urlpatterns = [
     path("api/repos/create", repos.create),
     path("api/repos/delete", repos.delete),
     path("api/repos/move", repos.move),
+    path("api/settings/webhooks", webhooks.all_hooks),
+    path("api/settings/webhooks/<str:number>", webhooks.one_hook),
+    path("api/settings/webhooks/<str:number>/deliveries", webhooks.deliveries),
+    path("api/settings/webhooks/<str:number>/<str:action>", webhooks.one_hook),
     path("api/agent-harnesses", listing.agent_harnesses),
     path("api/validate-yaml", files.validate_yaml),
     path("api/settings/repositories", listing.my_repositories),

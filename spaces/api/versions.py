@@ -62,7 +62,7 @@ def cancel(request: HttpRequest, owner: str, name: str, build_id: int) -> Any:
     build = _build(space, build_id)
     if not leases.cancel(space.pk, build_id):
         raise HubError(409, f"Build {build_id} has ended: {build.get_status_display()}.")
-    lifecycle.build_cancelled(space)
+    lifecycle.build_cancelled(space, build_id)
     build.refresh_from_db()
     return build
 

@@ -13,6 +13,7 @@ from hardware.runtimes.base import BuildFailed, ImageMissing
 from spaces import housekeeping, lifecycle
 from spaces.building import leases, runs
 from spaces.models import Build, Space
+from spaces.webhooks import events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,7 @@ def build(row: Build, is_lost: Callable[[], bool]) -> None:
         logs.append("build", row.space_id, [line])
 
     artifact = None
+    events.build(row)
     try:
         artifact = _made(row, log)
     except Lost:
@@ -88,7 +90,9 @@ def _end(row: Build, artifact: Artifact | None) -> None:
         logger.warning("build %s ended, but is no longer this worker's", row.pk)
         if artifact is not None and not Build.objects.filter(pk=row.pk).exists():
             housekeeping.forget([artifact])
-    elif artifact is not None:
+        return
+    events.build(row)
+    if artifact is not None:
         lifecycle.built(row, artifact)
     else:
         lifecycle.build_failed(row)

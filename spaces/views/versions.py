@@ -118,7 +118,7 @@ def cancel(request: HttpRequest, owner: str, name: str, build_id: int) -> HttpRe
     """Cancel a build."""
     space = writable(request, owner, name)
     if leases.cancel(space.pk, build_id):
-        lifecycle.build_cancelled(space)
+        lifecycle.build_cancelled(space, build_id)
         messages.success(request, "The build is cancelled.")
     else:
         messages.error(request, "This build has ended already.")

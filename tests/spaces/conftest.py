@@ -25,7 +25,13 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def hub() -> Iterator[Hub]:
     home = new_home()
-    server = Hub(home, settings={"SPACEPORT_REPOSITORY_LIMIT_BYTES": str(REPOSITORY_LIMIT)})
+    server = Hub(
+        home,
+        settings={
+            "SPACEPORT_REPOSITORY_LIMIT_BYTES": str(REPOSITORY_LIMIT),
+            "SPACEPORT_OUTBOUND_REACHES": "127.0.0.2",
+        },
+    )
     try:
         yield server.start()
         # Every refusal of the tests was meant: none may be an error nobody thought of.
