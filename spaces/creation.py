@@ -10,6 +10,7 @@ from hardware.tiers import tier
 from queueing.models import QueueSettings
 from spaces import lifecycle, names, publishing
 from spaces.git import commits, repository
+from spaces.lfs import holdings
 from spaces.models import FormerName, Sdk, Secret, Space, Stage, Variable, Visibility
 from spaces.webhooks import events
 
@@ -155,6 +156,7 @@ def duplicate(
         secrets=secrets,
         variables=variables,
     )
+    holdings.copy(source.pk, space.pk)
     repository.copy(source, space)
     lifecycle.pushed(space)
     space.refresh_from_db()
@@ -185,5 +187,5 @@ def from_files(
 
 def _first_files(name: str, sdk: str) -> dict[str, bytes]:
     front = yaml.safe_dump({"title": name, "sdk": str(Sdk(sdk).value)}, sort_keys=False, allow_unicode=True)
-    # No LFS rules: every file is an ordinary one here, and git-lfs would expect pointers.
+    # No LFS rules: files of any kind are ordinary ones until they are large.
     return {"README.md": f"---\n{front}---\n".encode(), ".gitattributes": b"* text=auto eol=lf\n"}

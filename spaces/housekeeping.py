@@ -1,4 +1,4 @@
-"""Rows, and what builds made, would grow for ever: what is old and of no use is deleted."""
+"""Rows, what builds made, and large files would grow for ever: what is old and of no use is deleted."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from hardware.models import Deleted, Node, Replica
 from hardware.runtimes.base import Artifact
+from spaces.lfs import collection
 from spaces.models import Build, Space
 
 REPLICAS_KEPT = timedelta(days=1)  # after their end; they hold the Space's secrets
@@ -32,6 +33,7 @@ def forget_old_rows() -> None:
     Session.objects.filter(expire_date__lt=now).delete()
     Deleted.objects.filter(created_at__lt=now - GONE_AFTER).delete()
     Node.objects.filter(heartbeat_at__lt=now - GONE_AFTER, replicas=None).delete()
+    collection.collect()
 
 
 def _forget_builds(space: Space) -> None:

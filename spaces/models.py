@@ -248,3 +248,21 @@ class Variable(models.Model):
 
     def __str__(self) -> str:
         return f"variable {self.key} of {self.space_id}"
+
+
+class LargeFile(models.Model):
+    """A Space holds this object of the store of large files (`spaces.lfs`), which may have other holders."""
+
+    space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="large_files")
+    #: SHA-256 of its content, in hex.
+    oid = models.CharField(max_length=64, db_index=True)
+    size_bytes = models.PositiveBigIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["space", "oid"], name="large_file_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"large file {self.oid[:12]} of {self.space_id}"

@@ -20,6 +20,7 @@ from tests.platform_server import ROOT, free_port
 from tests.waiting import wait_until
 
 UPLOAD_LIMIT = 3_000_000
+LARGE_LIMIT = 300_000_000  # by Git LFS
 REDIS_DATABASE = 5  # other tests empty theirs
 
 _PEOPLE = """
@@ -70,6 +71,7 @@ class Hub:
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'platform'}",
             "SPACEPORT_HOME": str(self.home),
             "SPACEPORT_UPLOAD_LIMIT_BYTES": str(UPLOAD_LIMIT),
+            "SPACEPORT_LFS_FILE_LIMIT_BYTES": str(LARGE_LIMIT),
             "SPACEPORT_RUNTIME": "process",
             "SPACEPORT_WEB_SERVER": self.web_server,
             "DATABASE_URL": self.database,

@@ -30,6 +30,8 @@ from spaceport.web.origins import PlatformOriginOnly
 from spaceport.web.plain import plain
 from spaces.gateway.app import Gateway
 from spaces.gateway.proxy.headers import first
+from spaces.lfs import addresses
+from spaces.lfs.door import door
 from spaces.routing import websocket_routes
 
 
@@ -88,9 +90,18 @@ def goes_to_app(scope: Scope) -> bool:
     return gateway.is_demo_host(first(scope["headers"], "host")) or scope["path"].startswith("/run/")
 
 
+def served_by(scope: Scope) -> App:
+    """The application for this connection."""
+    if goes_to_app(scope):
+        return gateway
+    of_large_files = scope["type"] == "http" and scope["path"].startswith(addresses.PREFIX)
+    return door if of_large_files else platform
+
+
 AWAY = b'{"detail":"The queue does not answer for a moment; please try again.","error":"queue.away"}'
 limits = Limits(
     files_bytes=settings.SPACEPORT_PUSH_LIMIT_BYTES,
+    of_large_file=addresses.largest_body,
     is_app=goes_to_app,
     of_app=gateway.largest_body,
 )
@@ -153,7 +164,7 @@ async def _served(scope, receive, send):  # type: ignore[no-untyped-def]
         return send(message)
 
     try:
-        await (gateway if goes_to_app(scope) else platform)(scope, receive, send_noting)
+        await served_by(scope)(scope, receive, send_noting)
     except RedisError:
         if began or scope["type"] != "http":
             raise

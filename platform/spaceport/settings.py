@@ -54,6 +54,14 @@ SPACEPORT_UPLOAD_LIMIT_BYTES = env.int("SPACEPORT_UPLOAD_LIMIT_BYTES", 100 * 100
 SPACEPORT_PUSH_LIMIT_BYTES = env.int("SPACEPORT_PUSH_LIMIT_BYTES", 2 * 1000**3)
 #: A Space's repository with its history.
 SPACEPORT_REPOSITORY_LIMIT_BYTES = env.int("SPACEPORT_REPOSITORY_LIMIT_BYTES", 10 * 1000**3)
+#: The largest file by Git LFS, as which files above `SPACEPORT_UPLOAD_LIMIT_BYTES` are uploaded.
+SPACEPORT_LFS_FILE_LIMIT_BYTES = env.int("SPACEPORT_LFS_FILE_LIMIT_BYTES", 50 * 1000**3)
+#: All files that a Space has by Git LFS, its history included.
+SPACEPORT_LFS_SPACE_LIMIT_BYTES = env.int("SPACEPORT_LFS_SPACE_LIMIT_BYTES", 100 * 1000**3)
+#: Files by Git LFS that are on their way, of all Spaces together.
+SPACEPORT_LFS_SPOOL_LIMIT_BYTES = env.int("SPACEPORT_LFS_SPOOL_LIMIT_BYTES", 200 * 1000**3)
+#: Disk that stays free in the data folder: files by Git LFS that would take it are refused.
+SPACEPORT_LFS_FREE_BYTES = env.int("SPACEPORT_LFS_FREE_BYTES", 5 * 1000**3)
 #: One request of a visitor to an app.
 SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES = env.int("SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES", 500 * 1000**2)
 #: One event: the JSON of a call. Files are uploaded first and referred to.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
 
 import msgspec
 from django.conf import settings
@@ -24,12 +24,19 @@ from spaces.api.missing import NO_PULL_REQUESTS
 from spaces.git import commits, locks, references, repository
 from spaces.git.ignored import Ignore
 from spaces.git.repository_paths import check_path
+from spaces.lfs import files
+from spaces.lfs.attributes import Attributes
+from spaces.lfs.changes import LargeFiles, attributes_of
 from spaces.models import Space
 
 README_LIMIT = 4 * 1024 * 1024
 PREUPLOAD_LIMIT = 4 * 1024 * 1024
 FILES_IN_A_COMMIT = 10_000
 FILES_AT_ONCE = 1000  # in a question; the official client asks for 256
+LARGE_BYTES = 10 * 1000 * 1000  # files above are sent by LFS, as on the Hub
+#: Clients that send what goes by LFS with Xet, where that is installed, and ask nobody.
+NO_XET = "Xet; There is no Xet here: files this large need HF_HUB_DISABLE_XET=1, and go by Git LFS then."
+_BY_XET = re.compile(r"\bhf_hub/(?:[2-9]|\d\d)")
 
 
 @hub("POST")
@@ -59,8 +66,8 @@ class _Preupload(msgspec.Struct):
 
 @hub("POST")
 def preupload(request: HttpRequest, owner: str, name: str, revision: str) -> HttpResponse:
-    """Which files to send: all of them as ordinary ones (`regular`), those over the limit are refused here,
-    where the client first sends their sizes."""
+    """How to send which files: as ordinary ones (`regular`) or by LFS. What is too large is refused here,
+    where the client first sends the sizes."""
     space = writable(request, owner, name)
     _no_pull_request(request)
     branch = _branch(space, segments(request, 5)[0])
@@ -70,20 +77,41 @@ def preupload(request: HttpRequest, owner: str, name: str, revision: str) -> Htt
     ignored = Ignore(asked.gitIgnore if asked.gitIgnore is not None else _gitignore(space))
     head = repository.resolve(space.pk, branch)
     paths = [check_path(file.path) for file in asked.files]
-    there = {e.path: e.oid for e in repository.find_all(space.pk, head, paths, sized=False) if e.is_file}
-    return ok({"files": [_verdict(file, ignored, there.get(file.path)) for file in asked.files]})
+    there = {e.path: e for e in files.find_all(space.pk, head, paths) if e.is_file}
+    rules = Attributes(attributes_of(space, head))
+    by_xet = _BY_XET.search(request.headers.get("User-Agent", "")) is not None
+    answers = []
+    for file in asked.files:
+        skip = ignored.matches(file.path)
+        mode = "regular" if skip else _mode(file, rules, by_xet=by_xet)
+        oid = _known(there[file.path], mode) if file.path in there else None
+        answers.append({"path": file.path, "uploadMode": mode, "shouldIgnore": skip, "oid": oid})
+    answer = ok({"files": answers})
+    if by_xet and any(one["uploadMode"] == "lfs" for one in answers):
+        answer["X-HF-Warning"] = NO_XET
+    return answer
 
 
-def _verdict(file: _File, ignored: Ignore, oid: str | None) -> dict[str, Any]:
-    limit = settings.SPACEPORT_UPLOAD_LIMIT_BYTES
-    skip = ignored.matches(file.path)
-    if file.size > limit and not skip:
+def _mode(file: _File, rules: Attributes, *, by_xet: bool) -> str:
+    """As the Hub decides; but those who would use Xet send what they can as ordinary files."""
+    limit = settings.SPACEPORT_LFS_FILE_LIMIT_BYTES
+    if file.size > limit:
         raise HubError(
             413,
             f"'{file.path}' has {file.size:,} bytes; files of at most {limit:,} bytes can be uploaded. "
             "Fetch large files when the app starts, or ask the administrator to raise the limit.",
         )
-    return {"path": file.path, "uploadMode": "regular", "shouldIgnore": skip, "oid": oid}
+    if file.size > settings.SPACEPORT_UPLOAD_LIMIT_BYTES:
+        return "lfs"
+    large = file.size > LARGE_BYTES or (file.size > 0 and rules.by_lfs(file.path))
+    return "lfs" if large and not by_xet else "regular"
+
+
+def _known(entry: repository.Entry, mode: str) -> str | None:
+    """What the client compares its file with: git's id of an ordinary file, the SHA-256 of a large one."""
+    if mode == "lfs":
+        return entry.pointer.oid if entry.pointer else None
+    return entry.oid if entry.pointer is None else None
 
 
 def _gitignore(space: Space) -> str:
@@ -97,16 +125,18 @@ def commit(request: HttpRequest, owner: str, name: str, revision: str) -> HttpRe
     space = writable(request, owner, name)
     _no_pull_request(request)
     branch = _branch(space, segments(request, 5)[0])
+    user = signed_in(request).user
+    assert user is not None
     changes = commits.Changes(space.pk)
+    large = LargeFiles(space, user, changes, branch)
     header = _Header()
     most = settings.SPACEPORT_UPLOAD_LIMIT_BYTES
     for operation in operations(request.read, most=most, count=FILES_IN_A_COMMIT):
         if operation.key == "header":
             header = msgspec.convert(operation.value, _Header)
         else:
-            _apply(changes, operation)
-    user = signed_in(request).user
-    assert user is not None
+            _apply(changes, large, operation)
+    large.finish()
     message = header.summary or "Upload files"
     if header.description:
         message = f"{message}\n\n{header.description}"
@@ -129,7 +159,7 @@ class _Header(msgspec.Struct):
     parentCommit: str | None = None  # the wire's name
 
 
-def _apply(changes: commits.Changes, operation: Operation) -> None:
+def _apply(changes: commits.Changes, large: LargeFiles, operation: Operation) -> None:
     key, path = operation.key, operation.value.get("path")
     if not isinstance(path, str):
         raise HubError(400, f"The path of the operation '{key[:40]}' must be text.")
@@ -137,15 +167,13 @@ def _apply(changes: commits.Changes, operation: Operation) -> None:
         case "file":
             assert operation.content is not None
             with operation.content as content:
-                changes.add(path, content)
+                large.add(path, content)
         case "deletedFile":
             changes.delete(check_path(path))
         case "deletedFolder":
             changes.delete_folder(check_path(path.rstrip("/")))
         case "lfsFile":
-            raise HubError(
-                400, f"'{path}': large files (LFS) are not taken here; upload it as an ordinary one."
-            )
+            large.point(path, operation.value)
         case _:
             raise HubError(400, f"There is no operation '{key[:40]}' in a commit.")
 

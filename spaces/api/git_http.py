@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.auth import BadCredentials, Caller, caller_of
@@ -31,7 +31,7 @@ from accounts.throttle import address_of
 from infra.folders import private
 from spaces import lifecycle
 from spaces.api.git_packs import RETRY_S, Pack
-from spaces.api.hub import HubError, bad_credentials, base_url, hub, readable, writable
+from spaces.api.hub import HubError, bad_credentials, base_url, readable, writable
 from spaces.api.push_check import PAGE
 from spaces.git import locks, repository
 from spaces.git.objects import STREAMED_FROM
@@ -85,16 +85,6 @@ def serve(request: HttpRequest, owner: str, name: str, service: str) -> HttpResp
         return _run(request, space, service)
     except HubError as error:
         return _refuse(error)
-
-
-@hub("GET", "POST", "PUT")
-def no_lfs(request: HttpRequest) -> HttpResponse:
-    """git-lfs shows this message and stops."""
-    limit = settings.SPACEPORT_UPLOAD_LIMIT_BYTES
-    text = f"Git LFS is not taken here: push files of up to {limit:,} bytes as they are, without LFS rules."
-    answer = JsonResponse({"message": text}, status=501)
-    answer["Content-Type"] = "application/vnd.git-lfs+json"
-    return answer
 
 
 def _refuse(error: HubError) -> HttpResponse:

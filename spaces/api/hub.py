@@ -27,6 +27,7 @@ from spaces.git import repository
 from spaces.git.bounds import TooMuch
 from spaces.git.repository_paths import BadPath
 from spaces.git.room import NoRoom
+from spaces.lfs.store import Refused
 from spaces.models import Space
 
 logger = logging.getLogger(__name__)
@@ -108,6 +109,8 @@ def hub(*methods: str) -> Callable[[View], View]:
                 return error_response(HubError(400, str(error)))
             except NoRoom as error:
                 return error_response(HubError(413, str(error)))
+            except Refused as error:
+                return error_response(HubError(error.status, str(error)))
             except (BadPath, TooMuch, msgspec.ValidationError, SuspiciousOperation) as error:
                 return error_response(HubError(400, str(error)))
             except repository.UnknownRevision as error:

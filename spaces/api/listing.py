@@ -29,6 +29,7 @@ from spaces.api.hub import (
 )
 from spaces.community import likes
 from spaces.git import repository, room
+from spaces.lfs import files, holdings
 from spaces.models import Sdk, Space, Visibility
 from spaces.search import matching, visible
 
@@ -127,7 +128,7 @@ def my_repositories(request: HttpRequest, owner: str = "") -> HttpResponse:
                 "type": "space",
                 "updatedAt": date(space.last_modified),
                 "visibility": space.visibility,
-                "storage": (used := room.used(repository.folder_of(space.pk))),
+                "storage": (used := _used(space)),
                 "storagePercent": 100 * used / settings.SPACEPORT_REPOSITORY_LIMIT_BYTES,
             }
             for space in page[:PAGE]
@@ -195,7 +196,7 @@ def _properties(
         "cardData": lambda: space.card or None,
         "siblings": lambda: _siblings(space, sha, with_sizes=with_sizes),
         "trendingScore": lambda: likes.trend(space),
-        "usedStorage": lambda: room.used(repository.folder_of(space.pk)),
+        "usedStorage": lambda: _used(space),
     }
     plain = _summary(request, space) | {"sha": sha or None}
     value = {"id": str(space)}
@@ -225,6 +226,11 @@ def _summary(request: HttpRequest, space: Space) -> dict[str, Any]:
         "region": None,
         "resourceGroup": None,
     }
+
+
+def _used(space: Space) -> int:
+    """Bytes of its repository, large files included."""
+    return room.used(repository.folder_of(space.pk)) + holdings.used(space.pk)
 
 
 def _texts(space: Space, key: str) -> list[str]:
@@ -268,7 +274,14 @@ def _siblings(space: Space, sha: str, *, with_sizes: bool) -> list[dict[str, Any
     if not sha:
         return []
     sized = slice(None) if with_sizes else None
-    entries = repository.tree(space.pk, sha, recursive=True, sized=sized) or []
+    entries = files.tree(space.pk, sha, recursive=True, sized=sized) or []
+    return [_sibling(e, with_sizes=with_sizes) for e in entries if e.is_file]
+
+
+def _sibling(file: repository.Entry, *, with_sizes: bool) -> dict[str, Any]:
+    value: dict[str, Any] = {"rfilename": file.path}
     if with_sizes:
-        return [{"rfilename": e.path, "size": e.size, "blobId": e.oid} for e in entries if e.is_file]
-    return [{"rfilename": e.path} for e in entries if e.is_file]
+        value |= {"size": file.size, "blobId": file.oid}
+    if large := file.pointer:
+        value["lfs"] = {"sha256": large.oid, "size": large.size, "pointerSize": file.pointer_size}
+    return value

@@ -17,7 +17,14 @@ NO_PULL_REQUESTS = "Pull requests are disabled for this repo: commit to a branch
 
 #: Paths below /api/, in order, and what to say.
 FEATURES: tuple[tuple[str, str], ...] = (
-    (_OF_A_SPACE + r"lfs-files.*", "Files are not kept by Git LFS here, so there is none to list or delete."),
+    (
+        _OF_A_SPACE + r"lfs-files.*",
+        "Large files are not listed or deleted by themselves here: they go with the Space.",
+    ),
+    (
+        _OF_A_SPACE + r"xet-(?:read|write)-token/.*",
+        "There is no Xet here: set HF_HUB_DISABLE_XET=1, and large files are uploaded by Git LFS.",
+    ),
     (_OF_A_SPACE + r"volumes", "Volumes cannot be mounted into a Space here."),
     (_OF_A_SPACE + r"storage", "A Space has no persistent storage here."),
     (_OF_A_SPACE + r"dev-mode", "There is no dev mode here: push the change, and the Space starts with it."),

@@ -28,7 +28,7 @@ from spaces.api.hub import (
     segments,
 )
 from spaces.git import references, repository
-from spaces.git.objects import stream
+from spaces.lfs import files
 from spaces.models import Space
 
 TREE_PAGE = 1000
@@ -49,7 +49,7 @@ def tree(request: HttpRequest, owner: str, name: str, rest: str) -> HttpResponse
     start = number(request.GET.get("cursor"), 0, 10**9)
     page = slice(start, start + size)
     recursive = request.GET.get("recursive") == "true"
-    entries = repository.tree(space.pk, sha, folder, recursive=recursive, sized=page)
+    entries = files.tree(space.pk, sha, folder, recursive=recursive, sized=page)
     if entries is None:
         raise _no_entry(space, sha, folder)
     answer = ok(_described(space, sha, entries[page], expand=expand))
@@ -65,7 +65,7 @@ def paths_info(request: HttpRequest, owner: str, name: str, revision: str) -> Ht
     paths = dict.fromkeys(path.strip("/") for path in request.POST.getlist("paths"))
     if len(paths) > PATHS_AT_ONCE:
         raise HubError(400, f"Ask for at most {PATHS_AT_ONCE:,} paths at once.")
-    entries = repository.find_all(space.pk, sha, paths)
+    entries = files.find_all(space.pk, sha, paths)
     return ok(_described(space, sha, entries, expand=request.POST.get("expand") == "true"))
 
 
@@ -78,6 +78,8 @@ def _described(
     for entry in entries:
         kind = "file" if entry.is_file else "directory"
         value: dict[str, Any] = {"type": kind, "path": entry.path, "oid": entry.oid, "size": entry.size}
+        if large := entry.pointer:
+            value["lfs"] = {"oid": large.oid, "size": large.size, "pointerSize": entry.pointer_size}
         if commit := last.get(entry.path):
             value["lastCommit"] = {"id": commit.oid, "title": commit.title, "date": _date(commit.date)}
         described.append(value)
@@ -91,19 +93,21 @@ def resolve(request: HttpRequest, owner: str, name: str, rest: str) -> HttpRespo
     revision, *path = segments(request, 4)
     sha = repository.resolve(space.pk, revision)
     file = "/".join(path)
-    entry = repository.find(space.pk, sha, file)
+    entry = files.find(space.pk, sha, file)
     if entry is None or not entry.is_file or entry.is_submodule:
         raise _no_entry(space, sha, file)
-    etag = f'"{entry.oid}"'
+    etag = f'"{entry.pointer.oid if entry.pointer else entry.oid}"'
     has_it = etag in parse_etags(request.headers.get("If-None-Match", ""))
     answer = HttpResponseNotModified() if has_it else _part(request, space, sha, entry)
     answer["Content-Type"] = _harmless(file)
     answer["X-Repo-Commit"] = sha
     answer["ETag"] = etag
+    if entry.pointer is not None:
+        answer["X-Linked-Etag"], answer["X-Linked-Size"] = etag, str(entry.size)
     answer["Accept-Ranges"] = "bytes"
     answer["Content-Security-Policy"] = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
     answer["X-Content-Type-Options"] = "nosniff"
-    answer["Access-Control-Expose-Headers"] = "X-Repo-Commit, ETag"
+    answer["Access-Control-Expose-Headers"] = "X-Repo-Commit, ETag, X-Linked-Etag, X-Linked-Size"
     return answer
 
 
@@ -132,9 +136,8 @@ def _content(
 ) -> HttpResponseBase:
     """So many bytes of a file; of a large one, as they are taken."""
     if entry.size > repository.READ_BYTES:
-        folder = repository.folder_of(space.pk)
-        return StreamingHttpResponse(stream(folder, entry.oid, start, size, address_of(request)))
-    content = repository.read_blob(space.pk, sha, entry.path) or b""
+        return StreamingHttpResponse(files.stream(space.pk, entry, start, size, address_of(request)))
+    content = files.read(space.pk, sha, entry) or b""
     return HttpResponse(content[start : start + size])
 
 

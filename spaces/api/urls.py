@@ -13,6 +13,7 @@ from spaces.api.missing import (
     nothing,
 )
 from spaces.community import api as community
+from spaces.lfs import batch
 from spaces.webhooks import api as webhooks
 
 SPACE = "api/spaces/<str:owner>/<str:name>"
@@ -81,7 +82,8 @@ urlpatterns = [
         r"^(?:spaces/)?(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/(?P<service>info/refs|git-(?:upload|receive)-pack)$",
         git_http.serve,
     ),
-    re_path(r"^(?:spaces/)?[^/]+/[^/]+/info/lfs/.*$", git_http.no_lfs),
+    re_path(r"^(?:spaces/)?(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/info/lfs/objects/batch$", batch.batch),
+    re_path(r"^(?:spaces/)?[^/]+/[^/]+/info/lfs/.*$", batch.nothing),
     re_path(r"^oauth/(?:device|token)$", no_sign_in_by_browser),
     path("api/", api.urls),
     re_path(r"^api/(?P<rest>.*)$", nothing),

@@ -19,6 +19,7 @@ from dulwich.repo import Repo
 from spaces.git import bounds
 from spaces.git.objects import Objects, installed
 from spaces.git.trees import Trees
+from spaces.lfs.pointers import SIZES, Pointer, parsed
 
 if TYPE_CHECKING:
     from spaces.models import Space
@@ -31,6 +32,7 @@ READ_BYTES = 4 * 1024 * 1024  # of a file that is read whole
 
 SIZES_REMEMBERED = 200_000
 _sizes: dict[str, int] = {}  # of objects by their ids, whatever repository they are in
+_pointers: dict[str, Pointer | None] = {}  # the same, for files that are as long as one
 
 
 class UnknownRevision(LookupError):
@@ -47,6 +49,9 @@ class Entry:
     size: int
     is_file: bool
     is_submodule: bool = False
+    #: Of a large file (`spaces.lfs.files`), whose `size` is its own then.
+    pointer: Pointer | None = None
+    pointer_size: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +247,20 @@ def _sizes_of(space_id: int, oids: list[str]) -> dict[str, int]:
         _sizes.update(found)
         known |= found
     return known
+
+
+def pointers(space_id: int, entries: Iterable[Entry]) -> dict[str, Pointer]:
+    """Those of these files, with sizes, that are pointers of Git LFS: git's ids and what they say."""
+    wanted = dict.fromkeys(e.oid for e in entries if e.size in SIZES and not e.is_submodule)
+    known = {oid: _pointers[oid] for oid in wanted if oid in _pointers}
+    if len(known) < len(wanted):
+        with Objects(folder_of(space_id)) as objects:
+            found = {oid: parsed(objects.content(oid)) for oid in wanted if oid not in known}
+        if len(_pointers) > SIZES_REMEMBERED:
+            _pointers.clear()
+        _pointers.update(found)
+        known |= found
+    return {oid: pointer for oid, pointer in known.items() if pointer is not None}
 
 
 def _entries(repo: Repo, root: Tree, prefix: str, *, recursive: bool) -> Iterator[Entry]:

@@ -14,6 +14,7 @@ from hardware import logs
 from hardware.log_lines import MAX_LINES
 from hardware.redis_keys import LogKind
 from spaces.git import repository
+from spaces.lfs import files
 from spaces.models import Space
 from spaces.views.common import readable, writable
 from spaces.views.pages import space_context
@@ -38,12 +39,12 @@ def item(request: HttpRequest, owner: str, name: str, path: str) -> HttpResponse
     """A folder or a file."""
     space = readable(request, owner, name)
     sha = _shown(request, space)
-    entry = repository.find(space.pk, sha, path) if sha else None
+    entry = files.find(space.pk, sha, path) if sha else None
     if entry is None:
         raise Http404("There is no such file in this Space.")
     if not entry.is_file:
         return _folder(request, space, path.strip("/"))
-    content = repository.read_blob(space.pk, sha, path) if entry.size <= SHOWN_BYTES else None
+    content = files.read(space.pk, sha, entry) if entry.size <= SHOWN_BYTES else None
     text = _text(content)
     context = _context(request, space, path) | {
         "entry": entry,
@@ -65,11 +66,11 @@ def _folder(request: HttpRequest, space: Space, path: str) -> HttpResponse:
         raise Http404("There is no such folder in this Space.")
     entries.sort(key=lambda e: (e.is_file, e.path))
     readme = next((e for e in entries if e.is_file and _name(e).lower() == "readme.md"), None)
-    readme = repository.find(space.pk, sha, readme.path) if readme is not None else None
+    readme = files.find(space.pk, sha, readme.path) if readme is not None else None
     text: str | None = None
     if readme is not None and readme.size <= README_BYTES:
-        text = _text(repository.read_blob(space.pk, sha, readme.path))
-    shown = repository.with_sizes(space.pk, entries[:SHOWN_ROWS])
+        text = _text(files.read(space.pk, sha, readme))
+    shown = files.with_sizes(space.pk, entries[:SHOWN_ROWS])
     rows = [(e, _name(e)) for e in shown]
     last = repository.log(space.pk, sha, limit=1) if sha else []
     context = _context(request, space, path) | {

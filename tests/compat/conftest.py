@@ -68,6 +68,11 @@ def client_python(version: str) -> str:
     return _python(f"gradio_client-{version}", wanted)
 
 
+def hub_python(version: str) -> str:
+    """A Python that has this huggingface_hub; made at first use."""
+    return _python(f"huggingface_hub-{version}", [f"huggingface_hub=={version}", "hf_xet"])
+
+
 def gradio_python(version: str) -> str:
     """A Python that has this Gradio; made at first use."""
     needs = AGES[version][1]

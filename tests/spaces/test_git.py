@@ -168,12 +168,10 @@ def test_hooks_and_configuration_in_a_push_are_only_files(hub: Hub, space: str, 
     assert not marker.exists()
 
 
-def test_git_lfs_is_told_plainly(hub: Hub, space: str) -> None:
-    answer = hub.call(
-        "POST", f"/spaces/{space}.git/info/lfs/objects/batch", "alice", json={"operation": "upload"}
-    )
-    assert answer.status_code == 501
-    assert "LFS" in answer.json()["message"]
+def test_git_lfs_is_told_that_there_are_no_locks(hub: Hub, space: str) -> None:
+    answer = hub.call("POST", f"/spaces/{space}.git/info/lfs/locks/verify", "alice", json={})
+    assert answer.status_code == 404
+    assert "not locked here" in answer.json()["message"]
     assert answer.headers["Content-Type"] == "application/vnd.git-lfs+json"
 
 

@@ -19,7 +19,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from tests.hub_server import UPLOAD_LIMIT, Hub
+from tests.hub_server import LARGE_LIMIT, UPLOAD_LIMIT, Hub
 
 Make = Callable[..., str]
 Operation = CommitOperationAdd | CommitOperationCopy | CommitOperationDelete
@@ -30,7 +30,7 @@ def api(hub: Hub) -> HfApi:
     return hub.api("alice")
 
 
-def upload(api: HfApi, space: str, path: str, content: bytes, **options: object) -> str:
+def upload(api: HfApi, space: str, path: str, content: bytes | Path, **options: object) -> str:
     """One file in one commit; its id."""
     done = api.upload_file(
         path_or_fileobj=content, path_in_repo=path, repo_id=space, repo_type="space", **options  # type: ignore[call-overload]
@@ -299,9 +299,11 @@ def test_a_bad_card_is_told_with_its_line(hub: Hub, api: HfApi, space: str) -> N
 # --- over the limit, outside the repository ---------------------------------------------------------
 
 
-def test_a_file_over_the_limit_is_refused_before_it_is_sent(api: HfApi, space: str) -> None:
-    with pytest.raises(HfHubHTTPError, match=f"'big.bin'.*{UPLOAD_LIMIT + 1:,}.*{UPLOAD_LIMIT:,}"):
-        upload(api, space, "big.bin", b"x" * (UPLOAD_LIMIT + 1))
+def test_a_file_over_the_limit_is_refused_before_it_is_sent(api: HfApi, space: str, tmp_path: Path) -> None:
+    with (tmp_path / "big.bin").open("wb") as file:
+        file.truncate(LARGE_LIMIT + 1)
+    with pytest.raises(HfHubHTTPError, match=f"'big.bin'.*{LARGE_LIMIT + 1:,}.*{LARGE_LIMIT:,}"):
+        upload(api, space, "big.bin", tmp_path / "big.bin")
     assert "big.bin" not in api.list_repo_files(space, repo_type="space")
     upload(api, space, "fits.bin", b"x" * UPLOAD_LIMIT)
 

@@ -27,6 +27,7 @@ FILE = "spaces/<str:owner>/<str:name>/resolve/<path:rest>"
 OF_AN_OWNER = "api/organizations/<str:owner>/settings/repositories"
 OTHER_KIND = r"^(?:datasets/)?[^/]+(?:/[^/]+)?/resolve/.+$"
 OAUTH = r"^oauth/(?:device|token)$"
+BATCH = r"^(?:spaces/)?(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/info/lfs/objects/batch$"
 LFS = r"^(?:spaces/)?[^/]+/[^/]+/info/lfs/.*$"
 
 #: Anonymous, stranger, read token, owner.
@@ -95,7 +96,9 @@ TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
     (GIT, "GET", "/{id}.git/info/refs?service=git-receive-pack", None, WRITE),
     (GIT, "POST", "/spaces/{id}/git-upload-pack", "0000", READ),
     (GIT, "POST", "/spaces/{id}.git/git-receive-pack", "0000", WRITE),
-    (LFS, "POST", "/{id}.git/info/lfs/objects/batch", {}, (501, 501, 501, 501)),
+    (BATCH, "POST", "/{id}.git/info/lfs/objects/batch", {"operation": "download"}, READ),
+    (BATCH, "POST", "/spaces/{id}/info/lfs/objects/batch", {"operation": "upload"}, WRITE),
+    (LFS, "POST", "/{id}.git/info/lfs/locks/verify", {}, (404, 404, 404, 404)),
     ("api/spaces/zero-gpu/quota", "GET", "/api/spaces/zero-gpu/quota", None, (501, 501, 501, 501)),
     (OTHER_KIND, "GET", "/{id}/resolve/main/README.md", None, (404, 404, 404, 404)),
     (OTHER_KIND, "HEAD", "/datasets/{id}/resolve/main/README.md", None, (404, 404, 404, 404)),

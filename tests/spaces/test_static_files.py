@@ -10,6 +10,7 @@ import requests
 from huggingface_hub import CommitOperationAdd
 
 from tests.hub_server import Hub
+from tests.spaces.lfs import oid_of
 from tests.spaces.standin import Standin, serve
 from tests.waiting import wait_until
 
@@ -31,6 +32,9 @@ FILES = {
     "dist/assets/\u00fcn\u00ef 1.txt": b"named",
     "dist/docs/index.html": b"<p>docs</p>",
     "dist/large.bin": LARGE,
+    ".gitattributes": b"*.glb filter=lfs diff=lfs merge=lfs -text\n",
+    "dist/by-lfs.glb": LARGE,
+    "dist/small.glb": b"scene",
 }
 Get = Callable[..., requests.Response]
 
@@ -54,6 +58,15 @@ def get(hub: Hub) -> Get:
 
     wait_until(lambda: ask("/").status_code == 200, "it is served")
     return ask
+
+
+def test_large_files_are_served_as_they_are_and_not_as_pointers(get: Get) -> None:
+    assert get("/small.glb").content == b"scene"
+    whole = get("/by-lfs.glb")
+    assert (whole.content == LARGE, whole.headers["ETag"]) == (True, f'"{oid_of(LARGE)}"')
+    part = get("/by-lfs.glb", Range="bytes=1000000-1000009")
+    assert (part.status_code, part.content) == (206, LARGE[1000000:1000010])
+    assert get("/by-lfs.glb", If_None_Match=whole.headers["ETag"]).status_code == 304
 
 
 def test_files_beside_the_apps_file_are_found_and_so_are_those_at_the_top(get: Get) -> None:

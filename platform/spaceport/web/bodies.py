@@ -31,10 +31,18 @@ Refusal = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 class Limits:
     """What this platform takes: `files_bytes` in one push or commit; `of_app` says what an app may be
-    sent."""
+    sent, `of_large_file` what may be sent to a path of the platform as a large file."""
 
-    def __init__(self, *, files_bytes: int, is_app: Callable[[Scope], bool], of_app: OfApp) -> None:
+    def __init__(
+        self,
+        *,
+        files_bytes: int,
+        is_app: Callable[[Scope], bool],
+        of_app: OfApp,
+        of_large_file: Callable[[str], int] = lambda _: 0,
+    ) -> None:
         self._files_bytes, self._is_app, self._of_app = files_bytes, is_app, of_app
+        self._of_large_file = of_large_file
 
     async def most(self, scope: Scope) -> int:
         """The largest body that is taken from this request, in bytes. Of the scope it needs type, method,
@@ -43,6 +51,8 @@ class Limits:
             of_app = await self._of_app(scope)
             return ORDINARY if of_app is None else max(of_app, ORDINARY)
         path = scope["path"]
+        if scope["method"] == "PUT":
+            return max(self._of_large_file(path), ORDINARY)
         large = {PREUPLOAD: PREUPLOAD_BYTES, FILES: self._files_bytes}
         most = next((size for pattern, size in large.items() if pattern.fullmatch(path)), ORDINARY)
         if scope["method"] != "POST" or most == ORDINARY:

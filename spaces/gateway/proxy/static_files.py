@@ -17,7 +17,8 @@ from queueing.routes import Route
 from spaces.gateway.proxy import headers as head
 from spaces.gateway.proxy.http import Receive, Scope, Send, respond, until_gone
 from spaces.git import repository
-from spaces.git.objects import BrokenOff, stream
+from spaces.git.objects import BrokenOff
+from spaces.lfs import files
 
 #: Larger ones are streamed: a visitor takes as long as the visitor likes, and the memory is everybody's.
 READ_BYTES = 1024 * 1024
@@ -70,7 +71,7 @@ def _look_up(route: Route, path: str) -> _Found | None:
         wanted.setdefault(f"{place}/{INDEX}", (200, True))
     for place in (posixpath.join(top, NOT_FOUND), NOT_FOUND):
         wanted.setdefault(place, (404, False))
-    there = repository.find_all(route.space_id, route.sha, wanted) if route.sha else []
+    there = files.find_all(route.space_id, route.sha, wanted) if route.sha else []
     for file in there:
         if file.is_file and not file.is_submodule:
             status, is_folder = wanted[file.path]
@@ -79,7 +80,8 @@ def _look_up(route: Route, path: str) -> _Found | None:
 
 
 async def _send(send: Send, route: Route, client: str, found: _Found, scope: Scope) -> None:
-    file, etag = found.file, f'"{found.file.oid}"'
+    file = found.file
+    etag = f'"{file.pointer.oid if file.pointer else file.oid}"'
     is_head = scope["method"] == "HEAD"
     fields: head.Headers = [
         (b"content-type", _content_type(file.path).encode()),
@@ -109,14 +111,13 @@ async def _content(
     route: Route, client: str, file: repository.Entry, start: int, size: int
 ) -> AsyncGenerator[bytes]:
     if file.size <= READ_BYTES:
-        read = sync_to_async(repository.read_blob, thread_sensitive=False)
-        content = await read(route.space_id, route.sha, file.path)
+        read = sync_to_async(files.read, thread_sensitive=False)
+        content = await read(route.space_id, route.sha, file)
         if content is None:
             raise BrokenOff(f"{file.path} is not there any more.")
         yield content[start : start + size]
         return
-    folder = repository.folder_of(route.space_id)
-    async with contextlib.aclosing(stream(folder, file.oid, start, size, client)) as chunks:
+    async with contextlib.aclosing(files.stream(route.space_id, file, start, size, client)) as chunks:
         async for chunk in chunks:
             yield chunk
 

@@ -1,0 +1,126 @@
+"""git-lfs's API of a Space (its batch and locking documents; multipart as `huggingface_hub` has it): where to
+send large files, and where to take them from."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from spaces.api.hub import HubError, base_url, hub, ok, read_json, readable, signed_in, writable
+from spaces.lfs import addresses, holdings, store
+from spaces.lfs.pointers import Pointer
+from spaces.lfs.store import Refused
+from spaces.models import Space
+
+JSON = "application/vnd.git-lfs+json"
+OBJECTS_AT_ONCE = 1000  # git-lfs asks for 100, the official client for 256
+
+
+class _Object(msgspec.Struct):
+    oid: str
+    size: int
+
+
+class _Batch(msgspec.Struct):
+    operation: str = ""
+    objects: list[_Object] = msgspec.field(default_factory=list)
+    transfers: list[str] = msgspec.field(default_factory=list)
+    hash_algo: str = "sha256"
+
+
+@csrf_exempt
+def batch(request: HttpRequest, owner: str, name: str) -> HttpResponseBase:
+    """Where each of these objects is to be sent, or taken from."""
+    return in_lfs_form(_batch(request, owner=owner, name=name))
+
+
+@csrf_exempt
+def nothing(request: HttpRequest) -> HttpResponseBase:
+    """Whatever else there could be; for its locks git-lfs takes 404 as "not here", and goes on."""
+    return in_lfs_form(_nothing(request))
+
+
+@hub("GET", "POST", "PUT")
+def _nothing(request: HttpRequest) -> HttpResponse:
+    raise HubError(404, "Files are not locked here: of Git LFS there are uploads and downloads only.")
+
+
+def in_lfs_form(answer: HttpResponseBase) -> HttpResponseBase:
+    """git-lfs reads errors as `message`, and asks for credentials where `LFS-Authenticate` says so."""
+    assert isinstance(answer, HttpResponse)
+    answer["Content-Type"] = JSON
+    if answer.status_code < 400:
+        return answer
+    text = json.loads(answer.content)["error"]
+    said = JsonResponse({"message": text, "error": text}, status=answer.status_code)
+    for header, value in answer.items():
+        if header != "Content-Length":
+            said[header] = value
+    if answer.status_code == 401:
+        said["LFS-Authenticate"] = 'Basic realm="Spaceport: any user name, a token as the password"'
+    return said
+
+
+@hub("POST")
+def _batch(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    space = readable(request, owner, name)
+    asked = read_json(request, _Batch)
+    if asked.operation not in {"upload", "download"}:
+        raise HubError(422, "The operation can be upload or download.")
+    if asked.hash_algo != "sha256":
+        raise HubError(409, "Objects are named by their SHA-256 here.")
+    if len(asked.objects) > OBJECTS_AT_ONCE:
+        raise HubError(413, f"Ask for at most {OBJECTS_AT_ONCE:,} objects at once.")
+    if asked.operation == "upload":
+        writable(request, owner, name)
+    held = holdings.held(space.pk, (one.oid for one in asked.objects))
+    objects = []
+    for one in asked.objects:
+        value: dict[str, Any] = {"oid": one.oid, "size": one.size}
+        try:
+            store.check_oid(one.oid)
+            if asked.operation == "download":
+                value |= _from_here(request, space, one, held)
+            else:
+                value |= _to_here(request, space, one, held)
+        except Refused as error:
+            value["error"] = {"code": error.status, "message": str(error)}
+        objects.append(value)
+    return ok({"transfer": "basic", "objects": objects, "hash_algo": "sha256"})
+
+
+def _from_here(request: HttpRequest, space: Space, one: _Object, held: dict[str, int]) -> dict[str, Any]:
+    if one.oid not in held:
+        raise Refused(404, f"{space} does not have this object.")
+    given = addresses.grant("get", space.pk, one.oid, held[one.oid])
+    return {"authenticated": True, "actions": {"download": _action(request, given)}}
+
+
+def _to_here(request: HttpRequest, space: Space, one: _Object, held: dict[str, int]) -> dict[str, Any]:
+    """Without actions where it is here, and the caller may have it."""
+    if one.size < 0:
+        raise Refused(422, "A size is not below zero.")
+    if one.oid in held:
+        if held[one.oid] != one.size:
+            raise Refused(422, f"This object has {held[one.oid]:,} bytes, not {one.size:,}.")
+        return {}
+    holdings.check_fits(space.pk, one.size)
+    if holdings.borrow(space.pk, signed_in(request).user, Pointer(one.oid, one.size)):
+        return {}
+    store.check_room(one.size, space.pk)
+    return {
+        "authenticated": True,
+        "actions": {
+            "upload": _action(request, addresses.grant("put", space.pk, one.oid, one.size)),
+            "verify": _action(request, addresses.grant("verify", space.pk, one.oid, one.size)),
+        },
+    }
+
+
+def _action(request: HttpRequest, given: addresses.Grant) -> dict[str, Any]:
+    lasts_s = addresses.DOWNLOAD_S if given.kind == "get" else addresses.UPLOAD_S
+    return {"href": base_url(request) + addresses.address(given), "expires_in": lasts_s}

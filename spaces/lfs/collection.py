@@ -1,0 +1,50 @@
+"""What nobody needs in the store goes: objects without a holder, and what never arrived in full."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from spaces.lfs import store
+from spaces.lfs.addresses import UPLOAD_S
+from spaces.models import LargeFile
+
+#: An object is kept so long after it came; what is on its way, after its last byte.
+GRACE_S = UPLOAD_S
+AT_ONCE = 1000
+
+
+def collect(now: float | None = None) -> int:
+    """Remove it; how many objects that were."""
+    before = (now if now is not None else time.time()) - GRACE_S
+    for path in store.spool().iterdir():
+        if _older(path, before):
+            path.unlink(missing_ok=True)
+    objects, gone = _objects(before), 0
+    while paths := list(islice(objects, AT_ONCE)):
+        gone += _collect(paths)
+    return gone
+
+
+def _objects(before: float) -> Iterator[Path]:
+    for folder in (store.home() / "objects").glob("??/??"):
+        yield from (path for path in folder.iterdir() if _older(path, before))
+
+
+def _collect(paths: list[Path]) -> int:
+    with store.collecting():
+        held = LargeFile.objects.filter(oid__in=[path.name for path in paths])
+        kept = set(held.values_list("oid", flat=True))
+        gone = [path for path in paths if path.name not in kept]
+        for path in gone:
+            path.unlink(missing_ok=True)
+    return len(gone)
+
+
+def _older(path: Path, before: float) -> bool:
+    try:
+        return path.stat().st_mtime < before
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,98 @@
+"""Which Space has which large file. What a Space holds was uploaded to it, or was in a Space that its
+uploader may read: knowing a hash gives access to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Sum
+
+from accounts import access
+from spaces.lfs import store
+from spaces.lfs.pointers import Pointer
+from spaces.lfs.store import Refused
+from spaces.models import LargeFile, Space
+
+LOOKED_AT = 50  # holders of an object, when one is looked for whom somebody may read
+
+
+def held(space_id: int, oids: Iterable[str]) -> dict[str, int]:
+    """Bytes of those of these objects that the Space holds."""
+    found = LargeFile.objects.filter(space_id=space_id, oid__in=set(oids))
+    return dict(found.values_list("oid", "size_bytes"))
+
+
+def holds(space_id: int, pointer: Pointer) -> bool:
+    """Whether the Space holds this object."""
+    return held(space_id, [pointer.oid]).get(pointer.oid) == pointer.size
+
+
+def used(space_id: int) -> int:
+    """Bytes of all that a Space holds."""
+    total = LargeFile.objects.filter(space_id=space_id).aggregate(total=Sum("size_bytes"))["total"]
+    return int(total or 0)
+
+
+def hold(space_id: int, pointer: Pointer) -> None:
+    """The Space holds this object, which is in the store, from now on. Call it within `store.adding`.
+
+    Raises:
+        Refused: it would hold too much, or is not there any more.
+    """
+    try:
+        with transaction.atomic():
+            if not Space.objects.select_for_update().filter(pk=space_id).exists():
+                raise Refused(404, "This Space does not exist any more.")
+            if LargeFile.objects.filter(space_id=space_id, oid=pointer.oid).exists():
+                return
+            check_fits(space_id, pointer.size)
+            LargeFile.objects.create(space_id=space_id, oid=pointer.oid, size_bytes=pointer.size)
+    except IntegrityError as error:  # another request held it at the same moment
+        raise Refused(409, "This Space changes just now; try again.") from error
+
+
+def check_fits(space_id: int, size: int) -> None:
+    """Whether the Space may hold so many more bytes.
+
+    Raises:
+        Refused
+    """
+    most_of_one, most = settings.SPACEPORT_LFS_FILE_LIMIT_BYTES, settings.SPACEPORT_LFS_SPACE_LIMIT_BYTES
+    if size > most_of_one:
+        raise Refused(413, f"The file has {size:,} bytes; at most {most_of_one:,} are taken.")
+    if (now := used(space_id)) + size > most:
+        raise Refused(
+            413,
+            f"With this file of {size:,} bytes the large files of this Space, its history included, would "
+            f"have {now + size:,}; at most {most:,} are kept.",
+        )
+
+
+def borrow(space_id: int, user: access.Account, pointer: Pointer) -> bool:
+    """Have the Space hold an object that another Space holds and this user may read there; whether there is
+    one.
+
+    Raises:
+        Refused
+    """
+    others = LargeFile.objects.filter(oid=pointer.oid, size_bytes=pointer.size).select_related("space")
+    looked_at = others.order_by("-space__visibility")[:LOOKED_AT]  # public ones first
+    if not any(access.can_read(user, one.space.owner_id, one.space.visibility) for one in looked_at):
+        return False
+    with store.adding():
+        if store.size_of(pointer.oid) != pointer.size:
+            return False
+        hold(space_id, pointer)
+    return True
+
+
+def copy(source_id: int, target_id: int) -> None:
+    """Have a copy of a Space hold what the Space holds."""
+    with store.adding():
+        rows = LargeFile.objects.filter(space_id=source_id)
+        LargeFile.objects.bulk_create(
+            [LargeFile(space_id=target_id, oid=row.oid, size_bytes=row.size_bytes) for row in rows],
+            ignore_conflicts=True,
+        )
