@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.views.decorators.csrf import csrf_exempt
 
 from spaces.api.hub import HubError, base_url, hub, ok, read_json, readable, signed_in, writable
-from spaces.lfs import addresses, holdings, store
+from spaces.lfs import addresses, holdings, multipart, store
 from spaces.lfs.pointers import Pointer
 from spaces.lfs.store import Refused
 from spaces.models import Space
@@ -86,11 +86,16 @@ def _batch(request: HttpRequest, owner: str, name: str) -> HttpResponse:
             if asked.operation == "download":
                 value |= _from_here(request, space, one, held)
             else:
-                value |= _to_here(request, space, one, held)
+                value |= _to_here(request, space, one, held, asked.transfers)
         except Refused as error:
             value["error"] = {"code": error.status, "message": str(error)}
         objects.append(value)
-    return ok({"transfer": "basic", "objects": objects, "hash_algo": "sha256"})
+    transfer = "multipart" if any(map(_is_in_parts, objects)) else "basic"
+    return ok({"transfer": transfer, "objects": objects, "hash_algo": "sha256"})
+
+
+def _is_in_parts(value: dict[str, Any]) -> bool:
+    return "header" in value.get("actions", {}).get("upload", {})
 
 
 def _from_here(request: HttpRequest, space: Space, one: _Object, held: dict[str, int]) -> dict[str, Any]:
@@ -100,7 +105,9 @@ def _from_here(request: HttpRequest, space: Space, one: _Object, held: dict[str,
     return {"authenticated": True, "actions": {"download": _action(request, given)}}
 
 
-def _to_here(request: HttpRequest, space: Space, one: _Object, held: dict[str, int]) -> dict[str, Any]:
+def _to_here(
+    request: HttpRequest, space: Space, one: _Object, held: dict[str, int], transfers: list[str]
+) -> dict[str, Any]:
     """Without actions where it is here, and the caller may have it."""
     if one.size < 0:
         raise Refused(422, "A size is not below zero.")
@@ -112,13 +119,28 @@ def _to_here(request: HttpRequest, space: Space, one: _Object, held: dict[str, i
     if holdings.borrow(space.pk, signed_in(request).user, Pointer(one.oid, one.size)):
         return {}
     store.check_room(one.size, space.pk)
+    in_parts = one.size > multipart.FROM_BYTES and "multipart" in transfers
     return {
         "authenticated": True,
         "actions": {
-            "upload": _action(request, addresses.grant("put", space.pk, one.oid, one.size)),
+            "upload": _parts(request, space, one)
+            if in_parts
+            else _action(request, addresses.grant("put", space.pk, one.oid, one.size)),
             "verify": _action(request, addresses.grant("verify", space.pk, one.oid, one.size)),
         },
     }
+
+
+def _parts(request: HttpRequest, space: Space, one: _Object) -> dict[str, Any]:
+    """Where to say that all parts are there, and where each of them goes."""
+    part_bytes = multipart.part_bytes_of(one.size)
+    complete = addresses.grant("complete", space.pk, one.oid, one.size, part_bytes=part_bytes)
+    upload = multipart.Upload.of(complete)
+    header = {"chunk_size": str(part_bytes)}
+    for part in range(1, upload.parts + 1):
+        given = msgspec.structs.replace(complete, kind="part", part=part)
+        header[str(part)] = base_url(request) + addresses.address(given)
+    return _action(request, complete) | {"header": header}
 
 
 def _action(request: HttpRequest, given: addresses.Grant) -> dict[str, Any]:

@@ -9,12 +9,15 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
+import msgspec
 from channels.db import database_sync_to_async
 
 from infra.byte_ranges import byte_range
+from infra.json_bodies import BadJson, parse
 from spaces.gateway.proxy.http import Receive, Scope, Send, respond, until_gone
 from spaces.lfs import addresses, holdings, sending, store
 from spaces.lfs.addresses import Grant, NotGood
+from spaces.lfs.multipart import IncomingPart, Upload, complete
 from spaces.lfs.pointers import Pointer
 from spaces.lfs.store import CHUNK, Incoming, Refused
 
@@ -44,6 +47,14 @@ async def _served(method: str, given: Grant, scope: Scope, receive: Receive, sen
         case "PUT", "put":
             await _take(given, receive)
             await respond(send, 200, b"", JSON, ((b"etag", f'"{given.oid}"'.encode()),))
+        case "PUT", "part":
+            tag = await _take_part(given, receive)
+            await respond(send, 200, b"", JSON, ((b"etag", f'"{tag}"'.encode()),))
+        case "HEAD", "part":
+            await _say_part(given, send)
+        case "POST", "complete":
+            await _complete(given, receive)
+            await respond(send, 200, b"{}", JSON)
         case "POST", "verify":
             await _verify(given, receive, send)
         case (("GET" | "HEAD"), "get"):
@@ -59,6 +70,41 @@ async def _take(given: Grant, receive: Receive) -> None:
         async for piece in pieces(receive):
             await asyncio.to_thread(incoming.write, piece)
         await database_sync_to_async(_keep)(incoming, given)
+
+
+async def _take_part(given: Grant, receive: Receive) -> str:
+    """One part; its tag."""
+    incoming = await asyncio.to_thread(IncomingPart, Upload.of(given), given.part)
+    with incoming:
+        async for piece in pieces(receive):
+            await asyncio.to_thread(incoming.write, piece)
+        return await asyncio.to_thread(incoming.keep)
+
+
+async def _say_part(given: Grant, send: Send) -> None:
+    """Whether a part is here, for who goes on with an upload."""
+    if not (tag := await asyncio.to_thread(Upload.of(given).tag_of, given.part)):
+        raise Refused(404, "This part is not here.")
+    await respond(send, 200, b"", JSON, ((b"etag", f'"{tag}"'.encode()),))
+
+
+class _Part(msgspec.Struct):
+    partNumber: int  # the wire's name
+    etag: str
+
+
+class _Completion(msgspec.Struct):
+    parts: list[_Part]
+
+
+async def _complete(given: Grant, receive: Receive) -> None:
+    """All parts are here."""
+    try:
+        said = parse(await body_of(receive), _Completion)
+    except BadJson as error:
+        raise Refused(400, f"The parts are not named as expected here: {error}") from error
+    named = [(part.partNumber, part.etag) for part in said.parts]
+    await database_sync_to_async(complete)(Upload.of(given), named)
 
 
 def _keep(incoming: Incoming, given: Grant) -> None:

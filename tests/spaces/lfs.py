@@ -68,9 +68,18 @@ def stored(hub: Hub) -> set[str]:
     return {path.name for path in (hub.home / "lfs" / "objects").rglob("*") if path.is_file()}
 
 
-def on_the_way(hub: Hub) -> list[str]:
-    """Names of what is in the spool."""
-    return [path.name for path in (hub.home / "lfs" / "spool").iterdir()]
+def id_of(hub: Hub, space: str) -> int:
+    """Its row's."""
+    owner, name = space.split("/")
+    of_owner = "select id from accounts_owner where name = %s"
+    query = f"select id from spaces_space where owner_id = ({of_owner}) and name = %s"  # noqa: S608
+    return int(hub.sql(query, owner, name)[0][0])
+
+
+def on_the_way(hub: Hub, space: str) -> list[str]:
+    """Names of what is on its way to this Space."""
+    spool = hub.home / "lfs" / "spool"
+    return [path.name for path in spool.glob(f"{id_of(hub, space)}-*")]
 
 
 class Memory:

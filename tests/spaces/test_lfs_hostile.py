@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from tests.hub_server import LARGE_LIMIT, Hub
-from tests.spaces.lfs import actions, batch, oid_of, on_the_way, path_of, point, send, stored
+from tests.spaces.lfs import actions, batch, id_of, oid_of, on_the_way, path_of, point, send, stored
 from tests.waiting import wait_until
 
 MANY = 3_000_000  # bytes: more than an ordinary body may have
@@ -44,7 +44,7 @@ def test_what_is_not_as_announced_is_refused_and_leaves_nothing(
     assert words in answer.json()["message"]
     assert words in answer.headers["X-Error-Message"]
     assert oid_of(content) not in stored(hub)
-    assert on_the_way(hub) == []
+    assert on_the_way(hub, space) == []
     verified = hub.call("POST", path_of(found["verify"]["href"]), "alice", json={})
     assert verified.status_code == 404
     assert point(hub, space, "alice", "a.bin", oid_of(content), MANY).status_code == 400
@@ -60,7 +60,7 @@ def test_a_body_beyond_its_announced_length_is_not_taken(hub: Hub, space: str, c
 
     with contextlib.suppress(requests.ConnectionError):  # it was cut off while it sent
         assert requests.put(address, data=endless(), timeout=30).status_code == 413  # type: ignore[arg-type]
-    assert on_the_way(hub) == []
+    assert on_the_way(hub, space) == []
 
 
 def test_a_sender_that_leaves_in_the_middle_leaves_nothing(hub: Hub, space: str, content: bytes) -> None:
@@ -68,7 +68,7 @@ def test_a_sender_that_leaves_in_the_middle_leaves_nothing(hub: Hub, space: str,
     with socket.create_connection(("127.0.0.1", hub.port)) as sender:
         head = f"PUT {path} HTTP/1.1\r\nHost: 127.0.0.1:{hub.port}\r\nContent-Length: {MANY}\r\n\r\n"
         sender.sendall(head.encode() + content[: MANY // 2])
-    wait_until(lambda: on_the_way(hub) == [], "the spool is empty")
+    wait_until(lambda: on_the_way(hub, space) == [], "the spool is empty")
     assert oid_of(content) not in stored(hub)
 
 
@@ -112,7 +112,7 @@ def test_an_address_is_good_for_what_it_was_given_for(hub: Hub, space: str, cont
 
 
 def test_an_address_ends(hub: Hub, space: str, content: bytes) -> None:
-    space_id = hub.sql("select id from spaces_space where name = %s", space.partition("/")[2])[0][0]
+    space_id = id_of(hub, space)
     path = hub.python(
         "import django; django.setup()\n"
         "from spaces.lfs.addresses import Grant, address\n"
