@@ -257,6 +257,7 @@ class Agent:
             runtime_id=running.runtime_id,
             report=found,
             ready_at=timezone.now(),
+            reloaded_to="",
             reason="",
         ):
             replicas.publish_change(row.pk)

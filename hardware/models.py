@@ -61,6 +61,10 @@ class Replica(models.Model):
     #: What the launcher found in the app: queue arguments, functions (`docker/base/launcher`).
     report = models.JSONField(default=dict, blank=True)
     restarts = models.PositiveIntegerField(default=0)
+    #: The commit whose code its process took in while it ran (`HALF`: a part of it), until its row names that
+    #: commit's build; and what that did, as `spaces.building.hot_reload.Outcome`.
+    reloaded_to = models.CharField(max_length=40, blank=True, default="", db_default="")
+    reload = models.JSONField(null=True, blank=True)
     #: Since when visitors are sent to another one; it may be gone back to. Null: it is to serve.
     set_aside_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -50,6 +50,18 @@ def brings_more(ordered: Replica, serving: Replica, env: dict[str, str]) -> bool
     return replace(new, tier=old.tier, env=env) != old
 
 
+def replaced_in_place(replica: Replica, spec: ReplicaSpec, *, sha: str, build_id: int) -> bool:
+    """Make this the order behind a replica that has taken the code of the commit into its process. False: it
+    has not, was started again meanwhile, or the order differs in more than the code."""
+    if replace(spec_of(replica.pk), artifact=spec.artifact) != spec:
+        return False
+    reloaded = Replica.objects.filter(
+        pk=replica.pk, wanted=True, state=Replica.State.READY, reloaded_to=sha
+    )  # fmt: skip
+    stored = {"json": json.dumps(spec.to_json())}
+    return bool(reloaded.update(spec=stored, build_id=build_id, reloaded_to=""))
+
+
 def order_stop(replica: Replica) -> None:
     """It is no longer wanted: its node stops it. One that no node has taken ends here."""
     Replica.objects.filter(pk=replica.pk).update(wanted=False)

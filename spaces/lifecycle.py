@@ -27,6 +27,7 @@ from queueing.store.admin_ops import announce_no_hardware
 from queueing.store.scripts import seconds as seconds_of
 from queueing.wakeup import wake_dispatcher
 from spaces import housekeeping, publishing
+from spaces.building import hot_reload, leases
 from spaces.card import CardError, SpaceCard, read_card
 from spaces.gateway.gradio import kept
 from spaces.git import repository
@@ -59,8 +60,8 @@ def _serving(space: Space) -> bool:
 # --- a push -----------------------------------------------------------------------------------------
 
 
-def pushed(space: Space) -> None:
-    """`main` has a new head: read its card, and build it."""
+def pushed(space: Space, *, reloads: bool = False) -> None:
+    """`main` has a new head: read its card, and build it. `reloads`: what runs is to take it at once."""
     before, is_right = space.sha, read_push(space)
     events.content(space, before)
     if not is_right:
@@ -68,6 +69,8 @@ def pushed(space: Space) -> None:
     if space.stage == Stage.PAUSED:
         publishing.publish(space)
     else:
+        if reloads or space.hot_reload:
+            hot_reload.attempt(space, before)
         build(space)
 
 
@@ -102,9 +105,7 @@ def _take_card(space: Space, card: SpaceCard) -> None:
 
 def build(space: Space) -> None:
     """Build the head of `main`. Builds of older commits that have not begun are called off."""
-    space.builds.filter(status=Build.Status.QUEUED).update(
-        status=Build.Status.CANCELLED, reason="A newer commit was pushed.", finished_at=timezone.now()
-    )
+    leases.call_off(space.pk, "A newer commit was pushed.")
     if space.sdk == Sdk.STATIC:
         _stop(space, Stage.RUNNING)
         return
@@ -141,7 +142,8 @@ def built(build_row: Build, artifact: Artifact) -> None:
     newer = space.builds.filter(pk__gt=build_row.pk).exclude(status=Build.Status.CANCELLED).exists()
     # A newer commit without a build has a card with an error, or no app: that is shown, not this.
     is_shown = build_row.sha == space.wanted_sha or build_row.restores
-    if not newer and is_shown and space.stage != Stage.PAUSED:
+    runs = not newer and is_shown and space.stage != Stage.PAUSED
+    if runs and not hot_reload.adopt(space, build_row, spec_of(space, build_row.sha, artifact)):
         roll_out(space, build_row, artifact)
     else:
         _settle(space)
@@ -357,11 +359,6 @@ def environment_changed(space: Space) -> None:
         restart(space)
     else:
         publishing.publish(space)
-
-
-def visibility_changed(space: Space) -> None:
-    """Public or private now: the gateway must know at once."""
-    publishing.publish(space)
 
 
 def put_to_sleep(space: Space) -> None:

@@ -72,6 +72,8 @@ class Space(models.Model):
     card = models.JSONField(default=dict, blank=True)
     #: The commit that its owner went back to, and that runs until the next push; empty: the head of `main`.
     rolled_back_to = models.CharField(max_length=40, blank=True, default="", db_default="")
+    #: Whether a push of code is taken into the process that runs (`spaces.building.hot_reload`).
+    hot_reload = models.BooleanField(default=False, db_default=False)
     title = models.CharField(max_length=200, blank=True)
     emoji = models.CharField(max_length=16, blank=True)
     short_description = models.CharField(max_length=300, blank=True)

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 #: The Gradio a Space gets when neither README.md nor requirements.txt names one.
 DEFAULT_GRADIO = "6.31.0"
 OLDEST_GRADIO = 3
-#: Installed with every Gradio, as on the Hub: without it uvicorn serves no websockets of an app's own.
-BESIDE = ("websockets",)
+#: Installed with every Gradio, as on the Hub: without `websockets` uvicorn serves none of an app's own, and
+#: apps import `spaces` without naming it. It also reloads code (`spaces.building.hot_reload`).
+BESIDE = ("spaces", "websockets")
 
 #: What old releases need but did not know when they were made: (below this major version, constraints).
 COMPATIBILITY = (

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import os
+import re
 from collections.abc import MutableMapping
 from urllib.parse import urlsplit
 
@@ -33,6 +34,9 @@ from spaces.gateway.proxy.headers import first
 from spaces.lfs import addresses
 from spaces.lfs.door import door
 from spaces.routing import websocket_routes
+
+#: What the Hub answers below a Space's own address.
+OF_THE_PLATFORM = re.compile(r"/run/[^/]+/[^/]+//?--replicas/")
 
 
 @functools.cache
@@ -87,7 +91,9 @@ platform = ProtocolTypeRouter(
 
 def goes_to_app(scope: Scope) -> bool:
     """Whether the gateway serves this, and Django and Channels do not."""
-    return gateway.is_demo_host(first(scope["headers"], "host")) or scope["path"].startswith("/run/")
+    if gateway.is_demo_host(first(scope["headers"], "host")):
+        return True
+    return scope["path"].startswith("/run/") and not OF_THE_PLATFORM.match(scope["path"])
 
 
 def served_by(scope: Scope) -> App:

@@ -148,7 +148,7 @@ def commit(request: HttpRequest, owner: str, name: str, revision: str) -> HttpRe
     except (commits.Stale, locks.Busy) as error:
         raise HubError(412, str(error)) from error
     if branch == repository.BRANCH and oid != space.sha:
-        lifecycle.pushed(space)
+        lifecycle.pushed(space, reloads=request.GET.get("hot_reload") == "1")
     url = f"{base_url(request)}/spaces/{space}/commit/{oid}"
     return ok({"success": True, "commitUrl": url, "commitOid": oid, "hookOutput": ""})
 

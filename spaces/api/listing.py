@@ -27,6 +27,7 @@ from spaces.api.hub import (
     segments,
     signed_in,
 )
+from spaces.building import hot_reload
 from spaces.community import likes
 from spaces.git import repository, room
 from spaces.lfs import files, holdings
@@ -254,6 +255,7 @@ def runtime(space: Space, *, writer: bool) -> dict[str, Any]:
         "gcTimeout": space.sleep_time_s,
         "storage": None,
         "devMode": False,
+        "hotReloading": _reloading(space, replica),
         "errorMessage": (space.stage_reason or None) if writer else None,
         "simulated": bool(replica and replica.simulated),
         "replicas": {"current": 1 if current else 0, "requested": 1},
@@ -267,7 +269,16 @@ def _running_sha(space: Space, replica: Replica | None) -> str | None:
         return space.sha or None
     if replica is None or replica.state != Replica.State.READY:
         return None
-    return space.builds.filter(pk=replica.build_id or 0).values_list("sha", flat=True).first()
+    return hot_reload.running_sha(space, replica)
+
+
+def _reloading(space: Space, replica: Replica | None) -> dict[str, Any] | None:
+    """The Hub's SpaceHotReloading, where the head of `main` was taken by the process that serves."""
+    if replica is None or not replica.reload or replica.reload["sha"] != space.sha:
+        return None
+    if replica.reload["status"] == "untouched":
+        return None
+    return {"status": "created", "replicaStatuses": [[str(replica.pk), "created"]]}
 
 
 def _siblings(space: Space, sha: str, *, with_sizes: bool) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from accounts import access
 from accounts.models import Membership, Owner
 from accounts.people import own_namespace
-from spaces import creation, lifecycle, names
+from spaces import creation, lifecycle, names, publishing
 from spaces.api.hub import (
     ONLY_SPACES,
     HubError,
@@ -22,7 +22,7 @@ from spaces.api.hub import (
     text,
     writable,
 )
-from spaces.api.values import pairs, refuse_what_is_not_here, sleep_seconds
+from spaces.api.values import pairs, refuse_what_is_not_here, sleep_seconds, switch
 from spaces.community.profiles import avatar
 from spaces.models import Sdk, Space, Visibility
 
@@ -188,8 +188,11 @@ def change_settings(request: HttpRequest, owner: str, name: str) -> HttpResponse
     if "visibility" in values or "private" in values:
         space.visibility = _visibility(values)
         space.save(update_fields=["visibility", "last_modified"])
-        lifecycle.visibility_changed(space)
-    return ok({"visibility": space.visibility})
+        publishing.publish(space)
+    if "hotReload" in values:
+        space.hot_reload = switch(values, "hotReload")
+        space.save(update_fields=["hot_reload", "last_modified"])
+    return ok({"visibility": space.visibility, "hotReload": space.hot_reload})
 
 
 def _owner(request: HttpRequest, organization: Any) -> Owner:

@@ -71,6 +71,19 @@ def _now(space: Space) -> HttpResponse:
     return ok(runtime(Space.objects.select_related("owner", "replica").get(pk=space.pk), writer=True))
 
 
+@hub("POST")
+def get_reload(request: HttpRequest, owner: str, name: str, replica_id: str) -> HttpResponse:
+    """What a hot reload did, as `hf spaces hot-reload` reads it: one event an operation. 204: none that is
+    known."""
+    space = writable(request, owner, name)
+    wanted = text(body(request), "reloadId", most=64)
+    done = space.replicas.filter(pk=replica_id).values_list("reload", flat=True).first()
+    if not done or done["sha"] != wanted:
+        return HttpResponse(status=204)
+    events = "".join(f"data: {json.dumps({'data': operation})}\n\n" for operation in done["operations"])
+    return HttpResponse(events, content_type="text/event-stream")
+
+
 # --- secrets and variables --------------------------------------------------------------------------
 
 

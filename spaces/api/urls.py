@@ -71,6 +71,11 @@ urlpatterns = [
     path(f"{SPACE}/restart", runtime.restart),
     path(f"{SPACE}/secrets", runtime.secrets),
     path(f"{SPACE}/variables", runtime.variables),
+    # Below the Space's own address, which the client ends with a slash of its own.
+    re_path(
+        r"^run/(?P<owner>[^/]+)/(?P<name>[^/]+)//?--replicas/\+(?P<replica_id>\d{1,18})/get-reload$",
+        runtime.get_reload,
+    ),
     path(f"{SPACE}/logs/run", runtime.log_stream, {"kind": "run"}),
     path(f"{SPACE}/logs/build", runtime.log_stream, {"kind": "build"}),
     path(f"{SPACE}/discussions", discussions),

@@ -70,6 +70,17 @@ NOT_HERE = {
 }
 
 
+def switch(values: dict[str, Any], key: str) -> bool:
+    """A value that is true or false.
+
+    Raises:
+        HubError
+    """
+    if not isinstance(values.get(key), bool):
+        raise HubError(400, f"{key} is true or false.")
+    return bool(values[key])
+
+
 def refuse_what_is_not_here(values: dict[str, Any]) -> None:
     """Refuse what would be left out in silence otherwise.
 

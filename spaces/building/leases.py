@@ -74,6 +74,13 @@ def cancel(space_id: int, build_id: int) -> bool:
     )
 
 
+def call_off(space_id: int, reason: str) -> None:
+    """Builds of this Space that have not begun never will."""
+    Build.objects.filter(space_id=space_id, status=Status.QUEUED).update(
+        status=Status.CANCELLED, reason=reason, finished_at=Now()
+    )
+
+
 def finish(row: Build) -> bool:
     """Write the end of a build. False: its worker holds it no longer, or its Space is gone, and what it made
     is nobody's."""

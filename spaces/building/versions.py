@@ -16,6 +16,7 @@ from infra.redis_clients import sync_redis
 from queueing.store import keys
 from queueing.store.keys import SpaceKeys
 from spaces import lifecycle
+from spaces.building import leases
 from spaces.models import Build, Sdk, Space, Stage
 
 DRAIN_AT_LEAST_S = 10  # an old replica serves open pages this long after visitors were sent to the new one
@@ -42,9 +43,7 @@ def roll_back(space: Space, sha: str) -> None:
     done = space.builds.filter(sha=sha, status=Build.Status.SUCCEEDED).order_by("-pk")
     if not done.exists():
         raise CannotRollBack(f"{sha[:7]} was never built here. Choose a version whose build succeeded.")
-    space.builds.filter(status=Build.Status.QUEUED).update(
-        status=Build.Status.CANCELLED, reason=f"{sha[:7]} was gone back to.", finished_at=timezone.now()
-    )
+    leases.call_off(space.pk, f"{sha[:7]} was gone back to.")
     space.rolled_back_to = "" if sha == space.sha else sha
     space.save(update_fields=["rolled_back_to", "last_modified"])
     if space.stage in ASLEEP:
@@ -62,7 +61,9 @@ def _running(space: Space, build: Build) -> Replica | None:
     """A replica of this version that can be called and is as one ordered now would be."""
     wanted = lifecycle.spec_of(space, build.sha, Artifact.from_json(build.artifact or {}))
     ready = (
-        space.replicas.filter(wanted=True, state=Replica.State.READY).select_related("node").order_by("-pk")
+        space.replicas.filter(wanted=True, state=Replica.State.READY, reloaded_to="")
+        .select_related("node")
+        .order_by("-pk")
     )
     return next((one for one in ready if replicas.spec_of(one.pk) == wanted), None)
 

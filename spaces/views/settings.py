@@ -20,7 +20,7 @@ from queueing import queue_settings
 from queueing.stats import advice_facts, eta_accuracy
 from queueing.stats.figures import figures_of
 from queueing.store.admin_ops import clear
-from spaces import creation, lifecycle, names
+from spaces import creation, lifecycle, names, publishing
 from spaces.card import CardError
 from spaces.models import Sdk, Secret, Space, Variable, Visibility
 from spaces.secrets import MOST_KEYS
@@ -103,6 +103,7 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
         "sleep": sleep,
         "sleep_times": SLEEP_TIMES | ({} if sleep in SLEEP_TIMES else {sleep: f"{sleep} seconds"}),
         "static": space.sdk == Sdk.STATIC,
+        "gradio": space.sdk == Sdk.GRADIO,
         "owners": writable_owners(request.user, also=space.owner_id),
         "move_name": space.name,
     }
@@ -154,13 +155,19 @@ def _sleep(request: HttpRequest, space: Space) -> dict[str, Any] | None:
     return None
 
 
+def _pushes(request: HttpRequest, space: Space) -> dict[str, Any] | None:
+    space.hot_reload = request.POST.get("hot_reload") == "on"
+    space.save(update_fields=["hot_reload", "last_modified"])
+    return None
+
+
 def _visibility(request: HttpRequest, space: Space) -> dict[str, Any] | None:
     wanted = request.POST.get("visibility", "")
     if wanted not in Visibility.values:
         return {"error": "Choose public or private."}
     space.visibility = wanted
     space.save(update_fields=["visibility", "last_modified"])
-    lifecycle.visibility_changed(space)
+    publishing.publish(space)
     return None
 
 
@@ -201,6 +208,7 @@ SECTIONS: dict[str, Callable[[HttpRequest, Space], dict[str, Any] | None]] = {
     "queue": _queue,
     "hardware": _hardware,
     "sleep": _sleep,
+    "pushes": _pushes,
     "visibility": _visibility,
     "variables": _variables,
     "secrets": _secrets,
@@ -209,6 +217,7 @@ SAVED = {
     "queue": "Saved. It acts on the next call.",
     "hardware": "The Space moves. Visitors stay where they are until it runs there.",
     "sleep": "Saved.",
+    "pushes": "Saved. It acts on the next push.",
     "visibility": "Saved.",
     "variables": "Saved. A Space that runs starts anew with it.",
     "secrets": "Saved. A Space that runs starts anew with it.",

@@ -25,8 +25,13 @@ VISITORS = 10
 APP = """
 import gradio as gr
 
+
+def version():
+    return "{version}"
+
+
 with gr.Blocks() as demo:
-    gr.Button().click(lambda: "{version}", None, gr.Textbox(), api_name="version")
+    gr.Button().click(version, None, gr.Textbox(), api_name="version")
 demo.launch()
 """
 SMALL, OTHER = "colorama==0.4.6\n", "iniconfig==2.1.0\n"
@@ -45,6 +50,9 @@ def deploy(bench: Bench) -> None:
     visits: list[bool] = []
     with _visitors(bench, space, visits):
         _row("code-only push", [_push(bench, space) for _ in rounds], visits)
+        _settings(bench, space, hotReload=True)
+        _row("the same with hot reload", [_push(bench, space) for _ in rounds], visits)
+        _settings(bench, space, hotReload=False)
         _row("requirements, installed before", [_push(bench, space, SMALL) for _ in rounds], visits)
         _row("requirements, new", [_push(bench, space, OTHER)], visits)
         _row("roll back", [_roll_back(bench, space) for _ in rounds], visits)
@@ -148,6 +156,11 @@ def _builds(bench: Bench, space: str) -> list[dict[str, str]]:
     answer = requests.get(_api(bench, space, "builds"), headers=_headers(bench), timeout=30)
     found: list[dict[str, str]] = answer.json()
     return found
+
+
+def _settings(bench: Bench, space: str, **values: bool) -> None:
+    answer = requests.put(_api(bench, space, "settings"), json=values, headers=_headers(bench), timeout=30)
+    answer.raise_for_status()
 
 
 def _send(bench: Bench, space: str, what: str, values: dict[str, str]) -> None:

@@ -24,6 +24,8 @@ DEFAULT_LIMIT = "SPACEPORT_DEFAULT_CONCURRENCY_LIMIT"
 #: Attribute that keeps a function's own max_batch_size; the report may be made more than once.
 AUTHORS = "_spaceport_max_batch_size"
 ROUTE = "/__spaceport__/report"
+#: What a session knows of a function that `/config` does not name: made by `gr.render`, or after the start.
+MADE_ROUTE = "/__spaceport__/function"
 QUEUE_ARGUMENTS = ("concurrency_count", "max_size", "api_open", "default_concurrency_limit")
 
 _report: dict[str, Any] = {"gradio": "", "queue": {}, "max_threads": None}
@@ -121,3 +123,41 @@ def _default_limit() -> dict[str, int | None]:
     if not given.isdigit() and given != "none":
         return {}
     return {"default_concurrency_limit": int(given) if given.isdigit() else None}
+
+
+def made_later(apps: dict[str, Any], asked: dict[str, str]) -> dict[str, Any]:
+    """What a session knows of a function, in the words of `/config`; empty where it has no such one.
+
+    Args:
+        apps: the Gradio apps by the path they lie at.
+        asked: `mount`, `session` (its hash), and `fn` (an id) or `name` (an API name).
+    """
+    mount = asked.get("mount", "")
+    if (app := apps.get(mount)) is None:
+        return {}
+    sessions = getattr(getattr(app, "state_holder", None), "session_data", {})
+    config = getattr(sessions.get(asked.get("session", "")), "blocks_config", None)
+    for found in block_functions(config or app.get_blocks()):
+        number, name = getattr(found, "_id", None), getattr(found, "api_name", None)
+        if number is None or (str(number) != asked["fn"] if "fn" in asked else name != asked.get("name")):
+            continue
+        return {
+            "id": number,
+            "api_name": name,
+            "queue": found.queue,
+            "batch": found.batch,
+            "max_batch_size": found.max_batch_size,
+            "types": {"generator": bool(found.types_generator)},
+            "connection": getattr(found, "connection", "sse"),
+            "cancels": list(getattr(found, "cancels", None) or ()),
+            "group": _group(apps, mount, found),
+        }
+    return {}
+
+
+def _group(apps: dict[str, Any], mount: str, function: Any) -> str:
+    """The group of a function that its app knew when it started; else one that begins with "~"."""
+    if not hasattr(function, "concurrency_id"):
+        return ""
+    known = groups.Groups(block_functions(apps[mount].get_blocks()))
+    return groups.below("" if mount == next(iter(apps)) else mount, known.name(function))

@@ -21,7 +21,7 @@ import sys
 from typing import Any
 from urllib.parse import parse_qsl
 
-from spaceport_launcher import made, places, report, wire
+from spaceport_launcher import places, reloading, report, wire
 
 MARK = b"x-spaceport-visitor"
 #: Where a request keeps what is known of it; whoever puts it there has seen the request first.
@@ -118,9 +118,12 @@ async def _answered(app: Any, scope: Any, receive: Any, send: Any) -> bool:
         root = places.answers_root(app)
         told = report.of(apps, root=root, own=own, started=started, gate=gate)
         await _respond(send, 200, told)
-    elif path == made.ROUTE:
+    elif path == report.MADE_ROUTE:
         asked_for = dict(parse_qsl(scope["query_string"].decode("latin-1")))
-        await _respond(send, 200, made.function({one.path: one.app for one in found}, asked_for))
+        await _respond(send, 200, report.made_later({one.path: one.app for one in found}, asked_for))
+    elif path == reloading.ROUTE and scope["method"] == "POST":
+        blocks = [] if _is_around() else [one.app.get_blocks() for one in found]
+        await _respond(send, 200, await reloading.serve(blocks, receive))
     else:
         return False
     return True

@@ -16,9 +16,13 @@ FOLDER = Path("/opt/preloaded/hub")
 #: What a step of the build may mount to load what is private or gated.
 SECRET = Path("/run/secrets/HF_TOKEN")
 
+#: The working folder, once it is ready.
+folder = Path()
+
 
 def prepare() -> Path:
     """Get everything ready, and answer the working folder."""
+    global folder
     folder = stage()
     bound()
     offer()
@@ -78,14 +82,14 @@ def bound() -> None:
     """Remove from the kept cache what was used least recently, while it holds nearly SPACEPORT_CACHE_BYTES:
     an app whose cache is above that is stopped."""
     limit = int(os.environ.get("SPACEPORT_CACHE_BYTES") or 0)
-    folder = Path(os.environ.get("HOME", "")) / ".cache"
-    if not limit or not folder.is_dir():
+    cache = Path(os.environ.get("HOME", "")) / ".cache"
+    if not limit or not cache.is_dir():
         return
     entries = []
-    for parent in (folder, folder / "huggingface", folder / "huggingface" / "hub"):
+    for parent in (cache, cache / "huggingface", cache / "huggingface" / "hub"):
         with contextlib.suppress(OSError):
             entries += [path for path in parent.iterdir() if not path.is_symlink()]
-    nested = {folder / "huggingface", folder / "huggingface" / "hub"}
+    nested = {cache / "huggingface", cache / "huggingface" / "hub"}
     sized = [(*_use(path), path) for path in entries if path not in nested]
     total = sum(size for _, size, _ in sized)
     for _, size, path in sorted(sized):
