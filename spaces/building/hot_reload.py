@@ -19,6 +19,7 @@ from hardware import logs, replica_client, replicas
 from hardware.models import Replica
 from hardware.replica_client import ReplicaError
 from spaces.git import repository
+from spaces.lfs import pointers
 from spaces.models import Sdk, Space
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def changed_modules(space: Space, before: str) -> dict[str, str]:
     if old.keys() != new.keys() or len(paths) > MOST_FILES or not all(path.endswith(".py") for path in paths):
         return {}
     files = {path: repository.read_blob(space.pk, space.sha, path) or b"" for path in paths}
-    if sum(map(len, files.values())) > MOST_BYTES:
+    if sum(map(len, files.values())) > MOST_BYTES or any(map(pointers.parsed, files.values())):
         return {}
     try:
         return {path: content.decode() for path, content in files.items()}

@@ -18,6 +18,7 @@ from spaces.api.listing import runtime
 from spaces.building import hot_reload, versions
 from spaces.building.hot_reload import HALF, Outcome
 from spaces.git import commits
+from spaces.lfs.pointers import Pointer
 from spaces.models import Build, Sdk, Space, Stage
 from tests.people import People
 from tests.spaces.pages import folks, space_of
@@ -134,9 +135,19 @@ def test_edits_follow_each_other_faster_than_builds(space: Space, sent: list[dic
         ({"new.py": b"2"}, ""),
         ({"app.py": b"2"}, "a.bin"),
         ({"app.py": b"\xff"}, ""),
+        ({"app.py": Pointer("a" * 64, 7).text}, ""),
         ({"app.py": b"#" * (hot_reload.MOST_BYTES + 1)}, ""),
     ],
-    ids=["the card", "code and card", "requirements", "a new file", "one less", "no text", "too large"],
+    ids=[
+        "the card",
+        "code and card",
+        "requirements",
+        "a new file",
+        "one less",
+        "no text",
+        "a large file",
+        "too large",
+    ],
 )
 def test_anything_but_changed_code_is_rolled_out(
     space: Space, sent: list[dict[str, str]], files: dict[str, bytes], without: str
