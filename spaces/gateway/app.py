@@ -237,7 +237,7 @@ class Gateway:
             return
         if not route.address:
             route = paths.routed(await self.context.running(route), asked.path)
-            if route.address and route.app != asked.route.app:
+            if route.address:
                 # Only now is it known what the app offers, and so what has to queue.
                 await self._http(replace(asked, route=route), scope, receive, send)
                 return

@@ -41,6 +41,7 @@ def test_a_call_that_waited_for_the_first_start_is_queued(process_platform: Plat
 
     def accepted() -> str:
         answer = requests.post(url, json={"data": ["Ada"]}, headers=headers, timeout=90)
+        assert answer.status_code in (200, 503), answer.text  # 503: the start takes longer than requests wait
         return str(answer.json()["event_id"]) if answer.ok else ""
 
     event_id = wait_until(accepted, "it is held until the app runs, and accepted", 120)

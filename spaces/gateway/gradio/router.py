@@ -92,8 +92,11 @@ class GradioRouter:
 
     @staticmethod
     def _passes_by(asked: SpaceRequest, path: str | None) -> bool:
-        """Whether this would run a function at a place nobody knows of, in an app that guards none."""
+        """Whether this would run a function at a place nobody knows of, in an app that guards none. Where none
+        runs, it is asked again once one does."""
         app = asked.route.app
+        if not asked.route.address:
+            return False
         unknown = asked.route.sdk == "gradio" and not app.guarded and path is None
         return unknown and not paths.of_another(asked.path, app) and paths.runs_somewhere(asked.path)
 
