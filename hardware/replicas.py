@@ -78,6 +78,11 @@ def candidate(space_id: int) -> Replica | None:
     return ordered.order_by("-pk").first()
 
 
+def has_run(build_id: int) -> bool:
+    """Whether a replica of this build could ever be called."""
+    return Replica.objects.filter(build_id=build_id, ready_at__isnull=False).exists()
+
+
 def set_aside(replica_id: int) -> None:
     """Another one serves now."""
     Replica.objects.filter(pk=replica_id, wanted=True).update(set_aside_at=timezone.now())

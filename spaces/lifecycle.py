@@ -245,10 +245,11 @@ def take_over(space: Space, replica: Replica) -> None:
 @transaction.atomic
 def _restore(space: Space, replica: Replica) -> bool:
     """What it should run is gone from its node: build that commit again, while visitors wait. False: that was
-    done a moment ago, and its node does not get what builds make."""
+    done a moment ago and never ran, so its node does not get what builds make."""
     made = space.builds.filter(pk=replica.build_id or 0).first()
     just_built = timezone.now() - RESTORED_AGAIN_AFTER
-    if made is None or (made.restores and made.finished_at and made.finished_at > just_built):
+    is_again = made is not None and made.restores and made.finished_at and made.finished_at > just_built
+    if made is None or (is_again and not replicas.has_run(made.pk)):
         return False
     if not Replica.objects.filter(pk=replica.pk, wanted=True).update(wanted=False):
         return True  # other news of it came first

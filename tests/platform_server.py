@@ -181,6 +181,16 @@ class Platform:
             if self.stage(space, token) == "RUNNING":
                 self.api(token).pause_space(space)
 
+    def put_to_sleep(self, space: str, token: str) -> None:
+        """It sleeps, and stays awake once it was woken."""
+        for seconds in (1, -1):
+            requests.post(
+                f"{self.url}/api/spaces/{space}/sleeptime",
+                json={"seconds": seconds}, headers={"Authorization": f"Bearer {token}"}, timeout=10,
+            ).raise_for_status()  # fmt: skip
+            if seconds > 0:
+                wait_until(lambda: self.stage(space, token) == "SLEEPING", f"{space} sleeps", 90)
+
     def run_url(self, space: str) -> str:
         return f"{self.url}/run/{space}/"
 

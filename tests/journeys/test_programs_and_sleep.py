@@ -36,13 +36,7 @@ class Sleeper:
         return requests.get(url, headers=self.headers if headers is None else headers, timeout=60)
 
     def sleep(self) -> None:
-        for seconds in (1, -1):
-            requests.post(
-                f"{self.platform.url}/api/spaces/{SPACE}/sleeptime",
-                json={"seconds": seconds}, headers=self.headers, timeout=10,
-            ).raise_for_status()  # fmt: skip
-            if seconds > 0:
-                wait_until(lambda: self.platform.stage(SPACE, self.token) == "SLEEPING", "it sleeps", 90)
+        self.platform.put_to_sleep(SPACE, self.token)
 
 
 @pytest.fixture(scope="module")

@@ -95,6 +95,16 @@ def test_one_that_is_gone_again_later_is_built_again(space: Space) -> None:
     assert heard(space, misses(space)).stage == Stage.BUILDING
 
 
+def test_one_that_ran_and_is_gone_again_soon_is_built_again(space: Space) -> None:
+    heard(space, misses(space))
+    again = space.builds.filter(restores=True)
+    again.update(status=Build.Status.SUCCEEDED, artifact=ARTIFACT, finished_at=timezone.now())
+    ran = {"state": Replica.State.STOPPED, "wanted": False, "ready_at": timezone.now()}
+    Replica.objects.create(space=space, tier="cpu", spec={}, build_id=again.get().pk, **ran)
+    assert heard(space, misses(space)).stage == Stage.BUILDING
+    assert again.filter(status=Build.Status.QUEUED).count() == 1
+
+
 def test_a_restore_that_fails_says_why(space: Space) -> None:
     heard(space, misses(space))
     row = space.builds.latest("pk")
