@@ -92,8 +92,8 @@ class GradioRouter:
 
     @staticmethod
     def _passes_by(asked: SpaceRequest, path: str | None) -> bool:
-        """Whether this would run a function at a place nobody knows of, in an app that guards none. Where none
-        runs, it is asked again once one does."""
+        """Whether this would run a function at a place nobody knows of, in an app that guards none. Where no
+        app runs, this is asked again once one does."""
         app = asked.route.app
         if not asked.route.address:
             return False
