@@ -36,7 +36,7 @@ from spaces.api.push_check import PAGE
 from spaces.git import locks, repository
 from spaces.git.objects import STREAMED_FROM
 from spaces.git.places import Full
-from spaces.git.received import LIMITS
+from spaces.git.received import HELD, LIMITS
 from spaces.models import Space
 
 CHUNK = 256 * 1024
@@ -111,8 +111,9 @@ def _run(request: HttpRequest, space: Space, service: str) -> HttpResponseBase:
         size = _store(request, body, settings.SPACEPORT_PUSH_LIMIT_BYTES)
         out = tempfile.TemporaryFile()  # noqa: SIM115  # the answer streams it after this view returned
         try:
-            with _lock(space, service) as held:
-                _backend(git, body, out, _environment(request, space, service, size=size), held)
+            with _lock(space, service) as held, _held(space, service) as large_files:
+                env = _environment(request, space, service, size=size) | large_files
+                _backend(git, body, out, env, held)
         except subprocess.TimeoutExpired:
             out.close()
             raise HubError(504, f"git did not end within {BACKEND_TIMEOUT_S} s.") from None
@@ -142,6 +143,17 @@ def _lock(space: Space, service: str) -> Iterator[tuple[int, ...]]:
             yield (held,)
     else:
         yield ()
+
+
+@contextlib.contextmanager
+def _held(space: Space, service: str) -> Iterator[dict[str, str]]:
+    """What tells git's hook which large files the Space holds: it has no database."""
+    with tempfile.NamedTemporaryFile("w", prefix="spaceport-held-") as file:
+        if service == "git-receive-pack":
+            rows = space.large_files.values_list("oid", "size_bytes")
+            file.writelines(f"{oid} {size}\n" for oid, size in rows.iterator())
+            file.flush()
+        yield {HELD: file.name}
 
 
 def _backend(

@@ -7,16 +7,18 @@ import os
 import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from spaces.git import bounds, room
 from spaces.git.bounds import Extents, TooMuch
 from spaces.git.objects import Objects, git
+from spaces.lfs import pointers
 
 #: What git hands its hooks through: limits in bytes, "one file:all files of a commit:all of a repository".
 LIMITS = "SPACEPORT_RECEIVE_LIMITS"
 HEADS = "refs/heads/"
-POINTER = b"version https://git-lfs.github.com/spec/"
-POINTER_BYTES = range(len(POINTER), 1024)  # of a pointer, as git-lfs has it
+#: The same: a file that names what the Space holds by Git LFS, a line each: id and size.
+HELD = "SPACEPORT_LARGE_FILES"
 
 
 class Refused(ValueError):
@@ -70,7 +72,7 @@ def check(wanted: list[Update]) -> None:
             raise TooMuch(f"{path} has {size:,} bytes; at most {file_bytes:,} are taken.")
         if kind != "blob" and size > bounds.OBJECT_BYTES:
             raise TooMuch(f"A {kind} of it has {size:,} bytes.")
-        if kind == "blob" and size in POINTER_BYTES:
+        if kind == "blob" and size in pointers.ALIKE_SIZES:
             small.add(oid)
         if kind == "commit":
             commits.append(oid)
@@ -101,18 +103,26 @@ def tree_of(objects: Objects, commit: str) -> str:
 
 
 def _check_pointers(objects: Objects, folder: str, small: set[str], moved: dict[str, str]) -> None:
-    """Refuse pointers of Git LFS among the files that the branches and tags would have. Nothing here keeps
-    what they point at; those in the history before harm nobody."""
+    """Refuse pointers at files that the Space does not hold, among those that the branches and tags would
+    have: git-lfs sends the files first. Those in the history before harm nobody."""
+    held = _held() if small else {}
     for name, tip in moved.items() if small else ():
         for line in _lines(git(folder, "-c", "core.quotePath=false", "ls-tree", "-r", tip)):
             entry, _, path = line.partition("\t")
             oid = entry.split()[2]
-            if oid in small and objects.content(oid).startswith(POINTER):
+            if oid not in small or not (content := objects.content(oid)).startswith(pointers.BEGINNING):
+                continue
+            if (pointer := pointers.parsed(content)) is None or held.get(pointer.oid) != pointer.size:
                 raise Refused(
                     f"'{path[:200]}' ({name}) is only a pointer of Git LFS, and its file is not here. Get "
-                    "the file (git lfs pull), stop tracking it (git lfs migrate export --include='*' "
-                    "--everything) and push again."
+                    "the file (git lfs pull), and push with git-lfs installed (git lfs install): it sends "
+                    "the file first."
                 )
+
+
+def _held() -> dict[str, int]:
+    lines = Path(os.environ[HELD]).read_text().splitlines() if HELD in os.environ else []
+    return {oid: int(size) for oid, size in map(str.split, lines)}
 
 
 def _path_of(folder: str, oid: str, tips: Iterable[str]) -> str:
