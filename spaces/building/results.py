@@ -12,6 +12,7 @@ from hardware import logs
 from hardware.runtimes.base import BuildFailed, ImageMissing
 from spaces import housekeeping, lifecycle
 from spaces.building import leases, runs
+from spaces.building.explanations import explain
 from spaces.models import Build, Space
 from spaces.webhooks import events
 
@@ -63,8 +64,8 @@ def build(row: Build, is_lost: Callable[[], bool]) -> None:
     except (Error, RedisError):  # ours, and over soon: its lease runs out, and it is built again
         raise
     except BuildFailed as failure:
-        row.status, row.reason = Build.Status.FAILED, str(failure)
-        lines.append(f"Build failed: {failure}")
+        row.status, row.reason = Build.Status.FAILED, f"{explain(lines)} {failure}".strip()
+        lines.append(f"Build failed: {row.reason}")
     except Exception:
         logger.exception("build %s", row.pk)
         row.status, row.reason = Build.Status.FAILED, OURS

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from spaces.building.explanations import package_of
+
 _LINES = "Last lines:"
 _FRAME = re.compile(r'  File "(?P<path>[^"]+)", line \d+')
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:: .*)?")
@@ -36,7 +38,7 @@ def failure(reason: str) -> Failure:
     return Failure(
         sentence=" ".join([*said.splitlines(), *again]),
         exception=exception,
-        advice=f"Add the package that has {missing[1]} to requirements.txt." if missing else "",
+        advice=f"Add {package_of(missing[1])} to requirements.txt." if missing else "",
         frames=tuple(frames),
         lines=tuple(written),
     )
