@@ -49,6 +49,12 @@ def tail(kind: LogKind, space_id: int, n: int = 200) -> list[Entry]:
     return [_entry(*item) for item in reversed(newest)]
 
 
+def since(kind: LogKind, space_id: int, after: str) -> list[Entry]:
+    """The kept lines after the entry `after`, at most 500, oldest first."""
+    found: Any = sync_redis().xrange(redis_keys.log(kind, space_id), min=f"({after}", count=500)
+    return [_entry(*item) for item in found]
+
+
 def last_at(kind: LogKind, space_id: int, replica: int) -> float:
     """When the newest kept line of this replica was written; 0 when there is none."""
     newest: Any = sync_redis().xrevrange(redis_keys.log(kind, space_id), count=MAX_LINES)

@@ -9,6 +9,7 @@ from django.contrib.sessions.models import Session
 from django.db.models import Count
 from django.utils import timezone
 
+from accounts.models import AccessToken, DeviceLogin
 from hardware.models import Deleted, Node, Replica
 from hardware.runtimes.base import Artifact
 from spaces.lfs import collection
@@ -17,6 +18,7 @@ from spaces.models import Build, Space
 REPLICAS_KEPT = timedelta(days=1)  # after their end; they hold the Space's secrets
 ARTIFACTS_KEPT = 3  # of each Space, to go back to at once
 BUILDS_KEPT = 20  # of each Space, with their logs
+EXPIRED_SHOWN = timedelta(days=30)  # tokens, to their users
 GONE_AFTER = timedelta(days=30)  # nodes that never came back, and Spaces that were deleted
 
 _OPEN = [Build.Status.QUEUED, Build.Status.RUNNING]
@@ -31,6 +33,8 @@ def forget_old_rows() -> None:
     for space in many.only("pk"):
         _forget_builds(space)
     Session.objects.filter(expire_date__lt=now).delete()
+    AccessToken.objects.filter(expires_at__lt=now - EXPIRED_SHOWN).delete()
+    DeviceLogin.objects.filter(expires_at__lt=now).delete()
     Deleted.objects.filter(created_at__lt=now - GONE_AFTER).delete()
     Node.objects.filter(heartbeat_at__lt=now - GONE_AFTER, replicas=None).delete()
     collection.collect()

@@ -177,6 +177,21 @@ class WebhookDelivery(models.Model):
         return f"{self.scope} of {self.space_name} to webhook {self.webhook_id}"
 
 
+class TrustedPublisher(models.Model):
+    """CI jobs that may push to a Space without a stored token (`spaces.signin`)."""
+
+    space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="publishers")
+    #: In whose name they push, for as long as that user may.
+    made_by = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    issuer = models.CharField(max_length=500)
+    #: What the job's id token must say: {claim: text}.
+    claims = models.JSONField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return str(self.claims.get("repository") or self.claims.get("sub") or self.issuer)
+
+
 class Build(models.Model):
     """One build of one commit: what came of it, and its whole log once it ended."""
 

@@ -24,10 +24,17 @@ class BadCredentials(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The caller. Without a token (`token` None) a signed-in user may read; only a write token may write."""
+    """The caller. Without a token (`token` None) a signed-in user may read; only a write token may write.
+    With a token for one Space alone the caller is nobody (`user` None) until it is known that the request is
+    about that Space (`on`)."""
 
     user: User | None = None
     token: AccessToken | None = None
+
+    def on(self, space_id: int) -> Caller:
+        """The same caller in a request about this Space."""
+        is_its = self.token is not None and self.token.space_id == space_id
+        return Caller(self.token.user, self.token) if self.token is not None and is_its else self
 
     @property
     def may_write(self) -> bool:
@@ -47,7 +54,7 @@ def caller_of(request: HttpRequest) -> Caller:
     token = tokens.check(value)
     if token is None:
         raise BadCredentials(too_many=throttle.too_many_tokens(request))
-    return Caller(token.user, token)
+    return Caller(token.user if token.space_id is None else None, token)
 
 
 def token_in(authorization: str) -> AccessToken | None:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils import timezone
 
 
 class User(AbstractUser):
@@ -55,7 +56,8 @@ class Membership(models.Model):
 
 
 class AccessToken(models.Model):
-    """An API token. Only its SHA-256 digest is kept: the value has enough entropy to need no more."""
+    """An API token. Only its SHA-256 digest is kept: the value has enough entropy to need no more. One for a
+    Space alone is a stranger everywhere else."""
 
     class Scope(models.TextChoices):
         READ = "read"
@@ -68,6 +70,38 @@ class AccessToken(models.Model):
     last_four = models.CharField(max_length=4)
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    #: Null: it does not expire.
+    expires_at = models.DateTimeField(null=True, blank=True)
+    #: The only Space that it is for; null: all that the user may.
+    space = models.ForeignKey(
+        "spaces.Space", null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
+    #: Of the refresh token that came with it (OAuth), until that is used.
+    refresh_digest = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001  # null is distinct
 
     def __str__(self) -> str:
         return f"{self.name} (…{self.last_four})"
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+
+class DeviceLogin(models.Model):
+    """A program that asked to sign in, until its user agreed in a browser (RFC 8628)."""
+
+    device_digest = models.CharField(max_length=64, unique=True)
+    user_code = models.CharField(max_length=16, unique=True)
+    #: From where the program asked, for its user to recognize.
+    address = models.CharField(max_length=64)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(db_index=True)
+    polled_at = models.DateTimeField(null=True, blank=True)
+    #: Who agreed or refused; null: nobody yet.
+    user = models.ForeignKey(User, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    #: What was agreed to; empty with a user: refused.
+    scope = models.CharField(max_length=8, choices=AccessToken.Scope.choices, blank=True)
+
+    def __str__(self) -> str:
+        return f"device login {self.user_code}"

@@ -29,6 +29,7 @@ class Who:
 
     user_id: int | None = None
     bearer: str = ""
+    space_id: int = 0  # that a bearer asks for
 
 
 class Rights:
@@ -83,5 +84,6 @@ def may_read(who: Who, owner_id: int) -> bool:
         user = User.objects.filter(pk=who.user_id, is_active=True).first()
     else:
         token = tokens.check(who.bearer)
-        user = token.user if token is not None else None
+        is_its = token is not None and token.space_id in (None, who.space_id)
+        user = token.user if token is not None and is_its else None
     return user is not None and access.can_read(user, owner_id, "private")

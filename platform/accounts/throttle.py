@@ -34,6 +34,7 @@ MOST_FROM_ADDRESS = 500
 SIGN_UPS = 50  # accounts from one address
 TOKENS = 100  # tokens that are nobody's, from one address
 PASSWORD_CHANGES = 10  # wrong passwords of somebody signed in
+CODES = 30  # of programs that want to sign in, typed by one user
 
 COOKIE = "known_browser"
 _SALT = "accounts.known-browser"
@@ -131,6 +132,11 @@ def too_many_guesses(address: str, token: str) -> bool:
 def too_many_changes(user_id: int) -> bool:
     """Count a wish to change this user's password; whether it must wait."""
     return _count(f"password:{user_id}") > PASSWORD_CHANGES
+
+
+def too_many_codes(user_id: int) -> bool:
+    """Count a code that this user typed for a program; whether it must wait."""
+    return _count(f"codes:{user_id}") > CODES
 
 
 def changed(user_id: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -116,15 +118,21 @@ class ChangePassword(PasswordChangeView):
 def tokens_page(request: HttpRequest) -> HttpResponse:
     """The user's tokens; POST makes one and shows its value, this once."""
     assert isinstance(request.user, User)
-    mine = AccessToken.objects.filter(user=request.user).order_by("-created_at")
-    form = NewToken(request.POST or None, initial={"scope": AccessToken.Scope.WRITE})
+    mine = AccessToken.objects.filter(user=request.user).select_related("space__owner")
+    mine = mine.order_by("-created_at")
+    empty = partial(NewToken, user=request.user, initial={"scope": AccessToken.Scope.WRITE})
+    form = empty(request.POST or None)
     plain = ""
     if request.method == "POST" and form.is_valid():
         if mine.count() >= MOST_TOKENS:
             form.add_error(None, f"You have {MOST_TOKENS} tokens. Revoke one you no longer use first.")
         else:
-            _, plain = tokens.issue(request.user, form.cleaned_data["name"], form.cleaned_data["scope"])
-            form = NewToken(initial={"scope": AccessToken.Scope.WRITE})
+            given = form.cleaned_data
+            life = timedelta(days=given["days"]) if given["days"] else None
+            _, plain = tokens.issue(
+                request.user, given["name"], given["scope"], life=life, space_id=given["space"]
+            )
+            form = empty()
     context = {"form": form, "tokens": mine, "plain": plain, "platform_url": settings.SPACEPORT_URL}
     return render(request, "accounts/tokens.html", context, status=422 if form.errors else 200)
 

@@ -73,6 +73,8 @@ SPACEPORT_BUILD_TIMEOUT_S = env.int("SPACEPORT_BUILD_TIMEOUT_S", 1800)
 #: How long the version before is kept running after a new one took over, to be gone back to at once (only on
 #: hardware without a GPU).
 SPACEPORT_KEEP_WARM_S = env.int("SPACEPORT_KEEP_WARM_S", 600)
+#: How long `git push` shows what becomes of it; 0: not at all.
+SPACEPORT_PUSH_FOLLOW_S = env.int("SPACEPORT_PUSH_FOLLOW_S", 600)
 #: Memory of one build.
 SPACEPORT_BUILD_MEMORY_GB = env.float("SPACEPORT_BUILD_MEMORY_GB", 8)
 #: Disk of one build, including its layer cache.

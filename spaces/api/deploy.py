@@ -41,6 +41,7 @@ Hub's own paths. Below the table is what Spaceport adds. Send `Authorization: Be
 | `GET …/runtime` · `POST …/hardware`, `…/sleeptime`, `…/pause`, `…/restart` | the running Space |
 | `GET`, `POST`, `DELETE …/secrets`, `…/variables` | its environment |
 | `GET …/logs/build`, `…/logs/run` | logs, as server-sent events |
+| `GET /spaces/{owner}/{name}/agents.md` | how to call a Gradio Space, in Markdown, for agents |
 | `GET /api/spaces/hardware` | available hardware |
 | `/spaces/{owner}/{name}` as a git remote | clone and push; the token is the password |
 """

@@ -30,6 +30,7 @@ from accounts.auth import BadCredentials, Caller, caller_of
 from accounts.throttle import address_of
 from infra.folders import private
 from spaces import lifecycle
+from spaces.api import push_progress
 from spaces.api.git_packs import RETRY_S, Pack
 from spaces.api.hub import HubError, bad_credentials, base_url, readable, writable
 from spaces.api.push_check import PAGE
@@ -109,6 +110,7 @@ def _run(request: HttpRequest, space: Space, service: str) -> HttpResponseBase:
     before = repository.head(space)
     with tempfile.TemporaryFile() as body:
         size = _store(request, body, settings.SPACEPORT_PUSH_LIMIT_BYTES)
+        follows = service == "git-receive-pack" and push_progress.takes(body)
         out = tempfile.TemporaryFile()  # noqa: SIM115  # the answer streams it after this view returned
         try:
             with _lock(space, service) as held, _held(space, service) as large_files:
@@ -118,10 +120,15 @@ def _run(request: HttpRequest, space: Space, service: str) -> HttpResponseBase:
             out.close()
             raise HubError(504, f"git did not end within {BACKEND_TIMEOUT_S} s.") from None
         finally:
-            if service == "git-receive-pack" and repository.head(space) != before:
+            is_new = service == "git-receive-pack" and repository.head(space) != before
+            if is_new:
                 lifecycle.pushed(space)
     out.seek(0)
-    return _answer(out, _chunks(out))
+    answer = _answer(out, _chunks(out))
+    if is_new and follows and not answer.has_header("Content-Length"):
+        content = push_progress.followed(_chunks(out), space.pk, space.sha)
+        answer.streaming_content = content
+    return answer
 
 
 def _fetch(request: HttpRequest, space: Space, service: str, git: str) -> HttpResponseBase:

@@ -40,6 +40,7 @@ ONLY_SPACES = (
     "There are only Spaces here, no models and no data sets. "
     'For a Space add --repo-type space to hf, or repo_type="space" in Python.'
 )
+READ_ONLY = "This token may only read. Make one with write access on the tokens page."
 JSON_LIMIT = 1024 * 1024  # bytes of an ordinary JSON body
 
 
@@ -138,6 +139,8 @@ def signed_in(request: HttpRequest) -> Caller:
         HubError
     """
     who = caller(request)
+    if who.user is None and who.token is not None:
+        raise HubError(403, f"This token is for {who.token.space} alone.")
     if who.user is None:
         raise HubError(401, "Invalid username or password: sign in with a token (hf auth login).")
     return who
@@ -150,10 +153,28 @@ def readable(request: HttpRequest, owner: str, name: str) -> Space:
         HubError: as if it did not exist.
     """
     who = caller(request)
-    space = permissions.readable(who.user, owner, name)
+    user = who.user if who.token is None else who.token.user
+    space = permissions.readable(user, owner, name)
+    if space is not None and who.user is None and who.token is not None:
+        who = request.caller = who.on(space.pk)  # type: ignore[attr-defined]
+        space = permissions.readable(who.user, owner, name)
     if space is None:
         raise not_found(f"{owner}/{name}", who)
     return space
+
+
+def unlimited(request: HttpRequest) -> Caller:
+    """The caller, with a token that is good for more than one Space, and for writing.
+
+    Raises:
+        HubError
+    """
+    who = signed_in(request)
+    if who.token is not None and who.token.space_id is not None:
+        raise HubError(403, f"This token is for {who.token.space} alone, and neither moves nor deletes it.")
+    if not who.may_write:
+        raise HubError(403, READ_ONLY)
+    return who
 
 
 def writable(request: HttpRequest, owner: str, name: str) -> Space:
@@ -167,7 +188,7 @@ def writable(request: HttpRequest, owner: str, name: str) -> Space:
     if not access.can_write(who.user, space.owner_id):
         raise HubError(403, f"You have no write access to {space}.")
     if not who.may_write:
-        raise HubError(403, "This token may only read. Make one with write access on the tokens page.")
+        raise HubError(403, READ_ONLY)
     return space
 
 

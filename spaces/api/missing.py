@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from spaces.api.hub import ONLY_SPACES, HubError, body, hub, readable
@@ -67,13 +66,6 @@ def no_other_kind(request: HttpRequest) -> HttpResponse:
 @hub("GET")
 def no_quota(request: HttpRequest) -> HttpResponse:
     raise HubError(501, "There is no ZeroGPU here, and no quota: a Space has its hardware to itself.")
-
-
-@hub("POST")
-def no_sign_in_by_browser(request: HttpRequest) -> HttpResponse:
-    """What `hf auth login` asks for when it was given no token."""
-    where = f"{settings.SPACEPORT_URL.rstrip('/')}/tokens"
-    raise HubError(501, f"Sign in with a token here: make one at {where}, then hf auth login --token hf_...")
 
 
 @hub("GET", "POST", "PUT", "PATCH", "DELETE")

@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from accounts import access
-from accounts.models import Membership, Owner
+from accounts.models import AccessToken, Membership, Owner
 from accounts.people import own_namespace
 from spaces import creation, lifecycle, names, publishing
 from spaces.api.hub import (
@@ -15,11 +15,14 @@ from spaces.api.hub import (
     HubError,
     base_url,
     body,
+    caller,
+    date,
     hub,
     ok,
     readable,
     signed_in,
     text,
+    unlimited,
     writable,
 )
 from spaces.api.values import pairs, refuse_what_is_not_here, sleep_seconds, switch
@@ -31,11 +34,14 @@ from spaces.models import Sdk, Space, Visibility
 
 @hub("GET")
 def whoami(request: HttpRequest) -> HttpResponse:
-    who = signed_in(request)
+    who = caller(request)
+    if who.token is not None and who.token.space_id is not None:
+        who = who.on(who.token.space_id)
+    if who.user is None:
+        who = signed_in(request)
     assert who.user is not None
     mine = Membership.objects.filter(user=who.user, owner__kind=Owner.Kind.ORGANIZATION)
     organizations = mine.select_related("owner").order_by("owner__name")
-    token = {"displayName": who.token.name, "role": who.token.scope} if who.token else None
     return ok(
         {
             "type": "user",
@@ -55,9 +61,24 @@ def whoami(request: HttpRequest) -> HttpResponse:
                 }
                 for m in organizations
             ],
-            "auth": {"type": "access_token", "accessToken": token},
+            "auth": {"type": "access_token", "accessToken": _token(who.token)},
         }
     )
+
+
+def _token(token: AccessToken | None) -> dict[str, Any] | None:
+    """What the Hub says of a token."""
+    if token is None:
+        return None
+    told: dict[str, Any] = {"displayName": token.name, "role": token.scope}
+    if token.expires_at is not None:
+        told["expiresAt"] = date(token.expires_at)
+    if token.space is not None:
+        told["role"] = "fineGrained"
+        entity = {"type": "space", "_id": str(token.space.pk), "name": str(token.space)}
+        rights = ["repo.content.read"] + (["repo.write"] if token.scope == AccessToken.Scope.WRITE else [])
+        told["fineGrained"] = {"scoped": [{"entity": entity, "permissions": rights}]}
+    return told
 
 
 @hub("GET")
@@ -71,13 +92,14 @@ def auth_check(request: HttpRequest, owner: str, name: str, write: str = "") -> 
 
 @hub("POST")
 def create(request: HttpRequest) -> HttpResponse:
-    who = signed_in(request)
     values = body(request)
     if values.get("type", "model") != "space":
         raise HubError(400, ONLY_SPACES)
+    if (there := _of_its_token(request, values)) is not None:
+        return _conflict(request, creation.AlreadyExists(there))
+    who = signed_in(request)
     owner = _owner(request, values.get("organization"))
-    if not who.may_write:
-        raise HubError(403, "This token may only read. Make one with write access on the tokens page.")
+    unlimited(request)
     try:
         sdk = Sdk(values.get("sdk") or "gradio")
     except ValueError:
@@ -97,6 +119,16 @@ def create(request: HttpRequest) -> HttpResponse:
     except creation.AlreadyExists as error:
         return _conflict(request, error)
     return ok({"url": _url(request, space), "name": str(space), "id": str(space.pk)})
+
+
+def _of_its_token(request: HttpRequest, values: dict[str, Any]) -> Space | None:
+    """The Space that the caller's token is for, if that is the one named: `hf upload` begins with its
+    creation."""
+    token = caller(request).token
+    if token is None or token.space is None:
+        return None
+    named = f"{values.get('organization') or token.user.username}/{values.get('name')}"
+    return token.space if named.lower() == str(token.space).lower() else None
 
 
 def _settings(values: dict[str, Any]) -> dict[str, Any]:
@@ -123,12 +155,10 @@ def _conflict(request: HttpRequest, error: creation.AlreadyExists) -> HttpRespon
 def duplicate(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """A copy with its history and variables; secrets stay behind."""
     source = readable(request, owner, name)
-    who = signed_in(request)
+    who = unlimited(request)
     values = body(request)
     namespace, _, new_name = text(values, "repository", most=200).rpartition("/")
     target = _owner(request, namespace)
-    if not who.may_write:
-        raise HubError(403, "This token may only read. Make one with write access on the tokens page.")
     assert who.user is not None
     wanted = values.get("visibility") or values.get("private") is not None
     settings = _settings(values)
@@ -157,7 +187,9 @@ def delete(request: HttpRequest) -> HttpResponse:
     who = signed_in(request)
     assert who.user is not None
     owner = values.get("organization") or who.user.username
-    lifecycle.delete(writable(request, str(owner), text(values, "name")))
+    space = writable(request, str(owner), text(values, "name"))
+    unlimited(request)
+    lifecycle.delete(space)
     return ok()
 
 
@@ -170,6 +202,7 @@ def move(request: HttpRequest) -> HttpResponse:
     before, _, old_name = text(values, "fromRepo", most=200).partition("/")
     namespace, _, name = text(values, "toRepo", most=200).partition("/")
     space = writable(request, before, old_name)
+    unlimited(request)
     target = _owner(request, namespace)
     try:
         creation.move(space, target, name)

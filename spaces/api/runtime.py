@@ -151,10 +151,8 @@ async def log_stream(
 
 @hub("GET")
 def _check(request: HttpRequest, owner: str, name: str) -> HttpResponse:
-    from accounts.auth import caller_of
-
     space = readable(request, owner, name)
-    user = caller_of(request).user
+    user = caller(request).user
     if user is None or not access.can_write(user, space.owner_id):
         raise HubError(403, f"Only who can write to {space} reads its logs.")
     answer = ok()

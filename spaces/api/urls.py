@@ -9,17 +9,20 @@ from spaces.api.missing import (
     no_access_requests,
     no_other_kind,
     no_quota,
-    no_sign_in_by_browser,
     nothing,
 )
 from spaces.community import api as community
+from spaces.community.agents import agents
 from spaces.lfs import batch
+from spaces.signin import api as signin
+from spaces.signin import oauth
 from spaces.webhooks import api as webhooks
 
 SPACE = "api/spaces/<str:owner>/<str:name>"
 
 api.add_router("", statistics.router)
 api.add_router("", versions.router)
+api.add_router("", signin.router)
 
 
 urlpatterns = [
@@ -81,6 +84,7 @@ urlpatterns = [
     path(f"{SPACE}/discussions", discussions),
     path(f"{SPACE}/discussions/<path:rest>", discussions),
     path(f"{SPACE}/user-access-request/<path:rest>", no_access_requests),
+    path("spaces/<str:owner>/<str:name>/agents.md", agents),
     path("spaces/<str:owner>/<str:name>/resolve/<path:rest>", reading.resolve),
     re_path(r"^(?:datasets/)?[^/]+(?:/[^/]+)?/resolve/.+$", no_other_kind),
     re_path(
@@ -89,7 +93,9 @@ urlpatterns = [
     ),
     re_path(r"^(?:spaces/)?(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/info/lfs/objects/batch$", batch.batch),
     re_path(r"^(?:spaces/)?[^/]+/[^/]+/info/lfs/.*$", batch.nothing),
-    re_path(r"^oauth/(?:device|token)$", no_sign_in_by_browser),
+    path("oauth/device", oauth.device),
+    path("oauth/token", oauth.token),
+    path("oauth/activate", oauth.activate, name="activate"),
     path("api/", api.urls),
     re_path(r"^api/(?P<rest>.*)$", nothing),
 ]

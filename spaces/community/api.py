@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.models import Membership, Owner
 from spaces.api.hub import (
+    READ_ONLY,
     HubError,
     base_url,
     caller,
@@ -34,6 +35,8 @@ QUESTION = 1000  # characters
 def like(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     space = readable(request, owner, name)
     who = signed_in(request)
+    if not who.may_write:
+        raise HubError(403, READ_ONLY)
     assert who.user is not None
     (likes.like if request.method == "POST" else likes.unlike)(space, who.user)
     return ok()

@@ -24,6 +24,7 @@ from spaces import creation, lifecycle, names, publishing
 from spaces.card import CardError
 from spaces.models import Sdk, Secret, Space, Variable, Visibility
 from spaces.secrets import MOST_KEYS
+from spaces.signin import section as publishers
 from spaces.views.common import writable, writable_owners
 from spaces.views.forms import (
     SLEEP_TIMES,
@@ -104,6 +105,7 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
         "sleep_times": SLEEP_TIMES | ({} if sleep in SLEEP_TIMES else {sleep: f"{sleep} seconds"}),
         "static": space.sdk == Sdk.STATIC,
         "gradio": space.sdk == Sdk.GRADIO,
+        "publishers": space.publishers.order_by("pk"),
         "owners": writable_owners(request.user, also=space.owner_id),
         "move_name": space.name,
     }
@@ -212,6 +214,7 @@ SECTIONS: dict[str, Callable[[HttpRequest, Space], dict[str, Any] | None]] = {
     "visibility": _visibility,
     "variables": _variables,
     "secrets": _secrets,
+    "publishers": publishers.change,
 }
 SAVED = {
     "queue": "Saved. It acts on the next call.",
@@ -221,6 +224,7 @@ SAVED = {
     "visibility": "Saved.",
     "variables": "Saved. A Space that runs starts anew with it.",
     "secrets": "Saved. A Space that runs starts anew with it.",
+    "publishers": "Saved.",
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from spaces.api.hub import HubError, body, date, hub, ok, signed_in
+from spaces.api.hub import READ_ONLY, HubError, body, date, hub, ok, signed_in
 from spaces.models import Webhook
 from spaces.webhooks import hooks
 
@@ -75,7 +75,7 @@ def deliveries(request: HttpRequest, number: str) -> HttpResponse:
 def _owner(request: HttpRequest) -> Any:
     who = signed_in(request)
     if request.method != "GET" and not who.may_write:
-        raise HubError(403, "This token may only read. Make one with write access on the tokens page.")
+        raise HubError(403, READ_ONLY)
     return who.user
 
 

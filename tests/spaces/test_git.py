@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -189,3 +190,74 @@ def test_odd_requests_of_the_git_door(hub: Hub, space: str) -> None:
     assert hub.call("GET", f"/spaces/{space}/info/refs?service=git-receive-pack").status_code == 401
     bearer = hub.call("GET", f"/spaces/{space}/info/refs?service=git-receive-pack", "alice")
     assert bearer.status_code == 200
+
+
+# --- the ways of real git ---------------------------------------------------------------------------
+
+
+def test_a_forced_push_of_another_history_is_the_new_version(hub: Hub, space: str, tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    hub.git("init", cwd=folder)
+    (folder / "README.md").write_text("---\nsdk: static\n---\n")
+    hub.git("remote", "add", "origin", hub.remote(space, "alice"), cwd=folder)
+    assert push(hub, folder).returncode != 0
+    assert push(hub, folder, "--force", "origin", "main").returncode == 0
+    api = hub.api("alice")
+    assert len(api.list_repo_commits(space, repo_type="space")) == 1
+    assert api.space_info(space).sdk == "static"
+
+
+def test_tags_and_branches_come_and_go(hub: Hub, space: str, tmp_path: Path) -> None:
+    folder, api = clone(hub, space, tmp_path / "work"), hub.api("alice")
+    hub.git("tag", "v1", cwd=folder)
+    hub.git("tag", "-a", "v2", "-m", "second", cwd=folder)
+    hub.git("branch", "feat/x", cwd=folder)
+    assert hub.git("push", "origin", "--tags", "feat/x", cwd=folder).returncode == 0
+    refs = api.list_repo_refs(space, repo_type="space")
+    assert {tag.name for tag in refs.tags} == {"v1", "v2"}
+    assert {branch.name for branch in refs.branches} == {"main", "feat/x"}
+    assert hub.git("push", "origin", ":v1", ":feat/x", cwd=folder).returncode == 0
+    refs = api.list_repo_refs(space, repo_type="space")
+    assert ([tag.name for tag in refs.tags], [one.name for one in refs.branches]) == (["v2"], ["main"])
+
+
+def test_a_shallow_clone_is_fetched_deepened_and_pushed_from(hub: Hub, space: str, tmp_path: Path) -> None:
+    api = hub.api("alice")
+    for text in (b"1", b"2", b"3"):
+        api.upload_file(path_or_fileobj=text, path_in_repo="a.txt", repo_id=space, repo_type="space")
+    folder = tmp_path / "work"
+    assert hub.git("clone", "--depth", "1", hub.remote(space, "alice"), str(folder)).returncode == 0
+    assert hub.git("rev-list", "--count", "HEAD", cwd=folder).stdout.strip() == "1"
+    (folder / "b.txt").write_text("from a shallow clone")
+    assert push(hub, folder).returncode == 0
+    assert hub.git("fetch", "--unshallow", cwd=folder).returncode == 0
+    assert hub.git("rev-list", "--count", "HEAD", cwd=folder).stdout.strip() == "5"
+    assert len(api.list_repo_commits(space, repo_type="space")) == 5
+
+
+def test_of_two_pushes_at_once_one_wins_and_the_other_is_told(hub: Hub, space: str, tmp_path: Path) -> None:
+    folders = [clone(hub, space, tmp_path / name) for name in ("one", "two")]
+    for number, folder in enumerate(folders):
+        (folder / f"{number}.txt").write_text("x")
+        hub.git("add", "-A", cwd=folder)
+        hub.git("commit", "-m", str(number), cwd=folder)
+    with ThreadPoolExecutor() as pool:
+        done = list(pool.map(lambda folder: hub.git("push", "origin", "main", cwd=folder), folders))
+    assert sorted(one.returncode == 0 for one in done) == [False, True], [one.stderr for one in done]
+    [loser] = [folder for folder, one in zip(folders, done, strict=True) if one.returncode != 0]
+    assert hub.git("pull", "--rebase", "origin", "main", cwd=loser).returncode == 0
+    assert hub.git("push", "origin", "main", cwd=loser).returncode == 0
+    assert {"0.txt", "1.txt"} <= set(hub.api("alice").list_repo_files(space, repo_type="space"))
+
+
+def test_a_push_says_what_comes_of_it_at_once_where_nothing_is_built(
+    hub: Hub, space: str, tmp_path: Path
+) -> None:
+    folder = clone(hub, space, tmp_path / "work")
+    (folder / "README.md").write_text("---\nsdk: gradio\n---\nmore\n")
+    assert f"{space} does not run (NO_APP_FILE): There is no app.py" in push(hub, folder).stderr
+    (folder / "app.py").write_text("print()")
+    assert f"{space} is built once a build worker runs" in push(hub, folder).stderr
+    (folder / "README.md").write_text("---\nsdk: static\n---\n")
+    assert f"{space} runs: " in push(hub, folder).stderr

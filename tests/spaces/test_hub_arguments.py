@@ -178,12 +178,5 @@ def test_what_is_missing_is_named_with_what_to_do(api: HfApi, space: str, call: 
         call(api, space)
 
 
-def test_a_login_without_a_token_says_where_to_make_one(hub: Hub) -> None:
-    done = hub.hf("", "auth", "login")
-    assert done.returncode != 0
-    assert "hf auth login --token" in done.stdout + done.stderr
-    assert "/tokens" in done.stdout + done.stderr
-
-
 def test_an_unknown_address_says_where_the_addresses_are_listed(hub: Hub) -> None:
     assert "/api/docs" in hub.call("POST", "/api/spaces/a/b/nonsense", "alice").json()["error"]

@@ -26,7 +26,11 @@ OLD = {"name": "{name}", "organization": "alice", "type": "space"}
 FILE = "spaces/<str:owner>/<str:name>/resolve/<path:rest>"
 OF_AN_OWNER = "api/organizations/<str:owner>/settings/repositories"
 OTHER_KIND = r"^(?:datasets/)?[^/]+(?:/[^/]+)?/resolve/.+$"
-OAUTH = r"^oauth/(?:device|token)$"
+RELOAD = r"^run/(?P<owner>[^/]+)/(?P<name>[^/]+)//?--replicas/\+(?P<replica_id>\d{1,18})/get-reload$"
+REQUESTS = f"{SPACE}/user-access-request/<path:rest>"
+HOOKS = "api/settings/webhooks"
+PUBLISHERS = f"{SPACE}/trusted-publishers"
+MOVE = {"fromRepo": "alice/{name}", "toRepo": "alice/{new}", "type": "space"}
 BATCH = r"^(?:spaces/)?(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/info/lfs/objects/batch$"
 LFS = r"^(?:spaces/)?[^/]+/[^/]+/info/lfs/.*$"
 
@@ -102,7 +106,37 @@ TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
     ("api/spaces/zero-gpu/quota", "GET", "/api/spaces/zero-gpu/quota", None, (501, 501, 501, 501)),
     (OTHER_KIND, "GET", "/{id}/resolve/main/README.md", None, (404, 404, 404, 404)),
     (OTHER_KIND, "HEAD", "/datasets/{id}/resolve/main/README.md", None, (404, 404, 404, 404)),
-    (OAUTH, "POST", "/oauth/device", None, (501, 501, 501, 501)),
+    ("oauth/device", "POST", "/oauth/device", None, ANYONE),
+    ("oauth/token", "POST", "/oauth/token", None, (400, 400, 400, 400)),
+    ("oauth/activate", "GET", "/oauth/activate", None, ANYONE),  # a session's, not a token's: sign in there
+    ("api/repos/move", "POST", "/api/repos/move", MOVE, WRITE),
+    (HOOKS, "GET", "/api/settings/webhooks", None, SIGNED_IN),
+    (f"{HOOKS}/<str:number>", "GET", "/api/settings/webhooks/0", None, (401, 404, 404, 404)),
+    (f"{HOOKS}/<str:number>", "DELETE", "/api/settings/webhooks/0", None, (401, 404, 403, 404)),
+    (f"{HOOKS}/<str:number>/<str:action>", "POST", f"/{HOOKS}/0/enable", None, (401, 404, 403, 404)),
+    (f"{HOOKS}/<str:number>/deliveries", "GET", f"/{HOOKS}/0/deliveries", None, (401, 404, 404, 404)),
+    ("api/users/<str:user>/overview", "GET", "/api/users/reader/overview", None, (404, 200, 200, 200)),
+    ("api/users/<str:user>/likes", "GET", "/api/users/reader/likes", None, (404, 200, 200, 200)),
+    ("api/users/<str:name>/followers", "GET", "/api/users/reader/followers", None, (404, 200, 200, 200)),
+    ("api/users/<str:name>/following", "GET", "/api/users/reader/following", None, (404, 200, 200, 200)),
+    ("api/organizations/<str:name>/overview", "GET", "/api/organizations/nobody/overview", None, (404,) * 4),
+    ("api/organizations/<str:name>/members", "GET", "/api/organizations/nobody/members", None, (404,) * 4),
+    ("api/organizations/<str:name>/followers", "GET", "/api/organizations/none/followers", None, (404,) * 4),
+    ("api/spaces/semantic-search", "GET", "/api/spaces/semantic-search?q=canary", None, ANYONE),
+    (f"{SPACE}/like", "POST", "/like", None, WRITE),
+    (f"{SPACE}/likers", "GET", "/likers", None, READ),
+    (f"{SPACE}/super-squash/<path:branch>", "POST", "/super-squash/main", {}, WRITE),
+    (f"{SPACE}/discussions", "GET", "/discussions", None, (401, 404, 403, 403)),
+    (f"{SPACE}/discussions/<path:rest>", "POST", "/discussions/1/merge", None, (401, 404, 403, 403)),
+    (REQUESTS, "GET", "/user-access-request/pending", None, (401, 404, 400, 400)),
+    (PUBLISHERS, "GET", "/trusted-publishers", None, WRITE),
+    (f"{PUBLISHERS}/<publisher_id>", "DELETE", "/trusted-publishers/0", None, (401, 404, 403, 404)),
+    ("spaces/<str:owner>/<str:name>/agents.md", "GET", "/spaces/{id}/agents.md", None, READ),
+    (f"{SPACE}/builds", "GET", "/builds", None, READ),
+    (f"{SPACE}/builds/<build_id>", "DELETE", "/builds/0", None, (401, 404, 403, 404)),
+    (f"{SPACE}/builds/<build_id>/log", "GET", "/builds/0/log", None, (401, 404, 404, 404)),
+    (f"{SPACE}/rollback", "POST", "/rollback", {"revision": "main"}, (401, 404, 403, 409)),
+    (RELOAD, "POST", "/run/{id}/--replicas/+0/get-reload", {"reloadId": "x"}, (401, 404, 403, 204)),
     ("api/docs", "GET", "/api/docs", None, ANYONE),
     ("api/openapi.json", "GET", "/api/openapi.json", None, ANYONE),
     ("api/", "GET", "/api/", None, (404, 404, 404, 404)),
@@ -131,7 +165,7 @@ def test_who_may(hub: Hub, new_space: Callable[..., str], row: Any) -> None:
     if method == "DELETE" and ("/branch/" in where or "/tag/" in where):
         hub.call("POST", f"/api/spaces/{space}/branch/b", "alice", json={})
         hub.call("POST", f"/api/spaces/{space}/tag/main", "alice", json={"tag": "t"})
-    if not where.startswith(("/api/", "/spaces/", "/datasets/", "/oauth/", "/{id}")):
+    if not where.startswith(("/api/", "/spaces/", "/datasets/", "/oauth/", "/run/", "/{id}")):
         where = f"/api/spaces/{{id}}{where}"
     name = space.split("/")[1]
     url = where.replace("{id}", space)

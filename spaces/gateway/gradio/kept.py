@@ -11,6 +11,8 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from hardware import app_report, replica_client
 from hardware.app_report import Unusable
 from hardware.replica_client import ReplicaError
@@ -102,6 +104,16 @@ def _write(route: Route, values: dict[str, Any], asking: str = "") -> bool:
 def forget(space_id: int) -> None:
     """It may say something else when it runs again."""
     sync_redis().delete(SpaceKeys(space_id).kept)
+
+
+def described(space_id: int) -> dict[str, Any] | None:
+    """What the app said of its functions when it ran last, of whichever commit; None: nothing is kept."""
+    packed = sync_redis().hget(SpaceKeys(space_id).kept, "info")
+    try:
+        value = msgspec.json.decode(zlib.decompressobj().decompress(packed, MOST_BYTES)) if packed else None
+    except (zlib.error, msgspec.DecodeError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 async def read(redis: Redis, route: Route, what: What, query: bytes) -> AsyncIterator[bytes] | None:

@@ -45,7 +45,7 @@ async def visitor_of(
     if token is not None and not route.private:
         return _of_token(token)
     said = [] if program else _by_its_page(route, scope, token, key)
-    said.append(Visitor(Who(bearer=_bearer(scope))))
+    said.append(Visitor(Who(bearer=_bearer(scope), space_id=route.space_id)))
     visit = next((one.visit for one in said if one.visit), "")
     for one in said:
         if await watched.may_see(one.who, route):
