@@ -23,7 +23,7 @@ from infra.notify import READY, notify
 from queueing.protocols.context import WebContext
 from queueing.store.options import QueueOptions
 from spaceport.web.admission import admitted
-from spaceport.web.bodies import Limits, bounded
+from spaceport.web.bodies import Limits, OnDisk, bounded
 from spaceport.web.daphne import when_running
 from spaceport.web.graceful_shutdown import Connections, Leaving
 from spaceport.web.monitor import App, Receive, Scope, Send, watched
@@ -31,7 +31,7 @@ from spaceport.web.origins import PlatformOriginOnly
 from spaceport.web.plain import plain
 from spaces.gateway.app import Gateway
 from spaces.gateway.proxy.headers import first
-from spaces.lfs import addresses
+from spaces.lfs import addresses, store
 from spaces.lfs.door import door
 from spaces.routing import websocket_routes
 
@@ -108,6 +108,7 @@ AWAY = b'{"detail":"The queue does not answer for a moment; please try again.","
 limits = Limits(
     files_bytes=settings.SPACEPORT_PUSH_LIMIT_BYTES,
     of_large_file=addresses.largest_body,
+    on_disk=OnDisk(store.spool, store.fault),
     is_app=goes_to_app,
     of_app=gateway.largest_body,
 )

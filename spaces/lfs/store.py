@@ -97,18 +97,24 @@ def check_room(size: int, space_id: int) -> None:
     Raises:
         Refused
     """
-    free, kept = shutil.disk_usage(home()).free, settings.SPACEPORT_LFS_FREE_BYTES
-    if free - size < kept:
-        raise Refused(
-            507,
-            f"The disk of this platform has no room for {size:,} more bytes: it has {max(free - kept, 0):,} "
-            "for large files. Ask its administrator.",
-        )
+    if said := fault(size):
+        raise Refused(507, said)
     mine, all_of_them = coming(space_id)
     if all_of_them + size > settings.SPACEPORT_LFS_SPOOL_LIMIT_BYTES:
         raise Refused(507, "Too many large files are on their way here; try again later.")
     if mine + size > settings.SPACEPORT_LFS_SPACE_LIMIT_BYTES:
         raise Refused(507, "Too many large files are on their way to this Space; try again later.")
+
+
+def fault(size: int = 0) -> str:
+    """Why the disk takes no file of so many bytes; "" where it does."""
+    free, kept = shutil.disk_usage(home()).free, settings.SPACEPORT_LFS_FREE_BYTES
+    if free - size >= kept:
+        return ""
+    return (
+        f"The disk of this platform has no room for {size:,} more bytes: it has {max(free - kept, 0):,} "
+        "for large files. Ask its administrator."
+    )
 
 
 def coming(space_id: int) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import requests
 
+from tests.bench.large_files import large_files
 from tests.bench.sides import Bench
 from tests.platform_server import free_port
 from tests.waiting import wait_until
@@ -57,6 +58,7 @@ def deploy(bench: Bench) -> None:
         _row("requirements, new", [_push(bench, space, OTHER)], visits)
         _row("roll back", [_roll_back(bench, space) for _ in rounds], visits)
     _row("a sleeping Space wakes", [_wake(bench, space) for _ in rounds])
+    large_files(bench)
 
 
 def _row(what: str, took: list[float], visits: list[bool] | None = None) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from tests.bench.processes import Peak
 from tests.hub_server import Hub
 
 MEGABYTE = 1024 * 1024
@@ -82,22 +83,10 @@ def on_the_way(hub: Hub, space: str) -> list[str]:
     return [path.name for path in spool.glob(f"{id_of(hub, space)}-*")]
 
 
-class Memory:
+def memory_of(hub: Hub) -> Peak:
     """How far the web process grows from here on."""
-
-    def __init__(self, hub: Hub) -> None:
-        assert hub.process is not None
-        self._process = Path(f"/proc/{hub.process.pid}")
-        (self._process / "clear_refs").write_text("5")  # the peak begins anew
-        self._before = self._kilobytes("VmRSS")
-
-    def grown_bytes(self) -> int:
-        """The peak since, above what it was."""
-        return (self._kilobytes("VmHWM") - self._before) * 1024
-
-    def _kilobytes(self, name: str) -> int:
-        lines = (self._process / "status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(name))
+    assert hub.process is not None
+    return Peak(hub.process.pid)
 
 
 def path_of(address: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub_server import Hub
-from tests.spaces.lfs import MEGABYTE, Memory, oid_of, random_file, stored
+from tests.spaces.lfs import MEGABYTE, memory_of, oid_of, random_file, stored
 from tests.spaces.test_lfs_hub_client import GROWTH, LARGE, digest
 
 Git = Callable[..., subprocess.CompletedProcess[str]]
@@ -59,7 +59,7 @@ def test_a_push_is_pulled_and_downloaded_and_the_web_process_does_not_grow(
 ) -> None:
     random_file(work / "model.bin", LARGE)
     random_file(work / "small file.bin", 5)
-    memory = Memory(hub)
+    memory = memory_of(hub)
     done = push(git, work)
     assert done.returncode == 0, done.stderr
     assert "The Space starts this version" in done.stderr

@@ -20,7 +20,7 @@ from huggingface_hub.hf_api import RepoFile
 
 from tests.compat.conftest import hub_python
 from tests.hub_server import UPLOAD_LIMIT, Hub
-from tests.spaces.lfs import MEGABYTE, Memory, oid_of, random_file, stored
+from tests.spaces.lfs import MEGABYTE, memory_of, oid_of, random_file, stored
 
 LARGE = 96 * MEGABYTE
 GROWTH = 48 * MEGABYTE  # of the web process meanwhile: half of the file at most
@@ -60,7 +60,7 @@ def test_a_large_file_goes_up_and_down_and_the_web_process_does_not_grow(
     hub: Hub, api: HfApi, space: str, tmp_path: Path
 ) -> None:
     file = random_file(tmp_path / "model.bin", LARGE)
-    memory = Memory(hub)
+    memory = memory_of(hub)
     api.upload_file(path_or_fileobj=file, path_in_repo="m/model.bin", repo_id=space, repo_type="space")
     down = hf_hub_download(
         space, "m/model.bin", repo_type="space", endpoint=hub.url, local_dir=tmp_path / "down", token=False

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from channels.db import database_sync_to_async
@@ -23,15 +25,29 @@ PREUPLOAD = re.compile(rf"{SPACE}/preupload/.+", re.DOTALL)
 FILES = re.compile(rf"{SPACE}/commit/.+|/(?:spaces/)?[^/]+/[^/]+/git-receive-pack", re.DOTALL)
 PREUPLOAD_BYTES = 4 * MEGABYTE
 
+LOOK_BYTES = 64 * MEGABYTE  # of a body, between two looks at the disk that it is collected on
+
 #: How many bytes the app may be sent with this request; None where its sender may not use it.
 OfApp = Callable[[Scope], Awaitable[int | None]]
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """Where a server collects bodies that it does not hand on as they come: `folder` is on the file system
+    where what is in them will lie, `fault` says in a sentence why no more is taken ("" while more is)."""
+
+    folder: Callable[[], Path]
+    fault: Callable[[], str]
+
+
 #: The status and headers of a refusal, and its body.
 Refusal = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
 class Limits:
     """What this platform takes: `files_bytes` in one push or commit; `of_app` says what an app may be
-    sent, `of_large_file` what may be sent to a path of the platform as a large file."""
+    sent, `of_large_file` what may be sent to a path of the platform as a large file, and `on_disk` where
+    such a body may be collected."""
 
     def __init__(
         self,
@@ -40,9 +56,11 @@ class Limits:
         is_app: Callable[[Scope], bool],
         of_app: OfApp,
         of_large_file: Callable[[str], int] = lambda _: 0,
+        on_disk: OnDisk | None = None,
     ) -> None:
         self._files_bytes, self._is_app, self._of_app = files_bytes, is_app, of_app
         self._of_large_file = of_large_file
+        self.on_disk = on_disk
 
     async def most(self, scope: Scope) -> int:
         """The largest body that is taken from this request, in bytes. Of the scope it needs type, method,
@@ -78,9 +96,9 @@ def declared(headers: Any) -> int | None:
     return length
 
 
-def refusal(most: int) -> Refusal:
-    """The answer to a body that is too large."""
-    text = (
+def refusal(most: int, fault: str = "") -> Refusal:
+    """The answer to a body that is too large, or, with a fault, that the disk has no room for."""
+    text = fault or (
         f"This request is too large: at most {most:,} bytes are taken here. "
         "Upload files first, then refer to them. An app takes uploads from everybody who may use it, a "
         "repository from tokens with write access."
@@ -91,7 +109,7 @@ def refusal(most: int) -> Refusal:
         (b"content-length", b"%d" % len(body)),
         (b"x-error-message", text.encode()),
     ]
-    return 413, headers, body
+    return 507 if fault else 413, headers, body
 
 
 def bounded(app: App, limits: Limits) -> App:

@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import tempfile
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,7 +17,7 @@ from daphne.server import HTTPFactory
 from twisted.web.http import HTTPChannel
 
 from spaceport.redaction import AccessStream
-from spaceport.web.bodies import ORDINARY, Limits, refusal
+from spaceport.web.bodies import LOOK_BYTES, ORDINARY, Limits, refusal
 from spaceport.web.monitor import App, Message, Receive, Scope, Send
 from spaceport.web.uvicorn_http import BODY_BYTES_A_SECOND, BODY_EVERY_S, HEAD_S, LINGER_S
 
@@ -33,6 +35,13 @@ class Request(WebRequest):  # type: ignore[misc]
         super().__init__(*args, **options, parsePOSTFormSubmission=False)
         self.content: Any  # Twisted's: a file, once there is a body
         self.on_disk: Any = None
+
+    def gotLength(self, length: int | None) -> None:  # Twisted's name
+        super().gotLength(length)
+        limits = self.channel.limits
+        if limits.on_disk is not None and not isinstance(self.content, io.BytesIO):
+            self.content.close()  # it would be where there may be little room
+            self.content = tempfile.TemporaryFile(dir=limits.on_disk.folder())  # noqa: SIM115  # closed with it
 
     def handleContentChunk(self, data: bytes) -> None:  # Twisted's name
         if self.channel.takes(len(data)):
@@ -67,7 +76,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         super().__init__()
         self._state = ""  # "head" or "body" while more of one is to come
         self._clock: Any = None
-        self._body_bytes = self._in_window = 0
+        self._body_bytes = self._in_window = self._looked = 0
         self._most: int | None = None  # None: not asked for yet
         self._refused = False
         self._task: asyncio.Task[None] | None = None
@@ -106,7 +115,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     # --- how much ---------------------------------------------------------------------------------------
 
     def allHeadersReceived(self) -> None:
-        self._body_bytes, self._most = 0, None
+        self._body_bytes, self._looked, self._most = 0, 0, None
         super().allHeadersReceived()
         if (self.length or 0) > ORDINARY:
             self._ask()
@@ -115,6 +124,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         """Whether this many more bytes of the body are taken."""
         self._body_bytes += size
         self._in_window += size
+        if self._body_bytes - self._looked > LOOK_BYTES and self.limits.on_disk is not None:
+            self._looked = self._body_bytes
+            if fault := self.limits.on_disk.fault():
+                self._refuse(0, fault)
+                return False
         if self._most is None:
             if self._body_bytes > ORDINARY and self._task is None:
                 self._ask()
@@ -141,13 +155,13 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             self._refuse(most)
         self._networkProducer.resumeProducing()
 
-    def _refuse(self, most: int) -> None:
+    def _refuse(self, most: int, fault: str = "") -> None:
         self._refused = True
         self._stop_clock()
         self.setTimeout(None)
         self.requests[-1].content.close()
-        status, headers, body = refusal(most)
-        lines = [b"HTTP/1.1 %d Request Entity Too Large" % status, b"connection: close"]
+        status, headers, body = refusal(most, fault)
+        lines = [b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode()), b"connection: close"]
         lines += [name + b": " + value for name, value in headers]
         self.transport.write(b"\r\n".join([*lines, b"", body]))
         self.transport.loseWriteConnection()
