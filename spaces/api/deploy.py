@@ -46,7 +46,20 @@ Hub's own paths. Below the table is what Spaceport adds. Send `Authorization: Be
 | `/spaces/{owner}/{name}` as a git remote | clone and push; the token is the password |
 """
 
-api = NinjaAPI(
+
+class DeployAPI(NinjaAPI):
+    """Describes, beside its own routes, those of the Hub (`also`)."""
+
+    also: dict[str, Any] = {}
+
+    def get_openapi_schema(self, **options: Any) -> Any:
+        """OpenAPI's description of both."""
+        schema = super().get_openapi_schema(**options)
+        schema["paths"] = {**self.also, **schema["paths"]}
+        return schema
+
+
+api = DeployAPI(
     title="Spaceport", version="1", description=DESCRIPTION, docs_url="/docs", openapi_url="/openapi.json"
 )
 

@@ -121,6 +121,7 @@ def hub(*methods: str) -> Callable[[View], View]:
                 logger.exception("%s %s (request %s)", request.method, request.path, answer["X-Request-Id"])
                 return answer
 
+        wrapped.methods = methods  # type: ignore[attr-defined]  # for OpenAPI
         return wrapped
 
     return decorate

@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 
 from spaces.api import files, git_http, history, listing, reading, repos, runtime, statistics, versions
-from spaces.api.deploy import api
+from spaces.api.deploy import DeployAPI, api
 from spaces.api.missing import (
     discussions,
     no_access_requests,
@@ -14,6 +14,7 @@ from spaces.api.missing import (
 from spaces.community import api as community
 from spaces.community.agents import agents
 from spaces.lfs import batch
+from spaces.openapi.paths import paths
 from spaces.signin import api as signin
 from spaces.signin import oauth
 from spaces.webhooks import api as webhooks
@@ -99,3 +100,5 @@ urlpatterns = [
     path("api/", api.urls),
     re_path(r"^api/(?P<rest>.*)$", nothing),
 ]
+
+DeployAPI.also = paths(urlpatterns)
