@@ -100,3 +100,12 @@ def visit(chromium: Browser) -> Iterator[Callable[[str], Page]]:
     for context in contexts:
         context.close()
     assert thrown == []
+
+
+def signed_in(page: Page, user: str, password: str) -> Page:
+    """The same page, at this user's dashboard."""
+    page.get_by_label("User name").fill(user)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/dashboard")
+    return page

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -134,6 +135,16 @@ class Platform:
 
     def token(self, user: str) -> str:
         return self.manage("token", user).strip().splitlines()[-1]
+
+    def password(self, user: str) -> str:
+        """A new password of this user's."""
+        password = secrets.token_hex(12)
+        self.manage(
+            "shell", "-c",
+            f"from accounts.models import User; u = User.objects.get(username={user!r}); "
+            f"u.set_password({password!r}); u.save()",
+        )  # fmt: skip
+        return password
 
     def api(self, token: str) -> HfApi:
         return HfApi(endpoint=self.url, token=token)

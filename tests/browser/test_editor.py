@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import pytest
 from gradio_client import Client
 from playwright.sync_api import expect
 
+from tests.chromium import signed_in
 from tests.platform_server import Platform
 
 if TYPE_CHECKING:
@@ -48,18 +48,8 @@ def owner(process_platform: Platform, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture
 def page(process_platform: Platform, owner: str, visit: Visit) -> Page:
     """The owner's browser, signed in."""
-    password = secrets.token_hex(12)
-    process_platform.manage(
-        "shell", "-c",
-        "from accounts.models import User; u = User.objects.get(username='alice'); "
-        f"u.set_password({password!r}); u.save()",
-    )  # fmt: skip
     page = visit(f"http://localhost:{process_platform.port}/login")
-    page.get_by_label("User name").fill("alice")
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/dashboard")
-    return page
+    return signed_in(page, "alice", process_platform.password("alice"))
 
 
 def test_an_edit_is_saved_and_live(process_platform: Platform, page: Page) -> None:

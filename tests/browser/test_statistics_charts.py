@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import requests
 from gradio_client import Client
 from playwright.sync_api import expect
 
+from tests.chromium import signed_in
 from tests.platform_server import APPS, Platform
 
 if TYPE_CHECKING:
@@ -40,27 +40,11 @@ def owner(process_platform: Platform) -> str:
     return token
 
 
-@pytest.fixture(scope="module")
-def password(process_platform: Platform, owner: str) -> str:
-    """Of Alice."""
-    password = secrets.token_hex(12)
-    process_platform.manage(
-        "shell", "-c",
-        "from accounts.models import User; u = User.objects.get(username='alice'); "
-        f"u.set_password({password!r}); u.save()",
-    )  # fmt: skip
-    return password
-
-
 @pytest.fixture
-def page(process_platform: Platform, password: str, visit: Visit) -> Page:
+def page(process_platform: Platform, owner: str, visit: Visit) -> Page:
     """The owner's browser, signed in."""
     page = visit(f"http://localhost:{process_platform.port}/login")
-    page.get_by_label("User name").fill("alice")
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/dashboard")
-    return page
+    return signed_in(page, "alice", process_platform.password("alice"))
 
 
 def test_the_charts_are_drawn_and_follow_what_happens(

@@ -115,14 +115,13 @@ def test_the_page_works_and_reloads_while_the_api_is_closed(
 def test_a_private_one_works_for_its_owner(
     process_platform: Platform, owner: str, space: str, visit: Visit
 ) -> None:
-    set_password = "from accounts.models import User; u = User.objects.get(username='alice'); "
-    process_platform.manage("shell", "-c", f"{set_password}u.set_password('alice-secret'); u.save()")
+    password = process_platform.password("alice")
     api = process_platform.api(owner)
     api.update_repo_settings(space, repo_type="space", private=True)
     try:
         page = visit(f"http://localhost:{process_platform.port}/login")
         page.get_by_label("User name").fill("alice")
-        page.get_by_label("Password").fill("alice-secret")
+        page.get_by_label("Password").fill(password)
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url("**/dashboard")
         page.goto(f"http://localhost:{process_platform.port}/{space}")

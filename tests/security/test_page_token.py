@@ -167,13 +167,9 @@ def test_nobody_is_told_the_token_or_the_address_of_whoever_came_before(
 
 def test_who_opens_too_many_pages_waits(process_platform: Platform, traces: str) -> None:
     """By account, so that no other test, all from this address, has to wait too."""
-    name, password = "charlie", secrets.token_hex(12)
+    name = "charlie"
     process_platform.token(name)
-    process_platform.manage(
-        "shell", "-c",
-        f"from accounts.models import User; u = User.objects.get(username={name!r}); "
-        f"u.set_password({password!r}); u.save()",
-    )  # fmt: skip
+    password = process_platform.password(name)
     browser = requests.Session()
     login = f"{process_platform.url}/login"
     token = re.search(r'csrfmiddlewaretoken" value="([^"]+)', browser.get(login, timeout=30).text)

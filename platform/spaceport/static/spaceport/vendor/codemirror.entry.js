@@ -1,6 +1,7 @@
 // What codemirror-*.js is made of, with the packages that its imports name (view 6.43.15, state 6.7.6,
 // commands 6.11.1, language 6.13.1, legacy-modes 6.5.5) and esbuild 0.28.2:
 //   npx esbuild codemirror.entry.js --bundle --minify --format=iife --target=es2020
+// ansi_up-*.js is made in the same way of: import { AnsiUp } from "ansi_up"; window.AnsiUp = AnsiUp;
 import { EditorView, keymap, lineNumbers, drawSelection } from "@codemirror/view";
 import { EditorState } from "@codemirror/state";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
