@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.models import AccessToken, DeviceLogin
 from hardware.models import Deleted, Node, Replica
 from hardware.runtimes.base import Artifact
-from spaces.lfs import collection
+from spaces.lfs import collection, references
 from spaces.models import Build, Space
 
 REPLICAS_KEPT = timedelta(days=1)  # after their end; they hold the Space's secrets
@@ -37,6 +37,7 @@ def forget_old_rows() -> None:
     DeviceLogin.objects.filter(expires_at__lt=now).delete()
     Deleted.objects.filter(created_at__lt=now - GONE_AFTER).delete()
     Node.objects.filter(heartbeat_at__lt=now - GONE_AFTER, replicas=None).delete()
+    references.release_all(now.hour)
     collection.collect()
 
 

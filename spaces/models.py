@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils import timezone
 from encrypted_fields.fields import EncryptedTextField
 
 from accounts.models import Owner, User
@@ -274,7 +275,8 @@ class LargeFile(models.Model):
     #: SHA-256 of its content, in hex.
     oid = models.CharField(max_length=64, db_index=True)
     size_bytes = models.PositiveBigIntegerField()
-    created_at = models.DateTimeField(auto_now_add=True)
+    #: When it was sent, or asked for, last.
+    held_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints: ClassVar = [

@@ -37,6 +37,11 @@ class Caller:
         return Caller(self.token.user, self.token) if self.token is not None and is_its else self
 
     @property
+    def elsewhere(self) -> User | None:
+        """Who the caller is in what is about other Spaces too: nobody with a token for one Space alone."""
+        return None if self.token is not None and self.token.space_id is not None else self.user
+
+    @property
     def may_write(self) -> bool:
         return self.token is not None and self.token.scope == AccessToken.Scope.WRITE
 

@@ -125,10 +125,11 @@ def commit(request: HttpRequest, owner: str, name: str, revision: str) -> HttpRe
     space = writable(request, owner, name)
     _no_pull_request(request)
     branch = _branch(space, segments(request, 5)[0])
-    user = signed_in(request).user
+    who = signed_in(request)
+    user = who.user
     assert user is not None
     changes = commits.Changes(space.pk)
-    large = LargeFiles(space, user, changes, branch)
+    large = LargeFiles(space, who.elsewhere, changes, branch)
     header = _Header()
     most = settings.SPACEPORT_UPLOAD_LIMIT_BYTES
     for operation in operations(request.read, most=most, count=FILES_IN_A_COMMIT):

@@ -111,12 +111,12 @@ def _to_here(
     """Without actions where it is here, and the caller may have it."""
     if one.size < 0:
         raise Refused(422, "A size is not below zero.")
-    if one.oid in held:
-        if held[one.oid] != one.size:
-            raise Refused(422, f"This object has {held[one.oid]:,} bytes, not {one.size:,}.")
-        return {}
-    holdings.check_fits(space.pk, one.size)
-    if holdings.borrow(space.pk, signed_in(request).user, Pointer(one.oid, one.size)):
+    if held.get(one.oid, one.size) != one.size:
+        raise Refused(422, f"This object has {held[one.oid]:,} bytes, not {one.size:,}.")
+    pointer = Pointer(one.oid, one.size)
+    if one.oid not in held:
+        holdings.check_fits(space.pk, one.size)
+    if holdings.borrow(space.pk, signed_in(request).elsewhere, pointer):
         return {}
     store.check_room(one.size, space.pk)
     in_parts = one.size > multipart.FROM_BYTES and "multipart" in transfers

@@ -77,8 +77,6 @@ class LargeFiles:
             self._changes.add(NAME, with_files(self._text, new).encode())
 
     def _check_held(self, path: str, pointer: Pointer) -> None:
-        if holdings.holds(self._space.pk, pointer):
-            return
         if not holdings.borrow(self._space.pk, self._user, pointer):
             raise Refused(
                 400,
@@ -92,7 +90,7 @@ class LargeFiles:
             digest.update(chunk)
         content.seek(0)
         pointer = Pointer(digest.hexdigest(), size)
-        if holdings.holds(self._space.pk, pointer):
+        if holdings.borrow(self._space.pk, None, pointer):
             return pointer
         holdings.check_fits(self._space.pk, size)
         with Incoming(self._space.pk, pointer.oid, size) as incoming:

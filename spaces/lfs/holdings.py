@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Sum
+from django.utils import timezone
 
 from accounts import access
 from spaces.lfs import store
@@ -45,7 +46,7 @@ def hold(space_id: int, pointer: Pointer) -> None:
         with transaction.atomic():
             if not Space.objects.select_for_update().filter(pk=space_id).exists():
                 raise Refused(404, "This Space does not exist any more.")
-            if LargeFile.objects.filter(space_id=space_id, oid=pointer.oid).exists():
+            if LargeFile.objects.filter(space_id=space_id, oid=pointer.oid).update(held_at=timezone.now()):
                 return
             check_fits(space_id, pointer.size)
             LargeFile.objects.create(space_id=space_id, oid=pointer.oid, size_bytes=pointer.size)
@@ -71,12 +72,18 @@ def check_fits(space_id: int, size: int) -> None:
 
 
 def borrow(space_id: int, user: access.Account, pointer: Pointer) -> bool:
-    """Have the Space hold an object that another Space holds and this user may read there; whether there is
-    one.
+    """Have the Space hold an object that it has, or that another Space has and this user may read there;
+    whether there is one.
 
     Raises:
         Refused
     """
+    with store.adding():
+        if store.size_of(pointer.oid) != pointer.size:
+            return False
+        mine = LargeFile.objects.filter(space_id=space_id, oid=pointer.oid, size_bytes=pointer.size)
+        if mine.update(held_at=timezone.now()):
+            return True
     others = LargeFile.objects.filter(oid=pointer.oid, size_bytes=pointer.size).select_related("space")
     looked_at = others.order_by("-space__visibility")[:LOOKED_AT]  # public ones first
     if not any(access.can_read(user, one.space.owner_id, one.space.visibility) for one in looked_at):

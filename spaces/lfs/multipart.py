@@ -138,7 +138,8 @@ def complete(upload: Upload, named: Iterable[tuple[int, str]]) -> None:
     Raises:
         Refused
     """
-    if holdings.holds(upload.space_id, upload.pointer):
+    there = store.size_of(upload.pointer.oid) == upload.pointer.size
+    if there and holdings.holds(upload.space_id, upload.pointer):
         return
     _check_parts(upload, dict(named))
     with _alone(upload) as file:

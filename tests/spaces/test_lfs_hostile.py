@@ -145,6 +145,22 @@ def test_a_guessed_hash_gives_access_to_nothing(
     assert batch(hub, hidden, "", (oid, MANY), operation="download").status_code == 401
 
 
+def test_a_token_for_one_space_reaches_no_file_of_another(
+    hub: Hub, new_space: Callable[..., str], content: bytes
+) -> None:
+    hidden, own = new_space("alice", visibility="private"), new_space("alice")
+    send(hub, hidden, "alice", content)
+    hub.tokens["alone"] = hub.python(
+        "import django; django.setup()\n"
+        "from accounts import tokens\nfrom accounts.models import User\n"
+        "alice = User.objects.get(username='alice')\n"
+        f"print(tokens.issue(alice, 'ci', space_id={id_of(hub, own)})[1])"
+    ).strip()
+    assert "upload" in actions(hub, own, "alone", content)
+    assert point(hub, own, "alone", "a.bin", oid_of(content), MANY).status_code == 400
+    assert actions(hub, own, "alice", content) == {}
+
+
 def test_who_may_read_another_space_need_not_send_its_files(
     hub: Hub, new_space: Callable[..., str], content: bytes
 ) -> None:

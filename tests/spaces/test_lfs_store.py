@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from accounts.models import Owner
 from spaces import housekeeping, lifecycle
-from spaces.git import commits
+from spaces.git import commits, locks, references, repository
 from spaces.git.bounds import TooMuch
 from spaces.git.export import export
 from spaces.lfs import addresses, collection, files, holdings, store
 from spaces.lfs.pointers import Pointer, parsed
+from spaces.lfs.references import release, release_all
 from spaces.lfs.store import Incoming, Refused
-from spaces.models import LargeFile, Space
+from spaces.models import Build, LargeFile, Space
 from tests.spaces.lfs import oid_of
 
 CONTENT = b"a model " * 1000
@@ -122,6 +125,62 @@ def test_an_object_goes_after_a_while_when_no_space_has_it(space: Space) -> None
     housekeeping.forget_old_rows()
     assert not path.exists()
     assert LargeFile.objects.count() == 0
+
+
+def test_a_space_lets_go_of_what_nothing_points_at(space: Space) -> None:
+    """But not of what a branch, a tag or a version that can be gone back to has, nor of what just came."""
+    named = ("main", "tagged", "version", "never committed", "just now")
+    large = {name: add(space, name.encode()) for name in named}
+    first = commits.create(space, author="alice", files={"m.bin": large["tagged"].text})
+    references.create_tag(space.pk, "v1", first)
+
+    def push(pointer: Pointer) -> str:
+        changes = commits.Changes(space.pk)
+        changes.add("m.bin", pointer.text)
+        return changes.commit("next", author="alice")
+
+    built = push(large["version"])
+    for sha in (built, "0" * 40):  # and one whose commit is gone
+        Build.objects.create(space=space, sha=sha, status="succeeded", artifact={"runtime": "process"})
+    push(large["main"])
+    commits.squash(space.pk, "main", "all in one", author="alice")
+    old = timezone.now() - timedelta(seconds=collection.GRACE_S + 1)
+    LargeFile.objects.exclude(oid=large["just now"].oid).update(held_at=old)
+    assert release(space) == 1
+    kept = holdings.held(space.pk, (pointer.oid for pointer in large.values()))
+    assert kept.keys() == {large[name].oid for name in named if name != "never committed"}
+    references.delete_tag(space.pk, "v1")
+    assert release(space) == 1
+    assert large["tagged"].oid not in holdings.held(space.pk, [large["tagged"].oid])
+    assert holdings.borrow(space.pk, None, large["main"])  # somebody sends it again, or commits it
+    references.create_branch(space.pk, "other", built)
+
+
+def test_what_is_asked_for_now_is_held_as_if_it_came_now(space: Space) -> None:
+    pointer = add(space)
+    commits.create(space, author="alice", files={"a": b"x"})
+    LargeFile.objects.update(held_at=timezone.now() - timedelta(seconds=collection.GRACE_S + 1))
+    assert holdings.borrow(space.pk, None, pointer)
+    assert release(space) == 0
+    assert holdings.holds(space.pk, pointer)
+
+
+def test_nothing_is_let_go_of_while_somebody_writes(space: Space) -> None:
+    add(space)
+    commits.create(space, author="alice", files={"a": b"x"})
+    LargeFile.objects.update(held_at=timezone.now() - timedelta(seconds=collection.GRACE_S + 1))
+    with locks.writer(repository.folder_of(space.pk)):
+        assert release(space) == 0
+    assert release(space) == 1
+
+
+def test_each_space_has_its_hour(space: Space) -> None:
+    add(space)
+    commits.create(space, author="alice", files={"a": b"x"})
+    LargeFile.objects.update(held_at=timezone.now() - timedelta(days=2))
+    for hour in range(24):
+        release_all(hour)
+    assert holdings.used(space.pk) == 0
 
 
 def test_what_never_arrived_goes_after_a_while(space: Space) -> None:
