@@ -7,6 +7,7 @@ import re
 from django.http import HttpRequest, HttpResponse
 
 from spaces.api.hub import ONLY_SPACES, HubError, body, hub, readable
+from spaces.api.values import DATA
 
 _OF_A_SPACE = r"spaces/[^/]+/[^/]+/"
 
@@ -24,8 +25,8 @@ FEATURES: tuple[tuple[str, str], ...] = (
         _OF_A_SPACE + r"xet-(?:read|write)-token/.*",
         "There is no Xet here: set HF_HUB_DISABLE_XET=1, and large files are uploaded by Git LFS.",
     ),
-    (_OF_A_SPACE + r"volumes", "Volumes cannot be mounted into a Space here."),
-    (_OF_A_SPACE + r"storage", "A Space has no persistent storage here."),
+    (_OF_A_SPACE + r"volumes", f"Volumes cannot be mounted into a Space here. {DATA}"),
+    (_OF_A_SPACE + r"storage", DATA),
     (_OF_A_SPACE + r"dev-mode", "There is no dev mode here: push the change, and the Space starts with it."),
     (
         r"(?:users|organizations)/.*",

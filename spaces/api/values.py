@@ -58,11 +58,12 @@ def check_key(key: Any) -> str:
     return key
 
 
+DATA = "Each Space has /data, which is kept until the Space is deleted: there is no other storage to choose."
 #: What the Hub's clients may send for a new Space and nothing here can do, by the wire's names.
 NOT_HERE = {
-    "volumes": "Volumes cannot be mounted into a Space here: download what it needs when it starts.",
-    "storage": "A Space has no persistent storage here: its disk is emptied with each start.",
-    "storageTier": "A Space has no persistent storage here: its disk is emptied with each start.",
+    "volumes": f"Volumes cannot be mounted into a Space here. {DATA}",
+    "storage": DATA,
+    "storageTier": DATA,
     "template": "There are no templates here: duplicate a Space instead.",
     "region": "There are no regions here: all Spaces run on this platform's own machines.",
     "resourceGroupId": "There are no resource groups here: who may write is decided by the organization.",
