@@ -2,6 +2,7 @@
 
 from django.urls import path, re_path
 
+from spaces.community import organizations
 from spaces.views import (
     addresses,
     console,
@@ -28,6 +29,8 @@ urlpatterns = [
     path("console", console.console, name="console"),
     path("console/figures", console.figures, name="console-figures"),
     path("console/spaces/<int:space_id>/<str:action>", console.act, name="console-act"),
+    path("settings/organizations", organizations.page, name="organizations"),
+    path("settings/organizations/<str:name>", organizations.one, name="organization"),
     path("settings/webhooks", webhooks.page, name="webhooks"),
     path("settings/webhooks/again/<int:delivery>", webhooks.again),
     path("settings/webhooks/<int:number>/<str:action>", webhooks.act),

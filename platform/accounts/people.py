@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from accounts.models import Membership, Owner, User
 
@@ -16,6 +16,13 @@ RESERVED = {
     "kernels", "login", "logout", "metrics", "models", "new", "oauth", "password", "run", "semantic-search",
     "settings", "signup", "spaces", "static", "templates", "tokens", "ws", "zero-gpu",
 }  # fmt: skip
+
+
+MOST_LED = 20  # organizations of one user
+
+
+class BadMember(ValueError):
+    """No member can be so; the message says why."""
 
 
 class BadName(ValueError):
@@ -73,6 +80,71 @@ def create_organization(name: str, admin: User) -> Owner:
     owner = Owner.objects.create(name=check_name(name), kind=Owner.Kind.ORGANIZATION)
     Membership.objects.create(owner=owner, user=admin, role=Membership.Role.ADMIN)
     return owner
+
+
+def found_organization(name: str, user: User) -> Owner:
+    """An organization made by a user, who leads it.
+
+    Raises:
+        BadName
+    """
+    led = Membership.objects.filter(
+        user=user, role=Membership.Role.ADMIN, owner__kind=Owner.Kind.ORGANIZATION
+    )
+    if led.count() >= MOST_LED:
+        raise BadName(f"You lead {MOST_LED} organizations already.")
+    try:
+        return create_organization(name, user)
+    except IntegrityError:
+        raise BadName(f"The name '{name}' is taken.") from None
+
+
+@transaction.atomic
+def set_member(place: Membership, username: str, role: str) -> None:
+    """Who has this place adds a member to the organization, or gives one another role.
+
+    Raises:
+        BadMember
+    """
+    _must_lead(place)
+    if role not in Membership.Role.values:
+        raise BadMember(f"A role is one of {', '.join(Membership.Role.values)}.")
+    user = User.objects.filter(username__iexact=username.replace("\0", ""), is_active=True).first()
+    if user is None:
+        raise BadMember(f"There is no user '{username[:100]}'.")
+    if role != Membership.Role.ADMIN:
+        _must_not_be_last(place.owner, user)
+    Membership.objects.update_or_create(owner=place.owner, user=user, defaults={"role": role})
+
+
+@transaction.atomic
+def remove_member(place: Membership, username: str) -> None:
+    """Who has this place removes a member, or leaves.
+
+    Raises:
+        BadMember
+    """
+    there = Membership.objects.filter(owner=place.owner, user__username__iexact=username.replace("\0", ""))
+    member = there.select_related("user").first()
+    if member is None:
+        raise BadMember(f"'{username[:100]}' is no member.")
+    if member.pk != place.pk:
+        _must_lead(place)
+    _must_not_be_last(place.owner, member.user)
+    member.delete()
+
+
+def _must_lead(place: Membership) -> None:
+    if place.role != Membership.Role.ADMIN:
+        raise BadMember(f"Only administrators of {place.owner} change its members.")
+
+
+def _must_not_be_last(owner: Owner, user: User) -> None:
+    """An organization without an administrator could never have one again."""
+    Owner.objects.select_for_update().get(pk=owner.pk)  # two that leave at once are one after the other
+    admins = Membership.objects.filter(owner=owner, role=Membership.Role.ADMIN)
+    if list(admins.values_list("user_id", flat=True)) == [user.pk]:
+        raise BadMember(f"{user} is the last administrator of {owner}: name another one first.")
 
 
 def own_namespace(user: User) -> Owner:

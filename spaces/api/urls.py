@@ -12,6 +12,7 @@ from spaces.api.missing import (
     nothing,
 )
 from spaces.community import api as community
+from spaces.community import organizations
 from spaces.community.agents import agents
 from spaces.lfs import batch
 from spaces.openapi.paths import paths
@@ -24,6 +25,7 @@ SPACE = "api/spaces/<str:owner>/<str:name>"
 api.add_router("", statistics.router)
 api.add_router("", versions.router)
 api.add_router("", signin.router)
+api.add_router("", organizations.router)
 
 
 urlpatterns = [

@@ -28,6 +28,7 @@ OF_AN_OWNER = "api/organizations/<str:owner>/settings/repositories"
 OTHER_KIND = r"^(?:datasets/)?[^/]+(?:/[^/]+)?/resolve/.+$"
 RELOAD = r"^run/(?P<owner>[^/]+)/(?P<name>[^/]+)//?--replicas/\+(?P<replica_id>\d{1,18})/get-reload$"
 REQUESTS = f"{SPACE}/user-access-request/<path:rest>"
+MEMBER = "api/organizations/<str:name>/members/<user>"
 HOOKS = "api/settings/webhooks"
 PUBLISHERS = f"{SPACE}/trusted-publishers"
 MOVE = {"fromRepo": "alice/{name}", "toRepo": "alice/{new}", "type": "space"}
@@ -106,6 +107,9 @@ TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
     ("api/spaces/zero-gpu/quota", "GET", "/api/spaces/zero-gpu/quota", None, (501, 501, 501, 501)),
     (OTHER_KIND, "GET", "/{id}/resolve/main/README.md", None, (404, 404, 404, 404)),
     (OTHER_KIND, "HEAD", "/datasets/{id}/resolve/main/README.md", None, (404, 404, 404, 404)),
+    ("api/organizations", "POST", "/api/organizations", {"name": "lab"}, (401, 400, 403, 400)),
+    (MEMBER, "PUT", "/api/organizations/nobody/members/bob", {"role": "read"}, (401, 404, 403, 404)),
+    (MEMBER, "DELETE", "/api/organizations/nobody/members/bob", None, (401, 404, 403, 404)),
     ("oauth/device", "POST", "/oauth/device", None, ANYONE),
     ("oauth/token", "POST", "/oauth/token", None, (400, 400, 400, 400)),
     ("oauth/activate", "GET", "/oauth/activate", None, ANYONE),  # a session's, not a token's: sign in there
