@@ -21,7 +21,8 @@ MOST_KEPT = 200
 DISCOVERY = "/.well-known/openid-configuration"
 
 _kept: dict[str, tuple[float, jwt.PyJWKSet | None, str]] = {}
-_fetching = threading.Lock()
+#: One for each of so many issuers: many jobs start at once, and a slow issuer keeps few of the others waiting.
+_fetching = [threading.Lock() for _ in range(64)]
 
 
 class NoKeys(Exception):
@@ -77,7 +78,7 @@ def _named(keys: jwt.PyJWKSet | None, kid: Any) -> jwt.PyJWK | None:
 def _known(issuer: str, newer_than_s: float) -> tuple[float, jwt.PyJWKSet | None, str]:
     """The issuer's keys, fetched in the last so many seconds; a failure is kept for as long as that, at most
     half a minute."""
-    with _fetching:  # one at a time: many jobs start at once
+    with _fetching[hash(issuer) % len(_fetching)]:
         known = _kept.get(issuer)
         if known is not None:
             life = newer_than_s if known[1] is not None else min(newer_than_s, AGAIN_S)
