@@ -21,7 +21,7 @@ MOST_KEPT = 200
 DISCOVERY = "/.well-known/openid-configuration"
 
 _kept: dict[str, tuple[float, jwt.PyJWKSet | None, str]] = {}
-#: One for each of so many issuers: many jobs start at once, and a slow issuer keeps few of the others waiting.
+#: Many jobs start at once, and one slow issuer keeps few of the others waiting.
 _fetching = [threading.Lock() for _ in range(64)]
 
 
