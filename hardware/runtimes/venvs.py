@@ -31,6 +31,14 @@ NETWORK_VARIABLES = (
 )  # fmt: skip
 INSTALL_VARIABLES = ("PATH", "HOME", "UV_CACHE_DIR", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "PIP_INDEX_URL")
 
+#: Runs a command that ends when the thread that waits for it does, however that ends: what a killed worker
+#: left behind would go on writing where its successor writes (Linux).
+WITH_US = (
+    "import ctypes, os, sys\n"
+    "ctypes.CDLL(None).prctl(1, 9)\n"  # PR_SET_PDEATHSIG, SIGKILL
+    "if os.getppid() == int(sys.argv[1]): os.execv(sys.argv[2], sys.argv[2:])\n"
+)
+
 
 def passed_on(names: tuple[str, ...]) -> dict[str, str]:
     """These variables of ours, where set. Nothing else of the platform's environment is ever handed on."""
@@ -124,6 +132,8 @@ def run(command: list[str], cwd: Path, timeout_s: float, log: Log) -> None:
     environment = passed_on(NETWORK_VARIABLES + INSTALL_VARIABLES)
     if "PIP_INDEX_URL" in environment:
         environment.setdefault("UV_DEFAULT_INDEX", environment["PIP_INDEX_URL"])
+    if sys.platform == "linux":
+        command = [sys.executable, "-IS", "-c", WITH_US, str(os.getpid()), *command]
     process = subprocess.Popen(  # noqa: S603  # arguments are ours; requirements are the owner's business
         command, cwd=cwd, env={**environment, "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
