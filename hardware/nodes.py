@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
-HEARTBEAT_S = 5
+HEARTBEAT_S = 2.5
 #: Without a heartbeat for this long a node is down: no new replica goes there, and soon its replicas go to
 #: other nodes (`hardware.upkeep.lost`).
-DOWN_AFTER_S = 20
+DOWN_AFTER_S = 10
 
 ACTIVE = (Replica.State.STARTING, Replica.State.READY)
 

@@ -8,14 +8,17 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.chaos import slow_builds
 from tests.chaos.clients import Target
 from tests.chaos.ledger import Ledger
+from tests.chaos.machine import Machine
 from tests.chaos.observer import Observer
 from tests.invariants.workers import TwoWorkers, pid_of
 from tests.platform_server import WEB
@@ -26,11 +29,15 @@ FAULTS = {
     "kill web": 7, "kill app": 6, "kill worker": 3, "kill valkey": 4, "kill postgres": 3,
     "kill build worker": 3, "kill beat": 2, "freeze worker": 1, "freeze web": 2, "freeze app": 2,
     "freeze valkey": 2, "change settings": 3, "rolling restart": 1, "push version": 2, "prune app": 1,
+    "prune environment": 1, "lose machine": 2, "slow builds": 1, "restore everything": 1,
 }  # fmt: skip
+#: Those that need environments which no other platform uses.
+OF_ONE_RUN = {"prune environment", "restore everything"}
 #: How long a frozen one sleeps, in seconds; a worker for longer than others have to take over its work.
 FROZEN_S = {"worker": (25, 25), "web": (1, 5), "app": (1, 8), "valkey": (0.5, 3)}
 SIZES = (6, 12, 20)  # of max_size
 RENEWED_S = 120
+RESTORED_EVERY_S = 120.0  # at most: nothing is served meanwhile
 PARTS = {
     "web": WEB, "worker": "manage.py\0node", "build worker": "build@", "beat": "beat-schedule",
     "app": "spaceport_launcher",
@@ -80,6 +87,7 @@ class Nemesis:
     every_s: float
     concurrency: int
     weights: dict[str, int] = field(default_factory=lambda: dict(FAULTS))
+    machine: Machine | None = None  # a second one, where it may be lost
     faults: list[Fault] = field(default_factory=list)
     settings: dict[str, Settings] = field(default_factory=lambda: defaultdict(Settings))  # concurrency_count
     totals: dict[str, Settings] = field(default_factory=lambda: defaultdict(Settings))  # max_running
@@ -88,6 +96,7 @@ class Nemesis:
     renewals: int = 0  # rolling restarts that came to their end
     _sleepers: dict[int, threading.Thread] = field(default_factory=dict)
     _renewing: threading.Thread | None = None
+    _restored_at: float = float("-inf")
 
     @property
     def targets(self) -> list[Target]:
@@ -121,7 +130,10 @@ class Nemesis:
         return True
 
     def _keep_second(self) -> None:
-        """The node's second worker has no supervisor: it is started again here."""
+        """The node's second worker, and the second node, have no supervisor: they are started again here."""
+        if self.machine is not None:
+            with contextlib.suppress(AssertionError):
+                self.machine.keep()
         second = self.platform.second
         if second is None or second.poll() is not None:
             with contextlib.suppress(AssertionError):  # the first one is not there now
@@ -192,16 +204,53 @@ class Nemesis:
         )
         return self._did("push version", (target.name,))
 
-    def _prune(self, whom: str) -> bool:
-        """What its builds made is gone, and its app too: it has to be built again."""
-        if (found := self._choose(whom)) is None:
+    def _prune(self, what: str) -> bool:
+        """What builds made is gone, and an app that ran from it too: it has to be built again."""
+        if (found := self._choose("app")) is None:
             return False
         pid, spaces = found
+        if what == "environment":  # that of all of them
+            for path in (self.platform.home / "environments").glob("py*"):
+                shutil.rmtree(path, ignore_errors=True)
         for target in self.targets:
             if target.name in spaces:
                 shutil.rmtree(self.platform.home / "code" / str(target.space_id), ignore_errors=True)
         os.kill(pid, signal.SIGKILL)
-        return self._did(f"prune {whom}", spaces)
+        return self._did(f"prune {what}", spaces)
+
+    def _lose(self, _: str) -> bool:
+        """A machine with all that runs on it; the other one can do its work. Where it serves nothing, it gets
+        something to serve first."""
+        if self.machine is None or not self.machine.is_up:
+            return False
+        spaces = self.machine.die(self.targets)
+        return self._did("lose machine", spaces) if spaces else self._push("")
+
+    def _slow(self, _: str) -> bool:
+        slow_builds.push(self.platform, self.token, len(self.faults))
+        return self._did("slow builds")
+
+    def _restore(self, _: str) -> bool:
+        """The data folder goes to another disk and back; what builds made does not travel."""
+        if time.monotonic() - self._restored_at < RESTORED_EVERY_S or self._sleepers:
+            return False
+        if self._renewing is not None and self._renewing.is_alive():
+            return False
+        home, backup = self.platform.home, self.platform.home.with_suffix(".tgz")
+        if self.machine is not None:
+            self.machine.stop()
+        self.platform.stop()
+        self._did("restore everything")
+        subprocess.run(["tar", "-C", home, "-czf", backup, "."], check=True)
+        for path in home.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        subprocess.run(["tar", "-C", home, "-xzf", backup], check=True)
+        backup.unlink()
+        for name in ("code", "environments"):
+            shutil.rmtree(home / name, ignore_errors=True)
+        self.platform.start()
+        self._restored_at = time.monotonic()
+        return True
 
     def _freeze(self, whom: str) -> bool:
         """Sent to sleep, and awake again in time; of workers one at a time."""

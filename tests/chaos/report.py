@@ -27,6 +27,13 @@ RECLAIM_NEEDS = {
     "kill worker", "freeze worker", "kill valkey", "freeze valkey", "kill build worker", "kill beat",
     "rolling restart",
 }  # fmt: skip
+#: And those that keep another machine from serving what a lost one served; besides what hits the same Space.
+COVER_NEEDS = RECLAIM_NEEDS | {
+    "kill web", "freeze web", "kill postgres", "lose machine", "prune environment", "restore everything",
+}  # fmt: skip
+SETTLES_S = 15.0  # after a fault, until what it broke works again
+#: The longest that anybody may wait for what another machine can do.
+COVERED_WITHIN_S = 30.0
 AT_ONCE = 1000  # events asked for in one round trip
 
 
@@ -77,6 +84,11 @@ class Report:
     longest_reclaim_s: float
     undisturbed_reclaims: int  # nothing that they need was broken meanwhile, and the app was there
     longest_undisturbed_reclaim_s: float
+    covers: int  # Spaces whose machine was lost
+    longest_cover_s: float  # until an event accepted after that had completed
+    undisturbed_covers: int
+    longest_undisturbed_cover_s: float
+    covered_too_late: int  # of the undisturbed
     longest_wait_s: float  # from an acknowledgement to the end
     longest_silence_s: float  # in which nothing completed anywhere
     back_after_s: dict[str, str]  # by fault: until an event accepted after it had completed
@@ -85,7 +97,7 @@ class Report:
     def broken(self) -> int:
         """Promises that were not kept."""
         doubled = self.ended_twice + self.acknowledged_twice + self.run_twice + self.wrong
-        return self.lost + doubled + self.concurrency_exceeded + self.size_exceeded
+        return self.lost + doubled + self.concurrency_exceeded + self.size_exceeded + self.covered_too_late
 
     def __str__(self) -> str:
         return json.dumps(asdict(self), indent=2)
@@ -99,6 +111,8 @@ def report(seed: int, seconds: float, ledger: Ledger, nemesis: Nemesis, observer
     twice = set(ledger.ended_twice) | set(_recorded_twice(ledger, nemesis))
     done = ledger.completions()
     calm = [r for r in observer.reclaims if undisturbed(r, nemesis.faults)]
+    covers = covered(ledger, nemesis.faults)
+    calmly = [seconds for seconds, is_calm in covers if is_calm]
     return Report(
         seed=seed,
         seconds=round(seconds, 1),
@@ -131,6 +145,11 @@ def report(seed: int, seconds: float, ledger: Ledger, nemesis: Nemesis, observer
         longest_reclaim_s=round(max((r.seconds for r in observer.reclaims), default=0), 1),
         undisturbed_reclaims=len(calm),
         longest_undisturbed_reclaim_s=round(max((r.seconds for r in calm), default=0), 1),
+        covers=len(covers),
+        longest_cover_s=round(max((seconds for seconds, _ in covers), default=0), 1),
+        undisturbed_covers=len(calmly),
+        longest_undisturbed_cover_s=round(max(calmly, default=0), 1),
+        covered_too_late=sum(seconds > COVERED_WITHIN_S for seconds in calmly),
         longest_wait_s=round(max(_waits(ledger), default=0), 1),
         longest_silence_s=round(max((b - a for a, b in itertools.pairwise(done)), default=seconds), 1),
         back_after_s=back_after(ledger, nemesis.faults),
@@ -181,14 +200,7 @@ def _finals(client: redis.Redis, spaces: dict[str, SpaceKeys], some: list[Acknow
 def back_after(ledger: Ledger, faults: list[Fault]) -> dict[str, str]:
     """For each kind of fault, how long it took until an event accepted after it was completed: of the Space
     it hit, or of any; the middle one and the longest."""
-    done: dict[str, list[tuple[float, float]]] = defaultdict(list)  # Space -> (accepted, completed)
-    for ack in ledger.acknowledged.values():
-        for how, at in ledger.ended.get(ack.event_id, [])[:1]:
-            if how == "completed":
-                for name in (ack.space, ""):
-                    done[name].append((ack.at, at))
-    for pairs in done.values():
-        pairs.sort()
+    done = _completed(ledger)
     took: dict[str, list[float]] = defaultdict(list)
     for fault in faults:
         hit = [_first_end(done[space], fault.at) for space in fault.spaces or ("",)]
@@ -197,6 +209,34 @@ def back_after(ledger: Ledger, faults: list[Fault]) -> dict[str, str]:
         kind: f"{statistics.median(some):.1f} (longest {max(some):.1f}, of {len(some)})"
         for kind, some in sorted(took.items())
     }
+
+
+def covered(ledger: Ledger, faults: list[Fault]) -> list[tuple[float, bool]]:
+    """For each Space whose machine was lost, how long it took until an event accepted after that was
+    completed, and whether nothing else that this needs was broken meanwhile."""
+    done, found = _completed(ledger), []
+    for lost in (fault for fault in faults if fault.kind == "lose machine"):
+        for space in lost.spaces:
+            until = _first_end(done[space], lost.at)
+            others = [
+                fault for fault in faults if fault is not lost and lost.at - SETTLES_S < fault.at <= until
+            ]
+            is_calm = not any(fault.kind in COVER_NEEDS or space in fault.spaces for fault in others)
+            found.append((until - lost.at, is_calm))
+    return found
+
+
+def _completed(ledger: Ledger) -> dict[str, list[tuple[float, float]]]:
+    """When the completed events of each Space were accepted and completed, in order; "" has all of them."""
+    done: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for ack in ledger.acknowledged.values():
+        for how, at in ledger.ended.get(ack.event_id, [])[:1]:
+            if how == "completed":
+                for name in (ack.space, ""):
+                    done[name].append((ack.at, at))
+    for pairs in done.values():
+        pairs.sort()
+    return done
 
 
 def _first_end(pairs: list[tuple[float, float]], after: float) -> float:

@@ -16,11 +16,12 @@ import requests
 from queueing.store import keys
 from tests.chaos.clients import Load, Target
 from tests.chaos.ledger import Ledger
-from tests.chaos.nemesis import FAULTS, SIZES, Nemesis
+from tests.chaos.machine import Machine
+from tests.chaos.nemesis import FAULTS, OF_ONE_RUN, SIZES, Nemesis
 from tests.chaos.observer import Observer
 from tests.chaos.report import Report, report
-from tests.invariants.workers import TwoWorkers, two_workers
-from tests.platform_server import APPS
+from tests.invariants.workers import TwoWorkers
+from tests.platform_server import APPS, lent_home, process_home, running
 
 CONCURRENCY = 4
 TIME_LIMIT_S = 5  # of one event; what hangs is ended then, and its container started again
@@ -56,7 +57,10 @@ def chaos(plan: Plan) -> Report:
     """Run it and count."""
     outside = Path(tempfile.mkdtemp(prefix="sp-ledger-", dir="/tmp"))
     try:
-        with two_workers(SPACEPORT_EVENT_TIMEOUT_S=str(TIME_LIMIT_S)) as platform:
+        settings = {"SPACEPORT_EVENT_TIMEOUT_S": str(TIME_LIMIT_S)}
+        # What may be removed is not the machine's own.
+        a_home = lent_home if OF_ONE_RUN & set(plan.weights) else process_home
+        with a_home() as home, running(TwoWorkers("process", home, settings=settings)) as platform:
             try:
                 return _chaos(plan, platform, outside)
             finally:
@@ -70,12 +74,24 @@ def chaos(plan: Plan) -> Report:
 
 def _chaos(plan: Plan, platform: TwoWorkers, outside: Path) -> Report:
     token = platform.token("alice")
+    machine = Machine(platform) if "lose machine" in plan.weights else None
+    if machine is not None:
+        machine.begin()
+    try:
+        return _broken(plan, platform, outside, token, machine)
+    finally:
+        if machine is not None:
+            machine.stop()
+
+
+def _broken(plan: Plan, platform: TwoWorkers, outside: Path, token: str, machine: Machine | None) -> Report:
     targets = [_target(platform, token, f"alice/chaos{n}", outside / f"app{n}") for n in range(plan.spaces)]
     ledger = Ledger(outside / "clients")
     observer = Observer(platform, targets, token)
+    chance = random.Random(plan.seed)  # noqa: S311
     nemesis = Nemesis(
-        platform, observer, ledger, token, random.Random(plan.seed), plan.every_s, CONCURRENCY, plan.weights  # noqa: S311
-    )  # fmt: skip
+        platform, observer, ledger, token, chance, plan.every_s, CONCURRENCY, plan.weights, machine
+    )
     for target in targets:
         nemesis.set(target, CONCURRENCY, CONCURRENCY + 1, max(SIZES))
     load = Load(targets, token, ledger, random.Random(plan.seed + 1))  # noqa: S311

@@ -9,7 +9,7 @@ import pytest
 from tests.chaos.ledger import Acknowledged, Ledger
 from tests.chaos.nemesis import LATE_S, Fault, Settings
 from tests.chaos.observer import Reclaim
-from tests.chaos.report import back_after, kinds, undisturbed
+from tests.chaos.report import back_after, covered, kinds, undisturbed
 from tests.chaos.runs import Runs
 
 
@@ -105,3 +105,13 @@ def test_the_time_until_a_fault_is_over_is_that_of_the_space_it_hit(ledger: Ledg
         "kill app": "9.0 (longest 9.0, of 1)",
         "kill web": "2.0 (longest 2.0, of 1)",
     }
+
+
+def test_the_time_until_another_machine_serves_counts_unless_more_was_broken(ledger: Ledger) -> None:
+    for key, space, at, end in (("k1", "a/one", 101, 125), ("k2", "a/two", 101, 140)):
+        ledger.acknowledged[key] = Acknowledged(key, f"e-{key}", space, at)
+        ledger.ended[f"e-{key}"].append(("completed", end))
+    machine, app = Fault("lose machine", 100, ("a/one", "a/two")), Fault("kill app", 110, ("a/one",))
+    assert covered(ledger, [machine]) == [(25, True), (40, True)]
+    assert covered(ledger, [machine, app]) == [(25, False), (40, True)]
+    assert covered(ledger, [machine, Fault("kill postgres", 130)]) == [(25, True), (40, False)]

@@ -35,11 +35,11 @@ class TwoWorkers(Platform):
         with (self.home / "log" / "second.log").open("ab") as log:
             self.second = subprocess.Popen(
                 [sys.executable, "-m", "celery", "-A", "spaceport", *options, "-n", f"second@{NODE}"],
-                env={**self.env, **self._servers(), "PYTHONPATH": path}, stdout=log, stderr=log,
+                env={**self.env, **self.servers(), "PYTHONPATH": path}, stdout=log, stderr=log,
             )  # fmt: skip
         return self.second.pid
 
-    def _servers(self) -> dict[str, str]:
+    def servers(self) -> dict[str, str]:
         """How the platform's processes were told to find its servers."""
         names = ("DATABASE_URL", "REDIS_URL")
         for pid in self.pids("manage.py\0node"):
