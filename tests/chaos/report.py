@@ -110,9 +110,8 @@ def report(seed: int, seconds: float, ledger: Ledger, nemesis: Nemesis, observer
     kills = kinds(nemesis.faults, sum(r.crashes for r in runs.values()))
     twice = set(ledger.ended_twice) | set(_recorded_twice(ledger, nemesis))
     done = ledger.completions()
-    calm = [r for r in observer.reclaims if undisturbed(r, nemesis.faults)]
-    covers = covered(ledger, nemesis.faults)
-    calmly = [seconds for seconds, is_calm in covers if is_calm]
+    calm = [r.seconds for r in observer.reclaims if undisturbed(r, nemesis.faults)]
+    covers, calmly = covered(ledger, nemesis.faults)
     return Report(
         seed=seed,
         seconds=round(seconds, 1),
@@ -144,9 +143,9 @@ def report(seed: int, seconds: float, ledger: Ledger, nemesis: Nemesis, observer
         reclaims=len(observer.reclaims),
         longest_reclaim_s=round(max((r.seconds for r in observer.reclaims), default=0), 1),
         undisturbed_reclaims=len(calm),
-        longest_undisturbed_reclaim_s=round(max((r.seconds for r in calm), default=0), 1),
+        longest_undisturbed_reclaim_s=round(max(calm, default=0), 1),
         covers=len(covers),
-        longest_cover_s=round(max((seconds for seconds, _ in covers), default=0), 1),
+        longest_cover_s=round(max(covers, default=0), 1),
         undisturbed_covers=len(calmly),
         longest_undisturbed_cover_s=round(max(calmly, default=0), 1),
         covered_too_late=sum(seconds > COVERED_WITHIN_S for seconds in calmly),
@@ -211,10 +210,12 @@ def back_after(ledger: Ledger, faults: list[Fault]) -> dict[str, str]:
     }
 
 
-def covered(ledger: Ledger, faults: list[Fault]) -> list[tuple[float, bool]]:
+def covered(ledger: Ledger, faults: list[Fault]) -> tuple[list[float], list[float]]:
     """For each Space whose machine was lost, how long it took until an event accepted after that was
-    completed, and whether nothing else that this needs was broken meanwhile."""
-    done, found = _completed(ledger), []
+    completed; and of these those times in which nothing else that this needs was broken."""
+    done = _completed(ledger)
+    found: list[float] = []
+    calmly: list[float] = []
     for lost in (fault for fault in faults if fault.kind == "lose machine"):
         for space in lost.spaces:
             until = _first_end(done[space], lost.at)
@@ -222,8 +223,9 @@ def covered(ledger: Ledger, faults: list[Fault]) -> list[tuple[float, bool]]:
                 fault for fault in faults if fault is not lost and lost.at - SETTLES_S < fault.at <= until
             ]
             is_calm = not any(fault.kind in COVER_NEEDS or space in fault.spaces for fault in others)
-            found.append((until - lost.at, is_calm))
-    return found
+            found.append(until - lost.at)
+            calmly += found[-1:] if is_calm else []
+    return found, calmly
 
 
 def _completed(ledger: Ledger) -> dict[str, list[tuple[float, float]]]:
