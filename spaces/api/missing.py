@@ -18,10 +18,6 @@ NO_PULL_REQUESTS = "Pull requests are disabled for this repo: commit to a branch
 #: Paths below /api/, in order, and what to say.
 FEATURES: tuple[tuple[str, str], ...] = (
     (
-        _OF_A_SPACE + r"lfs-files.*",
-        "Large files are not listed or deleted by themselves here: they go with the Space.",
-    ),
-    (
         _OF_A_SPACE + r"xet-(?:read|write)-token/.*",
         "There is no Xet here: set HF_HUB_DISABLE_XET=1, and large files are uploaded by Git LFS.",
     ),

@@ -15,6 +15,7 @@ from spaces.community import api as community
 from spaces.community import organizations
 from spaces.community.agents import agents
 from spaces.lfs import batch
+from spaces.lfs import listing as listing_of_large_files
 from spaces.openapi.paths import paths
 from spaces.signin import api as signin
 from spaces.signin import oauth
@@ -64,6 +65,8 @@ urlpatterns = [
     path(f"{SPACE}/paths-info/<path:revision>", reading.paths_info),
     path(f"{SPACE}/commits/<path:revision>", reading.commits),
     path(f"{SPACE}/refs", reading.refs),
+    path(f"{SPACE}/lfs-files", listing_of_large_files.lfs_files),
+    path(f"{SPACE}/lfs-files/batch", listing_of_large_files.delete),
     path(f"{SPACE}/branch/<path:branch>", history.branch),
     path(f"{SPACE}/tag/<path:revision>", history.tag),
     path(f"{SPACE}/super-squash/<path:branch>", history.super_squash),

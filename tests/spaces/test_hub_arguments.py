@@ -166,7 +166,6 @@ def test_models_are_asked_for_by_who_forgot_the_type(hub: Hub, space: str, tmp_p
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda api, space: list(api.list_lfs_files(space, repo_type="space")), "go with the Space"),
         (lambda api, space: api.set_space_volumes(space, [VOLUME]), "Volumes cannot"),
         (lambda api, space: api.enable_space_dev_mode(space), "no dev mode"),
         (lambda api, _: list(api.list_collections()), "unset HF_ENDPOINT"),

@@ -74,6 +74,8 @@ TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
     (f"{SPACE}/paths-info/<path:revision>", "POST", "/paths-info/main", None, READ),
     (f"{SPACE}/commits/<path:revision>", "GET", "/commits/main", None, READ),
     (f"{SPACE}/refs", "GET", "/refs", None, READ),
+    (f"{SPACE}/lfs-files", "GET", "/lfs-files", None, WRITE),
+    (f"{SPACE}/lfs-files/batch", "POST", "/lfs-files/batch", {"deletions": {"sha": []}}, WRITE),
     (f"{SPACE}/branch/<path:branch>", "POST", "/branch/b", {}, WRITE),
     (f"{SPACE}/branch/<path:branch>", "DELETE", "/branch/b", None, WRITE),
     (f"{SPACE}/tag/<path:revision>", "POST", "/tag/main", {"tag": "t"}, WRITE),

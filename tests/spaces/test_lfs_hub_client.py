@@ -16,6 +16,7 @@ from huggingface_hub import (
     hf_hub_url,
     snapshot_download,
 )
+from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.hf_api import RepoFile
 
 from tests.compat.conftest import hub_python
@@ -167,6 +168,26 @@ def test_one_object_is_stored_once_and_its_second_space_sends_nothing(
     api.delete_repo(spaces[0], repo_type="space")
     url = f"/spaces/{spaces[1]}/resolve/main/model.bin"
     assert hub.call("GET", url).content == file.read_bytes()
+
+
+def test_large_files_are_listed_and_deleted(hub: Hub, api: HfApi, space: str, tmp_path: Path) -> None:
+    for name in ("a.bin", "b.bin"):
+        file = random_file(tmp_path / name, UPLOAD_LIMIT + 1)
+        api.upload_file(path_or_fileobj=file, path_in_repo=name, repo_id=space, repo_type="space")
+    api.delete_file("a.bin", repo_id=space, repo_type="space")
+    found = {file.file_oid: file for file in api.list_lfs_files(space, repo_type="space")}
+    gone, there = found[digest(tmp_path / "a.bin")], found[digest(tmp_path / "b.bin")]
+    assert (gone.filename, gone.ref, gone.size) == ("", None, UPLOAD_LIMIT + 1)
+    assert (there.filename, there.ref) == ("b.bin", "refs/heads/main")
+    with pytest.raises(HfHubHTTPError, match="super_squash_history"):
+        api.permanently_delete_lfs_files(space, [gone], repo_type="space")
+    api.super_squash_history(space, repo_type="space")
+    api.permanently_delete_lfs_files(space, [gone], repo_type="space")
+    assert [file.filename for file in api.list_lfs_files(space, repo_type="space")] == ["b.bin"]
+    api.permanently_delete_lfs_files(space, [there], repo_type="space", rewrite_history=False)
+    assert hub.call("GET", f"/spaces/{space}/resolve/main/b.bin").content.startswith(
+        b"version https://git-lfs"
+    )
 
 
 def test_copies_keep_their_large_files(hub: Hub, api: HfApi, space: str, tmp_path: Path) -> None:
