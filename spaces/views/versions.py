@@ -15,7 +15,8 @@ from hardware.log_lines import MAX_LINES
 from hardware.models import Replica
 from spaces import lifecycle
 from spaces.building import leases, versions
-from spaces.git import repository
+from spaces.git import repository, room
+from spaces.lfs import holdings
 from spaces.models import Build, Space
 from spaces.views.common import writable
 from spaces.views.pages import space_context
@@ -45,9 +46,10 @@ class Version:
 
 
 def _versions(space: Space) -> list[Version]:
-    ready = space.replicas.filter(wanted=True, state=Replica.State.READY)
+    ready = space.replicas.filter(wanted=True, state=Replica.State.READY, reloaded_to="")
     warm = set(ready.values_list("build_id", flat=True))
     serving = space.replica.build_id if space.replica is not None and space.replica_id else None
+    is_ready = space.replica is not None and space.replica.state == Replica.State.READY
     found = []
     for build in space.builds.defer("log").order_by("-pk")[:SHOWN]:
         commits = _commit(space, build.sha)
@@ -56,11 +58,21 @@ def _versions(space: Space) -> list[Version]:
                 build=build,
                 title=commits[0].title if commits else "",
                 author=commits[0].author if commits else "",
-                runs=build.pk == serving and serving in warm,
+                runs=build.pk == serving and is_ready,
                 is_warm=build.pk in warm,
             )
         )
     return found
+
+
+def _disk(space: Space) -> dict[str, int]:
+    """Bytes on disk. What Spaces share, a large file or an environment, counts for each of them."""
+    kept = {build.sha: build.size_bytes or 0 for build in space.builds.filter(artifact__isnull=False)}
+    return {
+        "repository": room.used(repository.folder_of(space.pk)),
+        "large files": holdings.used(space.pk),
+        "kept builds": sum(kept.values()),
+    }
 
 
 def _commit(space: Space, sha: str) -> list[repository.CommitInfo]:
@@ -76,7 +88,10 @@ def _commit(space: Space, sha: str) -> list[repository.CommitInfo]:
 def page(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """The whole tab."""
     space = writable(request, owner, name)
-    context = space_context(request, space, "versions") | {"versions": _versions(space)}
+    context = space_context(request, space, "versions") | {
+        "versions": _versions(space),
+        "disk": _disk(space),
+    }
     return render(request, "spaces/versions.html", context)
 
 

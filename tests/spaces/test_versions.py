@@ -20,7 +20,7 @@ from spaces import following, housekeeping, lifecycle, publishing
 from spaces.building import leases, versions
 from spaces.card import SpaceCard
 from spaces.git import repository
-from spaces.models import Build, Sdk, Space, Stage
+from spaces.models import Build, LargeFile, Sdk, Space, Stage
 from tests.people import People
 from tests.spaces.pages import as_, folks, space_of, text_of
 
@@ -234,6 +234,16 @@ def test_the_tab_shows_builds_goes_back_and_cancels(space: Space, folks: People)
     assert row.status == Build.Status.CANCELLED
     assert Client().post("/lab/demo/versions/roll-back", {"sha": NEW}).status_code == 404
     assert runs(space) == [OLD, NEW]
+
+
+def test_the_tab_says_what_the_space_takes_on_disk(space: Space, folks: People) -> None:
+    for build, size in zip(space.builds.order_by("pk"), (3_000_000, 5_000_000), strict=True):
+        build.artifact = {**(build.artifact or {}), "size_bytes": size}
+        build.save()
+    LargeFile.objects.create(space=space, oid="a" * 64, size_bytes=2_000_000_000)
+    page = " ".join(text_of(as_(folks.alice).get(f"/{space}/versions")).replace("\xa0", " ").split())
+    assert "large files 1.9 GB, kept builds 7.6 MB." in page
+    assert "On disk: repository " in page
 
 
 def test_a_version_that_failed_is_no_news_while_the_next_one_is_built(
