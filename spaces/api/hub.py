@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
@@ -41,6 +42,7 @@ ONLY_SPACES = (
     'For a Space add --repo-type space to hf, or repo_type="space" in Python.'
 )
 READ_ONLY = "This token may only read. Make one with write access on the tokens page."
+_NUMBER = re.compile(r"[A-Za-z0-9=;:._-]{1,128}")
 JSON_LIMIT = 1024 * 1024  # bytes of an ordinary JSON body
 
 
@@ -68,15 +70,22 @@ def bad_credentials(error: BadCredentials) -> HubError:
     return HubError(401, "Invalid credentials in Authorization header")
 
 
-def error_response(error: HubError) -> JsonResponse:
+def error_response(error: HubError, number: str = "") -> JsonResponse:
+    """The refusal, with a number by which its request is found again."""
     response = JsonResponse({"error": str(error)}, status=error.status)
     response["X-Error-Message"] = _one_line(str(error))
-    response["X-Request-Id"] = uuid4().hex  # a failure's own is in the log
+    response["X-Request-Id"] = number or uuid4().hex
     if error.code:
         response["X-Error-Code"] = error.code
     for name, value in error.headers.items():
         response[name.replace("_", "-")] = value
     return response
+
+
+def _number(request: HttpRequest) -> str:
+    """What the client calls this request, if it does; the client shows it with an error."""
+    named = request.headers.get("X-Request-Id") or request.headers.get("X-Amzn-Trace-Id") or ""
+    return named if _NUMBER.fullmatch(named) else uuid4().hex
 
 
 def _one_line(text: str) -> str:
@@ -92,6 +101,7 @@ def hub(*methods: str) -> Callable[[View], View]:
         @csrf_exempt
         @functools.wraps(view)
         def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            number = _number(request)
             try:
                 if request.method not in methods:
                     raise HubError(405, f"Only {' and '.join(methods)} here.")
@@ -103,21 +113,21 @@ def hub(*methods: str) -> Callable[[View], View]:
                     request.caller = Caller()  # type: ignore[attr-defined]
                 return view(request, *args, **kwargs)
             except HubError as error:
-                return error_response(error)
+                return error_response(error, number)
             except BadCredentials as error:
-                return error_response(bad_credentials(error))
+                return error_response(bad_credentials(error), number)
             except UnknownTier as error:
-                return error_response(HubError(400, str(error)))
+                return error_response(HubError(400, str(error)), number)
             except NoRoom as error:
-                return error_response(HubError(413, str(error)))
+                return error_response(HubError(413, str(error)), number)
             except Refused as error:
-                return error_response(HubError(error.status, str(error)))
+                return error_response(HubError(error.status, str(error)), number)
             except (BadPath, TooMuch, msgspec.ValidationError, SuspiciousOperation) as error:
-                return error_response(HubError(400, str(error)))
+                return error_response(HubError(400, str(error)), number)
             except repository.UnknownRevision as error:
-                return error_response(HubError(404, str(error), "RevisionNotFound"))
+                return error_response(HubError(404, str(error), "RevisionNotFound"), number)
             except Exception:
-                answer = error_response(HubError(500, "Spaceport failed here; its log tells why."))
+                answer = error_response(HubError(500, "Spaceport failed here; its log tells why."), number)
                 logger.exception("%s %s (request %s)", request.method, request.path, answer["X-Request-Id"])
                 return answer
 

@@ -48,7 +48,7 @@ def create_branch(space_id: int, name: str, start: str) -> None:
     Raises:
         BadName, Exists, repository.UnknownRevision, locks.Busy
     """
-    _create(space_id, _ref("heads", name), repository.resolve(space_id, start), f"The branch '{name}'")
+    _create(space_id, _ref("heads", name), repository.resolve(space_id, start))
 
 
 def delete_branch(space_id: int, name: str) -> None:
@@ -70,7 +70,7 @@ def create_tag(space_id: int, name: str, revision: str, *, message: str = "", au
     """
     ref, commit = _ref("tags", name), repository.resolve(space_id, revision)
     target = _annotation(space_id, name, commit, message, author) if message else commit
-    _create(space_id, ref, target, f"The tag '{name}'")
+    _create(space_id, ref, target)
 
 
 def _annotation(space_id: int, name: str, commit: str, message: str, author: str) -> str:
@@ -127,7 +127,7 @@ def _ref(kind: str, name: str) -> Ref:
     return Ref(ref)
 
 
-def _create(space_id: int, ref: Ref, target: str, what: str) -> None:
+def _create(space_id: int, ref: Ref, target: str) -> None:
     def create() -> None:
         with opened(space_id) as repo:
             try:
@@ -135,7 +135,7 @@ def _create(space_id: int, ref: Ref, target: str, what: str) -> None:
             except bounds.TooMuch as error:
                 raise BadName(str(error)) from error
             if not repo.refs.add_if_new(ref, ObjectID(target.encode())):
-                raise Exists(f"{what} exists already.")
+                raise Exists(f"Reference {ref.decode()} already exists.")
 
     locks.exclusively(repository.folder_of(space_id), create)
 
@@ -144,7 +144,7 @@ def _delete(space_id: int, ref: Ref, what: str) -> None:
     def delete() -> None:
         with opened(space_id) as repo:
             if ref not in repo.refs:
-                raise Unknown(f"There is no {what}.")
+                raise Unknown(f"Invalid rev id: there is no {what}.")
             repo.refs.remove_if_equals(ref, None)
 
     locks.exclusively(repository.folder_of(space_id), delete)

@@ -126,7 +126,7 @@ def resolve(space_id: int, revision: str) -> str:
             found = [oid.decode() for oid in alike if _is_commit(space_id, repo, oid.decode())]
             if len(found) == 1:
                 return found[0]
-    raise UnknownRevision(f"There is no revision '{revision[:100]}'.")
+    raise UnknownRevision(f"Invalid rev id: there is no revision '{revision[:100]}'.")
 
 
 def _is_commit(space_id: int, repo: Repo, oid: str) -> bool:

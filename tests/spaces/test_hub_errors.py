@@ -110,4 +110,8 @@ def test_what_is_not_there_has_the_hubs_code(hub: Hub, space: str, call: Any, ki
 
 def test_every_refusal_has_a_number_that_the_client_shows(hub: Hub, space: str) -> None:
     found = refusal(lambda api, s: api.create_discussion(s, "t", repo_type="space"), hub.api("alice"), space)
-    assert found.response.headers["X-Request-Id"] in str(found)
+    number = found.response.headers["X-Request-Id"]
+    assert number in str(found)
+    assert number == found.response.request.headers["X-Amzn-Trace-Id"]  # the client's own
+    answer = hub.call("GET", "/api/spaces/a/b", headers={"X-Request-Id": "evil\t<x>" * 40})
+    assert len(answer.headers["X-Request-Id"]) == 32
