@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from tests.bench.processes import cpu_seconds, memory_bytes
+from tests.bench.processes import cpu_seconds, proportional_bytes
 from tests.bench.sides import PARTS, Bench
 
 MORE = 4  # Spaces, besides the bench's own
@@ -17,10 +17,17 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Footprint:
-    """Of some processes: cores used, and resident memory in bytes."""
+    """Of some processes: cores used, and memory in bytes (PSS)."""
 
     cores: float
     memory: int
+
+    def __str__(self) -> str:
+        return f"{self.cores:.1%} | {self.memory / MIB:.0f} MiB"
+
+
+#: What they may use.
+PLATFORM, SPACE = Footprint(0.03, 500 * MIB), Footprint(0.009, 115 * MIB)
 
 
 def footprint(bench: Bench) -> None:
@@ -30,14 +37,15 @@ def footprint(bench: Bench) -> None:
         bench.another(number)
     with_more, apps = _watch(bench)
     rows = {
-        "platform, one Space": platform,
-        f"platform, {MORE + 1} Spaces": with_more,
-        "an app as a Space": Footprint(apps.cores / (MORE + 1), apps.memory // (MORE + 1)),
-        "the same app by itself": _measured([bench.alone_pid]),
+        "platform, one Space": (platform, PLATFORM),
+        f"platform, {MORE + 1} Spaces": (with_more, None),
+        "an app as a Space": (Footprint(apps.cores / (MORE + 1), apps.memory // (MORE + 1)), SPACE),
+        "the same app by itself": (_measured([bench.alone_pid]), None),
     }
-    print("\n| idle | of a core | resident memory |\n|---|---|---|")
-    for name, found in rows.items():
-        print(f"| {name} | {found.cores:.1%} | {found.memory / MIB:.0f} MiB |", flush=True)
+    print("\n| idle | of a core | memory (PSS) | at most |\n|---|---|---|---|")
+    for name, (found, most) in rows.items():
+        at_most = str(most).replace(" |", ",") if most else ""
+        print(f"| {name} | {found} | {at_most} |", flush=True)
 
 
 def _watch(bench: Bench) -> tuple[Footprint, Footprint]:
@@ -55,5 +63,5 @@ def _measured(pids: Collection[int]) -> Footprint:
     used, memory = 0.0, 0
     for pid, then in before.items():
         with contextlib.suppress(FileNotFoundError):
-            used, memory = used + cpu_seconds(pid) - then, memory + memory_bytes(pid)
+            used, memory = used + cpu_seconds(pid) - then, memory + proportional_bytes(pid)
     return Footprint(used / WATCHED_S, memory)

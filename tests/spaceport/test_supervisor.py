@@ -72,3 +72,15 @@ def test_logs_do_not_grow_for_ever_and_lose_nothing_new(
     kept = {path.name: path.read_text()[:5] for path in log.parent.iterdir()}
     assert kept == {"web.log": "", "web.log.1": "sixth", "web.log.2": "fifth", "web.log.3": "fourt"}
     assert servers.read_text() == ""
+
+
+def test_the_scheduler_needs_no_app_of_the_platforms() -> None:
+    code = (
+        "import sys\n"
+        "from spaceport.up import scheduler\n"
+        "assert scheduler.app.conf.beat_schedule\n"
+        "scheduler.app.finalize()\n"
+        "print([name for name in sys.modules if name.endswith('.models') or name == 'django.db.models'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr

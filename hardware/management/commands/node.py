@@ -66,7 +66,8 @@ class Command(BaseCommand):
                 [
                     "--quiet", "worker", "--pool", "threads", "--concurrency", str(THREADS),
                     "--queues", ",".join(queues), "--hostname", f"hw@{name}",
-                    "--without-gossip", "--without-mingle", "--loglevel", options["loglevel"],
+                    "--without-gossip", "--without-mingle", "--without-heartbeat",
+                    "--loglevel", options["loglevel"],
                 ]
             )  # fmt: skip
 

@@ -31,6 +31,8 @@ READY_S = 90
 BACKLOG = 4096  # connections that may wait while no web process accepts; the system may allow fewer
 HANDOVER_S = 120
 LOOK_EVERY_S = 10
+#: Workers say nothing to each other: rows and leases are what they know of each other.
+LONELY = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
 
 
 class Command(BaseCommand):
@@ -165,14 +167,15 @@ class Command(BaseCommand):
             "build@%h",
             "-l",
             "WARNING",
+            *LONELY,
         ]
         node = ["node", "--wait", str(HANDOVER_S), *tiers, *simulate]
-        beat = ["beat", "-l", "WARNING", "-s", str(home / "beat-schedule"), "--pidfile="]
+        beat = [python, "-m", "spaceport.up.scheduler", str(home / "beat-schedule")]
         return [
             Child("web", web, logs / "web.log", env, fds=(fd,), beside=True, hurries=True),
             Child("build worker", [*celery, *build], logs / "build.log", env, beside=True),
             Child("node worker", [*manage, *node], logs / "node.log", env, beside=True),
-            Child("beat", [*celery, *beat], logs / "beat.log", env),
+            Child("beat", beat, logs / "beat.log", env),
         ]
 
     def _wait_until_well(self, supervisor: Supervisor) -> None:
