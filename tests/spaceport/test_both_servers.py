@@ -15,7 +15,7 @@ from tests.platform_server import new_home
 
 SPACE = "alice/served"
 #: Of one answer or one way to send it only: its moment, what is drawn by lot, what concerns the connection.
-OWN = re.compile(rb"(?m)^(set-cookie|expires|x-request-id|connection|transfer-encoding):.*\r\n", re.IGNORECASE)
+OWN = re.compile(rb"(?im)^(set-cookie|expires|x-request-id|connection|transfer-encoding):.*\r\n")
 DRAWN = re.compile(
     rb'(csrfmiddlewaretoken" value="|csrf-token" content="|"X-CSRFToken":\s*"|visit=)[A-Za-z0-9:%._-]+'
 )
