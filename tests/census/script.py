@@ -51,6 +51,7 @@ class App:
     name: str
     source: str
     steps: tuple[Step, ...]
+    sdk: str = "gradio"
 
     @property
     def of_program(self) -> tuple[Step, ...]:
@@ -71,14 +72,14 @@ def apps() -> dict[str, App]:
     return {path.stem: read(path.stem, path.read_text()) for path in sorted(FOLDER.glob("*.py"))}
 
 
-def read(name: str, source: str) -> App:
+def read(name: str, source: str, sdk: str = "gradio") -> App:
     """The app with the script in its docstring.
 
     Raises:
         ValueError: a line is no step.
     """
     _, _, script = (ast.get_docstring(ast.parse(source)) or "").partition("\n\n")
-    return App(name, source, tuple(_step(line) for line in script.splitlines() if line.strip()))
+    return App(name, source, tuple(_step(line) for line in script.splitlines() if line.strip()), sdk)
 
 
 def _step(line: str) -> Step:

@@ -17,7 +17,8 @@ from tests.platform_server import Platform, free_port
 from tests.waiting import wait_until
 
 START_S = 120
-CARD = "---\ntitle: {}\nsdk: gradio\n---\n"
+CARD = "---\ntitle: {}\nsdk: {}\n---\n"
+DOCKERFILE = 'FROM spaceport/base:py3.11\nCOPY app.py /srv/\nCMD ["python", "/srv/app.py"]\n'
 
 
 class DidNotStart(Exception):
@@ -29,7 +30,9 @@ def files(app: App) -> Iterator[Path]:
     """The app's folder."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "app.py").write_text(app.source)
-        (Path(folder) / "README.md").write_text(CARD.format(app.name))
+        (Path(folder) / "README.md").write_text(CARD.format(app.name, app.sdk))
+        if app.sdk == "docker":
+            (Path(folder) / "Dockerfile").write_text(DOCKERFILE)
         yield Path(folder)
 
 
@@ -74,7 +77,7 @@ def as_space(platform: Platform, token: str, app: App) -> Iterator[tuple[str, st
     """
     space = f"census/{app.name.replace('_', '-')}"
     with files(app) as folder:
-        stage = platform.push(space, token, folder, START_S)
+        stage = platform.push(space, token, folder, START_S, sdk=app.sdk)
     try:
         if stage != "RUNNING":
             reason = platform.api(token).get_space_runtime(space).raw.get("errorMessage")
