@@ -203,7 +203,7 @@ def test_ten_hints_make_one_call(faults: Faults) -> None:
     assert faults.end(event_id) == 'complete ["hinted done"]'
     assert faults.starts("hinted") == 1
     assert faults.finals(event_id) == 1
-    assert faults.serving() == holder
+    assert faults.serving() in (holder, ""), "it may be done and have let go"
 
 
 def test_an_event_repeated_by_its_key_says_so(faults: Faults) -> None:

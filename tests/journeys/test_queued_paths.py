@@ -83,6 +83,7 @@ def busy(paths: Paths) -> Iterator[Callable[[], None]]:
     door = uuid4().hex
     place = paths.at(paths.ask(f"/predict?door={door}&name=first", headers=ASYNC))
     wait_until(lambda: requests.get(place, timeout=30).json()["state"] == "running", "it runs")
+    wait_until(lambda: "first" in paths.log()["order"], "it is in the container")
     with ExitStack() as once:
         once.callback(paths.ends, place)
         once.callback(paths.open, door)

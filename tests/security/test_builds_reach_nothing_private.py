@@ -64,7 +64,8 @@ def test_no_spelling_makes_the_builder_fetch_from_this_machine(
         folder = tmp_path / str(number)
         folder.mkdir()
         with contextlib.suppress(BuildFailed):
-            _, log = build(runtime, folder, text.replace("PORT", str(listener.port)))
+            text = text.replace("PORT", str(listener.port))
+            _, log = build(runtime, folder, text, space_id=number + 1)
             assert "canary" not in log
 
     with ThreadPoolExecutor(4) as pool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -137,9 +138,10 @@ def test_spaces_are_found_by_what_they_say_of_themselves(hub: Hub, new_space: Ma
     assert [one["id"] for one in json.loads(done.stdout)][:1] == [whales]
 
 
-def test_what_does_not_run_is_found_only_if_asked_for(hub: Hub, space: str) -> None:
+def test_what_does_not_run_is_found_only_if_asked_for(hub: Hub) -> None:
     api = hub.api("alice")
-    question = space.split("/")[1]
+    question = f"seldom{secrets.token_hex(4)}"  # the others of this server are found by no word of it
+    space = api.create_repo(f"alice/{question}", repo_type="space", space_sdk="gradio").repo_id
     assert space not in {one.id for one in api.search_spaces(question)}
     assert space in {one.id for one in api.search_spaces(question, include_non_running=True)}
     for query in ("", "?q=", f"?q={'x' * 1001}"):
