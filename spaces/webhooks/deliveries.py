@@ -53,17 +53,18 @@ def _claim() -> list[WebhookDelivery]:
         next_try_at__lte=timezone.now(), webhook__disabled=False
     )
     found = due.select_for_update(skip_locked=True, of=("self",)).order_by("next_try_at", "pk")
-    taken: list[WebhookDelivery] = []
+    taken: dict[int, WebhookDelivery] = {}  # one of each webhook, so that it hears of things in their order
     each: Counter[int] = Counter()
     for row in found[: AT_ONCE * 10]:
-        if each[row.webhook.user_id] < OF_ONE_OWNER and len(taken) < AT_ONCE:
+        is_next = row.webhook_id not in taken and len(taken) < AT_ONCE
+        if is_next and each[row.webhook.user_id] < OF_ONE_OWNER:
             each[row.webhook.user_id] += 1
-            taken.append(row)
-    leased = WebhookDelivery.objects.filter(pk__in=[row.pk for row in taken])
+            taken[row.webhook_id] = row
+    leased = WebhookDelivery.objects.filter(pk__in=[row.pk for row in taken.values()])
     leased.update(next_try_at=timezone.now() + LEASE, attempts=F("attempts") + 1)
-    for row in taken:
+    for row in taken.values():
         row.attempts += 1
-    return taken
+    return list(taken.values())
 
 
 async def _send_all(rows: list[WebhookDelivery]) -> None:

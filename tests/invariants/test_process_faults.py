@@ -250,6 +250,8 @@ def test_a_restart_of_postgresql_under_load_fails_no_event(faults: Faults) -> No
         for client in clients:
             client.result()
     assert all(end.startswith("complete") for end in ends), [e for e in ends if e.startswith("error")][:3]
+    url = f"{faults.platform.url}/api/spaces/{SPACE}"
+    wait_until(lambda: requests.get(url, timeout=30).ok, "PostgreSQL has recovered", 60)
 
 
 def test_settings_changed_all_the_time_are_obeyed_and_lose_nothing(faults: Faults) -> None:
