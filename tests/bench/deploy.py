@@ -100,10 +100,10 @@ def _push(bench: Bench, space: str, requirements: str = "") -> float:
 def _roll_back(bench: Bench, space: str) -> float:
     """Back to the version before, which has just been replaced."""
     before = _answer(bench.base(space))
+    sha = bench.platform.api(bench.token).get_space_runtime(space).raw["sha"]
     _push(bench, space)
-    [_, build] = [one for one in _builds(bench, space) if one["status"] == "succeeded"][:2]
     began = time.monotonic()
-    _send(bench, space, "rollback", {"revision": build["sha"]})
+    _send(bench, space, "rollback", {"revision": sha})
     return _until(lambda: _answer(bench.base(space)), before, began)
 
 
@@ -152,12 +152,6 @@ def _answer(base: str) -> str:
         return ""
     said, _, data = stream.rpartition("event: complete\ndata: ")
     return data.strip().strip('[]"') if said or data != stream else ""
-
-
-def _builds(bench: Bench, space: str) -> list[dict[str, str]]:
-    answer = requests.get(_api(bench, space, "builds"), headers=_headers(bench), timeout=30)
-    found: list[dict[str, str]] = answer.json()
-    return found
 
 
 def _settings(bench: Bench, space: str, **values: bool) -> None:
