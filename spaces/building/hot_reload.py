@@ -64,10 +64,15 @@ def attempt(space: Space, before: str) -> None:
 
 def _runs(space: Space, replica: Replica, sha: str) -> bool:
     """Whether this is the one that serves, with nothing but the code of this commit in it."""
-    newest = replicas.candidate(space.pk)
-    if newest is None or newest.pk != replica.pk or replica.state != Replica.State.READY:
+    if not _is_newest(space, replica) or replica.state != Replica.State.READY:
         return False
     return replica.reloaded_to != HALF and sha == running_sha(space, replica)
+
+
+def _is_newest(space: Space, replica: Replica) -> bool:
+    """Whether no other one was ordered to take its place."""
+    newest = replicas.candidate(space.pk)
+    return newest is not None and newest.pk == replica.pk
 
 
 def running_sha(space: Space, replica: Replica) -> str | None:
@@ -79,14 +84,7 @@ def running_sha(space: Space, replica: Replica) -> str | None:
 
 def changed_modules(space: Space, before: str) -> dict[str, str]:
     """Text of each Python file that is another one in the Space's head; empty where anything else differs."""
-    old, new = (
-        {
-            entry.path: entry.oid
-            for entry in repository.tree(space.pk, sha, recursive=True) or []
-            if entry.is_file
-        }
-        for sha in (before, space.sha)
-    )
+    old, new = _files(space, before), _files(space, space.sha)
     paths = [path for path, oid in new.items() if old.get(path) != oid]
     if old.keys() != new.keys() or len(paths) > MOST_FILES or not all(path.endswith(".py") for path in paths):
         return {}
@@ -138,7 +136,6 @@ def adopt(space: Space, build: Build, spec: ReplicaSpec) -> bool:
     """What is to be rolled out is in the process that serves already: it counts as of this build from now on.
     False: it is not, or an order for it would differ in more."""
     replica = space.replica
-    newest = replicas.candidate(space.pk)
-    if replica is None or newest is None or newest.pk != replica.pk:
+    if replica is None or not _is_newest(space, replica):
         return False
     return replicas.replaced_in_place(replica, spec, sha=build.sha, build_id=build.pk)

@@ -48,7 +48,7 @@ def reload(apps: list[Any], files: dict[str, str]) -> dict[str, Any]:
         from spaces.reloading import server
     except ImportError as error:
         return _answer("untouched", f"This Space's packages cannot reload code: {error}.")
-    if not apps or len(apps) > 1:
+    if len(apps) != 1:
         return _answer("untouched", "Only one Gradio app that its own process serves can be reloaded.")
     with _lock:
         loaded = _prepared(files)
