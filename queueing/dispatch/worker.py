@@ -22,6 +22,7 @@ from redis.backoff import NoBackoff
 
 from hardware.replica_client import Limits, ReplicaClient
 from infra import gc_tuning
+from infra.redis_clients import cancellable
 from queueing.dispatch.dispatcher import Dispatcher
 from queueing.routes import Route, Routes
 from queueing.store.keys import SpaceKeys, holder_of
@@ -82,8 +83,8 @@ class DispatcherPool:
         # Nothing is sent twice behind our back: a claim whose answer was lost has taken events that nobody
         # knows of. What may be done twice is done again by `queueing.store.retry`.
         # Each dispatcher listens by a connection of its own.
-        self._redis = Redis.from_url(
-            self.redis_url, retry=Retry(NoBackoff(), 0), max_connections=MOST_CONNECTIONS
+        self._redis = cancellable(
+            Redis.from_url(self.redis_url, retry=Retry(NoBackoff(), 0), max_connections=MOST_CONNECTIONS)
         )
         self._http = ReplicaClient(keepalive_s=30, limits=self.limits)
         self._routes = Routes(self._redis)

@@ -12,6 +12,7 @@ import pytest
 import redis as redis_clients
 from redis.asyncio import Redis
 
+from infra.redis_clients import cancellable
 from queueing.events import Accepted
 from queueing.routes import Route
 from queueing.store.keys import SpaceKeys
@@ -26,7 +27,7 @@ _spaces = itertools.count(1)
 @pytest.fixture
 async def redis() -> AsyncIterator[Redis]:
     """The test server, empty; afterwards nothing has leaked (`tests.redis_leaks`)."""
-    client = Redis.from_url(os.environ["REDIS_URL"])
+    client = cancellable(Redis.from_url(os.environ["REDIS_URL"]))
     await client.flushdb()
     yield client
     with redis_clients.Redis.from_url(os.environ["REDIS_URL"]) as blocking:

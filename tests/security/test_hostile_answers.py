@@ -114,7 +114,15 @@ class Space:
         return (await self.queue.state(self.event_id, "state")).get("state") not in ("pending", "running")
 
     async def owner_reads(self) -> list[str]:
-        entries = await self.queue.redis.xrange(redis_keys.log("run", self.queue.space_id))
+        """The Space's log: its first lines may come a moment after the visitor's answer."""
+        log = redis_keys.log("run", self.queue.space_id)
+        entries: list[Any] = []
+
+        async def written() -> bool:
+            entries[:] = await self.queue.redis.xrange(log)
+            return bool(entries)
+
+        await eventually(written, "the owner is told", 10)
         await self.queue.redis.delete(redis_keys.log("run", self.queue.space_id))
         return [fields[b"text"].decode() for _, fields in entries]
 
