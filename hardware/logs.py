@@ -10,7 +10,8 @@ from redis.asyncio import Redis
 
 from hardware import redis_keys
 from hardware.log_lines import KEPT_S, MAX_LINES, fields
-from infra.redis_clients import cancellable, sync_redis
+from infra.cancellable import cancellable
+from infra.redis_clients import sync_redis
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable

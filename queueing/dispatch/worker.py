@@ -22,7 +22,7 @@ from redis.backoff import NoBackoff
 
 from hardware.replica_client import Limits, ReplicaClient
 from infra import gc_tuning
-from infra.redis_clients import cancellable
+from infra.cancellable import cancellable
 from queueing.dispatch.dispatcher import Dispatcher
 from queueing.routes import Route, Routes
 from queueing.store.keys import SpaceKeys, holder_of

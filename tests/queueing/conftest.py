@@ -12,7 +12,7 @@ import pytest
 import redis as redis_clients
 from redis.asyncio import Redis
 
-from infra.redis_clients import cancellable
+from infra.cancellable import cancellable
 from queueing.events import Accepted
 from queueing.routes import Route
 from queueing.store.keys import SpaceKeys

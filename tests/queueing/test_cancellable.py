@@ -10,7 +10,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import TimeoutError  # noqa: A004
 
-from infra.redis_clients import cancellable
+from infra.cancellable import cancellable
 from tests.queueing.conftest import redis
 
 __all__ = ["redis"]
