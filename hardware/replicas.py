@@ -97,7 +97,7 @@ def hint(replica: Replica) -> None:
 
 
 def publish_change(replica_id: int) -> None:
-    """Tell the Spaces' side that a replica's state changed."""
+    """Notify the Spaces' side that a replica's state changed."""
     _send("spaces.tasks.replica_changed", "control", replica_id=replica_id)
 
 

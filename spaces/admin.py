@@ -58,7 +58,7 @@ class SpaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def pause(self, request: HttpRequest, found: QuerySet[Space]) -> None:
         for space in found:
             lifecycle.pause(space)
-        self.message_user(request, "Paused. Whoever waited was told.")
+        self.message_user(request, "Paused. Waiting visitors see that.")
 
     @admin.action(description="Restart", permissions=["change"])
     def restart(self, request: HttpRequest, found: QuerySet[Space]) -> None:
@@ -73,7 +73,7 @@ class SpaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.action(description="Clear queue", permissions=["change"])
     def clear_queue(self, request: HttpRequest, found: QuerySet[Space]) -> None:
         cleared = sum(clear(space.pk) for space in found)
-        self.message_user(request, f"Ended {cleared} waiting calls; each was told.")
+        self.message_user(request, f"Ended {cleared} waiting calls; each visitor sees why.")
 
 
 @admin.register(Build)

@@ -135,7 +135,7 @@ class Like(models.Model):
 
 
 class Webhook(models.Model):
-    """An address that is told what happens to Spaces (`spaces.webhooks`)."""
+    """An address that receives what happens to Spaces (`spaces.webhooks`)."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="webhooks")
     url = models.CharField(max_length=2000)
@@ -160,7 +160,7 @@ class WebhookDelivery(models.Model):
     space_name = models.CharField(max_length=200)
     scope = models.CharField(max_length=40)
     payload = models.JSONField()
-    #: An event of this key is told once; null: each is.
+    #: An event of this key is sent once; null: each is.
     once = models.CharField(max_length=80, null=True, blank=True)  # noqa: DJ001  # null is distinct
     attempts = models.PositiveSmallIntegerField(default=0)
     #: Null: it is done or given up.

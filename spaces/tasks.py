@@ -92,13 +92,13 @@ def put_to_sleep() -> None:
 
 @shared_task(name="spaces.tasks.deliver_webhooks", ignore_result=True)
 def deliver_webhooks() -> None:
-    """Tell webhooks what happened."""
+    """Send webhooks what happened."""
     deliveries.deliver()
 
 
 @shared_task(name="spaces.tasks.notice_full_queues", ignore_result=True)
 def notice_full_queues() -> None:
-    """Tell webhooks which queues refused visitors."""
+    """Send webhooks which queues refused visitors."""
     events.full_queues(timezone.now() - LOOK_BACK)
 
 

@@ -279,7 +279,7 @@ class _Told:
         if sdk == "gradio":
             return BuildFailed(
                 f"The dependencies could not be installed: {self._last} "
-                "The build log tells which one; correct requirements.txt, packages.txt or sdk_version."
+                "The build log names it; correct requirements.txt, packages.txt or sdk_version."
             )
         if NO_IMAGE.search(self._error):
             return BuildFailed(

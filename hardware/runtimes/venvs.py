@@ -167,7 +167,7 @@ def run(command: list[str], cwd: Path, timeout_s: float, log: Log) -> None:
     if process.returncode:
         raise BuildFailed(
             f"The dependencies could not be installed: {last} "
-            "The build log tells which one; correct requirements.txt or sdk_version."
+            "The build log names it; correct requirements.txt or sdk_version."
         )
 
 

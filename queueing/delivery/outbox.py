@@ -33,7 +33,7 @@ class Outbox:
         self._begin()
 
     async def message(self, payload: bytes) -> None:
-        """Tell something that must not be missed, behind all others of its kind.
+        """Send something that must not be missed, behind all others of its kind.
 
         Raises:
             TooSlow

@@ -83,7 +83,7 @@ class StatusBroadcaster:
         self._watches: dict[int, _Watch] = {}
 
     def add(self, route: Route, tell: Tell) -> None:
-        """Tell the state now, and whenever it changes."""
+        """Publish the state now, and whenever it changes."""
         watch = self._watches.get(route.space_id)
         if watch is None:
             watch = self._watches[route.space_id] = _Watch(route)
@@ -92,7 +92,7 @@ class StatusBroadcaster:
         tell(watch.state())
 
     def drop(self, route: Route, tell: Tell) -> None:
-        """Tell it nothing more."""
+        """Publish nothing more to it."""
         if (watch := self._watches.get(route.space_id)) is not None:
             watch.tells.discard(tell)
             if not watch.tells:

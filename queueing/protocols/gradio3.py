@@ -112,7 +112,7 @@ class _Line:
         self.out: asyncio.Queue[Delivered | Place] = asyncio.Queue()
 
     async def tell(self) -> None:
-        """Tell everything to the end.
+        """Send everything to the end.
 
         Raises:
             Gone

@@ -197,7 +197,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         """Take an earlier socket's session up again; its messages come from the first."""
         session = message.get("session_hash")
         if not isinstance(session, str) or len(session) != len(self.session):
-            raise BadRequest("follow needs the session_hash that `joined` told.")
+            raise BadRequest("follow needs the session_hash from `joined`.")
         self.session = session
         if self._follower is not None:
             self._follower.cancel()

@@ -147,7 +147,7 @@ def _room(used: Used, now: int, tier: Tier) -> int:
 def _max_size(facts: Facts, settings: Settings, tier: Tier) -> str:
     full, arrivals = facts.main.counts["full"], facts.main.arrivals
     if full:
-        told = f"{full:,} of {full + arrivals:,} were told that the queue is full"
+        told = f"{full:,} of {full + arrivals:,} found the queue full"
         slowest = quantile(facts.main.wait, 0.95)
         if slowest is not None and slowest < LONG_WAIT_S and settings.max_size is not None:
             waits = f"95 of 100 others waited at most {_time(slowest)}"

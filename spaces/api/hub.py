@@ -127,7 +127,7 @@ def hub(*methods: str) -> Callable[[View], View]:
             except repository.UnknownRevision as error:
                 return error_response(HubError(404, str(error), "RevisionNotFound"), number)
             except Exception:
-                answer = error_response(HubError(500, "Spaceport failed here; its log tells why."), number)
+                answer = error_response(HubError(500, "Spaceport failed here; its log says why."), number)
                 logger.exception("%s %s (request %s)", request.method, request.path, answer["X-Request-Id"])
                 return answer
 

@@ -89,7 +89,7 @@ def packet(line: str) -> bytes:
 
 
 class Push:
-    """One commit on its way to visitors, as far as it was told."""
+    """One commit on its way to visitors, as far as it has been reported."""
 
     def __init__(self, space_id: int, sha: str) -> None:
         self.space_id, self.sha = space_id, sha

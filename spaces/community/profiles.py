@@ -1,4 +1,4 @@
-"""Profiles of users and organizations, as the Hub's API tells of them. Their e-mail addresses are nobody's
+"""Profiles of users and organizations, as the Hub's API gives them. Their e-mail addresses are nobody's
 business."""
 
 from __future__ import annotations

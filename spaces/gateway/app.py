@@ -98,7 +98,13 @@ class Gateway:
             await self._refuse(scope, receive, sends, 400, "This path is not allowed.")
             return
         except RightsUnknown:
-            await self._refuse(scope, receive, sends, 503, "Who may see this is not known for a moment.")
+            await self._refuse(
+                scope,
+                receive,
+                sends,
+                503,
+                "The permissions of this Space cannot be read at the moment. Try again in a few seconds.",
+            )
             return
         except TooManyTokens as error:
             await self._refuse(scope, receive, sends, error.status, str(error))

@@ -1,5 +1,5 @@
 """The objects on disk, by the sha256 of their content. What comes is written beside them, hashed on the way,
-and gets its name when it is complete and what it was said to be."""
+and gets its name when it is complete and matches its declared size and hash."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def exchange(values: dict[str, Any], audience: str) -> dict[str, Any]:
                 "token_type": "bearer",
                 "expires_in": int(LIFE.total_seconds()),
             }
-    raise OAuthError("invalid_grant", "Who trusted this job may not write to the Space any more.")
+    raise OAuthError("invalid_grant", "The user who trusted this job may not write to the Space any more.")
 
 
 def _asked(values: dict[str, Any]) -> tuple[str, str]:

@@ -246,7 +246,7 @@ def act(request: HttpRequest, owner: str, name: str, action: str) -> HttpRespons
 
 def _pause(space: Space) -> str:
     lifecycle.pause(space)
-    return f"{space} is paused. Who waits was told, and keeps the place until it starts again."
+    return f"{space} is paused. Waiting visitors see that, and keep their places until it starts again."
 
 
 def _restart(space: Space) -> str:
@@ -261,7 +261,7 @@ def _rebuild(space: Space) -> str:
 
 def _clear(space: Space) -> str:
     cleared = clear(space.pk)
-    return f"{cleared} waiting {'call was' if cleared == 1 else 'calls were'} ended; each was told."
+    return f"{cleared} waiting {'call was' if cleared == 1 else 'calls were'} ended; each visitor sees why."
 
 
 def _cancel_move(space: Space) -> str:

@@ -53,7 +53,7 @@ def one_hook(request: HttpRequest, number: str, action: str = "") -> HttpRespons
 
 @hub("GET")
 def deliveries(request: HttpRequest, number: str) -> HttpResponse:
-    """The newest deliveries, with what the receiver said."""
+    """The newest deliveries, with the receiver's answer."""
     rows = _hook(request, number).deliveries.order_by("-pk")[:100]
     return ok(
         [

@@ -1,4 +1,4 @@
-"""Sending what webhooks are to be told: several at a time, few of one owner, again after growing pauses. A
+"""Sending deliveries: several at a time, few of one owner, again after growing pauses. A
 row that is being sent is leased: if its sender dies, another tries again."""
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ async def _send(row: WebhookDelivery) -> None:
         row.said = str(error)
     except Exception:
         logger.exception("delivery %s", row.pk)
-        row.said = "The platform could not send it; its log tells why."
+        row.said = "The platform could not send it; its log says why."
     else:
         row.status = answer.status
         row.said = answer.body.decode("utf-8", "replace").replace("\0", "")

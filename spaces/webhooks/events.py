@@ -1,4 +1,4 @@
-"""What is to be told to webhooks: one row for each of them, made where it happens. A watcher hears only of
+"""What is to be sent to webhooks: one row for each of them, made where it happens. A watcher hears only of
 Spaces that its owner may see at that moment."""
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 
 VERSION = 3
 REPO, SPACE = "repo", "space"  # domains; the Hub's other one, discussion, has no events here
-MOST_WAITING = 1000  # of one webhook; what comes then is not told
-FULL_EVERY_MINUTES = 10  # how often a full queue is told again
+MOST_WAITING = 1000  # of one webhook; what comes then is dropped
+FULL_EVERY_MINUTES = 10  # how often a full queue is reported again
 
 
 def content(space: Space, before: str) -> None:
@@ -71,7 +71,7 @@ def build(row: Build) -> None:
 
 
 def full_queues(since: datetime) -> None:
-    """Queues that refused visitors since then, each told once in ten minutes."""
+    """Queues that refused visitors since then, each reported once in ten minutes."""
     told = Webhook.objects.filter(disabled=False, domains__contains=[SPACE])
     if not told.exists():
         return

@@ -56,7 +56,7 @@ def change(hook: Webhook, values: dict[str, Any]) -> None:
 
 
 def set_disabled(hook: Webhook, disabled: bool) -> None:  # it is the value
-    """Stop or resume. What waits is not told later: it is old by then."""
+    """Stop or resume. What waits is not sent later: it is old by then."""
     hook.disabled, hook.failures = disabled, 0
     hook.save(update_fields=["disabled", "failures"])
     hook.deliveries.filter(next_try_at__isnull=False).update(

@@ -53,7 +53,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def _item(word: str) -> dict[str, str]:
-    """`owner/name` is a Space; `user:alice` and `org:lab` are said with their kind."""
+    """`owner/name` is a Space; `user:alice` and `org:lab` are written with their kind."""
     kind, colon, name = word.partition(":")
     return {"type": kind, "name": name} if colon else {"type": "space", "name": word}
 

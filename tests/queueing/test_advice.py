@@ -132,14 +132,14 @@ SAID: list[tuple[str, str, Facts, Settings, str]] = [
         "max_size",
         facts(CALM, counts={"page": 100, "full": 25}),
         Settings(max_size=20),
-        "25 of 125 were told that the queue is full, while 95 of 100 others waited at most a second: try 40.",
+        "25 of 125 found the queue full, while 95 of 100 others waited at most a second: try 40.",
     ),
     (
         "some were turned away and the others waited long",
         "max_size",
         facts(CROWDED, counts={"page": 100, "full": 25}),
         Settings(max_size=60),
-        "25 of 125 were told that the queue is full.",
+        "25 of 125 found the queue full.",
     ),
     (
         "no limit and waits without end",

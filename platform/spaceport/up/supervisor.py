@@ -91,7 +91,7 @@ class Supervisor:
         status = child.died()
         if status is None:
             if child.has_sent(LEAVING) and child.beside:
-                self.say(f"{child.name} was told to end; starting another")
+                self.say(f"{child.name} was asked to end; starting another")
                 self._replace(child, child.successor())
         elif not child.restart_at:
             child.deaths = 0 if now - child.started > LONG_ENOUGH_S else child.deaths

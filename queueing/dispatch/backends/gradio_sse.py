@@ -290,7 +290,7 @@ class GradioSseClient:
             )
 
     async def notify(self, path: str, body: dict[str, Any]) -> None:
-        """Tell the app something whose answer does not matter."""
+        """Send the app something whose answer does not matter."""
         with contextlib.suppress(CallRefused, ContainerDied):
             await self._post_json(path, body, headers=JSON, total_s=CANCEL_S, limit=REFUSAL_BYTES)
 

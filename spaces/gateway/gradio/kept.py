@@ -107,7 +107,7 @@ def forget(space_id: int) -> None:
 
 
 def described(space_id: int) -> dict[str, Any] | None:
-    """What the app said of its functions when it ran last, of whichever commit; None: nothing is kept."""
+    """The app's functions as it last described them, of whichever commit; None: nothing is kept."""
     packed = sync_redis().hget(SpaceKeys(space_id).kept, "info")
     try:
         value = msgspec.json.decode(zlib.decompressobj().decompress(packed, MOST_BYTES)) if packed else None

@@ -218,7 +218,7 @@ class GradioRouter:
         send: Send,
         change: Change | None = None,
     ) -> bool:
-        """What the app said when it ran last; clients give up long before a slow start has ended."""
+        """The app's last known answer; clients give up long before a slow start has ended."""
         chunks = await kept.read(self.context.redis, asked.route, what, scope["query_string"])
         if chunks is None:
             return False
