@@ -98,13 +98,7 @@ class Gateway:
             await self._refuse(scope, receive, sends, 400, "This path is not allowed.")
             return
         except RightsUnknown:
-            await self._refuse(
-                scope,
-                receive,
-                sends,
-                503,
-                "The permissions of this Space cannot be read at the moment. Try again in a few seconds.",
-            )
+            await self._refuse(scope, receive, sends, 503, "Rights cannot be read now. Try again in a moment.")
             return
         except TooManyTokens as error:
             await self._refuse(scope, receive, sends, error.status, str(error))
