@@ -98,7 +98,7 @@ class Gateway:
             await self._refuse(scope, receive, sends, 400, "This path is not allowed.")
             return
         except RightsUnknown:
-            await self._refuse(scope, receive, sends, 503, "Rights cannot be read now. Try again in a moment.")
+            await self._refuse(scope, receive, sends, 503, "Rights cannot be read. Try again in a moment.")
             return
         except TooManyTokens as error:
             await self._refuse(scope, receive, sends, error.status, str(error))
