@@ -16,13 +16,13 @@ django = get_asgi_application()
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
-from redis.exceptions import RedisError
 
 from infra import gc_tuning
 from infra.notify import READY, notify
 from queueing.protocols.context import WebContext
 from queueing.store.options import QueueOptions
 from spaceport.web.admission import admitted
+from spaceport.web.away import answered
 from spaceport.web.bodies import Limits, OnDisk, bounded
 from spaceport.web.daphne import when_running
 from spaceport.web.graceful_shutdown import Connections, Leaving
@@ -104,7 +104,6 @@ def served_by(scope: Scope) -> App:
     return door if of_large_files else platform
 
 
-AWAY = b'{"detail":"The queue does not answer for a moment; please try again.","error":"queue.away"}'
 limits = Limits(
     files_bytes=settings.SPACEPORT_PUSH_LIMIT_BYTES,
     of_large_file=addresses.largest_body,
@@ -147,42 +146,24 @@ async def _warm_up() -> None:
     notify(READY)
 
 
-async def by_host(scope, receive, send):  # type: ignore[no-untyped-def]
+async def by_host(scope: Scope, receive: Receive, send: Send) -> None:
     """Every connection of this web process."""
     if scope["type"] == "lifespan":
         return
     leaving.prepare()  # in a server that announced nothing
     if scope["type"] == "websocket":
-        await _served(scope, receive, send)  # type: ignore[no-untyped-call]
+        await served_by(scope)(scope, receive, send)
         return
     leaving.requests += 1
     try:
-        await _served(scope, receive, leaving.closing(send))  # type: ignore[no-untyped-call]
+        await served_by(scope)(scope, receive, leaving.closing(send))
     finally:
         leaving.requests -= 1
 
 
-async def _served(scope, receive, send):  # type: ignore[no-untyped-def]
-    began = False
-
-    def send_noting(message):  # type: ignore[no-untyped-def]
-        nonlocal began
-        began = True
-        return send(message)
-
-    try:
-        await served_by(scope)(scope, receive, send_noting)
-    except RedisError:
-        if began or scope["type"] != "http":
-            raise
-        headers = [(b"content-type", b"application/json"), (b"retry-after", b"2")]
-        await send({"type": "http.response.start", "status": 503, "headers": headers})
-        await send({"type": "http.response.body", "body": AWAY})
-
-
 hosts = [*settings.ALLOWED_HOSTS, urlsplit(settings.SPACEPORT_URL).hostname or ""]
 served = admitted(
-    bounded(by_host, limits),
+    answered(bounded(by_host, limits), goes_to_app),
     settings.SPACEPORT_HANDSHAKES_PER_SECOND,
     each=settings.SPACEPORT_SOCKETS_PER_VISITOR,
     proxies=settings.SPACEPORT_TRUSTED_PROXY_COUNT,

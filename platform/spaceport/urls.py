@@ -19,3 +19,5 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("spaces.urls")),
 ]
+
+handler500 = "spaceport.web.away.server_error"

@@ -22,6 +22,7 @@ from accounts import access
 from accounts.auth import BadCredentials, Caller, caller_of
 from accounts.throttle import WINDOW_S
 from hardware.tiers import UnknownTier
+from infra.away import away
 from infra.json_bodies import BadJson, parse
 from spaces import permissions
 from spaces.git import repository
@@ -95,7 +96,8 @@ def _one_line(text: str) -> str:
 
 
 def hub(*methods: str) -> Callable[[View], View]:
-    """A view of the Hub's API: takes `request.caller`, answers every failure as JSON."""
+    """A view of the Hub's API: takes `request.caller`, answers every failure as JSON but a server's that is
+    away, which has one answer everywhere."""
 
     def decorate(view: View) -> View:
         @csrf_exempt
@@ -126,7 +128,9 @@ def hub(*methods: str) -> Callable[[View], View]:
                 return error_response(HubError(400, str(error)), number)
             except repository.UnknownRevision as error:
                 return error_response(HubError(404, str(error), "RevisionNotFound"), number)
-            except Exception:
+            except Exception as error:
+                if away(error) is not None:
+                    raise
                 answer = error_response(HubError(500, "Spaceport failed here; its log says why."), number)
                 logger.exception("%s %s (request %s)", request.method, request.path, answer["X-Request-Id"])
                 return answer

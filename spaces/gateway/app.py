@@ -13,7 +13,6 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from accounts.rights import RightsUnknown
 from hardware.replica_client import ReplicaError, Unreachable, target_of
 from queueing.errors import QueueError, TooManyTokens
 from queueing.events import encode
@@ -97,9 +96,6 @@ class Gateway:
         except http.BadPath:
             await self._refuse(scope, receive, sends, 400, "This path is not allowed.")
             return
-        except RightsUnknown:
-            await self._refuse(scope, receive, sends, 503, "Rights cannot be read. Try again in a moment.")
-            return
         except TooManyTokens as error:
             await self._refuse(scope, receive, sends, error.status, str(error))
             return
@@ -117,10 +113,14 @@ class Gateway:
 
     async def largest_body(self, scope: Scope) -> int | None:
         """How many bytes a Space may be sent with this request: an event's, or an upload's; None where there
-        is no such Space for its sender."""
+        is no such Space for its sender.
+
+        Raises:
+            RightsUnknown
+        """
         try:
             asked = await self._asked(scope)
-        except (http.BadPath, RightsUnknown, TooManyTokens):
+        except (http.BadPath, TooManyTokens):
             return None
         if asked is None:
             return None
@@ -227,7 +227,7 @@ class Gateway:
             if await self._router.handle(asked, scope, receive, send):
                 return
         except QueueError as error:
-            await self._error(send, error.status, str(error))
+            await self._error(send, error.status, str(error), retry_after_s=5 if error.status == 503 else 0)
             return
         except http.TooLarge as error:
             await self._error(send, 413, str(error))

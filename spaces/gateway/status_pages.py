@@ -58,6 +58,13 @@ async def too_many(wait_s: int) -> bytes:
     )
 
 
+async def away(sentence: str, refresh_s: int) -> bytes:
+    """A server of the platform is away, as a page that looks again."""
+    return await _render(
+        title="503", heading="A moment, please", message=sentence, hint="", refresh_s=refresh_s
+    )
+
+
 def _words(route: Route) -> tuple[str, str, str]:
     if route.awaits:
         return "Waiting for hardware", f"is waiting. {route.awaits}", "Keep this page open."

@@ -33,7 +33,7 @@ def admitted(app: App, per_second: float, *, each: int = 0, proxies: int = 0) ->
         peer = (scope.get("client") or ("", 0))[0]
         address = household(client_of(scope["headers"], peer, proxies))
         if (each and held[address] >= each) or (bucket is not None and not bucket.take()):
-            await _later(receive, send)
+            await later(receive, send)
             return
         held[address] += 1
         try:
@@ -46,7 +46,8 @@ def admitted(app: App, per_second: float, *, each: int = 0, proxies: int = 0) ->
     return application
 
 
-async def _later(receive: Receive, send: Send) -> None:
+async def later(receive: Receive, send: Send) -> None:
+    """Open a websocket only to tell it when to come back."""
     await receive()
     await send({"type": "websocket.accept"})
     goodbye = encode({"msg": "goodbye", "retry_after_ms": random.randrange(*BACK_MS)})  # noqa: S311

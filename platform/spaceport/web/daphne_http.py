@@ -16,8 +16,10 @@ from daphne.http_protocol import WebRequest
 from daphne.server import HTTPFactory
 from twisted.web.http import HTTPChannel
 
+from infra.away import away
 from spaceport.redaction import AccessStream
-from spaceport.web.bodies import LOOK_BYTES, ORDINARY, Limits, refusal
+from spaceport.web.away import for_programs
+from spaceport.web.bodies import LOOK_BYTES, ORDINARY, Limits, Refusal, refusal
 from spaceport.web.monitor import App, Message, Receive, Scope, Send
 from spaceport.web.uvicorn_http import BODY_BYTES_A_SECOND, BODY_EVERY_S, HEAD_S, LINGER_S
 
@@ -127,13 +129,13 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         if self._body_bytes - self._looked > LOOK_BYTES and self.limits.on_disk is not None:
             self._looked = self._body_bytes
             if fault := self.limits.on_disk.fault():
-                self._refuse(0, fault)
+                self._refuse(refusal(0, fault))
                 return False
         if self._most is None:
             if self._body_bytes > ORDINARY and self._task is None:
                 self._ask()
         elif self._body_bytes > self._most:
-            self._refuse(self._most)
+            self._refuse(refusal(self._most))
         return not self._refused
 
     def _ask(self) -> None:
@@ -142,25 +144,29 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         self._task = asyncio.ensure_future(self._asking(self.requests[-1]))
 
     async def _asking(self, request: Request) -> None:
-        most = ORDINARY
+        most, answer = ORDINARY, None
+        scope = scope_of(request)
         try:
-            most = await self.limits.most(scope_of(request))
-        except Exception:  # a server of ours is away: nothing large is taken then
-            logger.exception("whether a large body is taken")
+            most = await self.limits.most(scope)
+        except Exception as error:
+            if (told := away(error)) is None:
+                logger.exception("whether a large body is taken")
+            else:
+                answer = for_programs(told, scope)
         self._task = None
         if not self.requests:  # the client has gone
             return
         self._most = most
-        if max(self.length or 0, self._body_bytes) > most:
-            self._refuse(most)
+        if answer is not None or max(self.length or 0, self._body_bytes) > most:
+            self._refuse(answer or refusal(most))
         self._networkProducer.resumeProducing()
 
-    def _refuse(self, most: int, fault: str = "") -> None:
+    def _refuse(self, answer: Refusal) -> None:
         self._refused = True
         self._stop_clock()
         self.setTimeout(None)
         self.requests[-1].content.close()
-        status, headers, body = refusal(most, fault)
+        status, headers, body = answer
         lines = [b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode()), b"connection: close"]
         lines += [name + b": " + value for name, value in headers]
         self.transport.write(b"\r\n".join([*lines, b"", body]))

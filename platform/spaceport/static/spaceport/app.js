@@ -72,8 +72,10 @@
   });
 
   document.addEventListener("htmx:responseError", (event) => {
-    const status = event.detail.xhr.status;
-    if (status === 403) say("You are signed out, or this page is too old. Reload it and try again.");
+    const { status } = event.detail.xhr;
+    const away = status === 503 && event.detail.xhr.getResponseHeader("X-Error-Message");
+    if (away) say(away);
+    else if (status === 403) say("You are signed out, or this page is too old. Reload it and try again.");
     else if (status === 404) say("That is gone: it was deleted or is no longer yours. Reload the page.");
     else say(`The server could not do that (${status}). Nothing was changed as far as it knows.`);
   });
