@@ -6,6 +6,7 @@ import contextlib
 import io
 import re
 import threading
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ DEFAULT_FROM = "debian:bookworm-slim"
 #: Labels of a base image: what it was made of (a digest), and from which image.
 MADE_OF, MADE_FROM = "spaceport.made-of", "spaceport.made-from"
 
-_building = threading.Lock()
+_building: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)  # by Python version
 
 
 def tag(python_version: str) -> str:
@@ -41,30 +42,31 @@ def pythons(client: docker.DockerClient) -> list[str]:
 
 
 def ensure(client: docker.DockerClient, python_version: str, log: Log) -> str:
-    """The base image for this Python (empty: the default), built now when it is the default one and missing,
-    and built again when `docker/base/` has changed since: an upgraded platform needs its own launcher.
+    """The base image for this Python ("3.12"; empty: the default), built now when it is missing, and built
+    again when `docker/base/` has changed since: an upgraded platform needs its own launcher.
 
     Raises:
-        BuildFailed: there is no image for this version; names the ones there are.
-        ImageMissing: the base image itself cannot be built.
+        BuildFailed: there is no image for this version, and none can be made; names the ones there are.
+        ImageMissing: the default base image, or one that there was, cannot be built.
     """
     wanted = python_version or DEFAULT_PYTHON
-    there = pythons(client)
-    if wanted not in there and wanted != DEFAULT_PYTHON:
-        raise BuildFailed(
-            f"README.md asks for python_version {wanted}, but this platform has Python "
-            f"{', '.join(there or [DEFAULT_PYTHON])}. "
-            "Change the version, or ask its administrator to run `manage.py base_image --from python:"
-            f"{wanted}-slim`."
-        )
-    with _building:
+    with _building[wanted]:
         labels = _labels(client, tag(wanted))
-        if labels.get(MADE_OF) != image_context.digest(_context()):
-            log(f"Building the base image {tag(wanted)}, once on this node; this takes a minute.")
-            try:
-                build(client, labels.get(MADE_FROM, DEFAULT_FROM), log)
-            except EngineUnavailable as error:
+        if labels.get(MADE_OF) == image_context.digest(_context()):
+            return tag(wanted)
+        base = DEFAULT_FROM if wanted == DEFAULT_PYTHON else f"python:{wanted}-slim"
+        log(f"Building the base image {tag(wanted)}, once on this node; this takes a minute.")
+        try:
+            build(client, labels.get(MADE_FROM, base), log)
+        except EngineUnavailable as error:
+            if labels or wanted == DEFAULT_PYTHON:
                 raise ImageMissing(how_to_mend(error)) from error
+            raise BuildFailed(
+                f"README.md asks for python_version {wanted}, but this platform has Python "
+                f"{', '.join(pythons(client) or [DEFAULT_PYTHON])}, and {base} cannot be had: "
+                f"{str(error)[:300]} Change the version, or ask its administrator to run "
+                "`manage.py base_image --from IMAGE` with an image that has this Python."
+            ) from error
     return tag(wanted)
 
 

@@ -28,6 +28,10 @@ COMPATIBILITY = (
     (6, ("huggingface_hub<1",)),
 )  # fmt: skip
 
+#: The oldest Python that the launcher runs on.
+OLDEST_PYTHON = (3, 10)
+
+_PYTHON = re.compile(r"(3)\.([0-9]{1,2})(?:\.[0-9]{1,2})?")
 _VERSION = re.compile(r"\d+(\.\d+){0,3}([ab]|rc)?\d*")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?")
 #: Owners write what these are matched with: each place of a line is tried in one way only.
@@ -84,7 +88,7 @@ def read(spec: BuildSpec) -> Dependencies:
         gradio = f"gradio=={DEFAULT_GRADIO}"
     local = any(_LOCAL_LINE.match(line.lstrip()) for line in requirements.splitlines())
     return Dependencies(
-        python_version=spec.python_version,
+        python_version=_python(spec.python_version),
         gradio=gradio,
         overrides=bool(spec.sdk_version),
         constraints=_constraints(gradio or _pinned(requirements)),
@@ -93,6 +97,19 @@ def read(spec: BuildSpec) -> Dependencies:
         packages=_packages(_text(spec.source, "packages.txt")),
         code=spec.sha if local else "",
     )
+
+
+def _python(version: str) -> str:
+    """ "3.12" of "3.12.4": any Python with these two numbers serves."""
+    if not version:
+        return ""
+    found = _PYTHON.fullmatch(version)
+    if not found or (int(found[1]), int(found[2])) < OLDEST_PYTHON:
+        raise BuildFailed(
+            f"README.md asks for python_version {version[:20]}, on which Spaces do not run. Name one from "
+            f"{'.'.join(map(str, OLDEST_PYTHON))} on, e.g. 3.11."
+        )
+    return f"{found[1]}.{found[2]}"
 
 
 def check_app_file(spec: BuildSpec) -> None:

@@ -45,23 +45,33 @@ def passed_on(names: tuple[str, ...]) -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-def interpreter(version: str) -> str:
-    """The Python of this version ("3.11"; empty: the one the platform runs on).
+def interpreter(version: str, log: Log) -> str:
+    """The Python of this version ("3.12"; empty: the one the platform runs on), fetched where there is none.
 
     Raises:
-        BuildFailed: this machine has none; names the ones there are.
+        BuildFailed: there is none, and none can be fetched; names the ones there are.
     """
     if not version or version == f"{sys.version_info.major}.{sys.version_info.minor}":
         return sys.executable
-    found = _uv("python", "find", "--system", "--no-python-downloads", version)
-    if found.returncode == 0:
-        return found.stdout.strip()
+    if found := _found(version):
+        return found
+    log(f"There is no Python {version} on this machine: fetching it, once.")
+    fetched = _uv("python", "install", version)
+    if found := _found(version):
+        return found
     listed = _uv("python", "list", "--only-installed").stdout.split()
     there = {".".join(word.split("-")[1].split(".")[:2]) for word in listed if word.startswith("cpython-")}
+    why = (fetched.stderr.strip().splitlines() or ["uv failed."])[0]
     raise BuildFailed(
-        f"README.md asks for python_version {version}, but this machine has {', '.join(sorted(there))}. "
-        "Change the version, or install that Python here."
+        f"README.md asks for python_version {version}, but this machine has {', '.join(sorted(there))}, "
+        f"and no other can be fetched: {why[:300]} Change the version, or install that Python here."
     )
+
+
+def _found(version: str) -> str:
+    """The path of such a Python on this machine; "": there is none."""
+    found = _uv("python", "find", "--system", "--no-python-downloads", version)
+    return found.stdout.strip() if found.returncode == 0 else ""
 
 
 def ensure(root: Path, wanted: Dependencies, source: Path, timeout_s: float, log: Log) -> Path:
@@ -70,7 +80,7 @@ def ensure(root: Path, wanted: Dependencies, source: Path, timeout_s: float, log
     Raises:
         BuildFailed: an install failed or took too long.
     """
-    python = interpreter(wanted.python_version)
+    python = interpreter(wanted.python_version, log)
     folder = root / f"py{'.'.join(_version_of(python))}-{wanted.key}"
     root.mkdir(parents=True, exist_ok=True)
     with _locked(root / f"{folder.name}.lock"):

@@ -40,11 +40,19 @@ def test_a_changed_launcher_is_built_in_before_the_next_space(
     assert built == ["debian:bookworm-slim"], "from the image it was made from before"
 
 
-def test_a_python_there_is_no_image_for_names_those_there_are(client: docker.DockerClient) -> None:
-    said: list[Any] = []
-    with pytest.raises(BuildFailed, match=r"this platform has Python 3\.11"):
-        base_image.ensure(client, "2.7", said.append)
-    assert said == []
+def test_a_python_there_is_no_image_for_is_built_from_its_own_image(
+    client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[str] = []
+    monkeypatch.setattr(base_image, "build", lambda _client, base, _log: built.append(base))
+    assert base_image.ensure(client, "3.98", print).endswith(":py3.98")
+    assert built == ["python:3.98-slim"]
+
+
+def test_a_python_that_cannot_be_had_names_those_there_are(client: docker.DockerClient) -> None:
+    base_image.ensure(client, "", print)
+    with pytest.raises(BuildFailed, match=r"has Python .*3\.11.*python:3\.98-slim cannot be had"):
+        base_image.ensure(client, "3.98", print)
 
 
 def test_an_engine_without_an_image_to_make_it_from_is_told_the_command_that_mends_that(

@@ -65,6 +65,18 @@ def test_gradio_is_what_the_card_says_else_requirements_else_the_platforms(tmp_p
         dependencies.read(spec(tmp_path, sdk_version="2.0"))
 
 
+@pytest.mark.parametrize(("asked", "found"), [("", ""), ("3.10", "3.10"), ("3.12.4", "3.12")])
+def test_any_python_with_the_first_two_numbers_serves(tmp_path: Path, asked: str, found: str) -> None:
+    assert dependencies.read(spec(tmp_path, python_version=asked)).python_version == found
+
+
+@pytest.mark.parametrize("asked", ["3.9", "3", "3.10-dev", "4.0", "/data/python", "--help", "3.12\n", "٣.١٢"])
+def test_no_other_python_is_looked_for(tmp_path: Path, asked: str) -> None:
+    """uv would run a path, to see what Python it is."""
+    with pytest.raises(BuildFailed, match=r"Name one from 3\.10 on"):
+        dependencies.read(spec(tmp_path, python_version=asked))
+
+
 def test_the_key_changes_with_what_is_installed_and_with_nothing_else(tmp_path: Path) -> None:
     before = dependencies.read(spec(tmp_path)).key
     (tmp_path / "app.py").write_text("changed")
