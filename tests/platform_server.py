@@ -50,6 +50,7 @@ class Platform:
     web_server: str = field(default_factory=lambda: os.environ.get("SPACEPORT_WEB_SERVER", "daphne"))
     settings: dict[str, str] = field(default_factory=dict)  # of the test's own
     pushed: dict[str, str] = field(default_factory=dict)  # Spaces that may run, with their owners' tokens
+    tokens: dict[str, str] = field(default_factory=dict)  # made so far, by user
 
     @property
     def url(self) -> str:
@@ -134,7 +135,10 @@ class Platform:
         return subprocess.run(command, env=self.env, check=True, capture_output=True, text=True).stdout
 
     def token(self, user: str) -> str:
-        return self.manage("token", user).strip().splitlines()[-1]
+        """A write token of this user's: the same whoever asks."""
+        if user not in self.tokens:
+            self.tokens[user] = self.manage("token", user).strip().splitlines()[-1]
+        return self.tokens[user]
 
     def password(self, user: str) -> str:
         """A new password of this user's."""
