@@ -29,6 +29,7 @@ from spaces.lfs.attributes import Attributes
 from spaces.lfs.changes import LargeFiles, attributes_of
 from spaces.models import Space
 
+NO_METADATA = "empty or missing yaml metadata in repo card"  # the Hub's words
 README_LIMIT = 4 * 1024 * 1024
 PREUPLOAD_LIMIT = 4 * 1024 * 1024
 FILES_IN_A_COMMIT = 10_000
@@ -43,10 +44,10 @@ _BY_XET = re.compile(r"\bhf_hub/(?:[2-9]|\d\d)")
 def validate_yaml(request: HttpRequest) -> HttpResponse:
     content = read_json(request, _Readme, most=README_LIMIT).content
     try:
-        card.parse(content)
+        given = card.parse(content).raw
     except card.CardError as error:
         return ok({"errors": [{"message": str(error)}], "warnings": []}, status=400)
-    return ok({"errors": [], "warnings": []})
+    return ok({"errors": [], "warnings": [] if given else [{"message": NO_METADATA}]})
 
 
 class _Readme(msgspec.Struct):

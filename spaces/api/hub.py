@@ -57,10 +57,10 @@ class HubError(Exception):
         self.headers = headers
 
 
-def not_found(name: str, caller: Caller) -> HubError:
-    """Absent and forbidden alike: strangers learn nothing."""
-    status = 404 if caller.user is not None else 401
-    return HubError(status, f"Space '{name}' not found.", "RepoNotFound")
+def not_found(caller: Caller) -> HubError:
+    """Absent and forbidden alike: strangers learn nothing. In the Hub's own words, which the client knows
+    and does not repeat."""
+    return HubError(404 if caller.user is not None else 401, "Repository not found", "RepoNotFound")
 
 
 def bad_credentials(error: BadCredentials) -> HubError:
@@ -124,7 +124,9 @@ def hub(*methods: str) -> Callable[[View], View]:
                 return error_response(HubError(413, str(error)), number)
             except Refused as error:
                 return error_response(HubError(error.status, str(error)), number)
-            except (BadPath, TooMuch, msgspec.ValidationError, SuspiciousOperation) as error:
+            except BadPath as error:
+                return error_response(HubError(422, str(error)), number)
+            except (TooMuch, msgspec.ValidationError, SuspiciousOperation) as error:
                 return error_response(HubError(400, str(error)), number)
             except repository.UnknownRevision as error:
                 return error_response(HubError(404, str(error), "RevisionNotFound"), number)
@@ -174,7 +176,7 @@ def readable(request: HttpRequest, owner: str, name: str) -> Space:
         who = request.caller = who.on(space.pk)  # type: ignore[attr-defined]
         space = permissions.readable(who.user, owner, name)
     if space is None:
-        raise not_found(f"{owner}/{name}", who)
+        raise not_found(who)
     return space
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from spaces.api.hub import ONLY_SPACES, HubError, body, hub, readable
+from spaces.api.hub import ONLY_SPACES, HubError, View, body, hub, readable
 from spaces.api.values import DATA
 
 _OF_A_SPACE = r"spaces/[^/]+/[^/]+/"
@@ -33,9 +34,15 @@ FEATURES: tuple[tuple[str, str], ...] = (
         "This is not part of Spaceport, which has only Spaces; unset HF_ENDPOINT to reach the Hub's own.",
     ),
 )
+#: What follows a Space's id where something is changed. Without its owner an id ends here where a name would.
+_PARTS = (
+    "like|settings|duplicate|discussions|hardware|sleeptime|pause|restart|secrets|variables"
+    "|volumes|storage|dev-mode"
+)
 #: A Space's id without its owner, alone or before what may follow an id.
 _ONE_WORD = re.compile(
-    r"spaces/([^/]+)(?:/(?:revision|tree|preupload|commit|commits|paths-info|branch|tag)/.+)?"
+    rf"spaces/([^/]+)(?:/(?:{_PARTS})|/(?:revision|tree|preupload|commit|commits|paths-info|branch|tag"
+    r"|super-squash|lfs-files|logs|auth-check|discussions|user-access-request)/.+)?"
 )
 
 
@@ -52,6 +59,17 @@ def nothing(request: HttpRequest, rest: str = "") -> HttpResponse:
         raise HubError(404, text, "RepoNotFound")
     text = f"'{request.path[:200]}' is no address of this API; /api/docs lists those there are."
     raise HubError(404, text)
+
+
+def or_one_word(view: View) -> View:
+    """A Space's own address, which looks the same as a part of one that is named without its owner."""
+
+    @functools.wraps(view)
+    def either(request: HttpRequest, owner: str, name: str) -> HttpResponseBase:
+        part = request.method not in {"GET", "HEAD"} and re.fullmatch(_PARTS, name)
+        return nothing(request, f"spaces/{owner}/{name}") if part else view(request, owner, name)
+
+    return either
 
 
 @hub("GET", "HEAD")

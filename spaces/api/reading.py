@@ -159,22 +159,17 @@ def commits(request: HttpRequest, owner: str, name: str, revision: str) -> HttpR
     sha = repository.resolve(space.pk, segments(request, 5)[0])
     page = number(request.GET.get("p"), 0, MOST_COMMITS // COMMITS_PAGE)
     found = repository.log(space.pk, sha, skip=page * COMMITS_PAGE, limit=COMMITS_PAGE + 1)
-    answer = ok(
-        [
-            {
-                "id": c.oid,
-                "title": c.title,
-                "message": c.message,
-                "date": _date(c.date),
-                "authors": [{"user": c.author}],
-                "formatted": {"title": c.title, "message": c.message},
-            }
-            for c in found[:COMMITS_PAGE]
-        ]
-    )
+    formatted = "formatted" in request.GET.getlist("expand[]")
+    answer = ok([_commit(c, formatted=formatted) for c in found[:COMMITS_PAGE]])
     if len(found) > COMMITS_PAGE:
         answer["Link"] = link_to_next(request, p=page + 1)
     return answer
+
+
+def _commit(commit: repository.CommitInfo, *, formatted: bool) -> dict[str, Any]:
+    words = {"title": commit.title, "message": commit.message}
+    value = {"id": commit.oid, **words, "date": _date(commit.date), "authors": [{"user": commit.author}]}
+    return value | {"formatted": words} if formatted else value
 
 
 @hub("GET")

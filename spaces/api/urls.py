@@ -10,6 +10,7 @@ from spaces.api.missing import (
     no_other_kind,
     no_quota,
     nothing,
+    or_one_word,
 )
 from spaces.community import api as community
 from spaces.community import organizations
@@ -54,7 +55,7 @@ urlpatterns = [
     path("api/spaces/semantic-search", community.search),
     path("api/spaces/templates", listing.templates),
     path("api/spaces/zero-gpu/quota", no_quota),
-    path(SPACE, listing.info),
+    path(SPACE, or_one_word(listing.info)),
     path(f"{SPACE}/revision/<path:revision>", listing.info),
     path(f"{SPACE}/auth-check", repos.auth_check),
     path(f"{SPACE}/auth-check/<str:write>", repos.auth_check),

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from spaces.models import Space
 
 
+#: The Hub's own words, which programs look for.
+STALE = "The branch was updated since you opened this page. Please refresh and try again."
+
+
 class Stale(RuntimeError):
     """The branch is no longer where the committer saw it."""
 
@@ -71,7 +75,7 @@ class Changes:
         self._blobs[path] = draft.oid
 
     def delete(self, path: str) -> None:
-        """Delete a file."""
+        """Delete a file; or, as on the Hub, a folder that is called a file."""
         self._deleted.add(path.strip("/"))
 
     def delete_folder(self, path: str) -> None:
@@ -83,7 +87,7 @@ class Changes:
         Without any change the head as it is.
 
         Raises:
-            KeyError: a file to delete that does not exist.
+            KeyError: what to delete does not exist.
             Stale: `parent` is not the head.
             locks.Busy
             UnknownRevision: the branch does not exist.
@@ -98,7 +102,7 @@ class Changes:
             if before is None and MAIN in repo.refs:
                 raise UnknownRevision(f"There is no branch '{branch}'.")
             if parent is not None and (before is None or before.decode() != parent):
-                raise Stale(f"The branch {branch} has moved on from {parent[:12]}; pull first.")
+                raise Stale(f"{STALE} ({branch} is no longer at {parent[:12]}.)")
             store = Store(repo, self.space_id)
             files = self._files_of(repo, before)
             new_tree = commit_tree(store, [(p, sha, mode) for p, (mode, sha) in files.items()])  # type: ignore[arg-type]  # all it needs
@@ -118,16 +122,13 @@ class Changes:
                     files[item.path] = (item.mode, item.sha)
                 if len(files) > bounds.PATHS:
                     break
-        for gone in self._deleted:
-            if gone.encode() not in files:
-                raise KeyError(gone)
-            del files[gone.encode()]
+        deleted = {folder.rstrip("/").encode() for folder in self._deleted_folders}
+        deleted |= _without(files, {path.encode() for path in self._deleted})
         new = {path.encode(): sha for path, sha in self._blobs.items()}
         above = {parent for path in new for parent in _above(path)}
         if both := new.keys() & above:
             raise BadPath(f"'{both.pop().decode()[:200]}' is a file and a folder in the same commit.")
         # A file may replace a folder of its name, and a folder a file.
-        deleted = {folder.rstrip("/").encode() for folder in self._deleted_folders}
         for path in list(files):
             if path in above or any(parent in new or parent in deleted for parent in _above(path)):
                 del files[path]
@@ -137,6 +138,20 @@ class Changes:
         if len(files) > bounds.PATHS:
             raise bounds.TooMuch(f"The Space would have more than {bounds.PATHS:,} files.")
         return files
+
+
+def _without(files: dict[bytes, tuple[int, ObjectID]], gone: set[bytes]) -> set[bytes]:
+    """Take these out; those that are folders, which stay.
+
+    Raises:
+        KeyError: one is neither.
+    """
+    folders = gone - files.keys()
+    if folders and (absent := folders.difference(*map(_above, files))):
+        raise KeyError(min(absent).decode())
+    for path in gone - folders:
+        del files[path]
+    return folders
 
 
 def _above(path: bytes) -> Iterator[bytes]:

@@ -68,7 +68,8 @@ def create_tag(space_id: int, name: str, revision: str, *, message: str = "", au
     Raises:
         BadName, Exists, repository.UnknownRevision, locks.Busy
     """
-    ref, commit = _ref("tags", name), repository.resolve(space_id, revision)
+    commit = repository.resolve(space_id, revision)  # first, as on the Hub
+    ref = _ref("tags", name)
     target = _annotation(space_id, name, commit, message, author) if message else commit
     _create(space_id, ref, target)
 

@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 from django.http import HttpRequest, HttpResponse
 
 from spaces.api.hub import HubError, date, hub, link_to_next, number, ok, read_json, writable
-from spaces.git import repository
+from spaces.git import references
 from spaces.git.repository import BRANCH
 from spaces.lfs import files
 from spaces.lfs.references import referenced
 from spaces.models import Space
 
 PAGE = 1000
+BRANCHES = 20  # looked through; each is a walk through all its files
 SHAS_AT_ONCE = 1000  # as the official client has it
 
 
 @hub("GET")
 def lfs_files(request: HttpRequest, owner: str, name: str) -> HttpResponse:
-    """What the Space holds, the newest first; `filename` and `ref` of those that are in `main` now."""
+    """What the Space holds, the newest first; `filename` and `ref` of those that a branch has now."""
     space = writable(request, owner, name)
     start = number(request.GET.get("cursor"), 0, 10**9)
     rows = list(space.large_files.order_by("-held_at", "-pk")[start : start + PAGE + 1])
-    paths = _paths(space)
+    places = _places(space)
     answer = ok(
         [
             {
                 "fileOid": row.oid,
                 "oid": row.oid,
-                "filename": paths.get(row.oid, ""),
-                "ref": f"refs/heads/{BRANCH}" if row.oid in paths else None,
+                "filename": place.path,
+                "ref": place.ref,
                 "pushedAt": date(row.held_at),
                 "size": row.size_bytes,
             }
             for row in rows[:PAGE]
+            for place in [places.get(row.oid, NOWHERE)]
         ]
     )
     if len(rows) > PAGE:
@@ -41,11 +45,25 @@ def lfs_files(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     return answer
 
 
-def _paths(space: Space) -> dict[str, str]:
-    """A path of each large file in `main`."""
-    head = repository.head(space)
-    entries = files.tree(space.pk, head, recursive=True) if head else None
-    return {entry.pointer.oid: entry.path for entry in entries or [] if entry.pointer is not None}
+class _Place(NamedTuple):
+    """Where a large file is."""
+
+    path: str
+    ref: str | None
+
+
+NOWHERE = _Place("", None)
+
+
+def _places(space: Space) -> dict[str, _Place]:
+    """Of each large file a place in a branch: in `main`, where it is there."""
+    branches, _ = references.refs(space.pk)
+    found: dict[str, _Place] = {}
+    for name in sorted(branches, key=lambda name: (name != BRANCH, name))[:BRANCHES]:
+        for entry in files.tree(space.pk, branches[name], recursive=True) or []:
+            if entry.pointer is not None:
+                found.setdefault(entry.pointer.oid, _Place(entry.path, f"refs/heads/{name}"))
+    return found
 
 
 class _Deletions(msgspec.Struct):

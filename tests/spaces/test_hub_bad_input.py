@@ -65,7 +65,8 @@ def test_paths_outside_the_repository_are_refused(hub: Hub, space: str, path: st
             json={"files": [{"path": path, "size": 1}]},
         ),
     ):
-        assert answer.status_code == 400, answer.text
+        # No JSON has a NUL here; a commit's lines are read one by one.
+        assert answer.status_code in ({400, 422} if "\0" in path else {422}), answer.text
         assert answer.headers["X-Error-Message"]
     assert head(hub, space) == before
 

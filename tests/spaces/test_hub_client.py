@@ -176,6 +176,16 @@ def test_files_and_folders_are_deleted(api: HfApi, space: str) -> None:
         api.delete_file("b", space, repo_type="space")
 
 
+def test_a_folder_may_be_deleted_as_a_file(api: HfApi, space: str) -> None:
+    operations: list[Operation] = [CommitOperationAdd(p, b"x") for p in ("a/b/1", "a/2", "ab")]
+    api.create_commit(space, operations, commit_message="add", repo_type="space")
+    both: list[Operation] = [CommitOperationDelete("a"), CommitOperationDelete("a/2")]
+    api.create_commit(space, both, commit_message="delete", repo_type="space")
+    assert set(api.list_repo_files(space, repo_type="space")) == {"ab", "README.md", ".gitattributes"}
+    with pytest.raises(RemoteEntryNotFoundError, match="doesn't exist: a"):
+        api.delete_file("a", space, repo_type="space")
+
+
 def test_one_commit_adds_and_deletes(api: HfApi, space: str) -> None:
     upload(api, space, "old.py", b"1")
     operations: list[Operation] = [CommitOperationAdd("new.py", b"2"), CommitOperationDelete("old.py")]
@@ -185,6 +195,8 @@ def test_one_commit_adds_and_deletes(api: HfApi, space: str) -> None:
     newest = api.list_repo_commits(space, repo_type="space")[0]
     assert (newest.commit_id, newest.title, newest.authors) == (done.oid, "move", ["alice"])
     assert "why" in newest.message
+    assert newest.formatted_title is None
+    assert api.list_repo_commits(space, repo_type="space", formatted=True)[0].formatted_title == "move"
     assert set(api.list_repo_files(space, repo_type="space")) == {"new.py", "README.md", ".gitattributes"}
 
 
@@ -208,8 +220,9 @@ def test_each_file_names_the_commit_that_last_changed_it(api: HfApi, space: str)
 def test_a_stale_parent_is_refused(api: HfApi, space: str) -> None:
     before = upload(api, space, "a", b"1")
     upload(api, space, "a", b"2")
-    with pytest.raises(HfHubHTTPError, match="moved on"):
+    with pytest.raises(HfHubHTTPError, match="The branch was updated since you opened this page") as error:
         upload(api, space, "a", b"3", parent_commit=before)
+    assert error.value.response.status_code == 412
 
 
 def test_old_versions_stay_readable(api: HfApi, space: str, tmp_path: Path) -> None:
@@ -294,6 +307,13 @@ def test_a_bad_card_is_told_with_its_line(hub: Hub, api: HfApi, space: str) -> N
         upload(api, space, "README.md", b"---\nsdk: gradio\ntitle: [\n---\n")
     with pytest.raises((BadRequestError, ValueError), match="gradio, docker, static"):
         upload(api, space, "README.md", b"---\nsdk: streamlit\n---\n")
+
+
+def test_a_card_without_metadata_is_warned_of(api: HfApi, space: str) -> None:
+    for text in (b"# A demo", b"---\n---\n# A demo"):
+        with pytest.warns(UserWarning, match="empty or missing yaml metadata"):
+            upload(api, space, "README.md", text)
+    assert api.space_info(space).sdk == "gradio"
 
 
 # --- over the limit, outside the repository ---------------------------------------------------------

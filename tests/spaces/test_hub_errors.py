@@ -96,6 +96,14 @@ NOT_THERE: list[tuple[Callable[[HfApi, str], Any], type[Exception]]] = [
     (lambda api, s: api.list_repo_commits(s, repo_type="space", revision="no"), RevisionNotFoundError),
     (lambda api, s: api.get_paths_info(s, "a", repo_type="space", revision="no"), RevisionNotFoundError),
     (lambda api, s: api.create_tag(s, tag="v", revision="nowhere", repo_type="space"), RevisionNotFoundError),
+    (lambda api, s: api.create_tag(s, tag="a b", revision="no", repo_type="space"), RevisionNotFoundError),
+    (lambda api, s: api.unlike("oneword", repo_type="space"), RepositoryNotFoundError),
+    (lambda api, s: api.pause_space("oneword"), RepositoryNotFoundError),
+    (lambda api, s: api.add_space_secret("oneword", "K", "v"), RepositoryNotFoundError),
+    (lambda api, s: api.update_repo_settings("a", private=True, repo_type="space"), RepositoryNotFoundError),
+    (lambda api, s: api.super_squash_history("oneword", repo_type="space"), RepositoryNotFoundError),
+    (lambda api, s: api.auth_check("oneword", repo_type="space", write=True), RepositoryNotFoundError),
+    (lambda api, s: api.create_discussion("oneword", "t", repo_type="space"), RepositoryNotFoundError),
     (lambda api, s: api.delete_tag(s, tag="nothing", repo_type="space"), RevisionNotFoundError),
     (lambda api, s: api.hf_hub_download(s, "nothing", repo_type="space"), RemoteEntryNotFoundError),
     (lambda api, s: list(api.list_repo_tree(s, "nothing", repo_type="space")), RemoteEntryNotFoundError),
@@ -106,6 +114,13 @@ NOT_THERE: list[tuple[Callable[[HfApi, str], Any], type[Exception]]] = [
 def test_what_is_not_there_has_the_hubs_code(hub: Hub, space: str, call: Any, kind: type[Exception]) -> None:
     with pytest.raises(kind):
         call(hub.api("alice"), space)
+
+
+def test_an_unknown_space_is_told_in_the_clients_own_words(hub: Hub, space: str) -> None:
+    found = refusal(lambda api, s: api.delete_file("a", f"{s}x", repo_type="space"), hub.api("alice"), space)
+    assert found.server_message == "Repository not found"
+    assert str(found).lower().count("not found") == 1
+    assert hub.call("DELETE", f"/api/spaces/{space}", "alice").status_code == 405
 
 
 def test_every_refusal_has_a_number_that_the_client_shows(hub: Hub, space: str) -> None:

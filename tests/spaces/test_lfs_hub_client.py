@@ -190,6 +190,18 @@ def test_large_files_are_listed_and_deleted(hub: Hub, api: HfApi, space: str, tm
     )
 
 
+def test_large_files_of_a_branch_are_listed_with_it(api: HfApi, space: str, tmp_path: Path) -> None:
+    api.create_branch(space, branch="dev", repo_type="space")
+    file = random_file(tmp_path / "model.bin", UPLOAD_LIMIT + 1)
+    for branch in ("dev", "main"):
+        path = f"{branch}.bin"
+        api.upload_file(
+            path_or_fileobj=file, path_in_repo=path, repo_id=space, repo_type="space", revision=branch
+        )
+        listed = api.list_lfs_files(space, repo_type="space")
+        assert [(one.filename, one.ref) for one in listed] == [(path, f"refs/heads/{branch}")]
+
+
 def test_copies_keep_their_large_files(hub: Hub, api: HfApi, space: str, tmp_path: Path) -> None:
     file = random_file(tmp_path / "model.bin", UPLOAD_LIMIT + 1)
     api.upload_file(path_or_fileobj=file, path_in_repo="model.bin", repo_id=space, repo_type="space")
