@@ -32,11 +32,15 @@ from spaceport.web.plain import plain
 from spaces.gateway.app import Gateway
 from spaces.gateway.proxy.headers import first
 from spaces.lfs import addresses, store
-from spaces.lfs.door import door
+from spaces.lfs import door as lfs
 from spaces.routing import websocket_routes
+from spaces.xet import door as xet
+from spaces.xet import sessions
 
 #: What the Hub answers below a Space's own address.
 OF_THE_PLATFORM = re.compile(r"/run/[^/]+/[^/]+//?--replicas/")
+#: What is served beside Django, which would collect each body on disk first.
+DOORS: dict[str, App] = {addresses.PREFIX: lfs.door, sessions.PREFIX: xet.door}
 
 
 @functools.cache
@@ -100,13 +104,19 @@ def served_by(scope: Scope) -> App:
     """The application for this connection."""
     if goes_to_app(scope):
         return gateway
-    of_large_files = scope["type"] == "http" and scope["path"].startswith(addresses.PREFIX)
-    return door if of_large_files else platform
+    prefix = scope["path"][: scope["path"].find("/", 1) + 1]
+    found: App = DOORS.get(prefix, platform) if scope["type"] == "http" else platform
+    return found
+
+
+def largest_file(path: str) -> int:
+    """How many bytes of a large file may be sent to this path of the platform; 0 where none may."""
+    return max(addresses.largest_body(path), sessions.largest_body(path))
 
 
 limits = Limits(
     files_bytes=settings.SPACEPORT_PUSH_LIMIT_BYTES,
-    of_large_file=addresses.largest_body,
+    of_large_file=largest_file,
     on_disk=OnDisk(store.spool, store.fault),
     is_app=goes_to_app,
     of_app=gateway.largest_body,

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 #: API tokens; a page's token in its root path, and a large file's in its own; a visit's proof and others in
 #: queries; what `Authorization` says.
 _SECRET = re.compile(
-    r"(?P<page>/_(?:ui|lfs)/)[^/?#\s\"']+"
+    r"(?P<page>/_(?:ui|lfs|xet)/)[^/?#\s\"']+"
     r"|(?P<query>(?:__visit|visit|token|access_token|__sign)=)[^&#\s\"']+"
     r"|(?P<scheme>(?i:bearer|basic) )[\w.~+/=:-]+"
     r"|\bhf_\w+"

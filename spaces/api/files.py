@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -24,7 +22,7 @@ from spaces.api.missing import NO_PULL_REQUESTS
 from spaces.git import commits, locks, references, repository
 from spaces.git.ignored import Ignore
 from spaces.git.repository_paths import check_path
-from spaces.lfs import files
+from spaces.lfs import files, store
 from spaces.lfs.attributes import Attributes
 from spaces.lfs.changes import LargeFiles, attributes_of
 from spaces.models import Space
@@ -35,9 +33,6 @@ PREUPLOAD_LIMIT = 4 * 1024 * 1024
 FILES_IN_A_COMMIT = 10_000
 FILES_AT_ONCE = 1000  # in a question; the official client asks for 256
 LARGE_BYTES = 10 * 1000 * 1000  # files above are sent by LFS, as on the Hub
-#: Clients that send what goes by LFS with Xet, where that is installed, and ask nobody.
-NO_XET = "Xet; There is no Xet here: files this large need HF_HUB_DISABLE_XET=1, and go by Git LFS then."
-_BY_XET = re.compile(r"\bhf_hub/(?:[2-9]|\d\d)")
 
 
 @hub("POST")
@@ -80,21 +75,20 @@ def preupload(request: HttpRequest, owner: str, name: str, revision: str) -> Htt
     paths = [check_path(file.path) for file in asked.files]
     there = {e.path: e for e in files.find_all(space.pk, head, paths) if e.is_file}
     rules = Attributes(attributes_of(space, head))
-    by_xet = _BY_XET.search(request.headers.get("User-Agent", "")) is not None
     answers = []
     for file in asked.files:
         skip = ignored.matches(file.path)
-        mode = "regular" if skip else _mode(file, rules, by_xet=by_xet)
+        mode = "regular" if skip else _mode(file, rules)
         oid = _known(there[file.path], mode) if file.path in there else None
         answers.append({"path": file.path, "uploadMode": mode, "shouldIgnore": skip, "oid": oid})
-    answer = ok({"files": answers})
-    if by_xet and any(one["uploadMode"] == "lfs" for one in answers):
-        answer["X-HF-Warning"] = NO_XET
-    return answer
+    large = {one["path"] for one in answers if one["uploadMode"] == "lfs"}
+    if large and (fault := store.fault(sum(file.size for file in asked.files if file.path in large))):
+        raise HubError(507, fault)
+    return ok({"files": answers})
 
 
-def _mode(file: _File, rules: Attributes, *, by_xet: bool) -> str:
-    """As the Hub decides; but those who would use Xet send what they can as ordinary files."""
+def _mode(file: _File, rules: Attributes) -> str:
+    """As the Hub decides."""
     limit = settings.SPACEPORT_LFS_FILE_LIMIT_BYTES
     if file.size > limit:
         raise HubError(
@@ -105,7 +99,7 @@ def _mode(file: _File, rules: Attributes, *, by_xet: bool) -> str:
     if file.size > settings.SPACEPORT_UPLOAD_LIMIT_BYTES:
         return "lfs"
     large = file.size > LARGE_BYTES or (file.size > 0 and rules.by_lfs(file.path))
-    return "lfs" if large and not by_xet else "regular"
+    return "lfs" if large else "regular"
 
 
 def _known(entry: repository.Entry, mode: str) -> str | None:

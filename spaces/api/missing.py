@@ -19,8 +19,8 @@ NO_PULL_REQUESTS = "Pull requests are disabled for this repo: commit to a branch
 #: Paths below /api/, in order, and what to say.
 FEATURES: tuple[tuple[str, str], ...] = (
     (
-        _OF_A_SPACE + r"xet-(?:read|write)-token/.*",
-        "There is no Xet here: set HF_HUB_DISABLE_XET=1, and large files are uploaded by Git LFS.",
+        _OF_A_SPACE + r"xet-read-token/.*",
+        "Files are uploaded by Xet, and downloaded as they are: at /spaces/<owner>/<name>/resolve/.",
     ),
     (_OF_A_SPACE + r"volumes", f"Volumes cannot be mounted into a Space here. {DATA}"),
     (_OF_A_SPACE + r"storage", DATA),

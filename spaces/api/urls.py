@@ -21,6 +21,7 @@ from spaces.openapi.paths import paths
 from spaces.signin import api as signin
 from spaces.signin import oauth
 from spaces.webhooks import api as webhooks
+from spaces.xet import api as xet
 
 SPACE = "api/spaces/<str:owner>/<str:name>"
 
@@ -66,6 +67,7 @@ urlpatterns = [
     path(f"{SPACE}/paths-info/<path:revision>", reading.paths_info),
     path(f"{SPACE}/commits/<path:revision>", reading.commits),
     path(f"{SPACE}/refs", reading.refs),
+    path(f"{SPACE}/xet-write-token/<path:revision>", xet.write_token),
     path(f"{SPACE}/lfs-files", listing_of_large_files.lfs_files),
     path(f"{SPACE}/lfs-files/batch", listing_of_large_files.delete),
     path(f"{SPACE}/branch/<path:branch>", history.branch),

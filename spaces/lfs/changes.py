@@ -96,7 +96,5 @@ class LargeFiles:
         with Incoming(self._space.pk, pointer.oid, size) as incoming:
             while chunk := content.read(CHUNK):
                 incoming.write(chunk)
-            with store.adding():
-                incoming.keep()
-                holdings.hold(self._space.pk, pointer)
+            holdings.keep(self._space.pk, incoming)
         return pointer

@@ -18,7 +18,6 @@ from spaces.gateway.proxy.http import Receive, Scope, Send, respond, until_gone
 from spaces.lfs import addresses, holdings, sending, store
 from spaces.lfs.addresses import Grant, NotGood
 from spaces.lfs.multipart import IncomingPart, Upload, complete
-from spaces.lfs.pointers import Pointer
 from spaces.lfs.store import CHUNK, Incoming, Refused
 
 JSON = "application/vnd.git-lfs+json"
@@ -35,9 +34,9 @@ async def door(scope: Scope, receive: Receive, send: Send) -> None:
         given = addresses.read(scope["path"])
         await _served(scope["method"], given, scope, receive, send)
     except NotGood as error:
-        await _say(send, 403, str(error))
+        await say(send, 403, str(error))
     except Refused as error:
-        await _say(send, error.status, str(error))
+        await say(send, error.status, str(error))
     except Gone:
         return
 
@@ -69,7 +68,7 @@ async def _take(given: Grant, receive: Receive) -> None:
     with incoming:
         async for piece in pieces(receive):
             await asyncio.to_thread(incoming.write, piece)
-        await database_sync_to_async(_keep)(incoming, given)
+        await database_sync_to_async(holdings.keep)(given.space_id, incoming)
 
 
 async def _take_part(given: Grant, receive: Receive) -> str:
@@ -105,12 +104,6 @@ async def _complete(given: Grant, receive: Receive) -> None:
         raise Refused(400, f"The parts are not named as expected here: {error}") from error
     named = [(part.partNumber, part.etag) for part in said.parts]
     await database_sync_to_async(complete)(Upload.of(given), named)
-
-
-def _keep(incoming: Incoming, given: Grant) -> None:
-    with store.adding():
-        incoming.keep()
-        holdings.hold(given.space_id, Pointer(given.oid, given.size))
 
 
 async def pieces(receive: Receive) -> AsyncIterator[bytes]:
@@ -188,7 +181,8 @@ async def _send_all(chunks: AsyncGenerator[bytes], send: Send) -> None:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
 
-async def _say(send: Send, status: int, text: str) -> None:
+async def say(send: Send, status: int, text: str) -> None:
+    """Answer with a refusal."""
     body: dict[str, Any] = {"message": text, "error": text}
     header = (b"x-error-message", text.encode("latin-1", "replace"))
     await respond(send, status, json.dumps(body).encode(), JSON, (header,))

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts import access
 from spaces.lfs import store
 from spaces.lfs.pointers import Pointer
-from spaces.lfs.store import Refused
+from spaces.lfs.store import Incoming, Refused
 from spaces.models import LargeFile, Space
 
 LOOKED_AT = 50  # holders of an object, when one is looked for whom somebody may read
@@ -52,6 +52,17 @@ def hold(space_id: int, pointer: Pointer) -> None:
             LargeFile.objects.create(space_id=space_id, oid=pointer.oid, size_bytes=pointer.size)
     except IntegrityError as error:  # another request held it at the same moment
         raise Refused(409, "This Space changes just now; try again.") from error
+
+
+def keep(space_id: int, incoming: Incoming) -> None:
+    """Put what came into the store, for this Space.
+
+    Raises:
+        Refused: it is not what was announced, or the Space would hold too much.
+    """
+    with store.adding():
+        incoming.keep()
+        hold(space_id, Pointer(incoming.oid, incoming.size))
 
 
 def check_fits(space_id: int, size: int) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.hub_server import UPLOAD_LIMIT, Hub
+from tests.hub_server import LARGE_LIMIT, Hub
 
 Make = Callable[..., str]
 
@@ -60,11 +60,12 @@ def test_upload_download_delete(hub: Hub, tmp_path: Path) -> None:
 
 
 def test_too_large_a_file_is_told_in_words(hub: Hub, space: str, tmp_path: Path) -> None:
-    (tmp_path / "model.bin").write_bytes(b"x" * (UPLOAD_LIMIT + 1))
+    with (tmp_path / "model.bin").open("wb") as file:
+        file.truncate(LARGE_LIMIT + 1)
     done = hub.hf("alice", "upload", space, str(tmp_path), ".", "--repo-type", "space")
     assert done.returncode != 0
     said = " ".join((done.stdout + done.stderr).split())
-    assert "files this large need HF_HUB_DISABLE_XET=1" in said
+    assert "files of at most 300,000,000 bytes can be uploaded" in said
 
 
 def test_bad_front_matter_is_told_with_its_line(hub: Hub, space: str, tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
     (f"{SPACE}/paths-info/<path:revision>", "POST", "/paths-info/main", None, READ),
     (f"{SPACE}/commits/<path:revision>", "GET", "/commits/main", None, READ),
     (f"{SPACE}/refs", "GET", "/refs", None, READ),
+    (f"{SPACE}/xet-write-token/<path:revision>", "GET", "/xet-write-token/main", None, WRITE),
     (f"{SPACE}/lfs-files", "GET", "/lfs-files", None, WRITE),
     (f"{SPACE}/lfs-files/batch", "POST", "/lfs-files/batch", {"deletions": {"sha": []}}, WRITE),
     (f"{SPACE}/branch/<path:branch>", "POST", "/branch/b", {}, WRITE),

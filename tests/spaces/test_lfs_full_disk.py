@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 import requests
-from huggingface_hub import constants
+from huggingface_hub.errors import HfHubHTTPError
 
 from tests.hub_server import UPLOAD_LIMIT, Hub
 from tests.platform_server import new_home
 from tests.spaces.lfs import MEGABYTE, batch, id_of, oid_of, on_the_way, random_file
+from tests.spaces.xet import Sender, plain
 
 SPACE = "alice/full"
 WORDS = "The disk of this platform has no room for"
@@ -32,10 +33,9 @@ def hub() -> Iterator[Hub]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def test_the_official_client_is_told(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+def test_the_official_client_is_told(hub: Hub, tmp_path: Path) -> None:
     file = random_file(tmp_path / "big.bin", UPLOAD_LIMIT + 1)
-    with pytest.raises(ValueError, match=f"{WORDS} {UPLOAD_LIMIT + 1:,} more bytes: it has 0"):
+    with pytest.raises(HfHubHTTPError, match=f"{WORDS} {UPLOAD_LIMIT + 1:,} more bytes: it has 0"):
         hub.api("alice").upload_file(
             path_or_fileobj=file, path_in_repo="big.bin", repo_id=SPACE, repo_type="space"
         )
@@ -54,6 +54,13 @@ def test_an_address_from_before_takes_nothing(hub: Hub, size: int) -> None:
     answer = requests.put(f"{hub.url}{path}", data=content, timeout=60)
     assert answer.status_code == 507
     assert WORDS in answer.headers["X-Error-Message"]
+    assert on_the_way(hub, SPACE) == []
+
+
+def test_nothing_comes_by_xet(hub: Hub) -> None:
+    sender = Sender.to(hub, SPACE)
+    assert WORDS in sender.xorb(plain(b"x")).json()["message"]
+    assert sender.xorb(plain(b"x")).status_code == 507
     assert on_the_way(hub, SPACE) == []
 
 

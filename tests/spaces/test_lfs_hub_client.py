@@ -222,11 +222,3 @@ def test_a_client_of_a_year_ago_uploads_as_it_is(hub: Hub, space: str, tmp_path:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert digest(kept / "big.bin") == digest(folder / "big.bin")
-
-
-def test_the_newest_client_with_xet_is_told_what_to_set(hub: Hub, space: str, tmp_path: Path) -> None:
-    file = random_file(tmp_path / "big.bin", UPLOAD_LIMIT + 1)
-    arguments = ("upload", space, str(file), "--repo-type", "space")
-    done = hub.hf("alice", *arguments)
-    assert done.returncode != 0
-    assert "HF_HUB_DISABLE_XET=1" in done.stderr

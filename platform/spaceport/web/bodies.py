@@ -69,8 +69,8 @@ class Limits:
             of_app = await self._of_app(scope)
             return ORDINARY if of_app is None else max(of_app, ORDINARY)
         path = scope["path"]
-        if scope["method"] == "PUT":
-            return max(self._of_large_file(path), ORDINARY)
+        if scope["method"] in {"PUT", "POST"} and (of_large_file := self._of_large_file(path)):
+            return max(of_large_file, ORDINARY)
         large = {PREUPLOAD: PREUPLOAD_BYTES, FILES: self._files_bytes}
         most = next((size for pattern, size in large.items() if pattern.fullmatch(path)), ORDINARY)
         if scope["method"] != "POST" or most == ORDINARY:
