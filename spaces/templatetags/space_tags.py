@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 
 from django import template
+from django.utils.timesince import timesince
 
 from hardware.tiers import TIERS
 from spaces.models import Space, Stage
@@ -83,6 +85,13 @@ def elapsed(value: float) -> str:
     """A time that passes, in whole units: "40 s", "5 min", "2 h"."""
     whole = int(value)
     return f"{whole} s" if whole < 120 else f"{whole // 60} min" if whole < 7200 else f"{whole // 3600} h"
+
+
+@register.filter
+def ago(when: datetime) -> str:
+    """How long ago that was: "just now" for less than a minute."""
+    since = timesince(when)
+    return "just now" if since.startswith("0") else f"{since} ago"
 
 
 @register.filter

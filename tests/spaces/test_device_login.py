@@ -37,7 +37,9 @@ def poll(hub: Hub, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
 
 def agree(hub: Hub, who: str, asked: dict[str, Any], decision: str = "agree", scope: str = "write") -> str:
     browser = Browser(hub, who)
-    assert asked["user_code"] in browser.get(f"/oauth/activate?code={asked['user_code']}").text
+    text = browser.get(f"/oauth/activate?code={asked['user_code']}").text
+    assert asked["user_code"] in text
+    assert "<strong>127.0.0.1</strong>" in text
     page = browser.post("/oauth/activate", code=asked["user_code"], decision=decision, scope=scope)
     assert page.status_code == 200
     return page.text

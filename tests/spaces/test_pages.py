@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.urls import resolve
+from django.utils import timezone
 
 from hardware import logs, nodes
 from queueing import queue_settings
@@ -12,6 +15,7 @@ from queueing.setting_fields import Settings
 from spaces import lifecycle, names, publishing
 from spaces.git import commits, repository
 from spaces.models import Space, Stage
+from spaces.templatetags import space_tags
 from tests.people import People
 from tests.spaces.events import join
 from tests.spaces.pages import GOOD, HTMX, as_, folks, space_of, text_of
@@ -309,6 +313,12 @@ def test_the_records_pause_restart_and_clear(folks: People) -> None:
     ):
         assert client.get(f"/console/records/{page}/").status_code == 200
     assert client.get(f"/console/records/spaces/space/{space.pk}/change/").status_code == 200
+
+
+def test_what_was_less_than_a_minute_ago_is_just_now() -> None:
+    now = timezone.now()
+    assert space_tags.ago(now) == "just now"
+    assert space_tags.ago(now - timedelta(minutes=61)) == "1\xa0hour, 1\xa0minute ago"
 
 
 def test_no_address_of_the_platform_hides_the_first_users_spaces() -> None:
