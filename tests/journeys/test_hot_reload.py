@@ -30,7 +30,7 @@ MODEL = f"{os.getpid()} {time.time_ns()}"  # takes minutes to load
 
 
 def answer():
-    time.sleep(0.1)
+    time.sleep(0.3)  # somebody always waits for an answer, and the machine has time for the rest
     return f"first {words.WORD} {MODEL}"
 
 

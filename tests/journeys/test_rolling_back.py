@@ -22,7 +22,7 @@ import gradio as gr
 
 
 def version():
-    time.sleep(0.1)
+    time.sleep(0.3)  # somebody always waits for an answer, and the machine has time for the rest
     return f"{version} {{os.getpid()}}"
 
 
