@@ -259,9 +259,15 @@ def lent_home() -> Iterator[Path]:
 def process_home() -> Iterator[Path]:
     """The same, for plain processes: environments with old Gradios are made once a machine."""
     with lent_home() as home:
-        (CACHE / "environments").mkdir(parents=True, exist_ok=True)
-        (home / "environments").symlink_to(CACHE / "environments")
+        lend_environments(home)
         yield home
+
+
+def lend_environments(home: Path) -> None:
+    """Let plain processes below this folder use the environments that were made on this machine before. Each
+    is called by a digest of what it holds, so nobody gets another one than would be made anew."""
+    (CACHE / "environments").mkdir(parents=True, exist_ok=True)
+    (home / "environments").symlink_to(CACHE / "environments")
 
 
 AnyPlatform = TypeVar("AnyPlatform", bound=Platform)

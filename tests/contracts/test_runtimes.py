@@ -26,6 +26,7 @@ from hardware.runtimes.base import (
 from hardware.runtimes.docker import DockerRuntime
 from hardware.runtimes.process import ProcessRuntime
 from hardware.tiers import TIERS, Tier
+from tests.platform_server import lend_environments
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ SPACE_ID = 41
 def runtime(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
     home = tmp_path_factory.mktemp(f"{request.param}-home")
     if request.param == "process":
+        lend_environments(home)
         made: Runtime = ProcessRuntime(home)
     else:
         try:

@@ -12,6 +12,7 @@ from hardware.agent import Agent
 from hardware.runtimes.base import BuildSpec
 from hardware.runtimes.process import ProcessRuntime
 from spaces.models import Space
+from tests.platform_server import lend_environments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +30,9 @@ def space(transactional_db: None) -> Space:
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("hardware")
+    made = tmp_path_factory.mktemp("hardware")
+    lend_environments(made)
+    return made
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from gradio_client import Client
 
-from tests.platform_server import ROOT, Platform, free_port, new_home
+from tests.platform_server import ROOT, Platform, free_port, process_home
 from tests.waiting import wait_until
 
 APP = """
@@ -29,16 +29,16 @@ def preview(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     (folder / "__pycache__" / "app.pyc").write_bytes(b"\0")
     (folder / "app.py").write_text(f"word = 'first'\n{APP}")
     (folder / "gone.txt").touch()
-    home, port = new_home(), free_port()
-    env = Platform(runtime="process", home=home, port=port).env
-    with (tmp_path / "said").open("wb") as said:
+    with process_home() as home, (tmp_path / "said").open("wb") as said:
+        port = free_port()
         running = subprocess.Popen(
             [sys.executable, str(ROOT / "manage.py"), "preview", str(folder), "--port", str(port)],
-            env=env, stdout=said, stderr=said, start_new_session=True,
+            env=Platform(runtime="process", home=home, port=port).env,
+            stdout=said, stderr=said, start_new_session=True,
         )  # fmt: skip
-    yield running
-    running.terminate()
-    running.wait(60)
+        yield running
+        running.terminate()
+        running.wait(60)
 
 
 def test_a_folder_runs_and_each_save_is_live(preview: subprocess.Popen[bytes], tmp_path: Path) -> None:

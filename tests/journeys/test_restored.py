@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from spaceport.up import embedded
-from tests.platform_server import APPS, CACHE, ROOT, Platform, lent_home
+from tests.platform_server import APPS, ROOT, Platform, lend_environments, lent_home
 from tests.waiting import wait_until
 
 PAGE = ROOT / "docs" / "howto" / "back-up-and-restore.md"
@@ -72,7 +72,7 @@ def started(folder: Path, **settings: str) -> Iterator[Platform]:
     data.mkdir(exist_ok=True)
     data.chmod(0o755)
     if not (data / "environments").is_symlink():
-        (data / "environments").symlink_to(CACHE / "environments")
+        lend_environments(data)
     platform = Platform("process", data, settings=settings)
     try:
         yield platform.start()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -15,18 +14,17 @@ import pytest
 import requests
 from gradio_client import Client
 
-from tests.platform_server import APPS, Platform, new_home
+from tests.platform_server import APPS, Platform, process_home
 from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
 def here() -> Iterator[Platform]:
     """A platform of plain processes: it runs on any machine."""
-    home = new_home()
-    platform = Platform("process", home)
-    yield platform
-    platform.stop()
-    shutil.rmtree(home, ignore_errors=True)
+    with process_home() as home:
+        platform = Platform("process", home)
+        yield platform
+        platform.stop()
 
 
 def processes_of(platform: Platform) -> list[str]:
