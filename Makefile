@@ -31,7 +31,7 @@ up: $(VENV)/.run  ## run the platform here: address and first password are shown
 
 test: $(VENV)/.dev  ## run all tests
 	@rm -f .pytest_cache/v/cache/lastfailed
-	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS) || \
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS) || \
 		{ [ $$? = 1 ] && [ -z "$(ARGS)" ] && $(BIN)/python -m tests.second_run; }
 
 test-fast: $(VENV)/.dev  ## run the tests that need no container, browser or whole platform
