@@ -39,6 +39,15 @@ WITH_US = (
     "if os.getppid() == int(sys.argv[1]): os.execv(sys.argv[2], sys.argv[2:])\n"
 )
 
+#: Compiles what has no bytecode yet; not pip, which apps do not import. What is no Python of this version
+#: stays as it is.
+COMPILE = (
+    "import compileall, re, sys\n"
+    "compileall.compile_dir(sys.argv[1], quiet=2, workers=0, rx=re.compile('/site-packages/pip/'))"
+)
+#: In how many other environments bytecode is looked for.
+SHARED_WITH = 4
+
 
 def passed_on(names: tuple[str, ...]) -> dict[str, str]:
     """These variables of ours, where set. Nothing else of the platform's environment is ever handed on."""
@@ -96,13 +105,36 @@ def ensure(root: Path, wanted: Dependencies, source: Path, timeout_s: float, log
         )
         for command in install_commands(wanted, str(folder / "bin" / "python"), folder):
             run([uv.find_uv_bin(), *command], source, timeout_s, log)
+        _share_bytecode(folder)
+        python = str(folder / "bin" / "python")
+        run([python, "-IS", "-c", COMPILE, str(folder / "lib")], source, timeout_s, log)
         (folder / "complete").touch()
     return folder
 
 
+def _share_bytecode(folder: Path) -> None:
+    """Link the bytecode that the latest other environments have of the same files.
+
+    uv links files from its cache, so a file of a release has one inode. Where uv copied, nothing is shared.
+    """
+    python = folder.name.partition("-")[0]
+    tag = "cpython-" + python.removeprefix("py").replace(".", "")
+    complete = sorted(folder.parent.glob(f"{python}-*/complete"), key=lambda path: -path.stat().st_mtime)
+    others = [path.parent for path in complete[:SHARED_WITH]]
+    for source in folder.glob("lib/python*/site-packages/**/*.py"):
+        name = f"__pycache__/{source.stem}.{tag}.pyc"
+        for other in others:
+            there = other / source.relative_to(folder)
+            with contextlib.suppress(OSError):  # there is none, or it goes just now
+                if there.samefile(source):
+                    source.with_name("__pycache__").mkdir(exist_ok=True)
+                    (source.parent / name).hardlink_to(there.parent / name)
+                    break
+
+
 def install_commands(wanted: Dependencies, python: str, notes: Path) -> list[list[str]]:
     """The uv commands that install the dependencies; their input files are written to `notes`."""
-    common = ["pip", "install", "--python", python, "--compile-bytecode"]
+    common = ["pip", "install", "--python", python]
     files = input_files(wanted)
     for name, text in files.items():
         (notes / name).write_text(text)

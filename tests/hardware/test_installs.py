@@ -1,17 +1,19 @@
-"""Installs of the process runtime end with the worker that began them."""
+"""Installs of the process runtime end with the worker that began them, and share what they compile."""
 
 from __future__ import annotations
 
 import contextlib
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from hardware.runtimes import venvs
 from hardware.runtimes.base import BuildFailed
-from tests.platform_server import ROOT
+from hardware.runtimes.dependencies import Dependencies
+from tests.platform_server import CACHE, ROOT
 from tests.waiting import wait_until
 
 SLEEPS = "8.642"
@@ -46,3 +48,28 @@ def test_an_install_says_how_it_ended(tmp_path: Path) -> None:
     assert said == ["one two"]
     with pytest.raises(BuildFailed):
         venvs.run(["/bin/false"], tmp_path, 10, said.append)
+
+
+def environment(root: Path, requirements: str) -> Path:
+    """The environment with these requirements alone."""
+    (root / "requirements.txt").write_text(requirements)
+    wanted = Dependencies(
+        python_version="", gradio="", overrides=False, constraints=(), pre_requirements="",
+        requirements=requirements, packages=(), code="", beside=(),
+    )  # fmt: skip
+    return venvs.ensure(root, wanted, root, 120, lambda _line: None)
+
+
+def bytecode(environment: Path, package: str) -> set[Path]:
+    return set(environment.glob(f"lib/python*/site-packages/{package}/**/*.pyc"))
+
+
+def test_bytecode_is_made_once_for_all_environments() -> None:
+    CACHE.mkdir(parents=True, exist_ok=True)  # on the disk of uv's own cache
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        first = environment(Path(folder), "iniconfig==2.1.0\n")
+        second = environment(Path(folder), "iniconfig==2.1.0\npluggy==1.6.0\n")
+        assert len(bytecode(first, "iniconfig")) == len([*first.glob("lib/**/iniconfig/*.py")]) > 1
+        assert bytecode(second, "pluggy")
+        for path in bytecode(first, "iniconfig"):
+            assert (second / path.relative_to(first)).samefile(path)
