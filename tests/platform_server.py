@@ -242,7 +242,16 @@ def new_home() -> Path:
     """A folder for a platform. Short: PostgreSQL's socket lies in it, and its own user must reach it."""
     home = Path(tempfile.mkdtemp(prefix="sp-", dir="/tmp"))
     home.chmod(0o755)
+    if tests := os.environ.get("SPACEPORT_HOME"):
+        _lend_collection(home, Path(tests) / "collected")
     return home
+
+
+def _lend_collection(home: Path, collected: Path) -> None:
+    """Static files are collected and compressed once a run: whoever starts first does it for all."""
+    (collected / "static").mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in ("static", "static.state"):
+        (home / name).symlink_to(collected / name)
 
 
 @contextlib.contextmanager
