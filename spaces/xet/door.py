@@ -113,7 +113,7 @@ async def _stored(session: Session, shard: IO[bytes], progress: Progress) -> Non
 async def _ended(work: asyncio.Future[None], progress: Progress) -> None:
     """Its thread reads the shard until it ends."""
     progress.stop.set()
-    await asyncio.wait([work])
+    await asyncio.gather(work, return_exceptions=True)
 
 
 def _outcome(work: asyncio.Future[None]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -19,8 +20,9 @@ from spaces.lfs.store import Refused
 from spaces.xet import sessions
 from spaces.xet.xorbs import Xorb
 from tests.hub_server import LARGE_LIMIT, Hub
-from tests.spaces.lfs import oid_of, on_the_way, stored
+from tests.spaces.lfs import oid_of, on_the_way, path_of, stored
 from tests.spaces.xet import LZ4, NAME, Sender, Shard, grouped, packed, piece, plain, shard_of
+from tests.waiting import wait_until
 
 CONTENT = b"some content, " * 5001  # 70,014 bytes: four is no divisor
 
@@ -142,6 +144,21 @@ def test_the_second_form_tells_errors_in_its_last_line(sender: Sender) -> None:
     said = json.loads(answer.text.splitlines()[-1])
     assert (answer.status_code, said["type"], said["retryable"]) == (200, "error", False)
     assert "has the SHA-256" in said["message"]
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_a_file_is_not_made_for_who_has_gone(hub: Hub, space: str, sender: Sender, version: str) -> None:
+    part, times = bytes([ord(version[1])]) * (128 * 1024), LARGE_LIMIT // (128 * 1024)
+    oid = oid_of(part * times)
+    assert sender.xorb(packed(part)).status_code == 200
+    body = bytes(Shard(oid, len(part), count=times, times=times))
+    head = f"POST {path_of(sender.url)}/{version}/shards HTTP/1.1\r\nHost: localhost\r\n"
+    head += f"Authorization: Bearer {sender.token}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", hub.port), 30) as connection:
+        connection.sendall(head.encode() + body)
+        wait_until(lambda: len(on_the_way(hub, space)) == 2, "it is being made")
+    wait_until(lambda: len(on_the_way(hub, space)) == 1, "its xorb alone is left")
+    assert oid not in stored(hub)
 
 
 def test_a_token_is_of_who_may_write(hub: Hub, space: str, new_space: Callable[..., str]) -> None:

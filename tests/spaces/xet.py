@@ -42,7 +42,7 @@ def binary(name: str) -> bytes:
 
 @dataclass
 class Shard:
-    """One file of pieces of one xorb."""
+    """One file of pieces of one xorb, `times` over."""
 
     oid: str
     size: int
@@ -51,6 +51,7 @@ class Shard:
     xorb: str = NAME
     flags: int = 1 << 30
     count: int = 1
+    times: int = 1
 
     def __bytes__(self) -> bytes:
         tag = b"HFRepoMetaData\0" + bytes.fromhex("556967456a7b815783a5bdd95ccdd14aa9")
@@ -58,7 +59,7 @@ class Shard:
         end = struct.pack("<32s16x", b"\xff" * 32)
         sha256 = struct.pack("<32s16x", binary(self.oid))
         head = struct.pack("<32sIIQ", bytes(32), self.flags, self.count, 0)
-        return struct.pack("<32sQQ", tag, 2, 0) + head + term + sha256 + end + end
+        return struct.pack("<32sQQ", tag, 2, 0) + head + term * self.times + sha256 + end + end
 
 
 @dataclass
