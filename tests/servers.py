@@ -33,8 +33,24 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     os.environ["SPACEPORT_HOME"] = str(_folder)
     if not os.environ.get("DATABASE_URL"):
         os.environ["DATABASE_URL"] = postgres(_folder).start()
+        _without_durability(os.environ["DATABASE_URL"])
     if not os.environ.get("REDIS_URL"):
         os.environ["REDIS_URL"] = valkey(_folder).start()
+
+
+def _without_durability(database: str) -> None:
+    """Nobody needs what is in this server after a crash: it need not wait for the disk."""
+    import psycopg2
+
+    connection = psycopg2.connect(database)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                cursor.execute(f"alter system set {setting} = off")
+            cursor.execute("select pg_reload_conf()")
+    finally:
+        connection.close()
 
 
 def pytest_unconfigure() -> None:
