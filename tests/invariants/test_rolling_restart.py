@@ -19,6 +19,7 @@ from tests.waiting import wait_until
 
 SPACE = "alice/rolls"
 LONG_S = 45.5
+PAUSE_S = 0.1  # of a caller between two requests
 NOT_SO_LONG_S = 15.5  # the second time; longer than the web process needs to be replaced
 PARTS = {"web": WEB, "build worker": "build@", "node worker": "manage.py\0node", "beat": "beat-schedule"}
 
@@ -71,6 +72,7 @@ class Load:
                 try:
                     ask()
                     self.done[what] += 1
+                    self.stopping.wait(PAUSE_S)
                 except Exception as error:
                     self.failed.append(f"{what}: {error!r}")
 
