@@ -1,4 +1,5 @@
-"""What a new installation begins with: its first user, and the example Spaces."""
+"""What `up` does with the rows: a new installation's first user and example Spaces, and replicas that ended
+with the platform."""
 
 from __future__ import annotations
 
@@ -9,7 +10,9 @@ from django.conf import settings
 
 from accounts import people
 from accounts.models import Owner, User
-from spaces import creation
+from hardware.runtimes import choose
+from hardware.upkeep import ended
+from spaces import creation, publishing
 from spaces.models import Space, Stage
 
 FIRST_USER = "admin"
@@ -28,6 +31,14 @@ def first_user() -> str | None:
     user.is_staff = user.is_superuser = True
     user.save()
     return password
+
+
+def withdraw_ended() -> None:
+    """Before the web is up: nobody is sent where an app was when this machine's platform stopped. Requests
+    wait until it has started again."""
+    gone = ended.forget_addresses(settings.SPACEPORT_NODE, choose(settings.SPACEPORT_RUNTIME))
+    for space in Space.objects.select_related("owner", "replica__node").filter(pk__in=gone):
+        publishing.publish(space)
 
 
 def examples() -> list[Space]:

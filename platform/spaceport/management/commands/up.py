@@ -57,6 +57,7 @@ class Command(BaseCommand):
         self.say("preparing the database")
         call_command("migrate", verbosity=0, interactive=False)
         password = bootstrap.first_user()
+        bootstrap.withdraw_ended()
         home = settings.SPACEPORT_HOME
         logs = (postgres(home).log, valkey(home).log)
         supervisor = Supervisor(self._children(home, options), self._servers(home), self.say, logs)
