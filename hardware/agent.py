@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 from redis import RedisError
 
@@ -46,6 +46,8 @@ WELL_AFTER = timedelta(minutes=10)
 #: A replica that no node took for this long goes to any node that can, whatever placement says.
 PATIENCE = timedelta(seconds=5)
 RETRY_ENGINE_S = 5
+#: A thread that works less often than this has no connection to PostgreSQL meanwhile.
+KEEPS_CONNECTION_S = 5.0
 THREADS = 64
 
 
@@ -132,12 +134,14 @@ class Agent:
                 logger.warning("node %s: %s", self.name, error)
             except Exception:
                 logger.exception("node %s", self.name)
+            if every_s > KEEPS_CONNECTION_S:
+                connection.close()
             if work == self.reconcile:
                 self._hinted.wait(every_s)
                 self._hinted.clear()
             else:
                 self._stopping.wait(every_s)
-        close_old_connections()
+        connection.close()
 
     def _beat(self) -> None:
         nodes.beat(self.node_id)
@@ -203,7 +207,7 @@ class Agent:
                 self._not_before[replica_id] = time.monotonic() + RETRY_ENGINE_S
             finally:
                 self._busy.discard(replica_id)
-                close_old_connections()
+                connection.close()  # the pool's threads are many, and mostly idle
                 self._hinted.set()
 
         self._pool.submit(run)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_shutting_down
@@ -22,8 +20,6 @@ from queueing.stats import rollup
 from queueing.wakeup import wake_dispatcher
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 @shared_task(name="queueing.tasks.drain", ignore_result=True)
@@ -46,17 +42,22 @@ def _pool() -> DispatcherPool:
     return dispatcher_pool(settings.REDIS_URL, settings.SPACEPORT_EVENT_TIMEOUT_S, limits)
 
 
-@shared_task(name="queueing.tasks.wake_forgotten", ignore_result=True)
-def wake_forgotten() -> None:
-    """Wake a dispatcher for every Space that has work and no living one."""
-    for route in _with_redis(reaper.forgotten):
-        wake_dispatcher(route)
-
-
 @shared_task(name="queueing.tasks.reap", ignore_result=True)
 def reap() -> None:
-    """Cancel events whose visitor has been away for too long."""
-    _with_redis(partial(reaper.cancel_abandoned, grace_s=settings.SPACEPORT_DISCONNECT_GRACE_S))
+    """Wake a dispatcher for every Space that has work and no living one. Cancel events whose visitor has been
+    away for too long."""
+    # PostgreSQL is asked in the task's own thread.
+    asyncio.run(_reap(KNOWN_SPACES.ids()))
+
+
+async def _reap(space_ids: list[int]) -> None:
+    async with Redis.from_url(settings.REDIS_URL) as redis:
+        try:
+            for route in await reaper.forgotten(redis, space_ids):
+                wake_dispatcher(route)
+        finally:
+            grace_s = settings.SPACEPORT_DISCONNECT_GRACE_S
+            await reaper.cancel_abandoned(redis, space_ids, grace_s=grace_s)
 
 
 @shared_task(name="queueing.tasks.store_minutes", ignore_result=True)
@@ -89,14 +90,3 @@ class KnownSpaces:
 
 
 KNOWN_SPACES = KnownSpaces()
-
-
-def _with_redis(work: Callable[[Redis, list[int]], Awaitable[T]], spaces: KnownSpaces = KNOWN_SPACES) -> T:
-    """Its answer. PostgreSQL is asked in the task's own thread, whose connections Celery closes."""
-    space_ids = spaces.ids()
-
-    async def do() -> T:
-        async with Redis.from_url(settings.REDIS_URL) as redis:
-            return await work(redis, space_ids)
-
-    return asyncio.run(do())

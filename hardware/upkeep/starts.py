@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from django.db import close_old_connections
+from django.db import connection
 
 from hardware import readiness
 from hardware.app_report import Unusable
@@ -186,7 +186,7 @@ class Starts:
             logger.exception("start of replica %s", start.row.pk)
             return False
         finally:
-            close_old_connections()
+            connection.close()
 
     def _end(self, start: Start) -> None:
         with self._lock:

@@ -16,7 +16,7 @@ from infra.notify import READY, notify
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spaceport.settings")
 
-app = Celery("spaceport")
+app = Celery("spaceport", fixups=["spaceport.celery_connections:fixup"])
 # The broker is CELERY_BROKER_URL there, read on first use: embedded servers have their address late.
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
@@ -36,7 +36,6 @@ app.conf.update(
     enable_utc=True,
     beat_schedule={
         "reap": {"task": "queueing.tasks.reap", "schedule": 2.0, "options": {"expires": 4}},
-        "wake": {"task": "queueing.tasks.wake_forgotten", "schedule": 2.0, "options": {"expires": 4}},
         "follow": {"task": "spaces.tasks.follow_spaces", "schedule": 5.0, "options": {"expires": 10}},
         "lost": {"task": "hardware.tasks.release_lost", "schedule": 5.0, "options": {"expires": 10}},
         "sleep": {"task": "spaces.tasks.put_to_sleep", "schedule": 10.0, "options": {"expires": 10}},

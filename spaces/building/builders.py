@@ -9,7 +9,7 @@ import secrets
 import threading
 
 from django.conf import settings
-from django.db import Error, connection
+from django.db import Error, close_old_connections, connection
 from redis import RedisError
 
 from spaces.building import leases, results, workers
@@ -58,7 +58,7 @@ class Builders:
             except Exception:
                 logger.exception("builds")
             finally:
-                connection.close()
+                close_old_connections()
             self._hinted.wait(LOOK_EVERY_S)
             self._hinted.clear()
 
