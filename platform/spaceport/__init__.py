@@ -1,5 +1,1 @@
 """Spaceport: how the four apps are put together."""
-
-from spaceport.celery import app as celery_app
-
-__all__ = ["celery_app"]

@@ -1,3 +1,4 @@
 """`manage.py up`: one machine's processes, their databases, and what a new installation begins with.
 
-Runs in the supervisor's process; owns the processes that it starts and the data folder they share."""
+`manage.py up` prepares with Django, then becomes `python -m spaceport.up`, which has none of it: it owns the
+processes that it starts and the data folder they share."""

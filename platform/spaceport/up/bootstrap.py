@@ -41,9 +41,14 @@ def withdraw_ended() -> None:
         publishing.publish(space)
 
 
+def examples_are_missing() -> bool:
+    """Whether they were never pushed, and could be."""
+    return EXAMPLES.is_dir() and not Owner.objects.filter(name=EXAMPLES_OWNER).exists()
+
+
 def examples() -> list[Space]:
     """Push the example Spaces, once; those it made."""
-    if Owner.objects.filter(name=EXAMPLES_OWNER).exists() or not EXAMPLES.is_dir():
+    if not examples_are_missing():
         return []
     admin = User.objects.order_by("pk").first()
     if admin is None:

@@ -22,7 +22,10 @@ from urllib.parse import urlencode
 DATABASE = "spaceport"
 MAX_CONNECTIONS = 300
 START_TIMEOUT_S = 30
+STOP_TIMEOUT_S = 10
 LOOK_EVERY_S = 0.2
+#: Those that `attached` has started in this process, in their order.
+STARTED: list[str] = []
 
 
 class EmbeddedServerFailed(RuntimeError):
@@ -49,7 +52,7 @@ def _end_of(log: Path) -> str:
     return log.read_text(errors="replace")[-2000:] if log.exists() else ""
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
     """Whether this process runs. An ended child of ours keeps its number until it is waited for."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
@@ -125,7 +128,7 @@ class Postgres:
         """Its process id, or None."""
         with contextlib.suppress(OSError, ValueError, IndexError):
             pid = int((self.folder / "postmaster.pid").read_text().split()[0])
-            return pid if _lives(pid) else None
+            return pid if lives(pid) else None
         return None
 
     @staticmethod
@@ -233,16 +236,20 @@ class Valkey:
         """Its process id, or None."""
         with contextlib.suppress(OSError, ValueError, KeyError):
             pid = int(json.loads(self._note.read_text())["pid"])
-            return pid if _lives(pid) else None
+            return pid if lives(pid) else None
         return None
 
     def stop(self) -> None:
         """Stop it cleanly. One that does not run is no error."""
         import redis
 
+        pid = self.pid()
         if (url := self.url()) is not None:
             with contextlib.suppress(redis.RedisError), redis.Redis.from_url(url) as client:
                 client.shutdown()
+            deadline = time.monotonic() + STOP_TIMEOUT_S
+            while pid is not None and lives(pid) and time.monotonic() < deadline:
+                time.sleep(0.02)
         self._note.unlink(missing_ok=True)
 
     def _before(self, word: str) -> str:
@@ -273,15 +280,23 @@ def valkey(home: Path) -> Valkey:
     return Valkey(home / "valkey")
 
 
+def running(home: Path) -> list[str]:
+    """The names of those that run there."""
+    both: dict[str, Postgres | Valkey] = {"PostgreSQL": postgres(home), "Valkey": valkey(home)}
+    return [name for name, server in both.items() if server.pid() is not None]
+
+
 @contextlib.contextmanager
 def attached(environ: MutableMapping[str, str]) -> Iterator[None]:
     """Give DATABASE_URL and REDIS_URL where they are missing: join the embedded servers of this home, or
     start them for as long as the block lasts."""
     home = home_of(environ)
     with contextlib.ExitStack() as stack:
-        for name, server in (("DATABASE_URL", postgres(home)), ("REDIS_URL", valkey(home))):
-            if not environ.get(name):
+        named = ("DATABASE_URL", "PostgreSQL", postgres(home)), ("REDIS_URL", "Valkey", valkey(home))
+        for variable, name, server in named:
+            if not environ.get(variable):
                 if server.pid() is None:
                     stack.callback(server.stop)
-                environ[name] = server.start()
+                    STARTED.append(name)
+                environ[variable] = server.start()
         yield

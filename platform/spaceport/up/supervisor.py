@@ -10,6 +10,7 @@ from pathlib import Path
 
 from infra.notify import LEAVING, READY
 from spaceport.up.child import Child
+from spaceport.up.embedded import lives
 from spaceport.up.rotation import rotate
 
 RESTART_S = (0.5, 1, 2, 5, 10)  # pauses before a restart, longer each time it dies soon
@@ -33,6 +34,13 @@ class Server:
     pid: Callable[[], int | None]
     start: Callable[[], str]
     again_at: float = 0.0  # no sooner, by the monotonic clock
+    _last_pid: int | None = None
+
+    def runs(self) -> bool:
+        """Whether it does. Where its process lives, nothing is read from disk: this is asked all the time."""
+        if self._last_pid is None or not lives(self._last_pid):
+            self._last_pid = self.pid()
+        return self._last_pid is not None
 
 
 class Supervisor:
@@ -67,7 +75,7 @@ class Supervisor:
     def check(self) -> None:
         """One look at every server and child."""
         for server in self.servers:
-            if server.pid() is None and not self.stopping and time.monotonic() >= server.again_at:
+            if not server.runs() and not self.stopping and time.monotonic() >= server.again_at:
                 self._start_again(server)
         for child in tuple(self.children):
             if not self.stopping and not child.expected:
