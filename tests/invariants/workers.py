@@ -63,6 +63,10 @@ class TwoWorkers(Platform):
             return (client.get(key) or b"").decode()
         return ""
 
+    def leases(self, client: redis.Redis) -> int:
+        """How many times the lease was taken so far."""
+        return sum(int(client.get(key) or 0) for key in client.scan_iter("sp:*:fence", count=1000))
+
 
 @contextmanager
 def two_workers(**settings: str) -> Iterator[TwoWorkers]:
