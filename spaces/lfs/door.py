@@ -30,11 +30,19 @@ class Gone(Exception):
 
 async def door(scope: Scope, receive: Receive, send: Send) -> None:
     """One request at a signed address."""
-    try:
+    async with refusing(send, 403):
         given = addresses.read(scope["path"])
         await _served(scope["method"], given, scope, receive, send)
+
+
+@contextlib.asynccontextmanager
+async def refusing(send: Send, not_good: int) -> AsyncIterator[None]:
+    """Answer with the refusal that the block raises; a client that has gone gets none. `not_good` is the
+    status where the address, or what was shown with it, is no good."""
+    try:
+        yield
     except NotGood as error:
-        await say(send, 403, str(error))
+        await say(send, not_good, str(error))
     except Refused as error:
         await say(send, error.status, str(error))
     except Gone:

@@ -13,8 +13,7 @@ from channels.db import database_sync_to_async
 
 from spaces.gateway.proxy.http import Receive, Scope, Send, respond, until_gone
 from spaces.lfs import store
-from spaces.lfs.addresses import NotGood
-from spaces.lfs.door import Gone, pieces, say
+from spaces.lfs.door import pieces, refusing
 from spaces.lfs.store import Refused, full_disk
 from spaces.xet import sessions, xorbs
 from spaces.xet.assembly import Progress, store_files
@@ -31,17 +30,11 @@ _turns = asyncio.Semaphore(AT_ONCE)
 
 async def door(scope: Scope, receive: Receive, send: Send) -> None:
     """One request at an upload's address."""
-    try:
+    async with refusing(send, 401):
         session, asked = sessions.read(scope["path"])
         fields = dict(scope["headers"])
         sessions.check_token(session, fields.get(b"authorization", b"").decode("latin-1"))
         await _served(session, scope["method"], asked, receive, send)
-    except NotGood as error:
-        await say(send, 401, str(error))
-    except Refused as error:
-        await say(send, error.status, str(error))
-    except Gone:
-        return
 
 
 async def _served(session: Session, method: str, asked: str, receive: Receive, send: Send) -> None:

@@ -24,6 +24,7 @@ from tests.platform_server import APPS
 from tests.waiting import wait_until
 
 SPACE = "alice/faults"
+CALL = "gradio_api/call/work"  # the address of its function
 TIME_LIMIT_S = 30
 RECLAIM_S = 20.0  # the promise, where another worker lives
 BUSY_S = 10.0  # more, on a machine that is busy with other things
@@ -40,7 +41,7 @@ class Faults:
 
     def post(self, key: str, seconds: float, kind: str = "ok") -> requests.Response:
         return requests.post(
-            f"{self.platform.run_url(SPACE)}gradio_api/call/work",
+            f"{self.platform.run_url(SPACE)}{CALL}",
             json={"data": [str(self.notes), key, seconds, kind]},
             headers={"Authorization": f"Bearer {self.token}", "Idempotency-Key": key},
             timeout=30,
@@ -54,7 +55,7 @@ class Faults:
     def end(self, event_id: str) -> str:
         """The event's last words, heard however late: `complete […]`, or `error …`."""
         with requests.get(
-            f"{self.platform.run_url(SPACE)}gradio_api/call/work/{event_id}",
+            f"{self.platform.run_url(SPACE)}{CALL}/{event_id}",
             headers={"Authorization": f"Bearer {self.token}"}, timeout=90, stream=True,
         ) as answer:  # fmt: skip
             word = ""
