@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 
 from tests.chromium import chromium, playwright, visit
-from tests.platform_server import RUNNING, Platform, engine_answers, lent_home, process_home, running
+from tests.platform_server import RUNNING, Platform, engine_answers, prepared_home, running
 from tests.redis_leaks import leaked
 
 __all__ = ["chromium", "playwright", "visit"]
@@ -74,14 +74,14 @@ def spaces_rest_after_their_module() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
     """The platform as `make up` starts it here."""
-    with lent_home() as home, running(Platform("auto", home)) as platform:
+    with prepared_home(processes=False) as home, running(Platform("auto", home)) as platform:
         yield platform
 
 
 @pytest.fixture(scope="session")
 def process_platform() -> Iterator[Platform]:
     """The platform on a machine without a container engine."""
-    with process_home() as home, running(Platform("process", home)) as platform:
+    with prepared_home() as home, running(Platform("process", home)) as platform:
         yield platform
 
 
@@ -91,7 +91,7 @@ def uvicorn_platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
     if os.environ.get("SPACEPORT_WEB_SERVER") == "uvicorn":  # as all of them, then
         yield request.getfixturevalue("process_platform")
         return
-    with process_home() as home, running(Platform("process", home, web_server="uvicorn")) as platform:
+    with prepared_home() as home, running(Platform("process", home, web_server="uvicorn")) as platform:
         yield platform
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -22,6 +23,7 @@ import redis
 import requests
 from huggingface_hub import HfApi
 
+from tests.prepared_home import people, prepare
 from tests.waiting import wait_until
 
 WEB = "manage.py\0web"  # the command line of a web process, whichever server it runs
@@ -50,7 +52,12 @@ class Platform:
     web_server: str = field(default_factory=lambda: os.environ.get("SPACEPORT_WEB_SERVER", "daphne"))
     settings: dict[str, str] = field(default_factory=dict)  # of the test's own
     pushed: dict[str, str] = field(default_factory=dict)  # Spaces that may run, with their owners' tokens
-    tokens: dict[str, str] = field(default_factory=dict)  # made so far, by user
+    tokens: dict[str, str] = field(default_factory=dict)  # known so far, by user
+    passwords: dict[str, str] = field(default_factory=dict)  # the same
+
+    def __post_init__(self) -> None:
+        for name, secret in people(self.home).items():
+            self.tokens[name], self.passwords[name] = secret["token"], secret["password"]
 
     @property
     def url(self) -> str:
@@ -141,14 +148,26 @@ class Platform:
         return self.tokens[user]
 
     def password(self, user: str) -> str:
-        """A new password of this user's."""
-        password = secrets.token_hex(12)
-        self.manage(
-            "shell", "-c",
-            f"from accounts.models import User; u = User.objects.get(username={user!r}); "
-            f"u.set_password({password!r}); u.save()",
-        )  # fmt: skip
-        return password
+        """This user's password."""
+        if user not in self.passwords:
+            self.passwords[user] = secrets.token_hex(12)
+            self.manage(
+                "shell", "-c",
+                f"from accounts.models import User; u = User.objects.get(username={user!r}); "
+                f"u.set_password({self.passwords[user]!r}); u.save()",
+            )  # fmt: skip
+        return self.passwords[user]
+
+    def signed_in(self, user: str, password: str) -> requests.Session:
+        """A browser of this user's."""
+        browser, login = requests.Session(), f"{self.url}/login"
+        hidden = re.search(r'csrfmiddlewaretoken" value="([^"]+)', browser.get(login, timeout=30).text)
+        assert hidden
+        form = {"username": user, "password": password, "csrfmiddlewaretoken": hidden[1]}
+        answer = browser.post(login, data=form, headers={"Referer": login}, timeout=30)
+        assert answer.ok
+        assert answer.url.endswith("/dashboard"), "the password is wrong"
+        return browser
 
     def api(self, token: str) -> HfApi:
         return HfApi(endpoint=self.url, token=token)
@@ -269,6 +288,14 @@ def process_home() -> Iterator[Path]:
     """The same, for plain processes: environments with old Gradios are made once a machine."""
     with lent_home() as home:
         lend_environments(home)
+        yield home
+
+
+@contextlib.contextmanager
+def prepared_home(*, processes: bool = True) -> Iterator[Path]:
+    """The same, for plain processes or not, its database and its usual people there already."""
+    with process_home() if processes else lent_home() as home:
+        prepare(home)
         yield home
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 #: How long a wait sleeps for each second that looking took. Looking at a platform costs processor time
 #: that what is waited for needs.
-SLEEPS_FOR_EACH = 4
+SLEEPS_FOR_EACH = 8
 LONGEST_S = 0.5
 
 

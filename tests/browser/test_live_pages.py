@@ -33,11 +33,9 @@ def token(process_platform: Platform) -> str:
 @pytest.fixture
 def admin(process_platform: Platform, token: str, visit: Visit) -> Page:
     """The administrator's browser."""
-    password = re.search(r"user admin, password (\S+)", process_platform.log())
-    assert password
     page = visit(f"http://localhost:{process_platform.port}/login")
     page.get_by_label("User name").fill("admin")
-    page.get_by_label("Password").fill(password[1])
+    page.get_by_label("Password").fill(process_platform.password("admin"))
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/dashboard")
     return page

@@ -5,7 +5,6 @@ have left."""
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -29,8 +28,6 @@ from accounts.people import create_organization, create_user
 """
 _PEOPLE = f"""{_IMPORTS}
 alice = User.objects.get(username="alice")
-alice.set_password("alice-secret")
-alice.save()
 create_organization("lab", alice)
 for name in ("bob", "mallory"):
     create_user(name, password=name + "-secret")
@@ -84,12 +81,7 @@ def keeps_cookies(request: pytest.FixtureRequest) -> bool:
 
 
 def sign_in(lab: Platform, page: Page, who: str) -> None:
-    if who == "admin":
-        found = re.search(r"user admin, password (\S+)", lab.log())
-        assert found
-        password = found[1]
-    else:
-        password = f"{who}-secret"
+    password = lab.password(who) if who in ("admin", "alice") else f"{who}-secret"
     page.goto(f"http://localhost:{lab.port}/login")
     page.get_by_label("User name").fill(who)
     page.get_by_label("Password").fill(password)

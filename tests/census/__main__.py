@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.census.compare import Side, Verdict, judge
+from tests.census.compare import Verdict, judge
+from tests.census.records import Side
 from tests.census.script import App, apps
 from tests.census.sides import alone, as_space
 from tests.chromium import ARGS, browser_path

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.census import pages
-from tests.census.programs import Program
+from tests.census.records import Alone, Side, record
 from tests.census.script import App
-from tests.census.sides import DidNotStart, alone
+from tests.census.sides import DidNotStart
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from playwright.sync_api import Browser
 
 CUT = 300
@@ -31,31 +30,26 @@ class Verdict:
         return self.starts_alone and not self.differences
 
 
-#: Starts the app: its addresses for programs and for browsers.
-Side = Callable[[App], AbstractContextManager[tuple[str, str]]]
-
-
-def judge(app: App, space: Side, browser: Browser) -> Verdict:
-    """Run the app's script by itself and on `space`, and compare."""
+def judge(app: App, space: Side, browser: Browser, kept: Path | None = None) -> Verdict:
+    """Run the app's script by itself and on `space`, and compare. `kept`: a folder for what apps do by
+    themselves, from one run to the next; a difference from that is looked at anew."""
     verdict = Verdict(app.name)
+    alone = Alone(app, browser, kept)
     try:
-        expected = _record(app, alone, browser)
+        expected = alone.recorded()
     except DidNotStart as error:
         verdict.starts_alone = False
         verdict.differences.append(f"does not start alone: {error}")
         return verdict
     try:
-        found = _record(app, space, browser)
+        found = record(app, space, browser)
     except DidNotStart as error:
         verdict.differences.append(f"does not start as a Space: {error}")
         return verdict
     verdict.differences = _differences("", expected, found)
+    if verdict.differences and alone.was_kept:
+        verdict.differences = _differences("", alone.recorded(), found)
     return verdict
-
-
-def _record(app: App, side: Side, browser: Browser) -> dict[str, Any]:
-    with side(app) as (program, page):
-        return {"program": Program(program).record(app), "page": pages.record(browser, page, app)}
 
 
 def _differences(where: str, expected: Any, found: Any) -> list[str]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
 
 SETTLED_S = 1.0
+LOOK_MS = 200
 PATIENCE_S = 20.0
 STEP_MS = 15_000
 #: How long something took is written on the page, and is never the same twice.
@@ -91,7 +92,7 @@ def _settled(page: Page, url: str) -> dict[str, Any]:
     last: dict[str, Any] = {}
     since = time.monotonic()
     while time.monotonic() < deadline:
-        page.wait_for_timeout(100)
+        page.wait_for_timeout(LOOK_MS)
         seen = page.evaluate(SEEN)
         seen["text"] = SECONDS.sub("", _plain(seen["text"], url)).split()
         seen["address"] = seen["address"].replace(urlsplit(url).path.rstrip("/") or "//", "", 1) or "/"

@@ -10,12 +10,14 @@ import pytest
 from tests.census.compare import judge
 from tests.census.script import apps, read
 from tests.census.sides import as_space
+from tests.platform_server import CACHE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from tests.platform_server import Platform
 
+KEPT = CACHE / "census"
 USUAL = (
     "auth",
     "callables",
@@ -43,7 +45,7 @@ def token(process_platform: Platform) -> str:
 def test_a_space_behaves_as_the_app_by_itself(
     name: str, process_platform: Platform, token: str, chromium: Browser
 ) -> None:
-    verdict = judge(apps()[name], partial(as_space, process_platform, token), chromium)
+    verdict = judge(apps()[name], partial(as_space, process_platform, token), chromium, KEPT)
 
     assert verdict.same, "\n".join(verdict.differences)
 
@@ -59,7 +61,7 @@ def test_a_difference_is_found(process_platform: Platform, token: str, chromium:
         "gr.Interface(where, None, 'text', api_name='where').launch()\n",
     )
 
-    verdict = judge(app, partial(as_space, process_platform, token), chromium)
+    verdict = judge(app, partial(as_space, process_platform, token), chromium, KEPT)
 
     assert not verdict.same
     assert "alone 'False', as a Space 'True'" in verdict.differences[0]

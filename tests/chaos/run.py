@@ -21,7 +21,7 @@ from tests.chaos.nemesis import FAULTS, OF_ONE_RUN, SIZES, Nemesis
 from tests.chaos.observer import Observer
 from tests.chaos.report import Report, report
 from tests.invariants.workers import TwoWorkers
-from tests.platform_server import APPS, lent_home, process_home, running
+from tests.platform_server import APPS, prepared_home, running
 
 CONCURRENCY = 4
 TIME_LIMIT_S = 5  # of one event; what hangs is ended then, and its container started again
@@ -59,8 +59,8 @@ def chaos(plan: Plan) -> Report:
     try:
         settings = {"SPACEPORT_EVENT_TIMEOUT_S": str(TIME_LIMIT_S)}
         # What may be removed is not the machine's own.
-        a_home = lent_home if OF_ONE_RUN & set(plan.weights) else process_home
-        with a_home() as home, running(TwoWorkers("process", home, settings=settings)) as platform:
+        lent = prepared_home(processes=not OF_ONE_RUN & set(plan.weights))
+        with lent as home, running(TwoWorkers("process", home, settings=settings)) as platform:
             try:
                 return _chaos(plan, platform, outside)
             finally:

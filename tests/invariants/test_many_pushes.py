@@ -15,8 +15,8 @@ from tests.platform_server import Platform
 from tests.waiting import wait_until
 
 SPACE = "alice/pushed-often"
-VISITORS, READERS = 8, 2
-PAUSE_S = 0.2  # between two loads of one reader
+VISITORS, READERS = 4, 2
+PAUSE_S = 0.3  # between two loads of one reader
 APP = """
 import time
 
@@ -24,7 +24,7 @@ import gradio as gr
 
 
 def version():
-    time.sleep(0.15)  # somebody always waits for an answer, and the machine has time for the rest
+    time.sleep(0.3)  # somebody always waits for an answer, and the machine has time for the rest
     return {version}
 
 

@@ -28,6 +28,7 @@ CALL = "gradio_api/call/work"  # the address of its function
 TIME_LIMIT_S = 30
 RECLAIM_S = 20.0  # the promise, where another worker lives
 BUSY_S = 10.0  # more, on a machine that is busy with other things
+LOOK_S = 0.1  # between two requests of somebody who looks all the time
 LONG_S = 20.0  # a call that outlives a lease
 
 
@@ -242,7 +243,7 @@ def _load(faults: Faults, name: str, until: threading.Event, ends: list[str]) ->
     while not until.is_set():
         count += 1
         key = f"{name}-{count}"
-        while (answer := faults.post(key, 0.05)).status_code != 200:
+        while (answer := faults.post(key, 0.1)).status_code != 200:
             assert answer.status_code == 503, answer.text  # never refused for what is not its fault
             if until.is_set():
                 return
@@ -258,7 +259,7 @@ def _is_back(faults: Faults) -> bool:
 
 
 def _look(faults: Faults, until: threading.Event) -> None:
-    while not until.is_set():
+    while not until.wait(LOOK_S):
         _is_back(faults)
 
 

@@ -19,7 +19,7 @@ from tests.waiting import wait_until
 
 SPACE = "alice/rolls"
 LONG_S = 45.5
-PAUSE_S = 0.1  # of a caller between two requests
+PAUSE_S = 0.25  # of a caller between two requests
 NOT_SO_LONG_S = 15.5  # the second time; longer than the web process needs to be replaced
 PARTS = {"web": WEB, "build worker": "build@", "node worker": "manage.py\0node", "beat": "beat-schedule"}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import redis
 
-from tests.platform_server import ROOT, Platform, process_home, running
+from tests.platform_server import ROOT, Platform, prepared_home, running
 
 NODE = "here"
 
@@ -71,7 +71,7 @@ class TwoWorkers(Platform):
 @contextmanager
 def two_workers(**settings: str) -> Iterator[TwoWorkers]:
     """Such a platform, with plain processes and these settings, started."""
-    with process_home() as home, running(TwoWorkers("process", home, settings=settings)) as platform:
+    with prepared_home() as home, running(TwoWorkers("process", home, settings=settings)) as platform:
         yield platform
 
 

@@ -15,7 +15,7 @@ import pytest
 import requests
 from gradio_client import Client
 
-from tests.platform_server import Platform, process_home
+from tests.platform_server import Platform, prepared_home
 from tests.spaces.receiver import Receiver, receiver
 from tests.waiting import wait_until
 
@@ -36,7 +36,7 @@ gr.Interface(greet, inputs, "text", api_name="greet").launch()
 
 @pytest.fixture(scope="module")
 def platform() -> Iterator[Platform]:
-    with process_home() as home:
+    with prepared_home() as home:
         made = Platform("process", home, settings={"SPACEPORT_OUTBOUND_REACHES": "127.0.0.2"})
         try:
             yield made.start()

@@ -19,6 +19,7 @@ from tests.platform_server import APPS, ROOT, Platform
 from tests.waiting import wait_until
 
 SPACE = "alice/travels"
+PAUSE_S = 0.2  # between two calls of a visitor: what they wait for needs the processor
 
 
 @contextlib.contextmanager
@@ -115,6 +116,7 @@ def test_a_node_that_leaves_hands_over_while_visitors_are_served(
                 stages.add(runtime(process_platform, token)["stage"])
                 assert "x" in str(client.submit("x", api_name="/echo").result(20))
                 served += 1
+                ended.wait(PAUSE_S)
             assert stages == {"RUNNING"}
             assert served
             assert leaves.returncode == 0

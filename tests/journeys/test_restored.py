@@ -20,6 +20,7 @@ import requests
 
 from spaceport.up import embedded
 from tests.platform_server import APPS, ROOT, Platform, lend_environments, lent_home
+from tests.prepared_home import prepare
 from tests.waiting import wait_until
 
 PAGE = ROOT / "docs" / "howto" / "back-up-and-restore.md"
@@ -54,7 +55,7 @@ def run(block: str, cwd: Path, **env: str) -> None:
 @pytest.fixture
 def there() -> Iterator[Platform]:
     """The installation that is backed up, and lost: a Space runs, another one sleeps."""
-    with lent_home() as folder, started(folder) as platform:
+    with lent_home() as folder, started(folder, prepared=True) as platform:
         token = platform.token("alice")
         for name in (RUNS, SLEEPS):
             assert platform.push(name, token, APPS / "echo") == "RUNNING"
@@ -66,11 +67,13 @@ def there() -> Iterator[Platform]:
 
 
 @contextlib.contextmanager
-def started(folder: Path, **settings: str) -> Iterator[Platform]:
+def started(folder: Path, *, prepared: bool = False, **settings: str) -> Iterator[Platform]:
     """An installation in `.spaceport` of this folder. Environments are made once a machine."""
     data = folder / ".spaceport"
     data.mkdir(exist_ok=True)
     data.chmod(0o755)
+    if prepared:
+        prepare(data)
     if not (data / "environments").is_symlink():
         lend_environments(data)
     platform = Platform("process", data, settings=settings)

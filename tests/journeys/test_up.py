@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -44,7 +45,9 @@ def processes_of(platform: Platform) -> list[str]:
 
 def test_first_start_stop_and_second_start(here: Platform) -> None:
     here.start()
-    assert "Sign in   user admin, password " in here.log()
+    first = re.search(r"Sign in   user admin, password (\S+)", here.log())
+    assert first
+    here.signed_in("admin", first[1])
     assert "hf upload admin/my-demo . --repo-type space" in here.log()
     assert requests.get(f"{here.url}/healthz", timeout=10).json()["ok"] is True
     token = here.token("alice")

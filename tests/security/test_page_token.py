@@ -168,14 +168,7 @@ def test_nobody_is_told_the_token_or_the_address_of_whoever_came_before(
 def test_who_opens_too_many_pages_waits(process_platform: Platform, traces: str) -> None:
     """By account, so that no other test, all from this address, has to wait too."""
     name = "charlie"
-    process_platform.token(name)
-    password = process_platform.password(name)
-    browser = requests.Session()
-    login = f"{process_platform.url}/login"
-    token = re.search(r'csrfmiddlewaretoken" value="([^"]+)', browser.get(login, timeout=30).text)
-    assert token
-    form = {"username": name, "password": password, "csrfmiddlewaretoken": token[1]}
-    assert browser.post(login, data=form, headers={"Referer": login}, timeout=30).ok
+    browser = process_platform.signed_in(name, process_platform.password(name))
     shown = browser.get(f"{process_platform.url}/{traces}", timeout=30).text
     frame = re.search(r'src="[^"]*(\?__visit=[^"]+)"', shown)
     assert frame

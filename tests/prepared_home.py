@@ -1,0 +1,89 @@
+"""The data of a new installation, made once a machine: its database is migrated, and its usual people have
+passwords and tokens."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+KEPT = Path.home() / ".cache" / "spaceport-tests" / "installations"
+PEOPLE = "people.json"
+#: What the data is made of: where one of these changes, it is made anew.
+MADE_OF = (
+    "requirements.txt", "tests/prepared_home.py", "platform/spaceport/up/embedded.py",
+    "platform/spaceport/settings.py", "platform/accounts/**/*.py", "*/migrations/*.py",
+)  # fmt: skip
+MAKE = """
+import json, os, sys
+from spaceport.up.embedded import attached
+with attached(os.environ):
+    import django
+    django.setup()
+    from django.core.management import call_command
+    call_command("migrate", verbosity=0, interactive=False)
+    from accounts import people, tokens
+    made = {}
+    for name in ("admin", "alice", "charlie", "census"):
+        password = name + "-secret-of-tests"
+        user = people.create_user(name, password=password)
+        user.is_staff = user.is_superuser = name == "admin"
+        user.save()
+        made[name] = {"password": password, "token": tokens.issue(user, "tests")[1]}
+print(json.dumps(made))
+"""
+
+
+def prepare(home: Path) -> None:
+    """Put such data into this empty home."""
+    subprocess.run(["cp", "-a", f"{_kept()}/.", home], check=True)
+
+
+def people(home: Path) -> dict[str, dict[str, str]]:
+    """The passwords and tokens of those it came with."""
+    note = home / PEOPLE
+    found: dict[str, dict[str, str]] = json.loads(note.read_text()) if note.exists() else {}
+    return found
+
+
+def _kept() -> Path:
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in MADE_OF for path in ROOT.glob(pattern)}):
+        digest.update(f"{path.relative_to(ROOT)} {path.stat().st_size}\n".encode() + path.read_bytes())
+    kept = KEPT / digest.hexdigest()[:16]
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with (KEPT / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            for other in KEPT.glob("*/"):
+                shutil.rmtree(other)
+            _make(kept)
+    return kept
+
+
+def _make(kept: Path) -> None:
+    # Short: PostgreSQL's socket lies in it, and its own user must reach it.
+    home = Path(tempfile.mkdtemp(prefix="sp-", dir="/tmp"))
+    home.chmod(0o755)
+    ours = ("SPACEPORT_", "DATABASE", "REDIS")
+    env = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(ours)},
+        "DJANGO_SETTINGS_MODULE": "spaceport.settings",
+        "SPACEPORT_HOME": str(home),
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'platform'}",
+    }
+    try:
+        made = subprocess.run([sys.executable, "-c", MAKE], env=env, stdout=subprocess.PIPE, check=True)
+        (home / PEOPLE).write_bytes(made.stdout.splitlines()[-1])
+        shutil.rmtree(home / "valkey")
+        subprocess.run(["cp", "-a", home, f"{kept}.new"], check=True)
+        Path(f"{kept}.new").rename(kept)
+    finally:
+        shutil.rmtree(home)
