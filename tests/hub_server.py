@@ -37,6 +37,35 @@ plain["alice_read"] = tokens.issue(found.alice, "reading", "read")[1]
 print(json.dumps(plain))
 """
 
+#: Runs a line of JSON, code, after the other; answers with what it printed, and how it failed.
+_CONSOLE = """
+import contextlib, io, json, sys, traceback
+for line in sys.stdin:
+    printed, error = io.StringIO(), ""
+    with contextlib.redirect_stdout(printed):
+        try:
+            exec(json.loads(line), {"__name__": "__main__"})
+        except Exception:
+            error = traceback.format_exc()
+    print(json.dumps([printed.getvalue(), error]), flush=True)
+"""
+PEOPLE_DATABASE = "hub_people"
+_people_of: dict[str, dict[str, str]] = {}
+
+
+def _made_people(env: dict[str, str]) -> dict[str, str]:
+    tokens: dict[str, str] = json.loads(_printed(_PEOPLE, env).strip().splitlines()[-1])
+    return tokens
+
+
+def _printed(code: str, env: dict[str, str]) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=env, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
 
 @dataclass
 class Hub:
@@ -48,6 +77,7 @@ class Hub:
     web_server: str = field(default_factory=lambda: os.environ.get("SPACEPORT_WEB_SERVER", "daphne"))
     process: subprocess.Popen[bytes] | None = None
     settings: dict[str, str] = field(default_factory=dict)  # of the test's own
+    console: subprocess.Popen[str] | None = None
 
     @property
     def url(self) -> str:
@@ -81,19 +111,37 @@ class Hub:
         }
 
     def start(self) -> Hub:
-        self._admin(f'create database "hub_{self.port}"')
-        self.tokens = json.loads(self.python(_PEOPLE).strip().splitlines()[-1])
+        if "DATABASE_URL" in self.settings:  # a server of its own
+            self.tokens = _made_people(self.env)
+        else:
+            self.tokens = self._people()
+            self._admin(f'create database "hub_{self.port}" template "{PEOPLE_DATABASE}"')
         self.serve()
         return self
 
+    def _people(self) -> dict[str, str]:
+        """Tokens of those in the database that is copied; it is made once a server."""
+        if (server := os.environ["DATABASE_URL"]) not in _people_of:
+            self._admin(f'create database "{PEOPLE_DATABASE}"')
+            url = server.replace("/spaceport", f"/{PEOPLE_DATABASE}", 1)
+            _people_of[server] = _made_people({**self.env, "DATABASE_URL": url})
+        return dict(_people_of[server])
+
     def python(self, code: str) -> str:
-        """What this code prints, run with this hub's own settings; for what no door offers."""
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env=self.env, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        """What this code prints, run with this hub's own settings; for what no door offers. One process runs
+        it all: each would load Django anew."""
+        if self.console is None:
+            self.console = subprocess.Popen(
+                [sys.executable, "-c", _CONSOLE],
+                env=self.env, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            )  # fmt: skip
+        assert self.console.stdin is not None
+        assert self.console.stdout is not None
+        self.console.stdin.write(json.dumps(code) + "\n")
+        self.console.stdin.flush()
+        printed, error = json.loads(self.console.stdout.readline())
+        assert not error, error
+        return str(printed)
 
     def serve(self) -> None:
         """Start the web process, with everything else there already."""
@@ -114,7 +162,10 @@ class Hub:
 
     def stop(self) -> None:
         self.end()
-        self._admin(f'drop database "hub_{self.port}" with (force)')
+        if self.console is not None:
+            self.console.communicate()
+            self.console = None
+        self._admin(f'drop database if exists "hub_{self.port}" with (force)')
 
     def end(self) -> None:
         """End the web process."""
