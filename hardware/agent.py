@@ -167,9 +167,8 @@ class Agent:
                 self._go_on_starting(row, there)
             elif there is None or there.runtime_id != row.runtime_id:
                 self._work(row.pk, self._ended, row, self._adopted)
-        for replica_id, there in running.items():
-            if replica_id not in rows and replica_id not in self._busy:
-                self._work(replica_id, self._stop_stray, replica_id, there)
+        for replica_id, there in self._strays({pk: run for pk, run in running.items() if pk not in rows}):
+            self._work(replica_id, self.runtime.stop, there.runtime_id)
         self._adopted = True
 
     def _mine(self) -> QuerySet[Replica]:
@@ -350,13 +349,17 @@ class Agent:
         )
         self._not_before.pop(row.pk, None)
 
-    def _stop_stray(self, replica_id: int, there: Running) -> None:
-        """Something of ours runs that no row here wants: its Space was deleted, or it lives elsewhere now."""
-        row = Replica.objects.filter(pk=replica_id, state__in=[State.PENDING, *nodes.ACTIVE]).first()
+    def _strays(self, unknown: dict[int, Running]) -> list[tuple[int, Running]]:
+        """Those of ours that no row wants here: their Space was deleted, or they live elsewhere now."""
+        if not unknown:
+            return []
+        there = Replica.objects.filter(pk__in=unknown, state__in=[State.PENDING, *nodes.ACTIVE])
+        rows = there.only("pk", "node_id", "runtime_id").in_bulk()
+        return [(pk, running) for pk, running in unknown.items() if self._is_stray(rows.get(pk), running)]
+
+    def _is_stray(self, row: Replica | None, there: Running) -> bool:
         # Two nodes may share a machine: what the other one runs here, or is just starting, is its own.
-        others = row is not None and row.runtime_id in ("", there.runtime_id)
-        if row is None or (row.node_id != self.node_id and not others):
-            self.runtime.stop(there.runtime_id)
+        return row is None or (row.node_id != self.node_id and row.runtime_id not in ("", there.runtime_id))
 
     # --- its output -------------------------------------------------------------------------------
 

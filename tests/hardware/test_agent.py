@@ -151,6 +151,17 @@ def test_a_process_whose_space_was_deleted_is_stopped(
     wait_until(lambda: not runtime.running(), "nothing runs")
 
 
+def test_what_another_node_runs_on_this_machine_is_left_alone_and_no_reason_to_look_again(
+    agent: Agent, space: Space, build: Callable[[str], Artifact], runtime: ProcessRuntime
+) -> None:
+    replica = until(order(space, build("echo")), State.READY)
+    neighbour = Agent("there", {"t4": True}, runtime)
+    neighbour.reconcile()
+    neighbour._pool.shutdown(wait=True)
+    assert runtime.running()[replica.pk].runtime_id == replica.runtime_id
+    assert not neighbour._hinted.is_set()
+
+
 def test_a_tier_without_a_node_waits_and_says_so(
     agent: Agent, space: Space, build: Callable[[str], Artifact]
 ) -> None:
