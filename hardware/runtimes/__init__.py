@@ -41,4 +41,6 @@ def choose(name: str = "auto") -> Runtime:
                 ) from error
     from hardware.runtimes.process import ProcessRuntime
 
-    return ProcessRuntime(settings.SPACEPORT_HOME)
+    return ProcessRuntime(
+        settings.SPACEPORT_HOME, standby=settings.SPACEPORT_STANDBY, hub=settings.SPACEPORT_HF_ENDPOINT
+    )

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
@@ -30,6 +31,7 @@ from hardware.runtimes.base import (
 )
 from hardware.runtimes.base_image import LAUNCHER, MAIN
 from hardware.runtimes.environment import describe_exit, launcher_environment
+from hardware.runtimes.standby import App, Standby
 from hardware.runtimes.volumes import size_of
 from hardware.tiers import TIERS
 from infra.folders import private
@@ -46,11 +48,15 @@ KEEP_ENDED_S = 24 * 3600
 
 
 class ProcessRuntime:
-    """Keeps everything below `home`: `environments/`, `code/`, `caches/`, `replicas/`."""
+    """Keeps everything below `home`: `environments/`, `code/`, `caches/`, `replicas/`, `standby/`.
+
+    At most `standby` processes wait that have imported Gradio; `hub` is the HF_ENDPOINT of Spaces."""
 
     name: Literal["process"] = "process"
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, standby: int = 0, hub: str = "") -> None:
+        self._standby = Standby(home / "standby", standby)
+        self._hub = {"HF_ENDPOINT": hub} if hub else {}
         self._environments = home / "environments"
         self._code = home / "code"
         self._replicas = home / "replicas"
@@ -112,20 +118,7 @@ class ProcessRuntime:
             (folder / name).mkdir(parents=True)
         folder.chmod(0o700)
         port = _free_port()
-        environment = {
-            "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "LANG": "C.UTF-8",
-            **venvs.passed_on(venvs.NETWORK_VARIABLES),
-            **launcher_environment(
-                spec, host="127.0.0.1", port=port, home=str(folder / "home"), tmp=str(folder / "tmp"),
-                cache=str(private(self._caches) / str(spec.space_id)),
-            ),
-            "SPACEPORT_CODE": artifact.code,
-            "SPACEPORT_WORK": str(folder / "home" / "app"),
-            "CUDA_VISIBLE_DEVICES": ",".join(gpus),
-            "VIRTUAL_ENV": artifact.environment,
-        }  # fmt: skip
+        app = self.app(spec, folder, port, gpus)
         order = folder / "start.json"
         order.touch(mode=0o600)
         order.write_text(
@@ -133,27 +126,19 @@ class ProcessRuntime:
                 {
                     "argv": [str(python), str(LAUNCHER / MAIN), spec.app_file],
                     "cwd": str(folder / "home"),
-                    "env": environment,
+                    "env": app.env,
                     "memory_limit_bytes": TIERS[spec.tier].memory_bytes,
                     "log_limit_bytes": LOG_LIMIT_BYTES,
                 }
             )
         )
-        return self._start_shim(replica_id, folder, port, spec, gpus)
-
-    def _start_shim(
-        self, replica_id: int, folder: Path, port: int, spec: ReplicaSpec, gpus: tuple[str, ...]
-    ) -> Running:
-        with (folder / "shim.log").open("wb") as output:
-            process = subprocess.Popen(  # noqa: S603  # our own program
-                [sys.executable, "-I", shim.__file__, str(folder)],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-                env={"PATH": os.defpath}, cwd=folder,
-            )  # fmt: skip
+        command = [sys.executable, "-I", shim.__file__, str(folder)]
+        pid = self._standby.fork(app, folder, command) or _shim(command, folder)
+        began = shim.started_at(pid)
         state: dict[str, Any] = {
-            "runtime_id": f"{replica_id}-{process.pid}-{_started_at(process.pid)}",
-            "pid": process.pid,
-            "started_at": _started_at(process.pid),
+            "runtime_id": f"{replica_id}-{pid}-{began}",
+            "pid": pid,
+            "started_at": began,
             "address": f"127.0.0.1:{port}",
             "gpus": list(gpus),
             "memory_limit_bytes": TIERS[spec.tier].memory_bytes,
@@ -163,9 +148,37 @@ class ProcessRuntime:
         new.rename(folder / "state.json")
         return Running(runtime_id=state["runtime_id"], address=state["address"], gpus=gpus)
 
+    def app(self, spec: ReplicaSpec, folder: Path, port: int, gpus: tuple[str, ...]) -> App:
+        """What is run for this replica, whose folder and port these are."""
+        environment = Path(spec.artifact.environment)
+        ours = {
+            "PATH": f"{environment}/bin:/usr/local/bin:/usr/bin:/bin",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "LANG": "C.UTF-8",
+            **venvs.passed_on(venvs.NETWORK_VARIABLES),
+        }
+        places: dict[str, Any] = {
+            "host": "127.0.0.1", "port": port, "home": str(folder / "home"), "tmp": str(folder / "tmp"),
+            "cache": str(private(self._caches) / str(spec.space_id)),
+        }  # fmt: skip
+        fixed = {
+            "SPACEPORT_CODE": spec.artifact.code,
+            "SPACEPORT_WORK": str(folder / "home" / "app"),
+            "CUDA_VISIBLE_DEVICES": ",".join(gpus),
+            "VIRTUAL_ENV": spec.artifact.environment,
+        }
+        usual = replace(spec, env=self._hub)
+        return App(
+            python=environment / "bin" / "python",
+            code=Path(spec.artifact.code),
+            app_file=spec.app_file,
+            env={**ours, **launcher_environment(spec, **places), **fixed},
+            usual_env={**ours, **launcher_environment(usual, **places), **fixed},
+        )
+
     def poll(self, runtime_id: str) -> Exit | None:
         state = self._state(runtime_id)
-        if state is not None and _alive(state):
+        if state is not None and shim.is_alive(state):
             return None
         note: dict[str, Any] = {}
         folder = self._folder(_replica_of(runtime_id))
@@ -185,11 +198,12 @@ class ProcessRuntime:
         return ""
 
     def running(self) -> dict[int, Running]:
+        self._standby.keep()
         found = {}
         for path in self._replicas.glob("*/state.json"):
             with contextlib.suppress(OSError, ValueError):
                 state = json.loads(path.read_text())
-                if _alive(state):
+                if shim.is_alive(state):
                     found[int(path.parent.name)] = Running(
                         runtime_id=state["runtime_id"], address=state["address"], gpus=tuple(state["gpus"])
                     )
@@ -200,12 +214,12 @@ class ProcessRuntime:
         if state is None:
             return
         for number, patience_s in ((signal.SIGTERM, grace_s), (signal.SIGTERM, 5), (signal.SIGKILL, 5)):
-            if not _alive(state):
+            if not shim.is_alive(state):
                 break
             with contextlib.suppress(ProcessLookupError):
                 os.kill(state["pid"], number)
             deadline = time.monotonic() + patience_s
-            while _alive(state) and time.monotonic() < deadline:
+            while shim.is_alive(state) and time.monotonic() < deadline:
                 time.sleep(0.02)
         folder = self._folder(_replica_of(runtime_id))
         for name in ("home", "tmp"):
@@ -216,13 +230,13 @@ class ProcessRuntime:
         with contextlib.ExitStack() as stack:
             yield from _parse(_lines_of(folder / "log.1"), since)
             while not (folder / "log").exists():
-                if (state := self._state(runtime_id)) is None or not _alive(state):
+                if (state := self._state(runtime_id)) is None or not shim.is_alive(state):
                     return
                 time.sleep(POLL_S)
             log = stack.enter_context((folder / "log").open("rb"))
             unread = Lines(LINE_BYTES)
             while (state := self._state(runtime_id)) is not None:
-                ended = not _alive(state)  # asked before reading: what came until then is in the file
+                ended = not shim.is_alive(state)  # asked before reading: what came until then is in the file
                 while part := log.read(READ_BYTES):
                     lines = unread.feed(part)
                     yield from _parse(
@@ -237,7 +251,7 @@ class ProcessRuntime:
 
     def stats(self, runtime_id: str) -> Stats | None:
         state = self._state(runtime_id)
-        if state is None or not _alive(state):
+        if state is None or not shim.is_alive(state):
             return None
         pids = shim.descendants(state["pid"])
         ticks = 0
@@ -254,6 +268,7 @@ class ProcessRuntime:
     def dispose(self) -> None:
         for running in self.running().values():
             self.stop(running.runtime_id, grace_s=2)
+        self._standby.dispose()
         shutil.rmtree(self._replicas, ignore_errors=True)
 
     # --- its notes --------------------------------------------------------------------------------
@@ -279,25 +294,19 @@ class ProcessRuntime:
                     shutil.rmtree(path.parent, ignore_errors=True)
 
 
+def _shim(command: list[str], folder: Path) -> int:
+    """Start an app by itself, and answer the process id of its shim."""
+    with (folder / "shim.log").open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603  # our own program
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+            env={"PATH": os.defpath}, cwd=folder,
+        )  # fmt: skip
+    return process.pid
+
+
 def _replica_of(runtime_id: str) -> int:
     number = runtime_id.partition("-")[0]
     return int(number) if number.isdigit() else 0
-
-
-def _started_at(pid: int) -> int:
-    """When the kernel started this process, in its own ticks: detects a reused pid. 0 when there is none."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0
-    return 0 if fields[0] == "Z" else int(fields[19])
-
-
-def _alive(state: dict[str, Any]) -> bool:
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(state["pid"], os.WNOHANG)  # ours may be waiting as a zombie
-    started_at: int = state["started_at"]
-    return _started_at(state["pid"]) == started_at != 0
 
 
 def _lines_of(path: Path) -> list[bytes]:

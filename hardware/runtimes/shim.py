@@ -1,11 +1,11 @@
-"""One small process beside each replica of the process runtime: `python -I shim.py FOLDER`.
+"""One small process beside each replica of the process runtime: `python -I shim.py FOLDER [PID]`.
 
 It outlives the worker that started it. It keeps the app's log bounded, holds the memory limit, knows the
 exit code, and leaves nothing of the app behind. Standard library only.
 
 Reads FOLDER/start.json (argv, cwd, env, memory_limit_bytes, log_limit_bytes; removed once read: it holds
 secrets) and writes FOLDER/log ("<unix time> <line>"), and in the end FOLDER/exit.json. SIGTERM ends the app
-politely, a second one by force.
+politely, a second one by force. With a PID the app is its child already, and writes to descriptor 0.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_LINE_BYTES = 16 * 1024
 OPEN_FILES = 4096
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, app: int) -> None:
     start = json.loads((folder / "start.json").read_text())
     (folder / "start.json").unlink()
     libc = ctypes.CDLL(None)
@@ -45,43 +45,64 @@ def main(folder: Path) -> None:
         limit = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 
-    app = subprocess.Popen(  # noqa: S603  # running the Space is the purpose
-        start["argv"], cwd=start["cwd"], env=start["env"], stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=prepare,
-    )  # fmt: skip
+    stream: IO[bytes]
+    if app:
+        stream = os.fdopen(os.dup(0), "rb")
+        with Path(os.devnull).open("rb") as nothing:
+            os.dup2(nothing.fileno(), 0)
+    else:
+        process = subprocess.Popen(  # noqa: S603  # running the Space is the purpose
+            start["argv"], cwd=start["cwd"], env=start["env"], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=prepare,
+        )  # fmt: skip
+        app = process.pid
+        stream = process.stdout  # type: ignore[assignment]
     asked = 0
 
     def stop(_number: int, _frame: Any) -> None:
         nonlocal asked
         asked += 1
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(app.pid, signal.SIGTERM if asked == 1 else signal.SIGKILL)
+            os.killpg(app, signal.SIGTERM if asked == 1 else signal.SIGKILL)
 
     signal.signal(signal.SIGTERM, stop)
-    if app.stdout is None:  # not with PIPE
-        return
-    log = threading.Thread(target=_pump, args=(app.stdout, folder, start["log_limit_bytes"]), daemon=True)
+    log = threading.Thread(target=_pump, args=(stream, folder, start["log_limit_bytes"]), daemon=True)
     log.start()
-    out_of_memory = _wait(app, start["memory_limit_bytes"])
+    code, out_of_memory = _wait(app, start["memory_limit_bytes"])
     _end_family()
     log.join(5)
     note = folder / "exit.json.new"
-    note.write_text(json.dumps({"code": app.returncode, "out_of_memory": out_of_memory, "at": time.time()}))
+    note.write_text(json.dumps({"code": code, "out_of_memory": out_of_memory, "at": time.time()}))
     note.rename(folder / "exit.json")
 
 
-def _wait(app: subprocess.Popen[bytes], limit_bytes: int) -> bool:
-    """Wait for the end; kill the family when it grows above the limit, and say so."""
-    ended = select.poll()  # `app.wait` with a timeout looks twenty times a second
-    ended.register(os.pidfd_open(app.pid), select.POLLIN)
-    while True:
-        if ended.poll(MEMORY_CHECK_S * 1000):
-            app.wait()
-            return False
+def _wait(app: int, limit_bytes: int) -> tuple[int, bool]:
+    """Wait for the end and answer its code; kill the family when it grows above the limit, and say so."""
+    ended = select.poll()
+    ended.register(os.pidfd_open(app), select.POLLIN)
+    is_above = False
+    while not is_above and not ended.poll(MEMORY_CHECK_S * 1000):
         if limit_bytes and memory_of(descendants(os.getpid())) > limit_bytes:
-            os.killpg(app.pid, signal.SIGKILL)
-            app.wait()
-            return True
+            os.killpg(app, signal.SIGKILL)
+            is_above = True
+    return os.waitstatus_to_exitcode(os.waitpid(app, 0)[1]), is_above
+
+
+def started_at(pid: int) -> int:
+    """When the kernel started this process, in its own ticks: detects a reused pid. 0 when there is none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return 0 if fields[0] == "Z" else int(fields[19])
+
+
+def is_alive(state: dict[str, Any]) -> bool:
+    """Whether the process of this note ("pid", "started_at") runs."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(state["pid"], os.WNOHANG)  # ours may be waiting as a zombie
+    began: int = state["started_at"]
+    return started_at(state["pid"]) == began != 0
 
 
 def descendants(ancestor: int) -> list[int]:
@@ -157,4 +178,4 @@ def _pump(stream: IO[bytes], folder: Path, limit_bytes: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)

@@ -9,6 +9,10 @@ import sys
 sys.path.insert(0, __file__.rpartition("/spaceport_launcher/")[0])
 from spaceport_launcher import script
 
+if sys.argv[1:2] == ["--standby"]:
+    from spaceport_launcher import standby
+
+    standby.serve()
 del sys.path[0]
 
 with script.Run(globals()):

@@ -1,0 +1,299 @@
+"""Gradio imported before it is known for which app, so that no app can notice.
+
+An import may keep what it reads of its environment. So each variable that it reads is noted: an app whose own
+differs is started by itself. Variables that differ for every app (paths and a port) get values here that
+nothing else has; every place that keeps one is found, and gets the app's own after the fork. The same with
+what it draws at random: two apps that share a token could answer for each other. What cannot be changed, and
+what is not known, forbids forks.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import importlib
+import logging
+import os
+import random
+import secrets
+import sys
+import threading
+import time
+import types
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+#: Variables that differ for every app; a path within another's before that one.
+MOVED = (
+    "HF_HOME", "GRADIO_TEMP_DIR", "GRADIO_EXAMPLES_CACHE", "MPLCONFIGDIR", "TMPDIR", "SPACEPORT_WORK", "HOME",
+    "GRADIO_SERVER_PORT",
+)  # fmt: skip
+PORT = "GRADIO_SERVER_PORT"
+#: Module that reads the whole environment -> the names of the variables that it uses.
+READS_ALL = {"fsspec.config": "FSSPEC.*", "tqdm.utils": "TQDM_.*", "urllib.request": "(?i:.*_proxy)"}
+#: Modules that draw random bytes -> why that is no matter.
+DRAWS = {
+    "multiprocessing.process": "renewed after the fork",
+    "numpy.random": "renewed after the fork",
+    "opentelemetry.context": "names of its own variables",
+}
+#: Modules through which others read the environment, or draw.
+BETWEEN = {
+    __name__, "os", "_collections_abc", "collections.abc", "posixpath", "pathlib", "random", "secrets",
+    "uuid", "importlib", "importlib._bootstrap", "importlib._bootstrap_external", "_frozen_importlib",
+}  # fmt: skip
+LEAVES = (bytes, float, complex, type(None), types.CodeType, types.FrameType, types.BuiltinFunctionType)
+
+
+@dataclass
+class Imported:
+    """What the import read, tried to import, and wrote; why it forbids forks ("": it does not)."""
+
+    reads: dict[str, str | None] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    output: bytes = b""
+    refuses: str = ""
+    stand_ins: dict[int, tuple[Any, Any]] = field(default_factory=dict)  # by id: ours, and what it stands for
+    tokens: dict[str, Callable[[], str]] = field(default_factory=dict)  # drawn, and what draws another
+    _generators: list[random.Random] = field(default_factory=list)
+    _places: list[tuple[Callable[[Any], None], Any]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the platform, which decides whether an app is started from here."""
+        names = "|".join(READS_ALL.values())
+        return {"reads": self.reads, "names": names, "asked": sorted(self.asked), "refuses": self.refuses}
+
+    def move(self, before: dict[str, str], after: dict[str, str]) -> None:
+        """Give every place the app's own value."""
+        pairs = [(before[name], after.get(name, before[name])) for name in MOVED]
+        drawn = {token: draw() for token, draw in self.tokens.items()}
+        for put, value in self._places:
+            put(drawn[value] if value in drawn else _moved(value, pairs))
+        for generator in self._generators:
+            generator.seed()
+        if (numpy := sys.modules.get("numpy.random")) is not None:
+            numpy.seed()
+        if (processes := sys.modules.get("multiprocessing.process")) is not None:
+            processes.current_process().authkey = os.urandom(32)
+        started: Any = logging._startTime  # type: ignore[attr-defined]  # what `relativeCreated` counts from
+        logging._startTime = time.time_ns() if isinstance(started, int) else time.time()  # type: ignore[attr-defined]
+        if self.output:
+            os.write(2, self.output)
+
+
+def gradio(folder: Path) -> Imported:
+    """Import it as an app would whose paths are in `folder`, and find what it kept."""
+    imported = Imported()
+    with _noting(imported):
+        try:
+            importlib.import_module("gradio")
+        except Exception as error:  # the app will say so itself
+            imported.refuses = f"{type(error).__name__}: {error}"
+            return imported
+    if threading.active_count() > 1:
+        imported.refuses = "a thread was started"
+    elif number := next(_shared_descriptors(), None):
+        imported.refuses = f"{number} was opened"
+    else:
+        _find_places(imported, str(folder))
+    imported.output = (folder / "log").read_bytes()
+    return imported
+
+
+class _noting:
+    """Note what is read of the environment, what is drawn at random, and which modules are looked for."""
+
+    def __init__(self, imported: Imported) -> None:
+        self._imported = imported
+
+    def __enter__(self) -> None:
+        kind: Any = type(os.environ)
+        self._originals = [
+            (kind, "__getitem__", kind.__getitem__), (kind, "__iter__", kind.__iter__),
+            (os, "urandom", os.urandom), (random, "_urandom", os.urandom),
+            (random.Random, "__init__", random.Random.__init__),
+            (secrets, "token_hex", secrets.token_hex), (secrets, "token_urlsafe", secrets.token_urlsafe),
+        ]  # fmt: skip
+        get, each, urandom, _, create, token_hex, token_urlsafe = (one for _, _, one in self._originals)
+        imported = self._imported
+        drawing: list[bool] = []
+
+        def getitem(environ: Any, name: str) -> str:
+            if _asker() not in READS_ALL:
+                kept = environ._data.get(environ.encodekey(name))
+                imported.reads[name] = None if kept is None else environ.decodevalue(kept)
+            return str(get(environ, name))
+
+        def iterate(environ: Any) -> Iterator[str]:
+            if (asker := _asker()) not in READS_ALL:
+                imported.refuses = f"{asker} reads all variables"
+            names: Iterator[str] = each(environ)
+            return names
+
+        def draw(count: int) -> bytes:
+            asker = _asker()
+            if not drawing and not asker.startswith(tuple(DRAWS)):
+                imported.refuses = f"{asker} draws random bytes"
+            return bytes(urandom(count))
+
+        def init(generator: random.Random, seed: Any = None) -> None:
+            create(generator, seed)
+            if seed is None:
+                imported._generators.append(generator)
+
+        def token(draw_token: Callable[..., str], count: int | None = None) -> str:
+            drawing.append(True)
+            drawn = draw_token(count)
+            drawing.pop()
+            imported.tokens[drawn] = functools.partial(draw_token, count)
+            return drawn
+
+        tokens = functools.partial(token, token_hex), functools.partial(token, token_urlsafe)
+        ours: tuple[Any, ...] = (getitem, iterate, draw, draw, init, *tokens)
+        for (place, name, original), one in zip(self._originals, ours, strict=True):
+            setattr(place, name, one)
+            imported.stand_ins[id(one)] = one, original
+        sys.meta_path.insert(0, self)
+
+    def find_spec(self, name: str, path: Any = None, _target: Any = None) -> None:
+        """Find nothing."""
+        if path is None:
+            self._imported.asked.add(name)
+
+    def __exit__(self, *_: object) -> None:
+        sys.meta_path.remove(self)
+        for place, name, original in self._originals:
+            setattr(place, name, original)
+
+
+def _asker() -> str:
+    """The module that reads the environment now, or draws."""
+    frame: types.FrameType | None = sys._getframe(2)
+    while frame is not None:
+        name: str = frame.f_globals.get("__name__", "")
+        if name not in BETWEEN:
+            return name
+        frame = frame.f_back
+    return ""
+
+
+def _shared_descriptors() -> Iterator[str]:
+    """What forks would share and change: sockets, pipes, event loops."""
+    for number in Path("/proc/self/fd").iterdir():
+        try:
+            target = str(number.readlink())
+        except OSError:
+            continue
+        if int(number.name) > 2 and target.startswith(("socket:", "pipe:", "anon_inode:")):
+            yield target
+
+
+def _find_places(imported: Imported, marker: str) -> None:
+    """Walk all that the modules hold."""
+    for path in [path for path in sys.path_importer_cache if marker in path]:
+        del sys.path_importer_cache[path]
+    fast_path: Any = getattr(sys.modules.get("importlib.metadata"), "FastPath", None)
+    if hasattr(fast_path, "__new__") and hasattr(fast_path.__new__, "cache_clear"):
+        fast_path.__new__.cache_clear()  # of folders in sys.path
+    port, us = os.environ.get(PORT, ""), os.getpid()
+    environ: Any = os.environ
+    skipped = (sys.modules, environ, environ._data, sys.path, sys.argv, sys.orig_argv)
+    seen = {id(each) for each in skipped}
+    level: list[Any] = [module for module in sys.modules.values() if isinstance(module, types.ModuleType)]
+    while level:
+        following = []
+        for holder in level:
+            for value in _held(holder):
+                kind = type(value)
+                if kind is int:
+                    kept = (str(value) == port and _is_of_gradio(holder)) or (
+                        value == us and _is_process_id(holder, value)
+                    )
+                elif kind is str:
+                    kept = marker in value or value in imported.tokens
+                elif issubclass(kind, PurePath):
+                    kept = marker in str(value)
+                elif id(value) in imported.stand_ins:
+                    kept = False
+                    if (put := _place(holder, value)) is not None:
+                        put(imported.stand_ins[id(value)][1])
+                else:
+                    kept = False
+                    if kind not in LEAVES and id(value) not in seen:
+                        seen.add(id(value))
+                        following.append(value)
+                if kept:
+                    put = _place(holder, value)
+                    if put is None:
+                        imported.refuses = f"a {type(holder).__name__} keeps {value}"
+                        return
+                    imported._places.append((put, value))
+        level = following
+
+
+def _held(holder: Any) -> list[Any]:
+    if isinstance(holder, type):
+        return [*vars(holder).values(), *holder.__mro__]
+    if type(holder).__name__ == "_NamespacePath":  # follows sys.path by itself
+        return []
+    return gc.get_referents(holder)
+
+
+def _is_of_gradio(holder: Any) -> bool:
+    return type(holder) is dict and str(holder.get("__name__", "")).startswith("gradio")
+
+
+def _is_process_id(holder: Any, value: int) -> bool:
+    names = vars(holder) if isinstance(holder, type) else holder if type(holder) is dict else {}
+    return any(kept is value and isinstance(name, str) and "pid" in name for name, kept in names.items())
+
+
+def _place(holder: Any, value: Any) -> Callable[[Any], None] | None:
+    """What puts another value where this holder keeps this one; None: nothing can."""
+    if isinstance(holder, types.CellType):
+        return functools.partial(setattr, holder, "cell_contents")
+    if isinstance(holder, tuple):
+        functions = [each for each in gc.get_referrers(holder) if isinstance(each, types.FunctionType)]
+        if len(functions) != 1 or functions[0].__defaults__ is not holder:
+            return None
+        return functools.partial(_put_default, functions[0], holder.index(value))
+    if isinstance(holder, type):
+        names = [name for name, kept in vars(holder).items() if kept is value]
+        return functools.partial(_put_attributes, holder, names)
+    kept = holder if isinstance(holder, (dict, list)) else getattr(holder, "__dict__", None)
+    if kept is None:
+        return None
+    pairs = enumerate(kept) if isinstance(kept, list) else kept.items()
+    keys = [key for key, each in pairs if each is value]
+    return functools.partial(_put_items, kept, keys) if keys else None
+
+
+def _put_default(function: types.FunctionType, index: int, value: Any) -> None:
+    defaults = list(function.__defaults__ or ())
+    defaults[index] = value
+    function.__defaults__ = tuple(defaults)
+
+
+def _put_attributes(kind: type, names: list[str], value: Any) -> None:
+    for name in names:
+        setattr(kind, name, value)
+
+
+def _put_items(kept: Any, keys: list[Any], value: Any) -> None:
+    for key in keys:
+        kept[key] = value
+
+
+def _moved(value: Any, pairs: list[tuple[str, str]]) -> Any:
+    if isinstance(value, PurePath):
+        return type(value)(_moved(str(value), pairs))
+    if isinstance(value, int):
+        return int(pairs[-1][1]) if str(value) == pairs[-1][0] else os.getpid()
+    for before, after in pairs:
+        value = value.replace(before, after)
+    return value

@@ -1,0 +1,267 @@
+"""Processes that have imported Gradio and are forked for the apps of their environment (Linux): a start then
+takes as long as the app's own code. No app can notice: one that could is started by itself
+(docs/decisions/0013).
+
+Each has a folder below `home`, with order.json, state.json, log, and what `spaceport_launcher/standby.py`
+writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hardware.runtimes import shim
+from hardware.runtimes.base_image import LAUNCHER, MAIN
+from hardware.runtimes.standby import app_source
+from infra.folders import private
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+logger = logging.getLogger(__name__)
+
+READY_S, ANSWER_S, AGAIN_AFTER_S = 30.0, 5.0, 600.0
+POLL_S = 0.02
+REPLY_BYTES = 4096
+GO = b"!"
+#: Variables that compiled code reads, or Python at its start.
+READ_BY_OTHERS = (
+    "(ARROW|GOTO|KMP|LC|LD|MALLOC|MKL|NPY|NUMEXPR|OMP|OPENBLAS|OPENSSL|RUST|TOKIO)_.*|PYTHON.*|LANG.*|TZ.*"
+)
+#: What differs for every app and is changed after the fork (`preimport.MOVED`), where it is before: below
+#: the folder of the standby process.
+MOVED = {
+    "HF_HOME": "cache/huggingface",
+    "GRADIO_TEMP_DIR": "tmp/gradio",
+    "GRADIO_EXAMPLES_CACHE": "tmp/examples",
+    "MPLCONFIGDIR": "tmp/matplotlib",
+    "TMPDIR": "tmp",
+    "SPACEPORT_WORK": "home/app",
+    "HOME": "home",
+}
+PORT, NO_PORT = "GRADIO_SERVER_PORT", "64977"
+#: What differs too, and no import reads.
+UNREAD = {"SPACEPORT_CODE", "SPACEPORT_MAX_THREADS", "CUDA_VISIBLE_DEVICES"}
+
+
+@dataclass(frozen=True)
+class App:
+    """One to be started: the Python of its environment, its code, its variables, and those that it would have
+    if its owner had set none."""
+
+    python: Path
+    code: Path
+    app_file: str
+    env: Mapping[str, str]
+    usual_env: Mapping[str, str]
+
+
+class Standby:
+    """Those of one node: at most `most`; the least recently used is ended for a new one."""
+
+    def __init__(self, home: Path, most: int) -> None:
+        self._home, self._most = home, most if sys.platform == "linux" else 0
+
+    def fork(self, app: App, replica: Path, shim_command: list[str]) -> int | None:
+        """Start the replica whose order is in the folder `replica`, and answer the process id of its shim;
+        None: it has to be started by itself."""
+        if not self._most:
+            return None
+        try:
+            folder, why = self.check(app)
+            if not why:
+                return _ask(folder, {"folder": str(replica), "shim": shim_command})
+        except (OSError, ValueError, LookupError) as error:
+            why = str(error)
+        logger.info("replica %s is started by itself: %s", replica.name, why)
+        return None
+
+    def check(self, app: App) -> tuple[Path, str]:
+        """The folder of the process for this app, which is begun if need be, and why the app cannot be forked
+        from it; "": it can.
+
+        Raises:
+            OSError, LookupError, ValueError: there is none, and none can be begun.
+        """
+        before = app_source.before_gradio(app.code / app.app_file)
+        if before is None:
+            return self._home, "it imports no Gradio, or does more before"
+        folder = self._of_environment(app)
+        ready = _ready(folder)
+        return folder, ready["refuses"] or _notices(app, before, ready)
+
+    def keep(self) -> None:
+        """Say that the platform runs: without this they end after two minutes."""
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(self._home / "alive")
+
+    def memory_bytes(self) -> int:
+        """What they have in memory for themselves."""
+        return sum(shim.memory_of([state["pid"]]) for _, state in self._living())
+
+    def dispose(self) -> None:
+        """End them all."""
+        for folder, state in self._living():
+            _end(folder, state)
+
+    def _of_environment(self, app: App) -> Path:
+        """The folder of the one for this app's environment, begun if need be."""
+        complete = app.python.parents[1] / "complete"
+        ours = max(path.stat().st_mtime_ns for path in (LAUNCHER / MAIN).parent.glob("*.py"))
+        env = {name: app.usual_env[name] for name in app.usual_env if name not in UNREAD | MOVED.keys()}
+        env[PORT] = NO_PORT
+        what = json.dumps([str(app.python), complete.stat().st_mtime_ns, ours, sorted(env.items())])
+        folder = private(self._home) / hashlib.sha256(what.encode()).hexdigest()[:16]
+        with _locked(self._home / "lock"):
+            (self._home / "alive").touch()
+            if not _is_there(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+                self._make_room()
+                _begin(folder, app.python, env, self._home / "alive")
+            (folder / "used").touch()
+        return folder
+
+    def _make_room(self) -> None:
+        living = sorted(self._living(), key=lambda one: (one[0] / "used").stat().st_mtime)
+        for folder, state in living[: max(0, len(living) - self._most + 1)]:
+            _end(folder, state)
+
+    def _living(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        for path in self._home.glob("*/state.json"):
+            state = _state(path.parent)
+            if state is not None and shim.is_alive(state):
+                yield path.parent, state
+
+
+def _begin(folder: Path, python: Path, env: dict[str, str], alive: Path) -> None:
+    env = {**env, **{name: str(folder / path) for name, path in MOVED.items()}}
+    for path in MOVED.values():
+        (folder / path).mkdir(parents=True, exist_ok=True)
+    (folder / "order.json").write_text(json.dumps({"alive": str(alive)}))
+    with (folder / "log").open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603  # our own program
+            [python, LAUNCHER / MAIN, "--standby", folder], cwd=env["SPACEPORT_WORK"], env=env,
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    state = {"pid": process.pid, "started_at": shim.started_at(process.pid)}
+    (folder / "state.json").write_text(json.dumps(state))
+
+
+def _is_there(folder: Path) -> bool:
+    """Whether one waits in this folder, or is known not to be possible."""
+    state = _state(folder)
+    if state is not None and shim.is_alive(state):
+        return True
+    for name in ("failed", "ready.json"):
+        with contextlib.suppress(OSError, ValueError):
+            path = folder / name
+            if name == "failed" or json.loads(path.read_text())["refuses"]:
+                return time.time() - path.stat().st_mtime < AGAIN_AFTER_S
+    return False
+
+
+def _state(folder: Path) -> dict[str, Any] | None:
+    with contextlib.suppress(OSError, ValueError):
+        state: dict[str, Any] = json.loads((folder / "state.json").read_text())
+        return state
+    return None
+
+
+def _end(folder: Path, state: dict[str, Any]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(state["pid"], signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _ready(folder: Path) -> dict[str, Any]:
+    """What it imported and how, once it has.
+
+    Raises:
+        TimeoutError, LookupError: it takes too long, or failed; then it is not tried again for a while.
+    """
+    deadline = time.monotonic() + READY_S
+    while not (folder / "failed").exists():
+        with contextlib.suppress(FileNotFoundError):
+            ready: dict[str, Any] = json.loads((folder / "ready.json").read_text())
+            return ready
+        state = _state(folder)
+        if state is None or not shim.is_alive(state):
+            (folder / "failed").touch()
+        elif time.monotonic() > deadline:
+            (folder / "failed").touch()
+            os.kill(state["pid"], signal.SIGKILL)
+            raise TimeoutError("the standby process takes too long")
+        time.sleep(POLL_S)
+    raise LookupError(f"the standby process failed: {_last_line(folder / 'log')}")
+
+
+def _last_line(log: Path) -> str:
+    with contextlib.suppress(OSError, IndexError):
+        return log.read_text(errors="replace").splitlines()[-1]
+    return ""
+
+
+def _notices(app: App, before: app_source.Before, ready: dict[str, Any]) -> str:
+    """Why this app could notice that Gradio was imported before it ran; "": it cannot."""
+    reads: dict[str, str | None] = ready["reads"]
+    moved = MOVED.keys() | {PORT}
+    others = re.compile(f"{READ_BY_OTHERS}|{ready['names']}")
+    for name in (app.env.keys() | app.usual_env.keys() | reads.keys()) - moved:
+        usual = reads[name] if name in reads else app.usual_env.get(name)
+        if (name in reads or others.fullmatch(name)) and app.env.get(name) != usual:
+            return f"its variable {name}"
+    for name in before.sets:
+        if name in reads or name in moved or others.fullmatch(name):
+            return f"it sets {name} before it imports Gradio"
+    asked = set(ready["asked"])
+    if foreign := before.imports - asked - sys.stdlib_module_names:
+        return f"it imports {min(foreign)} before Gradio"
+    own = {path.name.partition(".")[0] for path in (app.code / app.app_file).parent.iterdir()}
+    if shadows := own & asked:
+        return f"its own {min(shadows)} comes before the module of this name"
+    return ""
+
+
+def _ask(folder: Path, request: dict[str, Any]) -> int:
+    """Send the request, and answer the process id that comes back. One that does not answer is ended.
+
+    Raises:
+        OSError, ValueError, LookupError: nothing was started.
+    """
+    with socket.socket(socket.AF_UNIX) as door:
+        door.settimeout(ANSWER_S)
+        place = os.open(folder, os.O_PATH)
+        try:
+            door.connect(f"/proc/self/fd/{place}/socket")  # the address of a socket has 107 bytes
+            door.sendall(json.dumps(request).encode())
+            pid: int = json.loads(door.recv(REPLY_BYTES))["pid"]
+            door.sendall(GO)
+        except TimeoutError:
+            if (state := _state(folder)) is not None:
+                _end(folder, state)
+            raise
+        finally:
+            os.close(place)
+        return pid
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
