@@ -5,15 +5,16 @@ from __future__ import annotations
 from django.contrib import admin
 from django.http import HttpRequest
 
-from hardware import nodes
+from hardware import nodes, usage
 from hardware.models import Node, Replica
+from hardware.runtimes.environment import size
 
 
 @admin.register(Node)
 class NodeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Nodes; one that is gone for good may be deleted."""
 
-    list_display = ("name", "up", "tiers", "runtime", "heartbeat_at")
+    list_display = ("name", "up", "tiers", "runtime", "standby", "heartbeat_at")
     readonly_fields = ("name", "tiers", "runtime", "devices", "heartbeat_at")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -22,6 +23,11 @@ class NodeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(boolean=True)
     def up(self, node: Node) -> bool:
         return nodes.is_up(node)
+
+    @admin.display(description="memory of standby processes")
+    def standby(self, node: Node) -> str:
+        memory_bytes = usage.standby([node.name]).get(node.name)
+        return size(memory_bytes) if memory_bytes else "–"
 
 
 @admin.register(Replica)

@@ -147,6 +147,7 @@ class Agent:
         nodes.beat(self.node_id)
         if (slots := self._slots()) is not None:
             usage.publish_slots(self.name, busy=slots[0], slots=slots[1])
+        usage.publish_standby(self.name, self.runtime.standby_bytes())
 
     # --- one look ---------------------------------------------------------------------------------
 

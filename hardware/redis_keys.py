@@ -22,6 +22,12 @@ def slots(node: str) -> str:
 
 
 @key("string", owner="hardware", life="expires")
+def standby(node: str) -> str:
+    """Bytes of memory of this node's standby processes."""
+    return f"standby:{node}"
+
+
+@key("string", owner="hardware", life="expires")
 def down() -> str:
     """Nodes that are down, by id and last heartbeat -> when that was first seen (Unix time), in JSON."""
     return "nodes:down"

@@ -1,5 +1,5 @@
 """Memory and cores of replicas: sampled every 15 s by their node's agent and kept by the minute for a day in
-Redis, for advice. And how many of a node's worker slots are taken, for the metrics."""
+Redis, for advice. And a node's worker slots and standby processes, for the metrics."""
 
 from __future__ import annotations
 
@@ -119,3 +119,15 @@ def slots(nodes: Iterable[str]) -> dict[str, tuple[int, int]]:
         if raw
         for busy, all_of_them in (raw.decode().split("/"),)
     }
+
+
+def publish_standby(node: str, memory_bytes: int) -> None:
+    """Store how much memory the node's standby processes have."""
+    sync_redis().set(redis_keys.standby(node), memory_bytes, ex=SLOTS_KEPT_S)
+
+
+def standby(nodes: Iterable[str]) -> dict[str, int]:
+    """Node to bytes of its standby processes; nodes without a recent value are left out."""
+    names = list(nodes)
+    stored: list[Any] = sync_redis().mget([redis_keys.standby(name) for name in names]) if names else []
+    return {name: int(raw) for name, raw in zip(names, stored, strict=True) if raw is not None}

@@ -184,6 +184,10 @@ class Runtime(Protocol):
         """What it uses now; None when it does not run."""
         ...
 
+    def standby_bytes(self) -> int:
+        """Memory of what is kept ready for starts."""
+        ...
+
     def forget(self, artifact: Artifact) -> None:
         """Remove what a build made; shared dependencies stay cached. No error when it is gone.
 

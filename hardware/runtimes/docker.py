@@ -272,6 +272,9 @@ class DockerRuntime:
             cpu_seconds=found["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
         )
 
+    def standby_bytes(self) -> int:
+        return 0  # nothing is: no two Spaces may share a process
+
     def dispose(self) -> None:
         with _engine():
             mine = {"label": f"spaceport.installation={self.installation}"}

@@ -265,6 +265,9 @@ class ProcessRuntime:
             cpu_seconds=ticks / os.sysconf("SC_CLK_TCK"),
         )
 
+    def standby_bytes(self) -> int:
+        return self._standby.memory_bytes()
+
     def dispose(self) -> None:
         for running in self.running().values():
             self.stop(running.runtime_id, grace_s=2)

@@ -58,6 +58,7 @@ class Read:
     nodes: list[Node] | None = None
     replicas: dict[str, int] | None = None
     slots: dict[str, tuple[int, int]] | None = None
+    standby: dict[str, int] | None = None
     builds: dict[str, int] | None = None
     workers: Workers | None = None
     redis_s: float | None = None
@@ -101,7 +102,8 @@ class Platform(Collector):
             found.redis_s = time.perf_counter() - started
             found.queues = totals.load(found.spaces)
             found.workers = workers.read()
-            found.slots = usage.slots([node.name for node in found.nodes or []])
+            up = [node.name for node in found.nodes or []]
+            found.slots, found.standby = usage.slots(up), usage.standby(up)
         except RedisError:
             found.redis_s = None
         return found
@@ -219,6 +221,14 @@ def _hardware(read: Read) -> Iterator[Metric]:
         slots.add_metric([node, "busy"], busy)
         slots.add_metric([node, "free"], max(all_of_them - busy, 0))
     yield slots
+    standby = GaugeMetricFamily(
+        "spaceport_standby_bytes",
+        "Memory of a node's processes from which apps are forked (`SPACEPORT_STANDBY`).",
+        labels=["node"],
+    )
+    for node, memory_bytes in (read.standby or {}).items():
+        standby.add_metric([node], memory_bytes)
+    yield standby
 
 
 def _workers(read: Read) -> Iterator[Metric]:

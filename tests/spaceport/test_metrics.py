@@ -180,12 +180,14 @@ def test_nodes_replicas_and_worker_slots(server: sync.Redis, space: Space) -> No
     nodes.register("here", {"cpu": False}, "process")
     nodes.leave(nodes.register("gone", {"cpu": False}, "process").pk)
     usage.publish_slots("here", busy=3, slots=64)
+    usage.publish_standby("here", 90_000_000)
     found = samples()
     assert (found["spaceport_nodes", "yes"], found["spaceport_nodes", "no"]) == (1, 1)
     assert found["spaceport_replicas", "ready"] == 0
     assert found["spaceport_worker_slots", "here", "busy"] == 3
     assert found["spaceport_worker_slots", "here", "free"] == 61
     assert ("spaceport_worker_slots", "gone", "busy") not in found
+    assert found["spaceport_standby_bytes", "here"] == 90_000_000
 
 
 def test_control_that_is_late_and_missing_build_workers_are_shown(
