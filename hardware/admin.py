@@ -27,7 +27,7 @@ class NodeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description="memory of standby processes")
     def standby(self, node: Node) -> str:
         memory_bytes = usage.standby([node.name]).get(node.name)
-        return size(memory_bytes) if memory_bytes else "–"
+        return size(memory_bytes) if memory_bytes else ""
 
 
 @admin.register(Replica)
