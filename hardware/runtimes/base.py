@@ -185,7 +185,11 @@ class Runtime(Protocol):
         ...
 
     def standby_bytes(self) -> int:
-        """Memory of what is kept ready for starts."""
+        """Memory of the processes that wait for starts."""
+        ...
+
+    def end_standby(self) -> None:
+        """End them."""
         ...
 
     def forget(self, artifact: Artifact) -> None:

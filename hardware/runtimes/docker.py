@@ -273,7 +273,10 @@ class DockerRuntime:
         )
 
     def standby_bytes(self) -> int:
-        return 0  # nothing is: no two Spaces may share a process
+        return 0  # none do: no two Spaces may share a process
+
+    def end_standby(self) -> None:
+        pass
 
     def dispose(self) -> None:
         with _engine():

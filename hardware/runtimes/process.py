@@ -268,10 +268,13 @@ class ProcessRuntime:
     def standby_bytes(self) -> int:
         return self._standby.memory_bytes()
 
+    def end_standby(self) -> None:
+        self._standby.end()
+
     def dispose(self) -> None:
         for running in self.running().values():
             self.stop(running.runtime_id, grace_s=2)
-        self._standby.dispose()
+        self.end_standby()
         shutil.rmtree(self._replicas, ignore_errors=True)
 
     # --- its notes --------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ class Standby:
         """What they have in memory for themselves."""
         return sum(shim.memory_of([state["pid"]]) for _, state in self._living())
 
-    def dispose(self) -> None:
+    def end(self) -> None:
         """End them all."""
         for folder, state in self._living():
             _end(folder, state)

@@ -50,6 +50,7 @@ def _stop_replicas() -> None:
     runtime = choose(settings.SPACEPORT_RUNTIME)
     for running in runtime.running().values():
         runtime.stop(running.runtime_id, grace_s=3)
+    runtime.end_standby()
 
 
 def _say(text: str) -> None:

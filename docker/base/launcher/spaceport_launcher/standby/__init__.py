@@ -150,3 +150,4 @@ def _become(start: dict[str, Any], imported: preimport.Imported, ours: list[str]
     imported.move(before, start["env"])
     for name in (__name__, preimport.__name__):
         del sys.modules[name]
+    sys.path_importer_cache.pop(str(Path(__file__).parent), None)
