@@ -34,12 +34,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.parent.name in QUICK)
 
 
+@pytest.fixture(scope="session")
+def leaks() -> Iterator[Redis]:
+    """A connection to look for them: to make one costs more than to look."""
+    with Redis.from_url(os.environ["REDIS_URL"]) as client:
+        yield client
+
+
 @pytest.fixture(autouse=True)
-def no_leaked_keys() -> Iterator[None]:
+def no_leaked_keys(leaks: Redis) -> Iterator[None]:
     """A test leaves no key in Redis that nobody declared or that would live for ever."""
     yield
-    with Redis.from_url(os.environ["REDIS_URL"]) as client:
-        assert leaked(client) == []
+    assert leaked(leaks) == []
 
 
 @pytest.fixture(scope="session", autouse=True)

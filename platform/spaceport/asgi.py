@@ -5,6 +5,7 @@ import functools
 import os
 import re
 from collections.abc import MutableMapping
+from typing import cast
 from urllib.parse import urlsplit
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spaceport.settings")
@@ -29,6 +30,7 @@ from spaceport.web.graceful_shutdown import Connections, Leaving
 from spaceport.web.monitor import App, Receive, Scope, Send, watched
 from spaceport.web.origins import PlatformOriginOnly
 from spaceport.web.plain import plain
+from spaceport.web.request_threads import in_kept_threads
 from spaces.gateway.app import Gateway
 from spaces.gateway.proxy.headers import first
 from spaces.lfs import addresses, store
@@ -87,7 +89,7 @@ def with_user(app: App) -> App:
 
 platform = ProtocolTypeRouter(
     {
-        "http": django,
+        "http": in_kept_threads(cast("App", django)),
         "websocket": PlatformOriginOnly(with_user(URLRouter(websocket_routes(web)))),
     }
 )
@@ -136,8 +138,13 @@ async def _warm_up() -> None:
     only then the supervisor may end our predecessor."""
     answered = asyncio.Event()
 
+    messages = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
     async def receive() -> dict[str, object]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        for message in messages:
+            return message
+        await answered.wait()
+        return {"type": "http.disconnect"}
 
     async def send(message: MutableMapping[str, object]) -> None:
         if message["type"] == "http.response.body" and not message.get("more_body"):

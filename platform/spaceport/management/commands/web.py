@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from spaceport.web import assets
+from spaceport.web.request_threads import keep_connections
 from spaceport.web.servers import server
 
 
@@ -27,6 +28,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         try:
             serve = server(settings.SPACEPORT_WEB_SERVER)
+            keep_connections()
             assets.collect()
             serve(host=options["bind"], port=options["port"], fd=options["fd"])
         except (ValueError, OSError) as error:  # no such server; a folder or an address that cannot be used
