@@ -54,7 +54,7 @@ def test_a_space_behaves_as_the_app_by_itself(
 def test_a_difference_is_found(process_platform: Platform, token: str, chromium: Browser) -> None:
     app = read(
         "differs",
-        '"""An app that asks where it runs.\n\ncall /where []\npress "Where"\n"""\n'
+        '"""An app that asks where it runs.\n\ncall /where []\npress "Generate"\n"""\n'
         "import os\n"
         "import gradio as gr\n"
         "where = lambda: str('SPACEPORT_MAX_THREADS' in os.environ)\n"
