@@ -14,8 +14,8 @@ import docker
 import docker.errors
 from django.conf import settings
 
-from hardware.runtimes import image_context
 from hardware.runtimes.base import BuildFailed, EngineUnavailable, ImageMissing, Log
+from hardware.runtimes.images import context as image_context
 
 FOLDER = Path(__file__).resolve().parents[2] / "docker" / "base"
 LAUNCHER = FOLDER / "launcher"

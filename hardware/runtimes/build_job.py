@@ -21,8 +21,9 @@ import docker.utils.socket
 from django.conf import settings
 from docker.types import LogConfig
 
-from hardware.runtimes import builder_image, docker_network, egress_policy, image_context
+from hardware.runtimes import builder_image, docker_network, egress_policy
 from hardware.runtimes.base import BuildFailed, EngineUnavailable, Log
+from hardware.runtimes.images.context import package_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -155,7 +156,7 @@ class Job:
             networks=[str(subnet) for subnet in docker_network.subnets(self.engine.client)],
             addresses=egress_policy.own_addresses(),
             resolvers=egress_policy.resolvers(),
-            index=image_context.package_index(),
+            index=package_index(),
             reaches=settings.SPACEPORT_BUILD_REACHES,
         )
 

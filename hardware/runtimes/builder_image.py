@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import docker
 import docker.errors
 
-from hardware.runtimes import base_image, image_context
+from hardware.runtimes import base_image
 from hardware.runtimes.base import EngineUnavailable, ImageMissing
+from hardware.runtimes.images import context as image_context
 
 if TYPE_CHECKING:
     from hardware.runtimes.base import Log

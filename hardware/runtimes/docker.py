@@ -40,6 +40,7 @@ from hardware.runtimes.base import (
 from hardware.runtimes.build_job import Engine
 from hardware.runtimes.egress_policy import Egress
 from hardware.runtimes.environment import describe_exit
+from hardware.runtimes.images import code
 from infra.line_splitter import LINE_BYTES, Cut, Lines
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class DockerRuntime:
         if artifact.image:
             with _engine(), _is_free(artifact.image), contextlib.suppress(docker.errors.ImageNotFound):
                 self.client.images.remove(artifact.image)
+                code.collect(self.client)
 
     def forget_space(self, space_id: int) -> bool:
         repository = docker_build.repository(self.installation, space_id)
@@ -122,6 +124,7 @@ class DockerRuntime:
                 for image in self.client.images.list(repository):
                     for name in image.tags:
                         self.client.images.remove(name)
+                code.collect(self.client)
                 volumes.remove(self.client, self.installation, space_id)
         except InUse:
             return False

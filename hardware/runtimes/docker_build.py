@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import re
 import shlex
 import tarfile
@@ -17,8 +16,9 @@ import docker.errors
 from django.conf import settings
 from docker.types import Mount
 
-from hardware.runtimes import base_image, build_caches, build_job, dependencies, image_transfer, venvs
+from hardware.runtimes import base_image, build_caches, build_job, dependencies, venvs
 from hardware.runtimes.base import BuildFailed, BuildSpec, EngineUnavailable, Log
+from hardware.runtimes.images import code, transfer, tree
 
 if TYPE_CHECKING:
     from hardware.runtimes.build_job import Engine
@@ -30,7 +30,6 @@ HOME = "/home/user"
 PRELOAD = f"{PYTHON} /opt/launcher/spaceport_launcher/staging.py"
 #: The secret with which preloads are allowed to load what is private or gated.
 TOKEN = "HF_TOKEN"  # noqa: S105  # its name
-SKIP = {".git"}
 #: Lines of buildah without information.
 NOISE = re.compile(
     r"(\[\d+/\d+\] )?"
@@ -49,10 +48,10 @@ ATTEMPTS = 3
 
 
 def gradio_dockerfile(
-    wanted: Dependencies, base: str, preload: tuple[str, ...] = (), hub: str = ""
+    wanted: Dependencies, base: str, preload: tuple[str, ...] = (), hub: str = "", *, with_code: bool = True
 ) -> tuple[str, dict[str, str]]:
     """The Dockerfile of a Gradio Space upon image `base`, and the files beside it (in `inputs/`). `preload`
-    comes from `hub`, where that is another than Hugging Face's.
+    comes from `hub`, where that is another than Hugging Face's. Without code: of its dependencies alone.
 
     From what changes least to what changes most: each step is a layer that the next push finds made.
     """
@@ -72,9 +71,9 @@ def gradio_dockerfile(
         if f"{name}.txt" in inputs
     )
     lines.append("COPY inputs/ /opt/inputs/")
-    code = f"COPY --chown=10001:10001 code/ {HOME}/app/"
+    copy = f"COPY --chown=10001:10001 code/ {HOME}/app/"
     if wanted.code:
-        lines += [code, f"WORKDIR {HOME}/app"]
+        lines += [copy, f"WORKDIR {HOME}/app"]
     else:
         lines.append("WORKDIR /opt/inputs")
     if wanted.pre_requirements:
@@ -84,8 +83,8 @@ def gradio_dockerfile(
     endpoint = f"HF_ENDPOINT={shlex.quote(hub)} " if hub else ""
     secret = f"--mount=type=secret,id={TOKEN},required=false,uid=10001"
     lines += [f"RUN {secret} {endpoint}{PRELOAD} {entry}" for entry in preload]
-    if not wanted.code:
-        lines.append(code)
+    if with_code and not wanted.code:
+        lines.append(copy)
     lines += [f"WORKDIR {HOME}/app", ""]
     return "\n".join(lines), inputs
 
@@ -128,15 +127,35 @@ class _Build:
         if wanted.gradio == f"gradio=={dependencies.DEFAULT_GRADIO}":
             # All Spaces that begin with the platform's own Gradio share that layer, whatever else they need.
             start = f"localhost/spaceport/gradio:{dependencies.DEFAULT_GRADIO}-{upon[base][-12:]}"
+        if not wanted.code and not self.spec.preload:
+            return self._upon_environment(wanted, upon, start)
         preload = self.spec.preload
         dockerfile, inputs = gradio_dockerfile(wanted, start or base, preload, settings.SPACEPORT_HF_ENDPOINT)
         self.secrets = {k: v for k, v in self.spec.secrets.items() if preload and k == TOKEN}
-        owner, whose = build_caches.SHARED, f"environment-{wanted.key}"
-        if wanted.code or preload:
-            owner, whose = self.engine.installation, f"space-{self.spec.space_id}"
-        store = build_caches.layers(self.engine, owner, whose, upon)
+        whose = f"space-{self.spec.space_id}"
+        store = build_caches.layers(self.engine, self.engine.installation, whose, upon)
         with _context(dockerfile, self.spec.source, "code/", inputs) as context:
             return self._run(context, store, upon, start)
+
+    def _upon_environment(self, wanted: Dependencies, upon: dict[str, str], start: str) -> str:
+        """The code, laid upon an image of its dependencies that all Spaces with the same ones share."""
+        [(base, base_id)] = upon.items()
+        environment = code.environment_name(wanted.key, base_id)
+        for _ in range(ATTEMPTS):
+            if code.exists(self.engine.client, environment):
+                self.log("Dependencies are unchanged: nothing to install.")
+            else:
+                dockerfile, inputs = gradio_dockerfile(wanted, start or base, with_code=False)
+                whose = f"environment-{wanted.key}"
+                store = build_caches.layers(self.engine, build_caches.SHARED, whose, upon)
+                labels = {code.KIND: code.ENVIRONMENT, STORE: store["Source"], START: start}
+                with _context(dockerfile, None, "", inputs) as context:
+                    self._run(context, store, upon, start, environment, labels)
+            with contextlib.suppress(docker.errors.ImageNotFound):  # removed meanwhile
+                code.add(self.engine.client, environment, self.spec.source, HOME, self.name, self._labels())
+                self.log("The code is in place.")
+                return self.name
+        raise EngineUnavailable("Images of dependencies are removed as fast as they are made.")
 
     def docker(self) -> str:
         """A Docker Space: its own Dockerfile, as it is."""
@@ -158,9 +177,13 @@ class _Build:
         with _context(text, self.spec.source, "", {}) as context:
             return self._run(context, store, upon)
 
-    def _run(self, context: IO[bytes], store: Mount, upon: dict[str, str], start: str = "") -> str:
-        """Build and take in the result. What the builder says it lacks, it is given first: `upon` (images of
-        the engine), `start` (the image with the platform's own Gradio)."""
+    def _run(
+        self, context: IO[bytes], store: Mount, upon: dict[str, str], start: str = "", name: str = "",
+        labels: dict[str, str] | None = None,
+    ) -> str:  # fmt: skip
+        """Build and take in the result, as the Space's image where no other `name` is given. What the builder
+        says it lacks, it is given first: `upon` (images of the engine), `start` (the image with the
+        platform's own Gradio)."""
         mounts = [store, build_caches.bases(read_only=True)]
         needs = [image.removeprefix("sha256:") for image in upon.values()] + ([start] if start else [])
         known = self._known(store, upon, start)
@@ -176,10 +199,11 @@ class _Build:
                 if "reason" in result:
                     raise self.log.failure(self.spec.sdk, upon)
                 if "missing" not in result:
-                    labels = self._labels(store, start)
+                    name = name or self.name
+                    labels = labels or {**self._labels(), STORE: store["Source"], START: start}
                     with contextlib.suppress(docker.errors.APIError):
-                        image_transfer.take(self.engine.client, work, result, job["known"], self.name, labels)
-                        return self.name
+                        transfer.take(self.engine.client, work, result, job["known"], name, labels)
+                        return name
                     job["known"] = known[: len(upon)]  # an image that was built upon is gone from the engine
                     continue
             self._provide(result["missing"], upon, start)
@@ -221,27 +245,25 @@ class _Build:
             *(f"--secret=id={name},src={build_job.SECRETS}/{name}" for name in self.secrets),
         ]
 
-    def _labels(self, store: Mount, start: str) -> dict[str, str]:
+    def _labels(self) -> dict[str, str]:
         return {
             "spaceport.installation": self.engine.installation,
             "spaceport.space": self.spec.space,
             "spaceport.sha": self.spec.sha,
-            STORE: store["Source"],
-            START: start,
         }
 
     def _known(self, store: Mount, upon: dict[str, str], start: str) -> list[list[str]]:
         """Layers that the engine has and this build may build upon: those of its bases, and of earlier builds
         on the same store. Of other Spaces' images never the last one, their code."""
         images = self.engine.client.api.images
-        found = [image_transfer.layers(self.engine.client, image) for image in upon.values()]
+        found = [transfer.layers(self.engine.client, image) for image in upon.values()]
         likely = [(f"{STORE}={store['Source']}", None if self.spec.sdk == "docker" else -1)]
         if start:
             likely.append((f"{START}={start}", len(found[0]) + 1))  # the base and the platform's own Gradio
         for label, end in likely:
             for image in images(filters={"label": label}):
                 with contextlib.suppress(docker.errors.ImageNotFound):  # it has gone since
-                    layers = image_transfer.layers(self.engine.client, image["Id"])[:end]
+                    layers = transfer.layers(self.engine.client, image["Id"])[:end]
                     if layers not in found:
                         found.append(layers)
         return found
@@ -290,36 +312,18 @@ class _Told:
 
 
 def _context(dockerfile: str, source: Path | None, prefix: str, inputs: dict[str, str]) -> IO[bytes]:
-    """A tar of the repository below context/`prefix`, with this Dockerfile at its top. Links stay links."""
+    """A tar of the repository below context/`prefix`, with this Dockerfile at its top. The files are root's
+    of the build: a step's bind mount opens its source as its owner."""
     prefix = f"context/{prefix}"
     file = tempfile.TemporaryFile()  # noqa: SIM115  # the caller closes it
-    with tarfile.open(fileobj=file, mode="w") as tar:
+    with tree.writing(file) as tar:
         for name in dict.fromkeys(("context", prefix)):
-            folder = tarfile.TarInfo(name)
-            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
-            tar.addfile(folder)
-        for parent, folders, names in os.walk(source) if source else ():
-            folders[:] = sorted(set(folders) - SKIP)
-            for name in sorted([*folders, *names]):
-                path = Path(parent) / name
-                inside = prefix + str(path.relative_to(source or parent))
-                if inside == "context/Dockerfile":
-                    continue
-                if path.is_symlink() or path.is_dir() or path.is_file():
-                    tar.add(path, inside, recursive=False, filter=_plain)
+            tree.add_folder(tar, name, 0)
+        if source:
+            tree.add(tar, source, prefix, build_job.BUILD_USER, without="context/Dockerfile")
         for name, text in {"Dockerfile": dockerfile, **{f"inputs/{k}": v for k, v in inputs.items()}}.items():
             entry = tarfile.TarInfo(f"context/{name}")
             entry.size, entry.mode = len(text.encode()), 0o644
             tar.addfile(entry, io.BytesIO(text.encode()))
     file.seek(0)
     return file
-
-
-def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Owned by root of the build; no time, no special bits: the layer cache goes by contents, and nothing is
-    set-uid."""
-    entry.uid = entry.gid = build_job.BUILD_USER  # a step's bind mount opens its source as its owner
-    entry.mtime = 0
-    entry.uname = entry.gname = ""
-    entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
-    return entry

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hardware.runtimes.image_transfer import Untrue, take
+from hardware.runtimes.images.transfer import Untrue, take
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,1 @@
+"""Images: what goes into them, and how they come into the engine."""

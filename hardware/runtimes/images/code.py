@@ -1,0 +1,81 @@
+"""The image of a Gradio Space: that of its dependencies, which others may share, and its code upon it. No
+step of a build runs for the code, so it needs no builder: the engine lays it down itself."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import tempfile
+from typing import IO, TYPE_CHECKING, Any
+
+import docker.errors
+
+from hardware.runtimes.images import tree
+from hardware.runtimes.images.transfer import layers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import docker
+
+USER = 10001  # of Gradio Spaces
+#: Label of an image: "environment" (dependencies alone) or "space".
+KIND = "spaceport.kind"
+ENVIRONMENT, SPACE = "environment", "space"
+#: How long an image of dependencies is kept that no Space's image stands upon.
+KEPT = datetime.timedelta(days=1)
+
+
+def environment_name(key: str, base: str) -> str:
+    """What the image with these dependencies upon base image `base` (its id) is called."""
+    return f"spaceport/environment:{key}-{base[-12:]}"
+
+
+def exists(client: docker.DockerClient, name: str) -> bool:
+    """Whether the engine has it."""
+    try:
+        client.images.get(name)
+    except docker.errors.ImageNotFound:
+        return False
+    return True
+
+
+def add(
+    client: docker.DockerClient, environment: str, source: Path, home: str, name: str, labels: dict[str, str]
+) -> None:
+    """Make image `name`: `environment` with the repository `source` in `home`/app.
+
+    Raises:
+        docker.errors.ImageNotFound: the environment has gone.
+        docker.errors.APIError
+    """
+    repository, _, tag = name.rpartition(":")
+    api: Any = client.api
+    container = api.create_container(environment, labels={**labels, KIND: SPACE})["Id"]
+    try:
+        with _archive(source) as archive:
+            api.put_archive(container, home, archive)
+        api.commit(container, repository, tag)
+    finally:
+        api.remove_container(container, force=True, v=True)
+
+
+def _archive(source: Path) -> IO[bytes]:
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # the caller closes it
+    with tree.writing(file) as tar:
+        tree.add_folder(tar, "app", USER)
+        tree.add(tar, source, "app/", USER)
+    file.seek(0)
+    return file
+
+
+def collect(client: docker.DockerClient) -> None:
+    """Remove images of dependencies that no Space's image stands upon any more, of whichever platform."""
+    images = client.api.images
+    used = [layers(client, image["Id"]) for image in images(filters={"label": f"{KIND}={SPACE}"})]
+    oldest = (datetime.datetime.now(datetime.UTC) - KEPT).timestamp()
+    for image in images(filters={"label": f"{KIND}={ENVIRONMENT}"}):
+        with contextlib.suppress(docker.errors.APIError):  # used or removed just now
+            own = layers(client, image["Id"])
+            if image["Created"] < oldest and own not in [each[: len(own)] for each in used]:
+                client.images.remove(image["Id"])
