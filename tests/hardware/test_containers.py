@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import ipaddress
 import json
 import os
@@ -20,6 +21,7 @@ import pytest
 from hardware import devices, readiness
 from hardware.runtimes.base import Artifact, BuildSpec, InUse, ReplicaSpec, StartFailed
 from hardware.runtimes.docker import DockerRuntime
+from hardware.runtimes.images import code, transfer
 from tests.hardware.engine import Listener, docker_runtime
 from tests.waiting import wait_until
 
@@ -194,6 +196,60 @@ def test_of_a_deleted_space_nothing_is_left_once_nothing_runs(runtime: DockerRun
     runtime.forget(other)
     volumes = {volume.name for volume in runtime.client.volumes.list()}
     assert not {f"spaceport-{runtime.installation}-{what}-77" for what in ("data", "cache")} & volumes
+
+
+def test_code_is_laid_upon_the_dependencies_that_spaces_share(
+    runtime: DockerRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(number: int, **files: str) -> tuple[Any, list[str]]:
+        for name, text in files.items():
+            path = tmp_path / name.replace("__", "/").replace("_py", ".py")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        spec = BuildSpec(
+            space="alice/shares", space_id=79, sha=f"{number}" * 40, sdk="gradio", source=tmp_path
+        )
+        log: list[str] = []
+        return runtime.client.images.get(runtime.build(spec, log.append).image), log
+
+    first, _ = build(1, app_py="import gradio", run__it_py="", data="one")
+    (tmp_path / "data").unlink()
+    (tmp_path / "run" / "it.py").chmod(0o4711)
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    second, log = build(2, app_py="import gradio as gr")
+    assert log == ["Dependencies are unchanged: nothing to install.", "The code is in place."]
+    assert second.attrs["RootFS"]["Layers"][:-1] == first.attrs["RootFS"]["Layers"][:-1]
+    assert second.attrs["Config"]["Cmd"] == first.attrs["Config"]["Cmd"]
+    assert second.labels["spaceport.sha"] == "2" * 40
+    listed = runtime.client.containers.run(
+        second.id, ["find", "/home/user/app", "-printf", "%P %u:%g %m %l\n"], remove=True
+    )
+    assert sorted(listed.decode().splitlines()) == [
+        " space:space 755 ",
+        "app.py space:space 644 ",
+        "link space:space 777 /etc/passwd",
+        "run space:space 755 ",
+        "run/it.py space:space 755 ",
+    ]
+
+    def environments() -> set[str]:
+        found = runtime.client.api.images(filters={"label": f"{code.KIND}={code.ENVIRONMENT}"})
+        return {image["Id"] for image in found}
+
+    monkeypatch.setattr(code, "KEPT", datetime.timedelta())
+    [mine] = [
+        one
+        for one in environments()
+        if transfer.layers(runtime.client, one) == second.attrs["RootFS"]["Layers"][:-1]
+    ]
+    code.collect(runtime.client)
+    assert mine in environments()
+    runtime.forget(Artifact(runtime="docker", image=first.tags[0]))
+    runtime.forget(Artifact(runtime="docker", image=second.tags[0]))
+    assert mine not in environments()
+    third, log = build(3, data="two")
+    assert log[-1] == "The code is in place."
+    assert transfer.layers(runtime.client, third.id)[:-1] == second.attrs["RootFS"]["Layers"][:-1]
 
 
 def test_secrets_are_in_no_image(runtime: DockerRuntime, artifact: Artifact) -> None:
