@@ -198,25 +198,25 @@ def test_of_a_deleted_space_nothing_is_left_once_nothing_runs(runtime: DockerRun
     assert not {f"spaceport-{runtime.installation}-{what}-77" for what in ("data", "cache")} & volumes
 
 
-def test_code_is_laid_upon_the_dependencies_that_spaces_share(
-    runtime: DockerRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def build(number: int, **files: str) -> tuple[Any, list[str]]:
-        for name, text in files.items():
-            path = tmp_path / name.replace("__", "/").replace("_py", ".py")
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
-        spec = BuildSpec(
-            space="alice/shares", space_id=79, sha=f"{number}" * 40, sdk="gradio", source=tmp_path
-        )
-        log: list[str] = []
-        return runtime.client.images.get(runtime.build(spec, log.append).image), log
+def build_of(runtime: DockerRuntime, source: Path, number: int, **files: str) -> tuple[Any, list[str]]:
+    """The image of a Space with these files, named with "_py" for ".py", and its build log."""
+    for name, text in files.items():
+        (source / name.replace("_py", ".py")).write_text(text)
+    spec = BuildSpec(
+        space="alice/shares", space_id=79, sha=f"{number}" * 40, sdk="gradio", source=source
+    )  # fmt: skip
+    log: list[str] = []
+    return runtime.client.images.get(runtime.build(spec, log.append).image), log
 
-    first, _ = build(1, app_py="import gradio", run__it_py="", data="one")
+
+def test_code_is_laid_upon_the_dependencies_that_spaces_share(runtime: DockerRuntime, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "it.py").touch()
+    first, _ = build_of(runtime, tmp_path, 1, app_py="import gradio", data="one")
     (tmp_path / "data").unlink()
     (tmp_path / "run" / "it.py").chmod(0o4711)
     (tmp_path / "link").symlink_to("/etc/passwd")
-    second, log = build(2, app_py="import gradio as gr")
+    second, log = build_of(runtime, tmp_path, 2, app_py="import gradio as gr")
     assert log == ["Dependencies are unchanged: nothing to install.", "The code is in place."]
     assert second.attrs["RootFS"]["Layers"][:-1] == first.attrs["RootFS"]["Layers"][:-1]
     assert second.attrs["Config"]["Cmd"] == first.attrs["Config"]["Cmd"]
@@ -232,24 +232,26 @@ def test_code_is_laid_upon_the_dependencies_that_spaces_share(
         "run/it.py space:space 755 ",
     ]
 
-    def environments() -> set[str]:
+
+def test_dependencies_go_when_no_space_stands_upon_them(
+    runtime: DockerRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def environments() -> list[list[str]]:
         found = runtime.client.api.images(filters={"label": f"{code.KIND}={code.ENVIRONMENT}"})
-        return {image["Id"] for image in found}
+        return [transfer.layers(runtime.client, image["Id"]) for image in found]
 
     monkeypatch.setattr(code, "KEPT", datetime.timedelta())
-    [mine] = [
-        one
-        for one in environments()
-        if transfer.layers(runtime.client, one) == second.attrs["RootFS"]["Layers"][:-1]
-    ]
+    own = {"app_py": "import gradio", "requirements.txt": "iniconfig==2.1.0"}
+    made, _ = build_of(runtime, tmp_path, 3, **own)
+    below = transfer.layers(runtime.client, made.id)[:-1]
     code.collect(runtime.client)
-    assert mine in environments()
-    runtime.forget(Artifact(runtime="docker", image=first.tags[0]))
-    runtime.forget(Artifact(runtime="docker", image=second.tags[0]))
-    assert mine not in environments()
-    third, log = build(3, data="two")
+    assert below in environments()
+    runtime.forget(Artifact(runtime="docker", image=made.tags[0]))
+    assert below not in environments()
+    again, log = build_of(runtime, tmp_path, 4)
     assert log[-1] == "The code is in place."
-    assert transfer.layers(runtime.client, third.id)[:-1] == second.attrs["RootFS"]["Layers"][:-1]
+    assert transfer.layers(runtime.client, again.id)[:-1] == below
+    runtime.forget(Artifact(runtime="docker", image=again.tags[0]))
 
 
 def test_secrets_are_in_no_image(runtime: DockerRuntime, artifact: Artifact) -> None:
