@@ -210,6 +210,22 @@ def test_a_module_of_its_own_that_gradio_would_import_prevents_the_fork(
     assert Path(name).parts[0].partition(".")[0] in bench.reason(tmp_path, IMPORT)
 
 
+def test_the_first_import_in_an_environment_is_as_good_as_later_ones(bench: Bench, tmp_path: Path) -> None:
+    code, home = tmp_path / "code", tmp_path / "home"
+    code.mkdir()
+    home.mkdir()
+    (code / "app.py").write_text(IMPORT)
+    [gradio] = Path(bench.build(code).environment).glob("lib/*/site-packages/gradio")
+    seed = gradio / "hash_seed.txt"
+    seed.unlink(missing_ok=True)
+    other = Bench(home, 1)
+    try:
+        assert other.reason(code, IMPORT) == ""
+        assert seed.exists()
+    finally:
+        other.runtime.dispose()
+
+
 def test_an_end_reads_as_by_itself(bench: Bench) -> None:
     for source, code in (("import gradio\nraise SystemExit(3)", 3), ("import gradio\n1 / 0", 1)):
         running = bench.start(source)

@@ -38,6 +38,7 @@ PORT = "GRADIO_SERVER_PORT"
 READS_ALL = {"fsspec.config": "FSSPEC.*", "tqdm.utils": "TQDM_.*", "urllib.request": "(?i:.*_proxy)"}
 #: Modules that draw random bytes -> why that is no matter.
 DRAWS = {
+    "gradio.utils": "kept in a file of the environment, for all its apps",
     "multiprocessing.process": "renewed after the fork",
     "numpy.random": "renewed after the fork",
     "opentelemetry.context": "names of its own variables",
