@@ -155,6 +155,17 @@ def test_forks_draw_their_own_random_numbers(bench: Bench) -> None:
 IMPORT = "import gradio as gr"
 
 
+def test_only_whole_folders_and_the_port_itself_are_changed(bench: Bench) -> None:
+    source = (
+        f"{IMPORT}, gradio.node_server, huggingface_hub.constants\n"
+        "print(huggingface_hub.constants.HF_HOME, gradio.node_server.INITIAL_PORT_VALUE)"
+    )
+    port = standby.NO_PORT
+    running = bench.until_serving(bench.start(source + SERVES, HF_HOME=f"/{port}/of/{port}"))
+    assert bench.is_forked(running)
+    assert bench.log(running)[0] == f"/{port}/of/{port} {running.address.partition(':')[2]}"
+
+
 @pytest.mark.parametrize(
     ("source", "is_forked"),
     [

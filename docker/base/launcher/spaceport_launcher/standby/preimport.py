@@ -28,10 +28,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: Variables that differ for every app; a path within another's before that one.
+#: Folders that differ for every app; one within another before that one.
 MOVED = (
     "HF_HOME", "GRADIO_TEMP_DIR", "GRADIO_EXAMPLES_CACHE", "MPLCONFIGDIR", "TMPDIR", "SPACEPORT_WORK", "HOME",
-    "GRADIO_SERVER_PORT",
 )  # fmt: skip
 PORT = "GRADIO_SERVER_PORT"
 #: Module that reads the whole environment -> the names of the variables that it uses.
@@ -72,9 +71,13 @@ class Imported:
     def move(self, before: dict[str, str], after: dict[str, str]) -> None:
         """Give every place the app's own value."""
         pairs = [(before[name], after.get(name, before[name])) for name in MOVED]
+        numbers = {before[PORT]: int(after[PORT])}
         drawn = {token: draw() for token, draw in self.tokens.items()}
         for put, value in self._places:
-            put(drawn[value] if value in drawn else _moved(value, pairs))
+            if isinstance(value, int):
+                put(numbers.get(str(value), os.getpid()))
+            else:
+                put(drawn[value] if value in drawn else _moved(value, pairs))
         for generator in self._generators:
             generator.seed()
         if (numpy := sys.modules.get("numpy.random")) is not None:
@@ -293,8 +296,6 @@ def _put_items(kept: Any, keys: list[Any], value: Any) -> None:
 def _moved(value: Any, pairs: list[tuple[str, str]]) -> Any:
     if isinstance(value, PurePath):
         return type(value)(_moved(str(value), pairs))
-    if isinstance(value, int):
-        return int(pairs[-1][1]) if str(value) == pairs[-1][0] else os.getpid()
     for before, after in pairs:
         value = value.replace(before, after)
     return value
