@@ -149,6 +149,8 @@ def test_who_stops_waiting_stops_only_that(platform: Platform, token: str, work:
         program = subprocess.Popen(
             command("push", "origin", "HEAD:main"), cwd=work, env=environment(work), stdout=out, stderr=out,
             start_new_session=True,
+            # Where the tests run in the background of a shell, programs ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
     wait_until(lambda: "remote: Building" in log.read_text(), "the build is shown")
     os.killpg(program.pid, signal.SIGINT)
