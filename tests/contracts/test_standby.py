@@ -126,9 +126,12 @@ def test_nothing_in_the_process_shows_the_fork(gradio: str, tmp_path: Path) -> N
             running = bench.until_serving(bench.start(STATE.read_text(), OWN="mine"))
             assert bench.is_forked(running) == bool(most)
             text = (bench.folder(running) / "home" / "state.json").read_text()
-            text = text.replace(str(bench.home), "HOME").replace(running.address.partition(":")[2], "PORT")
-            text = re.sub(r"\d{12,}", "ADDRESS", text).replace(f"int {bench.app_of(running)}", "its pid")
-            states.append({k: v for k, v in json.loads(text).items() if k not in DIFFERENT})
+            text = re.sub(r"\b\d{12,}", "ADDRESS", text.replace(str(bench.home), "HOME"))
+            state = {name: value for name, value in json.loads(text).items() if name not in DIFFERENT}
+            for part, own in (("pid", bench.app_of(running)), ("PORT", running.address.partition(":")[2])):
+                for name in [name for name in state if part in name]:
+                    state[name] = re.sub(rf"\b{own}\b", "its own", state[name])
+            states.append(state)
             logs.append([line for line in bench.log(running) if "URL" not in line])
         finally:
             bench.runtime.dispose()
