@@ -16,6 +16,7 @@ from django.conf import settings
 
 from hardware.runtimes.base import BuildFailed, EngineUnavailable, ImageMissing, Log
 from hardware.runtimes.images import context as image_context
+from hardware.runtimes.images import exists
 
 FOLDER = Path(__file__).resolve().parents[2] / "docker" / "base"
 LAUNCHER = FOLDER / "launcher"
@@ -81,21 +82,13 @@ def how_to_mend(error: Exception) -> str:
 
 def lacks(client: docker.DockerClient) -> str:
     """Whether there is no base image and none can be made, as `how_to_mend` says it; "" otherwise."""
-    if _exists(client, tag(DEFAULT_PYTHON)) or _exists(client, DEFAULT_FROM):
+    if exists(client, tag(DEFAULT_PYTHON)) or exists(client, DEFAULT_FROM):
         return ""
     try:
         client.images.pull(DEFAULT_FROM)
     except docker.errors.DockerException as error:
         return how_to_mend(error)
     return ""
-
-
-def _exists(client: docker.DockerClient, image: str) -> bool:
-    try:
-        client.images.get(image)
-    except docker.errors.ImageNotFound:
-        return False
-    return True
 
 
 def made_from(client: docker.DockerClient) -> str:

@@ -16,7 +16,7 @@ import docker.errors
 from django.conf import settings
 from docker.types import Mount
 
-from hardware.runtimes import base_image, build_caches, build_job, dependencies, venvs
+from hardware.runtimes import base_image, build_caches, build_job, dependencies, images, venvs
 from hardware.runtimes.base import BuildFailed, BuildSpec, EngineUnavailable, Log
 from hardware.runtimes.images import code, transfer, tree
 
@@ -142,7 +142,7 @@ class _Build:
         [(base, base_id)] = upon.items()
         environment = code.environment_name(wanted.key, base_id)
         for _ in range(ATTEMPTS):
-            if code.exists(self.engine.client, environment):
+            if images.exists(self.engine.client, environment):
                 self.log("Dependencies are unchanged: nothing to install.")
             else:
                 dockerfile, inputs = gradio_dockerfile(wanted, start or base, with_code=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import signal
@@ -15,9 +14,9 @@ from typing import TYPE_CHECKING
 import uv
 
 from hardware.runtimes.base import BuildFailed
+from infra import file_locks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from hardware.runtimes.base import Log
@@ -92,7 +91,7 @@ def ensure(root: Path, wanted: Dependencies, source: Path, timeout_s: float, log
     python = interpreter(wanted.python_version, log)
     folder = root / f"py{'.'.join(_version_of(python))}-{wanted.key}"
     root.mkdir(parents=True, exist_ok=True)
-    with _locked(root / f"{folder.name}.lock"):
+    with file_locks.waited_for(root / f"{folder.name}.lock"):
         if (folder / "complete").exists():
             log("Dependencies are unchanged: nothing to install.")
             return folder
@@ -211,13 +210,6 @@ def run(command: list[str], cwd: Path, timeout_s: float, log: Log) -> None:
             f"The dependencies could not be installed: {last} "
             "The build log names it; correct requirements.txt or sdk_version."
         )
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _version_of(python: str) -> tuple[str, str]:

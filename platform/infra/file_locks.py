@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 def try_lock(file: IO[str] | IO[bytes]) -> bool:
@@ -13,3 +18,11 @@ def try_lock(file: IO[str] | IO[bytes]) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+@contextlib.contextmanager
+def waited_for(path: Path) -> Iterator[None]:
+    """Hold the lock of this file, once nobody else does."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -31,15 +31,6 @@ def environment_name(key: str, base: str) -> str:
     return f"spaceport/environment:{key}-{base[-12:]}"
 
 
-def exists(client: docker.DockerClient, name: str) -> bool:
-    """Whether the engine has it."""
-    try:
-        client.images.get(name)
-    except docker.errors.ImageNotFound:
-        return False
-    return True
-
-
 def add(
     client: docker.DockerClient, environment: str, source: Path, home: str, name: str, labels: dict[str, str]
 ) -> None:

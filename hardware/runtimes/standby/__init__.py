@@ -9,7 +9,6 @@ writes.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import logging
@@ -28,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from hardware.runtimes import shim
 from hardware.runtimes.base_image import LAUNCHER, MAIN
 from hardware.runtimes.standby import app_source
+from infra import file_locks
 from infra.folders import private
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ GO = b"!"
 READ_BY_OTHERS = (
     "(ARROW|GOTO|KMP|LC|LD|MALLOC|MKL|NPY|NUMEXPR|OMP|OPENBLAS|OPENSSL|RUST|TOKIO)_.*|PYTHON.*|LANG.*|TZ.*"
 )
-#: What differs for every app and is changed after the fork (`preimport.MOVED`), where it is before: below
-#: the folder of the standby process.
+#: What differs for every app and is changed after the fork, one folder within another before that one; where
+#: it is before: below the folder of the standby process.
 MOVED = {
     "HF_HOME": "cache/huggingface",
     "GRADIO_TEMP_DIR": "tmp/gradio",
@@ -127,7 +127,7 @@ class Standby:
         env[PORT] = NO_PORT
         what = json.dumps([str(app.python), complete.stat().st_mtime_ns, ours, sorted(env.items())])
         folder = private(self._home) / hashlib.sha256(what.encode()).hexdigest()[:16]
-        with _locked(self._home / "lock"):
+        with file_locks.waited_for(self._home / "lock"):
             (self._home / "alive").touch()
             if not _is_there(folder):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -152,7 +152,7 @@ def _begin(folder: Path, python: Path, env: dict[str, str], alive: Path) -> None
     env = {**env, **{name: str(folder / path) for name, path in MOVED.items()}}
     for path in MOVED.values():
         (folder / path).mkdir(parents=True, exist_ok=True)
-    (folder / "order.json").write_text(json.dumps({"alive": str(alive)}))
+    (folder / "order.json").write_text(json.dumps({"alive": str(alive), "moved": list(MOVED), "port": PORT}))
     with (folder / "log").open("wb") as output:
         process = subprocess.Popen(  # noqa: S603  # our own program
             [python, LAUNCHER / MAIN, "--standby", folder], cwd=env["SPACEPORT_WORK"], env=env,
@@ -258,10 +258,3 @@ def _ask(folder: Path, request: dict[str, Any]) -> int:
         finally:
             os.close(place)
         return pid
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

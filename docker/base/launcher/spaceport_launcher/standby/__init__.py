@@ -1,7 +1,8 @@
 """A process that has imported Gradio waits, and is forked for each app of its environment: then what takes
 longest at a start is done already. `python …/spaceport_launcher/__main__.py --standby FOLDER`.
 
-FOLDER/order.json names the file that is touched while the platform runs. Once Gradio is imported it writes
+FOLDER/order.json names the file that is touched while the platform runs, and the variables that differ for
+every app. Once Gradio is imported it writes
 FOLDER/ready.json (`preimport.Imported.to_json`) and answers at FOLDER/socket:
 `{"folder": …, "shim": […]}` gets `{"pid": …}`, and `!` starts the app. That process is then the shim of the
 replica in that folder (`hardware/runtimes/shim.py`), its child the app.
@@ -51,7 +52,7 @@ def serve() -> None:
     ours, sys.path[:2] = sys.path[:2], [os.environ["SPACEPORT_WORK"]]
     sys.argv[:] = ["app.py"]
     finder.install()
-    imported = preimport.gradio(folder)
+    imported = preimport.gradio(folder, order["moved"], order["port"])
     new = folder / "ready.json.new"
     new.write_text(json.dumps(imported.to_json()))
     if imported.refuses:

@@ -28,11 +28,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: Folders that differ for every app; one within another before that one.
-MOVED = (
-    "HF_HOME", "GRADIO_TEMP_DIR", "GRADIO_EXAMPLES_CACHE", "MPLCONFIGDIR", "TMPDIR", "SPACEPORT_WORK", "HOME",
-)  # fmt: skip
-PORT = "GRADIO_SERVER_PORT"
 #: Module that reads the whole environment -> the names of the variables that it uses.
 READS_ALL = {"fsspec.config": "FSSPEC.*", "tqdm.utils": "TQDM_.*", "urllib.request": "(?i:.*_proxy)"}
 #: Modules that draw random bytes -> why that is no matter.
@@ -52,8 +47,11 @@ LEAVES = (bytes, float, complex, type(None), types.CodeType, types.FrameType, ty
 
 @dataclass
 class Imported:
-    """What the import read, tried to import, and wrote; why it forbids forks ("": it does not)."""
+    """What the import read, tried to import, and wrote; why it forbids forks ("": it does not). What differs
+    for every app: `moved`, folders (one within another before that one), and `port`, names of variables."""
 
+    moved: list[str]
+    port: str
     reads: dict[str, str | None] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     output: bytes = b""
@@ -70,8 +68,8 @@ class Imported:
 
     def move(self, before: dict[str, str], after: dict[str, str]) -> None:
         """Give every place the app's own value."""
-        pairs = [(before[name], after.get(name, before[name])) for name in MOVED]
-        numbers = {before[PORT]: int(after[PORT])}
+        pairs = [(before[name], after.get(name, before[name])) for name in self.moved]
+        numbers = {before[self.port]: int(after[self.port])}
         drawn = {token: draw() for token, draw in self.tokens.items()}
         for put, value in self._places:
             if isinstance(value, int):
@@ -90,9 +88,9 @@ class Imported:
             os.write(2, self.output)
 
 
-def gradio(folder: Path) -> Imported:
+def gradio(folder: Path, moved: list[str], port: str) -> Imported:
     """Import it as an app would whose paths are in `folder`, and find what it kept."""
-    imported = Imported()
+    imported = Imported(moved, port)
     with _noting(imported):
         try:
             importlib.import_module("gradio")
@@ -204,7 +202,7 @@ def _find_places(imported: Imported, marker: str) -> None:
     fast_path: Any = getattr(sys.modules.get("importlib.metadata"), "FastPath", None)
     if hasattr(fast_path, "__new__") and hasattr(fast_path.__new__, "cache_clear"):
         fast_path.__new__.cache_clear()  # of folders in sys.path
-    port, us = os.environ.get(PORT, ""), os.getpid()
+    port, us = os.environ[imported.port], os.getpid()
     environ: Any = os.environ
     skipped = (sys.modules, environ, environ._data, sys.path, sys.argv, sys.orig_argv)
     seen = {id(each) for each in skipped}
