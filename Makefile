@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-JOBS ?= 2
+JOBS ?= 3
 FAST := tests/accounts tests/lint tests/queueing tests/reference tests/spaces
 TEMPLATES := $(shell find templates -name '*.html')
 

@@ -1,14 +1,17 @@
 """Where a Space runs and what its app offers: one JSON value per Space in Redis, written when it changes,
-cached by every process that sends visitors there."""
+cached until then by every process that sends visitors there."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import structs
+from redis.exceptions import RedisError
 
 from queueing.store import keys
 from queueing.store.keys import SpaceKeys
@@ -18,7 +21,9 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-CACHE_S = 1.0
+CACHE_S = 1.0  # where the news of a publication were lost
+RETRY_S = 0.2
+NEVER = float("-inf")
 #: What a request to an app's MCP server has for the function of its event: it may run any.
 MCP = 1_000_000
 #: Events of a server's further Gradio apps have this much added to the numbers of their functions, for each.
@@ -175,12 +180,14 @@ def decode(raw: bytes) -> Route:
 
 
 class Routes:
-    """Routes by host, by name and by id, each remembered for a second."""
+    """Routes by host, by name and by id: remembered for a second at most, unless they are published anew."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._routes: dict[int, tuple[float, Route | None]] = {}
         self._ids: dict[str, tuple[float, int | None]] = {}
+        self._published = 0  # how often any route was, as far as this process has heard
+        self._listener: asyncio.Task[None] | None = None
 
     async def by_host(self, subdomain: str) -> Route | None:
         """The Space of this demo host, or None."""
@@ -192,21 +199,51 @@ class Routes:
 
     async def by_id(self, space_id: int, *, fresh: bool = False) -> Route | None:
         """The Space of this id, or None; `fresh` asks Redis whatever is remembered."""
-        at, route = self._routes.get(space_id, (0.0, None))
+        at, route = self._routes.get(space_id, (NEVER, None))
         if fresh or time.monotonic() - at > CACHE_S:
+            if not fresh:
+                self._follow()
+            published = self._published
             raw = await self._redis.get(SpaceKeys(space_id).route)
             # The same bytes decode to the same value: keep the object, callers compare by identity.
             new = decode(raw) if raw is not None else None
             route = route if new == route else new
-            self._routes[space_id] = (time.monotonic(), route)
+            self._routes[space_id] = (self._now(published), route)
         return route
 
     async def _pointed(self, key: str) -> Route | None:
-        at, space_id = self._ids.get(key, (0.0, None))
+        at, space_id = self._ids.get(key, (NEVER, None))
         if time.monotonic() - at > CACHE_S:
+            self._follow()
+            published = self._published
             raw = await self._redis.get(key)
             space_id = int(raw) if raw is not None else None
             if len(self._ids) > 10_000:
                 self._ids.clear()
-            self._ids[key] = (time.monotonic(), space_id)
+            self._ids[key] = (self._now(published), space_id)
         return None if space_id is None else await self.by_id(space_id)
+
+    def _now(self, published: int) -> float:
+        """The time of what was just read, if nothing has been published since the reading began."""
+        return time.monotonic() if published == self._published else NEVER
+
+    def _follow(self) -> None:
+        if self._listener is None or self._listener.done():
+            self._listener = asyncio.create_task(self._listen(), name="routes")
+
+    async def _listen(self) -> None:
+        while True:
+            with contextlib.suppress(RedisError, OSError):
+                async with self._redis.pubsub() as pubsub:
+                    await pubsub.subscribe(keys.PUBLISHED)
+                    while True:
+                        if (message := await pubsub.get_message(timeout=30)) is not None:
+                            self._forget(int(message["data"]) if message["type"] == "message" else None)
+            await asyncio.sleep(RETRY_S)
+
+    def _forget(self, space_id: int | None) -> None:
+        """A route was published; None: any may have been, before the channel was subscribed to (again)."""
+        self._published += 1
+        self._ids.clear()
+        for one in self._routes.keys() if space_id is None else self._routes.keys() & {space_id}:
+            self._routes[one] = (NEVER, self._routes[one][1])

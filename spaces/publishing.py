@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
 from celery import current_app
@@ -89,18 +89,23 @@ def publish(space: Space) -> Route:
     start = starting.start_estimate(
         space, before.stage if before else "", serving=replica is not None, can_start=not route.awaits
     )
+    _write(space, route, start)
+    if route.address and route.app.protocol and not (before and before.replica_id == route.replica_id):
+        transaction.on_commit(partial(_have_description_kept, space.pk))
+    serving = replica is not None
+    queue_settings.refuse(space.pk, "" if serving else CLOSED.get(Stage(space.stage), ""))
+    return route
+
+
+def _write(space: Space, route: Route, start: Mapping[str, str]) -> None:
     pipe = sync_redis().pipeline()
     pipe.set(SpaceKeys(space.pk).route, routes.encode(route))
     # With the route, in one step: from now on no other replica's dispatcher claims anything.
     pipe.hset(SpaceKeys(space.pk).cfg, mapping={**start, "replica": route.replica_id})
     for address in _addresses([space, *space.former_names.select_related("owner")]):
         pipe.set(address, space.pk)
+    pipe.publish(keys.PUBLISHED, space.pk)
     pipe.execute()
-    if route.address and route.app.protocol and not (before and before.replica_id == route.replica_id):
-        transaction.on_commit(partial(_have_description_kept, space.pk))
-    serving = replica is not None
-    queue_settings.refuse(space.pk, "" if serving else CLOSED.get(Stage(space.stage), ""))
-    return route
 
 
 def _have_description_kept(space_id: int) -> None:
@@ -136,6 +141,7 @@ def withdraw(space: Space) -> None:
     client.zrem(keys.VISITED, space.pk)
     for key in client.scan_iter(match=f"{SpaceKeys(space.pk).prefix}*", count=1000):
         client.delete(key)
+    client.publish(keys.PUBLISHED, space.pk)
 
 
 def withdraw_names(named: Iterable[Space | FormerName]) -> None:

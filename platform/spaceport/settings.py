@@ -115,7 +115,7 @@ SPACEPORT_CACHE_GB = env.float("SPACEPORT_CACHE_GB", 20)
 SPACEPORT_START_TIMEOUT_S = env.int("SPACEPORT_START_TIMEOUT_S", 1800)
 #: Without a container engine: how many processes may wait that have imported Gradio, one for each set of
 #: dependencies. Apps are forked from them and start in a fraction of the time. 0: none (see decision 13).
-SPACEPORT_STANDBY = env.int("SPACEPORT_STANDBY", 0)
+SPACEPORT_STANDBY = env.int("SPACEPORT_STANDBY", 3)
 #: Demo page loads of one visitor (account, or network prefix), as a burst and per minute; 0 disables the
 #: limit. Raise it for a class behind one address.
 SPACEPORT_PAGE_LOADS_PER_MINUTE = env.int("SPACEPORT_PAGE_LOADS_PER_MINUTE", 300)

@@ -283,7 +283,13 @@ def visited() -> str:
     return "spaceport:visited"
 
 
-EPOCH, VISITED = epoch(), visited()
+@key("channel", owner="spaces.publishing", life="channel")
+def published() -> str:
+    """The id of a Space whose route was just written."""
+    return "spaceport:published"
+
+
+EPOCH, VISITED, PUBLISHED = epoch(), visited(), published()
 
 
 def holder_of(replica_id: int, dispatcher: str) -> str:

@@ -303,11 +303,13 @@ def test_one_that_fails_is_not_tried_for_each_app(bench: Bench, tmp_path: Path) 
     assert (tmp_path / "begun").read_text() == "begun\n"
 
 
-def test_a_fork_that_nobody_waits_for_any_more_starts_nothing(bench: Bench) -> None:
+def test_a_fork_that_nobody_waits_for_any_more_starts_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench.until_serving(bench.start(IMPORT + SERVES))
     (folder,) = (bench.home / "standby").glob("*/")
     with socket.socket(socket.AF_UNIX) as door:
-        os.chdir(folder)
+        monkeypatch.chdir(folder)
         door.connect("socket")
         door.sendall(json.dumps({"folder": str(folder), "shim": []}).encode())
         (folder / "start.json").write_text("{}")

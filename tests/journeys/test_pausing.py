@@ -90,6 +90,8 @@ async def test_who_runs_and_who_waits_keep_their_places_and_are_served_when_it_s
             posted = await answer.json()
         await eventually(lambda: gated.in_line()["pending"] == 3, "they wait")
         for again in (["first"] * 2, ["first"] * 3):
+            # A change that is undone within a second is not published.
+            await until(waits, "status", stage="RUNNING")
             gated.pause()
             for socket, event_id in ((runs, first), (waits, second)):
                 told = await until(socket, "log", event_id=event_id)
