@@ -32,7 +32,7 @@ def choose(name: str = "auto") -> Runtime:
         from hardware.runtimes.docker import DockerRuntime
 
         try:
-            return DockerRuntime(settings.SPACEPORT_HOME)
+            return DockerRuntime(settings.SPACEPORT_HOME, standby=settings.SPACEPORT_STANDBY)
         except EngineUnavailable as error:
             if name == "docker":
                 raise BadRuntime(

@@ -41,6 +41,7 @@ from hardware.runtimes.build_job import Engine
 from hardware.runtimes.egress_policy import Egress
 from hardware.runtimes.environment import describe_exit
 from hardware.runtimes.images import code
+from hardware.runtimes.standby.containers import Containers
 from infra.line_splitter import LINE_BYTES, Cut, Lines
 
 if TYPE_CHECKING:
@@ -82,11 +83,11 @@ def _is_free(what: str) -> Iterator[None]:
 
 class DockerRuntime:
     """Talks to the engine that DOCKER_HOST names (default: this machine's). `home` keeps the installation's
-    id, which marks everything it makes."""
+    id, which marks everything it makes. At most `standby` containers wait."""
 
     name: Literal["docker"] = "docker"
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, standby: int = 0) -> None:
         with _engine():
             self.client = docker.from_env(timeout=API_TIMEOUT_S)
             self.client.ping()
@@ -94,6 +95,7 @@ class DockerRuntime:
         self._cores: int = about["NCPU"]
         self.installation = _installation(home)
         self._disk = volumes.DiskWatch(self.client, self.installation, about["DockerRootDir"])
+        self._standby = Containers(self.client, self.installation, standby)
         self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
         self._lock = threading.Lock()
 
@@ -120,6 +122,8 @@ class DockerRuntime:
     def forget_space(self, space_id: int) -> bool:
         repository = docker_build.repository(self.installation, space_id)
         try:
+            with _engine():
+                self._standby.forget(space_id)
             with _engine(), _is_free(repository):
                 for image in self.client.images.list(repository):
                     for name in image.tags:
@@ -152,9 +156,12 @@ class DockerRuntime:
             options["environment"] |= staging
             options |= {
                 "name": self._container_name(replica_id),
-                "labels": self._labels(replica_id, spec, gpus),
+                "labels": self._labels(spec, gpus),
                 "mounts": volumes.mounts(self.client, self.installation, spec.space_id, spec.sdk, who.user),
             }
+            may_wait = spec.sdk == "gradio" and not gpus and not staging
+            if may_wait and (claimed := self._standby.claim(spec.space_id, options, subnet)) is not None:
+                return claimed
             for address in docker_network.addresses(subnet, replica_id):
                 endpoint = self.client.api.create_endpoint_config(ipv4_address=address)
                 made = self.client.containers.create(**options, networking_config={network: endpoint})
@@ -184,10 +191,9 @@ class DockerRuntime:
                     return name, subnet, True
             return *docker_network.ensure_run_network(self.client, self.installation), False
 
-    def _labels(self, replica_id: int, spec: ReplicaSpec, gpus: tuple[str, ...]) -> dict[str, str]:
+    def _labels(self, spec: ReplicaSpec, gpus: tuple[str, ...]) -> dict[str, str]:
         return {
             "spaceport.installation": self.installation,
-            "spaceport.replica": str(replica_id),
             "spaceport.space": spec.space,
             "spaceport.port": str(spec.port),
             "spaceport.gpus": ",".join(gpus),
@@ -228,8 +234,9 @@ class DockerRuntime:
             labels = one["Labels"]
             networks = one["NetworkSettings"]["Networks"].values()
             address = next((network["IPAddress"] for network in networks if network["IPAddress"]), "")
-            if "spaceport.replica" in labels and address:
-                found[int(labels["spaceport.replica"])] = Running(
+            replica_id = next(filter(None, map(self._replica_of, one["Names"])), None)
+            if replica_id is not None and address:
+                found[replica_id] = Running(
                     runtime_id=one["Id"],
                     address=f"{address}:{labels['spaceport.port']}",
                     gpus=tuple(filter(None, labels["spaceport.gpus"].split(","))),
@@ -276,10 +283,12 @@ class DockerRuntime:
         )
 
     def standby_bytes(self) -> int:
-        return 0  # none do: no two Spaces may share a process
+        with _engine():
+            return self._standby.memory_bytes()
 
     def end_standby(self) -> None:
-        pass
+        with _engine():
+            self._standby.end()
 
     def dispose(self) -> None:
         with _engine():
@@ -299,6 +308,7 @@ class DockerRuntime:
             time.sleep(WATCH_EVERY_S)
             try:
                 self._disk.look()
+                self._standby.refill()
                 if number % RENEW_EVERY == 0:
                     self.renew_walls()
             except (OSError, docker.errors.DockerException, EngineUnavailable) as error:
@@ -323,8 +333,12 @@ class DockerRuntime:
 
     # --- parts ------------------------------------------------------------------------------------
 
-    def _container_name(self, replica_id: int) -> str:
+    def _container_name(self, replica_id: int | str) -> str:
         return f"spaceport-{self.installation}-{replica_id}"
+
+    def _replica_of(self, container_name: str) -> int | None:
+        _, found, replica_id = container_name.partition(self._container_name(""))
+        return int(replica_id) if found and replica_id.isdigit() else None
 
     def _remove(self, name: str) -> None:
         with contextlib.suppress(docker.errors.NotFound):
@@ -334,8 +348,10 @@ class DockerRuntime:
         """Remove containers that ended long ago and nobody asked about."""
         filters = {"label": f"spaceport.installation={self.installation}", "status": "exited"}
         for one in self.client.api.containers(all=True, filters=filters):
-            if time.time() - one["Created"] > KEEP_ENDED_S:
-                self._remove(one["Id"])
+            if time.time() - one["Created"] > KEEP_ENDED_S:  # one that waited may have ended just now
+                state = self.client.api.inspect_container(one["Id"])["State"]
+                if time.time() - _seconds(state["FinishedAt"]) > KEEP_ENDED_S:
+                    self._remove(one["Id"])
 
     def _was_out_of_memory(self, runtime_id: str, state: dict[str, Any]) -> bool:
         """The engine's `oom` events cover a child too; the flag in the state does not."""

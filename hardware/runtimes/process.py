@@ -128,6 +128,7 @@ class ProcessRuntime:
                     "argv": [str(python), str(LAUNCHER / MAIN), spec.app_file],
                     "cwd": str(folder / "home"),
                     "env": app.env,
+                    "usual_env": app.usual_env,
                     "memory_limit_bytes": TIERS[spec.tier].memory_bytes,
                     "log_limit_bytes": LOG_LIMIT_BYTES,
                 }
@@ -171,8 +172,6 @@ class ProcessRuntime:
         usual = replace(spec, env=self._hub)
         return App(
             python=environment / "bin" / "python",
-            code=Path(spec.artifact.code),
-            app_file=spec.app_file,
             env={**ours, **launcher_environment(spec, **places), **fixed},
             usual_env={**ours, **launcher_environment(usual, **places), **fixed},
         )

@@ -109,7 +109,7 @@ class DiskWatch:
         self._seen, self._free, self._at = ids, free, time.monotonic()
         self._left = float("inf")
         for one in self._client.api.containers(filters=found, size=True) if ids else ():
-            if "spaceport.replica" in one["Labels"]:
+            if "spaceport.space" in one["Labels"]:
                 self._count(one)
 
     def _count(self, container: dict[str, Any]) -> None:

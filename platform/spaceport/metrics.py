@@ -223,7 +223,7 @@ def _hardware(read: Read) -> Iterator[Metric]:
     yield slots
     standby = GaugeMetricFamily(
         "spaceport_standby_bytes",
-        "Memory of a node's processes from which apps are forked (`SPACEPORT_STANDBY`).",
+        "Memory of a node's standby processes or containers (`SPACEPORT_STANDBY`).",
         labels=["node"],
     )
     for node, memory_bytes in (read.standby or {}).items():

@@ -113,8 +113,9 @@ SPACEPORT_DATA_GB = env.float("SPACEPORT_DATA_GB", 20)
 SPACEPORT_CACHE_GB = env.float("SPACEPORT_CACHE_GB", 20)
 #: Time limit for a replica to start, unless its `README.md` has a `startup_duration_timeout`.
 SPACEPORT_START_TIMEOUT_S = env.int("SPACEPORT_START_TIMEOUT_S", 1800)
-#: Without a container engine: how many processes may wait that have imported Gradio, one for each set of
-#: dependencies. Apps are forked from them and start in a fraction of the time. 0: none (see decision 13).
+#: How many containers of a node may wait that have imported Gradio, for the next code of the Spaces that were
+#: started last; without a container engine, how many processes, one for each set of dependencies. Apps start
+#: in a fraction of the time. 0: none (see decision 13).
 SPACEPORT_STANDBY = env.int("SPACEPORT_STANDBY", 3)
 #: Demo page loads of one visitor (account, or network prefix), as a burst and per minute; 0 disables the
 #: limit. Raise it for a class behind one address.

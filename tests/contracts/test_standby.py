@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
 import signal
 import socket
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import requests
 
 from hardware.runtimes import shim, standby
 from hardware.runtimes.base import Artifact, BuildSpec, ReplicaSpec
+from hardware.runtimes.base_image import LAUNCHER
 from hardware.runtimes.process import ProcessRuntime
 from hardware.runtimes.standby import Standby
 from tests.platform_server import lend_environments
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from hardware.runtimes.base import Running
 
+IMPORT = "import gradio as gr"
 SERVES = "\ngr.Interface(lambda x: x, 'text', 'text').launch()\n"
 STATE = Path(__file__).parent.parent / "apps" / "state" / "app.py"
 
@@ -73,11 +75,18 @@ class Bench:
         return b"--standby" in Path(f"/proc/{self.app_of(running)}/cmdline").read_bytes()
 
     def reason(self, code: Path, source: str, **env: str) -> str:
-        """Why this app would be started by itself."""
+        """Why this app would get a process of its own."""
         (code / "app.py").write_text(source)
         artifact = self.build(code)
-        app = self.runtime.app(self.spec(replace(artifact, code=str(code)), env), code, 1, ())
-        return Standby(self.home / "standby", 2).check(app)[1]
+        app = self.runtime.app(self.spec(artifact, env), code, 1, ())
+        if not self.standby():
+            self.until_serving(self.start(IMPORT + SERVES))
+        (ready,) = (self.home / "standby").glob("*/ready.json")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(LAUNCHER)
+            noticing = importlib.import_module("spaceport_launcher.standby.noticing")
+        reason: str = noticing.reason(code / "app.py", app.env, app.usual_env, json.loads(ready.read_text()))
+        return reason
 
     def standby(self) -> list[int]:
         """The process ids of what waits."""
@@ -157,9 +166,6 @@ def test_forks_draw_their_own_random_numbers(bench: Bench) -> None:
     assert len(drawn) == 12
 
 
-IMPORT = "import gradio as gr"
-
-
 def test_only_whole_folders_and_the_port_itself_are_changed(bench: Bench) -> None:
     source = (
         f"{IMPORT}, gradio.node_server, huggingface_hub.constants\n"
@@ -224,6 +230,19 @@ def test_a_module_of_its_own_that_gradio_would_import_prevents_the_fork(
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).touch()
     assert Path(name).parts[0].partition(".")[0] in bench.reason(tmp_path, IMPORT)
+
+
+def test_what_could_notice_gets_a_process_of_its_own(bench: Bench) -> None:
+    tells = "import os, sys\nprint(sys.argv, sys.orig_argv[1:], os.getcwd(), os.environ['OWN'])\n"
+    logs = []
+    for runtime in (bench.runtime, ProcessRuntime(bench.home)):
+        one = Bench(bench.home, 0)
+        one.runtime = runtime
+        running = one.until_serving(one.start(f"{tells}{IMPORT}{SERVES}", OWN="mine"))
+        assert not one.is_forked(running)
+        logs.append(one.log(running)[0].replace(str(one.folder(running)), ""))
+        runtime.stop(running.runtime_id)
+    assert logs[0] == logs[1]
 
 
 def test_the_first_import_in_an_environment_is_as_good_as_later_ones(bench: Bench, tmp_path: Path) -> None:
@@ -297,7 +316,7 @@ def test_one_that_fails_is_not_tried_for_each_app(bench: Bench, tmp_path: Path) 
     python.write_text(f"#!/bin/sh\necho begun >>{tmp_path}/begun\nexec {environment}/bin/python -c 1/0")
     python.chmod(0o700)
     waiting = Standby(tmp_path / "standby", 1)
-    app = standby.App(python, tmp_path, "app.py", {}, {"PATH": "/usr/bin:/bin"})
+    app = standby.App(python, {}, {"PATH": "/usr/bin:/bin"})
     for _ in range(2):
         assert waiting.fork(app, tmp_path, []) is None
     assert (tmp_path / "begun").read_text() == "begun\n"

@@ -1,10 +1,12 @@
 """Pushes while visitors call and open the page, one of them broken, one that installs something: no call and
-no page load fails, and what visitors meet is always the last version that works."""
+no page load fails, and what visitors meet is always the last version that works: once it is said to run,
+nobody who comes is served by the one before."""
 
 from __future__ import annotations
 
-import itertools
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,8 +17,9 @@ from tests.platform_server import Platform
 from tests.waiting import wait_until
 
 SPACE = "alice/pushed-often"
-VISITORS, READERS = 4, 2
-PAUSE_S = 0.3  # between two loads of one reader
+BROWSERS, PROGRAMS = 46, 4
+PUSHES, BROKEN, INSTALLS = 10, 3, 6
+LONG_S = 60.0  # more than a start, far less than an old replica may stay for calls that run on
 APP = """
 import time
 
@@ -29,59 +32,77 @@ def version():
 
 
 with gr.Blocks() as demo:
-    gr.Button().click(version, None, gr.Number(), api_name="version")
+    gr.Button().click(version, None, gr.Number(), api_name="version", concurrency_limit=4)
 demo.launch()
 """
-BROKEN = "raise RuntimeError('a bug')\n"
-INSTALLS = "iniconfig==2.1.0\n"
+
+
+class Visitors:
+    """They call again and again; what they were answered, and when they asked."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform, self.over = platform, threading.Event()
+        self.answers: list[tuple[float, int]] = []
+
+    def browse(self) -> None:
+        """Load the page, then call, as a browser does."""
+        with requests.Session() as browser:
+            self._visit(lambda: self._loaded_and_called(browser))
+
+    def run(self) -> None:
+        """Call as a program."""
+        client = Client(self.platform.run_url(SPACE), verbose=False)
+        self._visit(lambda: client.predict(api_name="/version"))
+
+    def met(self, version: int) -> None:
+        """Whoever asks from now on meets this version."""
+        since = time.monotonic()
+
+        def later() -> list[int]:
+            return [answer for began, answer in tuple(self.answers) if began > since]
+
+        wait_until(lambda: len(later()) > PROGRAMS, "visitors are answered", LONG_S)
+        assert set(later()) == {version}
+
+    def _visit(self, call: Callable[[], int]) -> None:
+        while not self.over.is_set():
+            began = time.monotonic()
+            self.answers.append((began, call()))
+
+    def _loaded_and_called(self, browser: requests.Session) -> int:
+        port, call = self.platform.port, f"{self.platform.run_url(SPACE)}gradio_api/call/version"
+        home = {"Host": f"alice-pushed-often.localhost:{port}"}
+        page = browser.get(f"http://127.0.0.1:{port}/", timeout=LONG_S, headers=home)
+        assert "gradio_config" in page.text, (page.status_code, page.text[:500])
+        event = browser.post(call, json={"data": []}, timeout=LONG_S).json()["event_id"]
+        text = browser.get(f"{call}/{event}", timeout=LONG_S).text
+        _, complete, data = text.rpartition("event: complete\ndata: ")
+        assert complete, text
+        return int(data.strip().strip("[]"))
 
 
 def test_nobody_notices_pushes(process_platform: Platform, tmp_path: Path) -> None:
     platform, token = process_platform, process_platform.token("alice")
-    over = threading.Event()
-    answers: list[int] = []
-    loads = itertools.count()
 
-    def visit() -> None:
-        client = Client(platform.run_url(SPACE), verbose=False)
-        while not over.is_set():
-            answers.append(client.predict(api_name="/version"))
+    def push(version: int) -> None:
+        (tmp_path / "app.py").write_text(
+            "raise RuntimeError('a bug')\n" if version == BROKEN else APP.format(version=version)
+        )
+        (tmp_path / "requirements.txt").write_text("iniconfig==2.1.0\n" if version >= INSTALLS else "")
+        stage = "RUNTIME_ERROR" if version == BROKEN else "RUNNING"
+        assert platform.push(SPACE, token, tmp_path) == stage
 
-    def read() -> None:
-        while not over.is_set():
-            page = requests.get(
-                f"http://127.0.0.1:{platform.port}/", timeout=60,
-                headers={"Host": f"alice-pushed-often.localhost:{platform.port}"},
-            )  # fmt: skip
-            assert "gradio_config" in page.text, (page.status_code, page.text[:500])
-            next(loads)
-            over.wait(PAUSE_S)
-
-    def push(source: str, requirements: str = "") -> str:
-        (tmp_path / "app.py").write_text(source)
-        (tmp_path / "requirements.txt").write_text(requirements)
-        return platform.push(SPACE, token, tmp_path)
-
-    def met(version: int) -> None:
-        since = len(answers) + VISITORS  # those under way may be of the version before
-        wait_until(lambda: len(answers) > since + VISITORS, "visitors are answered")
-        assert set(answers[since:]) == {version}
-
-    assert push(APP.format(version=0)) == "RUNNING"
-    with ThreadPoolExecutor(VISITORS + READERS) as pool:
-        people = [pool.submit(visit) for _ in range(VISITORS)] + [pool.submit(read) for _ in range(READERS)]
+    push(0)
+    visitors = Visitors(platform)
+    with ThreadPoolExecutor(BROWSERS + PROGRAMS) as pool:
+        people = [pool.submit(visitors.browse) for _ in range(BROWSERS)]
+        people += [pool.submit(visitors.run) for _ in range(PROGRAMS)]
         try:
-            for version in (1, 2):
-                assert push(APP.format(version=version)) == "RUNNING"
-                met(version)
-            assert push(BROKEN) == "RUNTIME_ERROR"
-            met(2)
-            assert push(APP.format(version=3), INSTALLS) == "RUNNING"
-            met(3)
-            assert push(APP.format(version=4), INSTALLS) == "RUNNING"
-            met(4)
+            for version in range(1, PUSHES + 1):
+                push(version)
+                visitors.met(version - 1 if version == BROKEN else version)
         finally:
-            over.set()
+            visitors.over.set()
         for one in people:
-            one.result(60)
-    assert next(loads) > READERS
+            one.result(LONG_S)
+    assert len(visitors.answers) > 2 * len(people)

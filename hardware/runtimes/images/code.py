@@ -14,6 +14,7 @@ from hardware.runtimes.images import tree
 from hardware.runtimes.images.transfer import layers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import docker
@@ -49,6 +50,38 @@ def add(
         api.commit(container, repository, tag)
     finally:
         api.remove_container(container, force=True, v=True)
+
+
+def environment_of(client: docker.DockerClient, image: str) -> str:
+    """The id of the image of dependencies that a Space's image stands upon; "": it has gone, or there is more
+    upon it than the code."""
+    own = layers(client, image)[:-1]
+    for one in client.api.images(filters={"label": f"{KIND}={ENVIRONMENT}"}):
+        if layers(client, one["Id"]) == own:
+            return str(one["Id"])
+    return ""
+
+
+@contextlib.contextmanager
+def taken(client: docker.DockerClient, image: str, home: str, most_bytes: int) -> Iterator[IO[bytes] | None]:
+    """The code in a Space's image as a tar of `app`, a folder of `home`; None: it is larger than that.
+
+    Raises:
+        docker.errors.APIError
+    """
+    container = client.containers.create(image, ["true"])
+    try:
+        parts, _ = client.api.get_archive(str(container.id), f"{home}/app")
+        with tempfile.TemporaryFile() as file:
+            for part in parts:
+                file.write(part)
+                if file.tell() > most_bytes:
+                    yield None
+                    return
+            file.seek(0)
+            yield file
+    finally:
+        container.remove(v=True)
 
 
 def _archive(source: Path) -> IO[bytes]:

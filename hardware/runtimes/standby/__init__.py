@@ -2,7 +2,7 @@
 takes as long as the app's own code. No app can notice: one that could is started by itself
 (docs/decisions/0013).
 
-Each has a folder below `home`, with order.json, state.json, log, and what `spaceport_launcher/standby.py`
+Each has a folder below `home`, with order.json, state.json, log, and what `spaceport_launcher/standby`
 writes.
 """
 
@@ -13,7 +13,6 @@ import hashlib
 import json
 import logging
 import os
-import re
 import shutil
 import signal
 import socket
@@ -26,7 +25,6 @@ from typing import TYPE_CHECKING, Any
 
 from hardware.runtimes import shim
 from hardware.runtimes.base_image import LAUNCHER, MAIN
-from hardware.runtimes.standby import app_source
 from infra import file_locks
 from infra.folders import private
 
@@ -39,10 +37,6 @@ READY_S, ANSWER_S, AGAIN_AFTER_S = 30.0, 5.0, 600.0
 POLL_S = 0.02
 REPLY_BYTES = 4096
 GO = b"!"
-#: Variables that compiled code reads, or Python at its start.
-READ_BY_OTHERS = (
-    "(ARROW|GOTO|KMP|LC|LD|MALLOC|MKL|NPY|NUMEXPR|OMP|OPENBLAS|OPENSSL|RUST|TOKIO)_.*|PYTHON.*|LANG.*|TZ.*"
-)
 #: What differs for every app and is changed after the fork, one folder within another before that one; where
 #: it is before: below the folder of the standby process.
 MOVED = {
@@ -61,12 +55,10 @@ UNREAD = {"SPACEPORT_CODE", "SPACEPORT_MAX_THREADS", "CUDA_VISIBLE_DEVICES"}
 
 @dataclass(frozen=True)
 class App:
-    """One to be started: the Python of its environment, its code, its variables, and those that it would have
-    if its owner had set none."""
+    """One to be started: the Python of its environment, its variables, and those that it would have if its
+    owner had set none."""
 
     python: Path
-    code: Path
-    app_file: str
     env: Mapping[str, str]
     usual_env: Mapping[str, str]
 
@@ -83,27 +75,13 @@ class Standby:
         if not self._most:
             return None
         try:
-            folder, why = self.check(app)
-            if not why:
+            folder = self._of_environment(app)
+            if not (why := _ready(folder)["refuses"]):
                 return _ask(folder, {"folder": str(replica), "shim": shim_command})
         except (OSError, ValueError, LookupError) as error:
             why = str(error)
         logger.info("replica %s is started by itself: %s", replica.name, why)
         return None
-
-    def check(self, app: App) -> tuple[Path, str]:
-        """The folder of the process for this app, which is begun if need be, and why the app cannot be forked
-        from it; "": it can.
-
-        Raises:
-            OSError, LookupError, ValueError: there is none, and none can be begun.
-        """
-        before = app_source.before_gradio(app.code / app.app_file)
-        if before is None:
-            return self._home, "it imports no Gradio, or does more before"
-        folder = self._of_environment(app)
-        ready = _ready(folder)
-        return folder, ready["refuses"] or _notices(app, before, ready)
 
     def keep(self) -> None:
         """Say that the platform runs: without this they end after two minutes."""
@@ -122,7 +100,7 @@ class Standby:
     def _of_environment(self, app: App) -> Path:
         """The folder of the one for this app's environment, begun if need be."""
         complete = app.python.parents[1] / "complete"
-        ours = max(path.stat().st_mtime_ns for path in (LAUNCHER / MAIN).parent.glob("*.py"))
+        ours = max(path.stat().st_mtime_ns for path in (LAUNCHER / MAIN).parent.rglob("*.py"))
         env = {name: app.usual_env[name] for name in app.usual_env if name not in UNREAD | MOVED.keys()}
         env[PORT] = NO_PORT
         what = json.dumps([str(app.python), complete.stat().st_mtime_ns, ours, sorted(env.items())])
@@ -213,27 +191,6 @@ def _ready(folder: Path) -> dict[str, Any]:
 def _last_line(log: Path) -> str:
     with contextlib.suppress(OSError, IndexError):
         return log.read_text(errors="replace").splitlines()[-1]
-    return ""
-
-
-def _notices(app: App, before: app_source.Before, ready: dict[str, Any]) -> str:
-    """Why this app could notice that Gradio was imported before it ran; "": it cannot."""
-    reads: dict[str, str | None] = ready["reads"]
-    moved = MOVED.keys() | {PORT}
-    others = re.compile(f"{READ_BY_OTHERS}|{ready['names']}")
-    for name in (app.env.keys() | app.usual_env.keys() | reads.keys()) - moved:
-        usual = reads[name] if name in reads else app.usual_env.get(name)
-        if (name in reads or others.fullmatch(name)) and app.env.get(name) != usual:
-            return f"its variable {name}"
-    for name in before.sets:
-        if name in reads or name in moved or others.fullmatch(name):
-            return f"it sets {name} before it imports Gradio"
-    asked = set(ready["asked"])
-    if foreign := before.imports - asked - sys.stdlib_module_names:
-        return f"it imports {min(foreign)} before Gradio"
-    own = {path.name.partition(".")[0] for path in (app.code / app.app_file).parent.iterdir()}
-    if shadows := own & asked:
-        return f"its own {min(shadows)} comes before the module of this name"
     return ""
 
 

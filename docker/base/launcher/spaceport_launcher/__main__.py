@@ -13,6 +13,10 @@ if sys.argv[1:2] == ["--standby"]:
     from spaceport_launcher import standby
 
     standby.serve()
+elif sys.argv[1:2] == ["--wait"]:
+    from spaceport_launcher.standby import waiting
+
+    waiting.wait()
 del sys.path[0]
 
 with script.Run(globals()):

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from spaceport_launcher import finder
-from spaceport_launcher.standby import preimport
+from spaceport_launcher.standby import noticing, preimport
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -41,7 +41,7 @@ GO = b"!"
 
 def serve() -> None:
     """Wait for requests; ends with the platform, and returns only in a fork, as whose process began for its
-    app."""
+    app. An app that could notice gets a new process there."""
     folder = Path(sys.argv[2])
     order = json.loads((folder / "order.json").read_text())
     # As the shim does for an app: some modules read them.
@@ -52,7 +52,7 @@ def serve() -> None:
     ours, sys.path[:2] = sys.path[:2], [os.environ["SPACEPORT_WORK"]]
     sys.argv[:] = ["app.py"]
     finder.install()
-    imported = preimport.gradio(folder, order["moved"], order["port"])
+    imported = preimport.for_forks(folder, order["moved"], order["port"])
     new = folder / "ready.json.new"
     new.write_text(json.dumps(imported.to_json()))
     if imported.refuses:
@@ -139,16 +139,24 @@ def _become_shim(request: dict[str, Any], app: int, output: int) -> None:
     os.execve(command[0], command, {"PATH": os.defpath})  # noqa: S606  # our own program
 
 
+def forget() -> None:
+    """Leave no module of this package loaded."""
+    for name in [name for name in sys.modules if name.startswith(__name__)]:
+        del sys.modules[name]
+    sys.path_importer_cache.pop(str(Path(__file__).parent), None)
+
+
 def _become(start: dict[str, Any], imported: preimport.Imported, ours: list[str]) -> None:
     """Leave nothing that shows another start than `python app.py`."""
-    before = dict(os.environ)
-    os.environ.clear()
-    os.environ.update(start["env"])
+    before, env = dict(os.environ), start["env"]
     os.chdir(start["cwd"])
+    app = Path(env["SPACEPORT_CODE"]) / start["argv"][-1]
+    if noticing.reason(app, env, start["usual_env"], imported.to_json()):
+        os.execve(start["argv"][0], start["argv"], env)  # noqa: S606  # our own program
+    os.environ.clear()
+    os.environ.update(env)
     python, *sys.argv[:] = start["argv"]
     sys.orig_argv[:] = [python, *sys.argv]
     sys.path[:1] = ours
-    imported.move(before, start["env"])
-    for name in (__name__, preimport.__name__):
-        del sys.modules[name]
-    sys.path_importer_cache.pop(str(Path(__file__).parent), None)
+    imported.move(before, env)
+    forget()

@@ -62,9 +62,13 @@ class Imported:
     _places: list[tuple[Callable[[Any], None], Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """For the platform, which decides whether an app is started from here."""
+        """What decides whether an app may run in this process, or a fork of it."""
         names = "|".join(READS_ALL.values())
-        return {"reads": self.reads, "names": names, "asked": sorted(self.asked), "refuses": self.refuses}
+        moved = [*self.moved, self.port] if self.port else self.moved
+        return {
+            "reads": self.reads, "names": names, "asked": sorted(self.asked), "moved": moved,
+            "refuses": self.refuses,
+        }  # fmt: skip
 
     def move(self, before: dict[str, str], after: dict[str, str]) -> None:
         """Give every place the app's own value."""
@@ -82,21 +86,32 @@ class Imported:
             numpy.seed()
         if (processes := sys.modules.get("multiprocessing.process")) is not None:
             processes.current_process().authkey = os.urandom(32)
-        started: Any = logging._startTime  # type: ignore[attr-defined]  # what `relativeCreated` counts from
-        logging._startTime = time.time_ns() if isinstance(started, int) else time.time()  # type: ignore[attr-defined]
+        begin_anew()
         if self.output:
             os.write(2, self.output)
 
 
-def gradio(folder: Path, moved: list[str], port: str) -> Imported:
+def begin_anew() -> None:
+    """The process begins now, as far as modules keep when it did."""
+    started: Any = logging._startTime  # type: ignore[attr-defined]  # what `relativeCreated` counts from
+    logging._startTime = time.time_ns() if isinstance(started, int) else time.time()  # type: ignore[attr-defined]
+
+
+def for_one() -> Imported:
+    """Import it in the process of the app itself."""
+    imported = Imported([], "")
+    with _noting(imported, draws=False):
+        _import(imported)
+    return imported
+
+
+def for_forks(folder: Path, moved: list[str], port: str) -> Imported:
     """Import it as an app would whose paths are in `folder`, and find what it kept."""
     imported = Imported(moved, port)
-    with _noting(imported):
-        try:
-            importlib.import_module("gradio")
-        except Exception as error:  # the app will say so itself
-            imported.refuses = f"{type(error).__name__}: {error}"
-            return imported
+    with _noting(imported, draws=True):
+        _import(imported)
+    if imported.refuses:
+        return imported
     if threading.active_count() > 1:
         imported.refuses = "a thread was started"
     elif number := next(_shared_descriptors(), None):
@@ -107,23 +122,31 @@ def gradio(folder: Path, moved: list[str], port: str) -> Imported:
     return imported
 
 
-class _noting:
-    """Note what is read of the environment, what is drawn at random, and which modules are looked for."""
+def _import(imported: Imported) -> None:
+    try:
+        importlib.import_module("gradio")
+    except Exception as error:  # the app will say so itself
+        imported.refuses = f"{type(error).__name__}: {error}"
 
-    def __init__(self, imported: Imported) -> None:
-        self._imported = imported
+
+class _noting:
+    """Note what is read of the environment, which modules are looked for, and, with `draws`, what is drawn at
+    random: its stand-ins may be kept, and have to be found again."""
+
+    def __init__(self, imported: Imported, *, draws: bool) -> None:
+        self._imported, self._draws = imported, draws
 
     def __enter__(self) -> None:
+        stand_ins = self._readers() + (self._drawers() if self._draws else [])
+        self._originals = [(place, name, getattr(place, name)) for place, name, _ in stand_ins]
+        for (place, name, one), (_, _, original) in zip(stand_ins, self._originals, strict=True):
+            setattr(place, name, one)
+            self._imported.stand_ins[id(one)] = one, original
+        sys.meta_path.insert(0, self)
+
+    def _readers(self) -> list[tuple[Any, str, Any]]:
         kind: Any = type(os.environ)
-        self._originals = [
-            (kind, "__getitem__", kind.__getitem__), (kind, "__iter__", kind.__iter__),
-            (os, "urandom", os.urandom), (random, "_urandom", os.urandom),
-            (random.Random, "__init__", random.Random.__init__),
-            (secrets, "token_hex", secrets.token_hex), (secrets, "token_urlsafe", secrets.token_urlsafe),
-        ]  # fmt: skip
-        get, each, urandom, _, create, token_hex, token_urlsafe = (one for _, _, one in self._originals)
-        imported = self._imported
-        drawing: list[bool] = []
+        get, each, imported = kind.__getitem__, kind.__iter__, self._imported
 
         def getitem(environ: Any, name: str) -> str:
             if _asker() not in READS_ALL:
@@ -136,6 +159,12 @@ class _noting:
                 imported.refuses = f"{asker} reads all variables"
             names: Iterator[str] = each(environ)
             return names
+
+        return [(kind, "__getitem__", getitem), (kind, "__iter__", iterate)]
+
+    def _drawers(self) -> list[tuple[Any, str, Any]]:
+        urandom, create, imported = os.urandom, random.Random.__init__, self._imported
+        drawing: list[bool] = []
 
         def draw(count: int) -> bytes:
             asker = _asker()
@@ -155,12 +184,11 @@ class _noting:
             imported.tokens[drawn] = functools.partial(draw_token, count)
             return drawn
 
-        tokens = functools.partial(token, token_hex), functools.partial(token, token_urlsafe)
-        ours: tuple[Any, ...] = (getitem, iterate, draw, draw, init, *tokens)
-        for (place, name, original), one in zip(self._originals, ours, strict=True):
-            setattr(place, name, one)
-            imported.stand_ins[id(one)] = one, original
-        sys.meta_path.insert(0, self)
+        return [
+            (os, "urandom", draw), (random, "_urandom", draw), (random.Random, "__init__", init),
+            (secrets, "token_hex", functools.partial(token, secrets.token_hex)),
+            (secrets, "token_urlsafe", functools.partial(token, secrets.token_urlsafe)),
+        ]  # fmt: skip
 
     def find_spec(self, name: str, path: Any = None, _target: Any = None) -> None:
         """Find nothing."""

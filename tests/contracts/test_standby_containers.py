@@ -1,0 +1,142 @@
+"""A Space's next start finds Gradio imported in a container that waits for it; nothing else is different."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import re
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import docker.errors
+import pytest
+
+from hardware import readiness
+from hardware.runtimes.base import Artifact, BuildSpec, ReplicaSpec
+from hardware.runtimes.docker import DockerRuntime
+from hardware.runtimes.standby import containers
+from tests.contracts.test_standby import DIFFERENT, IMPORT, SERVES, STATE
+from tests.hardware.engine import docker_runtime
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hardware.runtimes.base import Running
+
+pytestmark = pytest.mark.docker
+
+SPACE_ID = 77
+#: Each container draws its own.
+DRAWN = {*DIFFERENT, "gradio.processing_utils.hash_seed"}
+
+
+class Node:
+    """Starts versions of one Space."""
+
+    def __init__(self, home: Path) -> None:
+        docker_runtime(home)
+        self.home, self.runtime, self._number = home, DockerRuntime(home, standby=1), 0
+        self.api: Any = self.runtime.client.api
+
+    def build(self, source: str) -> Artifact:
+        self._number += 1
+        code = self.home / "code" / str(self._number)
+        code.mkdir(parents=True)
+        (code / "app.py").write_text(source)
+        spec = BuildSpec(space="a/b", space_id=SPACE_ID, sha=f"{self._number:040}", sdk="gradio", source=code)
+        return self.runtime.build(spec, lambda _line: None)
+
+    def start(self, artifact: Artifact, **env: str) -> Running:
+        self._number += 1
+        spec = ReplicaSpec(
+            space="a/b", space_id=SPACE_ID, sdk="gradio", artifact=artifact, tier="cpu", env=env
+        )
+        running = self.runtime.start(self._number, spec)
+
+        def is_ready() -> bool:
+            assert (ended := self.runtime.poll(running.runtime_id)) is None, ended
+            return asyncio.run(readiness.answers(running.address, "gradio"))
+
+        wait_until(is_ready, "the app answers", 60)
+        assert self.runtime.running()[self._number] == running
+        return running
+
+    def waiting(self) -> str:
+        """The id of the container that waits, once it has imported Gradio; "": none does."""
+        self.runtime._standby.refill()
+        found = self.api.containers(filters={"name": f"{self.runtime.installation}-standby-{SPACE_ID}"})
+        if not found:
+            return ""
+        container: str = found[0]["Id"]
+        wait_until(lambda: self.has(container, containers.READY), "it has imported Gradio", 60)
+        return container
+
+    def has(self, container: str, path: str) -> bool:
+        try:
+            self.read(container, path)
+        except docker.errors.NotFound:
+            return False
+        return True
+
+    def read(self, container: str, path: str) -> bytes:
+        parts, _ = self.api.get_archive(container, path)
+        with tarfile.open(fileobj=io.BytesIO(b"".join(parts))) as tar:
+            file = tar.extractfile(tar.getmembers()[0])
+            assert file is not None
+            return file.read()
+
+    def state(self, running: Running) -> set[str]:
+        """What the app of `tests/apps/state` saw of its process."""
+        path = "/home/user/state.json"
+        wait_until(lambda: self.has(running.runtime_id, path), "it has looked")
+        seen = self.read(running.runtime_id, path)
+        text = re.sub(r":\d{8,}", ":ADDRESS", seen.decode().replace(running.runtime_id[:12], "HOST"))
+        return {f"{key}: {value}" for key, value in json.loads(text).items() if key not in DRAWN}
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(containers, "AFTER_S", 0.0)
+        made = Node(tmp_path_factory.mktemp("node"))
+        yield made
+        made.runtime.dispose()
+
+
+def test_nothing_shows_that_gradio_was_imported_before(node: Node) -> None:
+    first = node.start(node.build(STATE.read_text()), OWN="mine")
+    waits = node.waiting()
+    second = node.start(node.build(STATE.read_text() + "\n# changed"), OWN="mine")
+    assert second.runtime_id == waits != first.runtime_id
+    assert sorted(node.state(first) ^ node.state(second)) == []
+    assert not node.has(waits, containers.READY)
+    assert node.waiting() not in ("", waits)
+
+
+def test_what_could_notice_gets_a_process_of_its_own(node: Node) -> None:
+    tells = (
+        "import os, sys\n"
+        "print(sys.argv, sys.orig_argv, os.getcwd(), os.environ['OWN'], 'gradio' in sys.modules)\n"
+    )
+    artifact = node.build(f"{tells}{IMPORT}{SERVES}")
+    logs = []
+    waits = ""
+    for _ in range(2):
+        running = node.start(artifact, OWN="mine")
+        logs.append(next(iter(node.runtime.logs(running.runtime_id))).text)
+        assert running.runtime_id == waits or not waits
+        waits = node.waiting()
+    assert logs[0] == logs[1]
+    assert "False" in logs[1]
+
+
+def test_other_variables_or_dependencies_mean_another_container(node: Node) -> None:
+    artifact = node.build(IMPORT + SERVES)
+    node.start(artifact, OWN="mine")
+    waits = node.waiting()
+    running = node.start(artifact, OWN="other")
+    assert running.runtime_id != waits
+    assert not node.has(waits, "/home/user/app")
