@@ -20,6 +20,7 @@ PATCHES = {
     "gradio.component_meta": ("hooks", "patch_component_meta"),
     "gradio.events": ("hooks", "patch_events"),
     "gradio.oauth": ("login", "patch"),
+    "gradio.queueing": ("hooks.inner_queue", "patch"),
     "gradio.route_utils": ("hooks", "patch_route_utils"),
     "gradio.routes": ("hooks", "patch_routes"),
     "gunicorn.arbiter": ("addresses", "patch_gunicorn"),

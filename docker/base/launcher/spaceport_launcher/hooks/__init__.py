@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 INNER_MAX_BATCH_SIZE = 1024
 #: Arguments of older Gradio versions that newer ones refuse; dropping them changes nothing for a visitor.
 OBSOLETE_LAUNCH = ("enable_queue", "encrypt", "show_tips")
-INNER_POLL_S = 0.02
 #: Documents of events that are kept compiled.
 TEMPLATES = 128
 
@@ -175,21 +174,17 @@ def _create_app(original: Callable[..., Any]) -> Callable[..., Any]:
             app = original(blocks, *args, **kwargs)
         setattr(app, places.OWN, own)
         serving.guard(app)
-        _calm(blocks)
+        _calm()
         return app
 
     return create_app
 
 
-def _calm(blocks: Any) -> None:
-    """Spare the app work that nobody sees. Its own queue looks for events 50 times a second, not 1,000 times:
-    few go there, and an idle app used 8 % of a core for it. And Gradio imports matplotlib twice in each call:
-    where there is none, its whole path was searched each time, an eighth of a short call's work."""
+def _calm() -> None:
+    """Spare the app work that nobody sees. Gradio imports matplotlib twice in each call: where there is none,
+    its whole path was searched each time, an eighth of a short call's work."""
     if "matplotlib" not in sys.modules and importlib.util.find_spec("matplotlib") is None:
         sys.modules["matplotlib"] = None  # type: ignore[assignment]  # the import system's "there is none"
-    queue: Any = getattr(blocks, "_queue", None)
-    if hasattr(queue, "sleep_when_free"):
-        queue.sleep_when_free = INNER_POLL_S
 
 
 def _get_root_url(original: Callable[..., Any]) -> Callable[..., Any]:
