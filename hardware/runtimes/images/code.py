@@ -52,10 +52,13 @@ def add(
         api.remove_container(container, force=True, v=True)
 
 
-def environment_of(client: docker.DockerClient, image: str) -> str:
-    """The id of the image of dependencies that a Space's image stands upon; "": it has gone, or there is more
-    upon it than the code."""
+def environment_of(client: docker.DockerClient, image: str, likely: str = "") -> str:
+    """The id of the image of dependencies that a Space's image stands upon; `likely` is tried first. "": it
+    has gone, or there is more upon it than the code."""
     own = layers(client, image)[:-1]
+    with contextlib.suppress(docker.errors.NotFound):
+        if likely and layers(client, likely) == own:
+            return likely
     for one in client.api.images(filters={"label": f"{KIND}={ENVIRONMENT}"}):
         if layers(client, one["Id"]) == own:
             return str(one["Id"])

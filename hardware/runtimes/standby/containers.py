@@ -64,8 +64,9 @@ class Containers:
         if not self._most:
             return None
         with self._lock:
-            environment = code.environment_of(self._client, options["image"])
             known = self._spaces.pop(space_id, None)
+            likely = known.environment if known is not None else ""
+            environment = code.environment_of(self._client, options["image"], likely)
             if environment:
                 self._spaces[space_id] = _Space(options, subnet, environment, time.monotonic())
             if known is None or not known.container:
