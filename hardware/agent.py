@@ -22,7 +22,7 @@ from hardware.app_report import Unusable
 from hardware.models import Replica
 from hardware.runtimes.base import ArtifactMissing, EngineUnavailable, StartFailed
 from hardware.tiers import TIERS
-from hardware.upkeep import handover, leftovers, starts
+from hardware.upkeep import handover, leftovers, starts, volumes
 from hardware.upkeep.starts import Found, Start, Starts
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Agent:
         slots: Callable[[], tuple[int, int] | None] = lambda: None,
     ) -> None:
         self.name, self.tiers, self.runtime, self._slots = name, tiers, runtime, slots
-        self.node_id = nodes.register(name, tiers, runtime.name).pk
+        self.node_id = nodes.register(name, tiers, runtime.name, runtime.place).pk
         self._devices = devices.found()
         self._hinted, self._stopping = threading.Event(), threading.Event()
         self._busy: set[int] = set()
@@ -85,6 +85,11 @@ class Agent:
                 target=self._forever,
                 args=(lambda: leftovers.clear(name, runtime), leftovers.LOOK_EVERY_S),
                 name="leftovers",
+            ),
+            threading.Thread(
+                target=self._forever,
+                args=(lambda: volumes.count(name, runtime), volumes.COUNT_EVERY_S),
+                name="volumes",
             ),
         ]
 
@@ -180,9 +185,10 @@ class Agent:
         if self._leaving:
             return
         waiting = Replica.objects.filter(wanted=True, state=State.PENDING, node=None, tier__in=self.tiers)
-        for row in waiting.only("pk", "tier", "created_at").order_by("pk"):
+        for row in waiting.only("pk", "tier", "volumes", "created_at").order_by("pk"):
             is_late = timezone.now() - row.created_at > PATIENCE
-            if is_late or nodes.placed_on(row.tier) == self.name:
+            is_mine = is_late or nodes.placed_on(row.tier, row.volumes) == self.name
+            if is_mine and volumes.claim(row, self.runtime.place):
                 # Compare and set: another node may be as quick.
                 mine = Replica.objects.filter(pk=row.pk, wanted=True, state=State.PENDING, node=None).update(
                     node=self.node_id, state=State.STARTING, simulated=self.tiers[row.tier], reason=""

@@ -16,6 +16,8 @@ class Node(models.Model):
     tiers = models.JSONField(default=dict)
     #: "docker" or "process".
     runtime = models.CharField(max_length=8)
+    #: Where it keeps named volumes: nodes with the same one share them.
+    place = models.CharField(max_length=300, blank=True, default="", db_default="")
     #: The hardware that is there, from `hardware.devices.found`.
     devices = models.JSONField(default=dict, blank=True)
     heartbeat_at = models.DateTimeField()
@@ -48,6 +50,8 @@ class Replica(models.Model):
     node = models.ForeignKey(Node, null=True, blank=True, on_delete=models.SET_NULL, related_name="replicas")
     #: Everything needed to start it; holds secrets (read it with `hardware.replicas.spec_of`).
     spec = EncryptedJSONField()
+    #: The numbers of the named volumes that it is to have: only nodes that keep them can take it.
+    volumes = models.JSONField(default=list, db_default=[], blank=True)
     wanted = models.BooleanField(default=True)
     state = models.CharField(max_length=8, choices=State.choices, default=State.PENDING)
     reason = models.TextField(blank=True)
@@ -78,13 +82,28 @@ class Replica(models.Model):
         return f"replica {self.pk} of {self.space_id} on {self.tier}: {self.state}"
 
 
-class Deleted(models.Model):
-    """A Space that was deleted: every node removes what it has of it."""
+class VolumeHome(models.Model):
+    """Where a named volume is kept, which is where a Space had it first, and what it holds."""
 
-    space_id = models.BigIntegerField()
+    volume_id = models.BigIntegerField(unique=True)
+    #: As nodes name theirs.
+    place = models.CharField(max_length=300)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    #: With its folders.
+    files = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"volume {self.volume_id} in {self.place}"
+
+
+class Deleted(models.Model):
+    """A Space, or else a named volume, that was deleted: every node removes what it has of it."""
+
+    space_id = models.BigIntegerField(null=True)
+    volume_id = models.BigIntegerField(null=True)
     #: Names of the nodes that have.
     cleared_by = models.JSONField(default=list)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
-        return f"deleted space {self.space_id}"
+        return f"deleted space {self.space_id}" if self.space_id else f"deleted volume {self.volume_id}"

@@ -10,10 +10,11 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from hardware import devices, placement
-from hardware.models import Node, Replica
+from hardware.models import Node, Replica, VolumeHome
 from hardware.tiers import TIERS, tier
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from django.db.models import QuerySet
@@ -36,13 +37,14 @@ class Offer:
     simulated: bool
 
 
-def register(name: str, tiers: dict[str, bool], runtime: str) -> Node:
-    """Note a node and the tiers it serves (name → simulated); answers its row."""
+def register(name: str, tiers: dict[str, bool], runtime: str, place: str = "") -> Node:
+    """Note a node, the tiers it serves (name → simulated), and where it keeps volumes; answers its row."""
     node, _ = Node.objects.update_or_create(
         name=name,
         defaults={
             "tiers": {tier_name: {"simulated": simulated} for tier_name, simulated in tiers.items()},
             "runtime": runtime,
+            "place": place,
             "devices": devices.as_json(devices.found()),
             "heartbeat_at": timezone.now(),
             "leaving": False,
@@ -66,10 +68,16 @@ def is_up(node: Node) -> bool:
     return node.heartbeat_at > _ago(DOWN_AFTER_S)
 
 
-def up(tier_name: str = "") -> list[Node]:
-    """The nodes that are up, do not leave, and serve this tier (any, when empty)."""
+def up(tier_name: str = "", volumes: Iterable[int] = ()) -> list[Node]:
+    """The nodes that are up, do not leave, serve this tier (any, when empty), and can give a Space these
+    named volumes."""
     found: QuerySet[Node] = Node.objects.filter(heartbeat_at__gt=_ago(DOWN_AFTER_S), leaving=False)
-    return [node for node in found.order_by("name") if not tier_name or tier_name in node.tiers]
+    serving = [node for node in found.order_by("name") if not tier_name or tier_name in node.tiers]
+    if not volumes:
+        return serving
+    homes = VolumeHome.objects.filter(volume_id__in=volumes)
+    places = set(homes.values_list("place", flat=True))
+    return [node for node in serving if places <= {node.place}]
 
 
 def offers() -> list[Offer]:
@@ -89,17 +97,23 @@ def offers() -> list[Offer]:
     return found
 
 
-def absence(tier_name: str) -> str:
-    """Why a Space on this tier must wait, in a sentence; empty when a node serves it."""
-    if up(tier_name):
+def absence(tier_name: str, volumes: Iterable[int] = ()) -> str:
+    """Why a Space on this tier, with these named volumes, must wait, in a sentence; empty when a node can
+    take it."""
+    if up(tier_name, volumes):
         return ""
+    if up(tier_name):
+        return (
+            "A volume of this Space is kept on a machine where no node with its hardware is up. The Space "
+            "starts by itself when one comes; or choose the hardware of that machine, or another volume."
+        )
     title = tier(tier_name).title
     return f"No node with {title} hardware is up. The Space starts by itself when one comes."
 
 
-def placed_on(tier_name: str) -> str | None:
-    """The name of the node that should take the next replica of this tier."""
-    nodes = up(tier_name)
+def placed_on(tier_name: str, volumes: Iterable[int] = ()) -> str | None:
+    """The name of the node that should take the next replica of this tier that has these named volumes."""
+    nodes = up(tier_name, volumes)
     counts = dict(
         Node.objects.filter(pk__in=[node.pk for node in nodes])
         .annotate(load=Count("replicas", filter=Q(replicas__wanted=True, replicas__state__in=ACTIVE)))

@@ -28,6 +28,7 @@ def order(*, space_id: int, build_id: int | None, spec: ReplicaSpec) -> Replica:
         space_id=space_id,
         build_id=build_id,
         tier=spec.tier,
+        volumes=[volume.volume_id for volume in spec.volumes],
         # As one text: the encrypted field would give every number back as a string.
         spec={"json": json.dumps(spec.to_json())},
     )

@@ -12,6 +12,8 @@ from spaces import lifecycle, names, publishing
 from spaces.git import commits, repository
 from spaces.lfs import holdings
 from spaces.models import FormerName, Sdk, Secret, Space, Stage, Variable, Visibility
+from spaces.volumes import mounts
+from spaces.volumes.mounts import Wanted
 from spaces.webhooks import events
 
 MOST_FORMER_NAMES = 10  # that lead to a Space
@@ -25,6 +27,16 @@ class AlreadyExists(Exception):
         self.space = space
 
 
+class HasVolumes(Exception):
+    """The Space has volumes of its owner, which no other owner's Spaces have."""
+
+    def __init__(self, space: Space) -> None:
+        super().__init__(
+            f"{space} has volumes of {space.owner} mounted, which only Spaces of {space.owner} may have. "
+            f"Unmount them first: hf spaces volumes delete {space}"
+        )
+
+
 def create(
     owner: Owner,
     name: str,
@@ -36,12 +48,14 @@ def create(
     sleep_time_s: int | None = None,
     secrets: dict[str, tuple[str, str]] | None = None,
     variables: dict[str, tuple[str, str]] | None = None,
+    volumes: list[Wanted] | None = None,
     files: dict[str, bytes] | None = None,
 ) -> Space:
     """A new Space.
 
     Args:
         secrets, variables: name to (value, description).
+        volumes: of this owner, checked.
         files: contents of the first commit; a README naming the SDK where not given.
 
     Raises:
@@ -63,8 +77,8 @@ def create(
             QueueSettings.objects.create(space=space)
             _fill(space, Secret, secrets or {})
             _fill(space, Variable, variables or {})
-            first = files or _first_files(name, space.sdk)
-            space.sha = commits.create(space, author=author, files=first)
+            mounts.add(space, volumes or [])
+            space.sha = commits.create(space, author=author, files=files or _first_files(name, space.sdk))
             space.stage_reason = "Push an app to start this Space."
             space.save()
     except IntegrityError:
@@ -72,6 +86,10 @@ def create(
         if there is None:
             raise
         raise AlreadyExists(there) from None
+    return _announced(space)
+
+
+def _announced(space: Space) -> Space:
     publishing.publish(space)
     events.created(space)
     return space
@@ -93,7 +111,7 @@ def move(space: Space, owner: Owner, name: str) -> None:
     what runs starts anew, for its environment names it.
 
     Raises:
-        names.BadRepoId, AlreadyExists
+        names.BadRepoId, AlreadyExists, HasVolumes
     """
     names.check_repo_name(name)
     before = str(space)
@@ -110,6 +128,9 @@ def _take_name(space: Space, owner: Owner, name: str) -> None:
     before = FormerName(space=space, owner=space.owner, name=space.name, subdomain=space.subdomain)
     try:
         with transaction.atomic():
+            Space.objects.select_for_update().get(pk=space.pk)
+            if owner.pk != space.owner_id and space.mounts.exists():
+                raise HasVolumes(space)
             subdomain = _free_subdomain(owner, name)
             Space.objects.filter(pk=space.pk).update(owner=owner, name=name, subdomain=subdomain)
             before.save()
@@ -139,6 +160,7 @@ def duplicate(
     sleep_time_s: int | None,
     secrets: dict[str, tuple[str, str]],
     variables: dict[str, tuple[str, str]],
+    volumes: list[Wanted],
 ) -> Space:
     """A copy of a Space under another name, with its whole history on `main`, and built.
 
@@ -155,6 +177,7 @@ def duplicate(
         sleep_time_s=sleep_time_s,
         secrets=secrets,
         variables=variables,
+        volumes=volumes,
     )
     holdings.copy(source.pk, space.pk)
     repository.copy(source, space)

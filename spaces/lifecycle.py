@@ -33,6 +33,7 @@ from spaces.gateway.gradio import kept
 from spaces.git import repository
 from spaces.models import Build, Sdk, Space, Stage
 from spaces.secrets import environment
+from spaces.volumes import mounts
 from spaces.webhooks import events
 
 RESTORED_AGAIN_AFTER = timedelta(minutes=10)
@@ -188,7 +189,7 @@ def roll_out(space: Space, build_row: Build, artifact: Artifact) -> Replica:
     spec = spec_of(space, build_row.sha, artifact)
     replica = replicas.order(space_id=space.pk, build_id=build_row.pk, spec=spec)
     stage = Stage.RUNNING_APP_STARTING if serving_id else Stage.APP_STARTING
-    _move(space, stage, nodes.absence(space.hardware))
+    _move(space, stage, nodes.absence(space.hardware, replica.volumes))
     return replica
 
 
@@ -207,6 +208,7 @@ def spec_of(space: Space, sha: str, artifact: Artifact) -> ReplicaSpec:
         max_threads=queue_settings.effective(space.pk).max_threads,
         start_timeout_s=card.startup_s or settings.SPACEPORT_START_TIMEOUT_S,
         egress=space.egress or settings.SPACEPORT_EGRESS,
+        volumes=mounts.of(space),
     )
 
 
@@ -226,7 +228,7 @@ def replica_changed(replica_id: int) -> None:
     elif space.replica_id == replica.pk:
         _move(space, Stage.APP_STARTING, replica.reason)
     elif not _serving(space):
-        _move(space, Stage.APP_STARTING, replica.reason or nodes.absence(space.hardware))
+        _move(space, Stage.APP_STARTING, replica.reason or nodes.absence(space.hardware, replica.volumes))
 
 
 def take_over(space: Space, replica: Replica) -> None:

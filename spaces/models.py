@@ -268,6 +268,37 @@ class Variable(models.Model):
         return f"variable {self.key} of {self.space_id}"
 
 
+class Volume(models.Model):
+    """A folder on disk that the Spaces of its owner may have, and that outlives them."""
+
+    owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="volumes")
+    name = models.CharField(max_length=96)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("owner", Lower("name"), name="volume_name_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.owner.name}/{self.name}"
+
+
+class Mount(models.Model):
+    """Where a Space has a volume of its owner's."""
+
+    space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="mounts")
+    volume = models.ForeignKey(Volume, on_delete=models.PROTECT, related_name="mounts")
+    path = models.CharField(max_length=600)
+    read_only = models.BooleanField(default=False)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["space", "path"], name="mount_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.volume} at {self.path}"
+
+
 class LargeFile(models.Model):
     """A Space holds this object of the store of large files (`spaces.lfs`), which may have other holders."""
 

@@ -27,6 +27,7 @@ from queueing.store.admin_ops import announce_pause, clear
 from queueing.store.keys import SpaceKeys
 from spaces import card, starting
 from spaces.models import FormerName, Sdk, Space, Stage, Visibility
+from spaces.volumes import mounts
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ def _have_description_kept(space_id: int) -> None:
 def _absence(space: Space, replica: Replica | None) -> str:
     """Why no node can start it now; "" where one can, or where nobody waits for that."""
     waits = replica is None and space.stage == Stage.APP_STARTING
-    return nodes.absence(space.hardware) if waits else ""
+    return nodes.absence(space.hardware, mounts.numbers(space)) if waits else ""
 
 
 def published(space_id: int) -> Route | None:

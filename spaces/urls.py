@@ -39,6 +39,7 @@ urlpatterns = [
     path("spaces/<str:owner>", addresses.owner_path),
     path(f"spaces/{SPACE}", addresses.hub_path),
     path(f"spaces/{SPACE}/<path:rest>", addresses.hub_path),
+    path(f"buckets/{SPACE}", addresses.owner_path),
     path("<str:owner>", discover.owner, name="owner"),
     path(SPACE, pages.app, name="space"),
     path(f"{SPACE}/like", likes.like, name="like"),

@@ -76,6 +76,24 @@ class Artifact:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NamedVolume:
+    """A folder that Spaces of one owner may share and that outlives their replicas: its number and name
+    ("owner/name"), and where this Space has it."""
+
+    volume_id: int
+    name: str
+    path: str
+    read_only: bool = False
+
+
+class Use(NamedTuple):
+    """What a named volume holds on a machine; `files` counts folders too."""
+
+    size_bytes: int
+    files: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReplicaSpec:
     """Everything needed to start one replica: written once at roll-out, never looked up again."""
 
@@ -90,13 +108,15 @@ class ReplicaSpec:
     max_threads: int = 40
     start_timeout_s: float = 1800
     egress: str = "none"  # where it may connect to (`egress_policy.Egress`)
+    volumes: tuple[NamedVolume, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> ReplicaSpec:
-        return cls(**{**value, "artifact": Artifact.from_json(value["artifact"])})
+        volumes = tuple(NamedVolume(**one) for one in value.get("volumes", ()))
+        return cls(**{**value, "artifact": Artifact.from_json(value["artifact"]), "volumes": volumes})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +157,11 @@ class Runtime(Protocol):
 
     @property
     def name(self) -> Literal["docker", "process"]: ...
+
+    @property
+    def place(self) -> str:
+        """Where named volumes are kept, in a word: nodes with the same one share them."""
+        ...
 
     def build(self, spec: BuildSpec, log: Log) -> Artifact:
         """Build, one line of output at a time to `log`. A build of the same dependencies installs nothing.
@@ -203,6 +228,22 @@ class Runtime(Protocol):
     def forget_space(self, space_id: int) -> bool:
         """Remove all that a deleted Space has here: what its builds made, and its data. False: something is
         still in use.
+
+        Raises:
+            EngineUnavailable
+        """
+        ...
+
+    def forget_volume(self, volume_id: int) -> bool:
+        """Remove a named volume with all that it holds. False: it is still in use.
+
+        Raises:
+            EngineUnavailable
+        """
+        ...
+
+    def volume_uses(self) -> dict[int, Use]:
+        """What the named volumes hold that are kept here, by their numbers, as far as it can be counted.
 
         Raises:
             EngineUnavailable

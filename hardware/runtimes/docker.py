@@ -6,7 +6,6 @@ import contextlib
 import datetime
 import itertools
 import logging
-import secrets
 import threading
 import time
 from http import HTTPStatus
@@ -42,13 +41,14 @@ from hardware.runtimes.egress_policy import Egress
 from hardware.runtimes.environment import describe_exit
 from hardware.runtimes.images import code
 from hardware.runtimes.standby.containers import Containers
+from infra.folders import installation
 from infra.line_splitter import LINE_BYTES, Cut, Lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from hardware.runtimes.base import BuildSpec, Log, ReplicaSpec
+    from hardware.runtimes.base import BuildSpec, Log, ReplicaSpec, Use
     from hardware.runtimes.docker_network import Subnet
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,8 @@ class DockerRuntime:
             self.client.ping()
             about = self.client.info()
         self._cores: int = about["NCPU"]
-        self.installation = _installation(home)
+        self.installation = installation(home)
+        self.place = f"{self.installation} {about['ID']}"
         self._disk = volumes.DiskWatch(self.client, self.installation, about["DockerRootDir"])
         self._standby = Containers(self.client, self.installation, standby)
         self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
@@ -134,6 +135,19 @@ class DockerRuntime:
             return False
         return True
 
+    def forget_volume(self, volume_id: int) -> bool:
+        try:
+            with _engine(), _is_free(f"volume {volume_id}"):
+                self._standby.let_go(volumes.named(self.installation, volume_id))
+                volumes.remove_named(self.client, self.installation, volume_id)
+        except InUse:
+            return False
+        return True
+
+    def volume_uses(self) -> dict[int, Use]:
+        with _engine():
+            return volumes.uses(self.client, self.installation)
+
     # --- run --------------------------------------------------------------------------------------
 
     def start(self, replica_id: int, spec: ReplicaSpec, *, gpus: tuple[str, ...] = ()) -> Running:
@@ -157,7 +171,7 @@ class DockerRuntime:
             options |= {
                 "name": self._container_name(replica_id),
                 "labels": self._labels(spec, gpus),
-                "mounts": volumes.mounts(self.client, self.installation, spec.space_id, spec.sdk, who.user),
+                "mounts": volumes.mounts(self.client, self.installation, spec, who.user),
             }
             may_wait = spec.sdk == "gradio" and not gpus and not staging
             if may_wait and (claimed := self._standby.claim(spec.space_id, options, subnet)) is not None:
@@ -360,16 +374,6 @@ class DockerRuntime:
             filters={"container": runtime_id, "event": "oom"},
         )  # fmt: skip
         return any(True for _ in events)
-
-
-def _installation(home: Path) -> str:
-    """Eight letters that distinguish this platform's containers from another's on the same engine."""
-    path = home / "installation"
-    if not path.exists():
-        home.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError), path.open("x") as file:
-            file.write(secrets.token_hex(4))
-    return path.read_text().strip()
 
 
 def _seconds(stamp: str) -> float:

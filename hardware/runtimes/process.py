@@ -28,13 +28,15 @@ from hardware.runtimes.base import (
     ReplicaSpec,
     Running,
     Stats,
+    Use,
 )
 from hardware.runtimes.base_image import LAUNCHER, MAIN
 from hardware.runtimes.environment import describe_exit, launcher_environment
+from hardware.runtimes.linked_volumes import LinkedVolumes
 from hardware.runtimes.standby import App, Standby
 from hardware.runtimes.volumes import size_of
 from hardware.tiers import TIERS
-from infra.folders import private
+from infra.folders import installation, private
 from infra.line_splitter import LINE_BYTES, Cut, Lines
 
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ KEEP_ENDED_S = 24 * 3600
 
 
 class ProcessRuntime:
-    """Keeps everything below `home`: `environments/`, `code/`, `caches/`, `replicas/`, `standby/`.
+    """Keeps everything below `home`: `environments/`, `code/`, `caches/`, `replicas/`, `standby/`,
+    `volumes/`.
 
     At most `standby` processes wait that have imported Gradio; `hub` is the HF_ENDPOINT of Spaces."""
 
@@ -61,6 +64,8 @@ class ProcessRuntime:
         self._code = home / "code"
         self._replicas = home / "replicas"
         self._caches = home / "caches"
+        self._volumes = LinkedVolumes(home / "volumes")
+        self.place = installation(home)
 
     # --- build ------------------------------------------------------------------------------------
 
@@ -100,6 +105,13 @@ class ProcessRuntime:
             shutil.rmtree(kept / str(space_id), ignore_errors=True)
         return True
 
+    def forget_volume(self, volume_id: int) -> bool:
+        self._volumes.remove(volume_id)
+        return True
+
+    def volume_uses(self) -> dict[int, Use]:
+        return self._volumes.uses()
+
     # --- run --------------------------------------------------------------------------------------
 
     def start(self, replica_id: int, spec: ReplicaSpec, *, gpus: tuple[str, ...] = ()) -> Running:
@@ -115,8 +127,9 @@ class ProcessRuntime:
         self._prune()
         folder = self._folder(replica_id)
         shutil.rmtree(folder, ignore_errors=True)
+        self._volumes.link(folder / "home", spec.volumes)
         for name in ("home", "tmp"):
-            (folder / name).mkdir(parents=True)
+            (folder / name).mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         port = _free_port()
         app = self.app(spec, folder, port, gpus)

@@ -16,11 +16,16 @@ from django.conf import settings
 from docker.types import Mount
 
 from hardware.runtimes import base_image
+from hardware.runtimes.base import Use
 
 if TYPE_CHECKING:
     import docker
 
+    from hardware.runtimes.base import NamedVolume, ReplicaSpec
+
 GIGABYTE = 1024**3
+#: The label of a named volume, its number.
+VOLUME = "spaceport.volume"
 DATA, CACHE = "/data", "/home/user/.cache"
 #: Everything is counted again after this, whatever the disk says.
 RECOUNT_S = 300.0
@@ -33,16 +38,49 @@ def cache_bytes() -> int:
     return round(settings.SPACEPORT_CACHE_GB * GIGABYTE)
 
 
-def mounts(client: docker.DockerClient, installation: str, space_id: int, sdk: str, user: str) -> list[Mount]:
-    """The Space's volumes, made when missing: /data for all, and the cache of Gradio Spaces. A Docker Space's
-    caches are where its image has them."""
-    name, cache = _names(installation, space_id)
-    _ensure(client, installation, name, DATA)
-    if sdk != "gradio":
-        _open(client, name, user)
-        return [Mount(DATA, name, type="volume")]
-    _ensure(client, installation, cache, CACHE)
-    return [Mount(DATA, name, type="volume"), Mount(CACHE, cache, type="volume")]
+def mounts(client: docker.DockerClient, installation: str, spec: ReplicaSpec, user: str) -> list[Mount]:
+    """The Space's volumes, made when missing: /data for all, the cache of Gradio Spaces, and named ones. A
+    Docker Space's caches are where its image has them."""
+    name, cache = _names(installation, spec.space_id)
+    made = [_named(client, installation, one) for one in spec.volumes]
+    if all(volume.path != DATA for volume in spec.volumes):
+        _ensure(client, installation, name, DATA)
+        if spec.sdk != "gradio":
+            _open(client, name, user)
+        made.append(Mount(DATA, name, type="volume"))
+    if spec.sdk == "gradio":
+        _ensure(client, installation, cache, CACHE)
+        made.append(Mount(CACHE, cache, type="volume"))
+    return made
+
+
+def _named(client: docker.DockerClient, installation: str, volume: NamedVolume) -> Mount:
+    name = named(installation, volume.volume_id)
+    _ensure(client, installation, name, DATA, **{VOLUME: str(volume.volume_id)})
+    # What an image has at this path is hidden, not copied to where others would find it.
+    return Mount(volume.path, name, type="volume", read_only=volume.read_only, no_copy=True)
+
+
+def named(installation: str, volume_id: int | str) -> str:
+    """The engine's name of a named volume."""
+    return f"spaceport-{installation}-volume-{volume_id}"
+
+
+def remove_named(client: docker.DockerClient, installation: str, volume_id: int) -> None:
+    """Remove a named volume; the engine refuses one that a container uses."""
+    with contextlib.suppress(docker.errors.NotFound):
+        client.volumes.get(named(installation, volume_id)).remove()
+
+
+def uses(client: docker.DockerClient, installation: str) -> dict[int, Use]:
+    """What the named volumes hold that this process may read."""
+    labels = [f"spaceport.installation={installation}", VOLUME]
+    found = {}
+    for volume in client.volumes.list(filters={"label": labels}):
+        folder = str(volume.attrs["Mountpoint"])
+        if os.access(folder, os.R_OK | os.X_OK):
+            found[int(volume.attrs["Labels"][VOLUME])] = use_of(folder)
+    return found
 
 
 def remove(client: docker.DockerClient, installation: str, space_id: int) -> None:
@@ -57,14 +95,14 @@ def _names(installation: str, space_id: int) -> tuple[str, str]:
     return f"spaceport-{installation}-data-{space_id}", f"spaceport-{installation}-cache-{space_id}"
 
 
-def _ensure(client: docker.DockerClient, installation: str, name: str, folder: str) -> None:
+def _ensure(client: docker.DockerClient, installation: str, name: str, folder: str, **labels: str) -> None:
     """The engine gives a new volume the owner and rights that its folder has in the image it is first mounted
     in; in the base image those fit every Space."""
     try:
         client.volumes.get(name)
     except docker.errors.NotFound:
         base = base_image.ensure(client, "", lambda _line: None)
-        client.volumes.create(name, labels={"spaceport.installation": installation})
+        client.volumes.create(name, labels={"spaceport.installation": installation, **labels})
         client.containers.create(base, mounts=[Mount(folder, name, type="volume")]).remove()
 
 
@@ -116,9 +154,8 @@ class DiskWatch:
         layer = (container.get("SizeRw") or 0, settings.SPACEPORT_DISK_GB, "its own folders")
         held = [layer]
         for mount in container["Mounts"]:
-            limit = {DATA: settings.SPACEPORT_DATA_GB, CACHE: settings.SPACEPORT_CACHE_GB}
-            if mount["Destination"] in limit:
-                held.append((size_of(mount["Source"]), limit[mount["Destination"]], mount["Destination"]))
+            if limit := self._limit(mount):
+                held.append((size_of(mount["Source"]), limit, mount["Destination"]))
         for used, gigabytes, where in held:
             self._left = min(self._left, gigabytes * GIGABYTE - used)
             if used > gigabytes * GIGABYTE:
@@ -127,6 +164,13 @@ class DiskWatch:
                     f"The app was stopped: it holds more than {gigabytes:g} GB of disk in {where}. "
                     "Let it remove files, or write less.",
                 )
+
+    def _limit(self, mount: dict[str, Any]) -> float | None:
+        """Gigabytes that this may hold; None: others, who write there, answer for it."""
+        if str(mount.get("Name", "")).startswith(named(self._installation, "")):
+            return float(settings.SPACEPORT_VOLUME_GB) if mount["RW"] else None
+        limits = {DATA: settings.SPACEPORT_DATA_GB, CACHE: settings.SPACEPORT_CACHE_GB}
+        return limits.get(mount["Destination"])
 
     def _stop(self, runtime_id: str, reason: str) -> None:
         self._reasons[runtime_id] = reason
@@ -145,6 +189,12 @@ def size_of(folder: str) -> int:
     """Bytes on disk below this folder, as far as this process may read it; a file counts as one block at
     least. It is counted by `du`, which goes as deep as names can be nested: paths end at 4,096 bytes."""
     return max(_counted(folder, "--block-size=1"), _counted(folder, "--inodes") * FILE_BYTES)
+
+
+def use_of(folder: str) -> Use:
+    """The same for a named volume, which is more than its folder itself."""
+    files = max(0, _counted(folder, "--inodes") - 1)
+    return Use(size_bytes=size_of(folder) - FILE_BYTES if files else 0, files=files)
 
 
 def _counted(folder: str, what: str) -> int:

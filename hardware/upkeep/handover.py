@@ -50,7 +50,7 @@ def _to_serve() -> QuerySet[Replica]:
 
 def _replacement(row: Replica) -> Replica | None:
     """A new replica like it; None where no node would take it, or a newer one is on its way."""
-    if not nodes.up(row.tier) or _to_serve().filter(space_id=row.space_id, pk__gt=row.pk):
+    if not nodes.up(row.tier, row.volumes) or _to_serve().filter(space_id=row.space_id, pk__gt=row.pk):
         return None
     return replicas.order(space_id=row.space_id, build_id=row.build_id, spec=replicas.spec_of(row.pk))
 

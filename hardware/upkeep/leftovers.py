@@ -1,5 +1,5 @@
-"""What deleted Spaces leave on nodes: images, code and data. Each node removes its own, as soon as nothing
-uses it any more."""
+"""What deleted Spaces and volumes leave on nodes: images, code and data. Each node removes its own, as soon
+as nothing uses it any more."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ LOOK_EVERY_S = 15.0
 
 
 def clear(node: str, runtime: Runtime) -> None:
-    """Remove what this node has of Spaces that were deleted. What is still in use stays for the next look."""
+    """Remove what this node has of those that were deleted. What is still in use stays for the next look."""
     for gone in Deleted.objects.exclude(cleared_by__contains=[node]):
-        if runtime.forget_space(gone.space_id):
+        if _forget(gone, runtime):
             gone.cleared_by.append(node)
             gone.save(update_fields=["cleared_by"])
+
+
+def _forget(gone: Deleted, runtime: Runtime) -> bool:
+    if gone.space_id is not None:
+        return runtime.forget_space(gone.space_id)
+    return gone.volume_id is None or runtime.forget_volume(gone.volume_id)

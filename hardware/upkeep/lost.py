@@ -51,7 +51,7 @@ def _release(row: Replica) -> None:
     if not row.wanted or row.set_aside_at is not None:
         there.update(wanted=False, state=Replica.State.STOPPED, address="", ended_at=timezone.now())
         return
-    elsewhere = nodes.absence(row.tier) or "It is started on another one."
+    elsewhere = nodes.absence(row.tier, row.volumes) or "It is started on another one."
     freed = there.update(
         node=None,
         state=Replica.State.PENDING,

@@ -1,13 +1,30 @@
-"""Folders of this installation that no other account of the machine may look into."""
+"""Folders of this installation: its name, and what no other account of the machine may look into."""
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PRIVATE = 0o700
+
+
+def installation(home: Path) -> str:
+    """Eight letters that distinguish what this platform makes from another's on the same machine, as its data
+    folder has them."""
+    path = home / "installation"
+    if not path.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        name = secrets.token_hex(4)
+        new = home / f"installation.{name}"
+        new.write_text(name)
+        with contextlib.suppress(FileExistsError):  # processes begin at the same moment
+            path.hardlink_to(new)
+        new.unlink()
+    return path.read_text().strip()
 
 
 def private(folder: Path) -> Path:

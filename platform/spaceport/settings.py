@@ -109,6 +109,10 @@ SPACEPORT_HF_ENDPOINT = env.str("SPACEPORT_HF_ENDPOINT", "").rstrip("/")
 SPACEPORT_DISK_GB = env.float("SPACEPORT_DISK_GB", 20)
 #: Disk that a Space may fill in `/data`, which is kept.
 SPACEPORT_DATA_GB = env.float("SPACEPORT_DATA_GB", 20)
+#: Disk that a named volume may take.
+SPACEPORT_VOLUME_GB = env.float("SPACEPORT_VOLUME_GB", 20)
+#: Named volumes that one owner may have.
+SPACEPORT_VOLUMES_PER_OWNER = env.int("SPACEPORT_VOLUMES_PER_OWNER", 10)
 #: Disk for the kept caches (`~/.cache`, `HF_HOME`) of a Gradio Space; the least recently used go first.
 SPACEPORT_CACHE_GB = env.float("SPACEPORT_CACHE_GB", 20)
 #: Time limit for a replica to start, unless its `README.md` has a `startup_duration_timeout`.

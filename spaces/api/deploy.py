@@ -40,6 +40,8 @@ Hub's own paths. Below the table is what Spaceport adds. Send `Authorization: Be
 | `GET`, `POST /api/settings/webhooks` · `GET`, `POST`, `DELETE …/{id}`, `…/enable` | webhooks |
 | `GET …/runtime` · `POST …/hardware`, `…/sleeptime`, `…/pause`, `…/restart` | the running Space |
 | `GET`, `POST`, `DELETE …/secrets`, `…/variables` | its environment |
+| `PUT`, `DELETE …/volumes` | its named volumes |
+| `GET /api/buckets/{owner}` · `GET`, `POST`, `DELETE …/{name}` | an owner's named volumes |
 | `GET …/logs/build`, `…/logs/run` | logs, as server-sent events |
 | `GET /spaces/{owner}/{name}/agents.md` | how to call a Gradio Space, in Markdown, for agents |
 | `GET /api/spaces/hardware` | available hardware |

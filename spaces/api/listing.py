@@ -33,6 +33,7 @@ from spaces.git import repository, room
 from spaces.lfs import files, holdings
 from spaces.models import Sdk, Space, Visibility
 from spaces.search import matching, visible
+from spaces.volumes import mounts
 
 PAGE = 100
 COSTLY_PAGE = 20
@@ -77,6 +78,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     limit = number(request.GET.get("limit"), most, most) or most
     page = list(found[start : start + limit + 1])
     own = access.written_by(who.user, (space.owner_id for space in page))
+    mounts.load(space for space in page if space.owner_id in own)
     answer = ok(
         [
             _properties(request, space, space.sha, properties or IN_LISTS, writer=space.owner_id in own)
@@ -254,6 +256,7 @@ def runtime(space: Space, *, writer: bool) -> dict[str, Any]:
         },
         "gcTimeout": space.sleep_time_s,
         "storage": None,
+        "volumes": mounts.told(space) if writer else [],
         "devMode": False,
         "hotReloading": _reloading(space, replica),
         "errorMessage": (space.stage_reason or None) if writer else None,

@@ -22,12 +22,15 @@ FEATURES: tuple[tuple[str, str], ...] = (
         _OF_A_SPACE + r"xet-read-token/.*",
         "Files are uploaded by Xet, and downloaded as they are: at /spaces/<owner>/<name>/resolve/.",
     ),
-    (_OF_A_SPACE + r"volumes", f"Volumes cannot be mounted into a Space here. {DATA}"),
     (_OF_A_SPACE + r"storage", DATA),
     (_OF_A_SPACE + r"dev-mode", "There is no dev mode here: push the change, and the Space starts with it."),
     (
         r"(?:users|organizations)/.*",
         "Of users and organizations there are overviews, members and likes here.",
+    ),
+    (
+        r"buckets/[^/]+/[^/]+/.*",
+        "The files of a volume (the Hub's word: bucket) are read and written by the Spaces that have it.",
     ),
     (
         r"(?:collections|papers|daily_papers|jobs|buckets|scheduled-jobs|inference\S*)(?:/.*)?",

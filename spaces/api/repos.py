@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from accounts import access
 from accounts.models import AccessToken, Membership, Owner
 from accounts.people import own_namespace
+from hardware.tiers import tier
 from spaces import creation, lifecycle, names, publishing
 from spaces.api.hub import (
     ONLY_SPACES,
@@ -28,6 +29,7 @@ from spaces.api.hub import (
 from spaces.api.values import pairs, refuse_what_is_not_here, sleep_seconds, switch
 from spaces.community.profiles import avatar
 from spaces.models import Sdk, Space, Visibility
+from spaces.volumes import mounts
 
 # --- whoami -----------------------------------------------------------------------------------------
 
@@ -112,7 +114,7 @@ def create(request: HttpRequest) -> HttpResponse:
             sdk=sdk,
             author=who.user.username,
             visibility=_visibility(values),
-            **_settings(values),
+            **_settings(values, owner, sdk),
         )
     except names.BadRepoId as error:
         raise HubError(400, str(error)) from error
@@ -131,11 +133,17 @@ def _of_its_token(request: HttpRequest, values: dict[str, Any]) -> Space | None:
     return token.space if named.lower() == str(token.space).lower() else None
 
 
-def _settings(values: dict[str, Any]) -> dict[str, Any]:
-    """What a new Space may be given besides its files."""
+def _settings(values: dict[str, Any], owner: Owner, sdk: str) -> dict[str, Any]:
+    """What a new Space of this owner may be given besides its files."""
     refuse_what_is_not_here(values)
+    hardware = tier(text(values, "hardware", most=64)).name if values.get("hardware") else "cpu"
+    try:
+        volumes = mounts.read(values.get("volumes"), owner, tier=hardware, sdk=sdk)
+    except mounts.Refused as error:
+        raise HubError(400, f"volumes: {error}") from error
     return {
-        "hardware": text(values, "hardware", most=64) if values.get("hardware") else "cpu",
+        "hardware": hardware,
+        "volumes": volumes,
         "sleep_time_s": sleep_seconds(values["sleepTimeSeconds"])
         if values.get("sleepTimeSeconds") is not None
         else None,
@@ -161,7 +169,7 @@ def duplicate(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     target = _owner(request, namespace)
     assert who.user is not None
     wanted = values.get("visibility") or values.get("private") is not None
-    settings = _settings(values)
+    settings = _settings(values, target, source.sdk)
     settings["variables"] = {v.key: (v.value, v.description) for v in source.variables.all()} | settings[
         "variables"
     ]
@@ -197,6 +205,8 @@ def delete(request: HttpRequest) -> HttpResponse:
 def move(request: HttpRequest) -> HttpResponse:
     """Another name, another owner, or both."""
     values = body(request)
+    if values.get("type") == "bucket":
+        raise HubError(501, "Volumes are not renamed: make another, and copy in a Space that has both.")
     if values.get("type", "model") != "space":
         raise HubError(404, ONLY_SPACES, "RepoNotFound")
     before, _, old_name = text(values, "fromRepo", most=200).partition("/")
@@ -210,6 +220,8 @@ def move(request: HttpRequest) -> HttpResponse:
         raise HubError(400, str(error)) from error
     except creation.AlreadyExists as error:
         raise HubError(409, f"A space repository called {error.space} already exists.") from error
+    except creation.HasVolumes as error:
+        raise HubError(409, str(error)) from error
     return ok({"url": _url(request, space)})
 
 

@@ -20,6 +20,7 @@ from spaces.lfs import listing as listing_of_large_files
 from spaces.openapi.paths import paths
 from spaces.signin import api as signin
 from spaces.signin import oauth
+from spaces.volumes import api as volumes
 from spaces.webhooks import api as webhooks
 from spaces.xet import api as xet
 
@@ -83,6 +84,9 @@ urlpatterns = [
     path(f"{SPACE}/restart", runtime.restart),
     path(f"{SPACE}/secrets", runtime.secrets),
     path(f"{SPACE}/variables", runtime.variables),
+    path(f"{SPACE}/volumes", volumes.of_space),
+    path("api/buckets/<str:owner>", volumes.listing),
+    path("api/buckets/<str:owner>/<str:name>", volumes.one),
     # Below the Space's own address, which the client ends with a slash of its own.
     re_path(
         r"^run/(?P<owner>[^/]+)/(?P<name>[^/]+)//?--replicas/\+(?P<replica_id>\d{1,18})/get-reload$",

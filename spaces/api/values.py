@@ -58,10 +58,9 @@ def check_key(key: Any) -> str:
     return key
 
 
-DATA = "Each Space has /data, which is kept until the Space is deleted: there is no other storage to choose."
+DATA = "Each Space has /data, which is kept until the Space is deleted: there are no sizes to choose."
 #: What the Hub's clients may send for a new Space and nothing here can do, by the wire's names.
 NOT_HERE = {
-    "volumes": f"Volumes cannot be mounted into a Space here. {DATA}",
     "storage": DATA,
     "storageTier": DATA,
     "template": "There are no templates here: duplicate a Space instead.",

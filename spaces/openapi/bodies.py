@@ -27,12 +27,22 @@ FLAG = {"type": "boolean"}
 KIND = {"type": "string", "enum": ["space"]}
 VISIBILITY = {"type": "string", "enum": ["public", "private"]}
 PAIR = body("key", "value", key=text(128), value=text(1000), description=text(300))
+VOLUME = body(
+    "type",
+    "source",
+    "mountPath",
+    type={"type": "string", "enum": ["bucket"]},
+    source=text(),
+    mountPath=text(),
+    readOnly=FLAG,
+)
 COPY = {
     "visibility": VISIBILITY,
     "hardware": text(64),
     "sleepTimeSeconds": NUMBER,
     "secrets": listed(PAIR),
     "variables": listed(PAIR),
+    "volumes": listed(VOLUME),
 }
 HOOK = {
     "url": text(2000),
@@ -89,6 +99,8 @@ BODIES: dict[str, Json] = {
     "runtime.secrets": PAIR,
     "runtime.variables": PAIR,
     "runtime.get_reload": body("reloadId", reloadId=text(64)),
+    "api.of_space": body("volumes", volumes=listed(VOLUME)),
+    "api.one": body(visibility={"type": "string", "enum": ["private"]}),
     "api.all_hooks": body("url", "watched", **HOOK),
     "api.one_hook": body(**HOOK),
     "missing.discussions": body(title=text(), description=text(), pullRequest=FLAG),
@@ -114,6 +126,7 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "runtime.restart": ("factory",),
     "files.commit": ("create_pr", "hot_reload"),
     "files.preupload": ("create_pr",),
+    "api.listing": ("search",),
     "api.likers": ("limit", "cursor"),
     "api.liked": ("limit", "cursor"),
     "api.members": ("limit", "cursor"),

@@ -34,8 +34,8 @@ def _below(rest: str) -> str:
 
 
 @require_safe
-def owner_path(request: HttpRequest, owner: str) -> HttpResponse:
-    """The Hub's address of an owner's Spaces."""
+def owner_path(request: HttpRequest, owner: str, name: str = "") -> HttpResponse:
+    """The Hub's address of an owner's Spaces, and of a volume, which has no page of its own."""
     return redirect("owner", owner)
 
 

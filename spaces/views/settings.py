@@ -36,6 +36,7 @@ from spaces.views.forms import (
     typed_settings,
 )
 from spaces.views.pages import space_context
+from spaces.volumes import section as volumes
 
 GIB = 1024**3
 
@@ -94,6 +95,7 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
     return space_context(request, space, "settings") | {
         **_queue_rows(space),
         **_now(space),
+        **volumes.context(space),
         "measured": partial(
             advice_facts.sentences, space.pk, space.hardware
         ),  # read where the template shows it
@@ -214,6 +216,7 @@ SECTIONS: dict[str, Callable[[HttpRequest, Space], dict[str, Any] | None]] = {
     "visibility": _visibility,
     "variables": _variables,
     "secrets": _secrets,
+    "volumes": volumes.change,
     "publishers": publishers.change,
 }
 SAVED = {
@@ -224,6 +227,7 @@ SAVED = {
     "visibility": "Saved.",
     "variables": "Saved. A Space that runs starts anew with it.",
     "secrets": "Saved. A Space that runs starts anew with it.",
+    "volumes": "Saved. A Space that runs starts anew with it.",
     "publishers": "Saved.",
 }
 
@@ -291,7 +295,7 @@ def move(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         if target is None:
             raise names.BadRepoId("Choose one of the owners for whom you may write.")
         creation.move(space, target, wanted)
-    except (names.BadRepoId, creation.AlreadyExists, CardError) as error:
+    except (names.BadRepoId, creation.AlreadyExists, creation.HasVolumes, CardError) as error:
         said = f"{error.space} exists already." if isinstance(error, creation.AlreadyExists) else str(error)
         context = _context(request, space) | {"move_error": said, "move_name": wanted}
         return render(request, "spaces/settings.html", context, status=422)

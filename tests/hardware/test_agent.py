@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +17,15 @@ from hardware import agent as agent_module
 from hardware import devices, logs, nodes, readiness, replicas
 from hardware.agent import Agent
 from hardware.devices import Device
-from hardware.models import Replica
-from hardware.runtimes.base import ReplicaSpec
-from hardware.upkeep import lost
+from hardware.models import Replica, VolumeHome
+from hardware.runtimes.base import NamedVolume, ReplicaSpec
+from hardware.upkeep import leftovers, lost, volumes
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pytest_django.fixtures import Settings
 
     from hardware.runtimes.base import Artifact
     from hardware.runtimes.process import ProcessRuntime
@@ -237,3 +241,48 @@ def test_an_app_that_describes_itself_falsely_fails_with_the_reason(
     assert replica.ready_at is None
     assert "api_prefix that is no path: '@127.0.0.1:9/x'" in replica.reason
     wait_until(lambda: runtime.running() == {}, "it is stopped")
+
+
+def test_plain_processes_share_a_named_volume_that_outlives_them(
+    agent: Agent,
+    space: Space,
+    build: Callable[[str], Artifact],
+    runtime: ProcessRuntime,
+    home: Path,
+    settings: Settings,
+) -> None:
+    artifact = build("dies_when_asked")
+    store = NamedVolume(volume_id=5, name="alice/store", path="/home/user/deep/store")
+    one, two = (until(order(space, artifact, volumes=(store,)), State.READY) for _ in range(2))
+    (home / "replicas" / str(one.pk) / "home/deep/store/kept").write_bytes(b"x" * 10_000)
+    assert (home / "replicas" / str(two.pk) / "home/deep/store/kept").stat().st_size == 10_000
+    assert VolumeHome.objects.get(volume_id=5).place == runtime.place
+    for row in (one, two):
+        replicas.order_stop(row)
+        until(row, State.STOPPED)
+    assert runtime.volume_uses()[5].files == 1
+    assert runtime.volume_uses()[5].size_bytes >= 10_000
+
+    elsewhere = replace(store, volume_id=6, path="/data")
+    refused = until(order(space, artifact, volumes=(store, elsewhere)), State.FAILED)
+    assert "cannot be mounted at /data, only below /home/user" in refused.reason
+    settings.SPACEPORT_VOLUME_GB = 0.000001
+    refused = until(order(space, artifact, volumes=(store,)), State.FAILED)
+    assert "volume alice/store holds more than 1e-06 GB" in refused.reason
+
+    volumes.forget(5)
+    leftovers.clear("here", runtime)
+    assert 5 not in runtime.volume_uses()
+
+
+def test_a_replica_waits_for_the_node_that_keeps_its_volume(
+    agent: Agent, space: Space, build: Callable[[str], Artifact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_module, "PATIENCE", timedelta())
+    there = VolumeHome.objects.create(volume_id=7, place="another machine")
+    store = NamedVolume(volume_id=7, name="alice/store", path="/home/user/store")
+    waiting = order(space, build("dies_when_asked"), volumes=(store,))
+    until(order(space, build("dies_when_asked")), State.READY)
+    assert until(waiting, State.PENDING).node is None
+    there.delete()
+    until(waiting, State.READY)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -14,7 +15,8 @@ from django.conf import settings as ours
 
 from hardware import readiness
 from hardware.runtimes import base_image, container
-from hardware.runtimes.base import BuildSpec, ReplicaSpec
+from hardware.runtimes.base import BuildSpec, NamedVolume, ReplicaSpec
+from hardware.runtimes.volumes import RECOUNT_S
 from tests.hardware.engine import docker_runtime
 from tests.waiting import wait_until
 
@@ -172,6 +174,48 @@ def test_who_fills_the_disk_is_stopped_and_told(
         assert end is not None
         assert f"more than 0.05 GB of disk in {where}" in end.reason
         runtime.stop(running.runtime_id)
+
+
+def test_a_named_volume_is_shared_kept_bounded_and_removed(
+    runtime: DockerRuntime, tmp_path: Path, settings: Settings
+) -> None:
+    dockerfile = USUAL + "RUN mkdir -p $HOME/app/shared && touch $HOME/app/shared/of-the-image\n"
+    artifact, _ = build(runtime, tmp_path, dockerfile, 8)
+    store = NamedVolume(volume_id=3, name="alice/store", path="/home/appuser/app/shared")
+    writer = start(runtime, artifact, 8, 80, volumes=(store,))
+    assert look(runtime, writer, "shared/a", "/data/own")["write"] == ["shared/a", "/data/own"]
+    reader = start(runtime, artifact, 9, 90, volumes=(replace(store, path="/data", read_only=True),))
+    assert inside(runtime, reader, "ls", "/data", "shared").split() == [
+        "/data:",
+        "a",
+        "shared:",
+        "of-the-image",
+    ]
+    assert look(runtime, reader, "/data/b")["write"] == []
+    assert not runtime.forget_volume(3), "it is in use"
+    inside(runtime, writer, "dd", "if=/dev/zero", "of=shared/big", "bs=1M", "count=60")
+    use = runtime.volume_uses()[3]
+    assert (use.files, use.size_bytes > 60 * 1024**2) == (2, True)
+
+    settings.SPACEPORT_VOLUME_GB = 0.05
+    runtime._disk._at = -RECOUNT_S  # as if it were long ago
+
+    def ended() -> bool:
+        runtime._disk.look()
+        return runtime.poll(writer.runtime_id) is not None
+
+    wait_until(ended, "the writer is stopped")
+    end = runtime.poll(writer.runtime_id)
+    assert end is not None
+    assert "more than 0.05 GB of disk in /home/appuser/app/shared" in end.reason
+    assert runtime.poll(reader.runtime_id) is None, "who only reads goes on"
+    for running in (writer, reader):
+        runtime.stop(running.runtime_id)
+    assert runtime.forget_volume(3)
+    assert 3 not in runtime.volume_uses()
+    assert inside(runtime, start(runtime, artifact, 8, 81), "ls", "/data") == "own\n", (
+        "its own is kept beside it"
+    )
 
 
 BUILDKIT = f"""# syntax=docker/dockerfile:1

@@ -68,8 +68,11 @@ def test_it_works(hub: Hub, running: str, arguments: tuple[str, ...], expected: 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("volumes", "set", "{space}", "-v", "hf://models/a/b:/models"), "has /data, which is kept"),
-        (("volumes", "delete", "{space}", "--yes"), "has /data, which is kept"),
+        (
+            ("volumes", "set", "{space}", "-v", "hf://buckets/alice/b:/data"),
+            "no volume alice/b. Make it first",
+        ),
+        (("volumes", "delete", "{space}", "--yes"), "has no volumes mounted"),
         (("dev-mode", "{space}"), "no dev mode"),
         (("ssh", "{space}"), "Dev Mode is disabled"),
         (("zero-gpu", "quota"), "no ZeroGPU"),

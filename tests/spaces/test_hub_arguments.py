@@ -34,7 +34,7 @@ VOLUME = Volume(type="model", source="a/b", mount_path="/data")
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"space_volumes": [VOLUME]}, "volumes: Volumes cannot be mounted"),
+        ({"space_volumes": [VOLUME]}, "volumes: There are no models here to mount"),
         ({"region": "us"}, "region: There are no regions here"),
         ({"resource_group_id": "x" * 24}, "resourceGroupId: There are no resource groups"),
         ({"space_hardware": "a100x8"}, "'a100x8' has 8 GPUs"),
@@ -166,7 +166,6 @@ def test_models_are_asked_for_by_who_forgot_the_type(hub: Hub, space: str, tmp_p
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda api, space: api.set_space_volumes(space, [VOLUME]), "Volumes cannot"),
         (lambda api, space: api.enable_space_dev_mode(space), "no dev mode"),
         (lambda api, _: list(api.list_collections()), "unset HF_ENDPOINT"),
         (lambda api, _: api.get_zero_gpu_quota(), "no ZeroGPU here"),

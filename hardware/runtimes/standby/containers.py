@@ -131,6 +131,13 @@ class Containers:
             self._spaces.pop(space_id, None)
             self._remove(self._name(space_id))
 
+    def let_go(self, volume: str) -> None:
+        """Remove those that hold this volume of the engine's."""
+        with self._lock:
+            for space_id, space in list(self._spaces.items()):
+                if any(mount["Source"] == volume for mount in space.options["mounts"]):
+                    self.forget(space_id)
+
     def memory_bytes(self) -> int:
         """What they have in memory."""
         found = 0
