@@ -111,7 +111,10 @@ class ReplicaSpec:
     volumes: tuple[NamedVolume, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        value = asdict(self)
+        if not self.volumes:
+            del value["volumes"]  # a node of an earlier version knows none
+        return value
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> ReplicaSpec:

@@ -14,7 +14,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
 RESERVED = {
     "admin", "api", "buckets", "console", "dashboard", "datasets", "docs", "enter", "hardware", "healthz",
     "kernels", "login", "logout", "metrics", "models", "new", "oauth", "password", "run", "semantic-search",
-    "settings", "signup", "spaces", "static", "templates", "tokens", "ws", "zero-gpu",
+    "settings", "signup", "spaces", "static", "templates", "tokens", "uploads", "ws", "zero-gpu",
 }  # fmt: skip
 
 

@@ -16,6 +16,8 @@ _OF_A_SPACE = r"spaces/[^/]+/[^/]+/"
 NO_DISCUSSIONS = "Discussions are disabled for this repo"
 NO_PULL_REQUESTS = "Pull requests are disabled for this repo: commit to a branch or to main"
 
+OF_VOLUMES = "The files of a volume (the Hub's word: bucket) are read and written by the Spaces that have it."
+
 #: Paths below /api/, in order, and what to say.
 FEATURES: tuple[tuple[str, str], ...] = (
     (
@@ -28,10 +30,7 @@ FEATURES: tuple[tuple[str, str], ...] = (
         r"(?:users|organizations)/.*",
         "Of users and organizations there are overviews, members and likes here.",
     ),
-    (
-        r"buckets/[^/]+/[^/]+/.*",
-        "The files of a volume (the Hub's word: bucket) are read and written by the Spaces that have it.",
-    ),
+    (r"buckets/[^/]+/[^/]+/.*", OF_VOLUMES),
     (
         r"(?:collections|papers|daily_papers|jobs|buckets|scheduled-jobs|inference\S*)(?:/.*)?",
         "This is not part of Spaceport, which has only Spaces; unset HF_ENDPOINT to reach the Hub's own.",
@@ -79,6 +78,18 @@ def or_one_word(view: View) -> View:
 def no_other_kind(request: HttpRequest) -> HttpResponse:
     """Downloads from models and data sets."""
     raise HubError(404, ONLY_SPACES, "RepoNotFound")
+
+
+@hub("GET", "HEAD")
+def no_files_of_volumes(request: HttpRequest, owner: str, name: str, path: str) -> HttpResponse:
+    """Downloads from buckets."""
+    raise HubError(501, OF_VOLUMES)
+
+
+@hub("POST")
+def no_attachments(request: HttpRequest) -> HttpResponse:
+    """Pictures for discussions."""
+    raise HubError(501, "Attachments belong to discussions, and those are turned off here.")
 
 
 @hub("GET")

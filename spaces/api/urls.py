@@ -7,6 +7,8 @@ from spaces.api.deploy import DeployAPI, api
 from spaces.api.missing import (
     discussions,
     no_access_requests,
+    no_attachments,
+    no_files_of_volumes,
     no_other_kind,
     no_quota,
     nothing,
@@ -99,6 +101,8 @@ urlpatterns = [
     path(f"{SPACE}/user-access-request/<path:rest>", no_access_requests),
     path("spaces/<str:owner>/<str:name>/agents.md", agents),
     path("spaces/<str:owner>/<str:name>/resolve/<path:rest>", reading.resolve),
+    path("buckets/<str:owner>/<str:name>/resolve/<path:path>", no_files_of_volumes),
+    path("uploads", no_attachments),
     re_path(r"^(?:datasets/)?[^/]+(?:/[^/]+)?/resolve/.+$", no_other_kind),
     re_path(
         r"^(?:spaces/)?(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/(?P<service>info/refs|git-(?:upload|receive)-pack)$",
