@@ -14,7 +14,7 @@ import docker.errors
 import pytest
 
 from hardware import readiness
-from hardware.runtimes.base import Artifact, BuildSpec, ReplicaSpec
+from hardware.runtimes.base import Artifact, BuildSpec, NamedVolume, ReplicaSpec
 from hardware.runtimes.docker import DockerRuntime
 from hardware.runtimes.standby import containers
 from tests.contracts.test_standby import DIFFERENT, IMPORT, SERVES, STATE
@@ -49,10 +49,16 @@ class Node:
         spec = BuildSpec(space="a/b", space_id=SPACE_ID, sha=f"{self._number:040}", sdk="gradio", source=code)
         return self.runtime.build(spec, lambda _line: None)
 
-    def start(self, artifact: Artifact, **env: str) -> Running:
+    def start(self, artifact: Artifact, *volumes: NamedVolume, **env: str) -> Running:
         self._number += 1
         spec = ReplicaSpec(
-            space="a/b", space_id=SPACE_ID, sdk="gradio", artifact=artifact, tier="cpu", env=env
+            space="a/b",
+            space_id=SPACE_ID,
+            sdk="gradio",
+            artifact=artifact,
+            tier="cpu",
+            env=env,
+            volumes=volumes,
         )
         running = self.runtime.start(self._number, spec)
 
@@ -140,3 +146,15 @@ def test_other_variables_or_dependencies_mean_another_container(node: Node) -> N
     running = node.start(artifact, OWN="other")
     assert running.runtime_id != waits
     assert not node.has(waits, "/home/user/app")
+
+
+def test_other_volumes_mean_another_container_and_one_that_waits_keeps_none(node: Node) -> None:
+    artifact = node.build(IMPORT + SERVES)
+    node.start(artifact)
+    waits = node.waiting()
+    running = node.start(artifact, NamedVolume(volume_id=4, name="a/store", path="/home/user/store"))
+    assert running.runtime_id != waits
+    assert node.waiting()
+    assert not node.runtime.forget_volume(4), "its Space runs"
+    node.runtime.stop(running.runtime_id)
+    assert node.runtime.forget_volume(4)
