@@ -7,11 +7,12 @@ from typing import NamedTuple
 import msgspec
 from django.http import HttpRequest, HttpResponse
 
+from spaces import lifecycle
 from spaces.api.hub import HubError, date, hub, link_to_next, number, ok, read_json, writable
-from spaces.git import references
+from spaces.git import locks, references, repository, rewriting
 from spaces.git.repository import BRANCH
 from spaces.lfs import files
-from spaces.lfs.references import referenced
+from spaces.lfs.references import pointers
 from spaces.models import Space
 
 PAGE = 1000
@@ -77,17 +78,24 @@ class _Delete(msgspec.Struct):
 
 @hub("POST")
 def delete(request: HttpRequest, owner: str, name: str) -> HttpResponse:
-    """Let go of these. With `rewriteHistory` nothing may point at them any more: no history is rewritten."""
+    """Let go of these. With `rewriteHistory` branches and tags lose their pointers too."""
     space = writable(request, owner, name)
     asked = read_json(request, _Delete).deletions
     if len(asked.sha) > SHAS_AT_ONCE:
         raise HubError(413, f"Delete at most {SHAS_AT_ONCE:,} files at once.")
-    if asked.rewriteHistory and (still := referenced(space) & set(asked.sha)):
-        raise HubError(
-            409,
-            f"{len(still)} of these files are in a branch, a tag or a version that is kept ({min(still)}). "
-            "Delete them in a commit and squash the history (super_squash_history) first; or pass "
-            "rewrite_history=False, and only pointers are left of them.",
-        )
+    if asked.rewriteHistory:
+        _rewrite_history(space, set(asked.sha))
     gone, _ = space.large_files.filter(oid__in=asked.sha).delete()
     return ok({"deleted": gone})
+
+
+def _rewrite_history(space: Space, oids: set[str]) -> None:
+    there = [blob for blob, oid in pointers(space).items() if oid in oids]
+    if not there:
+        return
+    try:
+        rewriting.without(space.pk, there)
+    except locks.Busy as error:
+        raise HubError(412, str(error)) from error
+    if repository.head(space) != space.sha:
+        lifecycle.pushed(space)

@@ -40,6 +40,11 @@ def release(space: Space) -> int:
 
 def referenced(space: Space) -> set[str]:
     """Ids of the large files that a branch, a tag, or a version that can be gone back to has."""
+    return set(pointers(space).values())
+
+
+def pointers(space: Space) -> dict[str, str]:
+    """The same with the pointers there: the object of git's, and the large file that it points at."""
     folder = repository.folder_of(space.pk)
     kept = space.builds.filter(artifact__isnull=False).values_list("sha", flat=True)
     roots = [f"{sha}^{{tree}}" for sha in {*kept, space.rolled_back_to} - {""}]  # without their history
@@ -51,5 +56,5 @@ def referenced(space: Space) -> set[str]:
     oids = [line.split(b" ", 1)[0].decode() for line in listed.stdout.splitlines()]
     with Objects(folder) as found:
         small = [oid for oid, size in found.sizes(oids).items() if size in SIZES]
-        pointers = [parsed(found.content(oid)) for oid in small]
-    return {pointer.oid for pointer in pointers if pointer is not None}
+        read = {oid: parsed(found.content(oid)) for oid in small}
+    return {oid: pointer.oid for oid, pointer in read.items() if pointer is not None}

@@ -92,11 +92,10 @@ def _tag(api: HfApi, space: str, _: Path) -> None:
 
 def _large(api: HfApi, space: str, _: Path) -> None:
     _file(api, space, "big.bin", BIG)
-    api.delete_file("big.bin", space, **KIND)
-    api.super_squash_history(space, **KIND)
     [held] = api.list_lfs_files(space, **KIND)
     api.permanently_delete_lfs_files(space, [held], **KIND)
     assert list(api.list_lfs_files(space, **KIND)) == []
+    api.super_squash_history(space, **KIND)
 
 
 def _preupload(api: HfApi, space: str, _: Path) -> None:

@@ -16,7 +16,6 @@ from huggingface_hub import (
     hf_hub_url,
     snapshot_download,
 )
-from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.hf_api import RepoFile
 
 from tests.compat.conftest import hub_python
@@ -179,15 +178,53 @@ def test_large_files_are_listed_and_deleted(hub: Hub, api: HfApi, space: str, tm
     gone, there = found[digest(tmp_path / "a.bin")], found[digest(tmp_path / "b.bin")]
     assert (gone.filename, gone.ref, gone.size) == ("", None, UPLOAD_LIMIT + 1)
     assert (there.filename, there.ref) == ("b.bin", "refs/heads/main")
-    with pytest.raises(HfHubHTTPError, match="super_squash_history"):
-        api.permanently_delete_lfs_files(space, [gone], repo_type="space")
-    api.super_squash_history(space, repo_type="space")
     api.permanently_delete_lfs_files(space, [gone], repo_type="space")
     assert [file.filename for file in api.list_lfs_files(space, repo_type="space")] == ["b.bin"]
     api.permanently_delete_lfs_files(space, [there], repo_type="space", rewrite_history=False)
     assert hub.call("GET", f"/spaces/{space}/resolve/main/b.bin").content.startswith(
         b"version https://git-lfs"
     )
+
+
+def test_a_file_that_is_deleted_for_good_was_never_in_the_history(
+    hub: Hub, api: HfApi, space: str, tmp_path: Path
+) -> None:
+    def upload(path: str, file: Path | bytes, branch: str = "main") -> None:
+        api.upload_file(
+            path_or_fileobj=file, path_in_repo=path, repo_id=space, repo_type="space", revision=branch
+        )
+
+    model, other = (random_file(tmp_path / name, UPLOAD_LIMIT + 1) for name in ("model.bin", "other.bin"))
+    upload("app.py", b"before")
+    before = api.space_info(space).sha
+    upload("deep/only/model.bin", model)
+    api.create_tag(space, tag="v1", tag_message="With it", repo_type="space")
+    api.create_tag(space, tag="plain", repo_type="space")
+    upload("other.bin", other)
+    api.create_branch(space, branch="side", repo_type="space")
+    upload("copy.bin", model, branch="side")
+    api.delete_file("deep/only/model.bin", repo_id=space, repo_type="space")
+    titles = [commit.title for commit in api.list_repo_commits(space, repo_type="space")]
+
+    [held] = [f for f in api.list_lfs_files(space, repo_type="space") if f.file_oid == digest(model)]
+    api.permanently_delete_lfs_files(space, [held], repo_type="space")
+    assert [f.file_oid for f in api.list_lfs_files(space, repo_type="space")] == [digest(other)]
+    commits = api.list_repo_commits(space, repo_type="space")
+    assert [commit.title for commit in commits] == titles
+    assert before in {commit.commit_id for commit in commits}, "what came before is as it was"
+    assert api.space_info(space).sha == commits[0].commit_id
+    for revision in ("main", "side", "v1", "plain"):
+        names = api.list_repo_files(space, revision=revision, repo_type="space")
+        assert {"app.py"} <= set(names)
+        assert not [name for name in names if "model" in name or "copy" in name]
+    url = f"/spaces/{space}/resolve/side/other.bin"
+    assert hub.call("GET", url).content == other.read_bytes()
+    clone = hub.git("clone", hub.remote(space), str(tmp_path / "clone"))
+    assert clone.returncode == 0, clone.stderr
+    every = hub.git("log", "--all", "--format=", "--name-only", cwd=tmp_path / "clone").stdout.split()
+    assert "app.py" in every
+    assert not [name for name in every if "model" in name or "copy" in name]
+    assert hub.git("fsck", "--strict", cwd=tmp_path / "clone").returncode == 0
 
 
 def test_large_files_of_a_branch_are_listed_with_it(api: HfApi, space: str, tmp_path: Path) -> None:
