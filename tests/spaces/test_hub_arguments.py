@@ -168,12 +168,19 @@ def test_models_are_asked_for_by_who_forgot_the_type(hub: Hub, space: str, tmp_p
     [
         (lambda api, space: api.enable_space_dev_mode(space), "no dev mode"),
         (lambda api, _: list(api.list_collections()), "unset HF_ENDPOINT"),
+        (lambda api, _: list(api.list_models()), "There are only Spaces here"),
+        (lambda api, _: list(api.list_datasets()), "There are only Spaces here"),
         (lambda api, _: api.get_zero_gpu_quota(), "no ZeroGPU here"),
     ],
 )
 def test_what_is_missing_is_named_with_what_to_do(api: HfApi, space: str, call: Any, words: str) -> None:
     with pytest.raises(HfHubHTTPError, match=words):
         call(api, space)
+
+
+def test_a_space_has_one_replica(hub: Hub, space: str) -> None:
+    answer = hub.call("POST", f"/api/spaces/{space}/replicas", "alice", json={"replicas": 2})
+    assert (answer.status_code, "one replica here" in answer.json()["error"]) == (501, True)
 
 
 def test_an_unknown_address_says_where_the_addresses_are_listed(hub: Hub) -> None:

@@ -27,6 +27,7 @@ FILE = "spaces/<str:owner>/<str:name>/resolve/<path:rest>"
 OF_AN_OWNER = "api/organizations/<str:owner>/settings/repositories"
 OTHER_KIND = r"^(?:datasets/)?[^/]+(?:/[^/]+)?/resolve/.+$"
 RELOAD = r"^run/(?P<owner>[^/]+)/(?P<name>[^/]+)//?--replicas/\+(?P<replica_id>\d{1,18})/get-reload$"
+BUCKET = "api/buckets/<str:owner>/<str:name>"
 REQUESTS = f"{SPACE}/user-access-request/<path:rest>"
 MEMBER = "api/organizations/<str:name>/members/<user>"
 HOOKS = "api/settings/webhooks"
@@ -51,6 +52,8 @@ COMMIT = "\n".join(
 )
 KEY = {"key": "KEY", "value": "v"}
 
+#: How an address begins that is not below the Space.
+WHOLE = ("/api/", "/buckets/", "/uploads", "/spaces/", "/datasets/", "/oauth/", "/run/", "/{id}")
 #: Route, method, rest of the address below the Space (or all of it), body, who may.
 TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
     ("api/whoami-v2", "GET", "/api/whoami-v2", None, SIGNED_IN),
@@ -93,6 +96,14 @@ TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
     (f"{SPACE}/variables", "GET", "/variables", None, READ),
     (f"{SPACE}/variables", "POST", "/variables", KEY, WRITE),
     (f"{SPACE}/variables", "DELETE", "/variables", KEY, WRITE),
+    (f"{SPACE}/volumes", "PUT", "/volumes", {"volumes": []}, WRITE),
+    (f"{SPACE}/volumes", "DELETE", "/volumes", None, (401, 404, 403, 400)),
+    ("api/buckets/<str:owner>", "GET", "/api/buckets/alice", None, READ),
+    (BUCKET, "GET", "/api/buckets/alice/none", None, (401, 404, 404, 404)),
+    (BUCKET, "POST", "/api/buckets/alice/a--b", {}, (401, 404, 403, 400)),
+    (BUCKET, "DELETE", "/api/buckets/alice/none", None, (401, 404, 403, 404)),
+    (f"{BUCKET[4:]}/resolve/<path:path>", "GET", "/buckets/alice/none/resolve/x", None, (501,) * 4),
+    ("uploads", "POST", "/uploads", {}, (501,) * 4),
     (f"{SPACE}/logs/run", "GET", "/logs/run", None, READ),
     (f"{SPACE}/logs/build", "GET", "/logs/build", None, READ),
     (f"{SPACE}/queue", "GET", "/queue", None, READ),
@@ -172,7 +183,9 @@ def test_who_may(hub: Hub, new_space: Callable[..., str], row: Any) -> None:
     if method == "DELETE" and ("/branch/" in where or "/tag/" in where):
         hub.call("POST", f"/api/spaces/{space}/branch/b", "alice", json={})
         hub.call("POST", f"/api/spaces/{space}/tag/main", "alice", json={"tag": "t"})
-    if not where.startswith(("/api/", "/spaces/", "/datasets/", "/oauth/", "/run/", "/{id}")):
+    if not where.startswith(
+        ("/api/", "/buckets/", "/uploads", "/spaces/", "/datasets/", "/oauth/", "/run/", "/{id}")
+    ):
         where = f"/api/spaces/{{id}}{where}"
     name = space.split("/")[1]
     url = where.replace("{id}", space)
