@@ -183,9 +183,7 @@ def test_who_may(hub: Hub, new_space: Callable[..., str], row: Any) -> None:
     if method == "DELETE" and ("/branch/" in where or "/tag/" in where):
         hub.call("POST", f"/api/spaces/{space}/branch/b", "alice", json={})
         hub.call("POST", f"/api/spaces/{space}/tag/main", "alice", json={"tag": "t"})
-    if not where.startswith(
-        ("/api/", "/buckets/", "/uploads", "/spaces/", "/datasets/", "/oauth/", "/run/", "/{id}")
-    ):
+    if not where.startswith(WHOLE):
         where = f"/api/spaces/{{id}}{where}"
     name = space.split("/")[1]
     url = where.replace("{id}", space)
