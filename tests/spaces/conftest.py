@@ -41,7 +41,7 @@ def hub() -> Iterator[Hub]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_space(hub: Hub) -> Callable[..., str]:
     """Make a Space nobody used before; its id."""
 

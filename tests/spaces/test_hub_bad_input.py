@@ -53,6 +53,12 @@ def head(hub: Hub, space: str) -> str:
     return str(hub.call("GET", f"/api/spaces/{space}", "alice").json()["sha"])
 
 
+@pytest.fixture(scope="module")
+def space(new_space: Make) -> str:
+    """One for all tests that change nothing in it: to make one costs more than they do."""
+    return new_space()
+
+
 @pytest.mark.parametrize("path", BAD_PATHS)
 def test_paths_outside_the_repository_are_refused(hub: Hub, space: str, path: str) -> None:
     before = head(hub, space)
@@ -158,7 +164,10 @@ CARDS = {
 
 
 @pytest.mark.parametrize("name", CARDS)
-def test_bad_cards_are_an_error_with_a_reason_and_the_space_goes_on(hub: Hub, space: str, name: str) -> None:
+def test_bad_cards_are_an_error_with_a_reason_and_the_space_goes_on(
+    hub: Hub, new_space: Make, name: str
+) -> None:
+    space = new_space()
     text = f"---\n{CARDS[name]}---\n"
     answer = hub.call("POST", "/api/validate-yaml", json={"content": text, "repoType": "space"})
     assert answer.status_code == 400

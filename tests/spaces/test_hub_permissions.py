@@ -175,11 +175,28 @@ def test_every_route_is_in_the_table() -> None:
     assert {row[0] for row in TABLE} == set(routes(urlpatterns)) | {"api/"}
 
 
+@pytest.fixture(scope="module")
+def make(hub: Hub, new_space: Callable[..., str]) -> Callable[[], str]:
+    """Make a private Space with a variable and a secret."""
+
+    def private() -> str:
+        space = new_space(visibility="private", space_variables=[{"key": "KEY", "value": CANARY}])
+        hub.call("POST", f"/api/spaces/{space}/secrets", "alice", json=KEY)
+        return space
+
+    return private
+
+
+@pytest.fixture(scope="module")
+def private(make: Callable[[], str]) -> str:
+    """One for all that only read."""
+    return make()
+
+
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row[1]} {row[2]}")
-def test_who_may(hub: Hub, new_space: Callable[..., str], row: Any) -> None:
+def test_who_may(hub: Hub, make: Callable[[], str], private: str, row: Any) -> None:
     _, method, where, body, expected = row
-    space = new_space(visibility="private", space_variables=[{"key": "KEY", "value": CANARY}])
-    hub.call("POST", f"/api/spaces/{space}/secrets", "alice", json=KEY)
+    space = private if method in {"GET", "HEAD"} else make()
     if method == "DELETE" and ("/branch/" in where or "/tag/" in where):
         hub.call("POST", f"/api/spaces/{space}/branch/b", "alice", json={})
         hub.call("POST", f"/api/spaces/{space}/tag/main", "alice", json={"tag": "t"})
@@ -206,24 +223,22 @@ def test_who_may(hub: Hub, new_space: Callable[..., str], row: Any) -> None:
 
 
 @pytest.mark.parametrize("who", ["", "charlie"])
-def test_lists_do_not_name_private_spaces(hub: Hub, new_space: Callable[..., str], who: str) -> None:
-    space = new_space(visibility="private")
+def test_lists_do_not_name_private_spaces(hub: Hub, private: str, who: str) -> None:
     for url in (
         "/api/spaces?author=alice",
-        f"/api/spaces?search={space}",
+        f"/api/spaces?search={private}",
         "/api/organizations/alice/settings/repositories",
     ):
-        assert f'"{space}"' not in hub.call("GET", url, who).text
+        assert f'"{private}"' not in hub.call("GET", url, who).text
 
 
-def test_a_stranger_cannot_tell_a_private_space_from_none(hub: Hub, new_space: Callable[..., str]) -> None:
-    space = new_space(visibility="private")
+def test_a_stranger_cannot_tell_a_private_space_from_none(hub: Hub, private: str) -> None:
     absent = "alice/never-was"
     for row in TABLE:
         if not row[0].startswith(f"{SPACE}/"):
             continue
         answers = []
-        for one in (space, absent):
+        for one in (private, absent):
             answer = hub.call(row[1], f"/api/spaces/{one}{row[2]}", "charlie", json=row[3])
             text = answer.text.replace(one, "X")
             answers.append((answer.status_code, answer.headers.get("X-Error-Code"), text))
