@@ -16,6 +16,7 @@ import psycopg2
 import requests
 from huggingface_hub import HfApi
 
+from tests.forked_hf import ForkedHf
 from tests.platform_server import ROOT, free_port
 from tests.waiting import wait_until
 
@@ -78,6 +79,7 @@ class Hub:
     process: subprocess.Popen[bytes] | None = None
     settings: dict[str, str] = field(default_factory=dict)  # of the test's own
     console: subprocess.Popen[str] | None = None
+    command: ForkedHf | None = None
 
     @property
     def url(self) -> str:
@@ -165,6 +167,8 @@ class Hub:
         if self.console is not None:
             self.console.communicate()
             self.console = None
+        if self.command is not None:
+            self.command.end()
         self._admin(f'drop database if exists "hub_{self.port}" with (force)')
 
     def end(self) -> None:
@@ -222,10 +226,9 @@ class Hub:
 
     def hf(self, who: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The real `hf` command."""
-        command = [str(Path(sys.executable).parent / "hf"), *arguments]
-        return subprocess.run(
-            command, env=self.client_env(who), capture_output=True, text=True, timeout=120, check=False
-        )
+        if self.command is None:
+            self.command = ForkedHf(self.client_env(""), self.home / "hf.socket")
+        return self.command(self.tokens[who] if who else "", *arguments)
 
     def git(self, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """The real git."""

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
+import re
+import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
+import pytest
+
+from hardware.runtimes import build_job
 from hardware.runtimes.base import Artifact, BuildFailed, BuildSpec
 
 if TYPE_CHECKING:
@@ -70,3 +76,52 @@ def build(
     except BuildFailed as error:
         raise BuildFailed("\n".join([str(error), *lines])) from error
     return artifact, "\n".join(lines)
+
+
+#: Stands before buildah in a builder container: builds with each Dockerfile of the folder `all/`, some at a
+#: time, and says how each ended before what it printed.
+EACH = r"""#!/bin/sh
+[ "$1" = build ] || exec /usr/bin/buildah "$@"
+shift
+one() {
+    number="$1"; shift
+    printed="$(/usr/bin/buildah build --file "/build/context/all/$number" "$@" 2>&1 </dev/null)"
+    printf 'ENDED %s %s\n%s\n' "$number" "$?" "$printed"
+}
+number=0
+while [ -e "/build/context/all/$number" ]; do
+    one "$number" "$@" > "/out/$number" &
+    number=$((number + 1))
+    [ $((number % 4)) -ne 0 ] || wait
+done
+wait
+cat /out/*
+exit 1
+"""
+ENDED = re.compile(r"^ENDED (\d+) (\d+)$", re.MULTILINE)
+
+
+def build_each(
+    runtime: DockerRuntime, folder: Path, dockerfiles: list[str], *, space_id: int = 1
+) -> list[tuple[bool, str]]:
+    """Build each of these Dockerfiles in one builder container: whether it was built, and its log."""
+    (folder / "all").mkdir()
+    for number, text in enumerate(dockerfiles):
+        (folder / "all" / str(number)).write_text(text)
+    script = io.BytesIO()
+    with tarfile.open(fileobj=script, mode="w") as tar:
+        entry = tarfile.TarInfo("buildah")
+        entry.size, entry.mode = len(EACH), 0o755
+        tar.addfile(entry, io.BytesIO(EACH.encode()))
+
+    def enter(job: build_job.Job) -> build_job.Job:
+        job.api.put_archive(job.id, "/usr/local/bin", script.getvalue())
+        return job
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build_job.Job, "__enter__", enter)
+        with pytest.raises(BuildFailed) as failed:
+            build(runtime, folder, BASE, space_id=space_id)
+    _, *parts = ENDED.split(str(failed.value))
+    found = {int(n): (code == "0", log) for n, code, log in zip(*[iter(parts)] * 3, strict=True)}
+    return [found[number] for number in range(len(dockerfiles))]

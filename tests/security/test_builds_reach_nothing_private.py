@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hardware.runtimes import egress_policy
-from hardware.runtimes.base import BuildFailed
-from tests.security.builds import BASE, build, canary
+from tests.security.builds import BASE, build, build_each, canary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,17 +56,10 @@ def listener() -> Iterator[Canary]:
 def test_no_spelling_makes_the_builder_fetch_from_this_machine(
     runtime: DockerRuntime, listener: Canary, tmp_path: Path
 ) -> None:
-    def attempt(number: int) -> None:
-        text = SPELLINGS[number].replace("HOST", f"127.0.0.1:{listener.port}")
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        with contextlib.suppress(BuildFailed):
-            text = text.replace("PORT", str(listener.port))
-            _, log = build(runtime, folder, text, space_id=number + 1)
-            assert "canary" not in log
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(attempt, range(len(SPELLINGS))))
+    here = f"127.0.0.1:{listener.port}"
+    texts = [text.replace("HOST", here).replace("PORT", str(listener.port)) for text in SPELLINGS]
+    for text, (_, log) in zip(texts, build_each(runtime, tmp_path, texts), strict=True):
+        assert "canary" not in log, text
     assert listener.asked == []
 
 
