@@ -39,6 +39,9 @@ FREE_BYTES, FREE_FILES = 2 * 1024**3, 100_000
 FILES = 3_000_000
 RECOUNT_S = 60
 
+#: Where buildah runs. A git repository that it cannot fetch it takes for its working directory.
+NOWHERE = "/tmp/nowhere"  # noqa: S108  # the container's own
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -146,6 +149,7 @@ class Job:
         self.store = Path(job["store"])
         self.temporary = self.store / "tmp"
         self.temporary.mkdir(exist_ok=True)
+        Path(NOWHERE).mkdir()
         self.disk = Disk([self.store, Path("/out")], job["disk_bytes"])
         self.limits = Limits()
         others = ", ".join(f'"{other}/images"' for other in job["others"])
@@ -261,7 +265,7 @@ class Job:
     def watched(self, *command: str, quiet: bool = False) -> None:
         """Run it to its end, and look at what it takes meanwhile."""
         running = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL if quiet else None,
+            command, cwd=NOWHERE, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL if quiet else None,
             preexec_fn=lambda: Path("/proc/self/oom_score_adj").write_text("1000"),
         )  # fmt: skip
         while True:

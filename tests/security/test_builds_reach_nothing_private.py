@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.docker
 
+#: buildah goes on without what it cannot fetch from git; nothing of the builder's may come instead.
+FROM_GIT = BASE + 'ADD https://HOST/m.git#main /x\nRUN test -z "$(ls -A /x)" && echo nothing came\n'
 #: Dockerfiles that make the builder itself connect to HOST, as many ways as the grammar has.
 SPELLINGS = [
     BASE + "ADD http://HOST/a /x\n",
@@ -34,7 +36,7 @@ SPELLINGS = [
     BASE + "ADD \\\u00a0\nhttp://HOST/j /x\n",
     BASE + "ADD \\\v\nhttp://HOST/k /x\n",
     BASE + "ADD http://HOST/l.git /x\n",
-    BASE + "ADD https://HOST/m.git#main /x\n",
+    FROM_GIT,
     "FROM HOST/n\n",
     'FROM HO""ST/o\n'.replace('HO""ST', '127.0""0.1:PORT'),
     "FROM 127.0.0\\.1:PORT/p\n",
@@ -58,8 +60,10 @@ def test_no_spelling_makes_the_builder_fetch_from_this_machine(
 ) -> None:
     here = f"127.0.0.1:{listener.port}"
     texts = [text.replace("HOST", here).replace("PORT", str(listener.port)) for text in SPELLINGS]
-    for text, (_, log) in zip(texts, build_each(runtime, tmp_path, texts), strict=True):
+    logs = dict(zip(SPELLINGS, build_each(runtime, tmp_path, texts), strict=True))
+    for text, (_, log) in logs.items():
         assert "canary" not in log, text
+    assert "\nnothing came\n" in logs[FROM_GIT][1]
     assert listener.asked == []
 
 
