@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 JOBS ?= 3
+SHUFFLE := $(if $(SEED),--shuffle $(SEED))
 FAST := tests/accounts tests/lint tests/queueing tests/reference tests/spaces
 TEMPLATES := $(shell find templates -name '*.html')
 
@@ -29,13 +30,14 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
 up: $(VENV)/.run  ## run the platform here: address and first password are shown
 	@exec $(BIN)/python manage.py up
 
-test: $(VENV)/.dev  ## run all tests
+test: $(VENV)/.dev  ## run all tests (SEED=7: in another order)
 	@rm -f .pytest_cache/v/cache/lastfailed
-	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS) || \
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(SHUFFLE) $(ARGS) || \
 		{ [ $$? = 1 ] && [ -z "$(ARGS)" ] && $(BIN)/python -m tests.second_run; }
 
 test-fast: $(VENV)/.dev  ## run the tests that need no container, browser or whole platform
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not docker and not browser" $(FAST) $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not docker and not browser" \
+		$(SHUFFLE) $(FAST) $(ARGS)
 
 census: $(VENV)/.dev  ## run apps of every kind by themselves and as Spaces, and compare
 	@$(BIN)/python -m tests.census $(ARGS)
