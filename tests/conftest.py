@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from tests import servers
 from tests.chromium import chromium, playwright, visit
 from tests.platform_server import RUNNING, Platform, engine_answers, prepared_home, running
 from tests.redis_leaks import leaked
@@ -25,15 +26,6 @@ def pytest_report_header() -> str:
     return "container engine: NONE ANSWERS. Tests with containers are SKIPPED; journeys run with processes."
 
 
-#: Folders whose files take seconds rather than minutes.
-QUICK = {"accounts", "lint", "queueing", "reference", "spaceport", "spaces"}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first, so that parallel workers end together (`--no-loadscope-reorder` keeps this order)."""
-    items.sort(key=lambda item: item.path.parent.name in QUICK)
-
-
 @pytest.fixture(scope="session")
 def leaks() -> Iterator[Redis]:
     """A connection to look for them: to make one costs more than to look."""
@@ -46,6 +38,14 @@ def no_leaked_keys(leaks: Redis) -> Iterator[None]:
     """A test leaves no key in Redis that nobody declared or that would live for ever."""
     yield
     assert leaked(leaks) == []
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """The database of the tests is made from one that is migrated."""
+    from django.db import connection
+
+    connection.settings_dict["TEST"]["TEMPLATE"] = servers.template()
 
 
 @pytest.fixture(scope="session", autouse=True)

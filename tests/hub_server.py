@@ -16,6 +16,7 @@ import psycopg2
 import requests
 from huggingface_hub import HfApi
 
+from tests import servers
 from tests.forked_hf import ForkedHf
 from tests.platform_server import ROOT, free_port
 from tests.waiting import wait_until
@@ -124,7 +125,7 @@ class Hub:
     def _people(self) -> dict[str, str]:
         """Tokens of those in the database that is copied; it is made once a server."""
         if (server := os.environ["DATABASE_URL"]) not in _people_of:
-            self._admin(f'create database "{PEOPLE_DATABASE}"')
+            self._admin(f'create database "{PEOPLE_DATABASE}" template {servers.template() or "template1"}')
             url = server.replace("/spaceport", f"/{PEOPLE_DATABASE}", 1)
             _people_of[server] = _made_people({**self.env, "DATABASE_URL": url})
         return dict(_people_of[server])

@@ -1,5 +1,5 @@
 """The data of a new installation, made once a machine: its database is migrated, and its usual people have
-passwords and tokens."""
+passwords and tokens. A second database is migrated and empty, to make others from."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = Path.home() / ".cache" / "spaceport-tests" / "installations"
-PEOPLE = "people.json"
+PEOPLE, EMPTY = "people.json", "empty"
 #: What the data is made of: where one of these changes, it is made anew.
 MADE_OF = (
     "requirements.txt", "tests/prepared_home.py", "platform/spaceport/up/embedded.py",
     "platform/spaceport/settings.py", "platform/accounts/**/*.py", "*/migrations/*.py",
 )  # fmt: skip
-MAKE = """
+MAKE = f"""
 import json, os, sys
 from spaceport.up.embedded import attached
 with attached(os.environ):
@@ -29,14 +29,18 @@ with attached(os.environ):
     django.setup()
     from django.core.management import call_command
     call_command("migrate", verbosity=0, interactive=False)
+    from django.db import connection
+    connection.close()
+    with connection._nodb_cursor() as cursor:
+        cursor.execute("create database {EMPTY} template spaceport")
     from accounts import people, tokens
-    made = {}
+    made = {{}}
     for name in ("admin", "alice", "charlie", "census"):
         password = name + "-secret-of-tests"
         user = people.create_user(name, password=password)
         user.is_staff = user.is_superuser = name == "admin"
         user.save()
-        made[name] = {"password": password, "token": tokens.issue(user, "tests")[1]}
+        made[name] = {{"password": password, "token": tokens.issue(user, "tests")[1]}}
 print(json.dumps(made))
 """
 

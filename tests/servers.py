@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.prepared_home import EMPTY, prepare
+
 _folder: Path | None = None
 
 
@@ -32,6 +34,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     _folder.chmod(0o755)
     os.environ["SPACEPORT_HOME"] = str(_folder)
     if not os.environ.get("DATABASE_URL"):
+        prepare(_folder)
         os.environ["DATABASE_URL"] = postgres(_folder).start()
         _without_durability(os.environ["DATABASE_URL"])
     if not os.environ.get("REDIS_URL"):
@@ -51,6 +54,11 @@ def _without_durability(database: str) -> None:
             cursor.execute("select pg_reload_conf()")
     finally:
         connection.close()
+
+
+def template() -> str | None:
+    """A migrated, empty database, to make others from; None: this server has none."""
+    return EMPTY if _folder is not None and (_folder / "postgres").exists() else None
 
 
 def pytest_unconfigure() -> None:
