@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,17 +30,21 @@ def space(transactional_db: None) -> Space:
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     made = tmp_path_factory.mktemp("hardware")
     lend_environments(made)
-    return made
+    yield made
+    ProcessRuntime(made).dispose()
 
 
 @pytest.fixture
 def runtime(home: Path) -> Iterator[ProcessRuntime]:
-    made = ProcessRuntime(home)
+    """Its standby process is the next one's too."""
+    made = ProcessRuntime(home, standby=1)
     yield made
-    made.dispose()
+    for running in made.running().values():
+        made.stop(running.runtime_id, grace_s=2)
+    shutil.rmtree(home / "replicas", ignore_errors=True)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from hardware.agent import Agent
 from hardware.devices import Device
 from hardware.models import Replica, VolumeHome
 from hardware.runtimes.base import NamedVolume, ReplicaSpec
+from hardware.runtimes.process import ProcessRuntime
 from hardware.upkeep import leftovers, lost, volumes
 from tests.waiting import wait_until
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from pytest_django.fixtures import Settings
 
     from hardware.runtimes.base import Artifact
-    from hardware.runtimes.process import ProcessRuntime
     from spaces.models import Space
 
 State = Replica.State
@@ -181,12 +181,13 @@ def test_a_tier_without_a_node_waits_and_says_so(
 
 
 def test_each_replica_of_a_gpu_tier_sees_one_device_alone_and_others_none(
-    space: Space, build: Callable[[str], Artifact], runtime: ProcessRuntime, monkeypatch: pytest.MonkeyPatch
+    space: Space, build: Callable[[str], Artifact], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, size = "NVIDIA A100-SXM4-80GB", 80 * 1024**3
     there = [Device(uuid=f"GPU-{n}", name=name, memory_bytes=size) for n in (1, 2)]
     monkeypatch.setattr(devices, "found", lambda: there)
-    made = Agent("here", {"cpu": False, "a100": False}, runtime)
+    # Started by themselves: /proc shows the variables that a process began with, not those of a fork.
+    made = Agent("here", {"cpu": False, "a100": False}, ProcessRuntime(home))
     made.start()
     try:
         seen = []
