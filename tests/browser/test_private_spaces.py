@@ -17,7 +17,7 @@ from tests.platform_server import APPS, Platform
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Frame, Page, Playwright
+    from playwright.sync_api import Browser, BrowserContext, Frame, Page, Playwright
 
 pytestmark = [pytest.mark.browser, pytest.mark.docker]
 
@@ -61,6 +61,12 @@ def context(
     request: pytest.FixtureRequest, lab: Platform, playwright: Playwright, tmp_path: Path
 ) -> Iterator[BrowserContext]:
     """A browser of somebody new."""
+    if request.param == AS_IT_COMES:
+        browser: Browser = request.getfixturevalue("chromium")
+        context = browser.new_context()
+        yield context
+        context.close()
+        return
     arguments = list(ARGS)
     if request.param == NO_THIRD_PARTIES:
         arguments.append("--test-third-party-cookie-phaseout")
