@@ -232,16 +232,16 @@ def test_a_module_of_its_own_that_gradio_would_import_prevents_the_fork(
     assert Path(name).parts[0].partition(".")[0] in bench.reason(tmp_path, IMPORT)
 
 
-def test_what_could_notice_gets_a_process_of_its_own(bench: Bench) -> None:
+def test_what_could_notice_gets_a_process_of_its_own(bench: Bench, tmp_path: Path) -> None:
     tells = "import os, sys\nprint(sys.argv, sys.orig_argv[1:], os.getcwd(), os.environ['OWN'])\n"
-    logs = []
-    for runtime in (bench.runtime, ProcessRuntime(bench.home)):
-        one = Bench(bench.home, 0)
-        one.runtime = runtime
-        running = one.until_serving(one.start(f"{tells}{IMPORT}{SERVES}", OWN="mine"))
-        assert not one.is_forked(running)
-        logs.append(one.log(running)[0].replace(str(one.folder(running)), ""))
-        runtime.stop(running.runtime_id)
+    logs, alone = [], Bench(tmp_path, 0)
+    try:
+        for one in (bench, alone):
+            running = one.until_serving(one.start(f"{tells}{IMPORT}{SERVES}", OWN="mine"))
+            assert not one.is_forked(running)
+            logs.append(one.log(running)[0].replace(str(one.folder(running)), ""))
+    finally:
+        alone.runtime.dispose()
     assert logs[0] == logs[1]
 
 
