@@ -1,5 +1,6 @@
 from django.apps import AppConfig
 
+from infra import silent_database
 from spaceport.celery import app as celery_app
 
 __all__ = ["celery_app"]  # the one that every process with Django sends tasks by
@@ -7,3 +8,6 @@ __all__ = ["celery_app"]  # the one that every process with Django sends tasks b
 
 class SpaceportConfig(AppConfig):
     name = "spaceport"
+
+    def ready(self) -> None:
+        silent_database.watch()

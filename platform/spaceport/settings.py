@@ -254,6 +254,14 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * MEGABYTE
 # --- servers ----------------------------------------------------------------------------------------
 #: PostgreSQL. When unset, `manage.py` starts an embedded server.
 DATABASES = {"default": env.dj_db_url("DATABASE_URL", "postgresql:///spaceport", conn_health_checks=True)}
+# A connection whose other end has gone is ended by the system, not only after minutes. What the URL says
+# of it goes first. https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+DATABASES["default"]["OPTIONS"] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+} | DATABASES["default"].get("OPTIONS", {})
 #: Redis or Valkey. When unset, `manage.py` starts an embedded server.
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
 CELERY_BROKER_URL = REDIS_URL

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ import pytest
 import requests
 from redis import Redis
 
+from hardware.runtimes import shim
 from queueing.messages import INTERRUPTED
 from tests.chaos.ledger import overlap
 from tests.invariants.workers import NODE, TwoWorkers, pid_of, two_workers
@@ -262,23 +263,47 @@ def _look(faults: Faults, until: threading.Event) -> None:
         _is_back(faults)
 
 
-def test_a_restart_of_postgresql_under_load_fails_no_event(faults: Faults) -> None:
+def _restart(faults: Faults, _goes_on: Callable[[], object]) -> None:
+    pid_file = faults.platform.home / "postgres" / "postmaster.pid"
+    before = pid_file.read_text().split()[0]
+    os.kill(int(before), signal.SIGQUIT)
+    wait_until(
+        lambda: pid_file.exists() and pid_file.read_text().split()[:1] not in ([], [before]),
+        "it was started again",
+    )
+
+
+def _standstill(faults: Faults, goes_on: Callable[[], object]) -> None:
+    server = int((faults.platform.home / "postgres" / "postmaster.pid").read_text().split()[0])
+    processes = [server, *shim.descendants(server)]
+    try:
+        for pid in processes:
+            os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: not _is_back(faults), "everybody is told to come again")
+        goes_on()
+    finally:
+        for pid in processes:
+            os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("fault", [_restart, _standstill])
+def test_postgresql_that_is_away_under_load_fails_no_event(
+    faults: Faults, fault: Callable[[Faults, Callable[[], object]], None]
+) -> None:
     """What runs and what waits needs Redis alone."""
     done, ends = threading.Event(), list[str]()
+
+    def goes_on() -> None:
+        more = len(ends) + 30
+        wait_until(lambda: len(ends) > more, "load goes on", 60)
+
     with ThreadPoolExecutor(7) as pool:
-        clients = [pool.submit(_load, faults, f"pg{n}", done, ends) for n in range(6)]
+        clients = [pool.submit(_load, faults, f"{fault.__name__}{n}", done, ends) for n in range(6)]
         clients.append(pool.submit(_look, faults, done))
         try:
             wait_until(lambda: len(ends) > 10, "load runs")
-            pid_file = faults.platform.home / "postgres" / "postmaster.pid"
-            before = pid_file.read_text().split()[0]
-            os.kill(int(before), signal.SIGQUIT)
-            wait_until(
-                lambda: pid_file.exists() and pid_file.read_text().split()[:1] not in ([], [before]),
-                "it was started again",
-            )
-            more = len(ends) + 30
-            wait_until(lambda: len(ends) > more, "load goes on", 60)
+            fault(faults, goes_on)
+            goes_on()
         finally:
             done.set()
         for client in clients:

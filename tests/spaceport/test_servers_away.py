@@ -11,6 +11,7 @@ import pytest
 import requests
 from django.db import Error, connection
 
+from hardware.runtimes import shim
 from infra.away import DATABASE, QUEUE, away
 from spaceport.up.embedded import Postgres, Valkey
 from tests.hub_server import Hub
@@ -54,6 +55,23 @@ def no_database(hub: Hub) -> Iterator[Hub]:
     server.start()
     answer = hub.call("GET", f"/api/spaces/{SPACE}", "alice")
     assert answer.status_code == 200, answer.text
+
+
+@pytest.fixture
+def silent_database(hub: Hub) -> Iterator[Hub]:
+    """Its PostgreSQL has answered before; it stands still, and goes on at the end."""
+    assert hub.call("GET", f"/api/spaces/{SPACE}", "alice").ok
+    server = Postgres(hub.home / "postgres").pid()
+    assert server is not None
+    pids = [server, *shim.descendants(server)]
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield hub
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: hub.call("GET", f"/api/spaces/{SPACE}", "alice").ok, "it answers again")
 
 
 @pytest.fixture
@@ -106,6 +124,14 @@ class TestWithoutPostgreSQL:
         no_database.call("GET", "/api/whoami-v2", "alice")
         assert "GET /api/whoami-v2: a server is away (" in no_database.log()
         assert "Traceback" not in no_database.log()
+
+
+@pytest.mark.parametrize(("method", "path", "headers"), [ASKED[0], ASKED[4], ASKED[-1]])
+def test_a_database_that_neither_answers_nor_refuses_is_away(
+    silent_database: Hub, method: str, path: str, headers: dict[str, str]
+) -> None:
+    is_told(silent_database.call(method, path, "alice", headers=headers), DATABASE.sentence)
+    assert "Traceback" not in silent_database.log()
 
 
 @pytest.mark.parametrize("path", [f"/api/spaces/{SPACE}/queue", f"/run/{SPACE}/config"])
