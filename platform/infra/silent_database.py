@@ -16,7 +16,7 @@ import psycopg2
 from psycopg2 import extensions
 
 #: For a connection, unless the database's URL has a `connect_timeout`.
-CONNECT_S = 3
+CONNECT_S = 5
 #: A statement takes this long before the server is tried, and twice as long each time after that.
 PATIENCE_S = 2.0
 #: Whoever asks a server that has just let somebody wait in vain is told at once.
