@@ -23,6 +23,8 @@ import redis
 import requests
 from huggingface_hub import HfApi
 
+from hardware.runtimes.base import EngineUnavailable
+from hardware.runtimes.docker import DockerRuntime
 from tests.prepared_home import people, prepare
 from tests.waiting import wait_until
 
@@ -275,11 +277,14 @@ def _lend_collection(home: Path, collected: Path) -> None:
 
 @contextlib.contextmanager
 def lent_home() -> Iterator[Path]:
-    """The same, removed in the end."""
+    """The same, removed in the end with its containers and networks: walls know each network there is."""
     home = new_home()
     try:
         yield home
     finally:
+        if (home / "installation").exists():
+            with contextlib.suppress(EngineUnavailable):
+                DockerRuntime(home).dispose()
         shutil.rmtree(home, ignore_errors=True)
 
 

@@ -30,7 +30,7 @@ SILENT = Artifact(runtime="process", code="silent")
 class Ports:
     """A runtime whose apps are open ports: they take connections and never answer, or answer at once."""
 
-    name = "process"
+    name = place = "process"
 
     def __init__(self) -> None:
         self.apps: dict[int, socket.socket] = {}

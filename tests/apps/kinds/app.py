@@ -12,7 +12,7 @@ from functions import FUNCTIONS, around_coroutine, async_generator, coroutine, g
 from gradio.context import LocalContext
 
 mine = contextvars.ContextVar("mine", default="unset")
-WHILE_S = 0.3  # so long that progress is told
+WHILE_S = 0.5  # so long that progress is told, on a busy machine too
 MESSAGES = {"type": "messages"} if gr.__version__.startswith("5.") else {}
 
 
