@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 10, 100])
     parser.add_argument("--seconds", type=float, default=6)
     parser.add_argument("--rounds", type=int, default=5, help="medians of so many")
-    parser.add_argument("--runtime", default="auto")
+    parser.add_argument("--runtime", choices=["process", "docker"], default="process")
     parser.add_argument("--web", choices=SERVERS, default=SERVERS[0], help="what serves the web")
     parser.add_argument("--sockets", type=int, default=10_000)
     parser.add_argument("--events", type=int, default=50_000, help="how far the section `age` goes")

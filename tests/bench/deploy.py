@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import statistics
 import subprocess
@@ -9,11 +10,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import count
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
+from typing import Self
 
 import requests
 
@@ -22,7 +23,8 @@ from tests.bench.sides import Bench
 from tests.platform_server import free_port
 from tests.waiting import wait_until
 
-VISITORS = 10
+#: Each calls again so many seconds after its answer.
+VISITORS, PAUSE_S = 10, 1.0
 #: Longer than it takes after a start until a container waits for the next one.
 EDIT_S = 30
 APP = """
@@ -50,8 +52,8 @@ def deploy(bench: Bench) -> None:
     space = "bench/deployed"
     _push(bench, space)
     _push(bench, "bench/other", SMALL)
-    visits: list[bool] = []
-    with _visitors(bench, space, visits):
+    _row("code-only push, nobody calls", [_push(bench, space) for _ in rounds if _edited(bench)])
+    with _Visitors(bench.base(space)) as visits:
         _row("code-only push", [_push(bench, space) for _ in rounds if _edited(bench)], visits)
         _settings(bench, space, hotReload=True)
         _row("the same with hot reload", [_push(bench, space) for _ in rounds], visits)
@@ -63,11 +65,9 @@ def deploy(bench: Bench) -> None:
     large_files(bench)
 
 
-def _row(what: str, took: list[float], visits: list[bool] | None = None) -> None:
-    calls = f"{len(visits)} | {visits.count(False)}" if visits is not None else " | "
+def _row(what: str, took: list[float], visits: _Visitors | None = None) -> None:
+    calls = visits.since_the_last_row() if visits is not None else " | "
     print(f"| {what} | {statistics.median(took):.2f} | {calls} |", flush=True)
-    if visits is not None:
-        visits.clear()
 
 
 def _alone() -> float:
@@ -127,22 +127,43 @@ def _wake(bench: Bench, space: str) -> float:
     return took
 
 
-@contextmanager
-def _visitors(bench: Bench, space: str, visits: list[bool]) -> Iterator[None]:
-    """Several that call again and again; whether each call was answered."""
-    over = threading.Event()
+class _Visitors:
+    """Some that call again and again, in a process of their own, and so cost the one that pushes nothing."""
 
+    def __init__(self, base: str) -> None:
+        fork = multiprocessing.get_context("fork")
+        self._calls, self._failed = fork.Value("L"), fork.Value("L")
+        self._process = fork.Process(target=_visit, args=(base, self._calls, self._failed), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._process.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.join()
+
+    def since_the_last_row(self) -> str:
+        """How many calls, and how many of them failed."""
+        found = f"{self._calls.value} | {self._failed.value}"
+        self._calls.value = self._failed.value = 0
+        return found
+
+
+def _visit(base: str, calls: Synchronized[int], failed: Synchronized[int]) -> None:
     def visit() -> None:
-        while not over.is_set():
-            visits.append(_answer(bench.base(space)) != "")
+        while True:
+            answered = _answer(base) != ""
+            with calls.get_lock():
+                calls.value += 1
+                failed.value += not answered
+            time.sleep(PAUSE_S)
 
-    with ThreadPoolExecutor(VISITORS) as pool:
-        for _ in range(VISITORS):
-            pool.submit(visit)
-        try:
-            yield
-        finally:
-            over.set()
+    visitors = [threading.Thread(target=visit) for _ in range(VISITORS)]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join()
 
 
 def _until(answer: Callable[[], str], version: str, began: float) -> float:

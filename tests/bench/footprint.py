@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from hardware.runtimes.docker import DockerRuntime
 from tests.bench.processes import cpu_seconds, proportional_bytes
 from tests.bench.sides import PARTS, Bench
 
@@ -51,9 +52,16 @@ def footprint(bench: Bench) -> None:
 def _watch(bench: Bench) -> tuple[Footprint, Footprint]:
     """The platform's own processes, and its apps."""
     time.sleep(SETTLES_S)
-    apps = bench.platform.pids(PARTS["app"])
+    apps = bench.platform.pids(PARTS["app"]) or _in_containers(bench)
     others = set(bench.platform.pids("")) - set(apps)
     return _measured(others), _measured(apps)
+
+
+def _in_containers(bench: Bench) -> list[int]:
+    """The processes of the replicas, without containers that wait for a start."""
+    engine = DockerRuntime(bench.platform.home)
+    tables = [engine.client.api.top(one.runtime_id) for one in engine.running().values()]
+    return [int(row[table["Titles"].index("PID")]) for table in tables for row in table["Processes"]]
 
 
 def _measured(pids: Collection[int]) -> Footprint:
