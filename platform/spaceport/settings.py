@@ -70,7 +70,7 @@ SPACEPORT_EVENT_BODY_LIMIT_BYTES = env.int("SPACEPORT_EVENT_BODY_LIMIT_BYTES", 3
 SPACEPORT_BUILDS_AT_ONCE = env.int("SPACEPORT_BUILDS_AT_ONCE", 2)
 #: Time limit of one build.
 SPACEPORT_BUILD_TIMEOUT_S = env.int("SPACEPORT_BUILD_TIMEOUT_S", 1800)
-#: How long the version before is kept running after a new one took over, to be gone back to at once (only on
+#: How long the version before is kept running after a new one took over, for an immediate roll back (only on
 #: hardware without a GPU).
 SPACEPORT_KEEP_WARM_S = env.int("SPACEPORT_KEEP_WARM_S", 600)
 #: How long `git push` shows what becomes of it; 0: not at all.

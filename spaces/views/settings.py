@@ -220,7 +220,7 @@ SECTIONS: dict[str, Callable[[HttpRequest, Space], dict[str, Any] | None]] = {
     "publishers": publishers.change,
 }
 SAVED = {
-    "queue": "Saved. It acts on the next call.",
+    "queue": "Saved. It acts at once.",
     "hardware": "The Space moves. Visitors stay where they are until it runs there.",
     "sleep": "Saved.",
     "pushes": "Saved. It acts on the next push.",

@@ -106,7 +106,7 @@ def test_unsaved_settings_are_not_lost_without_a_question(process_platform: Plat
     assert asked == ["beforeunload"]
     field.fill("8")
     admin.get_by_role("button", name="Save queue settings").click()
-    admin.get_by_text("It acts on the next call").wait_for()
+    admin.get_by_text("It acts at once").wait_for()
     admin.get_by_role("radio", name="Private").check()
     admin.locator("#save-visibility").click()
     admin.locator(".messages").get_by_text("Saved.").wait_for()
