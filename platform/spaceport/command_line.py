@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spaceport.up.embedded import EmbeddedServerFailed, attached, home_of, is_installed
+from spaceport.keeping import secret_key
+from spaceport.up.embedded import HALF_RESTORED, EmbeddedServerFailed, attached, home_of, is_installed
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -17,6 +18,8 @@ MAKES_ONE = {"up"}
 NEEDS_NONE = {"", "help", "version", "base_image", "check", "makemigrations"}
 #: The command that runs a platform of its own, and that platform's data folder.
 PREVIEW, PREVIEW_HOME = "preview", Path.home() / ".cache" / "spaceport" / "preview"
+#: The command that makes an installation of a backup. It starts the servers itself, with their data.
+RESTORE = "restore"
 HELP = {"-h", "--help", "--version"}
 
 
@@ -31,7 +34,12 @@ def run(argv: list[str], environ: MutableMapping[str, str]) -> None:
     if command == PREVIEW:
         environ.setdefault("SPACEPORT_HOME", str(PREVIEW_HOME))
         needs_none = True
-    there = is_installed(environ) and command != PREVIEW
+    elif command == RESTORE:
+        environ.setdefault(secret_key.VARIABLE, secret_key.NONE_YET)
+        needs_none = True
+    there = is_installed(environ) and command not in (PREVIEW, RESTORE)
+    if not needs_none and (home_of(environ) / HALF_RESTORED).exists():
+        sys.exit(f"{home_of(environ)} is half restored. Run `manage.py restore` again, with --replace.")
     if not (there or needs_none or command in MAKES_ONE):
         sys.exit(
             f"There is no installation in {home_of(environ)}. Set SPACEPORT_HOME to its data folder, "

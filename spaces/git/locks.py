@@ -44,6 +44,15 @@ def writer(folder: Path) -> Iterator[int]:
         yield lock.fileno()
 
 
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """The repository stands still: no push, no change of ours and no clean-up of git's beside this. Waits for
+    those that are under way, as further ones wait for this."""
+    with (folder / WRITERS).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def exclusively(folder: Path, change: Callable[[], T]) -> T:
     """What `change` returns. It has no other of ours beside it, and is made anew when a push was quicker.
 

@@ -17,7 +17,12 @@ AT_ONCE = 1000
 
 
 def collect(now: float | None = None) -> int:
-    """Remove it; how many objects that were."""
+    """Remove it; how many objects that were. None while a backup is made: the next time does."""
+    with store.may_remove() as may:
+        return _remove(now) if may else 0
+
+
+def _remove(now: float | None) -> int:
     before = (now if now is not None else time.time()) - GRACE_S
     for path in store.spool().iterdir():
         if _older(path, before):

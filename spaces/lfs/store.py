@@ -15,6 +15,7 @@ from types import TracebackType
 
 from django.conf import settings
 
+from infra.file_locks import try_lock
 from infra.folders import private
 from spaces.lfs.pointers import OID
 
@@ -85,8 +86,22 @@ def collecting() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _locked(how: int) -> Iterator[None]:
-    with (home() / "lock").open("ab") as lock:
+def kept() -> Iterator[None]:
+    """Nothing is removed from the store meanwhile: it is copied."""
+    with _locked(fcntl.LOCK_SH, "kept"):
+        yield
+
+
+@contextlib.contextmanager
+def may_remove() -> Iterator[bool]:
+    """Whether it is not copied just now; nobody begins to within the block."""
+    with (home() / "kept").open("ab") as lock:
+        yield try_lock(lock)
+
+
+@contextlib.contextmanager
+def _locked(how: int, name: str = "lock") -> Iterator[None]:
+    with (home() / name).open("ab") as lock:
         fcntl.flock(lock, how)
         yield
 

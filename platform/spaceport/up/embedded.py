@@ -21,6 +21,8 @@ from urllib.parse import urlencode
 
 DATABASE = "spaceport"
 MAX_CONNECTIONS = 300
+#: In a data folder whose restore did not end.
+HALF_RESTORED = "half-restored"
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 10
 LOOK_EVERY_S = 0.2
@@ -41,6 +43,16 @@ def home_of(environ: MutableMapping[str, str]) -> Path:
 def is_installed(environ: MutableMapping[str, str]) -> bool:
     """Whether `attached` has something to join: a server that is named, or the data of an embedded one."""
     return bool(environ.get("DATABASE_URL")) or (postgres(home_of(environ)).folder / "PG_VERSION").exists()
+
+
+@contextlib.contextmanager
+def restoring(home: Path) -> Iterator[None]:
+    """Marks the data folder as half restored, until the block ends well."""
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o755)  # PostgreSQL's own user goes through it
+    (home / HALF_RESTORED).touch()
+    yield
+    (home / HALF_RESTORED).unlink()
 
 
 def _say(text: str) -> None:

@@ -1,0 +1,100 @@
+"""Rows after a restore: what they say of nodes, addresses and files is made true again."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.utils import timezone
+
+from hardware import nodes
+from hardware.models import Replica, VolumeHome
+from hardware.runtimes import choose
+from queueing import queue_settings
+from spaceport.keeping.parts import Say
+from spaces import lifecycle, publishing
+from spaces.following import FOLLOWED
+from spaces.git import repository
+from spaces.lfs import references, store
+from spaces.models import LargeFile, Sdk, Secret, Space, Webhook
+
+
+def _spaces() -> list[Space]:
+    return list(Space.objects.select_related("owner", "replica__node").order_by("pk"))
+
+
+def drop_deleted(say: Say) -> None:
+    """Spaces that were deleted between the dump of the database and the copy of their repository."""
+    for space in _spaces():
+        if not repository.folder_of(space.pk).is_dir():
+            say(f"{space} was deleted while the backup was made")
+            publishing.withdraw(space)
+            space.delete()
+
+
+def drop_secrets() -> None:
+    """What only the lost key decrypts."""
+    Secret.objects.all().delete()
+    Webhook.objects.update(secret=None)
+    Replica.objects.all().delete()
+
+
+def keep_here(volumes: list[int]) -> None:
+    """These named volumes of the container engine are kept where this machine's are."""
+    if volumes:
+        place = choose(settings.SPACEPORT_RUNTIME).place
+        VolumeHome.objects.filter(volume_id__in=volumes).update(place=place)
+
+
+def take_off_nodes() -> None:
+    """No replica runs: those that are wanted start where a node takes them. At the address of each may be
+    anything now."""
+    active = Replica.objects.filter(state__in=nodes.ACTIVE)
+    nowhere = {"address": "", "runtime_id": "", "node": None}
+    wanted = {"wanted": True, "set_aside_at": None}
+    active.filter(**wanted).update(
+        state=Replica.State.PENDING, reason="It is started again, after a restore.", **nowhere
+    )
+    active.filter(state__in=nodes.ACTIVE).update(
+        state=Replica.State.STOPPED, wanted=False, ended_at=timezone.now(), **nowhere
+    )
+
+
+def publish() -> None:
+    """Routes and settings, as the rows have them."""
+    for space in _spaces():
+        publishing.publish(space)
+        queue_settings.change(space.pk, {})
+
+
+def finish_pushes(say: Say) -> None:
+    """Commits that came after the dump of the database are taken in, as those of a push whose web process
+    ended."""
+    for space in _spaces():
+        head = repository.head(space)
+        if head and head != space.sha:
+            say(f"{space} got {head[:7]} while the backup was made")
+            _hold(space)
+            lifecycle.pushed(space)
+
+
+def _hold(space: Space) -> None:
+    """A push has pointers only at what its Space holds."""
+    held = set(space.large_files.values_list("oid", flat=True))
+    found = {oid: store.size_of(oid) for oid in references.referenced(space) - held}
+    LargeFile.objects.bulk_create(
+        [LargeFile(space=space, oid=oid, size_bytes=size) for oid, size in found.items() if size is not None],
+        ignore_conflicts=True,
+    )
+
+
+def tell_missing(say: Say) -> None:
+    """Large files that are held and not there."""
+    for row in LargeFile.objects.select_related("space__owner").iterator():
+        if store.size_of(row.oid) is None:
+            say(f"{row.space}: the large file {row.oid} is missing")
+
+
+def build_again() -> None:
+    """Spaces that ran, whose replicas' orders cannot be read any more."""
+    for space in _spaces():
+        if space.stage in FOLLOWED and space.sdk != Sdk.STATIC:
+            lifecycle.restart(space, factory=True)
