@@ -1,12 +1,14 @@
 """A pytest plugin: the order of the tests. Long files come first, so that parallel workers end together
 (`--no-loadscope-reorder` keeps this order); `--shuffle SEED` shuffles files of about the same length, and the
-tests of each."""
+tests of each. Within a file those that use a browser come last: while Playwright is open, which is until the
+file's end, its event loop runs, and an asyncio test could not run its own."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
 from itertools import groupby
+from pathlib import Path
 
 import pytest
 
@@ -39,7 +41,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if (seed := config.getoption("shuffle")) is not None:
         items[:] = _shuffled(items, random.Random(seed))  # noqa: S311
     yield  # pytest puts those together that use the same variant of a fixture
-    items.sort(key=_length, reverse=True)
+    items[:] = sorted(_browsers_last(items), key=_length, reverse=True)
+
+
+def _browsers_last(items: list[pytest.Item]) -> list[pytest.Item]:
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    return [test for tests in files.values() for test in sorted(tests, key=_uses_a_browser)]
+
+
+def _uses_a_browser(item: pytest.Item) -> bool:
+    return "playwright" in getattr(item, "fixturenames", ())
 
 
 def _shuffled(items: list[pytest.Item], by: random.Random) -> list[pytest.Item]:

@@ -133,6 +133,14 @@ class Platform:
                     found.append(int(folder.name))
         return found
 
+    def web(self) -> int:
+        """The web process that serves. One that was replaced may still do what it has begun."""
+
+        def started(pid: int) -> int:
+            return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+
+        return max(self.pids(WEB), key=started)
+
     def valkey(self) -> redis.Redis:
         """Its Valkey."""
         note = json.loads((self.home / "valkey" / "address.json").read_text())

@@ -169,13 +169,14 @@ def test_the_engine_holds_the_limits_of_the_tier(runtime: DockerRuntime, two: li
 def test_what_is_written_to_data_stays_and_is_the_spaces_own(
     runtime: DockerRuntime, artifact: Artifact, two: list[Running]
 ) -> None:
-    inside(runtime, two[0], [])  # writes /data/x
+    first = runtime.start(8, spec_of(artifact, 8))
+    inside(runtime, first, [])  # writes /data/x
     other = runtime.client.containers.get(two[1].runtime_id)
     assert other.exec_run(["ls", "/data"]).output == b""
-    runtime.stop(two[0].runtime_id)
-    again = runtime.start(3, spec_of(artifact, 1))
+    runtime.stop(first.runtime_id)
+    again = runtime.start(3, spec_of(artifact, 8))
     assert runtime.client.containers.get(again.runtime_id).exec_run(["cat", "/data/x"]).output == b"x"
-    assert again.address != two[0].address  # a freed address does not go to the next container
+    assert again.address != first.address  # a freed address does not go to the next container
     runtime.stop(again.runtime_id)
 
 
@@ -302,8 +303,8 @@ def test_a_cut_build_leaves_nothing(runtime: DockerRuntime, tmp_path: Path) -> N
     with pytest.raises(Enough):
         runtime.build(spec, log)
     wait_until(lambda: not running(b"98765"), "the build is gone")
-    names = [name for one in runtime.client.api.containers(all=True) for name in one["Names"]]
-    assert not [name for name in names if f"{runtime.installation}-build" in name]
+    labels = [f"spaceport.installation={runtime.installation}", "spaceport.builds=5"]
+    assert not runtime.client.api.containers(all=True, filters={"label": labels})
 
 
 def test_a_build_ends_with_the_process_that_wanted_it(runtime: DockerRuntime, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import aiohttp
 import pytest
 
 from tests.gated import Gated
-from tests.platform_server import APPS, WEB, Platform
+from tests.platform_server import APPS, Platform
 from tests.sockets import http
 from tests.waiting import eventually
 
@@ -180,12 +180,11 @@ async def test_a_thousand_who_wait_are_back_with_their_places_when_the_web_proce
     held: Held, http: aiohttp.ClientSession, how: signal.Signals
 ) -> None:
     _, pages = await in_line(http, held, MANY)
-    (web,) = held.platform.pids(WEB)
+    web = held.platform.web()
     coming = asyncio.create_task(all_back(pages))
     os.kill(web, how)
     await coming
-    (after,) = held.platform.pids(WEB)
-    assert after != web
+    assert held.platform.web() != web
 
 
 async def test_a_rolling_restart_moves_all_who_wait_once_and_the_running_call_ends_well(

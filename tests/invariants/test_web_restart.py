@@ -12,9 +12,9 @@ import aiohttp
 import pytest
 
 from queueing.messages import GOING_AWAY
-from tests.platform_server import APPS, WEB, Platform
+from tests.platform_server import APPS, Platform
 from tests.sockets import until
-from tests.waiting import eventually, wait_until
+from tests.waiting import wait_until
 
 SPACE = "alice/restarts"
 SOCKETS = 30
@@ -42,15 +42,13 @@ async def result_of(
 async def test_waiting_sockets_are_told_when_to_come_back_and_get_their_results(
     process_platform: Platform, url: str
 ) -> None:
-    # Another test may have replaced it a moment ago.
-    await eventually(lambda: len(process_platform.pids(WEB)) == 1, "one web process serves")
     async with aiohttp.ClientSession() as http:
         sockets = [await http.ws_connect(url) for _ in range(SOCKETS)]
         joined = []
         for socket in sockets:
             await socket.send_json({"msg": "join", "api_name": "slow", "data": [0.2]})
             joined.append(await until(socket, "joined"))
-        (before,) = process_platform.pids(WEB)
+        before = process_platform.web()
         os.kill(before, signal.SIGTERM)
         moments = []
         for socket in sockets:
@@ -64,5 +62,4 @@ async def test_waiting_sockets_are_told_when_to_come_back_and_get_their_results(
         )
         assert [done["event_id"] for done in results] == [one["event_id"] for one in joined]
         assert all(done["success"] for done in results)
-    wait_until(lambda: process_platform.pids(WEB) != [before], "another process serves")
-    await eventually(lambda: process_platform.pids(WEB), "web is back")
+    wait_until(lambda: process_platform.web() != before, "another process serves")

@@ -25,12 +25,14 @@ def url(process_platform: Platform) -> str:
     platform = process_platform
     alice = platform.token("alice")
     assert platform.push(SPACE, alice, APPS / "chaos") == "RUNNING"
-    platform.queue(SPACE, alice, concurrency_count=2, max_size=None)
+    platform.queue(SPACE, alice, max_size=None)
     return f"{platform.url.replace('http', 'ws')}/ws/spaces/{SPACE}/queue"
 
 
 @pytest.fixture
-async def socket(url: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+async def socket(process_platform: Platform, url: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    """Of a visitor; two calls run at once."""
+    process_platform.queue(SPACE, process_platform.token("alice"), concurrency_count=2)
     async with aiohttp.ClientSession() as http, http.ws_connect(url) as opened:
         yield opened
 

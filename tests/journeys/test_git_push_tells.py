@@ -3,6 +3,7 @@ agents read how to call it."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
@@ -19,7 +20,7 @@ from tests.platform_server import Platform, prepared_home
 from tests.spaces.receiver import Receiver, receiver
 from tests.waiting import wait_until
 
-SPACE = "alice/by-git"
+_numbers = itertools.count(1)
 APP = """
 import gradio as gr
 
@@ -46,15 +47,23 @@ def platform() -> Iterator[Platform]:
 
 @pytest.fixture(scope="module")
 def token(platform: Platform) -> str:
-    token = platform.token("alice")
-    platform.api(token).create_repo(SPACE, repo_type="space", space_sdk="gradio")
-    return token
+    return platform.token("alice")
 
 
-@pytest.fixture(scope="module")
-def work(platform: Platform, token: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("by-git") / "work"
-    remote = f"http://alice:{token}@127.0.0.1:{platform.port}/spaces/{SPACE}"
+@pytest.fixture
+def space(platform: Platform, token: str) -> Iterator[str]:
+    """Its app is not pushed yet."""
+    space, api = f"alice/by-git-{next(_numbers)}", platform.api(token)
+    api.create_repo(space, repo_type="space", space_sdk="gradio")
+    yield space
+    api.delete_repo(space, repo_type="space")
+
+
+@pytest.fixture
+def work(platform: Platform, token: str, space: str, tmp_path: Path) -> Path:
+    """The Space's clone."""
+    folder = tmp_path / "work"
+    remote = f"http://alice:{token}@127.0.0.1:{platform.port}/spaces/{space}"
     git(folder.parent, "clone", remote, str(folder))
     return folder
 
@@ -91,16 +100,16 @@ def there() -> Iterator[Receiver]:
 
 
 def test_a_push_shows_its_build_until_the_space_runs(
-    platform: Platform, token: str, work: Path, there: Receiver
+    platform: Platform, token: str, space: str, work: Path, there: Receiver
 ) -> None:
-    watched: Any = [{"type": "space", "name": SPACE}]
+    watched: Any = [{"type": "space", "name": space}]
     domains: Any = ["repo", "space"]
     hook = platform.api(token).create_webhook(url=there.url, watched=watched, domains=domains)
     shown = push(work, APP)
-    assert f"remote: Building {SPACE} at " in shown
-    assert f"{SPACE} runs: " in shown
+    assert f"remote: Building {space} at " in shown
+    assert f"{space} runs: " in shown
     assert "remote: | " in shown  # the build's own lines
-    assert platform.stage(SPACE, token) == "RUNNING"
+    assert platform.stage(space, token) == "RUNNING"
     expected = ["repo.content update", *["space.build update"] * 2, *["space.stage update"] * 3]
     wait_until(lambda: sorted(there.scopes()) == sorted(expected), f"the webhook is told: {there.scopes()}")
     told = [one for one in there.events() if one["event"]["scope"] == "space.build"]
@@ -108,8 +117,9 @@ def test_a_push_shows_its_build_until_the_space_runs(
     platform.api(token).delete_webhook(hook.id)
 
 
-def test_agents_read_how_to_call_it(platform: Platform, token: str) -> None:
-    url = f"{platform.url}/spaces/{SPACE}/agents.md"
+def test_agents_read_how_to_call_it(platform: Platform, token: str, space: str, work: Path) -> None:
+    push(work, APP)
+    url = f"{platform.url}/spaces/{space}/agents.md"
     wait_until(lambda: "`/greet`" in requests.get(url, timeout=10).text, "what it offers is kept")
     answer = requests.get(url, timeout=10)
     assert answer.headers["Content-Type"] == "text/markdown; charset=utf-8"
@@ -120,30 +130,31 @@ def test_agents_read_how_to_call_it(platform: Platform, token: str) -> None:
     [shell] = re.findall(r"```sh\n(.*?)```", answer.text, flags=re.S)
     said: list[object] = []
     exec(python, {"print": said.append})  # noqa: S102  # as its reader would run it
-    assert said == [Client(platform.run_url(SPACE), verbose=False).predict("Hello!!", 3, api_name="/greet")]
+    assert said == [Client(platform.run_url(space), verbose=False).predict("Hello!!", 3, api_name="/greet")]
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=60, check=True)
     assert "Hello Hello!!!" in done.stdout
-    platform.api(token).update_repo_settings(SPACE, repo_type="space", visibility="private")
+    platform.api(token).update_repo_settings(space, repo_type="space", visibility="private")
     assert requests.get(url, timeout=10).status_code == 401
     private = requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=10).text
     assert 'Authorization: Bearer $HF_TOKEN"' in private
-    platform.api(token).update_repo_settings(SPACE, repo_type="space", visibility="public")
+    platform.api(token).update_repo_settings(space, repo_type="space", visibility="public")
 
 
-def test_a_push_that_breaks_the_app_says_why(platform: Platform, token: str, work: Path) -> None:
+def test_a_push_that_breaks_the_app_says_why(space: str, work: Path) -> None:
     shown = push(work, "raise RuntimeError('no such luck')\n")
     assert "does not run (RUNTIME_ERROR)" in shown
     (work / "requirements.txt").write_text("no-such-package-anywhere-at-all==1\n")
     shown = push(work, APP)
-    assert f"{SPACE} is not built: " in shown
+    assert f"{space} is not built: " in shown
     (work / "requirements.txt").unlink()
-    assert f"{SPACE} runs: " in push(work, APP)
+    assert f"{space} runs: " in push(work, APP)
 
 
-def test_who_stops_waiting_stops_only_that(platform: Platform, token: str, work: Path) -> None:
+def test_who_stops_waiting_stops_only_that(platform: Platform, token: str, space: str, work: Path) -> None:
     slow = "import time\ntime.sleep(3)\n" + APP.replace("Hello", "Later")
     (work / "app.py").write_text(slow)
-    git(work, "commit", "-am", "slow")
+    git(work, "add", "app.py")
+    git(work, "commit", "-m", "slow")
     log = work.parent / "push.log"
     with log.open("wb") as out:
         program = subprocess.Popen(
@@ -157,7 +168,7 @@ def test_who_stops_waiting_stops_only_that(platform: Platform, token: str, work:
     program.wait(30)
     assert "runs:" not in log.read_text()
     head = git(work, "rev-parse", "HEAD").stdout.strip()
-    runtime = f"{platform.url}/api/spaces/{SPACE}/runtime"
+    runtime = f"{platform.url}/api/spaces/{space}/runtime"
     headers = {"Authorization": f"Bearer {token}"}
     wait_until(
         lambda: requests.get(runtime, headers=headers, timeout=10).json()["sha"] == head,
@@ -171,4 +182,3 @@ def test_a_push_of_another_branch_waits_for_nothing(work: Path) -> None:
     git(work, "commit", "--allow-empty", "-m", "side")
     shown = git(work, "push", "origin", "side").stderr
     assert "Building" not in shown
-    git(work, "checkout", "-")

@@ -35,12 +35,9 @@ class Sleeper:
         url = f"{self.platform.run_url(SPACE)}{path}"
         return requests.get(url, headers=self.headers if headers is None else headers, timeout=60)
 
-    def sleep(self) -> None:
-        self.platform.put_to_sleep(SPACE, self.token)
-
 
 @pytest.fixture(scope="module")
-def sleeper(process_platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sleeper]:
+def awake(process_platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Sleeper:
     token = process_platform.token("alice")
     gate = tmp_path_factory.mktemp("slow") / "gate"
     gate.touch()
@@ -48,16 +45,23 @@ def sleeper(process_platform: Platform, tmp_path_factory: pytest.TempPathFactory
     api.create_repo(SPACE, repo_type="space", space_sdk="gradio", private=True)
     api.add_space_variable(SPACE, "GATE", str(gate))
     assert process_platform.push(SPACE, token, APPS / "slow_start") == "RUNNING"
-    sleeper = Sleeper(process_platform, token, gate)
-    valkey = process_platform.valkey()
+    return Sleeper(process_platform, token, gate)
+
+
+@pytest.fixture
+def sleeper(awake: Sleeper) -> Iterator[Sleeper]:
+    """It sleeps, and what its app of these tests offers is kept."""
+    valkey, api = awake.platform.valkey(), awake.platform.api(awake.token)
     key = SpaceKeys(int(valkey.get(keys.name(SPACE)) or 0)).kept
-    wait_until(lambda: bool(valkey.hexists(key, "sha")), "what it says is kept")
-    yield sleeper
-    gate.touch()
+    sha = api.space_info(SPACE).sha
+    assert sha is not None
+    wait_until(lambda: valkey.hget(key, "sha") == sha.encode(), "what it says is kept")
+    awake.platform.put_to_sleep(SPACE, awake.token)
+    yield awake
+    awake.gate.touch()
 
 
 def test_gradio_client_waits_for_a_space_that_starts_slowly(sleeper: Sleeper) -> None:
-    sleeper.sleep()
     sleeper.gate.unlink()
     client = Client(sleeper.platform.run_url(SPACE), token=sleeper.token, verbose=False)
     assert client.config["root"] == sleeper.platform.run_url(SPACE).rstrip("/")
@@ -69,18 +73,27 @@ def test_gradio_client_waits_for_a_space_that_starts_slowly(sleeper: Sleeper) ->
 
 
 def test_a_copy_is_for_those_who_may_see_the_space(sleeper: Sleeper) -> None:
-    sleeper.sleep()
     for path in ("config", "gradio_api/info"):
         assert sleeper.get(path, headers={}).status_code == 404
         assert sleeper.get(path).status_code == 200
 
 
+@pytest.fixture
+def app_as_before(sleeper: Sleeper) -> Iterator[None]:
+    yield
+    commit(sleeper, (APPS / "slow_start" / "app.py").read_text())
+
+
+def commit(sleeper: Sleeper, app: str) -> None:
+    sleeper.platform.api(sleeper.token).create_commit(
+        SPACE, [CommitOperationAdd("app.py", app.encode())], repo_type="space", commit_message="change"
+    )
+
+
+@pytest.mark.usefixtures("app_as_before")
 def test_a_copy_of_another_commit_is_not_told(sleeper: Sleeper) -> None:
     changed = (APPS / "slow_start" / "app.py").read_text().replace('api_name="echo"', 'api_name="renamed"')
-    sleeper.sleep()
-    sleeper.platform.api(sleeper.token).create_commit(
-        SPACE, [CommitOperationAdd("app.py", changed.encode())], repo_type="space", commit_message="rename"
-    )
+    commit(sleeper, changed)
 
     def told() -> str:
         answer = sleeper.get("gradio_api/info")

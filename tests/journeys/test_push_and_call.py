@@ -139,18 +139,20 @@ def test_direct_runs_wait_in_the_same_queue(platform: Platform, space: str) -> N
 def test_a_code_only_push_installs_nothing_and_fails_no_visitor(
     platform: Platform, space: str, alice: str, client: Client
 ) -> None:
-    code = (APPS / "everything" / "app.py").read_text().replace('f"hello {text}"', 'f"hi {text}"')
+    code = (APPS / "everything" / "app.py").read_text().replace("no such thing", "sorry, no such thing")
     platform.api(alice).upload_file(
         path_or_fileobj=code.encode(), path_in_repo="app.py", repo_id=space, repo_type="space"
     )
     answers: list[str] = []
 
     def updated() -> bool:
-        answers.append(Client(platform.run_url(space), verbose=False).predict("x", api_name="/echo"))
-        return answers[-1] == "hi x"
+        with pytest.raises(AppError) as told:
+            Client(platform.run_url(space), verbose=False).predict("x", api_name="/fail")
+        answers.append(str(told.value))
+        return answers[-1] == "sorry, no such thing as x"
 
     wait_until(updated, "the new version serves", timeout_s=90)
-    assert set(answers) <= {"hello x", "hi x"}
+    assert set(answers) <= {"no such thing as x", "sorry, no such thing as x"}
     log = platform.hf(alice, "spaces", "logs", space, "--build").stdout
     assert "Building alice/everything" in log
     assert "Downloading" not in log
@@ -165,7 +167,7 @@ def test_a_crashed_container_comes_back_and_the_crasher_is_told(
     waiting = [innocent.submit(f"w{n}", api_name="/echo") for n in range(3)]
     with pytest.raises(AppError, match="crashed the demo twice"):
         crash.result(timeout=90)
-    assert [job.result(timeout=90) for job in waiting] == ["hi w0", "hi w1", "hi w2"]
+    assert [job.result(timeout=90) for job in waiting] == ["hello w0", "hello w1", "hello w2"]
     assert platform.settled(space, alice) == "RUNNING"
     config = f"{platform.run_url(space)}config"
     wait_until(lambda: requests.get(config, timeout=30).ok, "its container answers again", timeout_s=90)

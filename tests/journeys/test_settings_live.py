@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
 import requests
@@ -16,10 +17,22 @@ from tests.waiting import wait_until
 SPACE = "alice/tuned"
 
 
+SETTINGS = ("max_size", "batch", "max_batch_size", "concurrency_count", "api_open")
+
+
 @pytest.fixture(scope="module")
-def space(platform: Platform, alice: str) -> str:
+def first_values(platform: Platform, alice: str) -> dict[str, object]:
+    """The settings of the Space when it ran first."""
     assert platform.push(SPACE, alice, APPS / "everything") == "RUNNING"
-    return SPACE
+    settings = platform.queue(SPACE, alice)
+    return {name: settings[name] for name in SETTINGS}
+
+
+@pytest.fixture
+def space(platform: Platform, alice: str, first_values: dict[str, object]) -> Iterator[str]:
+    """It has its first settings."""
+    yield SPACE
+    platform.queue(SPACE, alice, **first_values)
 
 
 @pytest.fixture
@@ -43,7 +56,6 @@ def test_raised_concurrency_takes_those_who_wait(
     platform.queue(space, alice, concurrency_count=5)
     wait_until(lambda: platform.queue(space, alice)["running"] >= 4, "more run at once", timeout_s=3)
     assert [job.result(timeout=30) for job in jobs] == [f"s{n}" for n in range(6)]
-    platform.queue(space, alice, concurrency_count=1)
 
 
 def test_smaller_max_size_refuses_the_next_and_throws_nobody_out(
@@ -60,7 +72,6 @@ def test_smaller_max_size_refuses_the_next_and_throws_nobody_out(
     assert refusal.status_code == 503
     assert "3 of at most 2" in refusal.json()["detail"]
     assert [job.result(timeout=30) for job in jobs] == [f"s{n}" for n in range(4)]
-    platform.queue(space, alice, max_size=None)
 
 
 def test_batching_off_hands_over_one_by_one(
@@ -71,7 +82,6 @@ def test_batching_off_hands_over_one_by_one(
         job.result(timeout=30) for job in [client.submit(f"t{n}", api_name="/shout") for n in range(4)]
     ]
     assert {a.split()[-1] for a in answers} == {"1"}
-    platform.queue(space, alice, batch=True)
 
 
 def test_a_closed_api_tells_programs_so_in_every_way_they_ask(

@@ -15,17 +15,29 @@ import pytest
 import requests
 from gradio_client import Client
 
-from tests.platform_server import APPS, Platform, process_home
+from tests.platform_server import APPS, Platform, process_home, running
 from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
 def here() -> Iterator[Platform]:
-    """A platform of plain processes: it runs on any machine."""
-    with process_home() as home:
-        platform = Platform("process", home)
+    """A platform of plain processes, which run on any machine, started with nothing there yet."""
+    with process_home() as home, running(Platform("process", home)) as platform:
         yield platform
-        platform.stop()
+
+
+@pytest.fixture(scope="module")
+def first_log(here: Platform) -> str:
+    """What the first start said."""
+    return here.log()
+
+
+@pytest.fixture(scope="module")
+def token(here: Platform, first_log: str) -> str:
+    """Alice's, who has a Space."""
+    token = here.token("alice")
+    assert here.push("alice/stays", token, APPS / "echo") == "RUNNING"
+    return token
 
 
 def processes_of(platform: Platform) -> list[str]:
@@ -43,16 +55,13 @@ def processes_of(platform: Platform) -> list[str]:
     return found
 
 
-def test_first_start_stop_and_second_start(here: Platform) -> None:
-    here.start()
-    first = re.search(r"Sign in   user admin, password (\S+)", here.log())
+def test_first_start_stop_and_second_start(here: Platform, first_log: str, token: str) -> None:
+    first = re.search(r"Sign in   user admin, password (\S+)", first_log)
     assert first
     here.signed_in("admin", first[1])
-    assert "hf upload admin/my-demo . --repo-type space" in here.log()
+    assert "hf upload admin/my-demo . --repo-type space" in first_log
     assert requests.get(f"{here.url}/healthz", timeout=10).json()["ok"] is True
-    token = here.token("alice")
     assert token.startswith("hf_")
-    assert here.push("alice/stays", token, APPS / "echo") == "RUNNING"
     here.queue("alice/stays", token, max_size=7)
     valkey = json.loads((here.home / "valkey" / "address.json").read_text())["pid"]
     here.stop()
@@ -69,8 +78,7 @@ def test_first_start_stop_and_second_start(here: Platform) -> None:
     assert Client(here.run_url("alice/stays"), verbose=False).predict("x", api_name="/echo")
 
 
-def test_what_dies_is_started_again_and_said(here: Platform) -> None:
-    token = here.token("alice")
+def test_what_dies_is_started_again_and_said(here: Platform, token: str) -> None:
     valkey = json.loads((here.home / "valkey" / "address.json").read_text())["pid"]
     victims = {
         "web": pid_of(here, "manage.py web"),

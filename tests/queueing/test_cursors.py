@@ -34,6 +34,16 @@ async def noted(cursor: Cursor, note: bytes) -> None:
     await eventually(is_so, f"the note is {note!r}")
 
 
+async def told(cursor: Cursor, number: int) -> None:
+    """Until it is noted that all up to this message is written, and nothing is being written."""
+
+    async def is_so() -> bool:
+        note = await cursor.redis.get(cursor.keys.cursor(SESSION)) or b""
+        return bool(note.startswith(b"%d 0 " % number))
+
+    await eventually(is_so, f"message {number} is noted")
+
+
 async def end(queue: Queue, event_id: str) -> None:
     assert await queue.cancel(event_id, SESSION) == "cancelled"
 
@@ -131,7 +141,7 @@ async def test_who_hung_up_amid_an_event_and_listens_again_is_told_the_rest(
     await cursor.listen()
     await say(queue, event.event_id)
     cursor.written(1, "hung_up")
-    await asyncio.sleep(0)
+    await told(cursor, 1)
     begin = await cursor.listen()
     assert begin is not None
     assert (begin.after, begin.dropped, begin.given_up) == (1, frozenset(), ())
@@ -145,7 +155,7 @@ async def test_who_hung_up_amid_an_event_and_calls_anew_has_given_it_up(
     await cursor.listen()
     await say(queue, event.event_id)
     cursor.written(1, "hung_up" if noticed else "written")
-    await asyncio.sleep(0)
+    await told(cursor, 1)
     new = await join(SESSION)
     begin = await cursor.listen()
     assert begin is not None
@@ -154,7 +164,7 @@ async def test_who_hung_up_amid_an_event_and_calls_anew_has_given_it_up(
     await end(queue, new.event_id)
     assert await cursor.begins(2), "nothing else is to be told, though the other one may still run"
     cursor.written(2, "closed")
-    await asyncio.sleep(0)
+    await told(cursor, 2)
     begin = await cursor.listen()
     assert begin is not None
     assert (begin.dropped, begin.given_up) == (frozenset([event.event_id]), ())

@@ -91,6 +91,7 @@ class Raw:
 
     def __init__(self, platform: Platform, host: str, prefix: str) -> None:
         self.platform, self.host, self.prefix = platform, host, prefix
+        self.session = secrets.token_hex(8)
         self.connection = http.client.HTTPConnection("127.0.0.1", platform.port, timeout=60)
 
     def ask(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
@@ -113,7 +114,7 @@ def door(request: pytest.FixtureRequest, platform: Platform) -> Raw:
     return Raw(platform, f"127.0.0.1:{platform.port}", f"/run/{SPACE}")
 
 
-def body_for(path: str, functions: dict[str, int], text: str, function: str = "mark") -> bytes:
+def body_for(door: Raw, path: str, functions: dict[str, int], text: str, function: str = "mark") -> bytes:
     """A body with which this route runs something, where it lets anybody."""
     if path.lower().rstrip("/").endswith("/mcp"):
         tool = {"name": "mark", "arguments": {"text": text}}
@@ -123,7 +124,7 @@ def body_for(path: str, functions: dict[str, int], text: str, function: str = "m
             "data": [[text]] if function == "many" else [text],
             "text": text,
             "fn_index": functions[function],
-            "session_hash": "attacker",
+            "session_hash": door.session,
             "event_id": "0" * 32,
             "trigger_id": None,
             "event_data": None,
@@ -154,7 +155,7 @@ def test_nothing_runs_by_any_route_in_any_spelling(
         for written in dict.fromkeys((route, route.removeprefix("/gradio_api"))):
             for name, spell in SPELLINGS.items():
                 path = spell(written)
-                status, answer = door.ask(method, path, body_for(written, functions, f"{name} {route}"))
+                status, answer = door.ask(method, path, body_for(door, written, functions, f"{name} {route}"))
                 tried += 1
                 if not refused(door, status, answer):
                     bad.append(f"{method} {path} ({name}): {status} {answer[:200]!r}")
@@ -169,15 +170,16 @@ def refused(door: Raw, status: int, answer: bytes) -> bool:
     """Whether this is a refusal with a sentence in it."""
     said = json.loads(answer) if answer.startswith(b"{") else {}
     if status == 200 and "event_id" in said:  # told as an event that failed: see `GradioProtocol.join`
-        return SAYS in stream_of(door, "attacker")
+        return SAYS in stream_of(door)
     if status == 200 and "jsonrpc" in said:
         return SAYS in said["error"]["message"]
     return 400 <= status < 500 and len(said.get("detail", "")) > 10
 
 
-def stream_of(door: Raw, session: str) -> str:
-    """What a session is told by now, without waiting for its end."""
-    url = f"http://127.0.0.1:{door.platform.port}{door.prefix}/gradio_api/queue/data?session_hash={session}"
+def stream_of(door: Raw) -> str:
+    """What its session is told by now, without waiting for its end."""
+    base = f"http://127.0.0.1:{door.platform.port}{door.prefix}/gradio_api"
+    url = f"{base}/queue/data?session_hash={door.session}"
     with requests.get(url, headers={"Host": door.host}, stream=True, timeout=30) as answer:
         for line in answer.iter_lines():
             if b"process_completed" in line:
@@ -196,7 +198,7 @@ def test_no_other_method_helps(
         "/run/mark",
         "/gradio_api/component_server",
     ):
-        status, _ = door.ask(method, path, body_for(path, functions, method))
+        status, _ = door.ask(method, path, body_for(door, path, functions, method))
         assert 400 <= status < 600, path
     assert marks.read() == before
 
@@ -219,7 +221,8 @@ def test_the_same_requests_do_run_while_the_api_is_open(
     }
     for path, (function, kind) in ways.items():
         had = len(marks.read())
-        status, answer = door.ask("POST", path, body_for(path, functions, f"open {door.host}", function))
+        body = body_for(door, path, functions, f"open {door.host}", function)
+        status, answer = door.ask("POST", path, body)
         assert status == 200, (path, answer)
         marks.wait_for(kind, had)
 

@@ -25,6 +25,7 @@ from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from pytest_django.fixtures import Settings
 
@@ -233,11 +234,15 @@ def test_where_no_wall_can_be_raised_nothing_is_open(
     runtime.stop(running.runtime_id, grace_s=1)
 
 
-def test_nothing_is_left_of_an_installation(runtime: DockerRuntime, artifact: Artifact, web: Running) -> None:
-    bridges = docker_network.ways_out(runtime.client, runtime.installation)
-    assert "web" in bridges.values()
-    runtime.dispose()
-    assert docker_network.ways_out(runtime.client, runtime.installation) == {}
+def test_nothing_is_left_of_an_installation(world: Internet, artifact: Artifact, tmp_path: Path) -> None:
+    gone = docker_runtime(tmp_path)
+    try:
+        start(gone, artifact, 1, "web")
+        bridges = docker_network.ways_out(gone.client, gone.installation)
+        assert "web" in bridges.values()
+    finally:
+        gone.dispose()
+    assert docker_network.ways_out(gone.client, gone.installation) == {}
     left = subprocess.run(["iptables", "-S"], capture_output=True, text=True, check=True).stdout
     assert not [bridge for bridge in bridges if bridge in left]
 

@@ -26,7 +26,8 @@ def upload(hub: Hub, space: str, path: str, content: bytes) -> None:
 @pytest.fixture
 def running(hub: Hub, space: str) -> str:
     """A static Space, which runs at once."""
-    upload(hub, space, "README.md", b"---\nsdk: static\ntitle: Shown on the card\n---\n")
+    card = f"---\nsdk: static\ntitle: Shown on the card of {space.split('/')[1]}\n---\n"
+    upload(hub, space, "README.md", card.encode())
     return space
 
 
@@ -38,8 +39,8 @@ def running(hub: Hub, space: str) -> str:
         (("ls", "{space}"), "README.md"),
         (("info", "{space}"), "{space}"),
         (("card", "{space}"), "Shown on the card"),
-        (("search", "shown on card"), "{name}"),
-        (("search", "shown", "--sdk", "static", "--include-non-running", "--description"), "{name}"),
+        (("search", "shown on card of {name}"), "{name}"),
+        (("search", "shown {name}", "--sdk", "static", "--include-non-running", "--description"), "{name}"),
         (("wait", "{space}"), "RUNNING"),
         (("templates",), ""),
         (("hardware",), "t4-small"),
