@@ -21,5 +21,5 @@ def test_in_each_file_those_with_a_browser_come_last() -> None:
     ]  # fmt: skip
     for seed in range(5):
         ordered = order._browsers_last(order._shuffled(items, random.Random(seed)))  # noqa: S311
-        uses = ["playwright" in item.fixturenames for item in ordered]
+        uses = [order._uses_a_browser(item) for item in ordered]
         assert uses == [False, False, True, True] * 2
