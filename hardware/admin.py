@@ -14,8 +14,8 @@ from hardware.runtimes.environment import size
 class NodeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Nodes; one that is gone for good may be deleted."""
 
-    list_display = ("name", "up", "tiers", "runtime", "standby", "heartbeat_at")
-    readonly_fields = ("name", "tiers", "runtime", "devices", "heartbeat_at")
+    list_display = ("name", "up", "tiers", "runtime", "capacity", "standby", "heartbeat_at")
+    readonly_fields = ("name", "tiers", "runtime", "devices", "capacity", "heartbeat_at")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

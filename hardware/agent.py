@@ -17,11 +17,11 @@ from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 from redis import RedisError
 
-from hardware import devices, logs, nodes, replicas, usage
+from hardware import logs, nodes, replicas, usage
 from hardware.app_report import Unusable
 from hardware.models import Replica
+from hardware.placement import taking
 from hardware.runtimes.base import ArtifactMissing, EngineUnavailable, StartFailed
-from hardware.tiers import TIERS
 from hardware.upkeep import handover, leftovers, starts, volumes
 from hardware.upkeep.starts import Found, Start, Starts
 
@@ -43,8 +43,6 @@ MAX_RESTARTS = 5
 MAX_BUSY_RESTARTS = 2
 #: One that ran this long before it ended has its attempts back.
 WELL_AFTER = timedelta(minutes=10)
-#: A replica that no node took for this long goes to any node that can, whatever placement says.
-PATIENCE = timedelta(seconds=5)
 RETRY_ENGINE_S = 5
 #: A thread that works less often than this has no connection to PostgreSQL meanwhile.
 KEEPS_CONNECTION_S = 5.0
@@ -64,7 +62,7 @@ class Agent:
     ) -> None:
         self.name, self.tiers, self.runtime, self._slots = name, tiers, runtime, slots
         self.node_id = nodes.register(name, tiers, runtime.name, runtime.place).pk
-        self._devices = devices.found()
+        self._taker = taking.Taker(self.node_id, tiers, runtime.place)
         self._hinted, self._stopping = threading.Event(), threading.Event()
         self._busy: set[int] = set()
         self._not_before: dict[int, float] = {}
@@ -158,8 +156,11 @@ class Agent:
 
     def reconcile(self) -> None:
         """Look once at orders and truth, and set going what makes them agree."""
-        self._take()
         running = self.runtime.running()
+        if not self._adopted:
+            taking.note_devices(self.node_id, running)
+        if not self._leaving:
+            self._taker.take()
         mine = self._mine().exclude(state__in=[State.STOPPED, State.FAILED]).defer("spec", "report")
         rows = {row.pk: row for row in mine.order_by("pk")}
         self._starts.keep(rows)
@@ -179,22 +180,6 @@ class Agent:
 
     def _mine(self) -> QuerySet[Replica]:
         return Replica.objects.filter(node_id=self.node_id)
-
-    def _take(self) -> None:
-        """Take replicas that wait for a node, where placement says that this one should have them."""
-        if self._leaving:
-            return
-        waiting = Replica.objects.filter(wanted=True, state=State.PENDING, node=None, tier__in=self.tiers)
-        for row in waiting.only("pk", "tier", "volumes", "created_at").order_by("pk"):
-            is_late = timezone.now() - row.created_at > PATIENCE
-            is_mine = is_late or nodes.placed_on(row.tier, row.volumes) == self.name
-            if is_mine and volumes.claim(row, self.runtime.place):
-                # Compare and set: another node may be as quick.
-                mine = Replica.objects.filter(pk=row.pk, wanted=True, state=State.PENDING, node=None).update(
-                    node=self.node_id, state=State.STARTING, simulated=self.tiers[row.tier], reason=""
-                )
-                if mine:
-                    replicas.publish_change(row.pk)
 
     def _work(self, replica_id: int, act: Callable[..., None], *arguments: object) -> None:
         """Do it in a thread; one thing at a time for each replica."""
@@ -234,7 +219,11 @@ class Agent:
         spec = replicas.spec_of(row.pk)
         try:
             with self._starting:
-                running = self.runtime.start(row.pk, spec, gpus=self._gpus(row))
+                running = self.runtime.start(row.pk, spec, gpus=tuple(row.devices))
+                if row.devices and running.gpus != tuple(row.devices):
+                    # It ran on while its node was thought lost, and has another device now.
+                    self.runtime.stop(running.runtime_id)
+                    running = self.runtime.start(row.pk, spec, gpus=tuple(row.devices))
         except StartFailed as failure:
             self._starts.drop(row.pk)
             cause = Replica.MISSING if isinstance(failure, ArtifactMissing) else ""
@@ -278,14 +267,6 @@ class Agent:
         if end is not None:
             self._starts.drop(row.pk)
             self._again_or_fail(row, start.running.runtime_id, end)
-
-    def _gpus(self, row: Replica) -> tuple[str, ...]:
-        """The device for it: of those its tier promises, the one that fewest replicas use."""
-        fitting = devices.fitting(TIERS[row.tier], self._devices)
-        if not fitting or self.tiers[row.tier]:
-            return ()
-        used = [uuid for running in self.runtime.running().values() for uuid in running.gpus]
-        return (min(fitting, key=lambda device: used.count(device.uuid)).uuid,)
 
     def _ended(self, row: Replica, counts: bool) -> None:
         """It is READY in its row and does not run: start it again. What ended while no agent watched, with

@@ -65,3 +65,8 @@ def fitting(tier: Tier, devices: list[Device]) -> list[Device]:
 def as_json(devices: list[Device]) -> dict[str, Any]:
     """For `Node.devices`."""
     return {"gpus": [asdict(device) for device in devices]}
+
+
+def of_json(value: dict[str, Any]) -> list[Device]:
+    """From `Node.devices`."""
+    return [Device(**one) for one in value.get("gpus", ())]

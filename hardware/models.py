@@ -20,6 +20,8 @@ class Node(models.Model):
     place = models.CharField(max_length=300, blank=True, default="", db_default="")
     #: The hardware that is there, from `hardware.devices.found`.
     devices = models.JSONField(default=dict, blank=True)
+    #: What it lends to Spaces, from `hardware.placement.capacity.found`; empty: not known, so not limited.
+    capacity = models.JSONField(default=dict, db_default={}, blank=True)
     heartbeat_at = models.DateTimeField()
     #: It hands over what it runs, and then ends.
     leaving = models.BooleanField(default=False, db_default=False)
@@ -52,6 +54,10 @@ class Replica(models.Model):
     spec = EncryptedJSONField()
     #: The numbers of the named volumes that it is to have: only nodes that keep them can take it.
     volumes = models.JSONField(default=list, db_default=[], blank=True)
+    #: UUIDs of the devices of its node that it alone has.
+    devices = models.JSONField(default=list, db_default=[], blank=True)
+    #: While no node has room for it: `hardware.placement.rooms.Waits`, as a dictionary.
+    waits = models.JSONField(default=dict, db_default={}, blank=True)
     wanted = models.BooleanField(default=True)
     state = models.CharField(max_length=8, choices=State.choices, default=State.PENDING)
     reason = models.TextField(blank=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db.models import Count, Q
 from django.utils import timezone
 
-from hardware import devices, placement
+from hardware import devices
 from hardware.models import Node, Replica, VolumeHome
+from hardware.placement import capacity
 from hardware.tiers import TIERS, tier
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def register(name: str, tiers: dict[str, bool], runtime: str, place: str = "") -
             "runtime": runtime,
             "place": place,
             "devices": devices.as_json(devices.found()),
+            "capacity": capacity.found(),
             "heartbeat_at": timezone.now(),
             "leaving": False,
         },
@@ -54,8 +55,8 @@ def register(name: str, tiers: dict[str, bool], runtime: str, place: str = "") -
 
 
 def beat(node_id: int) -> None:
-    """The node lives."""
-    Node.objects.filter(pk=node_id).update(heartbeat_at=timezone.now())
+    """The node lives, and lends this much."""
+    Node.objects.filter(pk=node_id).update(heartbeat_at=timezone.now(), capacity=capacity.found())
 
 
 def leave(node_id: int) -> None:
@@ -109,22 +110,6 @@ def absence(tier_name: str, volumes: Iterable[int] = ()) -> str:
         )
     title = tier(tier_name).title
     return f"No node with {title} hardware is up. The Space starts by itself when one comes."
-
-
-def placed_on(tier_name: str, volumes: Iterable[int] = ()) -> str | None:
-    """The name of the node that should take the next replica of this tier that has these named volumes."""
-    nodes = up(tier_name, volumes)
-    counts = dict(
-        Node.objects.filter(pk__in=[node.pk for node in nodes])
-        .annotate(load=Count("replicas", filter=Q(replicas__wanted=True, replicas__state__in=ACTIVE)))
-        .values_list("pk", "load")
-    )
-    return placement.choose(
-        placement.Candidate(
-            name=node.name, simulated=node.tiers[tier_name]["simulated"], load=counts.get(node.pk, 0)
-        )
-        for node in nodes
-    )
 
 
 def _ago(seconds: float) -> datetime:

@@ -102,9 +102,9 @@ def paused(event_id: str) -> bytes:
 NO_HARDWARE = "space.no_hardware"
 
 
-def no_hardware(event_id: str) -> bytes:
-    """Not the end: no machine of the Space's kind is there, and the event waits until one comes."""
-    text = "The machine of this Space is away. Your place is kept: you are served as soon as one is back."
+def no_hardware(event_id: str, why: str) -> bytes:
+    """Not the end: no machine of the Space's kind has room for it, and the event waits until one has."""
+    text = f"{why} Your place in its queue is kept."
     log = Log(event_id=event_id, log=text, code=NO_HARDWARE, level="warning", duration=None, title="Waiting")
     return encode(log)
 

@@ -6,6 +6,7 @@ the record; Celery messages only make the next step happen soon.
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from functools import partial
 
@@ -18,13 +19,9 @@ from hardware import logs, nodes, replicas
 from hardware.models import Deleted, Replica
 from hardware.runtimes.base import Artifact, ReplicaSpec
 from hardware.tiers import tier
-from infra.redis_clients import sync_redis
 from queueing import queue_settings
 from queueing.settings_in_code import settings_in_code
-from queueing.stats.figures import figures
-from queueing.store import keys
 from queueing.store.admin_ops import announce_no_hardware
-from queueing.store.scripts import seconds as seconds_of
 from queueing.wakeup import wake_dispatcher
 from spaces import housekeeping, publishing
 from spaces.building import hot_reload, leases
@@ -32,6 +29,8 @@ from spaces.card import CardError, SpaceCard, read_card
 from spaces.gateway.gradio import kept
 from spaces.git import repository
 from spaces.models import Build, Sdk, Space, Stage
+from spaces.room import waits
+from spaces.room.idle import idle_s
 from spaces.secrets import environment
 from spaces.volumes import mounts
 from spaces.webhooks import events
@@ -42,14 +41,15 @@ RESTORING = "What its last build made is gone from its node; it is built again a
 
 def _move(space: Space, stage: Stage, reason: str = "") -> None:
     is_news = (space.stage, space.stage_reason) != (stage, reason)
+    before = publishing.published(space.pk)
     space.stage, space.stage_reason = stage, reason
     # A client that reads RUNNING can call it.
     route = publishing.publish(space)
     space.save(update_fields=["stage", "stage_reason", "last_modified"])
     if not _serving(space):
         publishing.notify_waiting(space)
-    if route.awaits and is_news:
-        announce_no_hardware(space.pk)
+    if route.awaits and is_news and not (before and before.awaits):
+        announce_no_hardware(space.pk, route.awaits)
     if is_news:
         events.stage(space)
 
@@ -228,7 +228,7 @@ def replica_changed(replica_id: int) -> None:
     elif space.replica_id == replica.pk:
         _move(space, Stage.APP_STARTING, replica.reason)
     elif not _serving(space):
-        _move(space, Stage.APP_STARTING, replica.reason or nodes.absence(space.hardware, replica.volumes))
+        _move(space, Stage.APP_STARTING, replica.reason or waits.reason(space))
 
 
 def take_over(space: Space, replica: Replica) -> None:
@@ -364,13 +364,11 @@ def environment_changed(space: Space) -> None:
         publishing.publish(space)
 
 
-def put_to_sleep(space: Space) -> None:
-    """Stop a Space that nobody visited for its sleep time; the next visitor wakes it."""
+def put_to_sleep(space: Space, at_most_s: float = math.inf) -> None:
+    """Stop a Space that nobody visited for its sleep time, or for `at_most_s`; the next visitor wakes it."""
     if space.sleep_time_s is None or space.stage != Stage.RUNNING or space.sdk == Sdk.STATIC:
         return
-    visited = sync_redis().zscore(keys.VISITED, space.pk) or space.last_modified.timestamp()
-    now = figures(space.pk)
-    if seconds_of(sync_redis().time()) - visited > space.sleep_time_s and not now.pending and not now.running:
+    if (idle := idle_s(space)) is not None and idle > min(space.sleep_time_s, at_most_s):
         _stop(space, Stage.SLEEPING)
 
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 from msgspec import structs
 
-from hardware import logs, nodes, readiness, replicas
+from hardware import logs, readiness, replicas
 from hardware.app_report import Unusable
 from hardware.models import Replica
 from hardware.replica_client import BadAnswer, Unreachable
@@ -27,7 +27,7 @@ from queueing.store.admin_ops import announce_pause, clear
 from queueing.store.keys import SpaceKeys
 from spaces import card, starting
 from spaces.models import FormerName, Sdk, Space, Stage, Visibility
-from spaces.volumes import mounts
+from spaces.room import waits as room_waits
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def _have_description_kept(space_id: int) -> None:
 def _absence(space: Space, replica: Replica | None) -> str:
     """Why no node can start it now; "" where one can, or where nobody waits for that."""
     waits = replica is None and space.stage == Stage.APP_STARTING
-    return nodes.absence(space.hardware, mounts.numbers(space)) if waits else ""
+    return room_waits.told(space) if waits else ""
 
 
 def published(space_id: int) -> Route | None:

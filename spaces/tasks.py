@@ -17,6 +17,7 @@ from spaces.building import workers
 from spaces.building.builders import Builders
 from spaces.gateway.gradio import kept
 from spaces.models import Space
+from spaces.room import pressure
 from spaces.webhooks import deliveries, events
 
 FORGET_AGAIN_S = 30
@@ -85,9 +86,10 @@ def forget_old_rows() -> None:
 
 @shared_task(name="spaces.tasks.put_to_sleep", ignore_result=True)
 def put_to_sleep() -> None:
-    """Stop Spaces that nobody has visited for their sleep time."""
+    """Stop Spaces that nobody has visited for their sleep time, and earlier where others wait for room."""
     for space in Space.objects.select_related("owner", "replica").filter(sleep_time_s__isnull=False):
         lifecycle.put_to_sleep(space)
+    pressure.make_room()
 
 
 @shared_task(name="spaces.tasks.deliver_webhooks", ignore_result=True)

@@ -11,6 +11,7 @@ from django.conf import settings
 
 from hardware import nodes, replicas
 from hardware.models import Node, Replica
+from hardware.placement import taking
 from infra.file_locks import try_lock
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ def _to_serve() -> QuerySet[Replica]:
 
 
 def _replacement(row: Replica) -> Replica | None:
-    """A new replica like it; None where no node would take it, or a newer one is on its way."""
-    if not nodes.up(row.tier, row.volumes) or _to_serve().filter(space_id=row.space_id, pk__gt=row.pk):
+    """A new replica like it; None where no node has room for it, or a newer one is on its way."""
+    if taking.node_for(row) is None or _to_serve().filter(space_id=row.space_id, pk__gt=row.pk):
         return None
     return replicas.order(space_id=row.space_id, build_id=row.build_id, spec=replicas.spec_of(row.pk))
 

@@ -57,6 +57,7 @@ def _release(row: Replica) -> None:
         state=Replica.State.PENDING,
         address="",
         runtime_id="",
+        devices=[],
         reason=f"Its node was lost. {elsewhere}",
     )
     if freed:

@@ -34,6 +34,18 @@ SPACEPORT_TRUSTED_PROXY_COUNT = int(renamed("SPACEPORT_TRUSTED_PROXY_COUNT", "SP
 SPACEPORT_WEB_SERVER = env.str("SPACEPORT_WEB_SERVER", "daphne")
 #: This machine's name as a node. Default: its host name.
 SPACEPORT_NODE = env.str("SPACEPORT_NODE", socket.gethostname())
+#: Cores that this node lends to Spaces; 0: all that it has, or that its control group allows. Set this and
+#: the next two where the machine has other work to do.
+SPACEPORT_NODE_CORES = env.float("SPACEPORT_NODE_CORES", 0)
+#: Memory that it lends to Spaces; 0: all.
+SPACEPORT_NODE_MEMORY_GB = env.float("SPACEPORT_NODE_MEMORY_GB", 0)
+#: Disk that it lends to Spaces; 0: all. It is shown in the console; Spaces have their own limits.
+SPACEPORT_NODE_DISK_GB = env.float("SPACEPORT_NODE_DISK_GB", 0)
+#: How many times over this node promises its cores to Spaces of the `cpu` tier, most of which are idle. 1:
+#: not at all. Cores of GPU tiers are never promised twice.
+SPACEPORT_OVERCOMMIT_CORES = env.float("SPACEPORT_OVERCOMMIT_CORES", 64)
+#: The same for its memory.
+SPACEPORT_OVERCOMMIT_MEMORY = env.float("SPACEPORT_OVERCOMMIT_MEMORY", 16)
 #: Where Spaces run: `docker`, `process`, or `auto`, which means Docker where an engine answers.
 SPACEPORT_RUNTIME = env.str("SPACEPORT_RUNTIME", "auto")
 #: Name, without a tag, of the image that Spaces run in.

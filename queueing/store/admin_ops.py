@@ -52,9 +52,9 @@ def announce_pause(space_id: int) -> int:
     return _announce(space_id, paused("EVENT_ID"))
 
 
-def announce_no_hardware(space_id: int) -> int:
-    """Publish to every event that waits or runs that no machine is up for it; how many."""
-    return _announce(space_id, no_hardware("EVENT_ID"))
+def announce_no_hardware(space_id: int, why: str) -> int:
+    """Publish to every event that waits or runs why no machine can take its Space; how many."""
+    return _announce(space_id, no_hardware("EVENT_ID", why))
 
 
 def _announce(space_id: int, message: bytes) -> int:

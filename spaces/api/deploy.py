@@ -38,7 +38,7 @@ Hub's own paths. Below the table is what Spaceport adds. Send `Authorization: Be
 | `GET …/commits/{rev}`, `…/refs` · `POST`, `DELETE …/branch/{branch}`, `…/tag/{rev}` | history |
 | `POST …/super-squash/{branch}` | one commit in place of a history |
 | `GET`, `POST /api/settings/webhooks` · `GET`, `POST`, `DELETE …/{id}`, `…/enable` | webhooks |
-| `GET …/runtime` · `POST …/hardware`, `…/sleeptime`, `…/pause`, `…/restart` | the running Space |
+| `GET …/runtime` · `POST …/hardware`, `…/sleeptime`, `…/pause`, `…/restart` | what runs, or `waiting` |
 | `GET`, `POST`, `DELETE …/secrets`, `…/variables` | its environment |
 | `PUT`, `DELETE …/volumes` | its named volumes |
 | `GET /api/buckets/{owner}` · `GET`, `POST`, `DELETE …/{name}` | an owner's named volumes |

@@ -31,7 +31,8 @@ from spaces.building import hot_reload
 from spaces.community import likes
 from spaces.git import repository, room
 from spaces.lfs import files, holdings
-from spaces.models import Sdk, Space, Visibility
+from spaces.models import Sdk, Space, Stage, Visibility
+from spaces.room import waits
 from spaces.search import matching, visible
 from spaces.volumes import mounts
 
@@ -261,9 +262,17 @@ def runtime(space: Space, *, writer: bool) -> dict[str, Any]:
         "hotReloading": _reloading(space, replica),
         "errorMessage": (space.stage_reason or None) if writer else None,
         "simulated": bool(replica and replica.simulated),
+        "waiting": _waiting(space),
         "replicas": {"current": 1 if current else 0, "requested": 1},
         "domains": [{"domain": f"{space.subdomain}.{settings.SPACEPORT_DEMO_DOMAIN}", "stage": "READY"}],
     }
+
+
+def _waiting(space: Space) -> dict[str, Any] | None:
+    """Not the Hub's: its place in line for hardware, and seconds until there is likely room, if known."""
+    if space.stage not in (Stage.APP_STARTING, Stage.RUNNING_APP_STARTING) or not (wait := waits.of(space)):
+        return None
+    return {"place": wait.place, "of": wait.of, "reason": wait.reason, "likelyS": wait.likely_s}
 
 
 def _running_sha(space: Space, replica: Replica | None) -> str | None:

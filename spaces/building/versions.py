@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from hardware import replicas
 from hardware.models import Replica
+from hardware.placement import line
 from hardware.runtimes.base import Artifact
 from hardware.tiers import TIERS
 from infra.redis_clients import sync_redis
@@ -101,10 +102,11 @@ def _has_ended(space: Space, old: Replica, since: timedelta) -> bool:
 
 
 def _is_kept(old: Replica, serving: Replica, since: timedelta) -> bool:
-    """Whether it waits to be gone back to: another version, which holds no device that others may need."""
+    """Whether it waits to be gone back to: another version, which has no room that others need."""
     return (
         since < timedelta(seconds=settings.SPACEPORT_KEEP_WARM_S)
         and old.state == Replica.State.READY
         and old.build_id != serving.build_id
         and not TIERS[old.tier].gpu
+        and not line.is_awaited(old.tier)
     )

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.models import User
 from hardware import nodes
 from hardware.models import Node
+from hardware.placement import taking
 from hardware.tiers import TIERS
 from queueing.stats.figures import events, figures_of
 from queueing.store import durability
@@ -97,4 +98,12 @@ def _node(node: Node) -> dict[str, Any]:
         for name, about in node.tiers.items()
     ]
     held = node.replicas.filter(wanted=True, state__in=nodes.ACTIVE).count()
-    return {"node": node, "up": nodes.is_up(node), "tiers": tiers, "replicas": held}
+    room = taking.room_of(node)
+    return {
+        "node": node,
+        "up": nodes.is_up(node),
+        "tiers": tiers,
+        "replicas": held,
+        "lends": room if room.has_limits else None,
+        "gpus": (sum(len(one.devices) for one in room.held), len(node.devices.get("gpus", ()))),
+    }

@@ -9,11 +9,11 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from hardware import nodes
 from queueing import queue_settings
 from queueing.wakeup import wake_space
 from spaces import names, visits
 from spaces.models import Sdk, Space, Stage
+from spaces.room import waits
 from spaces.views.common import is_writer, readable
 from spaces.views.failures import failure
 from spaces.views.progress import last_lines, progress
@@ -59,7 +59,7 @@ def head_context(request: HttpRequest, space: Space) -> dict[str, Any]:
         "writer": is_writer(request, space),
         "serving": replica.tier if replica is not None else space.hardware,
         "moving": moving,
-        "moving_waits": nodes.absence(space.hardware) if moving else "",
+        "moving_waits": waits.told(space) if moving else "",
         "simulated": bool(replica and replica.simulated),
         "progress": progress(space),
         "queue": queue_settings.effective(space.pk),
@@ -129,6 +129,6 @@ def panel_context(request: HttpRequest, space: Space, visit: str) -> dict[str, A
         "advice": advice,
         "log_lines": last_lines(space, LOG_LINES) if writer and not reason.lines else [],
         "reason": reason,
-        "absence": nodes.absence(space.hardware) if space.sdk != Sdk.STATIC else "",
+        "absence": waits.told(space) if space.sdk != Sdk.STATIC else "",
         "waits": space.stage in (Stage.BUILDING, Stage.APP_STARTING, Stage.SLEEPING),
     }

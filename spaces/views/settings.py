@@ -23,6 +23,7 @@ from queueing.store.admin_ops import clear
 from spaces import creation, lifecycle, names, publishing
 from spaces.card import CardError
 from spaces.models import Sdk, Secret, Space, Variable, Visibility
+from spaces.room import waits
 from spaces.secrets import MOST_KEYS
 from spaces.signin import section as publishers
 from spaces.views.common import writable, writable_owners
@@ -100,7 +101,7 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
             advice_facts.sentences, space.pk, space.hardware
         ),  # read where the template shows it
         "offers": offers,
-        "absence": nodes.absence(space.hardware),
+        "absence": waits.told(space),
         "variables": space.variables.order_by("key"),
         "secrets": space.secrets.order_by("key"),
         "sleep": sleep,

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from hardware import devices, logs, nodes, readiness, replicas
 from hardware.agent import Agent
 from hardware.devices import Device
 from hardware.models import Replica, VolumeHome
+from hardware.placement import taking
 from hardware.runtimes.base import NamedVolume, ReplicaSpec
 from hardware.runtimes.process import ProcessRuntime
 from hardware.upkeep import leftovers, lost, volumes
@@ -279,7 +279,7 @@ def test_plain_processes_share_a_named_volume_that_outlives_them(
 def test_a_replica_waits_for_the_node_that_keeps_its_volume(
     agent: Agent, space: Space, build: Callable[[str], Artifact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agent_module, "PATIENCE", timedelta())
+    monkeypatch.setattr(taking, "PATIENCE_S", 0)
     there = VolumeHome.objects.create(volume_id=7, place="another machine")
     store = NamedVolume(volume_id=7, name="alice/store", path="/home/user/store")
     waiting = order(space, build("dies_when_asked"), volumes=(store,))

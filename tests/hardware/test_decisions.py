@@ -1,4 +1,4 @@
-"""Pure decisions of the hardware side: placement, devices, dependencies, the telling of an exit."""
+"""Pure decisions of the hardware side: devices, dependencies, the telling of an exit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hardware import devices, placement
+from hardware import devices
 from hardware.devices import Device
 from hardware.runtimes import dependencies
 from hardware.runtimes.base import BuildFailed, BuildSpec
@@ -17,17 +17,6 @@ from hardware.tiers import TIERS
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def node(name: str, load: int = 0, *, simulated: bool = False) -> placement.Candidate:
-    return placement.Candidate(name=name, simulated=simulated, load=load)
-
-
-def test_a_replica_goes_to_real_hardware_then_to_the_least_loaded_node() -> None:
-    assert placement.choose([]) is None
-    assert placement.choose([node("b", 1), node("a", 2)]) == "b"
-    assert placement.choose([node("b"), node("a")]) == "a"
-    assert placement.choose([node("a", simulated=True), node("b", 9)]) == "b"
 
 
 def test_a_tier_takes_only_devices_of_its_model_with_its_memory() -> None:

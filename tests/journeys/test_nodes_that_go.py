@@ -1,4 +1,4 @@
-"""A tier's only node dies, and a node leaves in good order: what its Spaces' visitors meet."""
+"""A tier's only node dies or is full, and a node leaves in good order: what its Spaces' visitors meet."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ PAUSE_S = 0.2  # between two calls of a visitor: what they wait for needs the pr
 
 
 @contextlib.contextmanager
-def node(platform: Platform, name: str) -> Iterator[subprocess.Popen[bytes]]:
+def node(platform: Platform, name: str, **more: str) -> Iterator[subprocess.Popen[bytes]]:
     """A node with a simulated T4."""
     with (platform.home / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "manage.py"), "node", "--tier", "t4", "--simulate"],
-            env={**platform.env, "SPACEPORT_NODE": name}, stdout=log, stderr=subprocess.STDOUT,
+            env={**platform.env, "SPACEPORT_NODE": name, **more}, stdout=log, stderr=subprocess.STDOUT,
             start_new_session=True,
         )  # fmt: skip
     try:
@@ -44,20 +44,20 @@ def token(process_platform: Platform) -> str:
     return process_platform.token("alice")
 
 
-def runtime(platform: Platform, token: str) -> dict[str, Any]:
-    headers = {"Authorization": f"Bearer {token}"}
+def runtime(platform: Platform, token: str, space: str = SPACE) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     answer: dict[str, Any] = requests.get(
-        f"{platform.url}/api/spaces/{SPACE}/runtime", headers=headers, timeout=10
+        f"{platform.url}/api/spaces/{space}/runtime", headers=headers, timeout=10
     ).json()
     return answer
 
 
-def runs_on_t4(platform: Platform, token: str) -> None:
-    platform.push(SPACE, token, APPS / "echo")
-    platform.api(token).request_space_hardware(SPACE, "t4-small")  # type: ignore[arg-type]
+def runs_on_t4(platform: Platform, token: str, space: str = SPACE) -> None:
+    platform.push(space, token, APPS / "echo")
+    platform.api(token).request_space_hardware(space, "t4-small")  # type: ignore[arg-type]
 
     def is_there() -> bool:
-        now = runtime(platform, token)
+        now = runtime(platform, token, space)
         return bool(now["stage"] == "RUNNING" and now["hardware"]["current"] == "t4-small")
 
     wait_until(is_there, "it runs on the t4", timeout_s=90)
@@ -123,3 +123,41 @@ def test_a_node_that_leaves_hands_over_while_visitors_are_served(
             assert stays.poll() is None
             assert "x" in str(client.submit("x", api_name="/echo").result(20))
             assert runtime(process_platform, token)["stage"] == "RUNNING"
+
+
+def test_a_space_that_finds_no_room_waits_in_line_and_starts_when_there_is_some(
+    process_platform: Platform, token: str
+) -> None:
+    first, second = "alice/fills", "alice/waits"
+    api = process_platform.api(token)
+    room_for_one = {"SPACEPORT_NODE_MEMORY_GB": "4", "SPACEPORT_OVERCOMMIT_MEMORY": "1"}
+    with node(process_platform, "t4e", **room_for_one):
+        runs_on_t4(process_platform, token, first)
+        process_platform.push(second, token, APPS / "echo")
+        client = Client(process_platform.run_url(second), verbose=False)
+        api.request_space_hardware(second, "t4-small")  # type: ignore[arg-type]
+        wait_until(lambda: runtime(process_platform, token, second)["waiting"], "it stands in line")
+        assert "here" in str(client.predict("here", api_name="/echo")), (
+            "it serves on its old hardware meanwhile"
+        )
+
+        api.pause_space(second)
+        api.restart_space(second)
+        why = "Waiting for NVIDIA T4 hardware: other Spaces have its nodes' memory"
+
+        def is_told() -> bool:
+            now = runtime(process_platform, token, second)
+            return str(now["errorMessage"]).startswith(why) and now["stage"] == "APP_STARTING"
+
+        wait_until(is_told, "its owner is told")
+        waiting = runtime(process_platform, "", second)["waiting"]
+        assert (waiting["place"], waiting["of"], waiting["likelyS"]) == (1, 1, None)
+        host = {"Host": f"alice-waits.localhost:{process_platform.port}", "Accept": "text/html"}
+        page = requests.get(process_platform.url, headers=host, timeout=10).text
+        assert "Waiting for NVIDIA T4 hardware" in page
+        job = client.submit("in time", api_name="/echo")
+        api.pause_space(first)
+        assert "in time" in str(job.result(90))
+        now = runtime(process_platform, token, second)
+        assert (now["hardware"]["current"], now["waiting"]) == ("t4-small", None)
+        api.pause_space(second)

@@ -3,6 +3,7 @@ has come, what it wrote, and why it failed."""
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -12,10 +13,13 @@ from django.utils import timezone
 from hardware import logs, nodes, replicas
 from hardware.models import Replica
 from hardware.runtimes.base import Artifact, ReplicaSpec
+from infra.redis_clients import sync_redis
 from queueing import queue_settings
-from spaces import lifecycle
+from queueing.store import keys
+from spaces import lifecycle, publishing
 from spaces.models import Space, Stage
 from spaces.secrets import environment
+from spaces.tasks import put_to_sleep
 from tests.people import People
 from tests.spaces.pages import as_, folks, space_of, text_of
 from tests.spaces.test_failures import CRASH
@@ -44,7 +48,7 @@ def test_the_head_shows_the_hardware_that_serves_and_the_one_that_is_wanted(folk
     staged(space, Stage.RUNNING_APP_STARTING, replica=replica_of(space), hardware="t4")
     head = text_of(Client().get("/lab/demo/stage"))
     assert '<span class="tag">CPU' in head
-    assert "→ NVIDIA T4, waiting for a node" in head
+    assert "→ NVIDIA T4, waiting for hardware" in head
     assert "Cancel" not in head
     assert "Cancel the move to NVIDIA T4" in text_of(as_(folks.bob).get("/lab/demo/stage"))
     nodes.register("there", {"t4": False}, "process")
@@ -62,6 +66,71 @@ def moving(folks: People) -> Space:
     replica_of(space, "t4", Replica.State.PENDING)
     staged(space, Stage.RUNNING_APP_STARTING, replica=serving, hardware="t4")
     return space
+
+
+@pytest.fixture
+def full(folks: People) -> tuple[Space, Space]:
+    """A Space that has the only T4, and may sleep after an hour; and one that waits for that."""
+    runs, waits = space_of(folks), space_of(folks, name="late")
+    node = nodes.register("here", {"t4": False}, "process")
+    serving = replica_of(runs, "t4")
+    Replica.objects.filter(pk=serving.pk).update(node=node)
+    staged(runs, Stage.RUNNING, replica=serving, hardware="t4", sleep_time_s=3600)
+    ordered = replica_of(waits, "t4", Replica.State.PENDING)
+    Replica.objects.filter(pk=ordered.pk).update(waits={"place": 1, "of": 2, "lacks": "device"})
+    staged(waits, Stage.APP_STARTING, hardware="t4")
+    return Space.objects.get(pk=runs.pk), Space.objects.get(pk=waits.pk)
+
+
+def visited(space: Space, ago_s: float) -> None:
+    sync_redis().zadd(keys.VISITED, {str(space.pk): time.time() - ago_s})
+
+
+def test_one_that_waits_for_room_is_told_its_place_and_an_estimate_only_where_there_is_one(
+    folks: People, full: tuple[Space, Space]
+) -> None:
+    runs, late = full
+    visited(runs, 30)
+    lifecycle.replica_changed(late.replicas.get().pk)
+    why = "1st of 2 in line for NVIDIA T4 hardware: every NVIDIA T4 is in use."
+    for client in (Client(), as_(folks.bob)):
+        page = text_of(client.get("/lab/late"))
+        assert page.count(why) == 1
+        assert "in about 1 min if nobody visits those that run there" in page
+    told = Client().get("/api/spaces/lab/late/runtime").json()["waiting"]
+    assert (told["place"], told["of"], told["reason"][: len(why)]) == (1, 2, why)
+    assert 40 < told["likelyS"] <= 50
+    route = publishing.published(late.pk)
+    assert route is not None
+    assert route.awaits.startswith(why)
+    late.refresh_from_db()
+    assert late.stage_reason.startswith(why)
+
+    staged(runs, Stage.RUNNING, sleep_time_s=None)
+    assert "in about" not in text_of(Client().get("/lab/late"))
+    assert Client().get("/api/spaces/lab/late/runtime").json()["waiting"]["likelyS"] is None
+
+
+def test_one_that_may_sleep_makes_room_a_minute_after_its_last_visitor_if_others_wait(
+    full: tuple[Space, Space],
+) -> None:
+    runs, _ = full
+    for ago_s, stage in ((30, Stage.RUNNING), (70, Stage.SLEEPING)):
+        visited(runs, ago_s)
+        put_to_sleep()
+        assert Space.objects.get(pk=runs.pk).stage == stage
+    assert not runs.replicas.get().wanted
+
+
+def test_one_that_nobody_waits_for_sleeps_when_its_owner_says(full: tuple[Space, Space]) -> None:
+    runs, late = full
+    replicas.order_stop(late.replicas.get())
+    visited(runs, 70)
+    put_to_sleep()
+    assert Space.objects.get(pk=runs.pk).stage == Stage.RUNNING
+    visited(runs, 4000)
+    put_to_sleep()
+    assert Space.objects.get(pk=runs.pk).stage == Stage.SLEEPING
 
 
 CANCEL = "/lab/demo/settings/action/cancel-move"

@@ -86,6 +86,14 @@ def test_the_version_before_runs_on_for_a_while(space: Space) -> None:
     assert runs(space) == [NEW]
 
 
+def test_the_version_before_ends_early_where_others_wait_for_room(folks: People, space: Space) -> None:
+    later(space, 60)
+    assert runs(space) == [NEW, OLD]
+    Replica.objects.create(space=space_of(folks, "late"), tier="cpu", spec={}, waits={"place": 1})
+    later(space, 1)
+    assert runs(space) == [NEW]
+
+
 def test_a_version_that_runs_takes_over_at_once(space: Space) -> None:
     before = space.replica_id
     versions.roll_back(space, OLD)

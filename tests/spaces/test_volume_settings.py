@@ -8,6 +8,7 @@ import pytest
 
 from hardware import nodes
 from hardware.models import Deleted, Replica, VolumeHome
+from hardware.placement import taking
 from hardware.runtimes.base import Use
 from hardware.upkeep import volumes
 from spaces.models import Space, Volume
@@ -87,11 +88,11 @@ def test_a_space_runs_where_its_volume_is(folks: People) -> None:
     row = Replica(tier="cpu", volumes=[volume])
     assert volumes.claim(row, "machine two")
     assert not volumes.claim(row, "machine one")
-    assert nodes.placed_on("cpu", [volume]) == "b"
+    assert taking.node_for(row) == "b"
     assert nodes.absence("t4", [volume]) == ""
     nodes.leave(nodes.register("b", {"cpu": False, "t4": False}, "docker", "machine two").pk)
-    assert nodes.placed_on("cpu") == "a"
-    assert nodes.placed_on("cpu", [volume]) is None
+    assert taking.node_for(Replica(tier="cpu")) == "a"
+    assert taking.node_for(row) is None
     assert "kept on a machine where no node" in nodes.absence("cpu", [volume])
 
 

@@ -1,0 +1,1 @@
+"""Which node takes a replica: what nodes lend, what replicas take of it, and who waits for room."""

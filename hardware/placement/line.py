@@ -1,0 +1,50 @@
+"""What people are told of a replica that waits for room."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib.humanize.templatetags.humanize import ordinal
+
+from hardware import nodes
+from hardware.models import Replica
+from hardware.runtimes.environment import size
+from hardware.tiers import TIERS
+
+if TYPE_CHECKING:
+    from hardware.tiers import Tier
+
+STARTS = "The Space starts by itself when there is room."
+
+
+def reason(replica: Replica) -> str:
+    """Why no node takes it now, in sentences; "" where one can, or has."""
+    if replica.state != Replica.State.PENDING:
+        return ""
+    if absence := nodes.absence(replica.tier, replica.volumes):
+        return absence
+    if not replica.waits:
+        return ""
+    place, of, lacks = replica.waits["place"], replica.waits["of"], replica.waits["lacks"]
+    tier = TIERS[replica.tier]
+    where = f"{ordinal(place)} of {of} in line for" if of > 1 else "Waiting for"
+    return f"{where} {tier.title} hardware: {_missing(tier, lacks)}. {STARTS}"
+
+
+def is_awaited(tier: str) -> bool:
+    """Whether a replica waits for room on this tier."""
+    return first(tier) is not None
+
+
+def first(tier: str) -> Replica | None:
+    """The first in this tier's line."""
+    line = Replica.objects.filter(wanted=True, state=Replica.State.PENDING, node=None, tier=tier)
+    return line.filter(waits__place=1).defer("spec").order_by("pk").first()
+
+
+def _missing(tier: Tier, lacks: str) -> str:
+    if lacks == "device":
+        return f"every {tier.title} is in use"
+    if lacks == "memory_bytes":
+        return f"other Spaces have its nodes' memory, of which it may use {size(tier.memory_bytes)}"
+    return f"other Spaces have its nodes' cores, of which it may use {tier.cpus:g}"

@@ -1,0 +1,225 @@
+"""Pure decisions: which node takes which replica, and which replicas wait. Nothing is overcommitted but the
+cpu tier, by its node's declared factors.
+
+A node lends `cores`, `shared_cores`, memory and devices. Replicas of GPU tiers take their cores whole. Those
+of the cpu tier take a part of the shared cores and of the memory, by the node's factors: their cores are what
+the others leave idle. A simulated replica takes what one of the cpu tier takes. What a node lends bounds what
+one replica takes of it: a node that serves a tier can run at least one.
+
+One that finds no room waits, and the first of each tier that waits has its room reserved where least is
+missing: others pass it only where that does not delay it. A new version of a Space may take the room of the
+version that it replaces: they run side by side until it is ready.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from operator import add, sub
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from hardware.tiers import Tier
+
+#: Divisions by the factors leave this much behind.
+ROUNDING = 1e-6
+
+
+class Amount(NamedTuple):
+    """Of what nodes lend, without devices."""
+
+    cores: float = 0.0
+    shared_cores: float = 0.0
+    memory_bytes: float = 0.0
+
+    def plus(self, other: Amount) -> Amount:
+        return Amount(*map(add, self, other))
+
+    def minus(self, other: Amount) -> Amount:
+        return Amount(*map(sub, self, other))
+
+    def within(self, limit: Amount) -> Amount:
+        return Amount(*map(min, self, limit))
+
+    def lacks(self, free: Amount) -> str:
+        """The name of the first part of it that is not free; "" when all is. Nothing is always there."""
+        for name, need, there in zip(self._fields, self, free, strict=True):
+            if need > 0 and need > there * (1 + ROUNDING) + ROUNDING:
+                return name
+        return ""
+
+
+UNLIMITED = Amount(math.inf, math.inf, math.inf)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What a replica has of a node."""
+
+    space_id: int
+    amount: Amount
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(kw_only=True)
+class Room:
+    """A node that is up: what it lends, and what of it is held or kept for the first in line. `tiers` maps a
+    tier to whether it is simulated. `has_limits`: False for a node of a version that did not report any; it
+    chooses devices by itself."""
+
+    name: str
+    tiers: dict[str, bool]
+    place: str = ""
+    has_limits: bool = True
+    lends: Amount = UNLIMITED
+    overcommit_cores: float = 1.0
+    overcommit_memory: float = 1.0
+    held: list[Held] = field(default_factory=list)
+    reserved: Amount = field(default_factory=Amount)
+    reserved_devices: set[str] = field(default_factory=set)
+
+    def needed(self, tier: Tier, like: Tier) -> Amount:
+        """What a replica of this tier takes here. `like`: the tier that a simulated one counts as."""
+        if not self.has_limits:
+            return Amount()
+        if self.tiers.get(tier.name):
+            tier = like
+        if tier.gpu:
+            wanted = Amount(cores=tier.cpus, memory_bytes=tier.memory_bytes)
+        else:
+            wanted = Amount(
+                shared_cores=tier.cpus / self.overcommit_cores,
+                memory_bytes=tier.memory_bytes / self.overcommit_memory,
+            )
+        return wanted.within(self.lends)
+
+    def takes_device(self, tier: Tier) -> bool:
+        """Whether a replica of this tier gets a device of its own here."""
+        return bool(tier.gpu) and self.has_limits and not self.tiers.get(tier.name)
+
+    @property
+    def used(self) -> Amount:
+        """By all replicas here."""
+        total = Amount()
+        for one in self.held:
+            total = total.plus(one.amount)
+        return total
+
+
+class Order(NamedTuple):
+    """A replica that is to be placed."""
+
+    replica_id: int
+    space_id: int
+    tier: Tier
+    #: Nodes on which it may run -> UUIDs of their devices that the tier promises.
+    fitting: dict[str, tuple[str, ...]]
+
+
+class Placed(NamedTuple):
+    """Where a replica goes, and which devices it gets."""
+
+    node: str
+    devices: tuple[str, ...] = ()
+
+
+class Waits(NamedTuple):
+    """A replica's place in its tier's line, from 1, how many are in it, and what is missing: "device",
+    "cores", "shared_cores" or "memory_bytes"."""
+
+    place: int
+    of: int
+    lacks: str
+
+
+class Plan:
+    """Who goes where, in the order of their orders. One that no node could ever take is in neither."""
+
+    def __init__(self, orders: Iterable[Order], rooms: Iterable[Room], like: Tier) -> None:
+        self._rooms = {room.name: room for room in rooms}
+        self._like = like
+        self.placed: dict[int, Placed] = {}
+        lines: dict[str, list[tuple[int, str]]] = {}
+        for order in orders:
+            candidates = [self._rooms[name] for name in order.fitting if name in self._rooms]
+            if not candidates:
+                continue
+            found = self._choose(order, candidates) or self._succession(order, candidates)
+            if found is not None:
+                self.placed[order.replica_id] = found
+                self._hold(order, found)
+                continue
+            best = min(candidates, key=lambda room: (self._shortage(order, room), room.name))
+            line = lines.setdefault(order.tier.name, [])
+            line.append((order.replica_id, self._lacks(order, best)))
+            if len(line) == 1:
+                self._reserve(order, best)
+        self.waiting = {
+            replica_id: Waits(place, len(line), lacks)
+            for line in lines.values()
+            for place, (replica_id, lacks) in enumerate(line, 1)
+        }
+
+    def at(self, order: Order, node: str) -> Placed | None:
+        """How this node would take one that was placed on another one, in what room is left."""
+        room = self._rooms.get(node)
+        if room is None or node not in order.fitting or self._lacks(order, room):
+            return None
+        return self._there(order, room)
+
+    def _choose(self, order: Order, candidates: list[Room]) -> Placed | None:
+        """Real hardware before simulated, then the fewest replicas, then by name."""
+        free = [room for room in candidates if not self._lacks(order, room)]
+        best = min(
+            free,
+            key=lambda room: (room.tiers[order.tier.name], len(room.held), room.name),
+            default=None,
+        )
+        return self._there(order, best) if best else None
+
+    def _succession(self, order: Order, candidates: list[Room]) -> Placed | None:
+        """In the room of the version that it replaces, which nobody else can have meanwhile."""
+        for room in sorted(candidates, key=lambda room: (room.tiers[order.tier.name], room.name)):
+            own = [held for held in room.held if held.space_id == order.space_id]
+            free = room.lends.minus(room.used)
+            for held in own:
+                free = free.plus(held.amount)
+            fitting = order.fitting[room.name]
+            its = [uuid for held in own for uuid in held.devices if uuid in fitting]
+            devices = [*self._devices(order, room), *its]
+            has_device = devices or not room.takes_device(order.tier)
+            if own and has_device and not room.needed(order.tier, self._like).lacks(free):
+                return Placed(room.name, tuple(devices[:1]) if room.takes_device(order.tier) else ())
+        return None
+
+    def _there(self, order: Order, room: Room) -> Placed:
+        return Placed(room.name, self._devices(order, room)[:1] if room.takes_device(order.tier) else ())
+
+    def _devices(self, order: Order, room: Room) -> tuple[str, ...]:
+        """The free ones that are as the tier promises."""
+        taken = {device for held in room.held for device in held.devices} | room.reserved_devices
+        return tuple(uuid for uuid in order.fitting[room.name] if uuid not in taken)
+
+    def _lacks(self, order: Order, room: Room) -> str:
+        if room.takes_device(order.tier) and not self._devices(order, room):
+            return "device"
+        free = room.lends.minus(room.used).minus(room.reserved)
+        return room.needed(order.tier, self._like).lacks(free)
+
+    def _shortage(self, order: Order, room: Room) -> float:
+        """How much is missing here: devices first, then the part of what it takes that is not free."""
+        no_device = room.takes_device(order.tier) and not self._devices(order, room)
+        free = room.lends.minus(room.used).minus(room.reserved)
+        missing = room.needed(order.tier, self._like)
+        parts = [(need - there) / need for need, there in zip(missing, free, strict=True) if need > 0]
+        return 1000.0 * no_device + max([0.0, *parts])
+
+    def _hold(self, order: Order, found: Placed) -> None:
+        room = self._rooms[found.node]
+        amount = room.needed(order.tier, self._like)
+        room.held.append(Held(space_id=order.space_id, amount=amount, devices=found.devices))
+
+    def _reserve(self, order: Order, room: Room) -> None:
+        room.reserved = room.reserved.plus(room.needed(order.tier, self._like))
+        room.reserved_devices.update(self._there(order, room).devices)

@@ -1,0 +1,168 @@
+"""How a node takes replicas: whoever decides holds a lock, sees all nodes and all that wait, and notes who
+goes on waiting. So no two decisions give away the same device, or the last room."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.db import connection, transaction
+
+from hardware import devices, nodes, replicas
+from hardware.models import Node, Replica, VolumeHome
+from hardware.placement.rooms import UNLIMITED, Amount, Held, Order, Plan, Room
+from hardware.tiers import TIERS
+from hardware.upkeep import volumes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from django.db.models import QuerySet
+
+    from hardware.runtimes.base import Running
+
+State = Replica.State
+
+#: PostgreSQL's advisory lock of who decides.
+LOCK = 0x53_50_41_43_45
+#: A replica that its node did not take for this long goes to any node that has room.
+PATIENCE_S = 5.0
+#: What a simulated replica counts as.
+LIKE = TIERS["cpu"]
+
+
+class Taker:
+    """Takes replicas for one node, which serves these tiers and keeps volumes at `place`."""
+
+    def __init__(self, node_id: int, tiers: Iterable[str], place: str) -> None:
+        self._node_id, self._tiers, self._place = node_id, list(tiers), place
+        self._left: dict[int, float] = {}  # replicas that another node should take, since when
+
+    def take(self) -> None:
+        """Take what should run here of what waits, and say of the rest why it waits."""
+        if not _pending().filter(tier__in=self._tiers).exists():
+            self._left.clear()
+            return
+        me = Node.objects.get(pk=self._node_id)
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+            rows = list(_pending())
+            orders, plan = _plan(rows)
+            self._take(me, rows, orders, plan)
+            _note_waits([row for row in rows if row.tier in me.tiers], plan)
+
+    def _take(self, me: Node, rows: list[Replica], orders: Mapping[int, Order], plan: Plan) -> None:
+        now, left = time.monotonic(), {}
+        for row in rows:
+            found = plan.placed.get(row.pk)
+            if found is not None and found.node != me.name:
+                left[row.pk] = self._left.get(row.pk, now)
+                late = now - left[row.pk] >= PATIENCE_S
+                found = plan.at(orders[row.pk], me.name) if late else None
+            if found is None or not volumes.claim(row, self._place):
+                continue
+            # Compare and set: a node of an earlier version takes without the lock.
+            mine = _pending().filter(pk=row.pk).update(
+                node=me, state=State.STARTING, simulated=me.tiers[row.tier]["simulated"],
+                devices=list(found.devices), reason="", waits={},
+            )  # fmt: skip
+            if mine:
+                transaction.on_commit(partial(replicas.publish_change, row.pk))
+        self._left = left
+
+
+def node_for(row: Replica) -> str | None:
+    """The node that would take one more replica like this one now."""
+    order = Replica(tier=row.tier, volumes=row.volumes, space_id=row.space_id, pk=0)
+    _, plan = _plan([*_pending(), order])
+    return plan.placed[0].node if 0 in plan.placed else None
+
+
+def room_of(node: Node) -> Room:
+    """What this node lends, and what of it is held."""
+    return _rooms([node])[0]
+
+
+def note_devices(node_id: int, running: Mapping[int, Running]) -> None:
+    """Replicas that were placed by a version that noted no devices have those that they run with. One that
+    does not run and has no device of this node is placed again."""
+    real = Replica.objects.filter(node_id=node_id, wanted=True, simulated=False, state__in=nodes.ACTIVE)
+    there = {device.uuid for device in devices.found()}
+    for row in real.filter(tier__in=[name for name, tier in TIERS.items() if tier.gpu]).defer("spec"):
+        if (run := running.get(row.pk)) is not None and run.gpus:
+            if row.devices != list(run.gpus):
+                real.filter(pk=row.pk).update(devices=list(run.gpus))
+        elif run is None and not (row.devices and there.issuperset(row.devices)):
+            real.filter(pk=row.pk).update(
+                node=None, state=State.PENDING, devices=[], address="", runtime_id=""
+            )
+            replicas.publish_change(row.pk)
+
+
+def _pending() -> QuerySet[Replica]:
+    waiting = Replica.objects.filter(wanted=True, state=State.PENDING, node=None)
+    return waiting.only("pk", "tier", "volumes", "space_id", "waits").order_by("pk")
+
+
+def _plan(rows: list[Replica]) -> tuple[dict[int, Order], Plan]:
+    """What is to be done with these, in their order."""
+    up = nodes.up()
+    homes = dict(
+        VolumeHome.objects.filter(volume_id__in={volume for row in rows for volume in row.volumes})
+        .values_list("volume_id", "place")
+    )  # fmt: skip
+    orders = {row.pk: _order(row, up, homes) for row in rows if row.tier in TIERS}
+    return orders, Plan(orders.values(), _rooms(up), LIKE)
+
+
+def _order(row: Replica, up: list[Node], homes: Mapping[int, str]) -> Order:
+    places = {homes[volume] for volume in row.volumes if volume in homes}
+    tier = TIERS[row.tier]
+    fitting = {
+        node.name: tuple(device.uuid for device in devices.fitting(tier, devices.of_json(node.devices)))
+        for node in up
+        if row.tier in node.tiers and places <= {node.place}
+    }
+    return Order(row.pk, row.space_id, tier, fitting)
+
+
+def _rooms(some: Iterable[Node]) -> list[Room]:
+    rooms = {node.pk: _empty(node) for node in some}
+    held: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    # Also what is not wanted any more, until it has ended.
+    for node_id, *row in Replica.objects.filter(node__in=rooms, state__in=nodes.ACTIVE).values_list(
+        "node_id", "space_id", "tier", "devices"
+    ):
+        held[node_id].append(tuple(row))
+    for node_id, room in rooms.items():
+        for space_id, tier, its_devices in held[node_id]:
+            amount = room.needed(TIERS[tier], LIKE) if tier in TIERS else Amount()
+            room.held.append(Held(space_id=space_id, amount=amount, devices=tuple(its_devices)))
+    return list(rooms.values())
+
+
+def _empty(node: Node) -> Room:
+    tiers = {name: bool(about["simulated"]) for name, about in node.tiers.items()}
+    lends = node.capacity
+    if not lends:
+        return Room(name=node.name, tiers=tiers, has_limits=False, lends=UNLIMITED)
+    return Room(
+        name=node.name,
+        tiers=tiers,
+        lends=Amount(lends["cores"], lends["cores"], lends["memory_bytes"]),
+        overcommit_cores=lends["overcommit_cores"],
+        overcommit_memory=lends["overcommit_memory"],
+    )
+
+
+def _note_waits(rows: list[Replica], plan: Plan) -> None:
+    for row in rows:
+        waits = plan.waiting[row.pk]._asdict() if row.pk in plan.waiting else {}
+        if waits == row.waits:
+            continue
+        changed: dict[str, Any] = {"waits": waits} | ({"reason": ""} if waits else {})
+        if _pending().filter(pk=row.pk).update(**changed):
+            transaction.on_commit(partial(replicas.publish_change, row.pk))

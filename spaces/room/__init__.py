@@ -1,0 +1,1 @@
+"""Room on nodes: what Spaces are told that wait for it, and who makes room for them."""

@@ -1,0 +1,80 @@
+"""What people are told of a Space that waits for room: why, its place in line, and for how long, if known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hardware import nodes, replicas
+from hardware.models import Replica
+from hardware.placement import line
+from spaces.models import Space, Stage
+from spaces.room.idle import idle_s
+from spaces.volumes import mounts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: While others wait for its room, a Space that may sleep does so after this long without a visitor.
+PRESSED_S = 60.0
+#: From the decision that one sleeps until another begins to start in its room: that is looked at every 10 s.
+CHANGES_OVER_S = 20.0
+
+
+@dataclass(frozen=True)
+class Wait:
+    """`place` from 1 of `of`. `likely_s`: until there is room, if nobody visits the Spaces that run there;
+    None where nothing can be said."""
+
+    place: int
+    of: int
+    reason: str
+    likely_s: float | None
+
+
+def reason(space: Space) -> str:
+    """Why no node takes it now, its place in line included; "" where one can."""
+    newest = replicas.candidate(space.pk)
+    if newest is not None and newest.state == Replica.State.PENDING:
+        return line.reason(newest)
+    return nodes.absence(space.hardware, mounts.numbers(space))
+
+
+def told(space: Space) -> str:
+    """The same with an estimate, for pages."""
+    wait = of(space)
+    if wait is None or wait.likely_s is None:
+        return reason(space)
+    minutes = math.ceil(wait.likely_s / 60)
+    return f"{wait.reason} That is in about {minutes} min if nobody visits those that run there."
+
+
+def of(space: Space) -> Wait | None:
+    """Its wait in line, if it stands in one."""
+    newest = replicas.candidate(space.pk)
+    why = line.reason(newest) if newest is not None and newest.waits else ""
+    if newest is None or not why or nodes.absence(newest.tier, newest.volumes):
+        return None
+    place = newest.waits["place"]
+    soonest = sorted(_until_asleep(newest.tier))[:place]
+    likely_s = soonest[-1] + CHANGES_OVER_S * place if len(soonest) == place else None
+    return Wait(place, newest.waits["of"], why, likely_s)
+
+
+def sleepers(tier: str) -> Iterator[tuple[Space, float]]:
+    """Spaces that run on this tier, may sleep and have nothing to do, and seconds since the last visitor."""
+    found = Space.objects.filter(
+        stage=Stage.RUNNING,
+        sleep_time_s__isnull=False,
+        replica__tier=tier,
+        replica__state=Replica.State.READY,
+    )
+    for space in found.select_related("owner", "replica"):
+        if (idle := idle_s(space)) is not None:
+            yield space, idle
+
+
+def _until_asleep(tier: str) -> Iterator[float]:
+    for space, idle in sleepers(tier):
+        yield max(0.0, min(PRESSED_S, space.sleep_time_s or 0) - idle)
