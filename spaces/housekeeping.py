@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from datetime import timedelta
 
 from celery import current_app
+from django.conf import settings
+from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
 from django.db.models import Count
 from django.utils import timezone
@@ -12,6 +16,7 @@ from django.utils import timezone
 from accounts.models import AccessToken, DeviceLogin
 from hardware.models import Deleted, Node, Replica
 from hardware.runtimes.base import Artifact
+from spaces.building.runs import BUILD_FOLDER
 from spaces.lfs import collection, references
 from spaces.models import Build, Space
 
@@ -19,6 +24,8 @@ REPLICAS_KEPT = timedelta(days=1)  # after their end; they hold the Space's secr
 ARTIFACTS_KEPT = 3  # of each Space, to go back to at once
 BUILDS_KEPT = 20  # of each Space, with their logs
 EXPIRED_SHOWN = timedelta(days=30)  # tokens, to their users
+ADMIN_LOG_KEPT = timedelta(days=365)  # what was changed in the console, and by whom
+LEFT_BUILDS_KEPT_S = 24 * 3600  # folders of builds whose worker was killed
 GONE_AFTER = timedelta(days=30)  # nodes that never came back, and Spaces that were deleted
 
 _OPEN = [Build.Status.QUEUED, Build.Status.RUNNING]
@@ -37,8 +44,17 @@ def forget_old_rows() -> None:
     DeviceLogin.objects.filter(expires_at__lt=now).delete()
     Deleted.objects.filter(created_at__lt=now - GONE_AFTER).delete()
     Node.objects.filter(heartbeat_at__lt=now - GONE_AFTER, replicas=None).delete()
+    LogEntry.objects.filter(action_time__lt=now - ADMIN_LOG_KEPT).delete()
+    _remove_left_builds(now.timestamp())
     references.release_all(now.hour)
     collection.collect()
+
+
+def _remove_left_builds(now: float) -> None:
+    for folder in settings.SPACEPORT_HOME.glob(f"{BUILD_FOLDER}*"):
+        with contextlib.suppress(FileNotFoundError):
+            if now - folder.stat().st_mtime > LEFT_BUILDS_KEPT_S + settings.SPACEPORT_BUILD_TIMEOUT_S:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _forget_builds(space: Space) -> None:

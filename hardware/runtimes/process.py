@@ -124,7 +124,8 @@ class ProcessRuntime:
             raise ArtifactMissing(
                 "What the last build made is not on this node any more. Restart the Space with a rebuild."
             )
-        self._prune()
+        venvs.used(Path(artifact.environment))
+        self._prune(time.time())
         folder = self._folder(replica_id)
         shutil.rmtree(folder, ignore_errors=True)
         self._volumes.link(folder / "home", spec.volumes)
@@ -156,6 +157,7 @@ class ProcessRuntime:
             "started_at": began,
             "address": f"127.0.0.1:{port}",
             "gpus": list(gpus),
+            "environment": artifact.environment,
             "memory_limit_bytes": TIERS[spec.tier].memory_bytes,
         }
         new = folder / "state.json.new"
@@ -305,12 +307,26 @@ class ProcessRuntime:
                 return state
         return None
 
-    def _prune(self) -> None:
-        """Remove what is left of replicas that ended long ago."""
-        for path in self._replicas.glob("*/exit.json"):
-            with contextlib.suppress(OSError):
-                if time.time() - path.stat().st_mtime > KEEP_ENDED_S:
-                    shutil.rmtree(path.parent, ignore_errors=True)
+    def _prune(self, now: float) -> None:
+        """Remove what is left of replicas that ended long ago, and environments of no use."""
+        environments = set()
+        for folder in {path.parent for path in self._replicas.glob("*/*.json")}:
+            with contextlib.suppress(OSError, ValueError):
+                note = folder / "state.json"
+                state = json.loads(note.read_text()) if note.exists() else None
+                if state is not None and shim.is_alive(state):
+                    environments.add(Path(state.get("environment", "")))
+                elif now - _ended_at(folder) > KEEP_ENDED_S:
+                    shutil.rmtree(folder, ignore_errors=True)
+        if Path() not in environments:  # of an app that an earlier version started
+            venvs.remove_unused(self._environments, environments, now)
+
+
+def _ended_at(folder: Path) -> float:
+    """When this replica ended, in Unix seconds; when it began, where nobody noted its end."""
+    with contextlib.suppress(FileNotFoundError):
+        return (folder / "exit.json").stat().st_mtime
+    return folder.stat().st_mtime
 
 
 def _shim(command: list[str], folder: Path) -> int:

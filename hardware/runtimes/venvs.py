@@ -44,6 +44,8 @@ COMPILE = (
     "import compileall, re, sys\n"
     "compileall.compile_dir(sys.argv[1], quiet=2, workers=0, rx=re.compile('/site-packages/pip/'))"
 )
+#: How long an environment is kept that nothing was built or started with.
+KEPT_S = 30 * 24 * 3600
 #: In how many other environments bytecode is looked for.
 SHARED_WITH = 4
 
@@ -93,6 +95,7 @@ def ensure(root: Path, wanted: Dependencies, source: Path, timeout_s: float, log
     root.mkdir(parents=True, exist_ok=True)
     with file_locks.waited_for(root / f"{folder.name}.lock"):
         if (folder / "complete").exists():
+            used(folder)
             log("Dependencies are unchanged: nothing to install.")
             return folder
         shutil.rmtree(folder, ignore_errors=True)
@@ -109,6 +112,24 @@ def ensure(root: Path, wanted: Dependencies, source: Path, timeout_s: float, log
         run([python, "-IS", "-c", COMPILE, str(folder / "lib")], source, timeout_s, log)
         (folder / "complete").touch()
     return folder
+
+
+def used(folder: Path) -> None:
+    """Keep this environment for another `KEPT_S`."""
+    folder.with_name(f"{folder.name}.lock").touch()
+
+
+def remove_unused(root: Path, running: set[Path], now: float) -> None:
+    """Remove environments that no app was built or started with for `KEPT_S`; a Space that wants one again is
+    built again. `running`: those of apps that run."""
+    for note in root.glob("py*.lock"):
+        folder = note.with_suffix("")
+        if folder in running or not folder.exists() or note.stat().st_mtime > now - KEPT_S:
+            continue
+        with note.open("a") as lock:
+            if file_locks.try_lock(lock):  # nobody makes it anew just now
+                (folder / "complete").unlink(missing_ok=True)  # from now on it is none
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _share_bytecode(folder: Path) -> None:

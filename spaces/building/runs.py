@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from hardware.runtimes.base import Log
     from spaces.models import Build
 
+#: How the folders of builds are called that are under way, in the data folder.
+BUILD_FOLDER = "build-"
+
 
 def run(build: Build, log: Log) -> Artifact:
     """Build this commit, one line of output at a time to `log`.
@@ -36,7 +39,7 @@ def run(build: Build, log: Log) -> Artifact:
     if space.sdk == Sdk.STATIC:
         raise BuildFailed("A static Space needs no build.")
     settings.SPACEPORT_HOME.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="build-", dir=settings.SPACEPORT_HOME) as folder:
+    with tempfile.TemporaryDirectory(prefix=BUILD_FOLDER, dir=settings.SPACEPORT_HOME) as folder:
         source = Path(folder) / "source"
         try:
             export(space, build.sha, source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.reference import tables
+from tests.reference import retention, tables
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -18,6 +18,7 @@ TABLES: dict[str, tuple[Callable[[], str], ...]] = {
     "error-codes.md": (tables.errors,),
     "metrics.md": (tables.metrics,),
     "redis-keys.md": (tables.redis_keys,),
+    "retention.md": (retention.rows, retention.redis, retention.disk),
     "space-settings.md": (tables.space_settings,),
     "websocket.md": (tables.app_messages,),
 }

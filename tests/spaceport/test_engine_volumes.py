@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import docker
+import docker.errors
 import pytest
 
-from spaceport.keeping import engine_volumes
+from spaceport.keeping import engine_volumes, secret_key
+from spaceport.keeping.manifest import Manifest, Refused
+from spaceport.keeping.restore import Restore
 from tests.platform_server import engine_answers
 
 pytestmark = pytest.mark.docker
@@ -86,3 +89,43 @@ def test_volumes_come_back_as_they_were(volumes: Volumes, tmp_path: Path) -> Non
     labels = volumes.client.volumes.get(volumes.name("volume-7")).attrs["Labels"]
     assert labels == {"spaceport.installation": volumes.installation, "spaceport.volume": "7"}
     assert not [tag for image in volumes.client.images.list("spaceport/nothing") for tag in image.tags]
+
+
+def test_volumes_that_are_there_and_containers_that_run_are_not_run_over(
+    volumes: Volumes, tmp_path: Path
+) -> None:
+    name = volumes.name("data-1")
+    manifest = Manifest(
+        version="0", made_at="", installation=volumes.installation, migrations={}, secrets={}, home_bytes=0,
+        key_check=secret_key.check("key", volumes.installation), redis_db=0,
+        engine_volumes=[{"file": "x.tar", "name": name, "labels": {}}],
+    )  # fmt: skip
+    manifest.write(tmp_path)
+
+    def restoring(*, replace: bool = False) -> Restore:
+        return Restore(
+            source=tmp_path, home=tmp_path / "new", environ={"SPACEPORT_SECRET_KEY": "key"},
+            say=lambda _: None, replace=replace,
+        )  # fmt: skip
+
+    with pytest.raises(Refused, match=f"has {name} already"):
+        restoring().run()
+    assert restoring(replace=True)._engine(manifest) is not None
+    label = {"spaceport.installation": volumes.installation}
+    runs = volumes.client.containers.run(
+        _an_image(volumes.client), entrypoint=["sleep", "600"], labels=label, detach=True, network_mode="none"
+    )
+    try:
+        with pytest.raises(Refused, match="runs in this container engine"):
+            restoring(replace=True).run()
+    finally:
+        runs.remove(force=True)
+    assert not (tmp_path / "new").exists()
+
+
+def _an_image(client: docker.DockerClient) -> str:
+    """Any that has a shell's tools, as the platform's base image has."""
+    for image in client.images.list():
+        if any(tag.startswith(("spaceport/base", "debian", "python")) for tag in image.tags):
+            return str(image.id)
+    pytest.skip("the base image has not been built yet")

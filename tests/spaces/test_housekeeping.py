@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from accounts.models import Owner
+from accounts.models import AccessToken, DeviceLogin, Owner, User
 from hardware.models import Deleted, Node, Replica
 from hardware.upkeep import leftovers
+from queueing import tasks as queueing_tasks
+from queueing.models import QueueMinute
+from queueing.stats import rollup
 from spaces import housekeeping, lifecycle, tasks
-from spaces.models import Build, Space
+from spaces.lfs import collection, store
+from spaces.models import Build, Space, Webhook, WebhookDelivery
+from spaces.webhooks import deliveries
 
 NOW = timezone.now
 DAY = timedelta(days=1)
@@ -86,3 +94,48 @@ def test_sessions_and_nodes_that_are_over_go(space: Space) -> None:
     tasks.forget_old_rows()
     assert list(Session.objects.values_list("session_key", flat=True)) == ["open"]
     assert list(Node.objects.values_list("name", flat=True)) == ["down"]
+
+
+def test_a_platform_that_ages_keeps_what_is_within_each_bound(space: Space) -> None:
+    """Of each kind one that is too old, and one that is not; then the scheduled tasks run."""
+    user, now = User.objects.create(username="alice"), NOW()
+    for name, beyond in (("old", timedelta(minutes=1)), ("new", -timedelta(minutes=1))):
+        expired = now - housekeeping.EXPIRED_SHOWN - beyond
+        AccessToken.objects.create(user=user, name=name, digest=name, last_four="", expires_at=expired)
+        about = {"device_digest": name, "user_code": name, "address": name}
+        DeviceLogin.objects.create(**about, expires_at=now - beyond)
+        entry = LogEntry.objects.create(user=user, action_flag=1, object_repr=name)
+        LogEntry.objects.filter(pk=entry.pk).update(action_time=now - housekeeping.ADMIN_LOG_KEPT - beyond)
+        gone = Deleted.objects.create(space_id=1, cleared_by=[name])
+        Deleted.objects.filter(pk=gone.pk).update(created_at=now - housekeeping.GONE_AFTER - beyond)
+        QueueMinute.objects.create(space=space, minute=now - rollup.KEPT - beyond, fn=name)
+        kept_s = housekeeping.LEFT_BUILDS_KEPT_S + settings.SPACEPORT_BUILD_TIMEOUT_S
+        files = ((f"build-{name}", kept_s), (f"lfs/spool/{name}", collection.GRACE_S))
+        for path, seconds in files:
+            place = settings.SPACEPORT_HOME / path
+            place.mkdir(parents=True) if path.startswith("build") else store.spool().joinpath(name).touch()
+            at = (now - timedelta(seconds=seconds) - beyond).timestamp()
+            os.utime(place, (at, at))
+    tasks.forget_old_rows()
+    queueing_tasks.forget_minutes()
+    left: dict[str, Any] = {
+        "tokens": AccessToken.objects.values_list("name", flat=True),
+        "logins": DeviceLogin.objects.values_list("address", flat=True),
+        "console": LogEntry.objects.values_list("object_repr", flat=True),
+        "deleted": [name for one in Deleted.objects.all() for name in one.cleared_by],
+        "minutes": QueueMinute.objects.values_list("fn", flat=True),
+        "builds": [path.name.removeprefix("build-") for path in settings.SPACEPORT_HOME.glob("build-*")],
+        "spool": [path.name for path in store.spool().iterdir()],
+    }
+    assert {kind: list(names) for kind, names in left.items()} == {kind: ["new"] for kind in left}
+
+
+def test_a_webhook_keeps_its_newest_deliveries(db: None) -> None:
+    user = User.objects.create(username="alice")
+    hook = Webhook.objects.create(user=user, url="http://x", watched=[], domains=[])
+    made = WebhookDelivery.objects.bulk_create(
+        WebhookDelivery(webhook=hook, payload={}, scope="repo") for _ in range(deliveries.KEPT + 20)
+    )
+    made[-1].status = 200
+    deliveries._note(made[-1])
+    assert hook.deliveries.count() == deliveries.KEPT
