@@ -72,6 +72,7 @@ async def test_who_has_moved_elsewhere_leaves_the_line_to_the_worker_there(
     assert hinted == [there]
 
 
+@pytest.mark.long
 async def test_a_worker_serves_many_spaces_at_once(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each dispatcher has a connection of its own to Redis; client libraries allow a hundred, unless told."""
     monkeypatch.setattr(queueing.dispatch.dispatcher, "LINGER_S", 300.0)

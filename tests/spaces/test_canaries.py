@@ -14,6 +14,8 @@ from websockets.sync.client import connect
 
 from tests.hub_server import Hub
 
+pytestmark = pytest.mark.long
+
 PRINTED = "canary-that-the-app-printed"
 SECRET = "canary-that-is-a-secret"
 HIDDEN = "canary-of-a-hidden-space"

@@ -11,6 +11,8 @@ from huggingface_hub.errors import HfHubHTTPError
 from tests.hub_server import UPLOAD_LIMIT, Hub
 from tests.spaces.conftest import REPOSITORY_LIMIT
 
+pytestmark = pytest.mark.long
+
 FULL = f"at most {REPOSITORY_LIMIT:,} are kept of a Space"
 LARGE = UPLOAD_LIMIT - 100_000
 

@@ -13,6 +13,8 @@ import requests
 from spaces.git import bounds
 from tests.hub_server import UPLOAD_LIMIT, Hub
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def work(hub: Hub, space: str, tmp_path: Path) -> Path:

@@ -14,6 +14,8 @@ from tests.hub_server import Hub
 from tests.spaces.lfs import MEGABYTE, memory_of, oid_of, random_file, stored
 from tests.spaces.test_lfs_hub_client import GROWTH, LARGE, digest
 
+pytestmark = pytest.mark.long
+
 Git = Callable[..., subprocess.CompletedProcess[str]]
 
 

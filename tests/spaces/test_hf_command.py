@@ -6,7 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.hub_server import LARGE_LIMIT, Hub
+
+pytestmark = pytest.mark.long
 
 Make = Callable[..., str]
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.hub_server import Hub
 
+pytestmark = pytest.mark.long
+
 Make = Callable[..., str]
 
 

@@ -16,6 +16,8 @@ from tests.platform_server import new_home
 from tests.spaces.lfs import MEGABYTE, batch, id_of, oid_of, on_the_way, random_file
 from tests.spaces.xet import Sender, plain
 
+pytestmark = pytest.mark.long
+
 SPACE = "alice/full"
 WORDS = "The disk of this platform has no room for"
 

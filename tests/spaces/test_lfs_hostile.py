@@ -16,6 +16,8 @@ from tests.hub_server import LARGE_LIMIT, Hub
 from tests.spaces.lfs import actions, batch, id_of, oid_of, on_the_way, path_of, point, send, stored
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 MANY = 3_000_000  # bytes: more than an ordinary body may have
 
 

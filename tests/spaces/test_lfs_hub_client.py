@@ -38,7 +38,10 @@ api.upload_file(path_or_fileobj=big, path_in_repo="again.bin", repo_id=space, re
 print(hf_hub_download(space, "big.bin", repo_type="space", local_dir=kept))
 """
 
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # the client's own
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),  # the client's own
+]
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,10 @@ from tests.spaces.lfs import MEGABYTE, batch, oid_of, on_the_way, point, random_
 from tests.spaces.test_lfs_hub_client import digest
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # the client's own
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),  # the client's own
+]
 SIZE = FROM_BYTES + 5
 PARTS = [slice(0, PART_BYTES), slice(PART_BYTES, 2 * PART_BYTES), slice(2 * PART_BYTES, SIZE)]
 

@@ -21,6 +21,8 @@ from spaces.models import Build, Space, Stage
 from tests.platform_server import APPS, Platform
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 OLD, NEW = "a" * 40, "b" * 40
 ARTIFACT = {"runtime": "docker", "image": "gone"}
 

@@ -6,9 +6,13 @@ import itertools
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.compat.conftest import hub_python
 from tests.hub_server import Hub
 from tests.spaces.test_lfs_hub_client import YEAR_AGO
+
+pytestmark = pytest.mark.long
 
 _numbers = itertools.count(1)
 

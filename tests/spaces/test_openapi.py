@@ -62,6 +62,7 @@ def test_paths_are_written_as_people_read_them() -> None:
     assert not [path for path in found if set(path) & set("()?^$\\<>")]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_nothing_that_is_sent_makes_the_server_fail(hub: Hub, new_space: Any) -> None:
     schema = schemathesis.openapi.from_url(f"{hub.url}/api/openapi.json")

@@ -23,6 +23,8 @@ from spaces.git import commits, locks, references, repository
 from spaces.git.commits import Changes
 from tests.hub_server import Hub
 
+pytestmark = pytest.mark.long
+
 WRITERS = 20
 
 

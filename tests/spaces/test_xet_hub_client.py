@@ -13,6 +13,8 @@ from tests.hub_server import UPLOAD_LIMIT, Hub
 from tests.spaces.lfs import MEGABYTE, memory_of, on_the_way, random_file, stored
 from tests.spaces.test_lfs_hub_client import GROWTH, LARGE, digest
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def api(hub: Hub) -> HfApi:
