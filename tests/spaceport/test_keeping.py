@@ -364,6 +364,15 @@ def test_redis_comes_back_key_by_key(other: str, tmp_path: Path) -> None:
         assert 0 < client.pttl("short") <= 600_000
 
 
+@pytest.mark.parametrize("kind", ["string", "hash", "list", "set", "zset", "stream"])
+def test_a_key_whose_time_ends_while_it_is_copied_is_left_out(other: str, kind: str) -> None:
+    with redis.Redis.from_url(other) as client:
+        pipe = client.pipeline()
+        queue._write(client, pipe, b"ended just now", kind)
+        pipe.execute()
+        assert client.dbsize() == 0
+
+
 def test_the_database_comes_back_or_not_at_all(tmp_path: Path, url: str) -> None:
     with parts.Writing(tmp_path, "database.dump", quiet) as into:
         database.dump(url, into)

@@ -149,17 +149,23 @@ def _copy(source: redis.Redis, target: redis.Redis) -> int:
 
 
 def _write(source: redis.Redis, pipe: Any, name: bytes, kind: str) -> None:
+    """Nothing where its time ends just now."""
     match kind:
         case "string":
-            pipe.set(name, cast("bytes", source.get(name)))
+            if (text := source.get(name)) is not None:
+                pipe.set(name, text)
         case "hash":
-            pipe.hset(name, mapping=source.hgetall(name))
+            if fields := source.hgetall(name):
+                pipe.hset(name, mapping=fields)
         case "list":
-            pipe.rpush(name, *source.lrange(name, 0, -1))
+            if items := source.lrange(name, 0, -1):
+                pipe.rpush(name, *items)
         case "set":
-            pipe.sadd(name, *source.smembers(name))
+            if members := source.smembers(name):
+                pipe.sadd(name, *members)
         case "zset":
-            pipe.zadd(name, dict(source.zrange(name, 0, -1, withscores=True)))
+            if scores := dict(source.zrange(name, 0, -1, withscores=True)):
+                pipe.zadd(name, scores)
         case "stream":
             _write_stream(source, pipe, name)
         case _:
