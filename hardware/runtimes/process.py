@@ -119,7 +119,7 @@ class ProcessRuntime:
             return there
         artifact = spec.artifact
         python = Path(artifact.environment) / "bin" / "python"
-        is_whole = (Path(artifact.environment) / "complete").exists()  # not being made just now
+        is_whole = venvs.is_whole(Path(artifact.environment))  # and not being made just now
         if artifact.runtime != "process" or not is_whole or not Path(artifact.code).is_dir():
             raise ArtifactMissing(
                 "What the last build made is not on this node any more. Restart the Space with a rebuild."

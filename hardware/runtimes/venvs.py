@@ -44,6 +44,8 @@ COMPILE = (
     "import compileall, re, sys\n"
     "compileall.compile_dir(sys.argv[1], quiet=2, workers=0, rx=re.compile('/site-packages/pip/'))"
 )
+#: How often one is begun that was removed while it was made.
+ATTEMPTS = 2
 #: How long an environment is kept that nothing was built or started with.
 KEPT_S = 30 * 24 * 3600
 #: In how many other environments bytecode is looked for.
@@ -94,24 +96,43 @@ def ensure(root: Path, wanted: Dependencies, source: Path, timeout_s: float, log
     folder = root / f"py{'.'.join(_version_of(python))}-{wanted.key}"
     root.mkdir(parents=True, exist_ok=True)
     with file_locks.waited_for(root / f"{folder.name}.lock"):
-        if (folder / "complete").exists():
+        if is_whole(folder):
             used(folder)
             log("Dependencies are unchanged: nothing to install.")
             return folder
-        shutil.rmtree(folder, ignore_errors=True)
-        run(
-            [uv.find_uv_bin(), "venv", "-q", "--seed", "--python", python, str(folder)],
-            source,
-            timeout_s,
-            log,
-        )
-        for command in install_commands(wanted, str(folder / "bin" / "python"), folder):
-            run([uv.find_uv_bin(), *command], source, timeout_s, log)
-        _share_bytecode(folder)
-        python = str(folder / "bin" / "python")
-        run([python, "-IS", "-c", COMPILE, str(folder / "lib")], source, timeout_s, log)
-        (folder / "complete").touch()
-    return folder
+        failure = BuildFailed("The environment was removed while it was made. Try again.")
+        for _ in range(ATTEMPTS):
+            try:
+                _make(folder, python, wanted, source, timeout_s, log)
+                # That of the folder that was begun: it is not there if somebody has removed it meanwhile.
+                (folder / "begun").rename(folder / "complete")
+            except BuildFailed as error:
+                failure = error
+            except FileNotFoundError:
+                log("The environment was removed while it was made.")
+            else:
+                return folder
+            if (folder / "begun").exists():
+                break
+        raise failure
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether this environment was made to its end, and not removed in part."""
+    return (folder / "complete").exists() and (folder / "bin" / "python").exists()
+
+
+def _make(folder: Path, python: str, wanted: Dependencies, source: Path, timeout_s: float, log: Log) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / "begun").touch()
+    begin = ["venv", "-q", "--seed", "--allow-existing", "--python", python, str(folder)]
+    run([uv.find_uv_bin(), *begin], source, timeout_s, log)
+    python = str(folder / "bin" / "python")
+    for command in install_commands(wanted, python, folder):
+        run([uv.find_uv_bin(), *command], source, timeout_s, log)
+    _share_bytecode(folder)
+    run([python, "-IS", "-c", COMPILE, str(folder / "lib")], source, timeout_s, log)
 
 
 def used(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hardware.runtimes import venvs
-from hardware.runtimes.base import BuildFailed
+from hardware.runtimes.base import BuildFailed, Log
 from hardware.runtimes.dependencies import Dependencies
 from tests.platform_server import CACHE, ROOT
 from tests.waiting import wait_until
@@ -58,6 +59,43 @@ def environment(root: Path, requirements: str) -> Path:
         requirements=requirements, packages=(), code="", beside=(),
     )  # fmt: skip
     return venvs.ensure(root, wanted, root, 120, lambda _line: None)
+
+
+@pytest.mark.parametrize("after", ["it was begun", "the install", "the last step"])
+def test_an_environment_that_is_removed_while_it_is_made_is_made_again(
+    after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, steps = venvs.run, ["it was begun", "the install", "the last step"]
+
+    def removed(command: list[str], cwd: Path, timeout_s: float, log: Log) -> None:
+        run(command, cwd, timeout_s, log)
+        if steps and steps.pop(0) == after:
+            steps.clear()
+            [folder] = cwd.glob("py*/")
+            shutil.rmtree(folder)
+            (folder / "lib").mkdir(parents=True)  # a program that still runs writes its bytecode
+
+    monkeypatch.setattr(venvs, "run", removed)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as root:
+        made = environment(Path(root), "iniconfig==2.1.0\n")
+        assert bytecode(made, "iniconfig")
+        assert venvs.is_whole(made)
+        shutil.rmtree(made / "bin")
+        assert not venvs.is_whole(made)
+
+
+def test_a_failed_install_is_not_tried_twice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    run, tried = venvs.run, []
+
+    def counted(command: list[str], cwd: Path, timeout_s: float, log: Log) -> None:
+        tried.append(command)
+        run(command, cwd, timeout_s, log)
+
+    monkeypatch.setattr(venvs, "run", counted)
+    with pytest.raises(BuildFailed, match="could not be installed"):
+        environment(tmp_path, "./nowhere\n")
+    assert len(tried) == 2  # the folder, the install
 
 
 def bytecode(environment: Path, package: str) -> set[Path]:
