@@ -43,7 +43,7 @@ def test_a_client_finds_everything_it_knows_from_gradio(
         "generator": ["x", "xx", "xxx", "xxxx"],
         "state": [1, 2],
         "own_state": 1,
-        "position": {"ranks": [0, 1], "results": ["s0", "s1", "s2"]},
+        "position": {"ranks": [0, 1], "results": ["s0", "s1", "s2", "s3"]},
         "upload": 300_000,
         "cancel": "hello next",
         "unqueued": "hello Bob",

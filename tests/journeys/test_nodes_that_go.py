@@ -63,6 +63,14 @@ def runs_on_t4(platform: Platform, token: str, space: str = SPACE) -> None:
     wait_until(is_there, "it runs on the t4", timeout_s=90)
 
 
+def pause_all_on_t4(platform: Platform, token: str) -> None:
+    """What other tests left in line there takes no room."""
+    api = platform.api(token)
+    for space in api.list_spaces(author="alice"):
+        if runtime(platform, token, space.id)["hardware"]["requested"] == "t4-small":
+            api.pause_space(space.id)
+
+
 def test_a_space_whose_only_node_died_says_so_and_goes_on_when_another_comes(
     process_platform: Platform, token: str
 ) -> None:
@@ -131,6 +139,7 @@ def test_a_space_that_finds_no_room_waits_in_line_and_starts_when_there_is_some(
     first, second = "alice/fills", "alice/waits"
     api = process_platform.api(token)
     room_for_one = {"SPACEPORT_NODE_MEMORY_GB": "4", "SPACEPORT_OVERCOMMIT_MEMORY": "1"}
+    pause_all_on_t4(process_platform, token)
     with node(process_platform, "t4e", **room_for_one):
         runs_on_t4(process_platform, token, first)
         process_platform.push(second, token, APPS / "echo")
