@@ -7,7 +7,6 @@ from typing import Any
 
 from celery import shared_task
 
-from hardware.upkeep import lost
 from hardware.worker import node_worker
 
 PASS_ON_AFTER_S, PASSED_ON_AT_MOST = 0.25, 40
@@ -18,12 +17,6 @@ def reconcile() -> None:
     """An order changed: the agent of this node reconciles at once."""
     if (agent := node_worker.agent) is not None:
         agent.hint()
-
-
-@shared_task(name="hardware.tasks.release_lost", ignore_result=True)
-def release_lost() -> None:
-    """Free the replicas of nodes that are lost, whatever their tier, for other nodes."""
-    lost.release_lost()
 
 
 @shared_task(name="hardware.tasks.restart", bind=True, ignore_result=True)

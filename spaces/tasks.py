@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from hardware.runtimes import choose
 from hardware.runtimes.base import Artifact, InUse
+from hardware.upkeep import lost
 from spaces import following, housekeeping, lifecycle
 from spaces.building import workers
 from spaces.building.builders import Builders
@@ -73,9 +74,12 @@ def wake(space_id: int) -> None:
 
 @shared_task(name="spaces.tasks.follow_spaces", ignore_result=True)
 def follow_spaces() -> None:
-    """What a lost message would leave undone."""
+    """Do what a lost message left undone, and free the replicas of lost nodes."""
     workers.control_ran()
-    following.reconcile_spaces()
+    try:
+        lost.release_lost()
+    finally:
+        following.reconcile_spaces()
 
 
 @shared_task(name="spaces.tasks.forget_old_rows", ignore_result=True)

@@ -37,7 +37,6 @@ app.conf.update(
     beat_schedule={
         "reap": {"task": "queueing.tasks.reap", "schedule": 4.0, "options": {"expires": 8}},
         "follow": {"task": "spaces.tasks.follow_spaces", "schedule": 5.0, "options": {"expires": 10}},
-        "lost": {"task": "hardware.tasks.release_lost", "schedule": 5.0, "options": {"expires": 10}},
         "sleep": {"task": "spaces.tasks.put_to_sleep", "schedule": 10.0, "options": {"expires": 10}},
         "minutes": {
             "task": "queueing.tasks.store_minutes",

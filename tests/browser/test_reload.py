@@ -354,3 +354,21 @@ def test_after_losses_without_a_word_each_page_waits_a_time_of_its_own(played: t
     waits = [w for w in page.evaluate("() => window.waits") if w and w % 1]
     assert len(set(waits)) >= 6, "no two alike"
     assert all(0 < wait <= 20_000 for wait in waits)
+
+
+def test_a_call_that_ends_just_when_the_page_is_back_is_shown(url: str, visit: Visit) -> None:
+    """Its end is told before the answer to the page's question for what it missed."""
+    page = visit(url)
+    demo(page)
+    page.evaluate(
+        """id => {
+            const tell = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
+            tell("queue:message", { msg: "place", event_id: id, state: "pending", position: 0, size: 1 });
+            tell("queue:open", { send: () => {}, again: true });
+            tell("queue:message", { msg: "place", event_id: id, state: "completed" });
+            tell("queue:message", { msg: "earlier", calls: { [id]: "slow" } });
+            tell("queue:message", { msg: "ended", event_id: id, success: true, data: ["kept"] });
+        }""",
+        "of-this-visit",
+    )
+    expect(page.locator("[data-earlier] article pre")).to_have_text("kept")

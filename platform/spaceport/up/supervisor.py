@@ -19,7 +19,7 @@ STOP_S = 25
 LEFT_S = 660  # one that was replaced has this long for what it has begun, and is killed then
 HURRY_S = 3  # at the end of everything: nobody comes to whom a web process could leave its visitors
 READY_S = 60  # a new process that is not ready by then leaves its place to the old one
-LOOK_EVERY_S = 0.1
+LOOK_EVERY_S = 0.2
 ROTATE_EVERY_S = 10
 SERVER_AGAIN_S = 2  # after one that would not start
 

@@ -37,6 +37,8 @@
 
   const names = new Map(); // event id -> its function's name
   const shown = new Map(); // event id -> its card
+  const open = new Set(); // event ids of this visit that have not ended
+  const missed = new Set(); // those of them that were open when the page was cut off
 
   // Links lead to the demo's own host only: the words are a stranger's.
   const home = new URL(box.dataset.demo);
@@ -120,15 +122,25 @@
     ask = detail.send;
     for (const { visit: earlier } of before) detail.send({ msg: "earlier", visit: earlier });
     // Cut off and back: the demo may have missed what came meanwhile.
-    if (detail.again) detail.send({ msg: "earlier", visit });
+    if (detail.again) {
+      for (const id of open) missed.add(id);
+      detail.send({ msg: "earlier", visit });
+    }
   });
   document.addEventListener("queue:message", ({ detail }) => {
     if (detail.msg === "earlier") {
       for (const [id, name] of Object.entries(detail.calls)) names.set(id, name);
     } else if (detail.msg === "ended" && !seen.has(detail.event_id)) {
       show(detail);
-    } else if (detail.msg === "place" && !names.has(detail.event_id) && detail.state !== "pending" && detail.state !== "running") {
-      remember(detail.event_id); // ended while the demo's own page was there to show it
+    } else if (detail.msg === "place") {
+      const id = detail.event_id;
+      if (detail.state === "pending" || detail.state === "running") {
+        open.add(id);
+        return;
+      }
+      open.delete(id);
+      // Ended while the demo's own page was there to show it.
+      if (!names.has(id) && !missed.has(id)) remember(id);
     }
   });
 })();
