@@ -21,9 +21,12 @@ def reason(replica: Replica) -> str:
     """Why no node takes it now, in sentences; "" where one can, or has."""
     if replica.state != Replica.State.PENDING:
         return ""
-    if absence := nodes.absence(replica.tier, replica.volumes):
-        return absence
-    if not replica.waits:
+    return nodes.absence(replica.tier, replica.volumes) or waiting(replica)
+
+
+def waiting(replica: Replica) -> str:
+    """The same of one for which nodes are up that have no room."""
+    if replica.state != Replica.State.PENDING or not replica.waits:
         return ""
     place, of, lacks = replica.waits["place"], replica.waits["of"], replica.waits["lacks"]
     tier = TIERS[replica.tier]
@@ -33,13 +36,8 @@ def reason(replica: Replica) -> str:
 
 def is_awaited(tier: str) -> bool:
     """Whether a replica waits for room on this tier."""
-    return first(tier) is not None
-
-
-def first(tier: str) -> Replica | None:
-    """The first in this tier's line."""
     line = Replica.objects.filter(wanted=True, state=Replica.State.PENDING, node=None, tier=tier)
-    return line.filter(waits__place=1).defer("spec").order_by("pk").first()
+    return line.filter(waits__place=1).exists()
 
 
 def _missing(tier: Tier, lacks: str) -> str:

@@ -70,7 +70,6 @@ class Room:
 
     name: str
     tiers: dict[str, bool]
-    place: str = ""
     has_limits: bool = True
     lends: Amount = UNLIMITED
     overcommit_cores: float = 1.0
@@ -105,6 +104,11 @@ class Room:
         for one in self.held:
             total = total.plus(one.amount)
         return total
+
+    @property
+    def free(self) -> Amount:
+        """What is neither held nor kept for the first in line."""
+        return self.lends.minus(self.used).minus(self.reserved)
 
 
 class Order(NamedTuple):
@@ -204,15 +208,13 @@ class Plan:
     def _lacks(self, order: Order, room: Room) -> str:
         if room.takes_device(order.tier) and not self._devices(order, room):
             return "device"
-        free = room.lends.minus(room.used).minus(room.reserved)
-        return room.needed(order.tier, self._like).lacks(free)
+        return room.needed(order.tier, self._like).lacks(room.free)
 
     def _shortage(self, order: Order, room: Room) -> float:
         """How much is missing here: devices first, then the part of what it takes that is not free."""
         no_device = room.takes_device(order.tier) and not self._devices(order, room)
-        free = room.lends.minus(room.used).minus(room.reserved)
-        missing = room.needed(order.tier, self._like)
-        parts = [(need - there) / need for need, there in zip(missing, free, strict=True) if need > 0]
+        needed = room.needed(order.tier, self._like)
+        parts = [(need - there) / need for need, there in zip(needed, room.free, strict=True) if need > 0]
         return 1000.0 * no_device + max([0.0, *parts])
 
     def _hold(self, order: Order, found: Placed) -> None:

@@ -35,26 +35,32 @@ class Wait:
 
 def reason(space: Space) -> str:
     """Why no node takes it now, its place in line included; "" where one can."""
-    newest = replicas.candidate(space.pk)
-    if newest is not None and newest.state == Replica.State.PENDING:
-        return line.reason(newest)
-    return nodes.absence(space.hardware, mounts.numbers(space))
+    return _reason(space, replicas.candidate(space.pk))
 
 
 def told(space: Space) -> str:
     """The same with an estimate, for pages."""
-    wait = of(space)
+    newest = replicas.candidate(space.pk)
+    wait = _wait(newest)
     if wait is None or wait.likely_s is None:
-        return reason(space)
+        return _reason(space, newest)
     minutes = math.ceil(wait.likely_s / 60)
     return f"{wait.reason} That is in about {minutes} min if nobody visits those that run there."
 
 
 def of(space: Space) -> Wait | None:
     """Its wait in line, if it stands in one."""
-    newest = replicas.candidate(space.pk)
-    why = line.reason(newest) if newest is not None and newest.waits else ""
-    if newest is None or not why or nodes.absence(newest.tier, newest.volumes):
+    return _wait(replicas.candidate(space.pk))
+
+
+def _reason(space: Space, newest: Replica | None) -> str:
+    if newest is not None and newest.state == Replica.State.PENDING:
+        return line.reason(newest)
+    return nodes.absence(space.hardware, mounts.numbers(space))
+
+
+def _wait(newest: Replica | None) -> Wait | None:
+    if newest is None or not (why := line.waiting(newest)) or nodes.absence(newest.tier, newest.volumes):
         return None
     place = newest.waits["place"]
     soonest = sorted(_until_asleep(newest.tier))[:place]

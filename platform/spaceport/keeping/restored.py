@@ -53,9 +53,8 @@ def take_off_nodes() -> None:
     active.filter(**wanted).update(
         state=Replica.State.PENDING, reason="It is started again, after a restore.", **nowhere
     )
-    active.filter(state__in=nodes.ACTIVE).update(
-        state=Replica.State.STOPPED, wanted=False, ended_at=timezone.now(), **nowhere
-    )
+    # Those that are left: the first have another state now.
+    active.update(state=Replica.State.STOPPED, wanted=False, ended_at=timezone.now(), **nowhere)
 
 
 def publish() -> None:
