@@ -118,16 +118,8 @@ class DispatcherPool:
             restart=restart,
             by_direct=self._unheard[space_id] < MOST_UNHEARD,
         )
-        self._active[space_id] = dispatcher
-        try:
-            if await Queue(self._redis, space_id).acquire(dispatcher.holder):
-                await dispatcher.run()
-        finally:
-            del self._active[space_id]
-            if dispatcher.unheard:
-                self._unheard[space_id] += 1
-            else:
-                self._unheard.pop(space_id, None)
+        if await Queue(self._redis, space_id).acquire(dispatcher.holder):
+            await self._run(space_id, dispatcher)
         now = await self._routes.by_id(space_id, fresh=True)
         # Without an address nobody can be served yet, and a Space that sleeps is let sleep.
         if now is not None and now.address and now.place != route.place:
@@ -135,6 +127,20 @@ class DispatcherPool:
                 return True
             await asyncio.to_thread(wake_dispatcher, now)
         return dispatcher.again
+
+    async def _run(self, space_id: int, dispatcher: Dispatcher) -> None:
+        # Not before it holds the lease: a renewal in between would find another's and call this one lost.
+        self._active[space_id] = dispatcher
+        if self.stopping:
+            dispatcher.draining = dispatcher.leaving = True
+        try:
+            await dispatcher.run()
+        finally:
+            del self._active[space_id]
+            if dispatcher.unheard:
+                self._unheard[space_id] += 1
+            else:
+                self._unheard.pop(space_id, None)
 
     def _renew_forever(self) -> None:
         client = redis.Redis.from_url(self.redis_url, socket_timeout=5)

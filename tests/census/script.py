@@ -20,14 +20,15 @@ import ast
 import json
 import shlex
 from dataclasses import dataclass
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
-import gradio
 from gradio_client import handle_file
 
 FOLDER = Path(__file__).parent / "apps"
-MEDIA = Path(gradio.__file__).parent / "media_assets"
+#: Found without importing Gradio, which takes seconds.
+MEDIA = Path(str(distribution("gradio").locate_file("gradio"))) / "media_assets"
 #: Steps in the page; the others are a program's.
 PAGE = {"open", "fill", "press", "wait"}
 

@@ -166,16 +166,22 @@ def test_everything_comes_back_elsewhere_and_who_waited_is_answered(kept: Kept) 
 def well(platform: Platform, kept: Kept) -> None:
     stages: dict[str, set[str]] = {name: set() for name in (RUNS, SLEEPS, GATED)}
     kept.gate.touch()
-    with ThreadPoolExecutor() as pool:
-        waited = [pool.submit(answer, platform, kept.token, GATED, event) for event in kept.waiting]
-        new = [pool.submit(asked, platform, kept.token, name, "echo", "back") for name in (RUNS, SLEEPS)]
+    pool = ThreadPoolExecutor()
+    waited = [pool.submit(answer, platform, kept.token, GATED, event) for event in kept.waiting]
+    new = [pool.submit(asked, platform, kept.token, name, "echo", "back") for name in (RUNS, SLEEPS)]
 
-        def are_answered() -> bool:
-            for name, seen in stages.items():
-                seen.add(platform.stage(name, kept.token))
-            return all(one.done() for one in (*waited, *new))
+    def are_answered() -> bool:
+        for name, seen in stages.items():
+            seen.add(platform.stage(name, kept.token))
+        return all(one.done() for one in (*waited, *new))
 
-        wait_until(are_answered, "all are answered", 180)
+    try:
+        wait_until(are_answered, "all are answered", 150)
+    except AssertionError:
+        print(stages, [one.done() for one in (*waited, *new)], platform.log()[-20_000:])
+        raise
+    finally:
+        pool.shutdown(wait=False)  # who got no answer hears of the platform's end
     assert [one.result().count("done") for one in waited] == [1, 1]
     assert all("back" in one.result() for one in new)
     assert not set().union(*stages.values()) & ENDS

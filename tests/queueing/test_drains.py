@@ -72,6 +72,54 @@ async def test_who_has_moved_elsewhere_leaves_the_line_to_the_worker_there(
     assert hinted == [there]
 
 
+async def test_a_renewal_while_the_lease_is_being_taken_loses_nobody_the_lease(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes, kept = Queue.acquire, threading.Event()
+
+    async def takes_long(self: Queue, holder: str) -> bool:
+        await asyncio.sleep(0.5)
+        return await takes(self, holder)
+
+    async def works(self: Dispatcher) -> None:
+        while not self.lost and not self.draining:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        if not self.lost:
+            kept.set()
+
+    monkeypatch.setattr(Queue, "acquire", takes_long)
+    monkeypatch.setattr(Dispatcher, "run", works)
+    monkeypatch.setattr(queueing.dispatch.worker, "RENEW_S", 0.1)
+    await queue.redis.set(queue.keys.route, encode(to_nobody(queue)), ex=60)
+    drains = DispatcherPool(os.environ["REDIS_URL"], 60)
+    work = asyncio.run_coroutine_threadsafe(drains._drain(queue.space_id), drains._loop)
+    await eventually(lambda: queue.redis.exists(queue.keys.lease), "it has the lease")
+    await queue.redis.pexpire(queue.keys.lease, LEASE_MS // 2)
+    await eventually(lambda: all_renewed(queue.redis, [queue]), "it is renewed")
+    drains.stop()
+    await asyncio.wrap_future(work)
+    assert kept.is_set()
+
+
+async def test_a_worker_that_stops_while_it_takes_a_lease_claims_nothing(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes = Queue.acquire
+    drains = DispatcherPool(os.environ["REDIS_URL"], 60)
+
+    async def stops_meanwhile(self: Queue, holder: str) -> bool:
+        has_it = await takes(self, holder)
+        await asyncio.to_thread(drains.stop)
+        return has_it
+
+    monkeypatch.setattr(Queue, "acquire", stops_meanwhile)
+    await queue.redis.set(queue.keys.route, encode(to_nobody(queue)), ex=60)
+    await asyncio.wait_for(
+        asyncio.wrap_future(asyncio.run_coroutine_threadsafe(drains._drain(queue.space_id), drains._loop)), 10
+    )
+    assert not await queue.redis.exists(queue.keys.lease)
+
+
 @pytest.mark.long
 async def test_a_worker_serves_many_spaces_at_once(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each dispatcher has a connection of its own to Redis; client libraries allow a hundred, unless told."""
