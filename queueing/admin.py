@@ -1,4 +1,5 @@
-"""The records of queue settings: to look at; the Settings tab and the API change them, so that they act."""
+"""The records of queue settings, read-only: change them in the Settings tab or by the API, which put them
+into force."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What an app says of an event, read as hostile input: JSON of any size, depth and content. Only what the
-platform itself goes by is made into values; results stay the bytes they are, so that a large one costs the
-event loop next to nothing."""
+"""An app's messages about an event, parsed as hostile input: JSON of any size, depth and content. Only the
+fields that the platform uses are decoded; results stay bytes, so that a large one costs the event loop next
+to nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ fields_of = msgspec.json.Decoder(dict[str, Raw]).decode
 NOT_UNDERSTOOD = "The app answered with something that is no message of Gradio's."
 #: Of a message, without its result.
 SMALL_BYTES = 64 * 1024
-#: A message up to this is made into values as a whole where somebody needs them.
+#: A message up to this size is decoded as a whole where its values are needed.
 WHOLE_BYTES = 1024 * 1024
 FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NULL = Raw(b"null")
@@ -34,7 +34,7 @@ class NotUnderstood(ValueError):
 
 
 class Head(Struct):
-    """What the platform goes by of a message."""
+    """The fields of a message that the platform uses."""
 
     msg: str
     event_id: str | None = None
@@ -43,12 +43,12 @@ class Head(Struct):
 
     @property
     def ends(self) -> bool:
-        """Whether it is its event's last."""
+        """Whether it is the last message of its event."""
         return self.msg == "process_completed"
 
     @property
     def is_empty(self) -> bool:
-        """Whether it has no result: Gradio's form of a cancelled event's end."""
+        """Whether it has no result: Gradio ends a cancelled event so."""
         return len(self.output) < SMALL_BYTES and bytes(self.output).translate(None, b" \t\r\n") in EMPTY
 
 
@@ -70,7 +70,7 @@ def head_of(raw: bytes | str) -> Head:
     """
     try:
         if isinstance(raw, bytes) and not raw.isascii():
-            raw.decode()  # what is skipped below is not decoded
+            raw.decode()  # fields that are skipped below are not decoded
         return _head(raw)
     except FAILURES as error:
         raise NotUnderstood from error
@@ -87,8 +87,8 @@ def speaks_of(raw: bytes, event_id: str, *, ends: bool) -> bool:
 
 
 def decode_message(raw: bytes) -> dict[str, Any]:
-    """A message as it was written down, for those who answer in another form. A result that is large, or that
-    cannot be made into values, stays bytes (`Raw`), which can be written again, or read by `plain`."""
+    """A stored message, decoded for protocols that answer in another form. A result that is large, or that
+    cannot be decoded, stays bytes (`Raw`), which can be encoded again, or decoded by `plain`."""
     if len(raw) <= WHOLE_BYTES:
         with contextlib.suppress(*FAILURES):
             value: dict[str, Any] = whole(raw)
@@ -103,7 +103,7 @@ def decode_message(raw: bytes) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """The value of what `decode_message` may have left as bytes; None where it cannot be made into one."""
+    """Decode what `decode_message` may have left as bytes; None where that fails."""
     if not isinstance(value, Raw):
         return value
     with contextlib.suppress(*FAILURES):
@@ -141,7 +141,7 @@ def parse(raw: bytes | str) -> Message:
 
 
 def ended(output: dict[str, Any], *, success: bool) -> Message:
-    """A last message that the app itself did not send."""
+    """A last message that did not come from the app."""
     fields = {"msg": "process_completed", "output": output, "success": success}
     return parse(encode(fields))
 
@@ -180,7 +180,7 @@ class _WithData(Struct):
 
 
 _data = msgspec.json.Decoder(_WithData).decode
-# Nothing is made of what goes beyond: neither of more columns nor, below, of more rows.
+# Surplus columns, and surplus rows below, are not decoded.
 _columns = msgspec.json.Decoder(
     msgspec.defstruct(
         "Columns",
@@ -213,6 +213,6 @@ def _small_fields(raw: bytes, large: Raw) -> dict[str, Raw]:
 
 
 def _one_line(raw: Raw) -> Raw:
-    """The same value without line ends, which mean something in a stream of messages."""
+    """The same value without line breaks, which separate messages in a stream."""
     text = bytes(raw)
     return Raw(msgspec.json.format(text, indent=-1)) if b"\n" in text or b"\r" in text else raw

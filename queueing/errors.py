@@ -43,21 +43,21 @@ class VisitorLimit(QueueError):
         )
 
 
-class HoldsTooMuch(QueueError):
+class StorageLimit(QueueError):
     """The inputs and results that this Space's calls keep are as large as they may be."""
 
     code = "queue.holds_too_much"
     status = 429
 
-    def __init__(self, held: int, most: int) -> None:
+    def __init__(self, kept: int, most: int) -> None:
         super().__init__(
-            f"This Space's calls keep {held:,} of at most {most:,} bytes of inputs and results. "
+            f"This Space's calls keep {kept:,} of at most {most:,} bytes of inputs and results. "
             "Try again when some of them have ended."
         )
 
 
 class Refused(QueueError):
-    """The Space takes no events now; the message says why."""
+    """The Space takes no events now; the message gives the reason."""
 
     code = "queue.refused"
     status = 503
@@ -106,7 +106,7 @@ class NoSuchPath(QueueError):
 
 
 class BadRequest(QueueError):
-    """The request does not follow the protocol; the message says where."""
+    """The request does not follow the protocol; the message names the fault."""
 
     code = "queue.bad_request"
     status = 400
@@ -147,7 +147,7 @@ class BodyTooLarge(QueueError):
 
 
 class NoAnswer(QueueError):
-    """The app did not answer this request; the message says why."""
+    """The app did not answer this request; the message gives the reason."""
 
     code = "queue.no_answer"
     status = 502
@@ -183,4 +183,4 @@ class Moved(Exception):
 
 
 class LeaseLost(Exception):
-    """Another dispatcher holds the lease; whatever this one does now is refused."""
+    """Another dispatcher holds the lease; all further writes of this one are refused."""

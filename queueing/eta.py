@@ -1,6 +1,6 @@
 """How long until an event starts: pure functions of measurements.
 
-Waiting events are laid out on the free places, each as long as its function's calls took on average; that
+Waiting events are laid out on the free slots, each as long as its function's calls took on average; that
 gives the likely time. The upper bound adds the variance of those calls, the uncertainty of few measurements,
 and the spread of what is left of running calls. With an unmeasured function ahead there is no estimate."""
 
@@ -28,7 +28,7 @@ class Eta:
 
 
 def eta_fields(eta: Eta | None) -> dict[str, float | None]:
-    """How messages and answers say it; null: nothing is known yet."""
+    """The ETA's fields in messages and answers; null: nothing is known yet."""
     return {"eta": eta.likely if eta else None, "eta_max": eta.at_most if eta else None}
 
 
@@ -52,7 +52,7 @@ def quantile(sorted_values: Sequence[float], q: float) -> float:
 
 
 def measured(times: Sequence[float], batch: int = 0) -> Service | None:
-    """What a function's latest calls say, newest first; None while there are too few."""
+    """The service time from a function's latest calls, newest first; None while there are too few."""
     if len(times) < FEWEST:
         return None
     mean, variance, worth = _moments(times)
@@ -126,21 +126,21 @@ def forecast(
         alone: how many at the head of the line are never put into a batch (they have failed in one).
         start: the time until the Space runs, where it does not.
     """
-    places = max(concurrency, 1)
-    free, spread = places_of(running, services, places)
+    slots = max(concurrency, 1)
+    free, spread = free_slots(running, services, slots)
     if start is not None:
-        free = [start.likely] * places
-        spread += ((start.at_most - start.likely) / SURE * places) ** 2
+        free = [start.likely] * slots
+        spread += ((start.at_most - start.likely) / SURE * slots) ** 2
     elif free is None:
         return Forecast()
     heapq.heapify(free)
     return _lay_out(line, free, spread, services, max_batch, alone)
 
 
-def places_of(
-    running: Sequence[tuple[str, float]], services: Mapping[str, Service], places: int
+def free_slots(
+    running: Sequence[tuple[str, float]], services: Mapping[str, Service], slots: int
 ) -> tuple[list[float] | None, float]:
-    """When each place is free, and the spread of that; None where a running call's function is unmeasured."""
+    """When each slot is free, and the spread of that; None where a running call's function is unmeasured."""
     free, spread = [], 0.0
     for kind, ran in running:
         # A call whose event was cancelled runs on nameless: take it for the longest.
@@ -150,9 +150,9 @@ def places_of(
         left, variance = rest(service, ran)
         free.append(left)
         spread += variance
-    # After concurrency_count was lowered more run than may: the last ones to end give no place.
-    free = sorted(free)[max(len(free) - places, 0) :]
-    return [0.0] * (places - len(free)) + free, spread
+    # After concurrency_count was lowered, more calls run than may: the last ones to end free no slot.
+    free = sorted(free)[max(len(free) - slots, 0) :]
+    return [0.0] * (slots - len(free)) + free, spread
 
 
 def _lay_out(
@@ -163,10 +163,10 @@ def _lay_out(
     max_batch: int,
     alone: int,
 ) -> Forecast:
-    """Put call after call on the place that is free first."""
+    """Put call after call on the slot that is free first."""
     found = Forecast()
     likely, variance = found.likely, found.variance
-    share = 1 / len(free) ** 2  # of the whole work's spread that one place feels
+    share = 1 / len(free) ** 2  # the part of the whole work's spread that falls on one slot
     known: dict[str, tuple[float, float, float, int]] = {
         kind: (s.mean, s.variance, s.variance / s.calls, min(s.batch, max_batch))
         for kind, s in services.items()

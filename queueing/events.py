@@ -65,7 +65,7 @@ class Join:
 
     event_id: str
     fn: str  # fn_index of the app's function, as text
-    channel: str  # whose message stream: a session hash, or the event's own id
+    channel: str  # of its messages: a session hash, or the event's own id
     body: dict[str, Any]  # data, fn_index, session_hash, event_data, trigger_id
     request: dict[str, Any]  # headers and query to replay towards the app
     origin: str = "api"  # "page" or "api"
@@ -76,25 +76,25 @@ class Join:
     visit: str = ""
     visitor: str = ""
     idempotency_key: str = ""
-    present: bool = False  # somebody is connected and waits: the event is cancelled when they stay away
+    present: bool = False  # its visitor is connected and waits: staying away cancels the event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """The answer to a join. `position` counts from 0; `wake` asks the caller to wake a dispatcher.
-    `being_told`: the session's client is just receiving an end (`queueing.delivery.cursors`)."""
+    `end_in_flight`: the session's client is just receiving an end (`queueing.delivery.cursors`)."""
 
     event_id: str
     position: int
     size: int
     wake: bool
     replayed: bool = False
-    being_told: bool = False
+    end_in_flight: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One claimed event. `told`: how many messages of its call its channel already has."""
+    """One claimed event. `published`: how many messages of its call its channel already has."""
 
     id: str
     fn: str
@@ -105,9 +105,9 @@ class Event:
     joined: float
     deaths: int
     losses: int
-    moves: int = 0  # times it was interrupted on order: a hand-over, a pause
-    told: int
-    cancel: bool  # its visitor asked for its end
+    moves: int = 0  # planned interruptions: a hand-over, a pause
+    published: int
+    cancel: bool  # its visitor has cancelled it
     retry: bool  # whether an interrupted one may be begun anew
     visit: str
 
@@ -135,7 +135,7 @@ class Call:
 
     line: str
     token: int
-    places: int  # how many calls of the line may be in their functions at once; 0 where the app need not know
+    slots: int  # how many calls of the line may be in their functions at once; 0 where the app need not know
     total: int = 0  # how many of all lines together; 0: any number
     each: int = 0  # how many of a group that has no number; 0: any number
     events: tuple[Event, ...]

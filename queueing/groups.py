@@ -27,7 +27,7 @@ Limit = int | None | Literal["default"]
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One group as the app's code has it; `functions` as people call them."""
+    """One group as declared in the app's code; `functions` by the names that people know."""
 
     name: str
     limit: Limit
@@ -39,13 +39,13 @@ def with_groups(app: App, report: Mapping[str, Any]) -> App:
     function is a group; with one of a launcher older than groups, or of Gradio 3, all are one."""
     if app.release < (4, 0) and not report:
         return app
-    told = _reported(report)
-    if told is None:
+    reported = _reported(report)
+    if reported is None:
         functions = tuple(structs.replace(one, group=_own_group(app, one)) for one in app.functions)
         return structs.replace(app, functions=functions)
     names = _Names()
-    functions = tuple(_named(app, function, told.get(function.id), names) for function in app.functions)
-    grouped = any("group" in one for one in told.values())
+    functions = tuple(_named(app, function, reported.get(function.id), names) for function in app.functions)
+    grouped = any("group" in one for one in reported.values())
     return structs.replace(app, functions=functions, gate=bool(report.get("gate")), grouped=grouped)
 
 
@@ -55,18 +55,24 @@ def in_code(report: Mapping[str, Any]) -> list[Group]:
     members: dict[str, list[Mapping[str, Any]]] = {}
     further = report.get("further")
     apps = [report.get("functions"), *(further.values() if isinstance(further, dict) else ())]
-    for told in [one for functions in apps for one in (_reported({"functions": functions}) or {}).values()]:
-        if name := names.take(told.get("group")):
-            members.setdefault(name, []).append(told)
+    for reported in [
+        one for functions in apps for one in (_reported({"functions": functions}) or {}).values()
+    ]:
+        if name := names.take(reported.get("group")):
+            members.setdefault(name, []).append(reported)
     return [
-        Group(name, _lowest([_limit(told) for told in found]), _people_call([_called(one) for one in found]))
+        Group(
+            name,
+            _lowest([_limit(reported) for reported in found]),
+            _people_call([_called(one) for one in found]),
+        )
         for name, found in members.items()
         if name != RENDERED
     ]
 
 
 def of_app(app: App) -> list[Group]:
-    """The groups of an app whose code says nothing of limits."""
+    """The groups of an app whose code sets no limits."""
     members: dict[str, list[str]] = {}
     for function in app.every().values():
         if function.group and function.group != RENDERED:
@@ -75,8 +81,8 @@ def of_app(app: App) -> list[Group]:
 
 
 class _Names:
-    """What names there are so far: beyond MOST_GROUPS all share the one of functions made later, which the
-    app limits by itself."""
+    """The groups' names so far; beyond MOST_GROUPS functions share the group of functions made later, which
+    the app limits by itself."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()
@@ -112,10 +118,10 @@ def _own_group(app: App, function: Function) -> str:
     return (f"{app.mount} {own_name(function)}" if app.number else own_name(function))[:MOST_NAME]
 
 
-def _named(app: App, function: Function, told: Mapping[str, Any] | None, names: _Names) -> Function:
-    if told is None or "group" not in told or (told.get("api_name") or "") != function.api_name:
+def _named(app: App, function: Function, reported: Mapping[str, Any] | None, names: _Names) -> Function:
+    if reported is None or "group" not in reported or (reported.get("api_name") or "") != function.api_name:
         return function
-    group, lane, tool = told["group"], function.lane, told.get("tool")
+    group, lane, tool = reported["group"], function.lane, reported.get("tool")
     if lane != MAIN and group and function.queue:
         # It fires by itself, but shares the limit that its code names.
         lane = MAIN
@@ -127,8 +133,8 @@ def _named(app: App, function: Function, told: Mapping[str, Any] | None, names: 
     )
 
 
-def _limit(told: Mapping[str, Any]) -> Limit:
-    value = told.get("concurrency_limit", "default")
+def _limit(reported: Mapping[str, Any]) -> Limit:
+    value = reported.get("concurrency_limit", "default")
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -143,9 +149,9 @@ def _lowest(limits: list[Limit]) -> Limit:
     return None if None in limits else "default"
 
 
-def _called(told: Mapping[str, Any]) -> str:
-    name = told.get("api_name")
-    return f"/{name}"[:MOST_NAME] if isinstance(name, str) and name else f"#{told['id']}"
+def _called(reported: Mapping[str, Any]) -> str:
+    name = reported.get("api_name")
+    return f"/{name}"[:MOST_NAME] if isinstance(name, str) and name else f"#{reported['id']}"
 
 
 def _people_call(functions: list[str]) -> tuple[str, ...]:

@@ -25,5 +25,5 @@ def lane_of(line: str) -> str:
 
 
 def all_lines(known: Iterable[bytes]) -> list[str]:
-    """The lines of a Space, from what its key `lines` holds: each lane has one, also while it is empty."""
+    """The lines of a Space, from its key `lines`: each lane has at least one, even while it is empty."""
     return list(dict.fromkeys((*LANES, *(name.decode() for name in known))))

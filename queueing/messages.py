@@ -1,6 +1,6 @@
 """Every message to a client, in Gradio's wire format (gradio/server_messages.py of 6.31, protocols
-`sse_v1` to `sse_v3`): one tagged union. What the app itself says passes through as JSON, only its
-event id is exchanged for ours."""
+`sse_v1` to `sse_v3`): one tagged union. The app's own messages pass through as JSON; only their event id is
+replaced by ours."""
 
 from __future__ import annotations
 
@@ -113,10 +113,10 @@ INTERRUPTED = "event.interrupted"
 
 
 def interrupted(event_id: str, text: str) -> bytes:
-    """Not the end: what ran the event went away, and it goes on or is begun anew."""
+    """Not the end: the container or worker that ran the event went away, and it continues or starts anew."""
     return encode(Log(event_id=event_id, log=text, code=INTERRUPTED, title="Interrupted"))
 
 
 def completed(event_id: str, output: dict[str, Any]) -> bytes:
-    """The final message of an event whose output was got by a direct call."""
+    """The final message of an event whose output came from a direct call."""
     return encode(ProcessCompleted(event_id=event_id, output=output, success=True))

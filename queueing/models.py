@@ -10,7 +10,7 @@ from django.db import models
 
 
 class QueueSettings(models.Model):
-    """What the owner chose, and what the app's code asked for; see `queueing.queue_settings.effective`."""
+    """The owner's settings, and those in the app's code; see `queueing.queue_settings.effective`."""
 
     # One of the foreign keys that point up, as strings (there are hardware.Replica.space and the one below).
     space = models.OneToOneField("spaces.Space", on_delete=models.CASCADE, related_name="queue_settings")

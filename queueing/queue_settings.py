@@ -1,6 +1,6 @@
 """The queue settings of a Space: which value wins, and how a change reaches the next claim.
 
-The owner's choice wins over what the app's code asks for, which wins over the default
+The owner's choice wins over the app's code, which wins over the default
 (`queueing.setting_fields`)."""
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEFAULT = "default"  # of a group's number: the code's again, or concurrency_cou
 
 
 class BadSetting(ValueError):
-    """A value out of bounds; `name` is the setting's, the message says what is allowed."""
+    """A value out of bounds; `name` is the setting's, the message names the bounds."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class GroupLimit:
     functions: tuple[str, ...]
     limit: int | None
     source: str
-    without: Limit  # what holds where the owner says nothing
+    without: Limit  # in force where the owner sets none
 
 
 def effective(space_id: int) -> Settings:
@@ -92,7 +92,7 @@ def groups(space_id: int) -> list[GroupLimit]:
 
 
 def _groups(row: QueueSettings) -> list[Group]:
-    """What the code says; of an app without the launcher, what it offers."""
+    """The groups in the app's code; without the launcher's report, those of its config."""
     if "groups" in row.found:
         return _in_code(row)
     raw = sync_redis().get(SpaceKeys(row.space_id).route)
@@ -135,8 +135,8 @@ def clean_number(group: str, value: Any) -> int | None:
 
 
 def found_in_code(space_id: int, found: dict[str, Any]) -> Settings:
-    """Take what the app's own code asks for as the settings' first values; what is out of bounds is left.
-    `groups`: of its functions; `gate`: whether its launcher holds calls back."""
+    """Take the values in the app's code as the settings' first values; those out of bounds are ignored.
+    `groups`: of its functions; `gate`: whether its launcher limits calls itself."""
     cleaned: dict[str, Any] = {"gate": bool(found.get("gate"))}
     if (groups := found.get("groups")) is not None:
         cleaned["groups"] = [asdict(group) for group in groups]
@@ -171,7 +171,7 @@ def _limits(row: QueueSettings) -> dict[str, int | None]:
 
 def publish(space_id: int, settings: Settings, limits: Mapping[str, int | None] | None = None) -> None:
     """Write the settings, and the lines' own limits, to where the scripts read them, and wake the dispatcher
-    to look."""
+    to apply them."""
     k = SpaceKeys(space_id)
     values = {name: _redis_value(value) for name, value in asdict(settings).items()}
     client = sync_redis()

@@ -44,8 +44,8 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     generator: bool = False
     streams: bool = False  # takes input chunks (`.stream()`)
     lane: str = "main"
-    tool: str = ""  # what the app's MCP server calls it
-    group: str = ""  # whose limit and line it shares (`queueing.groups`); "": those without one
+    tool: str = ""  # its name in the app's MCP server
+    group: str = ""  # whose limit and line it shares (`queueing.groups`); "": that of functions without one
     after: int | None = None  # the function whose end starts this one
     cancels: tuple[int, ...] = ()
 
@@ -61,7 +61,7 @@ def is_path(fn: str) -> bool:
 
 
 class App(msgspec.Struct, frozen=True, kw_only=True):
-    """What a Gradio app says of itself; empty for other apps and for apps behind a password. `paths` are
+    """A Gradio app's description of itself; empty for other apps and for apps behind a password. `paths` are
     those of any app in a Docker Space whose requests queue, as its card names them."""
 
     protocol: str = ""  # "" for an app that is not Gradio's
@@ -72,13 +72,13 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     mounted: tuple[App, ...] = ()  # the others in the same server
     others: tuple[str, ...] = ()  # where more lie that do not queue, for their launcher is an older one
     own: tuple[str, ...] = ()  # paths of the author's: "METHOD /path/{part}/{rest:path}"
-    guarded: bool = False  # whether the app itself lets nobody but the platform run its functions
+    guarded: bool = False  # whether the app itself lets only the platform run its functions
     home: str = ""  # what to open instead of "/", where the server has nothing there
     pages: tuple[str, ...] = ("",)
     functions: tuple[Function, ...] = ()
     paths: tuple[str, ...] = ()
-    grouped: bool = False  # whether its launcher says which functions share a limit
-    gate: bool = False  # whether its launcher holds back calls that are beyond their group's limit
+    grouped: bool = False  # whether its launcher reports which functions share a limit
+    gate: bool = False  # whether its launcher delays calls beyond their group's limit
 
     @property
     def release(self) -> tuple[int, int]:
@@ -126,8 +126,8 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
 
 def _mcp_group(app: App, body: Mapping[str, Any]) -> str:
     """That of the tool's function."""
-    asked = body.get("mcp")
-    params = asked.get("params") if isinstance(asked, dict) else None
+    declared = body.get("mcp")
+    params = declared.get("params") if isinstance(declared, dict) else None
     tool = params.get("name") if isinstance(params, dict) else None
     return next((one.group for one in app.functions if one.group and tool and one.tool == tool), MCP_GROUP)
 
@@ -163,7 +163,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def stopped(self) -> bool:
-        """Whether nothing runs because somebody wants it so: not a crash, and not a start under way."""
+        """Whether the Space is stopped on purpose: neither crashed nor starting."""
         return self.stage in ("PAUSED", "SLEEPING", "STOPPED", "DELETING")
 
 
@@ -180,13 +180,14 @@ def decode(raw: bytes) -> Route:
 
 
 class Routes:
-    """Routes by host, by name and by id: remembered for a second at most, unless they are published anew."""
+    """Routes by host, by name and by id: cached for a second at most, and only until they are published
+    anew."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._routes: dict[int, tuple[float, Route | None]] = {}
         self._ids: dict[str, tuple[float, int | None]] = {}
-        self._published = 0  # how often any route was, as far as this process has heard
+        self._published = 0  # publications of any route that this process has received
         self._listener: asyncio.Task[None] | None = None
 
     async def by_host(self, subdomain: str) -> Route | None:
@@ -198,7 +199,7 @@ class Routes:
         return await self._pointed(keys.name(f"{owner}/{name}"))
 
     async def by_id(self, space_id: int, *, fresh: bool = False) -> Route | None:
-        """The Space of this id, or None; `fresh` asks Redis whatever is remembered."""
+        """The Space of this id, or None; `fresh` reads Redis even if it is cached."""
         at, route = self._routes.get(space_id, (NEVER, None))
         if fresh or time.monotonic() - at > CACHE_S:
             if not fresh:

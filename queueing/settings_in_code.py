@@ -1,4 +1,4 @@
-"""The queue settings that an app's own code asks for."""
+"""The queue settings in an app's own code."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ IN_CODE = tuple(field.name for field in FIELDS if f"queue.{field.name}" in field
 
 
 def settings_in_code(report: dict[str, object]) -> dict[str, object]:
-    """The queue settings an app's code asks for, from the launcher's report."""
+    """The queue settings in an app's code, from the launcher's report."""
     queue = report.get("queue")
     given = queue if isinstance(queue, dict) else {}
     found = {name: given[name] for name in IN_CODE if given.get(name) is not None}
-    # None is the author's word too: no limit.
+    # None is a value of the author's too: no limit.
     if isinstance(limit := given.get("default_concurrency_limit", ""), int | None):
         found["concurrency_count"] = limit and min(limit, MOST_CALLS)
     functions = _functions(report)

@@ -44,10 +44,10 @@ def _pool() -> DispatcherPool:
 
 @shared_task(name="queueing.tasks.reap", ignore_result=True)
 def reap() -> None:
-    """Wake a dispatcher for every Space that has work and no living one. Cancel events whose visitor has been
+    """Wake a dispatcher for every Space that has work and no live one. Cancel events whose visitor has been
     away for too long."""
-    # PostgreSQL is asked in the task's own thread.
-    asyncio.run(_reap(KNOWN_SPACES.ids()))
+    # PostgreSQL is queried in the task's own thread.
+    asyncio.run(_reap(QUEUED_SPACES.ids()))
 
 
 async def _reap(space_ids: list[int]) -> None:
@@ -72,7 +72,7 @@ def forget_minutes() -> None:
     rollup.forget()
 
 
-class KnownSpaces:
+class QueuedSpaces:
     """All Spaces with a queue. While PostgreSQL is away, those it listed last: queues go on without it."""
 
     def __init__(self, *space_ids: int) -> None:
@@ -89,4 +89,4 @@ class KnownSpaces:
         return self._ids
 
 
-KNOWN_SPACES = KnownSpaces()
+QUEUED_SPACES = QueuedSpaces()

@@ -1,4 +1,4 @@
-"""Lines under a total limit: each call waits for a place of its own line and for one of all. When does each
+"""Lines under a total limit: each call waits for a slot of its own line and for one of all. When does each
 start?
 
 Laid out as `claim.lua` chooses: of the lines that may start a call the one served longest ago. Newcomers of
@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from queueing.eta import SURE, Eta, Forecast, Service, forecast, places_of
+from queueing.eta import SURE, Eta, Forecast, Service, forecast, free_slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,9 @@ class Waiting:
 
     kinds: Sequence[str]  # the function of each waiting event, in the order of service
     running: Sequence[tuple[str, float]]  # for each call running now, its function and how long it has run
-    places: int  # calls at once
+    slots: int  # calls at once
     first: int = 0  # how many at the head come before all lines, and are never put into a batch
-    apart: bool = False  # whether it has places of its own, whatever runs in others
+    apart: bool = False  # whether it has slots of its own, whatever runs in others
 
 
 def forecasts(
@@ -36,7 +36,7 @@ def forecasts(
     `total`: calls at once in all lines together; None: as many as each line may have."""
     beside = [line for line in lines if not line.apart]
     # Where no line ever waits for another one's calls, each is laid out by itself.
-    shared = total is not None and sum(w.places for w in beside if w.kinds or w.running) + 1 > total
+    shared = total is not None and sum(w.slots for w in beside if w.kinds or w.running) + 1 > total
     together = iter(_together(beside, total or 0, services, max_batch, start) if shared else ())
     return [
         next(together)
@@ -45,7 +45,7 @@ def forecasts(
             line.kinds,
             running=line.running,
             services=services,
-            concurrency=line.places,
+            concurrency=line.slots,
             max_batch=max_batch,
             alone=line.first,
             start=start,
@@ -57,7 +57,7 @@ def forecasts(
 @dataclass(slots=True)
 class _Line:
     waiting: Waiting
-    free: list[float]  # heap: when each place is free
+    free: list[float]  # heap: when each slot is free
     found: Forecast = field(default_factory=Forecast)
     at: int = 0  # the next one
 
@@ -80,10 +80,10 @@ def _together(
     start: Eta | None,
 ) -> list[Forecast]:
     """The same, with one total; without estimates behind a call of unknown length."""
-    free, spread = places_of([call for line in lines for call in line.running], services, total)
-    own = [places_of(line.running, services, line.places)[0] for line in lines]
+    free, spread = free_slots([call for line in lines for call in line.running], services, total)
+    own = [free_slots(line.running, services, line.slots)[0] for line in lines]
     if start is not None:
-        free, own = [start.likely] * total, [[start.likely] * line.places for line in lines]
+        free, own = [start.likely] * total, [[start.likely] * line.slots for line in lines]
         spread += ((start.at_most - start.likely) / SURE * total) ** 2
     if free is None or None in own:
         return [Forecast() for _ in lines]
@@ -95,7 +95,7 @@ def _together(
 
 
 class _Plan:
-    """The places of all lines together, as they are taken."""
+    """The slots of all lines together, as they are taken."""
 
     def __init__(
         self, free: list[float], spread: float, services: Mapping[str, Service], max_batch: int
@@ -108,8 +108,8 @@ class _Plan:
         is of unknown length, so there is no estimate for any behind it."""
         going = list(lines)
         while going:
-            # Of those whose own places are free when the next one of all is: served longest ago; else
-            # the one that is free first.
+            # Of the lines whose own slots are free when the next one of all is: served longest ago; else the
+            # one that is free first.
             at = max(self.free[0], min(line.free[0] for line in going))
             line = next(line for line in going if line.free[0] <= at)
             going.remove(line)

@@ -13,7 +13,7 @@ WAKE_AT_MOST_EVERY_S = 1.0  # a second hint for the same Space within this time 
 
 
 def wake_dispatcher(route: Route) -> None:
-    """Ask the worker beside this replica to serve its queue; a Space that sleeps is woken first."""
+    """Wake the worker beside this replica to serve its queue; a sleeping Space is woken first."""
     if route.address and route.celery_queue:
         _send("queueing.tasks.drain", route.space_id, route.celery_queue)
     elif route.stage == "SLEEPING":
@@ -21,7 +21,7 @@ def wake_dispatcher(route: Route) -> None:
 
 
 def wake_space(space_id: int) -> None:
-    """Ask for a sleeping Space to be started."""
+    """Have a sleeping Space started."""
     _send("spaces.tasks.wake", space_id, "control")
 
 

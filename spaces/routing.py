@@ -20,7 +20,7 @@ class SpaceQueueConsumer(QueueConsumer):
     """The queue's websocket, for Spaces whose pages sign their visits."""
 
     read_visit = staticmethod(verify)
-    known_to_app = staticmethod(of_program)
+    identity_headers = staticmethod(of_program)
 
 
 def websocket_routes(web: Callable[[], WebContext]) -> list[URLPattern]:

@@ -24,7 +24,7 @@ class RightsUnknown(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
+class Viewer:
     """Somebody, by what proves it: the account of a session, page or link, else the token of a program."""
 
     user_id: int | None = None
@@ -36,54 +36,54 @@ class Rights:
     """What one process knows of them. For one event loop."""
 
     def __init__(self) -> None:
-        self._granted: dict[tuple[int, Who], float] = {}
-        self._asking: dict[tuple[int, Who], asyncio.Task[bool]] = {}
+        self._granted: dict[tuple[int, Viewer], float] = {}
+        self._checking: dict[tuple[int, Viewer], asyncio.Task[bool]] = {}
 
-    async def may_read(self, who: Who, owner_id: int) -> bool:
+    async def may_read(self, viewer: Viewer, owner_id: int) -> bool:
         """Whether they may see this owner's private Spaces now.
 
         Raises:
             RightsUnknown
         """
-        if who.user_id is None and not who.bearer:
+        if viewer.user_id is None and not viewer.bearer:
             return False
-        key = (owner_id, who)
+        key = (owner_id, viewer)
         age_s = time.monotonic() - self._granted.get(key, float("-inf"))
         if age_s < FRESH_S:
             return True
         try:
-            return await self._ask(key)
+            return await self._check(key)
         except Error as error:
             if age_s < STALE_S:
                 return True
             raise RightsUnknown from error
 
-    async def _ask(self, key: tuple[int, Who]) -> bool:
+    async def _check(self, key: tuple[int, Viewer]) -> bool:
         """One query for all concurrent checks of the same right."""
-        if key not in self._asking:
-            self._asking[key] = asyncio.create_task(self._answer(key), name="right to read")
-            self._asking[key].add_done_callback(lambda _: self._asking.pop(key, None))
-        return await asyncio.shield(self._asking[key])
+        if key not in self._checking:
+            self._checking[key] = asyncio.create_task(self._answer(key), name="right to read")
+            self._checking[key].add_done_callback(lambda _: self._checking.pop(key, None))
+        return await asyncio.shield(self._checking[key])
 
-    async def _answer(self, key: tuple[int, Who]) -> bool:
-        owner_id, who = key
-        asked_at = time.monotonic()
-        allowed = bool(await database_sync_to_async(may_read)(who, owner_id))
+    async def _answer(self, key: tuple[int, Viewer]) -> bool:
+        owner_id, viewer = key
+        checked_at = time.monotonic()
+        allowed = bool(await database_sync_to_async(may_read)(viewer, owner_id))
         if allowed:
             if len(self._granted) > MOST_REMEMBERED:
                 self._granted.clear()
-            self._granted[key] = asked_at
+            self._granted[key] = checked_at
         else:
             self._granted.pop(key, None)
         return allowed
 
 
-def may_read(who: Who, owner_id: int) -> bool:
+def may_read(viewer: Viewer, owner_id: int) -> bool:
     """The answer of the database."""
-    if who.user_id is not None:
-        user = User.objects.filter(pk=who.user_id, is_active=True).first()
+    if viewer.user_id is not None:
+        user = User.objects.filter(pk=viewer.user_id, is_active=True).first()
     else:
-        token = tokens.check(who.bearer)
-        is_its = token is not None and token.space_id in (None, who.space_id)
+        token = tokens.check(viewer.bearer)
+        is_its = token is not None and token.space_id in (None, viewer.space_id)
         user = token.user if token is not None and is_its else None
     return user is not None and access.can_read(user, owner_id, "private")

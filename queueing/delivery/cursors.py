@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
     from queueing.store.keys import SpaceKeys
 
-#: A process that is about to write needs less; one that died never gets there.
+#: A living process writes within this time; one that died never will.
 WRITTEN_WITHIN_S = 1.0
-LOOK_EVERY_S = 0.005
+CHECK_EVERY_S = 0.005
 RETRY_DELAY_S = 0.2  # between tries while Redis is away
-#: A client that joined while its stream was ending hears of both by two connections: a moment lies between
-#: them, so that it acts on them in the order they were written.
+#: A client that joined while its stream was ending gets both answers by two connections. This pause between
+#: them lets it handle them in the order they were written.
 APART_S = 0.03
 
 logger = logging.getLogger(__name__)
@@ -68,27 +68,27 @@ class Cursor:
     channel: str
 
     async def listen(self) -> Begin | None:
-        """A new stream opens; None: nobody knows this session."""
+        """A new stream opens; None: this session is unknown."""
         deadline = time.monotonic() + WRITTEN_WITHIN_S
         while True:
             patient = int(time.monotonic() < deadline)
-            known, after, being_told, dropped, given_up, idle = await _listen(
+            known, after, in_flight, dropped, given_up, idle = await _listen(
                 self.redis, **self._keys(), prefix=self.keys.prefix, ttl=FINAL_TTL_S, patient=patient
             )
             if not known:
                 return None
-            if not being_told:
+            if not in_flight:
                 return Begin(
                     after,
                     frozenset(event_id.decode() for event_id in dropped),
                     tuple(event_id.decode() for event_id in given_up),
                     idle=bool(idle),
                 )
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(CHECK_EVERY_S)
 
     async def begins(self, number: int) -> bool:
-        """All messages up to `number`, including an event's end, are about to be written. Whether no other
-        message is left."""
+        """Note that all messages up to `number`, including an event's end, are about to be written; True if
+        no other message is left."""
         while True:
             try:
                 return bool(await self._note("begins", number))
@@ -101,13 +101,14 @@ class Cursor:
         asyncio.ensure_future(self._note(step, number)).add_done_callback(_retrieved)
 
     async def apart(self) -> None:
-        """For a join that came while its session's client is receiving an end: until that is delivered."""
+        """Wait, after a join that came while its session's client is receiving an end, until that end is
+        delivered."""
         deadline = time.monotonic() + WRITTEN_WITHIN_S
         while time.monotonic() < deadline:
             note = await auto_pipeline(self.redis).execute("GET", self.keys.cursor(self.channel)) or b""
             if note.split(b" ")[1:2] in ([], [b"0"]):
                 break
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(CHECK_EVERY_S)
         await asyncio.sleep(APART_S)
 
     async def _note(self, step: Step, number: int) -> int:

@@ -1,4 +1,4 @@
-"""Whose stream is worth keeping for a moment when all is over.
+"""Which sessions' streams to keep open for a moment after their last event.
 
 A stream that ends with its session's last event costs nobody a wait. A client that calls again and again in
 one session would open one for each call, though, which costs more than the call. So the stream of a session

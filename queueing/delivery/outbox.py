@@ -1,5 +1,5 @@
-"""What is still to be sent to one client. A newer state replaces an older one; messages, none of which may be
-lost, wait for room. So a slow reader costs little memory, and nobody else any time."""
+"""The messages still to be sent to one client. A newer state replaces an older one; messages, none of which
+may be lost, wait for room. So a slow reader costs little memory and delays nobody else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class TooSlow(Exception):
 
 
 class Outbox:
-    """One client's. `write` may wait for the client to take what it is given."""
+    """The outbox of one client. `write` may wait until the client has taken what it got."""
 
     def __init__(self, write: Callable[[bytes], Awaitable[None]]) -> None:
         self._write = write

@@ -90,7 +90,7 @@ class Positions:
         return group is not None and group.has(channel)
 
     def soon(self, space_id: int) -> None:
-        """Somebody joined this Space's queue: look in a moment, not at the next round."""
+        """An event joined this Space's queue: refresh in a moment, not at the next round."""
         if (group := self._groups.get(space_id)) is not None:
             group.soon = True
             self._kick.set()
@@ -123,12 +123,12 @@ class Positions:
             logger.warning("positions of space %s: %s", space_id, error)
         # Including other tasks that ran meanwhile: mostly the writing of these messages.
         used = time.thread_time() - used
-        # However many join, looking for them takes a fifth of the process at most.
+        # However many join, refreshing for them takes at most a fifth of the process's time.
         group.again_at = time.monotonic() + max(SOON_S, 4 * used)
         if everybody:
             few, many = EVERY_S
             pause = few + (many - few) * min(len(group.everyone) / MANY_WAITERS, 1)
-            # However many wait, nearly half of it is left to others.
+            # However many wait, nearly half of that time is left to others.
             group.round_at = started + max(pause, used / SENDING)
 
     async def _mark_arrived(self) -> None:
@@ -149,13 +149,14 @@ class Positions:
     async def _mark_present(self, space_id: int, channels: Iterable[str]) -> None:
         if names := tuple(channels):
             now = seconds(await self._redis.time())
-            # A mark that was long on its way takes back no later one.
+            # A mark that was long on its way does not undo a later one.
             await self._redis.zadd(SpaceKeys(space_id).seen, dict.fromkeys(names, now), gt=True)
 
     async def _mark_those_who_may_be_missed(
         self, space_id: int, group: SpaceWaiters, running: Iterable[bytes]
     ) -> None:
-        """Otherwise another process would take them for gone: see `queueing.delivery.presence`."""
+        """Mark them present, or another process would take them for gone: see
+        `queueing.delivery.presence`."""
         if group.ends_calls:
             await self._all_of(space_id, group)
             return
@@ -195,7 +196,8 @@ class Positions:
     async def _load(
         self, k: SpaceKeys, group: SpaceWaiters, visits: list[str]
     ) -> tuple[list[str], list[Any], float]:
-        """All lines with somebody in, and the visits' events: one read, but where a line is new."""
+        """All lines that are not empty, and the visits' events: one read, and a second one where a line is
+        new."""
         while True:
             names = group.lines
             pipe = self._redis.pipeline(transaction=False)
@@ -220,13 +222,13 @@ class Positions:
         """Send own waiters their places in one line; their events leave `visitors`."""
         by_prefix, nobody = group.by_prefix, frozenset[Waiter]()
         size, ahead = max(len(one.wait), 1), len(one.first)
-        told = 0
+        sent = 0
         for at, event_id in enumerate([*one.first, *one.wait]):
             mine: Iterable[Waiter] = by_prefix.get(event_id[CHANNEL_PART], nobody)
             if visitors and event_id in visitors:
                 mine = {*mine, *visitors.pop(event_id)}
             if not everybody:
-                mine = [waiter for waiter in mine if event_id not in waiter.told]
+                mine = [waiter for waiter in mine if event_id not in waiter.sent]
             if not mine:
                 continue
             # Returned events and next steps are ahead of all but in nobody's count: see `keys.next`.
@@ -241,8 +243,8 @@ class Positions:
             for waiter in tuple(mine):
                 if _send_if_changed(waiter, event_id, place) and place.eta is not None:
                     promised[place.event_id] = place.eta
-            told += 1
-            if told % SENT_AT_ONCE == 0:
+            sent += 1
+            if sent % SENT_AT_ONCE == 0:
                 await asyncio.sleep(0)
 
     async def _note(self, k: SpaceKeys, promised: dict[str, Eta], now: float) -> None:
@@ -259,7 +261,7 @@ class Positions:
             await self._redis.delete(k.promises)
 
     async def _send_others(self, k: SpaceKeys, visitors: dict[bytes, set[Waiter]]) -> None:
-        """What became of a visit's events that have left the line."""
+        """Send what became of a visit's events that have left the line."""
         open_ = [e for e, waiters in visitors.items() if any(_may_change(w, e) for w in waiters)]
         if not open_:
             return
@@ -276,27 +278,27 @@ class Positions:
     @staticmethod
     def _send_status(group: SpaceWaiters, status: Status) -> None:
         groups = tuple((one.group, one.pending, one.running, _coarse(one.eta)) for one in status.groups)
-        told = (status.pending, status.running, _coarse(status.eta), groups)
+        sent = (status.pending, status.running, _coarse(status.eta), groups)
         for waiter in tuple(group.everyone):
-            if waiter.on_status is not None and waiter.status != told:
-                waiter.status = told
+            if waiter.on_status is not None and waiter.status != sent:
+                waiter.status = sent
                 waiter.on_status(status)
 
 
 def _send_if_changed(waiter: Waiter, event_id: bytes, place: Place) -> bool:
-    """Send a place that changed; True where it is the first one with a time."""
-    told = (place.state, place.position, place.size, _coarse(place.eta), place.waits_for)
-    before = waiter.told.get(event_id)
-    if before == told:
+    """Send the place if it changed; True if it is the first one with an estimate."""
+    sent = (place.state, place.position, place.size, _coarse(place.eta), place.waits_for)
+    before = waiter.sent.get(event_id)
+    if before == sent:
         return False
-    waiter.told[event_id] = told
+    waiter.sent[event_id] = sent
     waiter.on_place(place)
     return before is None or before[3] < 0
 
 
 def _may_change(waiter: Waiter, event_id: bytes) -> bool:
-    told = waiter.told.get(event_id)
-    return told is None or told[0] in ("pending", "running")
+    sent = waiter.sent.get(event_id)
+    return sent is None or sent[0] in ("pending", "running")
 
 
 def _coarse(eta: Eta | None) -> int:

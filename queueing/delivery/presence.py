@@ -31,17 +31,18 @@ PRESENT_EVERY_S = 1.5
 UNDER_WAY_S = 0.25  # a mark of the connection itself may be as late as that
 #: An event behind the call of an absent visitor starts within ten seconds.
 GONE_S = 8.0
-LOOK_EVERY_S = 1.0  # somebody may come and wait at any time
-SELDOM_S = 4.0  # while it has not even begun
+CHECK_EVERY_S = 1.0  # somebody may come and wait at any time
+SELDOM_S = 4.0  # while the call has not begun
 
 
 def with_ticket(channel: str) -> str:
-    """The name by which one is marked present whose event stays in line whether or not anybody listens."""
+    """The name in the marks of presence of a client whose event stays in line even without a connection."""
     return f"ticket:{channel}"
 
 
 class DisconnectMonitor:
-    """Those of one process. `is_here` says whether a session of a Space has another connection to it."""
+    """The disconnects that one process observes. `is_here` tells whether a session has another connection to
+    it."""
 
     def __init__(self, redis: Redis, is_here: Callable[[int, str], bool]) -> None:
         self._redis, self._is_here = redis, is_here
@@ -57,33 +58,33 @@ class DisconnectMonitor:
         task.add_done_callback(self._tasks.discard)
 
     async def _check(self, space_id: int, channel: str, *, at_once: bool) -> None:
-        queue, ask = Queue(self._redis, space_id), auto_pipeline(self._redis).execute
+        queue, execute = Queue(self._redis, space_id), auto_pipeline(self._redis).execute
         try:
-            left_at = seconds(await ask("TIME"))
+            left_at = seconds(await execute("TIME"))
             await asyncio.sleep(RELOAD_GRACE_S if at_once else GONE_S)
             while (states := await self._left_behind(queue, channel, left_at)) and not shutdown.begun():
                 running = [event_id for event_id, state in states.items() if state == "running"]
                 for event_id in running:
-                    await ask("PUBLISH", queue.keys.wake, f"{'gone' if at_once else 'away'} {event_id}")
+                    await execute("PUBLISH", queue.keys.wake, f"{'gone' if at_once else 'away'} {event_id}")
                 if at_once:
                     return
-                await asyncio.sleep(LOOK_EVERY_S if running else SELDOM_S)
+                await asyncio.sleep(CHECK_EVERY_S if running else SELDOM_S)
         except (RedisError, OSError) as error:
-            logger.info("space %s: who left is looked after by the reaper (%s)", space_id, error)
+            logger.info("space %s: the reaper will end the calls of those who left (%s)", space_id, error)
 
     async def _left_behind(self, queue: Queue, channel: str, left_at: float) -> dict[str, str]:
         """What is open of a session that has stayed away: the events' states. Of a later event the visitor is
         about to hear."""
-        ask, k = auto_pipeline(self._redis).execute, queue.keys
+        execute, k = auto_pipeline(self._redis).execute, queue.keys
         marks, events = await asyncio.gather(
-            ask("ZMSCORE", k.seen, channel, with_ticket(channel)), ask("SMEMBERS", k.open(channel))
+            execute("ZMSCORE", k.seen, channel, with_ticket(channel)), execute("SMEMBERS", k.open(channel))
         )
         seen = max(float(mark or 0) for mark in marks)
         if seen > left_at + UNDER_WAY_S or self._is_here(queue.space_id, channel):
             return {}
         found = {}
         for event_id in (raw.decode() for raw in events):
-            joined, state = await ask("HMGET", k.event(event_id), "joined", "state")
+            joined, state = await execute("HMGET", k.event(event_id), "joined", "state")
             if joined is not None and float(joined) <= left_at:
                 found[event_id] = (state or b"").decode()
         return found

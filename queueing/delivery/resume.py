@@ -1,5 +1,5 @@
 """The calls of an earlier visit of a demo's page: a visitor who reloads it, or loses the network, keeps the
-place and gets the result. The demo's own page forgets them on a reload; the page around it asks for them
+place and gets the result. The demo's own page forgets them on a reload; the page around it requests them
 here, by the earlier visit."""
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ RETRY_DELAY_S = 1.0
 MOST_BYTES = 1024 * 1024  # of one result
 MOST_EVENTS = 200  # of one visit: a page in use makes many small ones
 
-Tell = Callable[[dict[str, Any]], Awaitable[None]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """One call of the visit, as it is when asked for."""
+class _EarlierCall:
+    """One call of the visit, as it was at the request."""
 
     event_id: str
     channel: str
@@ -45,7 +45,7 @@ class _Known:
 
 
 class VisitResumer:
-    """One earlier visit, followed for one socket."""
+    """Follows one earlier visit for one socket."""
 
     def __init__(
         self,
@@ -55,29 +55,30 @@ class VisitResumer:
         route: Route,
         visit: str,
         on_place: Callable[[Place], None],
-        tell: Tell,
+        send: Send,
     ) -> None:
         self.redis, self.streams, self.positions = redis, streams, positions
         self.route, self.visit = route, visit
-        self.on_place, self.tell = on_place, tell
+        self.on_place, self.send = on_place, send
         self.keys = SpaceKeys(route.space_id)
 
     async def run(self) -> None:
-        """Tell `earlier`, which calls there are; their places; and `ended` for each, until all have ended."""
+        """Send `earlier` with the list of calls; then their places, and `ended` for each, until all have
+        ended."""
         await retry_while_away(self._once, delays_s=itertools.repeat(RETRY_DELAY_S))
 
     async def _once(self) -> None:
-        channels: dict[str, list[_Known]] = defaultdict(list)
+        channels: dict[str, list[_EarlierCall]] = defaultdict(list)
         known = await self._load_calls()
         for call in known:
             channels[call.channel].append(call)
-        await self.tell({"msg": "earlier", "calls": {call.event_id: call.name for call in known}})
+        await self.send({"msg": "earlier", "calls": {call.event_id: call.name for call in known}})
         async with asyncio.TaskGroup() as group:
             for channel, calls in channels.items():
                 group.create_task(self._channel(channel, calls), name=f"earlier {channel}")
 
-    async def _load_calls(self) -> list[_Known]:
-        """The calls somebody made: not what a page does by itself."""
+    async def _load_calls(self) -> list[_EarlierCall]:
+        """The calls that the visitor started, without those that the page makes by itself."""
         ids = sorted(raw.decode() for raw in await self.redis.smembers(self.keys.visit(self.visit)))
         pipe = self.redis.pipeline(transaction=False)
         for event_id in ids:
@@ -88,19 +89,19 @@ class VisitResumer:
             if lane == "main" and state != "cancelled":
                 function = self.route.app.function(int(fn))
                 name = function.api_name if function is not None else ""
-                found.append(_Known(event_id, channel, name, ended=state not in ("pending", "running")))
+                found.append(_EarlierCall(event_id, channel, name, ended=state not in ("pending", "running")))
         return found[-MOST_EVENTS:]
 
-    async def _channel(self, channel: str, calls: list[_Known]) -> None:
+    async def _channel(self, channel: str, calls: list[_EarlierCall]) -> None:
         """The messages about one session's calls."""
-        told = {call.event_id for call in calls}
+        open_ids = {call.event_id for call in calls}
         after = 0
         for delivered in await self._ends(channel):
             after = max(after, delivered.number)
-            if delivered.event_id in told:
-                told.discard(delivered.event_id)
+            if delivered.event_id in open_ids:
+                open_ids.discard(delivered.event_id)
                 await self._end(channel, delivered)
-        waits = {call.event_id for call in calls if call.event_id in told and not call.ended}
+        waits = {call.event_id for call in calls if call.event_id in open_ids and not call.ended}
         if not waits:
             return
         waiter = Waiter(self.route.space_id, channel, self.on_place, visit=self.visit)
@@ -137,4 +138,4 @@ class VisitResumer:
             value["data"] = app_messages.plain(output.get("data")) or []
         else:
             value["error"] = str(output.get("error") or "")
-        await self.tell(value)
+        await self.send(value)

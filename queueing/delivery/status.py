@@ -1,4 +1,4 @@
-"""The state of a Space's queue, as published to its watchers."""
+"""The state of a Space's queue, as published to its subscribers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from queueing.store.snapshot import Lines
 
 
-MOST_GROUPS = 50  # published to watchers
+MOST_GROUPS = 50  # published to subscribers
 
 
 @dataclass(frozen=True, slots=True)
 class GroupStatus:
-    """One group of functions that somebody waits for or uses."""
+    """One group of functions with events that wait or run."""
 
     group: str
     pending: int

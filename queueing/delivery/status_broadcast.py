@@ -25,19 +25,19 @@ EVERY_S = 1.0
 MANY_SOCKETS = 1000  # with more of them the interval grows in proportion
 SELDOM_S = 5.0  # but never beyond this
 
-Tell = Callable[[bytes], None]
+Send = Callable[[bytes], None]
 
 
 class _Watch:
-    """One Space's."""
+    """One Space's state, and the sockets that get it."""
 
     def __init__(self, route: Route) -> None:
         self.route = route
         self.status: Status | None = None
-        self.told = b""
-        self.told_stage = ""
-        self.told_at = 0.0
-        self.tells: set[Tell] = set()
+        self.sent = b""
+        self.sent_stage = ""
+        self.sent_at = 0.0
+        self.subscribers: set[Send] = set()
         self.task: asyncio.Task[None] | None = None
 
     def state(self) -> bytes:
@@ -66,13 +66,13 @@ class _Watch:
 
     def publish_if_new(self) -> None:
         now = time.monotonic()
-        pause = min(EVERY_S * len(self.tells) / MANY_SOCKETS, SELDOM_S)
-        if self.route.stage == self.told_stage and now - self.told_at < pause:
+        pause = min(EVERY_S * len(self.subscribers) / MANY_SOCKETS, SELDOM_S)
+        if self.route.stage == self.sent_stage and now - self.sent_at < pause:
             return
-        if (state := self.state()) != self.told:
-            self.told, self.told_stage, self.told_at = state, self.route.stage, now
-            for tell in tuple(self.tells):
-                tell(state)
+        if (state := self.state()) != self.sent:
+            self.sent, self.sent_stage, self.sent_at = state, self.route.stage, now
+            for send in tuple(self.subscribers):
+                send(state)
 
 
 class StatusBroadcaster:
@@ -82,20 +82,20 @@ class StatusBroadcaster:
         self._routes, self._positions = routes, positions
         self._watches: dict[int, _Watch] = {}
 
-    def add(self, route: Route, tell: Tell) -> None:
+    def add(self, route: Route, send: Send) -> None:
         """Publish the state now, and whenever it changes."""
         watch = self._watches.get(route.space_id)
         if watch is None:
             watch = self._watches[route.space_id] = _Watch(route)
             watch.task = asyncio.create_task(self._publish_forever(watch), name="watch")
-        watch.tells.add(tell)
-        tell(watch.state())
+        watch.subscribers.add(send)
+        send(watch.state())
 
-    def drop(self, route: Route, tell: Tell) -> None:
+    def drop(self, route: Route, send: Send) -> None:
         """Publish nothing more to it."""
         if (watch := self._watches.get(route.space_id)) is not None:
-            watch.tells.discard(tell)
-            if not watch.tells:
+            watch.subscribers.discard(send)
+            if not watch.subscribers:
                 del self._watches[route.space_id]
                 if watch.task is not None:
                     watch.task.cancel()

@@ -3,7 +3,7 @@ the message as a hint; the stream is the record, and any gap makes the follower 
 shows nowhere, so all streams are checked now and then, many in one request.
 
 A follower outlives its Redis: while that is away it waits, and where it came back empty (a server without
-an append-only file was restarted) every open event gets a last message that says so."""
+an append-only file was restarted) every open event gets a last message with that reason."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RESYNC_S = 20.0  # how often each follower's stream is checked
-LOOK_EVERY_S = 1.0  # how often at those whose turn it is
-LOOKED_AT_ONCE = 500  # in one request
+CHECK_EVERY_S = 1.0  # how often those that are due are checked
+CHECKED_AT_ONCE = 500  # in one request
 INBOX = 64  # announcements a follower may be behind; past that it reads the stream when it gets there
 READ_FIRST, READ_AT_ONCE = 4, 64
 LARGE_BYTES = 256 * 1024  # read together
@@ -66,14 +66,15 @@ class _Follower:
     open: set[str] = field(default_factory=set)  # events whose end this follower has not yielded yet
     epoch: bytes = b""
     after: int = 0  # the last message it yielded
-    looked_at: float = field(default_factory=time.monotonic)
+    checked_at: float = field(default_factory=time.monotonic)
 
-    def receive(self, said: bytes) -> None:
-        """Never more than so much for one that is slow: what is dropped here is in the stream."""
+    def receive(self, announcement: bytes) -> None:
+        """Queue an announcement. A slow follower's queue is bounded: it reads from the stream what is dropped
+        here."""
         if len(self.inbox) >= INBOX:
             self.inbox.clear()
-            said = _RESYNC
-        self.inbox.put_nowait(said)
+            announcement = _RESYNC
+        self.inbox.put_nowait(announcement)
 
 
 class MessageStreams:
@@ -84,7 +85,7 @@ class MessageStreams:
         self._followers: dict[str, set[_Follower]] = {}
         self._pubsub: PubSub | None = None
         self._listener: asyncio.Task[None] | None = None
-        self._looker: asyncio.Task[None] | None = None
+        self._checker: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
 
     def expect(self, space: SpaceKeys, channel: str, event_id: str) -> None:
@@ -131,7 +132,7 @@ class MessageStreams:
         return message
 
     async def _was_reset(self, follower: _Follower) -> bool:
-        """Whether Redis lost everything since this follower looked last; notes what is open."""
+        """Whether Redis lost everything since this follower's last check; notes which events are open."""
         epoch, opened = await self._patiently(self._load_state, follower.opens)
         if follower.epoch and epoch != follower.epoch:
             follower.epoch = epoch
@@ -141,16 +142,16 @@ class MessageStreams:
         return False
 
     async def _load_state(self, opens: str) -> tuple[bytes, set[str]]:
-        ask = auto_pipeline(self._redis).execute
-        epoch, opened = await asyncio.gather(ask("GET", keys.EPOCH), ask("SMEMBERS", opens))
+        execute = auto_pipeline(self._redis).execute
+        epoch, opened = await asyncio.gather(execute("GET", keys.EPOCH), execute("SMEMBERS", opens))
         if epoch is None:
-            await ask("SET", keys.EPOCH, secrets.token_hex(8), "NX")
-            epoch = await ask("GET", keys.EPOCH)
+            await execute("SET", keys.EPOCH, secrets.token_hex(8), "NX")
+            epoch = await execute("GET", keys.EPOCH)
         return epoch, {event_id.decode() for event_id in opened}
 
     @staticmethod
     def _last_words(follower: _Follower) -> list[Delivered]:
-        """The end of every event that was open; a session of which none is known hears it as a whole."""
+        """An end for every event that was open; where none is known, an error for the whole session."""
         lost, follower.open = sorted(follower.open), set()
         if not lost:
             return [Delivered(0, "", encode(UnexpectedError(message=RESET)), final=True, left=0)]
@@ -160,13 +161,13 @@ class MessageStreams:
         ]
 
     @staticmethod
-    async def _patiently(look: Callable[..., Awaitable[T]], *arguments: Any) -> T:
-        """The answer, however long Redis is away."""
-        return await retry_while_away(partial(look, *arguments), delays_s=growing(*RETRY_DELAYS_S))
+    async def _patiently(load: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+        """Load something, however long Redis is away."""
+        return await retry_while_away(partial(load, *arguments), delays_s=growing(*RETRY_DELAYS_S))
 
     async def _load_messages(self, key: str, after: int, count: int = READ_FIRST) -> list[Delivered]:
-        ask = auto_pipeline(self._redis).execute
-        entries = await ask("XRANGE", key, f"(0-{after}", "+", "COUNT", count)
+        execute = auto_pipeline(self._redis).execute
+        entries = await execute("XRANGE", key, f"(0-{after}", "+", "COUNT", count)
         return [from_stream(*entry) for entry in entries]
 
     async def _add(self, key: str, follower: _Follower) -> None:
@@ -181,8 +182,8 @@ class MessageStreams:
                 follower.inbox.put_nowait(_RESYNC)
             if self._listener is None or self._listener.done():
                 self._listener = asyncio.create_task(self._listen(), name="delivery")
-            if self._looker is None or self._looker.done():
-                self._looker = asyncio.create_task(self._resync_forever(), name="resync")
+            if self._checker is None or self._checker.done():
+                self._checker = asyncio.create_task(self._resync_forever(), name="resync")
 
     @staticmethod
     async def _subscribe(pubsub: PubSub, key: str) -> None:
@@ -222,35 +223,38 @@ class MessageStreams:
                 continue
             # A lost connection subscribes again by itself, without notice; messages of the meantime are in
             # the stream. So each follower reads it whenever its subscription is confirmed, first and again.
-            said = message["data"] if message["type"] == "message" else _RESYNC
+            announcement = message["data"] if message["type"] == "message" else _RESYNC
             for follower in tuple(self._followers.get(message["channel"].decode(), ())):
-                follower.receive(said)
+                follower.receive(announcement)
 
     async def _resync_forever(self) -> None:
-        """Have those followers read their stream that missed something, though no connection broke."""
+        """Find followers that missed something though no connection broke, and have them read their
+        stream."""
         while self._followers:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(CHECK_EVERY_S)
             now = time.monotonic()
             due = [
                 (key, follower)
                 for key, followers in self._followers.items()
                 for follower in followers
-                if now - follower.looked_at >= RESYNC_S
+                if now - follower.checked_at >= RESYNC_S
             ]
-            for at in range(0, len(due), LOOKED_AT_ONCE):
+            for at in range(0, len(due), CHECKED_AT_ONCE):
                 with contextlib.suppress(RedisError, OSError):  # then the listener makes all followers read
-                    await self._resync(due[at : at + LOOKED_AT_ONCE], now)
+                    await self._resync(due[at : at + CHECKED_AT_ONCE], now)
 
     async def _resync(self, some: list[tuple[str, _Follower]], now: float) -> None:
         pipe = self._redis.pipeline(transaction=False)
         pipe.get(keys.EPOCH)
-        told = [follower.after for _, follower in some]
+        positions = [follower.after for _, follower in some]
         for key, follower in some:
             pipe.xrange(key, f"(0-{follower.after}", "+", 1)
             pipe.smembers(follower.opens)
         epoch, *answers = await pipe.execute()
-        for (_, follower), after, missed, opened in zip(some, told, answers[::2], answers[1::2], strict=True):
-            follower.looked_at = now
+        for (_, follower), after, missed, opened in zip(
+            some, positions, answers[::2], answers[1::2], strict=True
+        ):
+            follower.checked_at = now
             if missed or (follower.epoch and epoch != follower.epoch):
                 follower.receive(_RESYNC)
             elif follower.after == after:  # or one of these may have ended meanwhile
@@ -258,7 +262,7 @@ class MessageStreams:
 
     async def close(self) -> None:
         """Stop listening and give the connection back."""
-        for task in (self._listener, self._looker):
+        for task in (self._listener, self._checker):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)

@@ -15,7 +15,7 @@ from queueing.events import prefix_of
 VISITS_AT_ONCE = 1000  # visits whose events are looked up in one round
 
 #: The last place sent for one event: state, position, size, likely time as coarsely as shown, waits for.
-Told = tuple[str, int, int, int, str]
+SentPlace = tuple[str, int, int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Place:
 
 @dataclass(eq=False, slots=True)
 class Waiter:
-    """Somebody who gets places. With `channel` "" only the status."""
+    """A client that gets places; with `channel` "" only the status."""
 
     space_id: int
     channel: str
@@ -42,9 +42,9 @@ class Waiter:
     on_status: Callable[[Status], None] | None = None
     visit: str = ""
     present: bool = True
-    done: bool = False  # nothing of its session is open: that it leaves means nothing
-    ticket: bool = False  # its event keeps its place in line whether or not somebody listens
-    told: dict[bytes, Told] = field(default_factory=dict, init=False)
+    done: bool = False  # no event of its session is open, so its disconnect ends nothing
+    ticket: bool = False  # its event keeps its place in line even without a connection
+    sent: dict[bytes, SentPlace] = field(default_factory=dict, init=False)
     status: tuple[Any, ...] | None = field(default=None, init=False)
 
     @property
@@ -53,7 +53,7 @@ class Waiter:
         return presence.with_ticket(self.channel) if self.ticket else self.channel
 
 
-def unheard(_: Place) -> None:
+def ignore_place(_: Place) -> None:
     """For a plain request, which has no room for places: it only counts as present while it waits."""
 
 
@@ -64,9 +64,9 @@ class SpaceWaiters:
     everyone: set[Waiter] = field(default_factory=set)
     by_prefix: dict[bytes, set[Waiter]] = field(default_factory=lambda: defaultdict(set))
     by_visit: dict[str, set[Waiter]] = field(default_factory=lambda: defaultdict(set))
-    visits_told: int = 0  # where the next round goes on among the visits
-    round_at: float = 0.0  # when to look again at the latest, by the monotonic clock
-    again_at: float = 0.0  # and at the earliest
+    next_visit: int = 0  # where the next round goes on among the visits
+    round_at: float = 0.0  # the latest time of the next refresh, by the monotonic clock
+    again_at: float = 0.0  # its earliest time
     soon: bool = True
     ends_calls: bool = False  # of visitors who disconnect: `queueing.delivery.presence`
     present_at: float = 0.0
@@ -102,8 +102,8 @@ class SpaceWaiters:
         visits = list(self.by_visit)
         if len(visits) <= VISITS_AT_ONCE:
             return visits
-        start = self.visits_told % len(visits)
-        self.visits_told = start + VISITS_AT_ONCE
+        start = self.next_visit % len(visits)
+        self.next_visit = start + VISITS_AT_ONCE
         return (visits + visits)[start : start + VISITS_AT_ONCE]
 
     def due_at(self) -> float:

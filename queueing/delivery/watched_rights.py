@@ -12,51 +12,52 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
-from accounts.rights import Rights, RightsUnknown, Who
+from accounts.rights import Rights, RightsUnknown, Viewer
 
 if TYPE_CHECKING:
     from queueing.routes import Route, Routes
 
-LOOK_EVERY_S = 1.0
+CHECK_EVERY_S = 1.0
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, slots=True)
-class Held:
-    """One open connection; `lose` is called once, when its visitor may have it no longer."""
+class WatchedConnection:
+    """One open connection; `lose` is called once, when its visitor loses the right to it."""
 
     space_id: int
-    who: Who
+    viewer: Viewer
     lose: Callable[[], None]
 
 
 class WatchedRights:
-    """All of one process. It looks at each Space, not at each connection, and only while there are some."""
+    """All of one process. Rights are checked once per Space, not per connection, and only while there are
+    connections."""
 
     def __init__(self, routes: Routes, rights: Rights) -> None:
         self.routes, self.rights = routes, rights
-        self._held: dict[int, set[Held]] = defaultdict(set)
-        self._looking: asyncio.Task[None] | None = None
+        self._connections: dict[int, set[WatchedConnection]] = defaultdict(set)
+        self._checker: asyncio.Task[None] | None = None
 
-    async def may_see(self, who: Who, route: Route) -> bool:
+    async def may_see(self, viewer: Viewer, route: Route) -> bool:
         """Whether they may see this Space now.
 
         Raises:
             RightsUnknown
         """
-        return not route.private or await self.rights.may_read(who, route.owner_id)
+        return not route.private or await self.rights.may_read(viewer, route.owner_id)
 
-    def hold(self, space_id: int, who: Who, lose: Callable[[], None]) -> Held:
+    def watch(self, space_id: int, viewer: Viewer, lose: Callable[[], None]) -> WatchedConnection:
         """Watch one connection until it is dropped."""
-        held = Held(space_id, who, lose)
-        self._held[space_id].add(held)
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._check_forever(), name="rights of open connections")
-        return held
+        connection = WatchedConnection(space_id, viewer, lose)
+        self._connections[space_id].add(connection)
+        if self._checker is None or self._checker.done():
+            self._checker = asyncio.create_task(self._check_forever(), name="rights of open connections")
+        return connection
 
-    async def while_allowed(self, space_id: int, who: Who, work: Coroutine[Any, Any, None]) -> bool:
-        """Await `work`; False where it was broken off, because its visitor may have it no longer."""
+    async def while_allowed(self, space_id: int, viewer: Viewer, work: Coroutine[Any, Any, None]) -> bool:
+        """Await `work`; False where it was cancelled because its visitor lost the right."""
         task, lost = asyncio.current_task(), False
         assert task is not None
 
@@ -65,7 +66,7 @@ class WatchedRights:
             lost = True
             task.cancel()
 
-        held = self.hold(space_id, who, lose)
+        connection = self.watch(space_id, viewer, lose)
         try:
             await work
         except asyncio.CancelledError:
@@ -73,20 +74,20 @@ class WatchedRights:
                 raise
             task.uncancel()
         finally:
-            self.drop(held)
+            self.drop(connection)
         return not lost
 
-    def drop(self, held: Held) -> None:
+    def drop(self, connection: WatchedConnection) -> None:
         """It has ended."""
-        mine = self._held[held.space_id]
-        mine.discard(held)
+        mine = self._connections[connection.space_id]
+        mine.discard(connection)
         if not mine:
-            del self._held[held.space_id]
+            del self._connections[connection.space_id]
 
     async def _check_forever(self) -> None:
-        while self._held:
-            await asyncio.sleep(LOOK_EVERY_S)
-            for space_id in tuple(self._held):
+        while self._connections:
+            await asyncio.sleep(CHECK_EVERY_S)
+            for space_id in tuple(self._connections):
                 try:
                     await self._check(space_id)
                 except (RedisError, OSError, RightsUnknown) as error:
@@ -96,10 +97,10 @@ class WatchedRights:
         route = await self.routes.by_id(space_id)
         if route is None:  # Redis may have lost it for a moment; of a deleted Space nothing runs
             return
-        allowed: dict[Who, bool] = {}
-        for held in tuple(self._held.get(space_id, ())):
-            if held.who not in allowed:
-                allowed[held.who] = await self.may_see(held.who, route)
-            if not allowed[held.who]:
-                self.drop(held)
-                held.lose()
+        allowed: dict[Viewer, bool] = {}
+        for connection in tuple(self._connections.get(space_id, ())):
+            if connection.viewer not in allowed:
+                allowed[connection.viewer] = await self.may_see(connection.viewer, route)
+            if not allowed[connection.viewer]:
+                self.drop(connection)
+                connection.lose()

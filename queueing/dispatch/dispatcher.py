@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 #: An empty queue keeps its dispatcher this long: a lone visitor's next click is answered at once.
 LINGER_S = 5.0
-RECLAIM_S = 1.0  # a wake-up may be lost: look again after this long
+RECLAIM_S = 1.0  # a wake-up may be lost: claim again after this long
 
 
 class Dispatcher:
@@ -60,14 +60,14 @@ class Dispatcher:
         self.event_timeout_s = event_timeout_s
         self.restart = restart
         self.queue = Queue(redis, route.space_id)
-        self.by_direct = by_direct  # whether the app is asked for the direct way
-        self.unheard = False  # it was, and did not answer
+        self.by_direct = by_direct  # whether to try the direct way
+        self.never_answered = False  # the direct way was tried, and did not answer
         self.again = False  # whether another dispatcher should go on at once
         self.lost = False
         self.draining = False
-        self.leaving = False  # its worker ends: another one goes on with what can be gone on with
+        self.leaving = False  # its worker ends: another one continues the calls that can be continued
         self._woken = asyncio.Event()
-        self._pending: dict[str, int] = {}  # what the last claim left in each line, where it left something
+        self._pending: dict[str, int] = {}  # events that the last claim left, in each line that is not empty
         self._calls: set[asyncio.Task[None]] = set()
 
     def lose(self) -> None:
@@ -111,14 +111,14 @@ class Dispatcher:
         try:
             return await direct.open()
         except ContainerDied:
-            self.unheard = True
+            self.never_answered = True
             raise
 
     async def _work(self, strays: list[str]) -> None:
         listener = asyncio.create_task(self._listen(), name="wake")
         try:
             for call_id in strays:
-                self._begin(self._running.hold_stray(call_id), f"stray {call_id}")
+                self._begin(self._running.occupy_stray_slot(call_id), f"stray {call_id}")
             await self._serve()
         except RedisError:
             # The next dispatcher continues calls of the launcher; other calls are awaited.
@@ -192,7 +192,7 @@ class Dispatcher:
         return since is not None and time.monotonic() - since >= LINGER_S
 
     async def _stopped(self) -> bool:
-        """Whether the replica is being stopped on order: what is claimed now would only be interrupted."""
+        """Whether the replica is being stopped on purpose: calls claimed now would only be interrupted."""
         route = await self.routes.by_id(self.route.space_id)
         return route is None or route.stopped
 
@@ -202,13 +202,13 @@ class Dispatcher:
         return route is None or route.place != self.route.place
 
     async def _wait_for_work(self) -> None:
-        """Until a call ends, a wake-up comes, or it is time to look again."""
+        """Wait until a call ends, a wake-up comes, or it is time to claim again."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(RECLAIM_S):
                 await self._woken.wait()
 
     async def _cancel(self, event_id: str, why: str) -> None:
-        """End a running event; for an "away" visitor only while others wait for its place."""
+        """End a running event; for an "away" visitor only while others wait for its slot."""
         call = self._running.call_of(event_id)
         if call is not None and (why != "away" or somebody_waits_for(call, self._pending)):
             await self._running.cancel(event_id, why)

@@ -1,5 +1,5 @@
-"""What the dispatcher makes of what an app says: messages under our events' ids, ends that are ends, and no
-more than may be kept."""
+"""An app's messages as the dispatcher publishes them: under our events' ids, with valid ends, and within the
+limits."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ class TooMuch(AppFault):
     """The app has sent more of one event than is kept."""
 
 
-class Kept:
-    """How much of an event's messages is kept at a time."""
+class KeptBytes:
+    """Counts the bytes that an event's messages keep at a time."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._bytes = 0.0
 
-    def add(self, said: list[LauncherMessage]) -> None:
-        """Keep these too.
+    def add(self, messages: list[LauncherMessage]) -> None:
+        """Count these too.
 
         Raises:
             TooMuch
         """
-        for one in said:
+        for one in messages:
             self._bytes += len(one.payload) - self._bytes / KEPT_MESSAGES
         if self._bytes > self._limits.event_bytes:
             raise TooMuch(self._limits.too_much)
@@ -56,12 +56,12 @@ def message_of(number: int, message: Message, event_id: str) -> LauncherMessage:
 
 
 def unknown(event: Event) -> LauncherMessage:
-    """Of what became of it nobody knows, and it may not be tried again."""
+    """The end of an event whose outcome is unknown and which may not be run again."""
     return LauncherMessage(0, "failed", failed(event.id, INTERRUPTED))
 
 
 def an_end(event: Event, last: LauncherMessage) -> LauncherMessage:
-    """The last message of one of a batch, as an end. The launcher lets none of them go its own way."""
+    """The last message of one event of a batch, as a valid end."""
     if last.kind in ENDS:
         return last
     return LauncherMessage(max(last.number, 1), "failed", failed(event.id, NOT_UNDERSTOOD))

@@ -1,4 +1,4 @@
-"""One call, from its claim to the moment its place is free again."""
+"""One call, from its claim until its slot is free again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from queueing.dispatch.backends.base import AppFault, CallRefused
 from queueing.dispatch.backends.launcher import LauncherClient, LauncherMessage
-from queueing.dispatch.ends import INTERRUPTED, Kept, TooMuch, an_end, message_of, refused, unknown
+from queueing.dispatch.ends import INTERRUPTED, KeptBytes, TooMuch, an_end, message_of, refused, unknown
 from queueing.dispatch.owner_log import OwnerLog
 from queueing.dispatch.prefetch import PrefetchPolicy
 from queueing.errors import ContainerDied
@@ -50,8 +50,8 @@ class CallRunner:
         restart: Callable[[Route], Awaitable[None]],
         freed: Callable[[], None],
     ) -> None:
-        """`freed` is called when a place is about to be free: commands are done in the order they are sent,
-        so a claim sent right behind the end finds the place."""
+        """`freed` is called when a slot is about to be free: commands are executed in order, so a claim sent
+        right after the end finds the slot free."""
         self._freed = freed
         self.queue, self.route, self.app, self.direct = queue, route, app, direct
         self.ahead = PrefetchPolicy(direct, gate=route.app.gate)
@@ -66,18 +66,18 @@ class CallRunner:
         self.died = asyncio.Event()  # the container went away
 
     def can_be_left(self) -> bool:
-        """Whether all that runs goes on in the container by itself, for another dispatcher to take up."""
+        """Whether all running calls continue in the container, for another dispatcher to take over."""
         direct = all(event.fn not in self._not_direct for event, _, _ in self._events.values())
         return self.direct is not None and direct and not self._batches
 
     async def run(self, call: Call) -> None:
-        """Work on the call; its place is free when this returns."""
+        """Work on the call; its slot is free when this returns."""
         first = call.events[0]
         function = self.route.app.function(int(first.fn))
         freed = False
         try:
             with self.ahead.busy(call):
-                # Asked for while nobody served the queue. What came back is never part of a batch.
+                # Cancelled while nobody served the queue. An event that came back is never part of a batch.
                 if first.cancel:
                     await self._finish(call, first, "cancelled", cancelled(first.id))
                 elif function is not None and function.batch:
@@ -92,7 +92,7 @@ class CallRunner:
     # --- one event ----------------------------------------------------------------------------------
 
     async def _run_one(self, call: Call, event: Event, function: Function | None) -> bool:
-        """True when its place was freed together with its end."""
+        """True when its slot was freed together with its end."""
         self._events[event.id] = (event, call, function)
         try:
             async with asyncio.timeout(self.event_timeout_s):
@@ -123,8 +123,8 @@ class CallRunner:
         return False
 
     async def _stream(self, call: Call, event: Event, function: Function | None) -> bool:
-        ours = True  # False: ended by a cancel, or no longer ours; read on, the place stays taken
-        kept = Kept(self.limits)
+        ours = True  # False: ended by a cancel, or no longer ours; read on, its slot stays taken
+        kept = KeptBytes(self.limits)
         async for taken in self._by_backend(call, event):
             if taken[-1].kind == "back":
                 await self._back(call)
@@ -142,10 +142,10 @@ class CallRunner:
         return False
 
     async def _by_backend(self, call: Call, event: Event) -> AsyncIterator[list[LauncherMessage]]:
-        """What the app says of the event, by the direct way where there is one."""
+        """The app's messages about the event, by the direct way where there is one."""
         if self.direct is not None and event.fn not in self._not_direct:
-            with self.ahead.begun(call) as heard:
-                async for taken in self._by_launcher(event, heard):
+            with self.ahead.begun(call) as arrived:
+                async for taken in self._by_launcher(event, arrived):
                     if taken[-1].kind == "elsewhere":
                         break
                     yield taken
@@ -166,23 +166,23 @@ class CallRunner:
         self.ahead.never()
 
     async def _by_launcher(
-        self, event: Event, heard: Callable[[], None]
+        self, event: Event, arrived: Callable[[], None]
     ) -> AsyncIterator[list[LauncherMessage]]:
-        """What the app says by the direct way."""
+        """The app's messages by the direct way."""
         assert self.direct is not None
         async for taken in self.direct.messages(event.id):
-            heard()
+            arrived()
             yield [unknown(event)] if taken[-1].kind == "unknown" else taken
 
     async def _back(self, call: Call) -> None:
-        """Sent ahead for nothing: to the front of the line again."""
+        """Prefetched in vain: back to the front of the line."""
         for event in reversed(call.events):
             await retry_until_stored(partial(self.queue.requeue, event, call, "backs", ANY_NUMBER))
 
     async def _emit(self, call: Call, event: Event, taken: list[LauncherMessage]) -> bool:
         payloads = [one.payload for one in taken]
         return await retry_until_stored(
-            lambda: self.queue.emit(event, call.token, *payloads, told=taken[-1].number)
+            lambda: self.queue.emit(event, call.token, *payloads, published=taken[-1].number)
         )
 
     async def _end(
@@ -206,11 +206,11 @@ class CallRunner:
             )
         )
         if ended and self.direct is not None:
-            # Not if another dispatcher has it by now: that one needs what the app keeps of it.
+            # Not if another dispatcher has it by now: that one needs the messages that the app keeps.
             self.direct.forget(event.id)
 
     async def _publish_app_id(self, event: Event) -> None:
-        """Input chunks come by the gateway: it must know the app's own id of the event."""
+        """Publish the app's own id of the event: the gateway needs it to forward input chunks."""
         key = self.queue.keys.event(event.id)
         await self.queue.redis.hset(key, "app_id", self.app.app_ids.get(event.id, ""))
 
@@ -218,7 +218,7 @@ class CallRunner:
 
     async def _run_batch(self, call: Call) -> bool:
         """One call for all; a failed batch is tried again one by one, so one bad input fails alone. True when
-        its place was freed together with the ends."""
+        its slot was freed together with the ends."""
         try:
             async with asyncio.timeout(self.event_timeout_s):
                 ends = await self._ends(call)
@@ -268,8 +268,8 @@ class CallRunner:
         """Each event's end with the messages not sent yet; through the launcher if there is one."""
         first = call.events[0]
         if self.direct is not None and first.fn not in self._not_direct:
-            with self.ahead.begun(call) as heard:
-                ends = await asyncio.gather(*(self._until_end(call, event, heard) for event in call.events))
+            with self.ahead.begun(call) as arrived:
+                ends = await asyncio.gather(*(self._until_end(call, event, arrived) for event in call.events))
             if ends[0][1].kind != "elsewhere":
                 return ends
             self._elsewhere(first)
@@ -277,28 +277,28 @@ class CallRunner:
             return [([], unknown(event)) for event in call.events]
         self._batches += 1
         # In one write; the call need not wait for it, and its ends are written behind it.
-        told = asyncio.gather(*(self._emit_start(call, event) for event in call.events))
+        published = asyncio.gather(*(self._emit_start(call, event) for event in call.events))
         try:
             outputs = await self.app.batch(call.events)
         finally:
             self._batches -= 1
-            await asyncio.gather(told, return_exceptions=True)
+            await asyncio.gather(published, return_exceptions=True)
         return [
             ([], LauncherMessage(1, "completed", completed(event.id, output)))
             for event, output in zip(call.events, outputs, strict=True)
         ]
 
     def _drop(self, call: Call) -> None:
-        """Nobody listens any more to what the app says of these."""
+        """Ignore further messages of the app about these events."""
         if self.direct is not None:
             for event in call.events:
                 self.direct.drop(event.id)
 
     async def _until_end(
-        self, call: Call, event: Event, heard: Callable[[], None]
+        self, call: Call, event: Event, arrived: Callable[[], None]
     ) -> tuple[list[LauncherMessage], LauncherMessage]:
-        kept = Kept(self.limits)
-        async for taken in self._by_launcher(event, heard):
+        kept = KeptBytes(self.limits)
+        async for taken in self._by_launcher(event, arrived):
             kept.add(taken)
             *before, last = taken
             if last.ends:
@@ -315,7 +315,7 @@ class CallRunner:
         """The container went away: each event is tried again, but not one that did this twice."""
         kind: Requeued = "deaths"
         most = MAX_DEATHS - 1
-        if self._restarted:  # for another call's sake: nobody's fault here
+        if self._restarted:  # because of another call: this one is not to blame
             kind, most = "losses", MAX_LOSSES
         elif await retry_until_stored(self._stopped_on_order):
             kind, most = "moves", ANY_NUMBER
@@ -332,12 +332,12 @@ class CallRunner:
         self.died.set()
 
     async def _stopped_on_order(self) -> bool:
-        """Whether the container went away because its Space was paused, put to sleep, deleted or moved."""
+        """Whether the container was stopped on purpose (its Space was paused, asleep, deleted or moved)."""
         route = await Routes(self.queue.redis).by_id(self.route.space_id, fresh=True)
         return route is None or route.stopped or route.replica_id not in (0, self.route.replica_id)
 
     async def _end_work(self, event: Event, function: Function | None) -> None:
-        """Let nothing of a timed out call run on: what cannot be stopped takes its container along."""
+        """End a timed-out call completely: if it cannot be stopped, its container is restarted."""
         try:
             async with asyncio.timeout(STOP_S):
                 if self.direct is not None and event.fn not in self._not_direct:
@@ -371,7 +371,7 @@ class CallRunner:
 
     async def cancel(self, event_id: str, why: str) -> None:
         """End a running event for its visitor. What can be stopped is stopped; a plain function keeps its
-        place until it ends. The visitor may still get its result, unless the reason is "cancel". Other
+        slot until it ends. The visitor may still get its result, unless the reason is "cancel". Other
         reasons: away for long ("leave"), away for a while with others waiting ("away"), or disconnected in a
         Space with `cancel_on_disconnect` ("gone")."""
         if (found := self._events.get(event_id)) is None:
@@ -387,12 +387,12 @@ class CallRunner:
         if not stoppable and why == "cancel":
             await self._finish(call, event, "cancelled", cancelled(event_id))
 
-    async def hold_stray(self, call_id: str) -> None:
-        """Keep a place for a call that still runs in the container though its event has ended."""
-        if self.direct is None or not (line := await self.queue.hold(call_id)):
+    async def occupy_stray_slot(self, call_id: str) -> None:
+        """Keep a slot for a call that still runs in the container though its event has ended."""
+        if self.direct is None or not (line := await self.queue.occupy_slot(call_id)):
             return
         try:
             await self.direct.stray_ended(call_id)
         finally:
-            await asyncio.shield(retry_until_stored(lambda: self.queue.let_go(call_id, line)))
+            await asyncio.shield(retry_until_stored(lambda: self.queue.release_slot(call_id, line)))
             self._freed()

@@ -35,9 +35,9 @@ logger = logging.getLogger(__name__)
 RENEW_S = LEASE_MS / 3000
 RETRY_DELAY_S = 0.5
 MOST_CONNECTIONS = 10_000
-#: An app that leaves the direct way unanswered so often in a row, for 10 s each time, is asked by Gradio's
-#: own protocol: there each request has its time, and so each event an end.
-MOST_UNHEARD = 6
+#: An app that leaves the direct way unanswered so often in a row, for 10 s each time, is called by Gradio's
+#: own protocol: there each request times out, so each event ends.
+MOST_UNANSWERED = 6
 
 _renew = Script("renew")
 
@@ -51,9 +51,9 @@ class DispatcherPool:
         self.limits = limits
         self.holder = f"{os.getpid()}-{secrets.token_hex(6)}"
         self.stopping = False
-        self._served: set[int] = set()  # Spaces that somebody here looks after
+        self._served: set[int] = set()  # Spaces that this process serves
         self._active: dict[int, Dispatcher] = {}
-        self._unheard: Counter[int] = Counter()  # times in a row, by Space
+        self._unanswered: Counter[int] = Counter()  # times in a row, by Space
         self._loop = uvloop.new_event_loop()
         self._ready = threading.Event()
         threading.Thread(target=self._run_loop, name="dispatchers", daemon=True).start()
@@ -61,14 +61,15 @@ class DispatcherPool:
         self._ready.wait()
 
     def drain(self, space_id: int) -> None:
-        """Serve this Space's queue until it is empty; returns at once where somebody does already."""
+        """Serve this Space's queue until it is empty; returns at once if this process already serves it."""
         if self.stopping or space_id in self._served:
             return
         future: Future[None] = asyncio.run_coroutine_threadsafe(self._drain(space_id), self._loop)
         future.result()
 
     def stop(self) -> None:
-        """Claim nothing more; what runs is left to the next worker or ends here, leases are given back."""
+        """Claim nothing more; running calls are left to the next worker or end here, and leases are
+        released."""
         self.stopping = True
         for dispatcher in tuple(self._active.values()):
             dispatcher.draining = dispatcher.leaving = True
@@ -81,8 +82,8 @@ class DispatcherPool:
 
     async def _connect(self) -> None:
         # Nothing is sent twice behind our back: a claim whose answer was lost has taken events that nobody
-        # knows of. What may be done twice is done again by `queueing.store.retry`.
-        # Each dispatcher listens by a connection of its own.
+        # knows of. `queueing.store.retry` repeats the steps that are safe to repeat. Each dispatcher listens
+        # by a connection of its own.
         self._redis = cancellable(
             Redis.from_url(self.redis_url, retry=Retry(NoBackoff(), 0), max_connections=MOST_CONNECTIONS)
         )
@@ -103,7 +104,7 @@ class DispatcherPool:
             self._served.discard(space_id)
 
     async def _drain_once(self, space_id: int) -> bool:
-        """Serve until there is nothing left; True: there may be more at once, here."""
+        """Serve until nothing is left; True: there may be more work here at once."""
         route = await self._routes.by_id(space_id, fresh=True)
         if route is None or not route.address or self.stopping:
             return False
@@ -116,7 +117,7 @@ class DispatcherPool:
             holder=holder_of(route.replica_id, f"{self.holder}-{secrets.token_hex(3)}"),
             event_timeout_s=self.event_timeout_s,
             restart=restart,
-            by_direct=self._unheard[space_id] < MOST_UNHEARD,
+            by_direct=self._unanswered[space_id] < MOST_UNANSWERED,
         )
         if await Queue(self._redis, space_id).acquire(dispatcher.holder):
             await self._run(space_id, dispatcher)
@@ -137,10 +138,10 @@ class DispatcherPool:
             await dispatcher.run()
         finally:
             del self._active[space_id]
-            if dispatcher.unheard:
-                self._unheard[space_id] += 1
+            if dispatcher.never_answered:
+                self._unanswered[space_id] += 1
             else:
-                self._unheard.pop(space_id, None)
+                self._unanswered.pop(space_id, None)
 
     def _renew_forever(self) -> None:
         client = redis.Redis.from_url(self.redis_url, socket_timeout=5)

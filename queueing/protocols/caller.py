@@ -15,4 +15,4 @@ class Caller:
     visit: str = ""
     visitor: str = ""  # shares a turn under the fair policy: `queueing.identity`
     idempotency_key: str = ""
-    hold_s: float = 0.0  # its events' ends are sent no sooner than this after the answer to their join
+    end_delay_s: float = 0.0  # its events' ends are sent no sooner than this after the answer to their join

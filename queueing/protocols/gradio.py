@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from queueing.app_messages import decode_message, plain
 from queueing.delivery.cursors import Cursor
-from queueing.delivery.held_ends import HeldEnds
+from queueing.delivery.delayed_ends import DelayedEnds
 from queueing.delivery.keeping import Keeping
 from queueing.delivery.positions import Positions
 from queueing.delivery.streams import Delivered, MessageStreams
-from queueing.delivery.waiters import Waiter, unheard
+from queueing.delivery.waiters import Waiter, ignore_place
 from queueing.errors import (
     ApiClosed,
     BadRequest,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from queueing.protocols.caller import Caller
     from queueing.routes import Function, Route
 
-#: What an event's body may say. Other keys are the platform's own words to the launcher.
+#: The keys that a client may set in an event's body. The platform uses others towards the launcher.
 SAID = {"data", "fn_index", "session_hash", "event_data", "trigger_id", "simple_format"}
 WHOLE = {"ws", "sse", "sse_v1"}  # protocols whose every step carries whole values, not differences
 FORGOTTEN = "The result of this call is no longer kept here. Please send it again."
@@ -56,7 +56,7 @@ class GradioProtocol:
     streams: MessageStreams
     positions: Positions
     wake: Callable[[Route], Awaitable[None]]
-    held: HeldEnds = field(default_factory=HeldEnds)
+    delayed_ends: DelayedEnds = field(default_factory=DelayedEnds)
     keeping: Keeping = field(default_factory=Keeping)
     options: QueueOptions = DEFAULTS
 
@@ -115,7 +115,7 @@ class GradioProtocol:
             raise BadRequest("data is no list.")
         number = str(route.app.fn(fn))
         event_id = new_event_id(channel, (group and route.app.takes_as_long_as(group)) or number)
-        self.held.hold(event_id, caller.hold_s)
+        self.delayed_ends.delay(event_id, caller.end_delay_s)
         # Before it joins: its end may arrive before the answer to the join.
         self.streams.expect(SpaceKeys(route.space_id), channel, event_id)
         accepted = await Queue(self.redis, route.space_id, self.options).join(
@@ -136,11 +136,11 @@ class GradioProtocol:
                 present=present,
             )
         )
-        self.held.hold(event_id, caller.hold_s)
+        self.delayed_ends.delay(event_id, caller.end_delay_s)
         if accepted.wake:
             await self.wake(route)
         self.positions.soon(route.space_id)
-        if accepted.being_told:
+        if accepted.end_in_flight:
             await Cursor(self.redis, SpaceKeys(route.space_id), channel).apart()
         return accepted
 
@@ -175,7 +175,7 @@ class GradioProtocol:
             yield b""  # it may be long before anything comes: its headers at once
         session = (route.space_id, session_hash)
         keep_s = self.keeping.seconds(session) if may_keep else 0.0
-        stream = Stream(self.streams, self.positions, self.held, route, cursor, begin, keep_s=keep_s)
+        stream = Stream(self.streams, self.positions, self.delayed_ends, route, cursor, begin, keep_s=keep_s)
         try:
             async with contextlib.aclosing(stream.messages()) as messages:  # type: ignore[type-var]
                 async for chunk in messages:
@@ -197,7 +197,7 @@ class GradioProtocol:
         queue = Queue(self.redis, route.space_id)
         if await queue.cancel(event_id, session_hash) != "unknown":
             return
-        # One that is over: there is nothing to do.
+        # The event is over: there is nothing to do.
         if (await queue.state(event_id, "channel")).get("channel") != session_hash:
             raise UnknownEvent
 
@@ -288,7 +288,7 @@ class GradioProtocol:
 
     async def _messages_while_present(self, route: Route, event_id: str) -> AsyncIterator[dict[str, Any]]:
         """The same as `event_messages`, for a client whose disconnect counts."""
-        waiter = Waiter(route.space_id, await self.channel_of(route, event_id), unheard, ticket=True)
+        waiter = Waiter(route.space_id, await self.channel_of(route, event_id), ignore_place, ticket=True)
         async with (
             self.positions.waiting(waiter),
             contextlib.aclosing(self.event_messages(route, event_id)) as messages,  # type: ignore[type-var]
@@ -342,7 +342,7 @@ class GradioProtocol:
     async def run(
         self, route: Route, function: Function, body: dict[str, Any], caller: Caller
     ) -> tuple[int, dict[str, Any]]:
-        """`POST run/{name}` of a queued function: hold the request until its turn has come and gone.
+        """`POST run/{name}` of a queued function: the response waits until the event has ended.
 
         Raises:
             QueueError
@@ -360,7 +360,7 @@ class GradioProtocol:
             route, full, caller, channel=channel, fn=function.id, function=function, present=False
         )
         async for message in self._messages_while_present(route, accepted.event_id):
-            if message.get("code") == PAUSED:  # a held request has no place for this message
+            if message.get("code") == PAUSED:  # a plain response cannot carry this message
                 await Queue(self.redis, route.space_id).cancel(accepted.event_id, channel)
                 raise Refused("The owner paused this Space. Please send it again when it runs.")
             if message.get("msg") == "process_completed":

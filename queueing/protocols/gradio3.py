@@ -1,7 +1,7 @@
 """Gradio 3's wire protocol in front of our queue: one websocket per event, from its hash to its result.
 
 One thing differs from Gradio's own: the inputs are requested at once and not when the event's turn comes, so
-a slow upload never holds a place up, and the event survives its dispatcher.
+a slow upload never blocks a slot, and the event survives its dispatcher.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ async def handle(protocol: GradioProtocol, route: Route, socket: Socket, caller_
     except QueueError as error:
         await socket.send(failed("", str(error)))
     else:
-        await _Line(protocol, route, socket, channel, accepted.event_id).tell()
+        await _Line(protocol, route, socket, channel, accepted.event_id).run()
 
 
 async def _request(socket: Socket) -> dict[str, Any]:
@@ -111,14 +111,14 @@ class _Line:
         self.channel, self.event_id = channel, event_id
         self.out: asyncio.Queue[Delivered | Place] = asyncio.Queue()
 
-    async def tell(self) -> None:
+    async def run(self) -> None:
         """Send everything to the end.
 
         Raises:
             Gone
         """
         tasks = [
-            asyncio.create_task(self._talk(), name=f"line {self.event_id}"),
+            asyncio.create_task(self._send_all(), name=f"line {self.event_id}"),
             asyncio.create_task(self._follow()),
             asyncio.create_task(self._until_gone()),
         ]
@@ -135,7 +135,7 @@ class _Line:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _talk(self) -> None:
+    async def _send_all(self) -> None:
         waiter = Waiter(self.route.space_id, self.channel, self.out.put_nowait)
         started = False
         async with self.protocol.positions.waiting(waiter):
@@ -157,12 +157,12 @@ class _Line:
 
     async def _until_gone(self) -> None:
         while True:
-            with contextlib.suppress(BadRequest):  # a word nobody asked for changes nothing
+            with contextlib.suppress(BadRequest):  # unexpected messages are ignored
                 await self.socket.receive()
 
 
 def _estimation(place: Place) -> bytes:
-    """Gradio 3's words for a place; the averages that only its own queue knows are left out."""
+    """A place as Gradio 3 sends it, without the averages that only its own queue knows."""
     return encode(
         {
             "msg": "estimation",

@@ -14,7 +14,7 @@ from queueing.messages import CLOSE_STREAM, HEARTBEAT, Estimation, encode
 from queueing.protocols.reading_ahead import ReadingAhead
 
 if TYPE_CHECKING:
-    from queueing.delivery.held_ends import HeldEnds
+    from queueing.delivery.delayed_ends import DelayedEnds
     from queueing.delivery.positions import Positions
     from queueing.delivery.streams import MessageStreams
     from queueing.routes import Route
@@ -35,7 +35,7 @@ class Stream:
         self,
         streams: MessageStreams,
         positions: Positions,
-        held: HeldEnds,
+        delayed_ends: DelayedEnds,
         route: Route,
         cursor: Cursor,
         begin: Begin,
@@ -43,7 +43,7 @@ class Stream:
         keep_s: float,
     ) -> None:
         """`keep_s`: how long to stay when all is over, for a client that comes back at once."""
-        self.streams, self.positions, self.held = streams, positions, held
+        self.streams, self.positions, self.delayed_ends = streams, positions, delayed_ends
         self.route, self.cursor, self.dropped = route, cursor, begin.dropped
         #: Whether the client waits for `close_stream`.
         self.closes = route.app.protocol in ("", V3)
@@ -52,7 +52,7 @@ class Stream:
         self.ended = False  # an event's end was taken and is not written yet
         self.silent = True  # nothing was sent yet
         self.kept = False  # nothing is open, and it stays for a moment
-        self.came_back = False  # its client called anew meanwhile
+        self.came_back = False  # its client made a new call meanwhile
         self.kept_for_nothing = False
         self.out: asyncio.Queue[Delivered | str | BaseException] = asyncio.Queue()
         self.places: dict[str, Place] = {}  # event -> the newest, not sent yet; `out` holds the event's id
@@ -93,8 +93,8 @@ class Stream:
             follower.cancel()
 
     async def _next(self) -> bytes | None:
-        """What is to be written next, which may be nothing; None: perhaps there is nothing to come. It was
-        kept and nobody came, or its client listens for what is over."""
+        """The next bytes to write, possibly none; None: perhaps nothing else will come. The stream was kept
+        and no call came, or its client listens for events that are over."""
         try:
             async with asyncio.timeout(self.keep_s if self.kept else HEARTBEAT_S):
                 item = await self.out.get()
@@ -109,7 +109,8 @@ class Stream:
         return chunk
 
     def place(self, place: Place) -> None:
-        """To be sent once the client has taken what came before; for each event only the newest."""
+        """Queue a place, to be sent once the client has taken what came before; only the newest of each
+        event."""
         if place.event_id in self.dropped:
             return
         if place.event_id not in self.places:
@@ -134,7 +135,7 @@ class Stream:
             return sse(self._estimation(self.places.pop(item)))
         self.ahead.written(len(item.payload))
         if item.final:
-            await self.held.wait(item.event_id)
+            await self.delayed_ends.wait(item.event_id)
         self.number = item.number
         self.ended = self.ended or item.final
         return b"" if item.event_id in self.dropped else self._message(item)
@@ -152,7 +153,8 @@ class Stream:
         )
 
     def _message(self, item: Delivered) -> bytes:
-        """The message as it is; before an event's start that had no estimation, the one Gradio sends."""
+        """The message unchanged; before the start of an event that had no estimation, the one that Gradio
+        sends."""
         chunk = sse(item.payload)
         if b'"msg":"process_starts"' in item.payload[:200] and item.event_id not in self.estimated:
             first = encode(Estimation(event_id=item.event_id, rank=0, queue_size=1))

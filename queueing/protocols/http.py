@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from queueing.delivery.waiters import Place, Waiter, unheard
+from queueing.delivery.waiters import Place, Waiter, ignore_place
 from queueing.errors import AlreadyEnded, BodyTooLarge, Gone, NoAnswer, Refused, UnknownEvent
 from queueing.events import decode, new_channel, prefix_of, prefix_of_id
 from queueing.lines import MAIN
@@ -54,7 +54,7 @@ class HttpProtocol:
         if prefix_of_id(event_id) != prefix_of(channel):  # an earlier request had the same idempotency key
             return await self._answer(route, await self._end(route, event_id), keep=True)
         try:
-            async with self.gradio.positions.waiting(Waiter(route.space_id, channel, unheard)):
+            async with self.gradio.positions.waiting(Waiter(route.space_id, channel, ignore_place)):
                 message = await self._end(route, event_id)
         except BaseException:
             await Queue(self.gradio.redis, route.space_id).cancel(event_id, channel)
@@ -63,14 +63,14 @@ class HttpProtocol:
 
     async def _end(self, route: Route, event_id: str) -> dict[str, Any]:
         async for message in self.gradio.event_messages(route, event_id):
-            if message.get("code") == PAUSED:  # a held request has no place for this message
+            if message.get("code") == PAUSED:  # a plain response cannot carry this message
                 raise Refused("The owner paused this Space. Please send it again when it runs.")
             if message.get("msg") == "process_completed":
                 return message
         raise AssertionError("an event ends with its final message")
 
     async def _answer(self, route: Route, message: dict[str, Any], *, keep: bool) -> Answer:
-        """What a final message says of the container's answer.
+        """The container's answer that a final message names.
 
         Raises:
             NoAnswer, Gone

@@ -16,7 +16,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from accounts.rights import RightsUnknown, Who
+from accounts.rights import RightsUnknown, Viewer
 from infra import json_bodies
 from infra.json_bodies import BadJson
 from infra.token_bucket import Bucket
@@ -39,12 +39,12 @@ MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 NO_SUCH_SPACE = 4404
 TOO_MANY_MESSAGES = 4008  # 1008 in an application's own range: Daphne sends no other
 MESSAGES_PER_SECOND, MESSAGES_AT_ONCE = 20, 200  # of one socket; a page sends a few a minute
-MOST_EARLIER = 20  # visits that one socket looks back on
+MOST_EARLIER = 20  # earlier visits that one socket follows
 BACK_WITHIN_MS = 5000  # each socket gets its own moment, so that they do not come back all at once
 
 logger = logging.getLogger(__name__)
 
-KnownToApp = Callable[[list[tuple[bytes, bytes]], int], dict[str, str]]
+IdentityHeaders = Callable[[list[tuple[bytes, bytes]], int], dict[str, str]]
 ReadVisit = Callable[[str, int], tuple[str, int | None] | None]
 
 
@@ -52,10 +52,11 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
     """One socket. It joins no channel layer: deliveries come by this process's one subscription."""
 
     channel_layer_alias = None
-    #: What a visit's token says; given by the subclass that knows Spaces.
+    #: Reads a visit's token; set by the subclass that knows Spaces.
     read_visit: ReadVisit | None = None
-    #: What of these headers identifies the caller to the app; given by the same.
-    known_to_app: KnownToApp | None = None
+    #: The headers that identify the caller to the app, picked from the socket's own; set by the same
+    #: subclass.
+    identity_headers: IdentityHeaders | None = None
 
     def __init__(self, context: Callable[[], WebContext]) -> None:
         super().__init__()
@@ -63,7 +64,8 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """One event of the socket's life. (Channels' own visits a thread each time, to close old connections
-        to the database: nearly half of what a leaving socket costs. Here only what asks it does.)"""
+        to the database: nearly half of the cost of closing a socket. Here only code that queries it uses a
+        thread.)"""
         await getattr(self, get_handler_name(message))(message)
 
     async def connect(self) -> None:
@@ -71,15 +73,15 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         kwargs = self.scope["url_route"]["kwargs"]
         route = await self.context.routes.by_name(kwargs["owner"], kwargs["name"])
         await self.accept()
-        self.who = Who(self._user_id())
+        self.viewer = Viewer(self._user_id())
         if route is None or not await self._may_see(route):
             await self._refuse()
             return
         self.context.sockets.add(self)
-        self._held = self.context.watched.hold(route.space_id, self.who, self._lose)
+        self._connection = self.context.watched.watch(route.space_id, self.viewer, self._lose)
         self.route: Route = route
         self.session = new_channel()
-        self._may_say = Bucket(MESSAGES_PER_SECOND, most=MESSAGES_AT_ONCE)
+        self._rate = Bucket(MESSAGES_PER_SECOND, most=MESSAGES_AT_ONCE)
         self._follower: asyncio.Task[None] | None = None
         self._waiters: list[Waiter] = []
         self._earlier: list[asyncio.Task[None]] = []
@@ -89,11 +91,11 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             self._send_places("", visit)
 
     async def disconnect(self, code: int) -> None:
-        """Stop telling; pending events keep their place for a minute (`queueing.dispatch.reaper`)."""
+        """Send nothing more; pending events keep their place for a minute (`queueing.dispatch.reaper`)."""
         self.context.sockets.discard(self)
         if not hasattr(self, "_outbox"):
             return
-        self.context.watched.drop(self._held)
+        self.context.watched.drop(self._connection)
         self.context.status.drop(self.route, self._on_state)
         for waiter in self._waiters:
             self.context.positions.drop(waiter)
@@ -105,14 +107,14 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
     async def send_away(self) -> None:
         """Close with 4012. The moment to come back is a message: Daphne drops a close frame's reason."""
         retry_after_ms = random.randrange(BACK_WITHIN_MS)  # noqa: S311
-        await self._say({"msg": "goodbye", "retry_after_ms": retry_after_ms})
+        await self._write_message({"msg": "goodbye", "retry_after_ms": retry_after_ms})
         await self.close(GOING_AWAY)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """One message of the client; a bad one is answered, the socket stays open."""
         if not hasattr(self, "route"):
             return
-        if not self._may_say.take():
+        if not self._rate.take():
             await self.close(TOO_MANY_MESSAGES)
             return
         try:
@@ -121,11 +123,13 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
                 return
             await self._handle(self._parsed(text_data, bytes_data))
         except QueueError as error:
-            await self._say({"msg": "error", "code": error.code, "message": str(error)})
+            await self._write_message({"msg": "error", "code": error.code, "message": str(error)})
         except (RedisError, OSError) as error:
             logger.warning("a socket's message: %s", error)
             text = "The queue does not answer for a moment. Please send it again."
-            await self._say({"msg": "error", "code": "queue.away", "message": text, "retry_after_ms": 2000})
+            await self._write_message(
+                {"msg": "error", "code": "queue.away", "message": text, "retry_after_ms": 2000}
+            )
 
     # --- messages -----------------------------------------------------------------------------------
 
@@ -183,7 +187,11 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         key = message.get("idempotency_key")
         caller = Caller(
             headers={
-                **(self.known_to_app(self.scope["headers"], route.space_id) if self.known_to_app else {}),
+                **(
+                    self.identity_headers(self.scope["headers"], route.space_id)
+                    if self.identity_headers
+                    else {}
+                ),
                 "host": self._host(),
                 "x-forwarded-host": f"{self._host()}/run/{route.owner}/{route.name}{route.app.mount}",
             },
@@ -191,7 +199,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             idempotency_key=key if isinstance(key, str) else "",
         )
         event_id = (await self.context.gradio.join(route, body, caller)).event_id
-        await self._say({"msg": "joined", "event_id": event_id, "session_hash": self.session})
+        await self._write_message({"msg": "joined", "event_id": event_id, "session_hash": self.session})
 
     async def _resume(self, message: dict[str, Any]) -> None:
         """Take an earlier socket's session up again; its messages come from the first."""
@@ -205,7 +213,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         self._send_places(session)
 
     def _resume_visit(self, token: str) -> None:
-        """Tell what becomes of the calls of an earlier opening of the page, by the visit that it had."""
+        """Send the places and ends of the calls of an earlier opening of the page, named by its visit."""
         visit = self._visit_of(token)
         self._earlier = [task for task in self._earlier if not task.done()]
         if not visit or len(self._earlier) >= MOST_EARLIER:
@@ -224,7 +232,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
     async def _send_message(self, message: dict[str, Any]) -> None:
         await self._outbox.message(encode(message))
 
-    # --- telling ------------------------------------------------------------------------------------
+    # --- sending ------------------------------------------------------------------------------------
 
     def _follow(self, channel: str) -> None:
         self._follower = asyncio.create_task(self._forward(channel), name="ws follow")
@@ -270,7 +278,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         with contextlib.suppress(RuntimeError):  # the socket closed meanwhile
             await self.base_send({"type": "websocket.send", "text": payload.decode()})
 
-    async def _say(self, message: dict[str, Any]) -> None:
+    async def _write_message(self, message: dict[str, Any]) -> None:
         await self._write(encode(message))
 
     async def close(self, code: int | bool | None = None, reason: str | None = None) -> None:
@@ -278,16 +286,18 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         with contextlib.suppress(RuntimeError):
             await super().close(code, reason)
 
-    # --- who ----------------------------------------------------------------------------------------
+    # --- the visitor --------------------------------------------------------------------------------
 
     async def _may_see(self, route: Route) -> bool:
         try:
-            return await self.context.watched.may_see(self.who, route)
+            return await self.context.watched.may_see(self.viewer, route)
         except RightsUnknown:
             return False
 
     async def _refuse(self) -> None:
-        await self._say({"msg": "error", "code": "space.unknown", "message": "There is no such Space."})
+        await self._write_message(
+            {"msg": "error", "code": "space.unknown", "message": "There is no such Space."}
+        )
         await self.close(NO_SUCH_SPACE)
 
     def _lose(self) -> None:

@@ -1,4 +1,4 @@
-"""What the last 24 hours say about each queue setting, in one plain sentence with its figures. Pure: measured
+"""Advice on each queue setting from the last 24 hours, in one plain sentence with its figures. Pure: measured
 facts, the settings and the tier in; sentences out, and none where too little was measured."""
 
 from __future__ import annotations
@@ -58,18 +58,18 @@ class Facts:
 
 
 def advice(facts: Facts, settings: Settings, tier: Tier) -> dict[str, str]:
-    """A sentence for each setting, and each group with a number of its own ("group:<name>"), about which the
-    facts say something."""
+    """A sentence for each setting, and each group with a number of its own ("group:<name>"), on which the
+    facts support advice."""
     if facts.main.arrivals + facts.main.refused < FEWEST:
         return {}
-    said = {name: rule(facts, settings, tier) for name, rule in RULES.items()}
+    sentences = {name: rule(facts, settings, tier) for name, rule in RULES.items()}
     for name, use in facts.groups.items():
         if use.source != "default":
-            said[f"group:{name}"] = _at_once(use.tally, use.tally.running, use.limit, facts, tier)
-    return {name: sentence[0].upper() + sentence[1:] for name, sentence in said.items() if sentence}
+            sentences[f"group:{name}"] = _at_once(use.tally, use.tally.running, use.limit, facts, tier)
+    return {name: sentence[0].upper() + sentence[1:] for name, sentence in sentences.items() if sentence}
 
 
-# --- one rule for each setting: "" where it has nothing to say -----------------------------------------
+# --- one rule for each setting: "" where it has no advice ----------------------------------------------
 
 
 def _concurrency(facts: Facts, settings: Settings, tier: Tier) -> str:
@@ -82,8 +82,8 @@ def _concurrency(facts: Facts, settings: Settings, tier: Tier) -> str:
     if not without:
         return ""
     name, use = max(without.items(), key=lambda item: share_over(item[1].tally.wait, LONG_WAIT_S))
-    said = _at_once(use.tally, use.tally.running, use.limit, facts, tier)
-    return f"in {name} {said}" if said else ""
+    sentence = _at_once(use.tally, use.tally.running, use.limit, facts, tier)
+    return f"in {name} {sentence}" if sentence else ""
 
 
 def _at_once(tally: Tally, most: int, now: int | None, facts: Facts, tier: Tier) -> str:
@@ -94,7 +94,7 @@ def _at_once(tally: Tally, most: int, now: int | None, facts: Facts, tier: Tier)
     memory = f"{_gib(used.memory_bytes)} of {_gib(tier.memory_bytes)} GiB"
     if used.memory_bytes > NEARLY * tier.memory_bytes:
         if len(facts.groups) > 1:
-            return ""  # a matter of all together
+            return ""  # the total limit decides
         if now > 1:
             return f"the container used {memory}: with fewer than {now} calls at once it would not run out."
     if not _served(tally):
@@ -122,8 +122,8 @@ def _max_running(facts: Facts, settings: Settings, tier: Tier) -> str:
         return ""
     memory = f"{_gib(used.memory_bytes)} of {_gib(tier.memory_bytes)} GiB"
     if used.memory_bytes > NEARLY * tier.memory_bytes:
-        told = f"the container used {memory} while at most {now} calls ran at once"
-        return f"{told}: with fewer altogether it would not run out." if now > 1 else ""
+        text = f"the container used {memory} while at most {now} calls ran at once"
+        return f"{text}: with fewer altogether it would not run out." if now > 1 else ""
     if settings.max_running is None or not _served(facts.main):
         return ""
     over, waited = _waited(facts.main)
@@ -147,12 +147,12 @@ def _room(used: Used, now: int, tier: Tier) -> int:
 def _max_size(facts: Facts, settings: Settings, tier: Tier) -> str:
     full, arrivals = facts.main.counts["full"], facts.main.arrivals
     if full:
-        told = f"{full:,} of {full + arrivals:,} found the queue full"
+        text = f"{full:,} of {full + arrivals:,} found the queue full"
         slowest = quantile(facts.main.wait, 0.95)
         if slowest is not None and slowest < LONG_WAIT_S and settings.max_size is not None:
             waits = f"95 of 100 others waited at most {_time(slowest)}"
-            return f"{told}, while {waits}: try {2 * settings.max_size:,}."
-        return f"{told}."
+            return f"{text}, while {waits}: try {2 * settings.max_size:,}."
+        return f"{text}."
     over = share_over(facts.main.wait, 10 * 60)
     if settings.max_size is None and _served(facts.main) and over >= 0.05:
         likely = quantile(facts.main.wait, 0.5) or 0
@@ -182,10 +182,10 @@ def _max_batch_size(facts: Facts, settings: Settings, tier: Tier) -> str:
     mean = sum(size * count for size, count in facts.batches.items()) / calls
     full = facts.batches.get(settings.max_batch_size, 0) / calls
     size = settings.max_batch_size
-    said = f"{_share(full)} batches had the full {size} inputs ({_number(mean)} on average)"
+    sentence = f"{_share(full)} batches had the full {size} inputs ({_number(mean)} on average)"
     over, waited = _waited(facts.main)
     if full < MANY_SHARE:
-        return f"{said}: it is large enough."
+        return f"{sentence}: it is large enough."
     used = facts.used
     if tier.gpu:  # its memory is what bounds a batch, and is not measured
         return ""
@@ -193,8 +193,8 @@ def _max_batch_size(facts: Facts, settings: Settings, tier: Tier) -> str:
         return ""
     memory = f"the container used {_gib(used.memory_bytes)} of {_gib(tier.memory_bytes)} GiB"
     if 2 * used.memory_bytes > NEARLY * tier.memory_bytes:
-        return f"{said}, and {waited}; {memory}, which leaves no room for larger ones."
-    return f"{said}, and {waited}; {memory}: try {2 * size}."
+        return f"{sentence}, and {waited}; {memory}, which leaves no room for larger ones."
+    return f"{sentence}, and {waited}; {memory}: try {2 * size}."
 
 
 def _api_open(facts: Facts, settings: Settings, tier: Tier) -> str:
@@ -233,7 +233,7 @@ def _served(tally: Tally) -> bool:
     return sum(tally.wait.values()) >= FEWEST
 
 
-# --- figures as people say them ------------------------------------------------------------------------
+# --- figures in words ----------------------------------------------------------------------------------
 
 
 def _waited(tally: Tally) -> tuple[float, str]:
@@ -259,7 +259,7 @@ def _gib(size: int) -> str:
 
 
 def _number(value: float) -> str:
-    """One digit behind the point, where it says something."""
+    """One digit behind the point, where it matters."""
     return f"{value:.1f}".removesuffix(".0")
 
 

@@ -1,4 +1,4 @@
-"""The facts that advice is made of: the last 24 hours of a queue, and of its containers."""
+"""The facts behind the advice: the last 24 hours of a queue, and of its containers."""
 
 from __future__ import annotations
 
@@ -58,16 +58,16 @@ def _used(space_id: int) -> Used | None:
     waiting = {int(m.timestamp()) // 60: pending > 0 for m, pending in rows.values_list("minute", "pending")}
     worked = [use for use in usage.of(space_id) if use.minute in waiting]
     crowded = [use for use in worked if waiting[use.minute]]
-    looked_at = crowded if len(crowded) >= FEWEST_MINUTES else worked
-    if not looked_at:
+    sampled = crowded if len(crowded) >= FEWEST_MINUTES else worked
+    if not sampled:
         return None
     return Used(
-        minutes=len(looked_at),
+        minutes=len(sampled),
         memory_bytes=max(use.memory_bytes for use in worked),
-        cores=median(use.cores for use in looked_at),
+        cores=median(use.cores for use in sampled),
     )
 
 
 def sentences(space_id: int, hardware: str) -> dict[str, str]:
-    """What the last 24 hours say about each queue setting of this Space, by setting; mostly nothing."""
+    """The advice on this Space's queue settings, by setting; most settings have none."""
     return advice(facts(space_id), queue_settings.effective(space_id), tier(hardware))

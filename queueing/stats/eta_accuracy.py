@@ -2,7 +2,7 @@
 
 A web process notes the first promise to some waiters (`Positions`). When the event is claimed, the script
 counts by which share of the wait (or of a second, for shorter waits) the likely time was off, and whether the
-"at most" held."""
+wait stayed within the upper bound."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ DAY_S = 24 * 3600
 
 @dataclass(frozen=True, kw_only=True)
 class EtaAccuracy:
-    """`count` promises compared; `median_error` as a share of the wait, `within` the share of waiters for
-    whom the "at most" held; both None where nothing was compared."""
+    """`count` promises compared; `median_error` as a share of the wait, `within` the share of waiters whose
+    wait stayed within the upper bound; both None where nothing was compared."""
 
     count: int = 0
     median_error: float | None = None

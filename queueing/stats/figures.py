@@ -47,21 +47,21 @@ def figures_of(space_ids: Iterable[int]) -> dict[int, Figures]:
 
 
 def lines_of(space_ids: Sequence[int], also: Iterable[str] = ()) -> dict[int, snapshot.Lines]:
-    """All lines of each Space with somebody in, and those named."""
+    """All lines of each Space that are not empty, and those named."""
     redis = sync_redis()
     pipe = redis.pipeline(transaction=False)
     for space_id in space_ids:
         pipe.zrange(SpaceKeys(space_id).lines, 0, -1)
     names = [[*all_lines(found), *also] for found in pipe.execute()]
     pipe = redis.pipeline(transaction=False)
-    for space_id, asked in zip(space_ids, names, strict=True):
-        snapshot.queue_snapshot_reads(pipe, SpaceKeys(space_id), asked)
+    for space_id, line_names in zip(space_ids, names, strict=True):
+        snapshot.queue_snapshot_reads(pipe, SpaceKeys(space_id), line_names)
     pipe.time()
     *answers, server_time = pipe.execute()
     found, at = {}, 0
-    for space_id, asked in zip(space_ids, names, strict=True):
-        after = at + snapshot.answers_to(asked)
-        found[space_id] = snapshot.parse(answers[at:after], asked, seconds(server_time))
+    for space_id, line_names in zip(space_ids, names, strict=True):
+        after = at + snapshot.answers_to(line_names)
+        found[space_id] = snapshot.parse(answers[at:after], line_names, seconds(server_time))
         at = after
     return found
 
@@ -97,7 +97,7 @@ def events(space_id: int, limit: int = 100) -> list[dict[str, Any]]:
     ]
 
 
-def places(space_id: int, channel: str) -> list[dict[str, Any]]:
+def open_events(space_id: int, channel: str) -> list[dict[str, Any]]:
     """The open events of one session: event_id, state, and the position (from 0) of pending ones."""
     client = sync_redis()
     k = SpaceKeys(space_id)

@@ -1,5 +1,5 @@
-"""What each queue did since it is there, and does now: for the metrics. Counters that never go back are the
-stored minutes' sums (hash `totals`) and the minutes not stored yet, read together."""
+"""Each queue's counters since its Space was made, and its figures now, for the metrics. Counters that never
+go back are the stored minutes' sums (hash `totals`) and the minutes not stored yet, read together."""
 
 from __future__ import annotations
 

@@ -13,12 +13,12 @@ CLEARED = "The owner cleared the queue of this Space. Please send it again."
 
 
 def busy_lines(k: SpaceKeys) -> list[str]:
-    """The lines with somebody in."""
+    """The lines that are not empty."""
     return all_lines(sync_redis().zrange(k.lines, 0, -1))
 
 
 def clear(space_id: int, reason: str = CLEARED) -> int:
-    """End every pending event with a final message that says why; how many."""
+    """End every pending event with a final message that gives the reason; returns how many."""
     client = sync_redis()
     k = SpaceKeys(space_id)
     script = Script("cancel")
@@ -36,7 +36,7 @@ def clear(space_id: int, reason: str = CLEARED) -> int:
                     open=k.open(channel),
                     day=today,
                     promises=k.promises,
-                    **k.holding,
+                    **k.byte_keys,
                     lines=k.lines,
                     fence=k.fence,
                     minutes=k.minutes,
@@ -61,8 +61,8 @@ def _announce(space_id: int, message: bytes) -> int:
     client = sync_redis()
     k = SpaceKeys(space_id)
     script = Script("notice")
-    told: int = client.register_script(script.source)(
-        keys=script.in_order(running=k.running, **k.holding, lines=k.lines, fence=k.fence),
+    count: int = client.register_script(script.source)(
+        keys=script.in_order(running=k.running, **k.byte_keys, lines=k.lines, fence=k.fence),
         args=[k.prefix, message, FINAL_TTL_S],
     )
-    return told
+    return count

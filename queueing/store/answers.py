@@ -6,11 +6,11 @@ from typing import Any
 
 from queueing.errors import (
     ApiClosed,
-    HoldsTooMuch,
     KeyReused,
     PoisonInput,
     QueueFull,
     Refused,
+    StorageLimit,
     VisitorLimit,
 )
 from queueing.events import Accepted, Call, Event
@@ -20,21 +20,25 @@ def accepted_of(answer: list[Any], event_id: str) -> Accepted:
     """What `join` answers of this event.
 
     Raises:
-        QueueFull, VisitorLimit, HoldsTooMuch, ApiClosed, Refused, KeyReused, PoisonInput
+        QueueFull, VisitorLimit, StorageLimit, ApiClosed, Refused, KeyReused, PoisonInput
     """
     match answer:
-        case [b"accepted", position, size, alive, being_told]:
+        case [b"accepted", position, size, alive, end_in_flight]:
             return Accepted(
-                event_id=event_id, position=position, size=size, wake=not alive, being_told=bool(being_told)
+                event_id=event_id,
+                position=position,
+                size=size,
+                wake=not alive,
+                end_in_flight=bool(end_in_flight),
             )
         case [b"duplicate", first]:
             return Accepted(event_id=first.decode(), position=0, size=0, wake=False, replayed=True)
         case [b"full", size, max_size]:
             raise QueueFull(size, max_size)
-        case [b"limit", pending, most]:
-            raise VisitorLimit(pending, most)
-        case [b"held", held, most]:
-            raise HoldsTooMuch(held, most)
+        case [b"limit", pending, limit]:
+            raise VisitorLimit(pending, limit)
+        case [b"bytes", kept, limit]:
+            raise StorageLimit(kept, limit)
         case [b"reused"]:
             raise KeyReused
         case [b"poison"]:
@@ -48,14 +52,14 @@ def accepted_of(answer: list[Any], event_id: str) -> Accepted:
 
 def call_of(raw: list[Any]) -> Call:
     """A call as `claim` answers it."""
-    line, token, places, total, each, *events = raw
+    line, token, slots, total, each, *events = raw
     calls = tuple(_event(e) for e in events)
-    return Call(line=line.decode(), token=int(token), places=places, total=total, each=each, events=calls)
+    return Call(line=line.decode(), token=int(token), slots=slots, total=total, each=each, events=calls)
 
 
 def _event(raw: list[bytes | None]) -> Event:
     event_id, fn, channel, body, request, origin, *rest = raw
-    joined, deaths, visit, losses, moves, told, cancel, retry = rest
+    joined, deaths, visit, losses, moves, published, cancel, retry = rest
     return Event(
         id=(event_id or b"").decode(),
         fn=(fn or b"").decode(),
@@ -67,7 +71,7 @@ def _event(raw: list[bytes | None]) -> Event:
         deaths=int(deaths or 0),
         losses=int(losses or 0),
         moves=int(moves or 0),
-        told=int(told or 0),
+        published=int(published or 0),
         cancel=cancel == b"1",
         retry=retry != b"0",
         visit=(visit or b"").decode(),

@@ -17,14 +17,14 @@ EVICTS = (
 
 
 def warnings() -> list[str]:
-    """What is not safe, a sentence each; none where the server does not say (managed ones forbid CONFIG)."""
+    """Unsafe settings, a sentence each; none where the server hides them (managed ones forbid CONFIG)."""
     try:
-        told = sync_redis().config_get("appendonly", "maxmemory", "maxmemory-policy")
+        config = sync_redis().config_get("appendonly", "maxmemory", "maxmemory-policy")
     except RedisError:
         return []
     found = []
-    if told.get("appendonly") == "no":
+    if config.get("appendonly") == "no":
         found.append(NOT_DURABLE)
-    if told.get("maxmemory", "0") != "0" and told.get("maxmemory-policy") != "noeviction":
+    if config.get("maxmemory", "0") != "0" and config.get("maxmemory-policy") != "noeviction":
         found.append(EVICTS)
     return found

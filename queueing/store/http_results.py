@@ -1,5 +1,5 @@
 """What a container answered to a queued HTTP request: kept beside the queue, under a name of its own, until
-its visitor has it. The final message of the event only says the name: answers are too large for messages."""
+its visitor has it. The event's final message carries only the name: answers are too large for messages."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ResponseStore:
         return None if raw is None else _decode(raw)
 
     def _of(self, name: str) -> dict[str, str]:
-        return {"answer": self._keys.answer(name), **self._keys.holding}
+        return {"answer": self._keys.answer(name), **self._keys.byte_keys}
 
 
 def new_name(event_id: str) -> str:

@@ -22,10 +22,10 @@ class SpaceKeys:
     @property
     @key("hash", owner="queue_settings", life="stays")
     def cfg(self) -> str:
-        """The queue settings; `refuse`, why nobody may join now (or absent); `order`, the policy that
-        `wait` is sorted by now (absent: fifo); `replica`, the only one whose dispatcher may claim ("0":
-        none); `serving` ("0": no replica runs); then, if known, `start_likely` and `start_at_most` (how many
-        seconds a start takes) and `start_since` (Unix time at which it began)."""
+        """The queue settings; `refuse`, the reason why joins are refused (absent: they are not); `order`, the
+        policy that `wait` is sorted by now (absent: fifo); `replica`, the only one whose dispatcher may claim
+        ("0": none); `serving` ("0": no replica runs); then, if known, `start_likely` and `start_at_most` (how
+        many seconds a start takes) and `start_since` (Unix time at which it began)."""
         return self.prefix + "cfg"
 
     @property
@@ -43,8 +43,8 @@ class SpaceKeys:
     @property
     @key("hash", owner="spaces.gateway", life="stays")
     def kept(self) -> str:
-        """What the app says of itself, for programs that come while it sleeps or starts: `config` and `info`,
-        compressed; `sha`, the commit they are of; `asking`, who asks the app at this moment."""
+        """The app's own description, for programs that come while it sleeps or starts: `config` and `info`,
+        compressed; `sha`, their commit; `asking`, the process that is loading them from the app now."""
         return self.prefix + "kept"
 
     @property
@@ -168,21 +168,20 @@ class SpaceKeys:
 
     @property
     @key("hash", owner="store", life="expires")
-    def held(self) -> str:
-        """Key -> bytes of what the Space's calls keep there; `all`: of them together
-        (`lua/lib/held.lua`)."""
+    def kept_bytes(self) -> str:
+        """Key -> bytes that the Space's calls keep there; `all`: their sum (`lua/lib/kept_bytes.lua`)."""
         return self.prefix + "held"
 
     @property
     @key("zset", owner="store", life="expires")
-    def held_until(self) -> str:
-        """Such a key -> time when its own TTL ends."""
+    def kept_until(self) -> str:
+        """The same keys -> time when their own TTL ends."""
         return self.prefix + "held_until"
 
     @property
-    def holding(self) -> dict[str, str]:
-        """The two by the names that scripts have for them."""
-        return {"held": self.held, "held_until": self.held_until}
+    def byte_keys(self) -> dict[str, str]:
+        """Both keys, by their names in the scripts."""
+        return {"kept_bytes": self.kept_bytes, "kept_until": self.kept_until}
 
     @property
     @key("zset", owner="delivery", life="work")
@@ -206,7 +205,7 @@ class SpaceKeys:
 
     @key("hash", owner="stats", life="expires")
     def honesty(self, day: str) -> str:
-        """How accurate the promises of one UTC day were: `count`, `within` (at most held), and
+        """How accurate the promises of one UTC day were: `count`, `within` (waits up to the upper bound), and
         `off:bound`, how many were off by up to this share of the wait."""
         return f"{self.prefix}honesty:{day}"
 

@@ -1,8 +1,7 @@
-"""Commands of one event loop sent together: what is asked while an answer is on its way goes in one write
-with everything else that was asked meanwhile. Under load that saves most system calls of both sides; alone,
-a command is sent at once.
+"""Commands of one event loop sent together: those issued while an answer is on its way go out in one write.
+Under load that saves most system calls of both sides; alone, a command is sent at once.
 
-Answers come in the order of asking, and the server does the commands in that order.
+The server executes the commands, and answers them, in the order they were issued.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 256  # commands in one write
 
-_Asked = tuple[tuple[Any, ...], "asyncio.Future[Any]"]
+_Command = tuple[tuple[Any, ...], "asyncio.Future[Any]"]
 _of: WeakKeyDictionary[Redis, AutoPipeline] = WeakKeyDictionary()
 
 
@@ -26,30 +25,30 @@ class AutoPipeline:
     """The commands of one client."""
 
     def __init__(self, redis: Redis) -> None:
-        # Not the client itself, whose end is this one's too.
+        # Not the client itself: a reference to it would keep both alive.
         self._pool, self._callbacks = redis.connection_pool, redis.response_callbacks
-        self._asked: list[_Asked] = []
+        self._queued: list[_Command] = []
         self._sender: asyncio.Task[None] | None = None
 
     def execute(self, *command: Any) -> asyncio.Future[Any]:
-        """The answer to come.
+        """Send a command; the future holds its answer.
 
         Raises:
             RedisError, OSError: when awaited; where the connection broke, it is not known what was done.
         """
         loop = asyncio.get_running_loop()
         answer = loop.create_future()
-        self._asked.append((command, answer))
+        self._queued.append((command, answer))
         if self._sender is None or self._sender.get_loop() is not loop:
             self._sender = loop.create_task(self._send(), name="commands")
         return answer
 
     async def _send(self) -> None:
         try:
-            await asyncio.sleep(0)  # what others ask in this same turn goes along
-            while self._asked:
-                now, self._asked = self._asked[:AT_ONCE], self._asked[AT_ONCE:]
-                for (_, waiting), answer in zip(now, await self._answers(now), strict=True):
+            await asyncio.sleep(0)  # commands issued in this same turn go along
+            while self._queued:
+                batch, self._queued = self._queued[:AT_ONCE], self._queued[AT_ONCE:]
+                for (_, waiting), answer in zip(batch, await self._answers(batch), strict=True):
                     if waiting.done():
                         continue
                     if isinstance(answer, BaseException):
@@ -59,20 +58,20 @@ class AutoPipeline:
         finally:
             self._sender = None
 
-    async def _answers(self, now: list[_Asked]) -> list[Any]:
+    async def _answers(self, batch: list[_Command]) -> list[Any]:
         # A new one each time: one that failed may keep its commands, and would send them again with the next.
         pipeline: Pipeline = Pipeline(self._pool, self._callbacks, transaction=False, shard_hint=None)
-        for command, _ in now:
+        for command, _ in batch:
             pipeline.execute_command(*command)
         try:
             answers: list[Any] = await pipeline.execute(raise_on_error=False)
-        except Exception as error:  # whatever it was, nobody may wait for ever
-            return [error] * len(now)
+        except Exception as error:  # whatever the error, nobody may wait for ever
+            return [error] * len(batch)
         return answers
 
 
 def auto_pipeline(redis: Redis) -> AutoPipeline:
-    """The one that all users of this client share."""
+    """The pipeline that all users of this client share."""
     if (found := _of.get(redis)) is None:
         found = _of[redis] = AutoPipeline(redis)
     return found

@@ -31,7 +31,7 @@ FINAL_TTL_S = 24 * 3600
 SIDE_CALLS = 4  # calls at once of each function for page loads, ticks or without a queue
 SIDE_LIMIT = 500  # such events waiting in one Space
 CLAIMS_AT_ONCE = 32
-BATCH_SCAN = 2048  # how far back a batch looks for events of its function
+BATCH_SCAN = 2048  # events behind the first that a batch searches for its function
 WAIT_MS = 200
 MAX_LOSSES = 5  # of the worker or node
 MAX_DEATHS = 2  # of the container
@@ -56,7 +56,7 @@ Requeued = Literal["deaths", "losses", "splits", "moves", "backs"]
 
 @dataclass(frozen=True)
 class Queue:
-    """The queue of one Space. `options` concern those who join."""
+    """The queue of one Space. `options` apply to joins."""
 
     redis: Redis
     space_id: int
@@ -70,7 +70,7 @@ class Queue:
         """Append an event.
 
         Raises:
-            QueueFull, VisitorLimit, HoldsTooMuch, ApiClosed, Refused, KeyReused, PoisonInput, NotStored:
+            QueueFull, VisitorLimit, StorageLimit, ApiClosed, Refused, KeyReused, PoisonInput, NotStored:
                 nothing is kept.
         """
         k = self.keys
@@ -91,7 +91,7 @@ class Queue:
             minutes=k.minutes,
             prefix=k.prefix,
             cursor=k.cursor(join.channel),
-            **k.holding,
+            **k.byte_keys,
             **_event_values(join),
             side_limit=SIDE_LIMIT,
             ttl=PENDING_TTL_S,
@@ -99,7 +99,7 @@ class Queue:
             deaths=k.deaths(digest),
             input=digest,
             max_deaths=MAX_DEATHS,
-            most_held=self.options.space_bytes,
+            max_bytes=self.options.space_bytes,
             final_ttl=FINAL_TTL_S,
             quiet_s=self.options.disconnect_grace_s,
         )
@@ -115,7 +115,7 @@ class Queue:
             await self.redis.delete(self.keys.idempotency(join.visitor, join.idempotency_key))
 
     async def _stored(self, script: Script, **values: Any) -> tuple[Any, bool]:
-        """Run it; whether what it wrote is as safe as an acknowledgement needs."""
+        """Run the script; also whether its writes are as safe as an acknowledgement requires."""
         if not (replicas := self.options.redis_replicas):
             return await script(self.redis, **values), True
         return await script.then_wait(self.redis, replicas, WAIT_MS, **values)
@@ -123,7 +123,7 @@ class Queue:
     async def acquire(self, holder: str) -> bool:
         """Take or renew the lease; events of a dead holder go back to the front. False: another has it."""
         # Only a script that the server knows is done in its turn, and a claim sent right behind an end has to
-        # find the place that this one frees. First: a lease that was taken must be served.
+        # find the slot that this end frees. First: a lease that was taken must be served.
         await _finish.load(self.redis)
         k = self.keys
         answer = await _acquire(
@@ -132,7 +132,7 @@ class Queue:
             fence=k.fence,
             storage=k.storage,
             running=k.running,
-            **k.holding,
+            **k.byte_keys,
             lines=k.lines,
             minutes=k.minutes,
             holder=holder,
@@ -189,18 +189,18 @@ class Queue:
         pending = {line.decode(): count for line, count in zip(left[::2], left[1::2], strict=True)}
         return [call_of(raw) for raw in answer[2:]], pending
 
-    async def emit(self, event: Event, token: int, *payloads: bytes, told: int = 0) -> bool:
-        """Publish messages of the event before its end; `told` counts them and those before. False: the token
-        is stale, stop."""
+    async def emit(self, event: Event, token: int, *payloads: bytes, published: int = 0) -> bool:
+        """Publish messages of the event before its end; `published` counts them and those before. False: the
+        token is stale."""
         k = self.keys
         answer = await _emit(
             self.redis,
             *payloads,
             event=k.event(event.id),
             messages=k.messages(event.channel),
-            **k.holding,
+            **k.byte_keys,
             token=token,
-            told=told,
+            published=published,
             id=event.id,
             ttl=FINAL_TTL_S,
         )
@@ -220,8 +220,8 @@ class Queue:
         the token is stale and nothing was changed.
 
         Args:
-            free: whether nothing of its call still runs, so the place is free.
-            took_s: how long its function ran; 0: as long as the place was taken; None: not to be measured.
+            free: whether nothing of its call still runs, so its slot is free.
+            took_s: how long its function ran; 0: as long as its slot was taken; None: not to be measured.
         """
         k = self.keys
         answer = await _finish(
@@ -229,7 +229,7 @@ class Queue:
             *before,
             event=k.event(event.id),
             messages=k.messages(event.channel),
-            **k.holding,
+            **k.byte_keys,
             open=k.open(event.channel),
             running=k.running,
             calls=k.calls(call.line),
@@ -251,9 +251,9 @@ class Queue:
             await self.redis.delete(k.deaths(input_digest(event.fn, event.body.get("data"))))
         return bool(answer[0] == b"finished")
 
-    async def hold(self, call_id: str) -> str:
-        """Take a place for a call that still runs in the container though its event has ended; the answer is
-        its line. No place: its event will be claimed again, or is unknown."""
+    async def occupy_slot(self, call_id: str) -> str:
+        """Take a slot for a call that still runs in the container though its event has ended; returns its
+        line, or "" without a slot: its event will be claimed again, or is unknown."""
         about = await self.state(call_id, "state", "lane", "group")
         if about.get("state") in (None, "pending", "running"):
             return ""
@@ -265,12 +265,12 @@ class Queue:
         await pipe.execute()
         return line
 
-    async def let_go(self, call_id: str, line: str) -> None:
-        """Give such a place back."""
+    async def release_slot(self, call_id: str, line: str) -> None:
+        """Give such a slot back."""
         await self.redis.zrem(self.keys.calls(line), f"stray:{call_id}")
 
     async def free(self, call: Call) -> None:
-        """Give back the place of a call of which nothing runs any more."""
+        """Free the slot of a call that no longer runs."""
         await self.redis.zrem(self.keys.calls(call.line), call.token)
 
     async def requeue(self, event: Event, call: Call, kind: Requeued, most: int) -> bool:
@@ -293,13 +293,13 @@ class Queue:
         return bool(answer[0] == b"requeued")
 
     async def cancel(self, event_id: str, channel: str) -> Literal["cancelled", "running", "unknown"]:
-        """End a pending event of this channel, or ask its dispatcher to end the running one."""
+        """End a pending event of this channel, or have its dispatcher end the running one."""
         k = self.keys
         answer = await _cancel(
             self.redis,
             event=k.event(event_id),
             messages=k.messages(channel),
-            **k.holding,
+            **k.byte_keys,
             open=k.open(channel),
             day=k.day(day()),
             promises=k.promises,
@@ -322,15 +322,15 @@ class Queue:
         await _publish_refusal(
             self.redis,
             messages=k.messages(channel),
-            **k.holding,
+            **k.byte_keys,
             id=event_id,
             payload=payload,
             ttl=FINAL_TTL_S,
         )
 
     async def release(self, holder: str, *, force: bool = False, leave: bool = False) -> bool:
-        """Give the lease back; `force` even though there is work, `leave` also with what runs, which the next
-        holder takes up. False: there is work again, go on (or the lease is lost)."""
+        """Release the lease; `force`: even though there is work; `leave`: with running calls too, which the
+        next holder takes over. False: there is work again, continue (or the lease is lost)."""
         k = self.keys
         answer = await _release(
             self.redis,
@@ -362,7 +362,7 @@ class Queue:
 
 
 def _event_values(join: Join) -> dict[str, Any]:
-    """What the script keeps of an event."""
+    """The values of an event that the script stores."""
     return {
         "id": join.event_id,
         "lane": join.lane,

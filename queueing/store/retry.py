@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 async def retry_while_away(
     step: Callable[[], Awaitable[T]], *, delays_s: Iterable[float], give_up_s: float = math.inf
 ) -> T:
-    """Do a step that may be done twice, again while Redis is away; it may raise a group. The delays between
-    the tries come from `delays_s`, which has no end.
+    """Do a step that is safe to repeat, and retry while Redis is away; it may raise a group. The delays
+    between the tries come from `delays_s`, which has no end.
 
     Raises:
         RedisError, OSError: Redis stayed away for `give_up_s`.
@@ -46,8 +46,8 @@ async def retry_while_away(
 
 
 def growing(least_s: float, most_s: float) -> Iterator[float]:
-    """Delays that double from the least to the most, each 50 to 150 % of its value, so that those who wait do
-    not all come at once."""
+    """Delays that double from the least to the most, each 50 to 150 % of its value, so that waiting clients
+    do not all return at once."""
     delay_s = least_s
     while True:
         yield delay_s * (0.5 + random.random())  # noqa: S311
@@ -55,7 +55,7 @@ def growing(least_s: float, most_s: float) -> Iterator[float]:
 
 
 async def retry_until_stored(step: Callable[[], Awaitable[T]]) -> T:
-    """Do a step that may be done twice, again until Redis has taken it.
+    """Do a step that is safe to repeat, until Redis has stored it.
 
     Raises:
         RedisError, OSError: Redis stayed away for a minute.

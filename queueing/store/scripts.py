@@ -2,7 +2,7 @@
 
 Each file begins with comment lines; `-- KEYS: a b c` and `-- ARGV: x y` name what it takes, and the
 loader turns them into locals on the first line, so that line numbers in errors stay true. `-- and then:`
-says what any number of further arguments are; `rest` is the place in ARGV where they begin. `-- MAKES: wait`
+describes any number of further arguments; `rest` is the place in ARGV where they begin. `-- MAKES: wait`
 defines `wait_of(line)`, the key `SpaceKeys.wait`, for lines that the script finds itself. `-- TIME: now`
 gives the server's own time (Unix seconds with microseconds, as text): the clocks of machines never matter.
 `-- USES: name` puts the functions of `lua/lib/name.lua` in front; `-- CONST: name`, a number of
@@ -69,7 +69,7 @@ class Script:
         return [keys[name] for name in self.keys]
 
     async def __call__(self, redis: Redis, *rest: bytes, **values: Any) -> Any:
-        """Run it (EVALSHA, loading it first where the server does not know it). `rest` follows the named
+        """Run it (EVALSHA; loads it first where the server lacks it). `rest` follows the named
         arguments, for scripts that take any number of a thing."""
         keys, args = self._ordered(values)
         command = ("EVALSHA", self.sha, len(keys), *keys, *args, *rest)
@@ -80,7 +80,7 @@ class Script:
             return await auto_pipeline(redis).execute(*command)
 
     async def load(self, redis: Redis) -> None:
-        """Make the server know it."""
+        """Load it into the server's cache."""
         await redis.script_load(self.source)
 
     async def then_wait(

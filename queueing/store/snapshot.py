@@ -43,11 +43,11 @@ class Line:
     name: str
     first: list[bytes]
     wait: list[bytes]
-    pending: int  # events, also those that wait in the app itself
+    pending: int  # events, including those that wait inside the app
     running: int  # calls
     limit: int  # calls at once
     starts: Forecast  # of `first` and `wait`
-    waits_for: str  # what its head waits for: "group", a call of its own to end, or "space", one of any
+    waits_for: str  # which call must end first: "group", one of its own; "space", any
 
     @property
     def group(self) -> str:
@@ -62,7 +62,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """All lines of a Space that were asked for. The figures are of the main lane."""
+    """The requested lines of a Space. The figures are of the main lane."""
 
     by_name: dict[str, Line]
     ends_calls: bool  # of visitors who disconnect (`cancel_on_disconnect`)
@@ -74,7 +74,7 @@ class Lines:
 
     @property
     def busy(self) -> list[Line]:
-        """Those of them with somebody in."""
+        """Those of them that are not empty."""
         return [line for line in self.main if line.pending or line.running]
 
     @property
@@ -99,7 +99,7 @@ _BEFORE = 5  # answers that come before those of each line
 
 
 def queue_snapshot_reads(pipe: Any, k: SpaceKeys, names: Sequence[str]) -> None:
-    """Put the questions about these lines, and those that every Space has, into a pipeline."""
+    """Add the reads of these lines, and those that every Space has, to a pipeline."""
     pipe.hmget(k.cfg, *_SETTINGS)
     pipe.hgetall(k.service)
     pipe.zrange(k.running, 0, -1, withscores=True)
@@ -112,17 +112,17 @@ def queue_snapshot_reads(pipe: Any, k: SpaceKeys, names: Sequence[str]) -> None:
 
 
 def answers_to(names: Sequence[str]) -> int:
-    """How many answers a pipeline gives to what `queue_snapshot_reads` put into it."""
+    """The number of a pipeline's answers to the reads of `queue_snapshot_reads`."""
     return _BEFORE + 3 * len(_with_lanes(names))
 
 
 def names_in(answers: Sequence[Any]) -> list[str]:
-    """The lines with somebody in, as the pipeline answered: to be asked for, where they were not."""
+    """The lines that are not empty, from the pipeline's answers: to be read next, where they were not."""
     return [name.decode() for name in answers[_BEFORE - 1]]
 
 
 async def load(redis: Redis, space_id: int) -> Lines:
-    """All lines of a Space with somebody in."""
+    """All lines of a Space that are not empty."""
     k = SpaceKeys(space_id)
     names = all_lines(await redis.zrange(k.lines, 0, -1))
     pipe = redis.pipeline(transaction=False)
@@ -147,7 +147,7 @@ class _Raw:
     wait: list[bytes]
     calls: list[tuple[bytes, float]]
     limit: int
-    there: int = 0  # of the calls, how many wait in the app itself: the latest
+    there: int = 0  # the latest of the calls, prefetched, that wait inside the app
 
     @property
     def inside(self) -> int:
@@ -209,7 +209,7 @@ def _limit(own: bytes | None, each: bytes | None, most: int) -> int:
 
 
 def _find_there(lines: list[_Raw], ahead: int, total: int) -> None:
-    """Find the calls that wait in the app itself: sent ahead, and not in their functions yet."""
+    """Find the prefetched calls that wait inside the app, not in their functions yet."""
     for line in lines:
         line.there = min(ahead, max(len(line.calls) - line.limit, 0))
     over = min(ahead, sum(line.inside for line in lines) - total)
@@ -234,7 +234,7 @@ def _waiting(raw: _Raw, kind_at: Mapping[float, str], now: float, *, apart: bool
         kinds=[kind_at.get(started, "") for started in sorted(waiting)]
         + [event_id[KIND_PART].decode() for event_id in (*raw.first, *raw.wait)],
         running=[(kind_at.get(started, ""), max(now - started, 0.0)) for _, started in inside],
-        places=raw.limit,
+        slots=raw.limit,
         first=len(waiting) + len(raw.first),
         apart=apart,
     )

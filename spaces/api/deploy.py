@@ -14,7 +14,7 @@ from queueing import queue_settings
 from queueing.lines import MAIN, line_of
 from queueing.setting_fields import FIELDS
 from queueing.setting_fields import Field as SettingField
-from queueing.stats.figures import figures, lines_of, places
+from queueing.stats.figures import figures, lines_of, open_events
 from spaces.api.hub import HubError, error_response, hub, readable, writable
 from spaces.models import Space
 
@@ -194,7 +194,7 @@ def _queue(space: Space, session_hash: str) -> dict[str, Any]:
         **asdict(figures(space.pk)),
         "groups": {group.group: group.limit for group in limits},
         "lines": _lines(space.pk, limits),
-        "events": places(space.pk, session_hash),
+        "events": open_events(space.pk, session_hash),
     }
 
 

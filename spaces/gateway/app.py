@@ -108,7 +108,7 @@ class Gateway:
         scope = {**scope, "query_string": page_tokens.own_query(scope["query_string"])}
         work = self._handle(asked, scope, receive, sends)
         with contextlib.suppress(http.HungUp):  # there is nobody to answer
-            if not await self.context.watched.while_allowed(asked.route.space_id, asked.visitor.who, work):
+            if not await self.context.watched.while_allowed(asked.route.space_id, asked.visitor.viewer, work):
                 await self._break_off(scope, sends)
 
     async def largest_body(self, scope: Scope) -> int | None:

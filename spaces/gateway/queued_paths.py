@@ -173,7 +173,7 @@ class QueuedPaths:
                 page=visit,
                 address=asked.client,
             ),
-            hold_s=0.0,
+            end_delay_s=0.0,
         )
 
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from spaces.gateway import paths
 
 if TYPE_CHECKING:
-    from accounts.rights import Who
+    from accounts.rights import Viewer
     from queueing.routes import Route
     from spaces.gateway.page_tokens import PageToken
     from spaces.gateway.proxy.door import Door
@@ -23,7 +23,7 @@ By = Literal["token", "query", "asking page", "pass", "bearer"]
 class Visitor:
     """The caller, as far as one part of the request proves it."""
 
-    who: Who
+    viewer: Viewer
     visit: str = ""
     by: By = "bearer"
     asking_token: str = ""  # in the address of the page that asks (`by` it)
@@ -47,7 +47,7 @@ class SpaceRequest:
 
     @property
     def user_id(self) -> int | None:
-        return self.visitor.who.user_id
+        return self.visitor.viewer.user_id
 
     @property
     def visit(self) -> str:

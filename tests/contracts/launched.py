@@ -71,12 +71,12 @@ def event_of(fn_index: int, *data: Any, session: str = "", **more: Any) -> Event
     request = {"headers": headers, "query": "a=1"}
     return Event(
         id=event_id, fn=str(fn_index), channel="c", raw_body=encode(body), raw_request=encode(request),
-        origin="api", joined=0.0, deaths=0, losses=0, told=0, cancel=False, retry=True, visit="",
+        origin="api", joined=0.0, deaths=0, losses=0, published=0, cancel=False, retry=True, visit="",
     )  # fmt: skip
 
 
 def call(*events: Event, places: int = 200) -> Call:
-    return Call(line="main", token=1, places=places, each=places, total=places, events=events)
+    return Call(line="main", token=1, slots=places, each=places, total=places, events=events)
 
 
 async def told(direct: LauncherClient, asked: Event, places: int = 200) -> list[LauncherMessage]:

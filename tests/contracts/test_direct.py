@@ -124,7 +124,7 @@ async def test_a_call_outlives_its_connection_and_is_not_run_twice(
     second = LauncherClient(client, route)
     running = await second.open()
     assert running == [asked.id]
-    goes_on = replace(asked, told=before[-1].number, retry=False, losses=1)
+    goes_on = replace(asked, published=before[-1].number, retry=False, losses=1)
     after = await told(second, goes_on)
     numbers = [said.number for said in (*before, *after)]
     assert numbers == list(range(1, len(numbers) + 1)), "nothing is missed, nothing comes twice"

@@ -239,7 +239,7 @@ class QueueMachine(RuleBasedStateMachine):
         """What it is to keep: it holds back what was sent ahead."""
         s = self.model.settings
         for call in calls:
-            assert call.places == (0 if call.lane == SIDE else s.limit(call.line))
+            assert call.slots == (0 if call.lane == SIDE else s.limit(call.line))
             assert (call.total, call.each) == (s.max_running or 0, s.concurrency_count or 0)
 
     @precondition(lambda self: self.given)

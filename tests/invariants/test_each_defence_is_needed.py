@@ -175,13 +175,13 @@ async def test_a_last_message_that_nobody_announced_is_found(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queueing.delivery.streams, "RESYNC_S", 0.2)
-    monkeypatch.setattr(queueing.delivery.streams, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(queueing.delivery.streams, "CHECK_EVERY_S", 0.1)
     assert await hears_the_last(queue)
 
 
 async def test_without_looking_again_it_stays_unheard(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queueing.delivery.streams, "RESYNC_S", 3600)
-    monkeypatch.setattr(queueing.delivery.streams, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(queueing.delivery.streams, "CHECK_EVERY_S", 0.1)
     assert not await hears_the_last(queue)
 
 

@@ -84,7 +84,7 @@ async def test_a_stream_opened_while_an_end_is_being_written_waits_for_that(
     await end(queue, event.event_id)
     await cursor.begins(1)
     opening = asyncio.create_task(cursor.listen())
-    await asyncio.sleep(5 * cursors.LOOK_EVERY_S)
+    await asyncio.sleep(5 * cursors.CHECK_EVERY_S)
     assert not opening.done()
     cursor.written(1, "closed")
     begin = await opening
@@ -121,10 +121,10 @@ async def test_who_joins_while_an_end_is_being_told_is_told_so(
     event = await join(SESSION)
     await end(queue, event.event_id)
     await cursor.begins(1)
-    assert (await join(SESSION)).being_told
+    assert (await join(SESSION)).end_in_flight
     cursor.written(1)
     await cursor.apart()
-    assert not (await join(SESSION)).being_told
+    assert not (await join(SESSION)).end_in_flight
 
 
 async def test_of_two_streams_the_slower_takes_nothing_back(cursor: Cursor) -> None:

@@ -28,7 +28,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presence, "RELOAD_GRACE_S", 1.5)
     monkeypatch.setattr(presence, "PRESENT_EVERY_S", 0.2)
     monkeypatch.setattr(presence, "GONE_S", 2.0)
-    monkeypatch.setattr(presence, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(presence, "CHECK_EVERY_S", 0.1)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ async def test_without_the_setting_the_dispatcher_is_told_until_the_call_ends_an
 
     async def no_more() -> bool:
         before = len(told)
-        await asyncio.sleep(5 * presence.LOOK_EVERY_S)
+        await asyncio.sleep(5 * presence.CHECK_EVERY_S)
         return len(told) == before
 
     await eventually(no_more, "it is over")
@@ -194,5 +194,5 @@ async def test_a_process_marks_those_whose_calls_run_again_and_again(
 def test_who_is_helped_by_a_calls_end_waits_for_its_place(
     pending: dict[str, int], total: int, waits: bool
 ) -> None:
-    call = Call(line="main:a", token=1, places=1, total=total, events=())
+    call = Call(line="main:a", token=1, slots=1, total=total, events=())
     assert somebody_waits_for(call, pending) is waits

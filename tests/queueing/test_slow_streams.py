@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import msgspec
 
 from queueing.delivery.cursors import Begin
-from queueing.delivery.held_ends import HeldEnds
+from queueing.delivery.delayed_ends import DelayedEnds
 from queueing.delivery.waiters import Place
 from queueing.protocols.gradio_stream import Stream
 
@@ -18,7 +18,7 @@ def told(chunk: bytes) -> Any:
 
 
 async def test_of_an_events_places_it_keeps_only_the_newest() -> None:
-    stream = Stream(Mock(), Mock(), HeldEnds(), Mock(), Mock(), Begin(0, frozenset(), ()), keep_s=0)
+    stream = Stream(Mock(), Mock(), DelayedEnds(), Mock(), Mock(), Begin(0, frozenset(), ()), keep_s=0)
     for position in range(1000, 0, -1):
         for event in ("one", "two"):
             stream.place(Place(event, position, 1000, None))

@@ -103,6 +103,6 @@ async def test_what_joins_while_the_stream_ends_is_told_by_the_next_one(
     async with contextlib.aclosing(protocol.data(route, SESSION)) as chunks, asyncio.timeout(20):  # type: ignore[type-var]
         assert (await anext(chunks)).endswith(sse(CLOSE_STREAM))
         joined = await join(SESSION)
-        assert joined.being_told, "its answer waits until the client has heard that"
+        assert joined.end_in_flight, "its answer waits until the client has heard that"
     await queue.cancel(joined.event_id, SESSION)
     assert joined.event_id.encode() in b"".join(await until_it_ends(protocol, route))

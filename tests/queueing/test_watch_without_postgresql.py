@@ -11,8 +11,8 @@ from queueing import tasks
 
 @pytest.mark.django_db(transaction=True)
 def test_a_connection_that_died_is_survived_and_not_used_again() -> None:
-    before = tasks.KnownSpaces().ids()
-    spaces = tasks.KnownSpaces(*before, 77)
+    before = tasks.QueuedSpaces().ids()
+    spaces = tasks.QueuedSpaces(*before, 77)
     connection.connection.close()  # as when the server went away
     assert spaces.ids() == [*before, 77]
     with CaptureQueriesContext(connection) as asked:

@@ -12,7 +12,7 @@ import pytest
 
 from queueing.delivery.positions import Positions
 from queueing.delivery.streams import MessageStreams
-from queueing.errors import HoldsTooMuch
+from queueing.errors import StorageLimit
 from queueing.events import Accepted, Call
 from queueing.messages import completed, failed
 from queueing.protocols.gradio import FORGOTTEN, GradioProtocol
@@ -49,10 +49,10 @@ async def kept(queue: Queue) -> int:
 
 async def counted(queue: Queue) -> int:
     """What the scripts say is there."""
-    everything = {k: int(v) for k, v in (await queue.redis.hgetall(queue.keys.held)).items()}
+    everything = {k: int(v) for k, v in (await queue.redis.hgetall(queue.keys.kept_bytes)).items()}
     total = everything.pop(b"all", 0)
     assert total == sum(everything.values())
-    assert everything.keys() == set(await queue.redis.zrange(queue.keys.held_until, 0, -1))
+    assert everything.keys() == set(await queue.redis.zrange(queue.keys.kept_until, 0, -1))
     return total
 
 
@@ -130,7 +130,7 @@ async def test_it_returns_to_zero_when_the_time_of_all_is_over(
     await eventually(gone, "Redis has dropped all of it")
 
     async def none_counted() -> bool:
-        with pytest.raises(HoldsTooMuch):
+        with pytest.raises(StorageLimit):
             await join("too much", options=QueueOptions(space_bytes=0))
         return not await counted(queue)
 
@@ -160,7 +160,7 @@ async def test_who_comes_beyond_the_bound_is_told_so_until_others_have_ended(
     queue: Queue, bounded: Joins
 ) -> None:
     first = await bounded(body=HALF)
-    with pytest.raises(HoldsTooMuch, match=r"keep 500,\d+ of at most 1,000,000 bytes") as refused:
+    with pytest.raises(StorageLimit, match=r"keep 500,\d+ of at most 1,000,000 bytes") as refused:
         await bounded("other", body=HALF)
     assert refused.value.status == 429
     await bounded("small")
@@ -177,7 +177,7 @@ async def test_old_results_make_room_but_none_that_somebody_waits_for(
     await bounded("new")
     call = await claimed(queue)
     await queue.emit(call.events[0], call.token, b"m" * (MOST // 4))
-    with pytest.raises(HoldsTooMuch):
+    with pytest.raises(StorageLimit):
         await bounded("other", body=HALF)  # its visitor may just have lost the connection
     await bounded("other", body=HALF, options=NO_GRACE)
     assert await counted(queue) == await kept(queue) < MOST
@@ -198,7 +198,7 @@ async def test_what_a_client_is_just_being_told_stays(queue: Queue, bounded: Joi
     await bounded("slow")
     await end(queue, await claimed(queue), size=MOST * 2 // 3)
     await queue.redis.set(queue.keys.cursor("slow"), "0 0 1", ex=60)  # a stream is open, nothing written
-    with pytest.raises(HoldsTooMuch):
+    with pytest.raises(StorageLimit):
         await bounded("other", body=HALF, options=NO_GRACE)
     await queue.redis.set(queue.keys.cursor("slow"), "1 0 1", ex=60)
     await bounded("other", body=HALF, options=NO_GRACE)

@@ -1,5 +1,5 @@
-"""Messages of one event that the dispatcher has not processed yet. While they are many, nothing more is read
-from the app: an app that sends faster than its visitor receives costs no memory."""
+"""Messages of one event that the dispatcher has not processed yet. When there are too many, reading from the
+app pauses: an app that sends faster than its visitor receives costs no memory."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ PATIENCE_S = 120.0
 
 
 class Backlog(Generic[T]):
-    """Of one event."""
+    """The backlog of one event."""
 
     def __init__(self) -> None:
-        self._said: deque[T] = deque()
+        self._messages: deque[T] = deque()
         self._bytes = 0
         self._ended = self._left = False
         self._more, self._taken = asyncio.Event(), asyncio.Event()
 
-    def put(self, said: T, size: int) -> None:
+    def put(self, message: T, size: int) -> None:
         if self._left:
             return
-        self._said.append(said)
+        self._messages.append(message)
         self._bytes += size
         self._more.set()
 
@@ -50,7 +50,7 @@ class Backlog(Generic[T]):
     def leave(self) -> None:
         """Nobody takes anything any more."""
         self._left = True
-        self._said.clear()
+        self._messages.clear()
         self._taken.set()
 
     def break_off(self) -> None:
@@ -65,8 +65,8 @@ class Backlog(Generic[T]):
             ContainerDied: nothing is left, and nothing more comes.
         """
         await self.wait_for_message()
-        taken = list(self._said)
-        self._said.clear()
+        taken = list(self._messages)
+        self._messages.clear()
         self._bytes = 0
         self._taken.set()
         return taken
@@ -77,7 +77,7 @@ class Backlog(Generic[T]):
         Raises:
             ContainerDied
         """
-        while not self._said:
+        while not self._messages:
             if self._ended:
                 raise ContainerDied
             self._more.clear()
@@ -91,5 +91,5 @@ class Backlog(Generic[T]):
                 await self._more.wait()
 
     def alone(self) -> T | None:
-        """What there is to take, where it is one thing alone."""
-        return self._said[0] if len(self._said) == 1 else None
+        """The only message there is; None where there are none or several."""
+        return self._messages[0] if len(self._messages) == 1 else None

@@ -25,7 +25,7 @@ class CallRefused(Exception):
 
 
 class AppFault(CallRefused):
-    """The app breaks its protocol; the owner's log says so too."""
+    """The app breaks its protocol; the owner's log records it."""
 
     def __init__(self, text: str) -> None:
         super().__init__(refusal(text))
@@ -43,7 +43,7 @@ class AppClient(Protocol):
 
         Raises:
             CallRefused: the app did not take it.
-            ContainerDied: its end will never be heard.
+            ContainerDied: its end will never arrive.
         """
 
     async def batch(self, events: Sequence[Event]) -> list[dict[str, Any]]:

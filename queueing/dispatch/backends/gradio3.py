@@ -43,7 +43,7 @@ class Gradio3Client:
 
         Raises:
             CallRefused: the app did not take it.
-            ContainerDied: the connection broke and the event's end will never be heard.
+            ContainerDied: the connection broke and the event's end will never arrive.
         """
         try:
             socket = await self.http.websocket(
@@ -95,7 +95,7 @@ class Gradio3Client:
                     return
                 case _:
                     yield message
-        if event.id in self._cancelled:  # the app never says so itself
+        if event.id in self._cancelled:  # the app itself never reports it
             yield ended({}, success=True)
             return
         raise ContainerDied

@@ -12,7 +12,7 @@ from queueing.dispatch.backends.gradio_sse import GradioSseClient
 if TYPE_CHECKING:
     from queueing.events import Event
 
-#: The app ends the generator after its present step; only then may the place be given to the next one.
+#: The app ends the generator after its present step; only then may the next one have its slot.
 SETTLE_S = 0.5
 
 
@@ -24,7 +24,8 @@ class GradioPre429Client(GradioSseClient):
         self._stopped: dict[str, asyncio.Event] = {}
 
     async def call(self, event: Event) -> AsyncIterator[Message]:
-        """As `GradioSseClient.call`; a cancelled event ends here, because the app says nothing more of it."""
+        """As `GradioSseClient.call`; a cancelled event ends here, because the app sends nothing more about
+        it."""
         stopped = self._stopped[event.id] = asyncio.Event()
         messages = super().call(event)
         over = asyncio.ensure_future(stopped.wait())

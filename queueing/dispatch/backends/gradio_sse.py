@@ -63,7 +63,7 @@ class _Session:
         self.early_bytes = 0
         self.posting = 0
         self.broken = ""  # a message of the app that Gradio's protocol does not have
-        self.sender: dict[str, str] = {}  # headers of its visitor: an app may check who listens
+        self.sender: dict[str, str] = {}  # its visitor's headers: an app may check whose stream it is
         self.reader: asyncio.Task[None] | None = None
 
     def bind(self, app_event_id: str) -> Backlog[Message]:
@@ -106,7 +106,7 @@ class _Session:
 
     async def _receive_once(self) -> bool:
         query = urlencode({"session_hash": self.hash}).encode()
-        asked = self.app.http.ask(
+        request = self.app.http.ask(
             "GET",
             self.app.route.address,
             f"{self.app.prefix}/queue/data",
@@ -114,7 +114,7 @@ class _Session:
             headers=self.sender,
             total_s=None,
         )
-        async with asked as reply:
+        async with request as reply:
             if reply.status == NO_SUCH_SESSION or reply.status >= 500:
                 raise Unreachable(f"status {reply.status}")
             if reply.status != 200:
@@ -182,7 +182,7 @@ class GradioSseClient:
 
         Raises:
             CallRefused: the app did not take it, or does not speak Gradio's protocol.
-            ContainerDied: the connection broke and the event's end will never be heard.
+            ContainerDied: the connection broke and the event's end will never arrive.
         """
         session_hash = event.body.get("session_hash") or event.id
         session = self.sessions.setdefault(session_hash, _Session(self, session_hash))
@@ -237,15 +237,15 @@ class GradioSseClient:
         """The app's answer to a POST.
 
         Raises:
-            CallRefused: it is no answer, or says no.
+            CallRefused: the answer is an error, or no answer at all.
             ContainerDied
         """
-        asked = self.http.ask(
+        request = self.http.ask(
             "POST", self.route.address, f"{self.prefix}{path}",
             query=query, headers=headers, data=encode(body), total_s=total_s,
         )  # fmt: skip
         try:
-            async with asked as reply:
+            async with request as reply:
                 if reply.status != 200:
                     raise CallRefused(_refusal(reply.status, await reply.read(REFUSAL_BYTES)))
                 return await reply.read(limit)
@@ -290,7 +290,7 @@ class GradioSseClient:
             )
 
     async def notify(self, path: str, body: dict[str, Any]) -> None:
-        """Send the app something whose answer does not matter."""
+        """Send the app a request and ignore its answer."""
         with contextlib.suppress(CallRefused, ContainerDied):
             await self._post_json(path, body, headers=JSON, total_s=CANCEL_S, limit=REFUSAL_BYTES)
 

@@ -29,10 +29,10 @@ logger = logging.getLogger(__name__)
 
 PATH = "/__spaceport__/calls/2"
 CONNECT_S = 10.0
-#: A start is held back this long, so that the end of a short call goes along in one step.
-HOLD_START_S = 0.01
+#: A start is delayed this long, so that the end of a short call is published in the same step.
+START_DELAY_S = 0.01
 
-#: A line longer than this many times the largest message has no end.
+#: A line longer than this many times the largest message is taken for endless.
 ENDLESS = 16
 LINES_A_TURN = 200
 MOST_STRAYS = 10_000
@@ -73,7 +73,7 @@ class _Order(msgspec.Struct, frozen=True):
     id: str = ""
 
 
-class _Asked(msgspec.Struct, frozen=True):
+class _LauncherEvent(msgspec.Struct, frozen=True):
     id: str
     after: int
     again: bool
@@ -83,10 +83,10 @@ class _Asked(msgspec.Struct, frozen=True):
 
 class _Calls(msgspec.Struct, frozen=True, tag_field="do", tag="call"):
     group: str
-    places: int
+    slots: int = msgspec.field(name="places")
     each: int
     total: int
-    calls: list[_Asked]
+    calls: list[_LauncherEvent]
 
 
 _encode = msgspec.json.Encoder().encode
@@ -100,16 +100,16 @@ class _Inbox(Backlog[LauncherMessage]):
         self.first = first
         self.is_over = False
 
-    def deliver(self, said: LauncherMessage) -> None:
+    def deliver(self, message: LauncherMessage) -> None:
         if not self.is_over:
-            self.is_over = said.ends
-            self.put(said, len(said.payload))
+            self.is_over = message.ends
+            self.put(message, len(message.payload))
 
     async def take(self) -> list[LauncherMessage]:
         await self.wait_for_message()
-        said = self.alone()
-        if said is not None and said.number == 1 and not said.ends:
-            await self.more_within(HOLD_START_S)
+        message = self.alone()
+        if message is not None and message.number == 1 and not message.ends:
+            await self.more_within(START_DELAY_S)
         return await super().take()
 
 
@@ -120,7 +120,7 @@ class LauncherClient:
         self._http = http
         self._address = route.address
         self._answered = False
-        self._backs: set[str] = set()  # calls that were asked back
+        self._backs: set[str] = set()  # calls to take back
         self._gate = route.app.gate
         self._inboxes: dict[str, _Inbox] = {}
         self._strays: dict[str, asyncio.Event] = {}
@@ -143,7 +143,7 @@ class LauncherClient:
                 running = await hello
         except TimeoutError as error:
             await self.close()
-            if self._answered:  # with something else than the launcher's first word
+            if self._answered:  # but not with the launcher's hello
                 return None
             raise ContainerDied from error
         self._strays = {call_id: asyncio.Event() for call_id in running or ()}
@@ -158,23 +158,25 @@ class LauncherClient:
 
     def begin(self, call: Call) -> None:
         """Begin the call, all its events together; or go on with what has begun before, after the messages
-        `event.told`."""
+        `event.published`."""
         for event in call.events:
             inbox = self._inboxes[event.id] = _Inbox(call.events[0].id)
             if self._reader is None or self._reader.done():
                 inbox.break_off()
-        asked = [
-            _Asked(e.id, e.told, e.may_begin, msgspec.Raw(e.raw_body), msgspec.Raw(e.raw_request))
+        events = [
+            _LauncherEvent(
+                e.id, e.published, e.may_begin, msgspec.Raw(e.raw_body), msgspec.Raw(e.raw_request)
+            )
             for e in call.events
         ]
-        places = call.places if self._gate else 0
-        self._send(_Calls(group_of(call.line), places, call.each, call.total, asked))
+        slots = call.slots if self._gate else 0
+        self._send(_Calls(group_of(call.line), slots, call.each, call.total, events))
 
     async def messages(self, event_id: str) -> AsyncIterator[list[LauncherMessage]]:
-        """What the app says of an event whose call was begun, to its end.
+        """The app's messages about an event whose call was begun, to its end.
 
         Raises:
-            ContainerDied: its end will never be heard.
+            ContainerDied: its end will never arrive.
         """
         inbox = self._inboxes[event_id]
         while True:
@@ -218,7 +220,7 @@ class LauncherClient:
         self._send(_Order("back", event_id))
 
     def forget(self, event_id: str) -> None:
-        """Its end is written down: the app need not keep it."""
+        """Its end is stored: the app need not keep it."""
         self._send(_Order("forget", event_id))
 
     def _send(self, order: _Order | _Calls) -> None:
@@ -277,28 +279,28 @@ class LauncherClient:
                 hello.set_result([name[0] for name in running if name])
             return None
         inbox = self._inboxes.get(call_id)
-        kind, said = _parse(rest)
+        kind, message = _parse(rest)
         if kind != b"e" and inbox is not None:
             if isinstance(line, Cut):
-                said = self._failed(call_id, said, self._http.limits.too_large)
-            elif not self._may_be_said(call_id, inbox, said):
-                said = self._failed(call_id, said, NOT_UNDERSTOOD)
-            inbox.deliver(said)
-        if (kind == b"e" or said.ends) and (stray := self._strays.get(call_id)) is not None:
+                message = self._failed(call_id, message, self._http.limits.too_large)
+            elif not self._is_valid(call_id, inbox, message):
+                message = self._failed(call_id, message, NOT_UNDERSTOOD)
+            inbox.deliver(message)
+        if (kind == b"e" or message.ends) and (stray := self._strays.get(call_id)) is not None:
             stray.set()
         return inbox
 
-    def _may_be_said(self, call_id: str, inbox: _Inbox, said: LauncherMessage) -> bool:
-        if said.kind == "back":  # else it would be sent again and again
+    def _is_valid(self, call_id: str, inbox: _Inbox, message: LauncherMessage) -> bool:
+        if message.kind == "back":  # else it would be sent again and again
             return inbox.first in self._backs
-        if said.kind in ("elsewhere", "unknown"):
+        if message.kind in ("elsewhere", "unknown"):
             return True
-        return speaks_of(said.payload, call_id, ends=said.ends)
+        return speaks_of(message.payload, call_id, ends=message.ends)
 
-    def _failed(self, call_id: str, said: LauncherMessage, text: str) -> LauncherMessage:
-        """End the event for its visitor, whatever the app goes on to say of it."""
+    def _failed(self, call_id: str, message: LauncherMessage, text: str) -> LauncherMessage:
+        """End the event for its visitor, whatever else the app sends about it."""
         self.cancel(call_id)
-        return LauncherMessage(max(said.number, 1), "failed", failed(call_id, text), fault=text)
+        return LauncherMessage(max(message.number, 1), "failed", failed(call_id, text), fault=text)
 
     def _fail_all(self, text: str) -> None:
         for event_id, inbox in self._inboxes.items():

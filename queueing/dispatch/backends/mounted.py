@@ -21,7 +21,7 @@ class MountedAppsClient:
     """One replica's apps."""
 
     def __init__(self, route: Route, connect: Callable[[Route], AppClient]) -> None:
-        """`connect` makes what calls the first app of the route it is given."""
+        """`connect` makes the client of the first app of a route."""
         apps = (route.app, *route.app.mounted)
         self._apps = {app.number: connect(structs.replace(route, app=app)) for app in apps}
 

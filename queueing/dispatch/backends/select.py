@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def connect(http: ReplicaClient, route: Route, answers: ResponseStore) -> AppClient:
-    """What calls this replica: by the protocol of its app, and by plain HTTP where paths queue."""
+    """The client of this replica: for the protocol of its app, and for plain HTTP where paths queue."""
     several = bool(route.app.mounted)
     app = MountedAppsClient(route, partial(_gradio, http)) if several else _gradio(http, route)
     return QueuedPathsClient(http, route, answers, app) if route.app.paths else app

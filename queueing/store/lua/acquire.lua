@@ -1,18 +1,18 @@
--- acquire: take the lease of a Space's replica, or renew one's own. Where the holder before is gone, its
--- running events go back to the front first, so that nobody can claim between the two.
+-- acquire: take the lease of a Space's replica, or renew one's own. Where the previous holder is gone, its running
+-- events go back to the front first, so that nobody can claim between the two.
 -- KEYS: lease storage running
 -- ARGV: holder ttl_ms prefix max_losses final_ttl failure notice
 -- MAKES: event messages open next calls
 -- TIME: now
 -- returns {"held", losses} | {"taken", holder}
--- USES: count held publish redis_id line
+-- USES: count kept_bytes publish redis_id line
 local owner = redis.call("GET", lease)
 if owner and owner ~= holder then return { "taken", owner } end
 redis.call("SET", lease, holder, "PX", ttl_ms)
 if owner then return { "held", 0 } end
 
--- Tokens given before this point must never be valid again. A Redis that took over after a failover may not
--- know the last ones that the old one gave: they are jumped over.
+-- Tokens given before this point must never be valid again. A Redis that took over after a failover may not know the
+-- last ones that the old one gave: they are skipped.
 local here = redis_id()
 local known = redis.call("GET", storage)
 redis.call("INCRBY", fence, known and known ~= here and 1000000 or 1)
@@ -29,7 +29,7 @@ for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
     if redis.call("HINCRBY", event, "losses", 1) >= tonumber(max_losses) then
       redis.call("HSET", event, "state", "failed", "token", "", "ended", now)
       redis.call("HDEL", event, "body", "request")
-      let_go(event)
+      forget_bytes(event)
       count(now, "failed::" .. lane .. ":" .. fn)
       redis.call("EXPIRE", event, final_ttl)
       local open = open_of(channel)

@@ -4,7 +4,7 @@
 -- MAKES: wait shares next
 -- TIME: now
 -- returns {"cancelled"} | {"running"} | {"unknown"}
--- USES: count held publish line
+-- USES: count kept_bytes publish line
 -- CONST: WEEK_AND_DAY_S
 local fields = redis.call("HMGET", event, "state", "channel", "visitor", "lane", "group")
 if not fields[1] or fields[2] ~= channel then return { "unknown" } end
@@ -25,7 +25,7 @@ redis.call("ZREM", next_of(line), id)
 redis.call("HDEL", promises, id)
 redis.call("HSET", event, "state", "cancelled", "ended", now)
 redis.call("HDEL", event, "body", "request")
-let_go(event)
+forget_bytes(event)
 redis.call("EXPIRE", event, ttl)
 redis.call("SREM", open, id)
 publish(messages, id, { payload }, now, ttl, true, redis.call("SCARD", open))

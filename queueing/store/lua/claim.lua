@@ -1,16 +1,16 @@
--- claim: for the holder of the lease, as many calls as there are free places; a call is one event, or a
+-- claim: for the holder of the lease, as many calls as there are free slots; a call is one event, or a
 -- batch of events of one function. Lines take turns: the one served longest ago is next. `ahead` calls more of each
 -- line, of the functions in `short` (their ids, a space on both sides of each), where they wait in the app itself
 -- until one of those before them ends; not of a line in which something long runs, nor beyond `max_running` where
--- that is so in any. What was promised to an event is compared with what it waited.
+-- that is so in any. The wait promised to an event is compared with its actual wait.
 -- KEYS: cfg lease running limits promises honesty
 -- ARGV: holder replica prefix side_calls most scan ahead short
 -- MAKES: wait next calls shares event
 -- and then: the lines in which something long runs
 -- TIME: now
--- returns {"claimed", {line, events left waiting, …}, {line, token, places, total, each, {event fields}, …}, …}
+-- returns {"claimed", {line, events left waiting, …}, {line, token, slots, total, each, {event fields}, …}, …}
 --   | {"lost"} | {"moved"}, where visitors are sent to another replica than the holder's.
---   `places`: how many calls of the line may be in their functions at once, 0: it is not counted;
+--   `slots`: how many calls of the line may be in their functions at once, 0: it is not counted;
 --   `total`: how many of all lines, 0: any number; `each`: how many of a group without a number, 0: any number
 -- USES: count line
 -- CONST: ERROR_BOUNDS MONTH_S TAG_STEP
@@ -51,13 +51,13 @@ end
 local taken = {}
 local promised = redis.call("EXISTS", promises) == 1
 
--- The first promise of a waiter (seconds from `told`) beside its outcome: `queueing.stats.eta_accuracy`.
+-- The first promise of a waiter (seconds from `promised_at`) beside its outcome: `queueing.stats.eta_accuracy`.
 local function compare(id)
   local promise = redis.call("HGET", promises, id)
   if not promise then return end
   redis.call("HDEL", promises, id)
-  local told, likely, at_most = string.match(promise, "^(%S+) (%S+) (%S+)$")
-  local waited = now - told
+  local promised_at, likely, at_most = string.match(promise, "^(%S+) (%S+) (%S+)$")
+  local waited = now - promised_at
   local off = math.abs(likely - waited) / math.max(waited, 1)
   local bucket = "more"
   for _, bound in ipairs(ERROR_BOUNDS) do
@@ -96,7 +96,7 @@ local function take(one, id, returned, token, started)
   local first = redis.call("HSET", event, "state", "running", "token", token, "started", started) > 0
   redis.call("ZADD", running, started, id)
   local visitor, batch = fields[13], fields[14]
-  -- A visitor with nothing left in line owes nothing: a tag is kept only while it orders something.
+  -- A visitor with nothing left in line loses the tag: it is kept only while it orders something.
   if not returned and visitor and redis.call("HINCRBY", one.shares_key, "n:" .. visitor, -1) <= 0 then
     redis.call("HDEL", one.shares_key, "n:" .. visitor, "t:" .. visitor)
   end
@@ -125,7 +125,7 @@ local function may_start(one, head)
   if fn and string.find(short, " " .. fn .. " ", 1, true) then return true end
   -- It would be sent ahead of its turn.
   if one.calls >= one.limit or mains >= cap then return false end
-  -- Nobody is to wait there behind one that may take long.
+  -- No call may wait inside the app behind one that may take long.
   one.more, more_all = 0, 0
   return true
 end

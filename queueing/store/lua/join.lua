@@ -4,12 +4,12 @@
 -- and size are the line's.
 -- KEYS: cfg seq idem event open visit last lease seen deaths cursor
 -- ARGV: prefix id lane group origin channel fn after batch side_limit ttl body request visit_id visitor wake
--- ARGV: repeatable present input max_deaths most_held final_ttl quiet_s
+-- ARGV: repeatable present input max_deaths max_bytes final_ttl quiet_s
 -- MAKES: wait next shares
 -- TIME: now
--- returns {"accepted", position, size, lease_alive, being_told} | {"duplicate", id} | {"reused"} | {"refused", text}
---         | {"closed"} | {"full", size, max_size} | {"limit", pending, most} | {"held", bytes, most} | {"poison"}
--- USES: count line held room
+-- returns {"accepted", position, size, lease_alive, end_in_flight} | {"duplicate", id} | {"reused"} | {"refused", text}
+--         | {"closed"} | {"full", size, max_size} | {"limit", pending, most} | {"bytes", kept, most} | {"poison"}
+-- USES: count line kept_bytes room
 -- CONST: DAY_S TAG_STEP
 -- A repeated submit must find its first event even while the queue refuses new ones.
 if repeatable == "1" then
@@ -36,8 +36,8 @@ if tonumber(string.match(redis.call("GET", deaths) or "0", "^%d+")) >= tonumber(
 end
 
 -- A step right after one its session has just finished goes behind the running calls, not to the back.
--- Each step follows an end once: what has followed stands behind it. Else one end would open the way past
--- `max_size` and the line for any number of calls.
+-- Each step follows an end once: the steps that have followed are stored behind it. Else one end would let
+-- any number of calls past `max_size` and the line.
 local ended = redis.call("GET", last) or ""
 local follows = after ~= "" and string.match(ended, "^%S+") == after
   and not string.find(ended .. " ", " " .. fn .. " ", 1, true)
@@ -65,10 +65,10 @@ if most then
   end
   if mine >= most then count(now, "refused" .. what) return { "limit", mine, most } end
 end
-let_go_of_dropped(now)
-if not make_room(#body + #request, tonumber(most_held), now, final_ttl, quiet_s) then
+forget_expired_bytes(now)
+if not make_room(#body + #request, tonumber(max_bytes), now, final_ttl, quiet_s) then
   count(now, "refused" .. what)
-  return { "held", held_bytes(), tonumber(most_held) }
+  return { "bytes", total_bytes(), tonumber(max_bytes) }
 end
 
 local place = redis.call("INCR", seq)
@@ -90,7 +90,7 @@ redis.call("HSET", event, "state", "pending", "lane", lane, "group", group, "ori
   "fn", fn, "batch", batch, "seq", place, "joined", now, "input", input, "body", body, "request", request, 
   "visit", visit_id, "visitor", visitor)
 redis.call("EXPIRE", event, ttl)
-hold(event, #body + #request, now, ttl)
+keep_bytes(event, #body + #request, now, ttl)
 redis.call("SADD", open, id)
 redis.call("EXPIRE", open, ttl)
 if repeatable == "1" then redis.call("SET", idem, id .. " " .. input, "EX", DAY_S) end
@@ -98,7 +98,7 @@ if visit_id ~= "" then
   redis.call("SADD", visit, id)
   redis.call("EXPIRE", visit, DAY_S)
 end
--- A page that never opens its stream is as gone as one that closed it.
+-- A page that never opens its stream counts as gone, like one that closed it.
 if present == "1" then redis.call("ZADD", seen, "NX", now, channel) end
 redis.call("PUBLISH", wake, "join " .. line)
 count(now, origin .. what)
@@ -109,6 +109,6 @@ if follows then
 elseif policy == "fair" then
   position = redis.call("ZRANK", wait, id)
 end
--- Whether its session's client is receiving an end just now: `telling` notes that.
-local being_told = string.find(redis.call("GET", cursor) or "", "^%d+ [1-9]") and 1 or 0
-return { "accepted", position, follows and size or size + 1, redis.call("EXISTS", lease), being_told }
+-- Whether its session's client is receiving an end just now (`move_cursor` notes that).
+local end_in_flight = string.find(redis.call("GET", cursor) or "", "^%d+ [1-9]") and 1 or 0
+return { "accepted", position, follows and size or size + 1, redis.call("EXISTS", lease), end_in_flight }

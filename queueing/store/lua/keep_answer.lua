@@ -3,8 +3,8 @@
 -- ARGV: content ttl
 -- TIME: now
 -- returns {"kept"}
--- USES: held
-let_go(answer)
+-- USES: kept_bytes
+forget_bytes(answer)
 redis.call("SET", answer, content, "EX", ttl)
-hold(answer, #content, now, ttl)
+keep_bytes(answer, #content, now, ttl)
 return { "kept" }

@@ -6,12 +6,12 @@
 -- ARGV: prefix ttl patient
 -- MAKES: event
 -- TIME: now
--- returns {known, told, being_told, {events without messages}, {events given up just now}, idle}
+-- returns {known, received, in_flight, {events without messages}, {events given up just now}, idle}
 local note = redis.call("GET", cursor)
 if not note and redis.call("EXISTS", open, messages) == 0 then return { 0, 0, 0, {}, {}, 0 } end
-local told, being, stream = string.match(note or "0", "^(%d+) ?(%d*) ?(%S*)$")
-told, being = tonumber(told), tonumber(being) or 0
-if being > 0 and patient == "1" then return { 1, told, being, {}, {}, 0 } end
+local received, in_flight, stream = string.match(note or "0", "^(%d+) ?(%d*) ?(%S*)$")
+received, in_flight = tonumber(received), tonumber(in_flight) or 0
+if in_flight > 0 and patient == "1" then return { 1, received, in_flight, {}, {}, 0 } end
 
 local function events(entries)
   local found = {}
@@ -26,11 +26,11 @@ if #still_open > 0 then
   local newest = 0
   for _, id in ipairs(still_open) do newest = math.max(newest, joined(id)) end
   -- The end of a finished one may not be sent yet.
-  for id in pairs(events(redis.call("XREVRANGE", messages, "+", "(0-" .. told, "COUNT", 64))) do
+  for id in pairs(events(redis.call("XREVRANGE", messages, "+", "(0-" .. received, "COUNT", 64))) do
     newest = math.max(newest, joined(id))
   end
   if newest >= (stream == "1" and now or stream) - 0.5 then
-    local heard_of = events(redis.call("XREVRANGE", messages, "0-" .. told, "-", "COUNT", 64))
+    local heard_of = events(redis.call("XREVRANGE", messages, "0-" .. received, "-", "COUNT", 64))
     for _, id in ipairs(still_open) do
       if heard_of[id] and joined(id) < newest then
         given_up[#given_up + 1] = id
@@ -40,6 +40,6 @@ if #still_open > 0 then
     end
   end
 end
-redis.call("SET", cursor, string.format("%d 0 1", told), "EX", ttl)
-local idle = redis.call("SCARD", open) == 0 and #redis.call("XRANGE", messages, "(0-" .. told, "+", "COUNT", 1) == 0
-return { 1, told, 0, redis.call("SMEMBERS", dropped), given_up, idle and 1 or 0 }
+redis.call("SET", cursor, string.format("%d 0 1", received), "EX", ttl)
+local idle = redis.call("SCARD", open) == 0 and #redis.call("XRANGE", messages, "(0-" .. received, "+", "COUNT", 1) == 0
+return { 1, received, 0, redis.call("SMEMBERS", dropped), given_up, idle and 1 or 0 }

@@ -4,6 +4,6 @@
 -- ARGV: id payload ttl
 -- returns {"published"}
 -- TIME: now
--- USES: held publish
+-- USES: kept_bytes publish
 publish(messages, id, { payload }, now, ttl, true, 0)
 return { "published" }

@@ -1,4 +1,4 @@
--- release: give the lease back, unless there is work again: a join that saw it alive woke nobody else.
+-- release: release the lease, unless there is work again: a join that saw it alive woke nobody else.
 -- `leave`: what runs goes on in the container without us. It goes back to the front for the next dispatcher to take
 -- it up, which is nobody's loss: it is counted apart (`moves`), for those that must not be begun a second time.
 -- KEYS: lease running

@@ -24,7 +24,7 @@ REMEMBERED = 50_000
 #: gradio_client before 2 breaks off all its jobs when one ends before its own POST was fully answered. Its
 #: servers looked into their queue every 50 ms, so it never met that; a fifth of a second keeps it from it.
 HASTY_CLIENT = re.compile(r"gradio_client/[01]\.")
-HOLD_END_S = 0.2
+END_DELAY_S = 0.2
 
 
 class Callers:
@@ -75,7 +75,7 @@ class Callers:
                 address=asked.client,
             ),
             idempotency_key=key,
-            hold_s=HOLD_END_S if HASTY_CLIENT.match(agent) else 0.0,
+            end_delay_s=END_DELAY_S if HASTY_CLIENT.match(agent) else 0.0,
         )
 
 

@@ -12,7 +12,7 @@ from django.db import Error
 
 from accounts import throttle
 from accounts import tokens as account_tokens
-from accounts.rights import Who
+from accounts.rights import Viewer
 from queueing.errors import AccountUnknown, TooManyTokens
 from spaces import visits
 from spaces.gateway import page_tokens
@@ -45,11 +45,11 @@ async def visitor_of(
     if token is not None and not route.private:
         return _of_token(token)
     said = [] if program else _by_its_page(route, scope, token, key)
-    said.append(Visitor(Who(bearer=_bearer(scope), space_id=route.space_id)))
+    said.append(Visitor(Viewer(bearer=_bearer(scope), space_id=route.space_id)))
     visit = next((one.visit for one in said if one.visit), "")
     for one in said:
-        if await watched.may_see(one.who, route):
-            has_pass = any(other.by == "pass" and other.who == one.who for other in said)
+        if await watched.may_see(one.viewer, route):
+            has_pass = any(other.by == "pass" and other.viewer == one.viewer for other in said)
             return replace(one, visit=visit, has_pass=has_pass)
     return None
 
@@ -73,12 +73,12 @@ def _by_its_page(route: Route, scope: Scope, token: PageToken | None, key: str) 
 
 
 def _of_token(token: PageToken) -> Visitor:
-    return Visitor(Who(token.user_id or None), token.visit, "token")
+    return Visitor(Viewer(token.user_id or None), token.visit, "token")
 
 
 def _of_visit(signed: str, route: Route, by: By) -> list[Visitor]:
     found = visits.verify(signed, route.space_id) if signed else None
-    return [] if found is None else [Visitor(Who(found[1]), found[0], by)]
+    return [] if found is None else [Visitor(Viewer(found[1]), found[0], by)]
 
 
 def _visit_in(query: str) -> str:

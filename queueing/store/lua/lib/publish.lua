@@ -2,7 +2,7 @@
 -- one piece, a line each: `<number> <1: its end> <events of the channel left open> <event> <message>`
 -- (`queueing.delivery.streams`). Of large ones only their existence is published: Redis disconnects listeners
 -- that are too far behind. Of a long stream the latest 2000 are kept. A stream that is new counts anew, for the one
--- before may have been dropped just now. Needs `held`.
+-- before may have been dropped just now. Needs `kept_bytes`.
 local function publish(stream, id, payloads, now, ttl, final, left)
   local lines, bytes = {}, 0
   for i, payload in ipairs(payloads) do
@@ -20,7 +20,7 @@ local function publish(stream, id, payloads, now, ttl, final, left)
     for _, entry in ipairs(first) do bytes = bytes - #entry[2][2] end
     redis.call("XTRIM", stream, "MAXLEN", 2000)
   end
-  if length == #payloads then let_go(stream) end
+  if length == #payloads then forget_bytes(stream) end
   redis.call("EXPIRE", stream, ttl)
-  hold(stream, bytes, now, ttl)
+  keep_bytes(stream, bytes, now, ttl)
 end

@@ -8,13 +8,13 @@ import time
 REMEMBERED = 10_000  # events
 
 
-class HeldEnds:
+class DelayedEnds:
     """Those of one web process."""
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
 
-    def hold(self, event_id: str, seconds: float) -> None:
+    def delay(self, event_id: str, seconds: float) -> None:
         """Hold the event's end for this many seconds; 0: send it as soon as it comes."""
         if seconds:
             if len(self._until) > REMEMBERED:
