@@ -1,4 +1,4 @@
-"""The records of nodes and replicas: to look at; they are written by the nodes themselves."""
+"""The records of nodes and replicas, read-only: the nodes write them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class NodeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(Replica)
 class ReplicaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Replicas, without their orders: those hold secrets."""
+    """Replicas, without their orders, which contain secrets."""
 
     list_display = ("__str__", "node", "wanted", "simulated", "restarts", "created_at", "reason")
     list_filter = ("state", "tier", "wanted")

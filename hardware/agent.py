@@ -81,7 +81,7 @@ class Agent:
             ),
             threading.Thread(
                 target=self._forever,
-                args=(lambda: leftovers.clear(name, runtime), leftovers.LOOK_EVERY_S),
+                args=(lambda: leftovers.clear(name, runtime), leftovers.CHECK_EVERY_S),
                 name="leftovers",
             ),
             threading.Thread(
@@ -207,7 +207,7 @@ class Agent:
 
     def _go_on_starting(self, row: Replica, there: Running | None) -> None:
         if (start := self._starts.of(row.pk)) is not None:
-            if there is None and not start.is_asked:  # else it is perhaps just being ended
+            if there is None and not start.is_probed:  # else it is perhaps just being ended
                 self._work(row.pk, self._ended_early, row, start)
         elif time.monotonic() >= self._not_before.get(row.pk, 0) and self._starts.reserve(row.pk):
             self._work(row.pk, self._bring_up, row)

@@ -1,6 +1,6 @@
-"""What an app says of itself, checked: the launcher's report (`docker/base/launcher`) and Gradio's `/config`
-(3.50 to 6.31). Both are hostile input. What is kept has the types, sizes and counts written here, and nothing
-else is kept. No Django: plain values in, plain values out."""
+"""An app's description of itself, checked: the launcher's report (`docker/base/launcher`) and Gradio's
+`/config` (3.50 to 6.31). Both are hostile input. What is kept has the types, sizes and counts written here,
+and nothing else is kept. No Django: plain values in, plain values out."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ FUNCTIONS_BYTES = 4 * 1024 * 1024
 LIST_BYTES = 64 * 1024
 
 MOST_FUNCTIONS = 5000
-#: Nested ones too. Counted before anything is made of them: that would hold up the whole process.
+#: Nested ones too. Counted before they are decoded, which would block the whole process.
 MOST_OBJECTS = 20 * MOST_FUNCTIONS
 #: Ids from here on are the platform's own (`queueing.routes.MCP`).
 ID_LIMIT = 1_000_000
-#: Below a server's root; the app's own words for where something lies become URLs.
+#: Below a server's root; the paths that an app gives become URLs.
 PATH = re.compile(r"(/[\w.~-]+)*")
 _ASTRAY = re.compile(r"/\.{1,2}(/|\Z)|/__spaceport__(/|\Z)")
 #: A path of the author's own: "METHOD /path/{part}/{rest:path}".
@@ -53,9 +53,9 @@ class ReportedFunction(Struct):
     concurrency_limit: Count | Text | None = "default"
     concurrency_id: Text | UnsetType | None = UNSET
     group: Text | UnsetType = (
-        UNSET  # whose limit it shares, "" for none; launchers older than groups say nothing
+        UNSET  # the group whose limit it shares, "" for none; older launchers report none
     )
-    tool: Text = ""  # what the app's MCP server calls it
+    tool: Text = ""  # its name in the app's MCP server
 
 
 class ReportedQueue(Struct, omit_defaults=True):
@@ -68,7 +68,7 @@ class ReportedQueue(Struct, omit_defaults=True):
 
 
 class Report(Struct):
-    """The launcher's report. `started`: whether the app has done what it does when it starts."""
+    """The launcher's report. `started`: whether the app's start-up work is done."""
 
     functions: Annotated[list[ReportedFunction], Meta(max_length=MOST_FUNCTIONS)] | UnsetType = UNSET
     gradio: Word = ""
@@ -80,7 +80,7 @@ class Report(Struct):
     own: Annotated[list[str], Meta(max_length=500)] = []
     root: bool = True
     started: bool = True
-    gate: Count = 0  # 1: calls beyond their group's limit are held back in the app
+    gate: Count = 0  # 1: the app delays calls beyond their group's limit
 
 
 class Types(Struct):
@@ -150,7 +150,7 @@ def report(raw: bytes) -> dict[str, Any]:
 
 
 def config(raw: bytes) -> dict[str, Any] | None:
-    """The parts of a Gradio app's `/config` that the platform goes by; None where this is none.
+    """The parts of a Gradio app's `/config` that the platform uses; None where this is none.
 
     Raises:
         Unusable
@@ -175,7 +175,7 @@ def config(raw: bytes) -> dict[str, Any] | None:
 
 
 def function(raw: bytes) -> dict[str, Any] | None:
-    """One function of a session, in the words of `/config`; None where this is none.
+    """One function of a session, as `/config` describes it; None where this is none.
 
     Raises:
         Unusable
@@ -184,19 +184,19 @@ def function(raw: bytes) -> dict[str, Any] | None:
     return None if found.id is UNSET else {**_function(0, found), "group": found.group}
 
 
-def _function(index: int, told: Dependency) -> dict[str, Any]:
-    targets = _list(_targets, told.targets, LIST_BYTES) or ()
-    cancels = _list(_cancels, told.cancels, LIST_BYTES) or ()
+def _function(index: int, dependency: Dependency) -> dict[str, Any]:
+    targets = _list(_targets, dependency.targets, LIST_BYTES) or ()
+    cancels = _list(_cancels, dependency.cancels, LIST_BYTES) or ()
     return {
-        "id": index if told.id is UNSET else told.id,
-        "api_name": _name(told.api_name),
-        "queue": told.queue,
-        "batch": told.batch,
-        "max_batch_size": told.max_batch_size,
+        "id": index if dependency.id is UNSET else dependency.id,
+        "api_name": _name(dependency.api_name),
+        "queue": dependency.queue,
+        "batch": dependency.batch,
+        "max_batch_size": dependency.max_batch_size,
         "targets": [target[:2] for target in targets if isinstance(target, list) and len(target) > 1],
-        "types": {"generator": bool(told.types and told.types.generator)},
-        "connection": told.connection,
-        "trigger_after": told.trigger_after,
+        "types": {"generator": bool(dependency.types and dependency.types.generator)},
+        "connection": dependency.connection,
+        "trigger_after": dependency.trigger_after,
         "cancels": [n for n in cancels if 0 <= n < ID_LIMIT],
     }
 
@@ -208,7 +208,8 @@ def _list(decoder: msgspec.json.Decoder[Any], raw: Raw, limit: int) -> Any:
 
 
 def _check_sizes(functions: list[dict[str, Any]]) -> None:
-    """Every process that serves visitors keeps the functions, and reads them again each second."""
+    """Bound the sizes: every process that serves visitors keeps the functions, and reads them again each
+    second."""
     if sum(len(f["cancels"]) + len(str(f["api_name"])) for f in functions) > 500_000:
         raise Unusable(TOO_LARGE)
 
@@ -218,7 +219,7 @@ def _is_page(name: Any) -> bool:
 
 
 def _name(value: Any) -> Any:
-    """An API name that can be shown and compared; what is none is as if the author had given none."""
+    """An API name that can be shown and compared; any other value counts as none."""
     return value if not isinstance(value, str) or _NAME.fullmatch(value) else None
 
 
@@ -243,7 +244,7 @@ def _strictly(decoder: msgspec.json.Decoder[Any], raw: bytes, what: str) -> Any:
 
 
 def _has(raw: bytes, field: str) -> bool:
-    """Whether this is a JSON object with such a field; nothing else of it is made into values."""
+    """Whether this is a JSON object with such a field; nothing else of it is decoded."""
     try:
         return getattr(_probes[field].decode(raw), field) is not UNSET
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

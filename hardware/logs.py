@@ -79,7 +79,7 @@ async def follow(kind: LogKind, space_id: int, *, after: str = "0-0") -> AsyncIt
     """Every kept line after the entry `after`, then each new one as it comes, without end. None when there
     was no news for 15 s: the moment to send a heartbeat."""
     name = redis_keys.log(kind, space_id)
-    # The read below blocks longer than the client's usual patience.
+    # The read below blocks longer than the client's usual timeout.
     async with cancellable(Redis.from_url(settings.REDIS_URL, socket_timeout=2 * IDLE_S)) as client:
         while True:
             found: Any = await client.xread({name: after}, count=500, block=IDLE_S * 1000)

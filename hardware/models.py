@@ -23,7 +23,7 @@ class Node(models.Model):
     #: What it lends to Spaces, from `hardware.placement.capacity.found`; empty: not known, so not limited.
     capacity = models.JSONField(default=dict, db_default={}, blank=True)
     heartbeat_at = models.DateTimeField()
-    #: It hands over what it runs, and then ends.
+    #: It hands its replicas over, and then ends.
     leaving = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -50,11 +50,11 @@ class Replica(models.Model):
     build_id = models.BigIntegerField(null=True)
     tier = models.CharField(max_length=16)
     node = models.ForeignKey(Node, null=True, blank=True, on_delete=models.SET_NULL, related_name="replicas")
-    #: Everything needed to start it; holds secrets (read it with `hardware.replicas.spec_of`).
+    #: Everything needed to start it; contains secrets (read it with `hardware.replicas.spec_of`).
     spec = EncryptedJSONField()
     #: The numbers of the named volumes that it is to have: only nodes that keep them can take it.
     volumes = models.JSONField(default=list, db_default=[], blank=True)
-    #: UUIDs of the devices of its node that it alone has.
+    #: UUIDs of its node's devices that it has for itself.
     devices = models.JSONField(default=list, db_default=[], blank=True)
     #: While no node has room for it: `hardware.placement.rooms.Waits`, as a dictionary.
     waits = models.JSONField(default=dict, db_default={}, blank=True)
@@ -89,7 +89,7 @@ class Replica(models.Model):
 
 
 class VolumeHome(models.Model):
-    """Where a named volume is kept, which is where a Space had it first, and what it holds."""
+    """Where a named volume is kept, which is where a Space had it first, and how much is in it."""
 
     volume_id = models.BigIntegerField(unique=True)
     #: As nodes name theirs.

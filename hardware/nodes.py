@@ -29,7 +29,7 @@ ACTIVE = (Replica.State.STARTING, Replica.State.READY)
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """What a tier is good for now: whether a node serves it, and whether only simulated ones do."""
+    """A tier's state now: whether a node serves it, and whether only simulated ones do."""
 
     tier: str
     title: str

@@ -1,4 +1,4 @@
-"""Can a replica be called, and what does its app say of itself?"""
+"""Can a replica be called, and what does its app report?"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GROWTH = 1.2
 
 
 def pauses() -> Iterator[float]:
-    """Seconds between two looks: few for what starts fast, and always a part of the time that has passed, so
+    """Seconds between two probes: few for what starts fast, and always a part of the time that has passed, so
     that many starting replicas are not mostly busy with answering."""
     pause = FIRST_PAUSE_S
     while True:
@@ -53,9 +53,9 @@ async def probe(address: str, sdk: str) -> dict[str, Any] | None:
 
 
 async def answers(address: str, sdk: str) -> bool:
-    """Whether a server answers there. A Docker Space's does when its port is open: what its pages say, and
-    how long they take, is its own business. Gradio is asked for `/config`: with a password it answers 401,
-    and an app that mounts it below a path of its own answers 404; all of them serve."""
+    """Whether a server answers there. A Docker Space's does when its port is open: the content of its pages,
+    and their speed, do not matter. A Gradio app must answer for `/config`: with a password it sends 401, and
+    an app that mounts it below a path of its own sends 404; all of these count."""
     if sdk != "gradio":
         return await _is_open(address)
     try:
@@ -102,6 +102,6 @@ async def config(address: str, mount: str, total_s: float = CONFIG_S) -> tuple[i
         status, raw = await replica_client.fetch(
             address, f"{mount}/config", limit=app_report.CONFIG_BYTES, total_s=total_s
         )
-    except Redirected:  # as some authors' servers do with every stranger
+    except Redirected:  # as some authors' servers do with unknown clients
         return 307, None
     return status, app_report.config(raw) if status == 200 else None

@@ -29,7 +29,8 @@ def standby(node: str) -> str:
 
 @key("string", owner="hardware", life="expires")
 def down() -> str:
-    """Nodes that are down, by id and last heartbeat -> when that was first seen (Unix time), in JSON."""
+    """Nodes that are down, by id and last heartbeat -> when the scheduler first saw that (Unix time), in
+    JSON."""
     return "nodes:down"
 
 
@@ -47,5 +48,5 @@ def control_ran() -> str:
 
 @key("zset", owner="spaces.building", life="expires")
 def builders() -> str:
-    """Build worker -> when it last looked for builds (Unix time)."""
+    """Build worker -> when it last polled for builds (Unix time)."""
     return "workers:builds"

@@ -1,5 +1,5 @@
-"""The one HTTP client for everything that is sent to a replica: pages, calls, sockets, and what the platform
-asks by itself.
+"""The one HTTP client for everything that is sent to a replica: pages, calls, sockets, and the platform's own
+requests.
 
 Whatever a container answers is hostile input. A request reaches the replica's own address and no other: no
 redirect is followed, no name is looked up, no proxy of the environment is used, no cookie is kept. Nothing is
@@ -55,11 +55,11 @@ class Unreachable(ReplicaError):
 
 
 class BadAnswer(ReplicaError):
-    """It answered with what was not asked for; the message is a sentence for people."""
+    """Its answer breaks the protocol; the message is a sentence for people."""
 
 
 class Redirected(BadAnswer):
-    """It sends elsewhere, where the platform does not go."""
+    """It redirects, which the platform does not follow."""
 
     def __init__(self, status: int, what: str) -> None:
         super().__init__(f"The app answered {status} to {what}; the platform follows no redirect.")
@@ -89,7 +89,7 @@ class Limits:
 
 
 def target_of(path: str, query: bytes = b"") -> str:
-    """A decoded path and its query as they are sent; exactly what was matched is what is sent."""
+    """A decoded path and its query as they are sent: exactly what was matched is sent."""
     text = quote(path, safe="/=:@!$&()*+,;~")
     return f"{text}?{quote(query.decode('latin-1'), safe=_VISIBLE, encoding='latin-1')}" if query else text
 
@@ -193,7 +193,7 @@ class ReplicaClient:
         total_s: float | None = None,
     ) -> AsyncIterator[Reply]:
         """A visitor's own request; whatever the answer is, it is the visitor's. `total_s` bounds all of it;
-        where no time is left, it is not waited for.
+        with no time left it fails at once.
 
         Raises:
             Unreachable, BadAnswer
@@ -213,7 +213,7 @@ class ReplicaClient:
             answer.release()
 
     @contextlib.asynccontextmanager
-    async def ask(
+    async def request(
         self,
         method: str,
         address: str,
@@ -224,15 +224,16 @@ class ReplicaClient:
         data: Any = None,
         total_s: float | None,
     ) -> AsyncIterator[Reply]:
-        """A request of the platform's own, to a decoded path: its answer is neither elsewhere nor compressed.
+        """A request of the platform's own, to a decoded path: its answer is neither a redirect nor
+        compressed.
 
         Raises:
             Unreachable, BadAnswer
         """
-        asked: CIMultiDict[str] = CIMultiDict(headers or {})
-        asked["Accept-Encoding"] = "identity"
+        request_headers: CIMultiDict[str] = CIMultiDict(headers or {})
+        request_headers["Accept-Encoding"] = "identity"
         sent = self.send(
-            method, address, target_of(path, query), headers=asked, data=data, total_s=total_s
+            method, address, target_of(path, query), headers=request_headers, data=data, total_s=total_s
         )  # fmt: skip
         async with sent as reply:
             if 300 <= reply.status < 400:
@@ -280,13 +281,13 @@ async def fetch(
     """
     async with (
         ReplicaClient() as client,
-        client.ask("GET", address, path, query=query, headers=headers, total_s=total_s) as reply,
+        client.request("GET", address, path, query=query, headers=headers, total_s=total_s) as reply,
     ):
         return reply.status, await reply.read(limit)
 
 
 async def status_of(address: str, path: str, *, total_s: float) -> int:
-    """The status of a GET, whose body is not waited for: a first page may be long, or never end.
+    """The status of a GET, without its body: a first page may be long, or never end.
 
     Raises:
         Unreachable, BadAnswer
@@ -312,7 +313,7 @@ def _pinned_to(url: URL) -> Iterator[None]:
 async def _stay_there(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """A second wall, whatever the library does by itself: its websockets follow redirects."""
+    """A second barrier against redirects: the library's websockets follow them."""
     if (request.url.raw_host, request.url.port) != _pinned.get():
         raise aiohttp.ClientConnectionError("This is not the replica's address.")
     answer = await handler(request)
@@ -327,7 +328,7 @@ async def _stay_there(
 
 @contextlib.contextmanager
 def _translated() -> Iterator[None]:
-    """The library's many errors as the two that callers distinguish."""
+    """Translates the library's many errors into the two that callers distinguish."""
     try:
         yield
     except (aiohttp.ClientResponseError, HttpProcessingError) as error:
@@ -353,6 +354,6 @@ def _checked_head(answer: aiohttp.ClientResponse) -> tuple[tuple[bytes, bytes], 
     if size > HEAD_BYTES or garbled or len(lengths) > 1 or not 200 <= answer.status <= 599:
         answer.close()
         raise BadAnswer(NO_HTTP)
-    if answer.headers.get("Transfer-Encoding"):  # then it means nothing, and misleads a reader
+    if answer.headers.get("Transfer-Encoding"):  # there it has no meaning, and misleads parsers
         return tuple((name, value) for name, value in fields if name.lower() != b"content-length")
     return fields

@@ -1,4 +1,4 @@
-"""Connections to replicas: to addresses only, and what comes in is bounded before anybody looks at it."""
+"""Connections to replicas: to addresses only, with incoming data bounded before it is parsed further."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RECEIVE_BYTES = 64 * 1024
 
 
 class _NoNames(aiohttp.abc.AbstractResolver):
-    """Replicas have addresses; nothing is looked up for them."""
+    """Refuses names: replicas have addresses, so nothing is resolved."""
 
     async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[aiohttp.abc.ResolveResult]:
         raise OSError(f"{host} is no address of a replica.")

@@ -1,4 +1,4 @@
-"""Orders to the nodes' agents: a row says what is wanted, a message only makes it happen at once."""
+"""Orders to the nodes' agents: a row is the order, a message only speeds it up."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def replaced_in_place(replica: Replica, spec: ReplicaSpec, *, sha: str, build_id
 
 
 def order_stop(replica: Replica) -> None:
-    """It is no longer wanted: its node stops it. One that no node has taken ends here."""
+    """Order its end: its node stops it. One that no node has taken ends here."""
     Replica.objects.filter(pk=replica.pk).update(wanted=False)
     Replica.objects.filter(pk=replica.pk, state=Replica.State.PENDING, node=None).update(
         state=Replica.State.STOPPED, ended_at=timezone.now()
@@ -74,7 +74,7 @@ def order_stop(replica: Replica) -> None:
 
 
 def candidate(space_id: int) -> Replica | None:
-    """The one that serves the Space, or is to serve it once it is ready: the last that was ordered."""
+    """The replica that serves the Space, or will once it is ready: the last that was ordered."""
     ordered = Replica.objects.filter(space_id=space_id, wanted=True, set_aside_at=None)
     return ordered.order_by("-pk").first()
 
@@ -85,7 +85,7 @@ def has_run(build_id: int) -> bool:
 
 
 def set_aside(replica_id: int) -> None:
-    """Another one serves now."""
+    """Note that another one serves now."""
     Replica.objects.filter(pk=replica_id, wanted=True).update(set_aside_at=timezone.now())
 
 

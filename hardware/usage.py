@@ -46,15 +46,17 @@ class Minute:
 
 
 class Sampler:
-    """Looks at the replicas that this node runs."""
+    """Samples the replicas that this node runs."""
 
     def __init__(self, node_id: int, runtime: Runtime) -> None:
         self.node_id, self.runtime = node_id, runtime
         self._minutes: dict[int, Minute] = {}
-        self._before: dict[str, tuple[float, float]] = {}  # runtime_id: when, CPU seconds till then
+        self._before: dict[
+            str, tuple[float, float]
+        ] = {}  # runtime_id: time of the last sample, CPU seconds till then
 
     def sample(self) -> None:
-        """Look at all of them once, and keep the minutes that are over."""
+        """Sample all of them once, and keep the minutes that are over."""
         rows = Replica.objects.filter(node_id=self.node_id, state=Replica.State.READY)
         seen = {}
         number = int(time.time()) // 60
@@ -87,7 +89,7 @@ class Sampler:
 
 
 def _cores(last: tuple[float, float], now: float, stats: Stats) -> float:
-    """Cores used since the last look. Processes that ended take their CPU time with them: not below none."""
+    """Cores used since the last sample. Ended processes take their CPU time with them, so at least 0."""
     at, seconds = last
     return max(0.0, (stats.cpu_seconds - seconds) / (now - at))
 
@@ -112,10 +114,10 @@ def publish_slots(node: str, *, busy: int, slots: int) -> None:
 def slots(nodes: Iterable[str]) -> dict[str, tuple[int, int]]:
     """Node to (busy, all) slots of its worker; nodes without a recent value are left out."""
     names = list(nodes)
-    told: list[Any] = sync_redis().mget([redis_keys.slots(name) for name in names]) if names else []
+    values: list[Any] = sync_redis().mget([redis_keys.slots(name) for name in names]) if names else []
     return {
         name: (int(busy), int(all_of_them))
-        for name, raw in zip(names, told, strict=True)
+        for name, raw in zip(names, values, strict=True)
         if raw
         for busy, all_of_them in (raw.decode().split("/"),)
     }

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 #: Set by `manage.py node`: {"cpu": false, "t4": true}, tiers and whether they are simulated.
 TIERS_VARIABLE = "SPACEPORT_NODE_TIERS"
-#: Dispatchers hold a thread each while their Space is busy.
+#: Dispatchers use a thread each while their Space is busy.
 LEAST_THREADS = 8
 
 

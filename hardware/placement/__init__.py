@@ -1,1 +1,1 @@
-"""Which node takes a replica: what nodes lend, what replicas take of it, and who waits for room."""
+"""Which node takes a replica: what nodes lend, what replicas take of it, and which replicas wait for room."""

@@ -65,7 +65,8 @@ def _cores() -> Iterator[float]:
 
 
 def _read(controller: str, file: str) -> Iterator[str]:
-    """What this file says in each group from the root to ours. `controller`: of version 1; "": version 2."""
+    """The contents of this file in each group from the root to ours. `controller`: of version 1; "": version
+    2."""
     with contextlib.suppress(OSError):
         for line in MINE.read_text().splitlines():
             _, controllers, path = line.split(":", 2)

@@ -1,4 +1,4 @@
-"""What people are told of a replica that waits for room."""
+"""The texts about a replica that waits for room."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STARTS = "The Space starts by itself when there is room."
 
 
 def reason(replica: Replica) -> str:
-    """Why no node takes it now, in sentences; "" where one can, or has."""
+    """The reason why no node takes it now, in sentences; "" where one can, or has."""
     if replica.state != Replica.State.PENDING:
         return ""
     return nodes.absence(replica.tier, replica.volumes) or waiting(replica)

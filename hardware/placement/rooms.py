@@ -44,8 +44,8 @@ class Amount(NamedTuple):
 
     def lacks(self, free: Amount) -> str:
         """The name of the first part of it that is not free; "" when all is. Nothing is always there."""
-        for name, need, there in zip(self._fields, self, free, strict=True):
-            if need > 0 and need > there * (1 + ROUNDING) + ROUNDING:
+        for name, need, available in zip(self._fields, self, free, strict=True):
+            if need > 0 and need > available * (1 + ROUNDING) + ROUNDING:
                 return name
         return ""
 
@@ -54,8 +54,8 @@ UNLIMITED = Amount(math.inf, math.inf, math.inf)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
-    """What a replica has of a node."""
+class Allocation:
+    """A replica's share of a node."""
 
     space_id: int
     amount: Amount
@@ -64,9 +64,9 @@ class Held:
 
 @dataclass(kw_only=True)
 class Room:
-    """A node that is up: what it lends, and what of it is held or kept for the first in line. `tiers` maps a
-    tier to whether it is simulated. `has_limits`: False for a node of a version that did not report any; it
-    chooses devices by itself."""
+    """A node that is up: what it lends, and how much of that is allocated, or reserved for the first in line.
+    `tiers` maps a tier to whether it is simulated. `has_limits`: False for a node of a version that did not
+    report any; it chooses devices by itself."""
 
     name: str
     tiers: dict[str, bool]
@@ -74,7 +74,7 @@ class Room:
     lends: Amount = UNLIMITED
     overcommit_cores: float = 1.0
     overcommit_memory: float = 1.0
-    held: list[Held] = field(default_factory=list)
+    allocations: list[Allocation] = field(default_factory=list)
     reserved: Amount = field(default_factory=Amount)
     reserved_devices: set[str] = field(default_factory=set)
 
@@ -101,13 +101,13 @@ class Room:
     def used(self) -> Amount:
         """By all replicas here."""
         total = Amount()
-        for one in self.held:
+        for one in self.allocations:
             total = total.plus(one.amount)
         return total
 
     @property
     def free(self) -> Amount:
-        """What is neither held nor kept for the first in line."""
+        """What is neither allocated nor reserved for the first in line."""
         return self.lends.minus(self.used).minus(self.reserved)
 
 
@@ -121,7 +121,7 @@ class Order(NamedTuple):
     fitting: dict[str, tuple[str, ...]]
 
 
-class Placed(NamedTuple):
+class Placement(NamedTuple):
     """Where a replica goes, and which devices it gets."""
 
     node: str
@@ -138,12 +138,13 @@ class Waits(NamedTuple):
 
 
 class Plan:
-    """Who goes where, in the order of their orders. One that no node could ever take is in neither."""
+    """Places replicas in the order of their orders: `placed` and `waiting`. One that no node could ever take
+    is in neither."""
 
     def __init__(self, orders: Iterable[Order], rooms: Iterable[Room], like: Tier) -> None:
         self._rooms = {room.name: room for room in rooms}
         self._like = like
-        self.placed: dict[int, Placed] = {}
+        self.placed: dict[int, Placement] = {}
         lines: dict[str, list[tuple[int, str]]] = {}
         for order in orders:
             candidates = [self._rooms[name] for name in order.fitting if name in self._rooms]
@@ -152,7 +153,7 @@ class Plan:
             found = self._choose(order, candidates) or self._succession(order, candidates)
             if found is not None:
                 self.placed[order.replica_id] = found
-                self._hold(order, found)
+                self._allocate(order, found)
                 continue
             best = min(candidates, key=lambda room: (self._shortage(order, room), room.name))
             line = lines.setdefault(order.tier.name, [])
@@ -165,44 +166,46 @@ class Plan:
             for place, (replica_id, lacks) in enumerate(line, 1)
         }
 
-    def at(self, order: Order, node: str) -> Placed | None:
-        """How this node would take one that was placed on another one, in what room is left."""
+    def at(self, order: Order, node: str) -> Placement | None:
+        """How this node would take a replica that was placed on another one, in the room that is left."""
         room = self._rooms.get(node)
         if room is None or node not in order.fitting or self._lacks(order, room):
             return None
-        return self._there(order, room)
+        return self._placement(order, room)
 
-    def _choose(self, order: Order, candidates: list[Room]) -> Placed | None:
+    def _choose(self, order: Order, candidates: list[Room]) -> Placement | None:
         """Real hardware before simulated, then the fewest replicas, then by name."""
         free = [room for room in candidates if not self._lacks(order, room)]
         best = min(
             free,
-            key=lambda room: (room.tiers[order.tier.name], len(room.held), room.name),
+            key=lambda room: (room.tiers[order.tier.name], len(room.allocations), room.name),
             default=None,
         )
-        return self._there(order, best) if best else None
+        return self._placement(order, best) if best else None
 
-    def _succession(self, order: Order, candidates: list[Room]) -> Placed | None:
+    def _succession(self, order: Order, candidates: list[Room]) -> Placement | None:
         """In the room of the version that it replaces, which nobody else can have meanwhile."""
         for room in sorted(candidates, key=lambda room: (room.tiers[order.tier.name], room.name)):
-            own = [held for held in room.held if held.space_id == order.space_id]
+            own = [one for one in room.allocations if one.space_id == order.space_id]
             free = room.lends.minus(room.used)
-            for held in own:
-                free = free.plus(held.amount)
+            for allocation in own:
+                free = free.plus(allocation.amount)
             fitting = order.fitting[room.name]
-            its = [uuid for held in own for uuid in held.devices if uuid in fitting]
+            its = [uuid for allocation in own for uuid in allocation.devices if uuid in fitting]
             devices = [*self._devices(order, room), *its]
             has_device = devices or not room.takes_device(order.tier)
             if own and has_device and not room.needed(order.tier, self._like).lacks(free):
-                return Placed(room.name, tuple(devices[:1]) if room.takes_device(order.tier) else ())
+                return Placement(room.name, tuple(devices[:1]) if room.takes_device(order.tier) else ())
         return None
 
-    def _there(self, order: Order, room: Room) -> Placed:
-        return Placed(room.name, self._devices(order, room)[:1] if room.takes_device(order.tier) else ())
+    def _placement(self, order: Order, room: Room) -> Placement:
+        return Placement(room.name, self._devices(order, room)[:1] if room.takes_device(order.tier) else ())
 
     def _devices(self, order: Order, room: Room) -> tuple[str, ...]:
         """The free ones that are as the tier promises."""
-        taken = {device for held in room.held for device in held.devices} | room.reserved_devices
+        taken = {
+            device for allocation in room.allocations for device in allocation.devices
+        } | room.reserved_devices
         return tuple(uuid for uuid in order.fitting[room.name] if uuid not in taken)
 
     def _lacks(self, order: Order, room: Room) -> str:
@@ -214,14 +217,16 @@ class Plan:
         """How much is missing here: devices first, then the part of what it takes that is not free."""
         no_device = room.takes_device(order.tier) and not self._devices(order, room)
         needed = room.needed(order.tier, self._like)
-        parts = [(need - there) / need for need, there in zip(needed, room.free, strict=True) if need > 0]
+        parts = [
+            (need - available) / need for need, available in zip(needed, room.free, strict=True) if need > 0
+        ]
         return 1000.0 * no_device + max([0.0, *parts])
 
-    def _hold(self, order: Order, found: Placed) -> None:
+    def _allocate(self, order: Order, found: Placement) -> None:
         room = self._rooms[found.node]
         amount = room.needed(order.tier, self._like)
-        room.held.append(Held(space_id=order.space_id, amount=amount, devices=found.devices))
+        room.allocations.append(Allocation(space_id=order.space_id, amount=amount, devices=found.devices))
 
     def _reserve(self, order: Order, room: Room) -> None:
         room.reserved = room.reserved.plus(room.needed(order.tier, self._like))
-        room.reserved_devices.update(self._there(order, room).devices)
+        room.reserved_devices.update(self._placement(order, room).devices)

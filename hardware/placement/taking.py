@@ -1,5 +1,6 @@
-"""How a node takes replicas: whoever decides holds a lock, sees all nodes and all that wait, and notes who
-goes on waiting. So no two decisions give away the same device, or the last room."""
+"""How a node takes replicas. A decision is made under a lock, with all nodes and all waiting replicas in
+view, and notes which of them keep waiting. So no two decisions give away the same device, or the last
+room."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from django.db import connection, transaction
 
 from hardware import devices, nodes, replicas
 from hardware.models import Node, Replica, VolumeHome
-from hardware.placement.rooms import UNLIMITED, Amount, Held, Order, Plan, Room
+from hardware.placement.rooms import UNLIMITED, Allocation, Amount, Order, Plan, Room
 from hardware.tiers import TIERS
 from hardware.upkeep import volumes
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 State = Replica.State
 
-#: PostgreSQL's advisory lock of who decides.
+#: PostgreSQL's advisory lock for decisions.
 LOCK = 0x53_50_41_43_45
 #: A replica that its node did not take for this long goes to any node that has room.
 PATIENCE_S = 5.0
@@ -41,7 +42,7 @@ class Taker:
         self._left: dict[int, float] = {}  # replicas that another node should take, since when
 
     def take(self) -> None:
-        """Take what should run here of what waits, and say of the rest why it waits."""
+        """Take the waiting replicas that should run here, and note for the others why they wait."""
         if not _pending().filter(tier__in=self._tiers).exists():
             self._left.clear()
             return
@@ -82,7 +83,7 @@ def node_for(row: Replica) -> str | None:
 
 
 def room_of(node: Node) -> Room:
-    """What this node lends, and what of it is held."""
+    """What this node lends, and how much of that is allocated."""
     return _rooms([node])[0]
 
 
@@ -108,7 +109,7 @@ def _pending() -> QuerySet[Replica]:
 
 
 def _plan(rows: list[Replica]) -> tuple[dict[int, Order], Plan]:
-    """What is to be done with these, in their order."""
+    """The plan for these, in their order."""
     up = nodes.up()
     homes = dict(
         VolumeHome.objects.filter(volume_id__in={volume for row in rows for volume in row.volumes})
@@ -131,16 +132,16 @@ def _order(row: Replica, up: list[Node], homes: Mapping[int, str]) -> Order:
 
 def _rooms(some: Iterable[Node]) -> list[Room]:
     rooms = {node.pk: _empty(node) for node in some}
-    held: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    allocations: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
     # Also what is not wanted any more, until it has ended.
     for node_id, *row in Replica.objects.filter(node__in=rooms, state__in=nodes.ACTIVE).values_list(
         "node_id", "space_id", "tier", "devices"
     ):
-        held[node_id].append(tuple(row))
+        allocations[node_id].append(tuple(row))
     for node_id, room in rooms.items():
-        for space_id, tier, its_devices in held[node_id]:
+        for space_id, tier, its_devices in allocations[node_id]:
             amount = room.needed(TIERS[tier], LIKE) if tier in TIERS else Amount()
-            room.held.append(Held(space_id=space_id, amount=amount, devices=tuple(its_devices)))
+            room.allocations.append(Allocation(space_id=space_id, amount=amount, devices=tuple(its_devices)))
     return list(rooms.values())
 
 

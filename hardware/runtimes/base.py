@@ -14,11 +14,11 @@ Log = Callable[[str], None]
 
 
 class BuildFailed(Exception):
-    """The Space's own files could not be built; the message says what and what to do."""
+    """The Space's own files could not be built; the message gives the fault and what to do."""
 
 
 class StartFailed(Exception):
-    """The replica could not be started or never answered; the message says what and what to do."""
+    """The replica could not be started or never answered; the message gives the fault and what to do."""
 
 
 class ArtifactMissing(StartFailed):
@@ -34,7 +34,7 @@ class EngineUnavailable(Exception):
 
 
 class ImageMissing(EngineUnavailable):
-    """An image of the platform's own is missing and cannot be made now; the message says what mends that."""
+    """An image of the platform's own is missing and cannot be made now; the message gives the remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class NamedVolume:
 
 
 class Use(NamedTuple):
-    """What a named volume holds on a machine; `files` counts folders too."""
+    """The contents of a named volume on a machine, counted; `files` includes folders."""
 
     size_bytes: int
     files: int
@@ -95,7 +95,7 @@ class Use(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ReplicaSpec:
-    """Everything needed to start one replica: written once at roll-out, never looked up again."""
+    """Everything needed to start one replica: written once at roll-out, never read from elsewhere later."""
 
     space: str
     space_id: int
@@ -176,7 +176,7 @@ class Runtime(Protocol):
         ...
 
     def lacks(self) -> str:
-        """What no Space can be built without and cannot be made now, with what mends that; "" for nothing.
+        """What builds need but cannot be made now, with the remedy; "" for nothing.
 
         Raises:
             EngineUnavailable
@@ -238,7 +238,7 @@ class Runtime(Protocol):
         ...
 
     def forget_volume(self, volume_id: int) -> bool:
-        """Remove a named volume with all that it holds. False: it is still in use.
+        """Remove a named volume with all its contents. False: it is still in use.
 
         Raises:
             EngineUnavailable
@@ -246,7 +246,7 @@ class Runtime(Protocol):
         ...
 
     def volume_uses(self) -> dict[int, Use]:
-        """What the named volumes hold that are kept here, by their numbers, as far as it can be counted.
+        """The use of the named volumes that are kept here, by their numbers, as far as it can be counted.
 
         Raises:
             EngineUnavailable

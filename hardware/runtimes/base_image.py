@@ -81,7 +81,7 @@ def how_to_mend(error: Exception) -> str:
 
 
 def lacks(client: docker.DockerClient) -> str:
-    """Whether there is no base image and none can be made, as `how_to_mend` says it; "" otherwise."""
+    """The text of `how_to_mend` if there is no base image and none can be made; "" otherwise."""
     if exists(client, tag(DEFAULT_PYTHON)) or exists(client, DEFAULT_FROM):
         return ""
     try:

@@ -32,11 +32,11 @@ def bases(*, read_only: bool) -> Mount:
     return Mount("/bases", BASES, type="volume", read_only=read_only)
 
 
-def layers(engine: Engine, owner: str, whose: str, upon: dict[str, str]) -> Mount:
-    """The volume for the layers of `whose` ("space-7", "environment-1a2b"), made upon these images: upon
-    others it is another one. It goes with its `owner`: an installation, or SHARED."""
-    told = "\n".join([owner, whose, *sorted(upon.values())])
-    name = f"spaceport-build-cache-{hashlib.sha256(told.encode()).hexdigest()[:24]}"
+def layers(engine: Engine, owner: str, subject: str, upon: dict[str, str]) -> Mount:
+    """The volume for the layers of `subject` ("space-7", "environment-1a2b") on top of these images; other
+    images have another volume. It belongs to `owner`: an installation, or SHARED."""
+    identity = "\n".join([owner, subject, *sorted(upon.values())])
+    name = f"spaceport-build-cache-{hashlib.sha256(identity.encode()).hexdigest()[:24]}"
     with contextlib.suppress(docker.errors.APIError):  # another worker was faster
         engine.client.volumes.create(name, labels={LABEL: owner})
     return Mount("/store", name, type="volume")

@@ -35,7 +35,7 @@ NO_WALL, TOO_LATE, KILLED = 97, 98, 137  # exit codes
 CAPABILITIES = ["NET_ADMIN", "SETGID", "SETUID", "SYS_ADMIN"]  # of its first process only
 LONGEST_LINE = 16 * 1024
 LARGEST_NOTE = 8 * 1024**2
-#: In the builder container: the folder of a build's secrets, and who root of the build is there.
+#: In the builder container: the folder of a build's secrets, and the user that the build's root is there.
 SECRETS, BUILD_USER = "/build/secrets", 2_000_000_000
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 REASONS = {
@@ -48,7 +48,7 @@ REASONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """The engine to build on, the network of builds, and whose builds they are."""
+    """The engine to build on, the network of builds, and the installation that they belong to."""
 
     client: docker.DockerClient
     network: str
@@ -62,7 +62,8 @@ class Engine:
 
 
 def remove_left(engine: Engine) -> None:
-    """Remove what builds of this Space left whose worker was killed: of one Space only one runs at a time."""
+    """Remove what this Space's builds left when their worker was killed: only one build of a Space runs at a
+    time."""
     labels = [f"{name}={value}" for name, value in engine.labels.items()]
     for one in engine.client.api.containers(all=True, filters={"label": labels}):
         with contextlib.suppress(docker.errors.NotFound):

@@ -33,7 +33,7 @@ PASSWD_BYTES = 1024**2
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Whom a container runs as ("uid" or "uid:gid"), and the home it is given; empty: the image's."""
+    """The user that a container runs as ("uid" or "uid:gid"), and its home; empty: the image's."""
 
     user: str
     home: str = ""
@@ -81,7 +81,7 @@ def _passwd(client: docker.DockerClient, image: str) -> dict[str, str]:
 
 
 def options(
-    spec: ReplicaSpec, who: Identity, *, cores: int, gpus: tuple[str, ...], network: str, leads_out: bool
+    spec: ReplicaSpec, run_as: Identity, *, cores: int, gpus: tuple[str, ...], network: str, leads_out: bool
 ) -> dict[str, Any]:
     """The container's whole configuration but its name, labels and volumes: a fixed template, filled in."""
     tier = TIERS[spec.tier]
@@ -89,10 +89,10 @@ def options(
     made: dict[str, Any] = {
         "image": spec.artifact.image,
         "environment": launcher_environment(
-            spec, host="0.0.0.0", port=spec.port, home=who.home,  # noqa: S104  # only the host reaches it
+            spec, host="0.0.0.0", port=spec.port, home=run_as.home,  # noqa: S104  # only the host reaches it
             tmp="/tmp" if is_gradio else "", cache=volumes.CACHE,  # noqa: S108  # its own
         ),
-        "user": who.user,
+        "user": run_as.user,
         "mem_limit": tier.memory_bytes,
         "memswap_limit": tier.memory_bytes,
         "shm_size": tier.memory_bytes // 2,

@@ -1,4 +1,4 @@
-"""What a Gradio Space depends on, read from its files: the same answer for both runtimes."""
+"""A Gradio Space's dependencies, read from its files: the same for both runtimes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OLDEST_PYTHON = (3, 10)
 _PYTHON = re.compile(r"(3)\.([0-9]{1,2})(?:\.[0-9]{1,2})?")
 _VERSION = re.compile(r"\d+(\.\d+){0,3}([ab]|rc)?\d*")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?")
-#: Owners write what these are matched with: each place of a line is tried in one way only.
+#: Owners write the matched text, so these patterns never backtrack.
 _GRADIO = r"^gradio[^\S\n]*(?:\[[^\]\n]*\][^\S\n]*)?"
 _GRADIO_LINE = re.compile(rf"{_GRADIO}([<>=!~@;#]|$)", re.IGNORECASE | re.MULTILINE)
 _GRADIO_PIN = re.compile(rf"{_GRADIO}==[^\S\n]*(\d[\w.]{{0,40}})", re.IGNORECASE | re.MULTILINE)
@@ -48,7 +48,7 @@ class Dependencies:
     python_version: str
     #: A requirement like "gradio==6.31.0"; empty where requirements.txt names its own.
     gradio: str
-    #: README's `sdk_version` was given and wins over what requirements.txt says about Gradio.
+    #: README's `sdk_version` was given and wins over the Gradio in requirements.txt.
     overrides: bool
     constraints: tuple[str, ...]
     pre_requirements: str
@@ -60,7 +60,7 @@ class Dependencies:
 
     @property
     def named(self) -> list[str]:
-        """What is installed whatever requirements.txt says."""
+        """The requirements installed besides those of requirements.txt."""
         return [*([self.gradio] if self.gradio else []), *self.beside]
 
     @property
@@ -116,7 +116,7 @@ def check_app_file(spec: BuildSpec) -> None:
     """The app's file is there.
 
     Raises:
-        BuildFailed: naming what was looked for and what there is.
+        BuildFailed: names the file that was expected and those there are.
     """
     if (spec.source / spec.app_file).is_file():
         return

@@ -321,7 +321,7 @@ class DockerRuntime:
         for number in itertools.count(1):
             time.sleep(WATCH_EVERY_S)
             try:
-                self._disk.look()
+                self._disk.check()
                 self._standby.refill()
                 if number % RENEW_EVERY == 0:
                     self.renew_walls()

@@ -48,7 +48,7 @@ def of_builds(
 
 
 def for_names(resolvers: Iterable[str]) -> list[list[Any]]:
-    """What looking up names needs, as [network, protocol, port]."""
+    """The openings that name resolution needs, as [network, protocol, port]."""
     return [[resolver, protocol, 53] for resolver in resolvers for protocol in ("udp", "tcp")]
 
 
@@ -63,7 +63,7 @@ def opened(reaches: Iterable[str]) -> list[list[Any]]:
 
 
 class BadEgress(ValueError):
-    """This is no egress policy; the message says what is."""
+    """This is no egress policy; the message describes one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,7 @@ def own_addresses() -> set[str]:
 
 
 def resolvers() -> list[str]:
-    """The resolvers that this machine asks, those on itself left out: a container has another loopback."""
+    """The resolvers that this machine uses, except those on itself: a container has another loopback."""
     for path in RESOLVERS:
         with contextlib.suppress(OSError):
             named = re.findall(r"^nameserver\s+([\d.]+)\s*$", path.read_text(), re.MULTILINE)

@@ -18,7 +18,7 @@ def launcher_environment(
     spec: ReplicaSpec, *, host: str, port: int, home: str, tmp: str, cache: str = ""
 ) -> dict[str, str]:
     """The Space's variables and secrets, and over them what the platform and the launcher need. `home` and
-    `tmp` are empty where the image says them; `cache` is the folder of what is kept of downloads.
+    `tmp` are empty where the image sets them; `cache` is the folder for downloads.
 
     `SYSTEM=spaces` is never set: it makes Gradio close its API and clients talk to another hub.
     """
@@ -31,7 +31,7 @@ def launcher_environment(
         "GRADIO_SHARE": "False",
         "GRADIO_DEFAULT_CONCURRENCY_LIMIT": "none",
         "HF_HUB_DISABLE_TELEMETRY": "1",
-        # Only the platform reaches this port, so what it says about the visitor is true.
+        # Only the platform reaches this port, so its headers about the visitor can be trusted.
         "FORWARDED_ALLOW_IPS": "*",
         "SPACEPORT_MAX_THREADS": str(spec.max_threads),
     }

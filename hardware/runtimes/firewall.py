@@ -77,8 +77,8 @@ def _to(network: str, protocol: str, port: int) -> str:
 def enclose(
     client: docker.DockerClient, bridge: str, egress: Egress, reaches: list[str], bounds: Bounds
 ) -> None:
-    """Let containers on this bridge connect to what `egress` says and `reaches` opens, within `bounds`, and
-    to nothing else. Calling it again renews the rules, in one step.
+    """Let containers on this bridge connect to what `egress` and `reaches` open, within `bounds`, and to
+    nothing else. Calling it again renews the rules, in one step.
 
     Raises:
         NoFirewall
@@ -95,7 +95,7 @@ def enclose(
         *_once("$ipt", "INPUT", f"-i {bridge} -j i-{bridge}"),
         *_once("$ipt", "DOCKER-USER", f"-i {bridge} -j f-{bridge}"),
         *_once("$ipt", "DOCKER-USER", f"-o {bridge} -j t-{bridge}"),
-        # Nobody comes in but from the host itself, whose packets are not forwarded.
+        # Nothing comes in but from the host itself, whose packets are not forwarded.
         *_once("$ipt", "DOCKER-USER", f"-o {bridge} -m conntrack --ctstate NEW -j DROP"),
         "[ -e /proc/net/if_inet6 ] || exit 0",
         *_once("ip6tables", "INPUT", f"-i {bridge} -j DROP"),

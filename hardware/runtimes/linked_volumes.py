@@ -46,11 +46,11 @@ class LinkedVolumes:
         return folder
 
     def remove(self, volume_id: int) -> None:
-        """Remove one with all that it holds."""
+        """Remove one with all its contents."""
         shutil.rmtree(self._folder / str(volume_id), ignore_errors=True)
 
     def uses(self) -> dict[int, Use]:
-        """What each holds."""
+        """The use of each."""
         found = self._folder.iterdir() if self._folder.is_dir() else ()
         return {int(path.name): use_of(str(path)) for path in found if path.name.isdigit()}
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 HOME = "/home/user"
 APP = f"{HOME}/app"
-#: The Space's own, whose place a volume may take.
+#: The Space's own folders that a volume may replace.
 DATA = "/data"
 #: What a volume must neither hide nor lie in.
 TAKEN = (
@@ -23,12 +23,12 @@ _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]{1,64}){1,8}")
 
 
 class BadMount(ValueError):
-    """No volume can be mounted so; the message says why."""
+    """No volume can be mounted so; the message gives the reason."""
 
 
 def check(paths: Iterable[str]) -> None:
-    """Volumes can be mounted at these paths, all of them in one Space. One in another is refused: who writes
-    to the outer one could lead the inner one's mount elsewhere.
+    """Check that volumes can be mounted at these paths, all in one Space. A path inside another is refused:
+    whoever writes to the outer volume could redirect the inner one's mount.
 
     Raises:
         BadMount

@@ -166,7 +166,7 @@ class ProcessRuntime:
         return Running(runtime_id=state["runtime_id"], address=state["address"], gpus=gpus)
 
     def app(self, spec: ReplicaSpec, folder: Path, port: int, gpus: tuple[str, ...]) -> App:
-        """What is run for this replica, whose folder and port these are."""
+        """The app to run for this replica, with its folder and port."""
         environment = Path(spec.artifact.environment)
         ours = {
             "PATH": f"{environment}/bin:/usr/local/bin:/usr/bin:/bin",
@@ -251,7 +251,9 @@ class ProcessRuntime:
             log = stack.enter_context((folder / "log").open("rb"))
             unread = Lines(LINE_BYTES)
             while (state := self._state(runtime_id)) is not None:
-                ended = not shim.is_alive(state)  # asked before reading: what came until then is in the file
+                ended = not shim.is_alive(
+                    state
+                )  # checked before reading: all output until then is in the file
                 while part := log.read(READ_BYTES):
                     lines = unread.feed(part)
                     yield from _parse(

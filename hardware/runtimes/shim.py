@@ -1,9 +1,9 @@
 """One small process beside each replica of the process runtime: `python -I shim.py FOLDER [PID]`.
 
-It outlives the worker that started it. It keeps the app's log bounded, holds the memory limit, knows the
-exit code, and leaves nothing of the app behind. Standard library only.
+It outlives the worker that started it. It bounds the app's log, enforces the memory limit, notes the exit
+code, and leaves nothing of the app behind. Standard library only.
 
-Reads FOLDER/start.json (argv, cwd, env, memory_limit_bytes, log_limit_bytes; removed once read: it holds
+Reads FOLDER/start.json (argv, cwd, env, memory_limit_bytes, log_limit_bytes; removed once read: it contains
 secrets) and writes FOLDER/log ("<unix time> <line>"), and in the end FOLDER/exit.json. SIGTERM ends the app
 politely, a second one by force. With a PID the app is its child already, and writes to descriptor 0.
 """
@@ -57,13 +57,13 @@ def main(folder: Path, app: int) -> None:
         )  # fmt: skip
         app = process.pid
         stream = process.stdout  # type: ignore[assignment]
-    asked = 0
+    signals = 0
 
     def stop(_number: int, _frame: Any) -> None:
-        nonlocal asked
-        asked += 1
+        nonlocal signals
+        signals += 1
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(app, signal.SIGTERM if asked == 1 else signal.SIGKILL)
+            os.killpg(app, signal.SIGTERM if signals == 1 else signal.SIGKILL)
 
     signal.signal(signal.SIGTERM, stop)
     log = threading.Thread(target=_pump, args=(stream, folder, start["log_limit_bytes"]), daemon=True)
@@ -77,7 +77,8 @@ def main(folder: Path, app: int) -> None:
 
 
 def _wait(app: int, limit_bytes: int) -> tuple[int, bool]:
-    """Wait for the end and answer its code; kill the family when it grows above the limit, and say so."""
+    """Wait for the end and return its code; kill the process family when it grows above the limit, and log
+    that."""
     ended = select.poll()
     ended.register(os.pidfd_open(app), select.POLLIN)
     is_above = False

@@ -44,11 +44,11 @@ COMPILE = (
     "import compileall, re, sys\n"
     "compileall.compile_dir(sys.argv[1], quiet=2, workers=0, rx=re.compile('/site-packages/pip/'))"
 )
-#: How often one is begun that was removed while it was made.
+#: How often to start over when an environment is removed while it is made.
 ATTEMPTS = 2
 #: How long an environment is kept that nothing was built or started with.
 KEPT_S = 30 * 24 * 3600
-#: In how many other environments bytecode is looked for.
+#: The number of other environments searched for bytecode.
 SHARED_WITH = 4
 
 

@@ -1,7 +1,7 @@
-"""What a Space keeps on disk from one container to the next, and how much disk it may hold.
+"""A Space's data on disk, which outlives its containers, and how much disk it may use.
 
 No storage driver of the engine bounds a volume, and few bound a container's own layer. So both are measured,
-and a container that holds too much is stopped."""
+and a container that uses too much is stopped."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ GIGABYTE = 1024**3
 #: The label of a named volume, its number.
 VOLUME = "spaceport.volume"
 DATA, CACHE = "/data", "/home/user/.cache"
-#: Everything is counted again after this, whatever the disk says.
+#: Everything is counted again after this, however little was written.
 RECOUNT_S = 300.0
 FOR_EVERYBODY = 0o002
 FILE_BYTES = 4096
 
 
 def cache_bytes() -> int:
-    """How much a Space's kept cache may hold."""
+    """How large a Space's kept cache may grow."""
     return round(settings.SPACEPORT_CACHE_GB * GIGABYTE)
 
 
@@ -73,7 +73,7 @@ def remove_named(client: docker.DockerClient, installation: str, volume_id: int)
 
 
 def uses(client: docker.DockerClient, installation: str) -> dict[int, Use]:
-    """What the named volumes hold that this process may read."""
+    """The use of the named volumes that this process may read."""
     labels = [f"spaceport.installation={installation}", VOLUME]
     found = {}
     for volume in client.volumes.list(filters={"label": labels}):
@@ -123,7 +123,7 @@ def _open(client: docker.DockerClient, name: str, user: str) -> None:
 
 
 class DiskWatch:
-    """Looks at the containers of this installation and stops those that hold more disk than they may."""
+    """Checks the containers of this installation and stops those that use more disk than they may."""
 
     def __init__(self, client: docker.DockerClient, installation: str, root: str) -> None:
         """`root`: the engine's data folder."""
@@ -136,8 +136,8 @@ class DiskWatch:
         """Why this container was stopped; empty when it was not."""
         return self._reasons.get(runtime_id, "")
 
-    def look(self) -> None:
-        """Count, if so much was written since the last time that it may matter."""
+    def check(self) -> None:
+        """Count the use, if enough was written since the last count to matter."""
         found = {"label": f"spaceport.installation={self._installation}", "status": "running"}
         ids = {one["Id"] for one in self._client.api.containers(filters=found)}
         free = self._free_bytes()
@@ -152,11 +152,11 @@ class DiskWatch:
 
     def _count(self, container: dict[str, Any]) -> None:
         layer = (container.get("SizeRw") or 0, settings.SPACEPORT_DISK_GB, "its own folders")
-        held = [layer]
+        usages = [layer]
         for mount in container["Mounts"]:
             if limit := self._limit(mount):
-                held.append((size_of(mount["Source"]), limit, mount["Destination"]))
-        for used, gigabytes, where in held:
+                usages.append((size_of(mount["Source"]), limit, mount["Destination"]))
+        for used, gigabytes, where in usages:
             self._left = min(self._left, gigabytes * GIGABYTE - used)
             if used > gigabytes * GIGABYTE:
                 self._stop(
@@ -166,7 +166,7 @@ class DiskWatch:
                 )
 
     def _limit(self, mount: dict[str, Any]) -> float | None:
-        """Gigabytes that this may hold; None: others, who write there, answer for it."""
+        """The limit in gigabytes; None: mounted read-only, so other Spaces count for it."""
         if str(mount.get("Name", "")).startswith(named(self._installation, "")):
             return float(settings.SPACEPORT_VOLUME_GB) if mount["RW"] else None
         limits = {DATA: settings.SPACEPORT_DATA_GB, CACHE: settings.SPACEPORT_CACHE_GB}

@@ -1,1 +1,1 @@
-"""What keeps replicas going when a machine does not: lost nodes, nodes that leave, starts that are many."""
+"""Keeping replicas running when machines fail: lost nodes, nodes that leave, many starts at once."""

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 def forget_addresses(node: str, runtime: Runtime) -> list[int]:
-    """Have those of this node started again, and take their addresses from them: by the time visitors come,
-    something else may be there. The ids of their Spaces."""
+    """Have those of this node started again, and clear their addresses: by the time visitors come, something
+    else may listen there. Returns the ids of their Spaces."""
     there = {running.runtime_id for running in runtime.running().values()}
     ready = Replica.objects.filter(node__name=node, wanted=True, state=Replica.State.READY)
     ended = [row for row in ready.only("pk", "space_id", "runtime_id") if row.runtime_id not in there]

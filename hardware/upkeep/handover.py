@@ -1,4 +1,4 @@
-"""A node that is asked to leave: other nodes of its tiers start what it runs before it ends."""
+"""A node that is leaving: other nodes of its tiers start its replicas before it ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HANDOVER_S = 180.0  # for starts elsewhere and for the last calls here
-LOOK_EVERY_S = 0.5
+CHECK_EVERY_S = 0.5
 
 State = Replica.State
 
@@ -35,7 +35,7 @@ def hand_over(node_id: int, is_over: Callable[[], bool]) -> None:
     moving = {row.pk: new.pk for row in _here(node_id) if (new := _replacement(row)) is not None}
     deadline = time.monotonic() + HANDOVER_S
     while moving and time.monotonic() < deadline and not is_over():
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(CHECK_EVERY_S)
         moving = {old: new for old, new in moving.items() if not _has_moved(old, new)}
     if moving:
         logger.warning("%d replicas were not handed over in time", len(moving))

@@ -10,11 +10,11 @@ from hardware.models import Deleted
 if TYPE_CHECKING:
     from hardware.runtimes.base import Runtime
 
-LOOK_EVERY_S = 15.0
+CHECK_EVERY_S = 15.0
 
 
 def clear(node: str, runtime: Runtime) -> None:
-    """Remove what this node has of those that were deleted. What is still in use stays for the next look."""
+    """Remove what this node has of those that were deleted. What is still in use waits for the next check."""
     for gone in Deleted.objects.exclude(cleared_by__contains=[node]):
         if _forget(gone, runtime):
             gone.cleared_by.append(node)

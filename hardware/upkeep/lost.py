@@ -1,5 +1,5 @@
-"""Nodes that are lost: their replicas are freed for other nodes. The scheduler looks, not the nodes: a tier
-may have no other."""
+"""Nodes that are lost: their replicas are freed for other nodes. The scheduler checks this, not the nodes: a
+tier may have only one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from infra.redis_clients import sync_redis
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: A node is lost when looks this far apart found it down. After a pause of the looks themselves (PostgreSQL
+#: A node is lost when checks this far apart found it down. After a pause of the checks themselves (PostgreSQL
 #: was away, the machine slept) they begin anew: then nodes could not report either.
 CONFIRMED_AFTER_S = 4.0
 REMEMBERED_S = 15
@@ -35,7 +35,7 @@ def release_lost() -> None:
 
 
 def _confirmed(down: Iterable[Node]) -> list[Node]:
-    """Those of the nodes that an earlier look found down as well, and that have not reported between."""
+    """Those of the nodes that an earlier check found down as well, and that have not reported in between."""
     client, now = sync_redis(), time.time()
     seen: dict[str, float] = json.loads(client.get(redis_keys.down()) or b"{}")
     marks = {f"{node.pk} {node.heartbeat_at.isoformat()}": node for node in down}

@@ -1,5 +1,5 @@
-"""Replicas that were started and cannot be called yet: one event loop asks all of them, so that those that
-hang hold up no others, and as many start at once as the machine has cores."""
+"""Replicas that were started and cannot be called yet: one event loop probes all of them, so that a hanging
+one delays no others, and as many start at once as the machine has cores."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ logger = logging.getLogger(__name__)
 Found = dict[str, Any] | Unusable | None
 
 THREADS = 16  # that act on answers
-#: The pause after a question is this many times as long as the question took, up to `LONGEST_S`.
-PAUSE_BY_QUESTION, LONGEST_S = 4, 15.0
+#: The pause after a probe is this many times as long as the probe took, up to `LONGEST_S`.
+PAUSE_PER_PROBE, LONGEST_S = 4, 15.0
 #: A start counts as one of those at once while it works: at first, and then while it uses this many cores.
 SETTLES_S, AT_WORK_CORES, AT_WORK_S = 5.0, 0.2, 60.0
-#: A machine with so many processes ready to run, for each core, lets nobody start in time.
+#: A machine with so many processes ready to run, for each core, starts nothing in time.
 OVERLOAD = 1.5
 
 
 @dataclass(eq=False)
 class Start:
-    """One of them. `deadline`: by the monotonic clock."""
+    """One start. `deadline`: by the monotonic clock."""
 
     row: Replica
     spec: ReplicaSpec
     running: Running
     deadline: float
     pauses: Iterator[float] = field(default_factory=readiness.pauses)
-    is_asked: bool = False
+    is_probed: bool = False
     began: float = field(default_factory=time.monotonic)
-    used: tuple[float, float] | None = None  # when last seen, CPU seconds till then
+    used: tuple[float, float] | None = None  # time of the last sample, CPU seconds till then
 
 
 def at_once() -> int:
@@ -67,7 +67,8 @@ def is_at_work(age_s: float, cores: float | None) -> bool:
 
 
 class Starts:
-    """Those of one agent. `act` gets what each answered (`readiness.probe`); True: it is one no longer."""
+    """The starts of one agent. `act` gets the result of each probe (`readiness.probe`); True: the start is
+    over."""
 
     def __init__(self, act: Callable[[Start, Found], bool], runtime: Runtime) -> None:
         self._act, self._runtime = act, runtime
@@ -76,19 +77,19 @@ class Starts:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None  # while it runs
         self._stopping, self._begun = asyncio.Event(), threading.Event()
-        self._asking: set[asyncio.Task[None]] = set()
+        self._probing: set[asyncio.Task[None]] = set()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="start")
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._until_stopped()), name="starts", daemon=True
         )
 
     def begin(self) -> None:
-        """Begin to ask."""
+        """Begin to probe."""
         self._thread.start()
         self._begun.wait()
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Probe no more."""
         with self._lock:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._stopping.set)
@@ -108,14 +109,14 @@ class Starts:
         return True
 
     def add(self, start: Start) -> None:
-        """It was started: ask it from now on."""
+        """Probe this start from now on."""
         with self._lock:
             self._all[start.row.pk] = start
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._follow, start)
 
     def drop(self, replica_id: int) -> None:
-        """It does not start any more."""
+        """Its start is over."""
         with self._lock:
             self._all.pop(replica_id, None)
             self._at_work.discard(replica_id)
@@ -151,22 +152,22 @@ class Starts:
             self._loop = None
 
     def _follow(self, start: Start) -> None:
-        task = asyncio.get_running_loop().create_task(self._ask(start))
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
+        task = asyncio.get_running_loop().create_task(self._probe(start))
+        self._probing.add(task)
+        task.add_done_callback(self._probing.discard)
 
-    async def _ask(self, start: Start) -> None:
+    async def _probe(self, start: Start) -> None:
         loop = asyncio.get_running_loop()
         while self._all.get(start.row.pk) is start:
             began = time.monotonic()
-            start.is_asked = True
+            start.is_probed = True
             found = await self._answer(start)
             if self._all.get(start.row.pk) is not start:
-                return  # it was dropped meanwhile: what this one answered says nothing of its successor
+                return  # it was dropped meanwhile: its answer does not concern its successor
             if await loop.run_in_executor(self._threads, self._acted, start, found):
                 self._end(start)
-            start.is_asked = False
-            pause_s = min(PAUSE_BY_QUESTION * (time.monotonic() - began), LONGEST_S)
+            start.is_probed = False
+            pause_s = min(PAUSE_PER_PROBE * (time.monotonic() - began), LONGEST_S)
             await asyncio.sleep(max(pause_s, next(start.pauses)))
 
     @staticmethod

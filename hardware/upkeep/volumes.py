@@ -25,7 +25,7 @@ def claim(row: Replica, place: str) -> bool:
 
 
 def count(node: str, runtime: Runtime) -> None:
-    """Note what the volumes hold that are kept where this node keeps its own."""
+    """Note the sizes of the volumes that are kept where this node keeps its own."""
     place = Node.objects.values_list("place", flat=True).get(name=node)
     for volume_id, use in runtime.volume_uses().items():
         VolumeHome.objects.filter(volume_id=volume_id, place=place).update(

@@ -63,7 +63,7 @@ def check_url(url: str) -> str:
     return url
 
 
-def ask(
+def request(
     method: str,
     url: str,
     *,

@@ -111,7 +111,7 @@ async def _ask(address: str, files: dict[str, str]) -> Outcome:
     body = json.dumps({"files": files}).encode()
     async with (
         replica_client.ReplicaClient() as client,
-        client.ask("POST", address, ROUTE, data=body, total_s=TIMEOUT_S) as reply,
+        client.request("POST", address, ROUTE, data=body, total_s=TIMEOUT_S) as reply,
     ):
         answer = await reply.read(OUTCOME_BYTES)
         if reply.status != 200:  # a launcher of an earlier version

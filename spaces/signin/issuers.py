@@ -111,7 +111,7 @@ def _fetched(issuer: str) -> jwt.PyJWKSet:
 def _json(url: str) -> dict[str, Any]:
     check(url.partition("?")[0])
     try:
-        answer = outbound.ask(
+        answer = outbound.request(
             "GET", url, reaches=settings.SPACEPORT_OUTBOUND_REACHES, limit=ANSWER_BYTES,
             headers={"Accept": "application/json", "Accept-Encoding": "identity"},
         )  # fmt: skip

@@ -97,13 +97,13 @@ def _node(node: Node) -> dict[str, Any]:
         (TIERS[name].title if name in TIERS else name, bool(about.get("simulated")))
         for name, about in node.tiers.items()
     ]
-    held = node.replicas.filter(wanted=True, state__in=nodes.ACTIVE).count()
+    allocations = node.replicas.filter(wanted=True, state__in=nodes.ACTIVE).count()
     room = taking.room_of(node)
     return {
         "node": node,
         "up": nodes.is_up(node),
         "tiers": tiers,
-        "replicas": held,
+        "replicas": allocations,
         "lends": room if room.has_limits else None,
-        "gpus": (sum(len(one.devices) for one in room.held), len(node.devices.get("gpus", ()))),
+        "gpus": (sum(len(one.devices) for one in room.allocations), len(node.devices.get("gpus", ()))),
     }

@@ -161,14 +161,14 @@ def test_who_fills_the_disk_is_stopped_and_told(
     artifact, _ = build(runtime, tmp_path, USUAL, 7)
     for replica, path, where in ((70, "big", "its own folders"), (71, "/data/big", "/data")):
         running = start(runtime, artifact, 7, replica)
-        runtime._disk.look()
+        runtime._disk.check()
         assert runtime.poll(running.runtime_id) is None
         command = ["dd", "if=/dev/zero", f"of={path}", "bs=1M", "count=80"]
         # The runtime's own look may stop it amid this.
         runtime.client.containers.get(running.runtime_id).exec_run(command)
 
         def ended(running: Running = running) -> bool:
-            runtime._disk.look()
+            runtime._disk.check()
             return runtime.poll(running.runtime_id) is not None
 
         wait_until(ended, "it is stopped")
@@ -203,7 +203,7 @@ def test_a_named_volume_is_shared_kept_bounded_and_removed(
     runtime._disk._at = -RECOUNT_S  # as if it were long ago
 
     def ended() -> bool:
-        runtime._disk.look()
+        runtime._disk.check()
         return runtime.poll(writer.runtime_id) is not None
 
     wait_until(ended, "the writer is stopped")

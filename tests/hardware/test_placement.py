@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hardware import replicas
 from hardware.models import Node, Replica
 from hardware.placement import capacity, line, taking
-from hardware.placement.rooms import Amount, Held, Order, Placed, Plan, Room, Waits
+from hardware.placement.rooms import Allocation, Amount, Order, Placement, Plan, Room, Waits
 from hardware.tiers import GIB, TIERS
 from spaces.models import Space
 from tests.waiting import wait_until
@@ -30,11 +30,12 @@ CPU, T4, A100 = TIERS["cpu"], TIERS["t4"], TIERS["a100"]
 
 def room(
     name: str, *tiers: str, cores: float = 8, gib: float = 32, simulates: str = "", overcommit: float = 1,
-    held: tuple[Held, ...] = (),
+    allocations: tuple[Allocation, ...] = (),
 ) -> Room:  # fmt: skip
     return Room(
-        name=name, tiers={tier: tier == simulates for tier in tiers or ("cpu",)}, held=list(held),
-        lends=Amount(cores, cores, gib * GIB), overcommit_cores=overcommit, overcommit_memory=overcommit,
+        name=name, tiers={tier: tier == simulates for tier in tiers or ("cpu",)},
+        allocations=list(allocations), lends=Amount(cores, cores, gib * GIB),
+        overcommit_cores=overcommit, overcommit_memory=overcommit,
     )  # fmt: skip
 
 
@@ -49,19 +50,22 @@ def plan(orders: list[Order], *rooms: Room) -> Plan:
 
 
 def test_a_replica_goes_to_real_hardware_then_to_the_node_with_the_fewest() -> None:
-    other = Held(space_id=9, amount=Amount())
+    other = Allocation(space_id=9, amount=Amount())
     both = [order(1, "cpu", "a", "b")]
     assert plan(both).placed == {}
-    assert plan(both, room("a", held=(other, other)), room("b", held=(other,))).placed[1].node == "b"
+    assert (
+        plan(both, room("a", allocations=(other, other)), room("b", allocations=(other,))).placed[1].node
+        == "b"
+    )
     assert plan(both, room("b"), room("a")).placed[1].node == "a"
     simulated = room("a", "t4", simulates="t4")
     t4 = [order(1, "t4", "a", "b", gpus=1)]
-    assert plan(t4, simulated, room("b", "t4", held=(other,))).placed[1] == Placed("b", ("b-0",))
+    assert plan(t4, simulated, room("b", "t4", allocations=(other,))).placed[1] == Placement("b", ("b-0",))
 
 
 def test_what_does_not_fit_waits_in_its_line_and_says_what_is_missing() -> None:
     three = plan([order(n, "t4", gpus=1) for n in (1, 2, 3)], room("a", "t4", gib=64, cores=16))
-    assert three.placed == {1: Placed("a", ("a-0",))}
+    assert three.placed == {1: Placement("a", ("a-0",))}
     assert three.waiting == {2: Waits(1, 2, "device"), 3: Waits(2, 2, "device")}
     small = plan([order(n) for n in (1, 2, 3)], room("a", gib=8))
     assert small.waiting == {3: Waits(1, 1, "memory_bytes")}
@@ -82,28 +86,28 @@ def test_a_node_too_small_for_its_tier_runs_one_and_simulated_ones_count_as_of_t
 
 
 def test_a_later_one_passes_only_where_that_does_not_delay_the_first() -> None:
-    held = (Held(space_id=9, amount=Amount(4, 0, 15 * GIB), devices=("a-0",)),)
-    wide = room("a", "cpu", "t4", gib=40, held=held)
+    allocations = (Allocation(space_id=9, amount=Amount(4, 0, 15 * GIB), devices=("a-0",)),)
+    wide = room("a", "cpu", "t4", gib=40, allocations=allocations)
     assert set(plan([order(1, "t4", gpus=1), order(2)], wide).placed) == {2}, "it waits for the device alone"
-    narrow = room("a", "cpu", "t4", gib=32, held=held)
+    narrow = room("a", "cpu", "t4", gib=32, allocations=allocations)
     assert set(plan([order(1, "t4", gpus=1), order(2)], narrow).placed) == set()
     elsewhere = [order(1, "t4", gpus=1), order(2, "cpu", "a", "b")]
-    assert plan(elsewhere, room("a", "cpu", "t4", held=held), room("b")).placed[2].node == "b"
+    assert plan(elsewhere, room("a", "cpu", "t4", allocations=allocations), room("b")).placed[2].node == "b"
 
 
 def test_a_new_version_may_take_the_room_of_the_one_that_it_replaces_and_nobody_else() -> None:
-    mine = Held(space_id=1, amount=Amount(4, 0, 15 * GIB), devices=("a-0",))
+    mine = Allocation(space_id=1, amount=Amount(4, 0, 15 * GIB), devices=("a-0",))
     full = [order(5, "t4", gpus=1, space=2), order(6, "t4", gpus=1, space=1)]
-    found = plan(full, room("a", "t4", gib=16, cores=4, held=(mine,)))
-    assert found.placed == {6: Placed("a", ("a-0",))}
+    found = plan(full, room("a", "t4", gib=16, cores=4, allocations=(mine,)))
+    assert found.placed == {6: Placement("a", ("a-0",))}
     assert found.waiting == {5: Waits(1, 1, "device")}
-    two = plan([order(6, "t4", gpus=2, space=1)], room("a", "t4", held=(mine,)))
-    assert two.placed == {6: Placed("a", ("a-1",))}, "a free device goes first"
+    two = plan([order(6, "t4", gpus=2, space=1)], room("a", "t4", allocations=(mine,)))
+    assert two.placed == {6: Placement("a", ("a-1",))}, "a free device goes first"
 
 
 def test_nodes_of_a_version_that_reported_no_capacity_go_on_without_limits() -> None:
     old = Room(name="a", tiers={"t4": False}, has_limits=False)
-    assert plan([order(n, "t4", gpus=1) for n in range(9)], old).placed[8] == Placed("a")
+    assert plan([order(n, "t4", gpus=1) for n in range(9)], old).placed[8] == Placement("a")
 
 
 @st.composite
@@ -141,10 +145,14 @@ def test_no_node_is_ever_over_its_capacity_and_no_device_has_two_spaces(
         # Versions of one Space may share its room: the largest counts.
         for part in Amount._fields:
             most: dict[int, float] = {}
-            for held in one.held:
-                most[held.space_id] = max(most.get(held.space_id, 0), getattr(held.amount, part))
+            for allocation in one.allocations:
+                most[allocation.space_id] = max(
+                    most.get(allocation.space_id, 0), getattr(allocation.amount, part)
+                )
             assert sum(most.values()) <= getattr(one.lends, part) * (1 + 1e-5)
-        users = {(device, held.space_id) for held in one.held for device in held.devices}
+        users = {
+            (device, allocation.space_id) for allocation in one.allocations for device in allocation.devices
+        }
         assert max(Counter(device for device, _ in users).values(), default=0) <= 1
     able = {one.replica_id for one in orders if one.fitting}
     assert set(made.placed) | set(made.waiting) == able

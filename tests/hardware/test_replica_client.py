@@ -57,7 +57,7 @@ async def test_any_path_goes_to_the_replica_as_its_path(
 ) -> None:
     app = HostileApp()
     at = path.format(canary=canary.address)
-    async with serving(app), client.ask("GET", app.address, at, total_s=10) as reply:
+    async with serving(app), client.request("GET", app.address, at, total_s=10) as reply:
         assert reply.status == 404
     assert len(app.asked) == 1
 
@@ -86,13 +86,13 @@ async def test_no_proxy_of_the_environment_is_used(
     monkeypatch.setenv("HTTP_PROXY", f"http://{canary.address}")
     monkeypatch.setenv("http_proxy", f"http://{canary.address}")
     app = HostileApp({"/": whole(b"{}")})
-    async with serving(app), client.ask("GET", app.address, "/", total_s=10) as reply:
+    async with serving(app), client.request("GET", app.address, "/", total_s=10) as reply:
         assert await reply.read(10) == b"{}"
 
 
 async def test_a_body_is_read_up_to_its_limit(client: ReplicaClient) -> None:
     app = HostileApp({"/": raw(b"HTTP/1.1 200 OK\r\n\r\n", *[b"x" * 1000] * 1000)})
-    async with serving(app), client.ask("GET", app.address, "/", total_s=10) as reply:
+    async with serving(app), client.request("GET", app.address, "/", total_s=10) as reply:
         with pytest.raises(BadAnswer, match="larger than"):
             await reply.read(100_000)
 

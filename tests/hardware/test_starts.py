@@ -125,7 +125,7 @@ def test_apps_that_hang_for_long_hold_up_no_other_start(
 
 def is_asked(agent: Agent, replica_id: int) -> bool:
     start = agent._starts.of(replica_id)
-    return start is not None and start.is_asked
+    return start is not None and start.is_probed
 
 
 def test_as_many_start_at_once_as_there_are_cores(

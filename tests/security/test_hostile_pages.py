@@ -221,7 +221,7 @@ async def test_addresses_in_a_description_are_the_visitors_wherever_its_pieces_e
         route = a_route(address=app.address, app=NEW)
         asked = type("Asked", (), {"scheme": "http", "host": "m-a.localhost", "route": route})
         async with ReplicaClient() as client:
-            asking = client.ask("GET", app.address, "/gradio_api/info", total_s=10)
+            asking = client.request("GET", app.address, "/gradio_api/info", total_s=10)
             async with asking as reply:
                 pieces += [piece async for piece in info.rewritten(reply.chunks(), asked)]  # type: ignore[arg-type]
     assert json.loads(b"".join(pieces))["a"] == "http://m-a.localhost/x http://m-a.localhost"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: A Space takes one for as long as it is busy: where more were busy, some would wait for others to fall idle.
 #: Those that are not needed are never made.
 THREADS = 1024
-LOOK_EVERY_S = 0.02
+CHECK_EVERY_S = 0.02
 
 
 class Command(BaseCommand):
@@ -108,10 +108,10 @@ class Command(BaseCommand):
                             f"The node {name} runs already on this machine. Give one command all its tiers, "
                             "or set SPACEPORT_NODE to another name."
                         )
-                    time.sleep(LOOK_EVERY_S)
+                    time.sleep(CHECK_EVERY_S)
 
-            def let_go(**_: Any) -> None:  # connected after the agent's own receiver, so called after it
+            def release(**_: Any) -> None:  # connected after the agent's own receiver, so called after it
                 fcntl.flock(lock, fcntl.LOCK_UN)
 
-            worker_shutting_down.connect(let_go, weak=False)
+            worker_shutting_down.connect(release, weak=False)
             yield

@@ -70,21 +70,21 @@ class Standby:
         self._home, self._most = home, most if sys.platform == "linux" else 0
 
     def fork(self, app: App, replica: Path, shim_command: list[str]) -> int | None:
-        """Start the replica whose order is in the folder `replica`, and answer the process id of its shim;
-        None: it has to be started by itself."""
+        """Start the replica whose order is in the folder `replica`, and return the process id of its shim;
+        None: it has to be started without a standby process."""
         if not self._most:
             return None
         try:
             folder = self._of_environment(app)
             if not (why := _ready(folder)["refuses"]):
-                return _ask(folder, {"folder": str(replica), "shim": shim_command})
+                return _request(folder, {"folder": str(replica), "shim": shim_command})
         except (OSError, ValueError, LookupError) as error:
             why = str(error)
         logger.info("replica %s is started by itself: %s", replica.name, why)
         return None
 
     def keep(self) -> None:
-        """Say that the platform runs: without this they end after two minutes."""
+        """Tell the standby processes that the platform runs: without this they end after two minutes."""
         with contextlib.suppress(FileNotFoundError):
             os.utime(self._home / "alive")
 
@@ -141,7 +141,7 @@ def _begin(folder: Path, python: Path, env: dict[str, str], alive: Path) -> None
 
 
 def _is_there(folder: Path) -> bool:
-    """Whether one waits in this folder, or is known not to be possible."""
+    """Whether one waits in this folder, or is known to be impossible."""
     state = _state(folder)
     if state is not None and shim.is_alive(state):
         return True
@@ -194,8 +194,9 @@ def _last_line(log: Path) -> str:
     return ""
 
 
-def _ask(folder: Path, request: dict[str, Any]) -> int:
-    """Send the request, and answer the process id that comes back. One that does not answer is ended.
+def _request(folder: Path, request: dict[str, Any]) -> int:
+    """Send the request, and return the process id that comes back. A standby process that does not answer is
+    ended.
 
     Raises:
         OSError, ValueError, LookupError: nothing was started.

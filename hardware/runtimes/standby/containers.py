@@ -132,7 +132,7 @@ class Containers:
             self._remove(self._name(space_id))
 
     def let_go(self, volume: str) -> None:
-        """Remove those that hold this volume of the engine's."""
+        """Remove those that use this volume of the engine's."""
         with self._lock:
             for space_id, space in list(self._spaces.items()):
                 if any(mount["Source"] == volume for mount in space.options["mounts"]):

@@ -106,7 +106,7 @@ class _Session:
 
     async def _receive_once(self) -> bool:
         query = urlencode({"session_hash": self.hash}).encode()
-        request = self.app.http.ask(
+        request = self.app.http.request(
             "GET",
             self.app.route.address,
             f"{self.app.prefix}/queue/data",
@@ -240,7 +240,7 @@ class GradioSseClient:
             CallRefused: the answer is an error, or no answer at all.
             ContainerDied
         """
-        request = self.http.ask(
+        request = self.http.request(
             "POST", self.route.address, f"{self.prefix}{path}",
             query=query, headers=headers, data=encode(body), total_s=total_s,
         )  # fmt: skip

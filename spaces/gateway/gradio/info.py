@@ -123,7 +123,7 @@ def _endpoint_of(raw: bytes, name: str) -> _Endpoint | None:
 def _fetch(
     client: ReplicaClient, asked: SpaceRequest, query: bytes, headers: dict[str, str]
 ) -> AbstractAsyncContextManager[Reply]:
-    return client.ask(
+    return client.request(
         "GET", asked.route.address, f"{asked.route.app.prefix}/info",
         query=query, headers={**headers, **FROM_NOWHERE}, total_s=ANSWER_S,
     )  # fmt: skip

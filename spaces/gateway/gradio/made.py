@@ -46,7 +46,7 @@ async def function(
     known |= {"fn": str(fn_index)} if isinstance(fn_index, int) else {"name": name.strip("/")}
     query = urlencode(known).encode()
     try:
-        async with client.ask("GET", asked.route.address, PATH, query=query, total_s=within_s) as reply:
+        async with client.request("GET", asked.route.address, PATH, query=query, total_s=within_s) as reply:
             found = app_report.function(await reply.read(LIMIT)) if reply.status == 200 else None
     except (ReplicaError, Unusable):
         return None

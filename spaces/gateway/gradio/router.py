@@ -136,7 +136,7 @@ class GradioRouter:
         app_id = await self.context.gradio.app_event_id(asked.route, match["event"])
         raw = await http.read_body(receive, self.context.event_bytes)
         path = f"{asked.route.app.prefix}/stream/{app_id}{match['close'] or ''}"
-        sent = self.context.http.ask(
+        sent = self.context.http.request(
             "POST", asked.route.address, path,
             headers={"content-type": "application/json"}, data=raw, total_s=CHUNK_S,
         )  # fmt: skip
@@ -192,7 +192,7 @@ class GradioRouter:
             return await self._kept("config", asked, scope, receive, send, change)
         if change is None:
             return False
-        asking = self.context.http.ask(
+        asking = self.context.http.request(
             "GET", asked.route.address, f"{app.mount}/config",
             query=scope["query_string"], headers=callers.to_container(asked, scope), total_s=CONFIG_S,
         )  # fmt: skip
