@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
+import httpx
 import pytest
 from redis import Redis
 
@@ -66,6 +68,15 @@ def static_files_are_found_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Middleware, "add_files_from_finders", add_found)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def certificates_are_read_once() -> Iterator[None]:
+    """`gradio_client` makes a new client of httpx for most requests, and each takes 20 ms to read them."""
+    with pytest.MonkeyPatch.context() as patch:
+        transport = httpx._transports.default
+        patch.setattr(transport, "create_ssl_context", cache(transport.create_ssl_context))
         yield
 
 

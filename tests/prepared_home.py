@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = Path.home() / ".cache" / "spaceport-tests" / "installations"
+MOST = 4  # of different code
 PEOPLE, EMPTY = "people.json", "empty"
 #: What the data is made of: where one of these changes, it is made anew.
 MADE_OF = (
@@ -47,7 +48,14 @@ print(json.dumps(made))
 
 def prepare(home: Path) -> None:
     """Put such data into this empty home."""
-    subprocess.run(["cp", "-a", f"{_kept()}/.", home], check=True)
+    kept = KEPT / _digest()
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with (KEPT / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            _make(kept)
+        fcntl.flock(lock, fcntl.LOCK_SH)  # another checkout's tests may remove what is old
+        subprocess.run(["cp", "-a", f"{kept}/.", home], check=True)
 
 
 def people(home: Path) -> dict[str, dict[str, str]]:
@@ -57,22 +65,18 @@ def people(home: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-def _kept() -> Path:
+def _digest() -> str:
     digest = hashlib.sha256()
     for path in sorted({path for pattern in MADE_OF for path in ROOT.glob(pattern)}):
         digest.update(f"{path.relative_to(ROOT)} {path.stat().st_size}\n".encode() + path.read_bytes())
-    kept = KEPT / digest.hexdigest()[:16]
-    KEPT.mkdir(parents=True, exist_ok=True)
-    with (KEPT / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not kept.exists():
-            for other in KEPT.glob("*/"):
-                shutil.rmtree(other)
-            _make(kept)
-    return kept
+    return digest.hexdigest()[:16]
 
 
 def _make(kept: Path) -> None:
+    by_age = sorted(KEPT.glob("*/"), key=lambda other: other.stat().st_ctime)
+    for other in by_age[: -MOST + 1]:
+        shutil.rmtree(other)
+    shutil.rmtree(f"{kept}.new", ignore_errors=True)  # of one that was killed
     # Short: PostgreSQL's socket lies in it, and its own user must reach it.
     home = Path(tempfile.mkdtemp(prefix="sp-", dir="/tmp"))
     home.chmod(0o755)

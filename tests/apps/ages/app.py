@@ -44,7 +44,7 @@ def fail(text):
 
 def step(text, progress=gr.Progress()):
     for _ in progress.tqdm(range(4), desc="stepping"):
-        time.sleep(0.2)
+        time.sleep(0.4)
     return text
 
 
