@@ -75,8 +75,7 @@ def static_files_are_found_once() -> Iterator[None]:
 def certificates_are_read_once() -> Iterator[None]:
     """`gradio_client` makes a new client of httpx for most requests, and each takes 20 ms to read them."""
     with pytest.MonkeyPatch.context() as patch:
-        transport = httpx._transports.default
-        patch.setattr(transport, "create_ssl_context", cache(transport.create_ssl_context))
+        patch.setattr("httpx._transports.default.create_ssl_context", cache(httpx.create_ssl_context))
         yield
 
 
