@@ -22,8 +22,9 @@ from hardware.app_report import Unusable
 from hardware.models import Replica
 from hardware.placement import taking
 from hardware.runtimes.base import ArtifactMissing, EngineUnavailable, StartFailed
-from hardware.upkeep import handover, leftovers, starts, volumes
+from hardware.upkeep import death_notes, handover, leftovers, starts, volumes
 from hardware.upkeep.starts import Found, Start, Starts
+from infra.redis_clients import sync_redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -249,6 +250,7 @@ class Agent:
             if is_late:
                 self._never_answered(start)
             return is_late
+        death_notes.forget(sync_redis(), row.pk)
         ready = self._mine().filter(pk=row.pk, wanted=True, state=State.STARTING)
         if ready.update(
             state=State.READY,
@@ -274,6 +276,7 @@ class Agent:
         end = self.runtime.poll(row.runtime_id)
         if end is None:
             return
+        death_notes.write(sync_redis(), row.pk, end)
         if counts and end.code is not None:
             self._again_or_fail(row, row.runtime_id, end, is_ready=True)
             return

@@ -28,6 +28,12 @@ def standby(node: str) -> str:
 
 
 @key("string", owner="hardware", life="expires")
+def death(replica_id: int) -> str:
+    """How this replica, which served, ended (`hardware.upkeep.death_notes`); absent while it serves."""
+    return f"death:{replica_id}"
+
+
+@key("string", owner="hardware", life="expires")
 def down() -> str:
     """Nodes that are down, by id and last heartbeat -> when the scheduler first saw that (Unix time), in
     JSON."""

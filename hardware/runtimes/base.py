@@ -140,10 +140,14 @@ class LogLine(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Exit:
-    """How a replica ended; `reason` is a sentence for people, with the last lines it wrote."""
+    """How a replica ended; `reason` is a sentence for people, with the last lines it wrote. Bytes are 0 where
+    they are not known."""
 
     code: int | None
     reason: str
+    out_of_memory: bool = False
+    memory_limit_bytes: int = 0
+    memory_peak_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,6 +66,7 @@ def describe_exit(
     out_of_memory: bool,
     memory_limit_bytes: int,
     last_lines: Iterable[str],
+    memory_peak_bytes: int = 0,
     stopped_for: str = "",
 ) -> Exit:
     """The exit with its reason in a sentence, then the last lines the app wrote."""
@@ -87,4 +88,10 @@ def describe_exit(
     else:
         reason = f"The app exited with code {code}."
     lines = [line for line in last_lines if line.strip()][-20:]
-    return Exit(code=code, reason="\n".join([reason, *(["Last lines:", *lines] if lines else [])]))
+    return Exit(
+        code=code,
+        reason="\n".join([reason, *(["Last lines:", *lines] if lines else [])]),
+        out_of_memory=out_of_memory and not stopped_for,
+        memory_limit_bytes=memory_limit_bytes,
+        memory_peak_bytes=memory_peak_bytes,
+    )

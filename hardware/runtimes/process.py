@@ -204,6 +204,7 @@ class ProcessRuntime:
             note.get("code"),
             out_of_memory=note.get("out_of_memory", False),
             memory_limit_bytes=state["memory_limit_bytes"] if state else 0,
+            memory_peak_bytes=note.get("memory_peak_bytes", 0),
             last_lines=[line.text for line in _parse(_lines_of(folder / "log")[-LAST_LINES:])]
             if state
             else [],

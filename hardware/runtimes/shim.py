@@ -68,25 +68,28 @@ def main(folder: Path, app: int) -> None:
     signal.signal(signal.SIGTERM, stop)
     log = threading.Thread(target=_pump, args=(stream, folder, start["log_limit_bytes"]), daemon=True)
     log.start()
-    code, out_of_memory = _wait(app, start["memory_limit_bytes"])
+    limit_bytes = start["memory_limit_bytes"]
+    code, peak_bytes = _wait(app, limit_bytes)
     _end_family()
     log.join(5)
     note = folder / "exit.json.new"
-    note.write_text(json.dumps({"code": code, "out_of_memory": out_of_memory, "at": time.time()}))
+    is_above = bool(limit_bytes) and peak_bytes > limit_bytes
+    told = {"code": code, "out_of_memory": is_above, "memory_peak_bytes": peak_bytes, "at": time.time()}
+    note.write_text(json.dumps(told))
     note.rename(folder / "exit.json")
 
 
-def _wait(app: int, limit_bytes: int) -> tuple[int, bool]:
-    """Wait for the end and return its code; kill the process family when it grows above the limit, and log
-    that."""
+def _wait(app: int, limit_bytes: int) -> tuple[int, int]:
+    """Wait for the end and return its code, and the highest memory use that was seen; kill the process family
+    when it grows above the limit."""
     ended = select.poll()
     ended.register(os.pidfd_open(app), select.POLLIN)
-    is_above = False
-    while not is_above and not ended.poll(MEMORY_CHECK_S * 1000):
-        if limit_bytes and memory_of(descendants(os.getpid())) > limit_bytes:
+    peak_bytes = 0
+    while limit_bytes and peak_bytes <= limit_bytes and not ended.poll(MEMORY_CHECK_S * 1000):
+        peak_bytes = max(peak_bytes, memory_of(descendants(os.getpid())))
+        if peak_bytes > limit_bytes:
             os.killpg(app, signal.SIGKILL)
-            is_above = True
-    return os.waitstatus_to_exitcode(os.waitpid(app, 0)[1]), is_above
+    return os.waitstatus_to_exitcode(os.waitpid(app, 0)[1]), peak_bytes
 
 
 def started_at(pid: int) -> int:

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from hardware import redis_keys
 from hardware.log_lines import KEPT_S, MAX_LINES, fields
+from queueing.routes import is_path
 from queueing.store.scripts import seconds
 
 if TYPE_CHECKING:
@@ -41,7 +42,13 @@ class OwnerLog:
         """Say why a call of this function failed, where the app is at fault (`fault` is not "")."""
         if not fault:
             return
-        function = app.function(int(fn))
-        name = function.api_name if function is not None and function.api_name else f"function {fn}"
         with contextlib.suppress(RedisError, OSError):
-            await self.write(f"a call of {name} failed: {fault}")
+            await self.write(f"a call of {name_of(app, fn)} failed: {fault}")
+
+
+def name_of(app: App, fn: str) -> str:
+    """A function of the Space's queue as its owner knows it."""
+    if is_path(fn):
+        return app.paths[-1 - int(fn)] if -int(fn) <= len(app.paths) else f"path {fn}"
+    function = app.function(int(fn))
+    return function.api_name if function is not None and function.api_name else f"function {fn}"

@@ -12,13 +12,13 @@ from redis.exceptions import RedisError
 
 from queueing.dispatch.backends.base import AppFault, CallRefused
 from queueing.dispatch.backends.launcher import LauncherClient, LauncherMessage
-from queueing.dispatch.ends import INTERRUPTED, KeptBytes, TooMuch, an_end, message_of, refused, unknown
+from queueing.dispatch.deaths import Deaths
+from queueing.dispatch.ends import KeptBytes, TooMuch, an_end, message_of, refused, unknown
 from queueing.dispatch.owner_log import OwnerLog
 from queueing.dispatch.prefetch import PrefetchPolicy
 from queueing.errors import ContainerDied
-from queueing.messages import ProcessStarts, cancelled, completed, encode, failed, interrupted
-from queueing.routes import Routes
-from queueing.store.queue import ANY_NUMBER, MAX_DEATHS, MAX_LOSSES, Final, Queue, Requeued
+from queueing.messages import ProcessStarts, cancelled, completed, encode, failed
+from queueing.store.queue import ANY_NUMBER, Final, Queue
 from queueing.store.retry import retry_until_stored
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CRASHED = "This input crashed the demo twice, so it was not tried again."
-AGAIN = "The demo went away while it worked on this. It is tried again as soon as the demo is back."
 UNFORESEEN = "Something went wrong here while this ran. Please send it again."
 STOP_S = 5.0  # for a call to end that was cancelled
 
@@ -58,12 +56,12 @@ class CallRunner:
         self.event_timeout_s = event_timeout_s
         self.limits = limits
         self._restart = restart
-        self._restarted = False
         self._not_direct: set[str] = set()  # functions that need Gradio's own protocol
         self._events: dict[str, tuple[Event, Call, Function | None]] = {}
         self._batches = 0  # that run by Gradio's own protocol
         self._owner_log = OwnerLog(queue.redis, route.space_id)
-        self.died = asyncio.Event()  # the container went away
+        self._deaths = Deaths(queue, route, self._owner_log)
+        self.died = self._deaths.happened  # the container went away
 
     def can_be_left(self) -> bool:
         """Whether all running calls continue in the container, for another dispatcher to take over."""
@@ -76,7 +74,7 @@ class CallRunner:
         function = self.route.app.function(int(first.fn))
         freed = False
         try:
-            with self.ahead.busy(call):
+            with self.ahead.busy(call), self._deaths.running(call):
                 # Cancelled while nobody served the queue. An event that came back is never part of a batch.
                 if first.cancel:
                     await self._finish(call, first, "cancelled", cancelled(first.id))
@@ -111,7 +109,7 @@ class CallRunner:
                 self.route.app, event.fn, str(why) if isinstance(why, AppFault) else ""
             )
         except ContainerDied:
-            await self._died(call, (event,))
+            await self._deaths.died(call, (event,))
         except (RedisError, OSError):
             raise
         except Exception:  # a fault here: but its visitor has an answer all the same
@@ -240,7 +238,7 @@ class CallRunner:
             await self._restart_container()
             return False
         except ContainerDied:
-            await self._died(call, call.events)
+            await self._deaths.died(call, call.events)
             return False
         except (RedisError, OSError):
             raise
@@ -311,31 +309,6 @@ class CallRunner:
 
     # --- when something is wrong ------------------------------------------------------------------------
 
-    async def _died(self, call: Call, events: tuple[Event, ...]) -> None:
-        """The container went away: each event is tried again, but not one that did this twice."""
-        kind: Requeued = "deaths"
-        most = MAX_DEATHS - 1
-        if self._restarted:  # because of another call: this one is not to blame
-            kind, most = "losses", MAX_LOSSES
-        elif await retry_until_stored(self._stopped_on_order):
-            kind, most = "moves", ANY_NUMBER
-        for event in reversed(events):
-            if not event.retry:
-                await self._finish(call, event, "failed", failed(event.id, INTERRUPTED))
-                continue
-            if kind != "moves" and call.lane == "main":
-                notice = interrupted(event.id, AGAIN)
-                await retry_until_stored(partial(self.queue.emit, event, call.token, notice))
-            if not await retry_until_stored(partial(self.queue.requeue, event, call, kind, most)):
-                await self._finish(call, event, "failed", failed(event.id, CRASHED))
-        # The agent restarts it; until then every claim would only burn attempts of innocent events.
-        self.died.set()
-
-    async def _stopped_on_order(self) -> bool:
-        """Whether the container was stopped on purpose (its Space was paused, asleep, deleted or moved)."""
-        route = await Routes(self.queue.redis).by_id(self.route.space_id, fresh=True)
-        return route is None or route.stopped or route.replica_id not in (0, self.route.replica_id)
-
     async def _end_work(self, event: Event, function: Function | None) -> None:
         """End a timed-out call completely: if it cannot be stopped, its container is restarted."""
         try:
@@ -356,7 +329,7 @@ class CallRunner:
         await self._restart_container()
 
     async def _restart_container(self) -> None:
-        self._restarted = True
+        self._deaths.restarted = True
         await self._restart(self.route)
 
     async def _finish(self, call: Call, event: Event, status: Final, payload: bytes) -> None:

@@ -226,6 +226,12 @@ class SpaceKeys:
         return f"{self.minutes}:{minute}"
 
     @property
+    @key("list", owner="stats", life="expires")
+    def memory_ends(self) -> str:
+        """When its containers ran out of memory, and what ran then, newest first (`stats.memory_ends`)."""
+        return self.prefix + "memory_ends"
+
+    @property
     @key("hash", owner="stats", life="stays")
     def totals(self) -> str:
         """Counters since the Space exists, of stored minutes (`queueing.stats.totals`)."""

@@ -17,6 +17,7 @@ from queueing.setting_fields import Field as SettingField
 from queueing.stats.figures import figures, lines_of, open_events
 from spaces.api.hub import HubError, error_response, hub, readable, writable
 from spaces.models import Space
+from spaces.room import memory
 
 DESCRIPTION = """
 With `HF_ENDPOINT` set to this address, the official `huggingface_hub` and `hf` work unchanged: they use the
@@ -137,6 +138,34 @@ class Queue(Schema):
     events: list[Place] = Field(description="The caller's events, by the `session_hash` given.")
 
 
+class Ran(Schema):
+    """A function that ran then."""
+
+    function: str
+    group: str
+    calls: int = Field(description="At once.")
+    inputs: int = Field(description="Of its largest batch.")
+
+
+class MemoryEnd(Schema):
+    """A container that ran out of memory while it worked."""
+
+    at: float = Field(description="Unix time.")
+    sentence: str
+    ran: list[Ran]
+    limit_bytes: int
+    peak_bytes: int = Field(description="0 where it is not known.")
+
+
+class Memory(Schema):
+    """The last 24 hours, newest first."""
+
+    ends: list[MemoryEnd]
+    lower: dict[str, Any] | None = Field(
+        description="Queue settings with which fewer calls run at once, to be put to `…/queue`; null: none."
+    )
+
+
 @api.exception_handler(HubError)
 def on_refusal(request: HttpRequest, error: HubError) -> HttpResponse:
     return error_response(error)
@@ -167,6 +196,13 @@ def put_queue(request: HttpRequest, owner: str, name: str, change: QueueChange) 
     except queue_settings.BadSetting as error:
         raise HubError(400, str(error)) from error
     return _queue(space, "")
+
+
+@api.get("/spaces/{owner}/{name}/memory", response=Memory, summary="Where calls ran out of memory")
+def get_memory(request: HttpRequest, owner: str, name: str) -> Any:
+    space = space_of(request, owner, name, write=True)
+    ends = memory.ends(space)
+    return {"ends": ends, "lower": memory.change(space, ends)}
 
 
 def space_of(request: HttpRequest, owner: str, name: str, *, write: bool) -> Space:

@@ -23,7 +23,7 @@ from queueing.store.admin_ops import clear
 from spaces import creation, lifecycle, names, publishing
 from spaces.card import CardError
 from spaces.models import Sdk, Secret, Space, Variable, Visibility
-from spaces.room import waits
+from spaces.room import memory, waits
 from spaces.secrets import MOST_KEYS
 from spaces.signin import section as publishers
 from spaces.views.common import writable, writable_owners
@@ -97,6 +97,7 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
         **_queue_rows(space),
         **_now(space),
         **volumes.context(space),
+        **memory.context(space),
         "measured": partial(
             advice_facts.sentences, space.pk, space.hardware
         ),  # read where the template shows it
@@ -142,6 +143,11 @@ def _queue_rows(
         "rows": setting_rows(space.pk, posted, errors, several=len(limits) > 1),
         "groups": groups,
     }
+
+
+def _memory(request: HttpRequest, space: Space) -> dict[str, Any] | None:
+    memory.lower(space)
+    return None
 
 
 def _hardware(request: HttpRequest, space: Space) -> dict[str, Any] | None:
@@ -211,6 +217,7 @@ def _environment(
 
 SECTIONS: dict[str, Callable[[HttpRequest, Space], dict[str, Any] | None]] = {
     "queue": _queue,
+    "memory": _memory,
     "hardware": _hardware,
     "sleep": _sleep,
     "pushes": _pushes,
@@ -222,6 +229,7 @@ SECTIONS: dict[str, Callable[[HttpRequest, Space], dict[str, Any] | None]] = {
 }
 SAVED = {
     "queue": "Saved. It acts at once.",
+    "memory": "Saved. It acts at once.",
     "hardware": "The Space moves. Visitors stay where they are until it runs there.",
     "sleep": "Saved.",
     "pushes": "Saved. It acts on the next push.",

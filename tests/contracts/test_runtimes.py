@@ -221,6 +221,10 @@ def test_too_much_memory_is_told_as_such(
     started = runtime.start(6, replica_spec(build(runtime, tmp_path, "1" * 40), tier="tiny"))
     end = wait_until(lambda: runtime.poll(started.runtime_id), "the app runs out of memory", 60)
     assert "ran out of memory (limit 128 MB)" in end.reason
+    assert end.out_of_memory
+    assert end.memory_limit_bytes == tiny.memory_bytes
+    # What the engine ends has just all that it may have.
+    assert end.memory_peak_bytes > tiny.memory_bytes or runtime.name == "docker"
 
 
 def test_stopping_ends_every_process_and_is_no_error_twice(runtime: Runtime, tmp_path: Path) -> None:

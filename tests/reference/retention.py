@@ -9,7 +9,7 @@ from hardware import log_lines, usage
 from hardware.runtimes import build_caches, docker, process, venvs
 from hardware.runtimes.images import code
 from queueing.dispatch import ends
-from queueing.stats import rollup
+from queueing.stats import memory_ends, rollup
 from queueing.store import constants, queue
 from spaceport.up import rotation
 from spaceport.web import assets
@@ -99,6 +99,11 @@ REDIS = [
         _constant(log_lines, "MAX_LINES"),
     ),
     ("use of memory and processor", _time(usage.KEPT_S), _constant(usage, "KEPT_S")),
+    (
+        "where calls ran out of memory",
+        f"the last {memory_ends.KEPT} of a Space; {_time(memory_ends.KEPT_S)} after the last",
+        _constant(memory_ends, "KEPT"),
+    ),
     ("counters by the day", f"at most {_time(constants.MONTH_S)}", _constant(constants, "MONTH_S")),
     ("how long starts took", f"the last {starting.LAST} of a Space", _constant(starting, "LAST")),
     (

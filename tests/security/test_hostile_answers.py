@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 import queueing.dispatch.backends.gradio_sse
 import queueing.dispatch.backends.launcher
+import queueing.dispatch.deaths
 import queueing.dispatch.worker
 from hardware import app_report, redis_keys
 from hardware.replica_client import Limits
@@ -64,6 +65,7 @@ def drains() -> Iterator[DispatcherPool]:
     patch.setattr(queueing.dispatch.worker, "RETRY_DELAY_S", 0.05)
     patch.setattr(queueing.dispatch.worker, "MOST_UNHEARD", 1)
     patch.setattr(queueing.dispatch.backends.launcher, "CONNECT_S", 2.0)
+    patch.setattr(queueing.dispatch.deaths, "NOTED_WITHIN_S", 0.0)  # no node watches these
     patch.setattr(queueing.dispatch.worker, "restart", _no_restart)
     made = DispatcherPool(os.environ["REDIS_URL"], 4, LIMITS)
     yield made
