@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.db import DatabaseError, close_old_connections, connection
+from django.db.models import Q
 from django.utils import timezone
 from redis import RedisError
 
@@ -64,6 +65,9 @@ class Agent:
         self.name, self.tiers, self.runtime, self._slots = name, tiers, runtime, slots
         self.node_id = nodes.register(name, tiers, runtime.name, runtime.place).pk
         self._taker = taking.Taker(self.node_id, tiers, runtime.place)
+        here = Q(node_id=self.node_id) & ~Q(state__in=[State.STOPPED, State.FAILED])
+        concerns = Replica.objects.filter(here | taking.waiting_for(tiers))
+        self._concerns = concerns.defer("spec", "report").order_by("pk")
         self._hinted, self._stopping = threading.Event(), threading.Event()
         self._busy: set[int] = set()
         self._not_before: dict[int, float] = {}
@@ -160,10 +164,7 @@ class Agent:
         running = self.runtime.running()
         if not self._adopted:
             taking.note_devices(self.node_id, running)
-        if not self._leaving:
-            self._taker.take()
-        mine = self._mine().exclude(state__in=[State.STOPPED, State.FAILED]).defer("spec", "report")
-        rows = {row.pk: row for row in mine.order_by("pk")}
+        rows = self._orders()
         self._starts.keep(rows)
         for row in rows.values():
             there = running.get(row.pk)
@@ -178,6 +179,17 @@ class Agent:
         for replica_id, there in self._strays({pk: run for pk, run in running.items() if pk not in rows}):
             self._work(replica_id, self.runtime.stop, there.runtime_id)
         self._adopted = True
+
+    def _orders(self) -> dict[int, Replica]:
+        """What this node has to see to, after it has taken what it should of what waits. One query asks for
+        both: this is done every second, and mostly nothing waits."""
+        rows = list(self._concerns.all())
+        if any(row.node_id is None for row in rows) and not self._leaving:
+            self._taker.take()
+            rows = list(self._concerns.all())
+        else:
+            self._taker.nothing_waits()
+        return {row.pk: row for row in rows if row.node_id is not None}
 
     def _mine(self) -> QuerySet[Replica]:
         return Replica.objects.filter(node_id=self.node_id)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.conf import settings
 from django.db import Error, connection
-from redis.asyncio import Redis
 
 from hardware.replica_client import Limits
+from infra.redis_clients import async_redis
 from queueing.dispatch import reaper
 from queueing.dispatch.worker import DispatcherPool, dispatcher_pool
 from queueing.models import QueueSettings
@@ -47,17 +48,7 @@ def reap() -> None:
     """Wake a dispatcher for every Space that has work and no live one. Cancel events whose visitor has been
     away for too long."""
     # PostgreSQL is queried in the task's own thread.
-    asyncio.run(_reap(QUEUED_SPACES.ids()))
-
-
-async def _reap(space_ids: list[int]) -> None:
-    async with Redis.from_url(settings.REDIS_URL) as redis:
-        try:
-            for route in await reaper.forgotten(redis, space_ids):
-                wake_dispatcher(route)
-        finally:
-            grace_s = settings.SPACEPORT_DISCONNECT_GRACE_S
-            await reaper.cancel_abandoned(redis, space_ids, grace_s=grace_s)
+    REAPING.run(QUEUED_SPACES.ids())
 
 
 @shared_task(name="queueing.tasks.store_minutes", ignore_result=True)
@@ -89,4 +80,30 @@ class QueuedSpaces:
         return self._ids
 
 
+class Reaping:
+    """What `reap` does, with an event loop and a connection that are kept from one run to the next."""
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+        self._lock = threading.Lock()
+
+    def run(self, space_ids: list[int]) -> None:
+        """Once for these Spaces. Not while another thread does so."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._runner.run(self._reap(space_ids))
+            finally:
+                self._lock.release()
+
+    async def _reap(self, space_ids: list[int]) -> None:
+        redis = async_redis()
+        try:
+            for route in await reaper.forgotten(redis, space_ids):
+                wake_dispatcher(route)
+        finally:
+            grace_s = settings.SPACEPORT_DISCONNECT_GRACE_S
+            await reaper.cancel_abandoned(redis, space_ids, grace_s=grace_s)
+
+
 QUEUED_SPACES = QueuedSpaces()
+REAPING = Reaping()

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from hardware import devices, nodes, replicas
 from hardware.models import Node, Replica, VolumeHome
@@ -43,8 +44,8 @@ class Taker:
 
     def take(self) -> None:
         """Take the waiting replicas that should run here, and note for the others why they wait."""
-        if not _pending().filter(tier__in=self._tiers).exists():
-            self._left.clear()
+        if not Replica.objects.filter(waiting_for(self._tiers)).exists():
+            self.nothing_waits()
             return
         me = Node.objects.get(pk=self._node_id)
         with transaction.atomic():
@@ -54,6 +55,10 @@ class Taker:
             orders, plan = _plan(rows)
             self._take(me, rows, orders, plan)
             _note_waits([row for row in rows if row.tier in me.tiers], plan)
+
+    def nothing_waits(self) -> None:
+        """Somebody has looked: nothing waits for its tiers."""
+        self._left.clear()
 
     def _take(self, me: Node, rows: list[Replica], orders: Mapping[int, Order], plan: Plan) -> None:
         now, left = time.monotonic(), {}
@@ -73,6 +78,11 @@ class Taker:
             if mine:
                 transaction.on_commit(partial(replicas.publish_change, row.pk))
         self._left = left
+
+
+def waiting_for(tiers: Iterable[str]) -> Q:
+    """Which replicas wait for a node of these tiers."""
+    return Q(wanted=True, state=State.PENDING, node=None, tier__in=list(tiers))
 
 
 def node_for(row: Replica) -> str | None:

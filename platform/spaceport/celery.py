@@ -16,12 +16,28 @@ from infra.notify import READY, notify
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spaceport.settings")
 
+#: Which tasks run every so many seconds. Those that are due together share a message: its way to the worker
+#: takes longer than most of them.
+SCHEDULE = {
+    4: ["queueing.tasks.reap", "spaces.tasks.follow_spaces"],
+    10: ["spaces.tasks.put_to_sleep", "spaces.tasks.deliver_webhooks"],
+    30: ["queueing.tasks.store_minutes", "spaces.tasks.notice_full_queues"],
+    3600: ["spaces.tasks.forget_old_rows", "queueing.tasks.forget_minutes"],
+}
+MOST_LATE_S = 600
+
 app = Celery("spaceport", fixups=["spaceport.celery_connections:fixup"])
 # The broker is CELERY_BROKER_URL there, read on first use: embedded servers have their address late.
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"visibility_timeout": 6 * 3600},
+    # A wait for messages (BRPOP) lasts 10 s: kombu's 1 s wakes each worker, and the server, for nothing. A
+    # connection that has gone silent is given up within 10 + 2 * 20 s.
+    broker_transport_options={
+        "visibility_timeout": 6 * 3600,
+        "polling_interval": 10,
+        "health_check_interval": 20,
+    },
     task_ignore_result=True,
     task_serializer="json",
     accept_content=["json"],
@@ -35,25 +51,16 @@ app.conf.update(
     worker_send_task_events=False,
     enable_utc=True,
     beat_schedule={
-        "reap": {"task": "queueing.tasks.reap", "schedule": 4.0, "options": {"expires": 8}},
-        "follow": {"task": "spaces.tasks.follow_spaces", "schedule": 5.0, "options": {"expires": 10}},
-        "sleep": {"task": "spaces.tasks.put_to_sleep", "schedule": 10.0, "options": {"expires": 10}},
-        "minutes": {
-            "task": "queueing.tasks.store_minutes",
-            "schedule": 30.0,
-            "options": {"expires": 30},
-        },
-        "webhooks": {
-            "task": "spaces.tasks.deliver_webhooks",
-            "schedule": 10.0,
-            "options": {"expires": 10},
-        },
-        "full": {"task": "spaces.tasks.notice_full_queues", "schedule": 30.0, "options": {"expires": 30}},
-        "rows": {"task": "spaces.tasks.forget_old_rows", "schedule": 3600.0, "options": {"expires": 600}},
-        "forget": {"task": "queueing.tasks.forget_minutes", "schedule": 3600.0, "options": {"expires": 600}},
+        f"every {every_s} s": {
+            "task": "spaceport.tasks.run_due",
+            "schedule": float(every_s),
+            "kwargs": {"every_s": every_s},
+            "options": {"expires": min(2 * every_s, MOST_LATE_S)},
+        }
+        for every_s in SCHEDULE
     },
 )
-app.autodiscover_tasks(["spaces", "queueing", "hardware"])
+app.autodiscover_tasks(["spaceport", "spaces", "queueing", "hardware"])
 
 
 @worker_ready.connect

@@ -266,6 +266,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * MEGABYTE
 # --- servers ----------------------------------------------------------------------------------------
 #: PostgreSQL. When unset, `manage.py` starts an embedded server.
 DATABASES = {"default": env.dj_db_url("DATABASE_URL", "postgresql:///spaceport", conn_health_checks=True)}
+DATABASES["default"]["ENGINE"] = "infra.postgresql"
 # A connection whose other end has gone is ended by the system, not only after minutes. What the URL says
 # of it goes first. https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 DATABASES["default"]["OPTIONS"] = {

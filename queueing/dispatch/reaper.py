@@ -40,9 +40,12 @@ async def cancel_abandoned(redis: Redis, space_ids: Sequence[int], *, grace_s: f
     """Cancel pending events of pages not seen for `grace_s` seconds; how many."""
     cancelled = 0
     now = seconds(await redis.time())
+    pipe = redis.pipeline(transaction=False)
     for space_id in space_ids:
+        pipe.zrangebyscore(SpaceKeys(space_id).seen, 0, now - grace_s)
+    for space_id, gone in zip(space_ids, await pipe.execute(), strict=True):
         k = SpaceKeys(space_id)
-        for raw in await redis.zrangebyscore(k.seen, 0, now - grace_s):
+        for raw in gone:
             channel = raw.decode()
             for event_id in await redis.smembers(k.open(channel)):
                 cancelled += await _leave(redis, space_id, event_id.decode(), channel)

@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db.models import DateTimeField, F, Q
+from django.db.models import DateTimeField, F
 from django.db.models.functions import Coalesce, Now
 
 from spaces.models import Build
@@ -28,12 +28,14 @@ _ENDS = Coalesce("leased_until", F("started_at") + LEASE_BEFORE, output_field=Da
 def claim(worker: str) -> Build | None:
     """Take a build that nobody builds; None when there is none. First is the owner for whom fewest are built,
     then the oldest; of one Space only one is built at a time."""
-    builds = Build.objects.annotate(ends=_ENDS).defer("log").select_related("space").order_by("pk")
-    held = list(builds.filter(status=Status.RUNNING, ends__gte=Now()))
+    # One query: it is asked again and again, and mostly there is none.
+    builds = Build.objects.annotate(ends=_ENDS, now=Now()).defer("log").select_related("space")
+    rows = builds.filter(status__in=[Status.QUEUED, Status.RUNNING]).order_by("pk")
+    held = [row for row in rows if row.status == Status.RUNNING and row.ends >= row.now]
     spaces = {row.space_id for row in held}
     owners = Counter(row.space.owner_id for row in held)
-    free = builds.filter(Q(status=Status.QUEUED) | Q(status=Status.RUNNING, ends__lt=Now()))
-    for row in sorted(free.exclude(space__in=spaces), key=lambda row: owners[row.space.owner_id]):
+    free = [row for row in rows if row.space_id not in spaces]
+    for row in sorted(free, key=lambda row: owners[row.space.owner_id]):
         # Compare and set: another worker may be as quick.
         same = Build.objects.filter(pk=row.pk, status=row.status, attempts=row.attempts)
         mine = same.update(

@@ -9,7 +9,7 @@ from typing import Any
 from hardware import redis_keys
 from infra.redis_clients import sync_redis
 
-SCHEDULE_S = 5.0  # `follow_spaces` is due this often
+SCHEDULE_S = 4.0  # `follow_spaces` is due this often
 KEPT_S = 24 * 3600
 BUILDER_GONE_S = 30.0
 QUEUES = ("control", "build")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from hardware import agent as agent_module
 from hardware import devices, logs, nodes, readiness, replicas
@@ -65,6 +67,18 @@ def test_an_ordered_replica_gets_ready_and_stops_when_no_longer_wanted(
     until(replica, State.STOPPED)
     assert replica.address == ""
     assert runtime.running() == {}
+
+
+def test_while_nothing_changes_a_look_is_one_query(
+    space: Space, build: Callable[[str], Artifact], runtime: ProcessRuntime
+) -> None:
+    agent = Agent("here", {"cpu": False}, runtime)
+    row = order(space, build("echo"))
+    Replica.objects.filter(pk=row.pk).update(node=agent.node_id, state=State.STOPPED)
+    agent.reconcile()  # the first one also adopts what it finds
+    with CaptureQueriesContext(connection) as queries:
+        agent.reconcile()
+    assert len(queries) == 1
 
 
 def test_a_replica_that_dies_is_started_again(

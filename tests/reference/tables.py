@@ -15,7 +15,7 @@ from queueing import messages, setting_fields
 from queueing.errors import QueueError
 from queueing.store import keys
 from spaceport import metrics as metric_families
-from spaceport.celery import app
+from spaceport.celery import SCHEDULE, app
 from spaces.api import deploy
 from spaces.gateway.gradio import mcp
 from spaces.models import Stage
@@ -116,7 +116,7 @@ def celery_queues() -> str:
 def celery_tasks() -> str:
     """Every task of ours, with its schedule."""
     app.loader.import_default_modules()
-    every = {entry["task"]: f"{entry['schedule']:g} s" for entry in app.conf.beat_schedule.values()}
+    every = {name: f"{every_s} s" for every_s, names in SCHEDULE.items() for name in names}
     ours = sorted(name for name in app.tasks if name.split(".")[0] in APPS)
     rows = [(f"`{name}`", every.get(name, ""), sentence(app.tasks[name].run)) for name in ours]
     return table(("task", "every", "does"), rows)

@@ -33,10 +33,13 @@ def test_it_is_kept_until_it_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
         worker.on_task_prerun(TASK)
 
     first = backend()
-    between_tasks()
-    assert backend() == first
     other = psycopg2.connect(os.environ["DATABASE_URL"])
     with other, other.cursor() as cursor:
+        between_tasks()
+        connection.cursor().close()
+        cursor.execute("select query from pg_stat_activity where pid = %s", [first])
+        assert cursor.fetchone() == ("select pg_backend_pid()",), "the check needs no query"
+        assert backend() == first
         cursor.execute("select pg_terminate_backend(%s, 5000)", [first])
     other.close()
     between_tasks()

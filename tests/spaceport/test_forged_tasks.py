@@ -27,7 +27,7 @@ from spaces.models import Build, Space
 from tests.events import a_join
 from tests.people import make_people
 
-OURS = ("spaces.", "queueing.", "hardware.")
+OURS = ("spaceport.", "spaces.", "queueing.", "hardware.")
 
 
 def test_pickles_and_yaml_are_not_read() -> None:
