@@ -18,6 +18,8 @@ class QueueSettings(models.Model):
     chosen = models.JSONField(default=dict, blank=True)
     #: Settings found in the app's code (`demo.queue(...)`, `batch=True`), reported by the launcher.
     found = models.JSONField(default=dict, blank=True)
+    #: What runs at once is lowered for want of memory: `queueing.stats.memory_steps.Step`; {}: it is not.
+    stepped = models.JSONField(default=dict, db_default={}, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     def __str__(self) -> str:

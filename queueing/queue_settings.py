@@ -6,7 +6,7 @@ The owner's choice wins over the app's code, which wins over the default
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from django.db import transaction
@@ -22,6 +22,8 @@ from queueing.store.scripts import Script
 
 _reorder = Script("reorder")
 
+#: The settings that say how many calls run at once.
+AT_ONCE = {"concurrency_count", "max_running", "max_threads", "groups", "step_down"}
 DEFAULT = "default"  # of a group's number: the code's again, or concurrency_count
 
 
@@ -62,9 +64,30 @@ def change(space_id: int, values: dict[str, Any]) -> Settings:
         row, _ = QueueSettings.objects.select_for_update().get_or_create(space_id=space_id)
         own = _with_numbers(row, numbers)
         row.chosen = {**row.chosen, **cleaned, **({"groups": own} if own or "groups" in row.chosen else {})}
+        if values.keys() & AT_ONCE:
+            row.stepped = {}  # the owner has the last word
         row.save()
         _publish(row)
     return _effective(row)
+
+
+def step(space_id: int, stepped: dict[str, Any], *, before: dict[str, Any]) -> None:
+    """Lower or raise what runs at once, by itself; acts on the next claim. Nothing is done where it is not
+    `before` any more. Both are `queueing.stats.memory_steps.Step`, or empty."""
+    with transaction.atomic():
+        row = QueueSettings.objects.select_for_update().filter(space_id=space_id, stepped=before).first()
+        if row is not None:
+            row.stepped = stepped
+            row.save(update_fields=["stepped", "updated_at"])
+            _publish(row)
+
+
+def most_at_once(row: QueueSettings) -> int:
+    """The most calls at once that the owner's settings and the code allow."""
+    settings = _effective(row)
+    most = settings.max_threads
+    limits = [most if group.limit is None else group.limit for group in groups(row.space_id)]
+    return min(most, settings.max_running or most, sum(limits) or settings.concurrency_count or most)
 
 
 def groups(space_id: int) -> list[GroupLimit]:
@@ -154,6 +177,8 @@ def found_in_code(space_id: int, found: dict[str, Any]) -> Settings:
 
 def _publish(row: QueueSettings) -> None:
     settings, limits = _effective(row), _limits(row)
+    if settings.step_down and (stepped := row.stepped.get("limit")) is not None:
+        settings = replace(settings, max_running=min(stepped, settings.max_running or stepped))
     if row.found.get("gate"):
         # The app holds functions made later to their own limits; but an event that waits for that occupies
         # a thread, and half of those are for others.

@@ -133,6 +133,12 @@ class Settings:
         help="Runs an event again if its worker or container dies. Turn it off for functions that must not "
         "run twice: their events then fail with a message about the interruption.",
     )
+    step_down: bool = setting(
+        default=True,
+        title="Fewer at once after running out of memory",
+        help="If several calls at once run out of memory three times in ten minutes, half as many run at "
+        "once, and step by step more again while that holds. Saving a number of calls at once ends it.",
+    )
     cancel_on_disconnect: bool = setting(
         default=False,
         title="Cancel on disconnect",

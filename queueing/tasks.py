@@ -17,7 +17,7 @@ from infra.redis_clients import async_redis
 from queueing.dispatch import reaper
 from queueing.dispatch.worker import DispatcherPool, dispatcher_pool
 from queueing.models import QueueSettings
-from queueing.stats import rollup
+from queueing.stats import rollup, stepping
 from queueing.wakeup import wake_dispatcher
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,12 @@ def reap() -> None:
 def store_minutes() -> None:
     """Move the counters of past minutes from Redis to PostgreSQL."""
     rollup.store(QueueSettings.objects.values_list("space_id", flat=True))
+
+
+@shared_task(name="queueing.tasks.follow_memory", ignore_result=True)
+def follow_memory() -> None:
+    """Lower what Spaces run at once that ran out of memory, and raise it again."""
+    stepping.follow()
 
 
 @shared_task(name="queueing.tasks.forget_minutes", ignore_result=True)

@@ -21,7 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spaceport.settings")
 SCHEDULE = {
     4: ["queueing.tasks.reap", "spaces.tasks.follow_spaces"],
     10: ["spaces.tasks.put_to_sleep", "spaces.tasks.deliver_webhooks"],
-    30: ["queueing.tasks.store_minutes", "spaces.tasks.notice_full_queues"],
+    30: ["queueing.tasks.store_minutes", "queueing.tasks.follow_memory", "spaces.tasks.notice_full_queues"],
     3600: ["spaces.tasks.forget_old_rows", "queueing.tasks.forget_minutes"],
 }
 MOST_LATE_S = 600

@@ -9,6 +9,7 @@ from typing import Any
 from queueing.queue_settings import GroupLimit
 from queueing.setting_fields import Settings
 from queueing.stats.memory_ends import MemoryEnd
+from queueing.stats.memory_steps import half
 
 
 def lower(
@@ -21,9 +22,9 @@ def lower(
     last = ends[0]
     if last.calls < 2:
         inputs = max((one.inputs for one in last.ran), default=1)
-        size = (inputs + 1) // 2
+        size = half(inputs)
         return {"max_batch_size": size} if inputs > 1 and size < settings.max_batch_size else None
-    most = (last.calls + 1) // 2
+    most = half(last.calls)
     if settings.max_running is not None and settings.max_running <= most:
         return None
     groups = {one.group for one in last.ran}

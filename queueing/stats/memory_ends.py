@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hardware.upkeep.death_notes import gigabytes
+from queueing.store import keys
 from queueing.store.keys import SpaceKeys
 from queueing.store.scripts import seconds
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis as AsyncRedis
 
 KEPT, KEPT_S = 50, 7 * 24 * 3600
+RECENT_S = 3600
 MOST_FUNCTIONS = 20  # of one end
 
 
@@ -63,10 +65,13 @@ async def keep(redis: AsyncRedis, space_id: int, end: MemoryEnd) -> None:
     now = seconds(await redis.time())
     raw = _encode(msgspec.structs.replace(end, at=now, ran=end.ran[:MOST_FUNCTIONS]))
     key = SpaceKeys(space_id).memory_ends
-    pipe = redis.pipeline()
+    pipe = redis.pipeline(transaction=False)
     pipe.lpush(key, raw)
     pipe.ltrim(key, 0, KEPT - 1)
     pipe.expire(key, KEPT_S)
+    pipe.zadd(keys.out_of_memory(), {str(space_id): now})
+    pipe.zremrangebyscore(keys.out_of_memory(), 0, now - RECENT_S)
+    pipe.expire(keys.out_of_memory(), RECENT_S)
     await pipe.execute()
 
 
@@ -77,3 +82,9 @@ def load(redis: Redis, space_id: int, *, within_s: float) -> list[MemoryEnd]:
     pipe.lrange(SpaceKeys(space_id).memory_ends, 0, -1)
     now, raws = pipe.execute()
     return [end for raw in raws for end in (_decode(raw),) if seconds(now) - end.at <= within_s]
+
+
+def recent(redis: Redis, *, within_s: float) -> set[int]:
+    """The Spaces that ran out of memory within the last `within_s` seconds, an hour at most."""
+    since = seconds(redis.time()) - within_s
+    return {int(raw) for raw in redis.zrangebyscore(keys.out_of_memory(), since, "+inf")}

@@ -260,6 +260,12 @@ def name(owner_and_name: str) -> str:
     return f"spaceport:name:{owner_and_name.lower()}"
 
 
+@key("zset", owner="stats", life="expires")
+def out_of_memory() -> str:
+    """Space -> when a container of it ran out of memory last (Unix time), of the last hour."""
+    return "spaceport:out_of_memory"
+
+
 @key("string", owner="spaces.gateway", life="expires")
 def loads(visitor: str) -> str:
     """Until when this visitor's bucket of page loads is in use (`lua/page_load.lua`)."""

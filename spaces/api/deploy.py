@@ -164,6 +164,9 @@ class Memory(Schema):
     lower: dict[str, Any] | None = Field(
         description="Queue settings with which fewer calls run at once, to be put to `…/queue`; null: none."
     )
+    stepped_to: int | None = Field(
+        description="Calls at once, of all functions, to which it was lowered by itself; null: it is not."
+    )
 
 
 @api.exception_handler(HubError)
@@ -202,7 +205,8 @@ def put_queue(request: HttpRequest, owner: str, name: str, change: QueueChange) 
 def get_memory(request: HttpRequest, owner: str, name: str) -> Any:
     space = space_of(request, owner, name, write=True)
     ends = memory.ends(space)
-    return {"ends": ends, "lower": memory.change(space, ends)}
+    step = memory.stepped(space)
+    return {"ends": ends, "lower": memory.change(space, ends), "stepped_to": step.limit if step else None}
 
 
 def space_of(request: HttpRequest, owner: str, name: str, *, write: bool) -> Space:

@@ -7,8 +7,10 @@ from typing import Any
 
 from infra.redis_clients import sync_redis
 from queueing import queue_settings
-from queueing.stats import memory_advice, memory_ends
+from queueing.models import QueueSettings
+from queueing.stats import memory_advice, memory_ends, stepping
 from queueing.stats.memory_ends import MemoryEnd
+from queueing.stats.memory_steps import Step
 from spaces.models import Space
 
 SHOWN_S = 24 * 3600
@@ -31,7 +33,14 @@ def context(space: Space) -> dict[str, Any]:
     return {
         "memory_ends": [(datetime.fromtimestamp(end.at, UTC), end.sentence) for end in seen],
         "memory_change": memory_advice.words(proposed) if proposed else "",
+        "stepped": stepped(space),
     }
+
+
+def stepped(space: Space) -> Step | None:
+    """What is lowered now, by itself."""
+    row = QueueSettings.objects.filter(space=space).first()
+    return stepping.step_of(row) if row is not None else None
 
 
 def lower(space: Space) -> None:

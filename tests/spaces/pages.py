@@ -22,6 +22,7 @@ GOOD = {
     "page_weight": "3",
     "max_per_visitor": "",
     "retry": "on",
+    "step_down": "on",
 }  # api_open left out: an empty box
 
 

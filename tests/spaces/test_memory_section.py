@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import asdict
+from datetime import timedelta
 
 import pytest
 from django.conf import settings as django_settings
 from django.test import Client
+from django.utils import timezone
 from redis.asyncio import Redis
 
 from accounts import tokens
+from infra.redis_clients import sync_redis
 from queueing import queue_settings
+from queueing.models import QueueMinute, QueueSettings
 from queueing.settings_in_code import settings_in_code
-from queueing.stats import memory_ends
+from queueing.stats import memory_ends, stepping
 from queueing.stats.memory_ends import MemoryEnd, Ran
+from queueing.stats.memory_steps import Step
+from queueing.store.keys import SpaceKeys
 from spaces.models import Space
+from spaces.room import memory
 from tests.people import People
 from tests.spaces.pages import as_, folks, space_of, text_of
 
@@ -39,11 +48,15 @@ def ran_out(space: Space, calls: int = 4) -> None:
     asyncio.run(keep())
 
 
+def starts(space: Space) -> None:
+    functions = [{"id": n, "api_name": name, "group": f"/{name}"} for n, name in enumerate(("slow", "quick"))]
+    queue_settings.found_in_code(space.pk, settings_in_code({"functions": functions, "queue": {}}))
+
+
 @pytest.fixture
 def space(folks: People) -> Space:
     made = space_of(folks)
-    functions = [{"id": n, "api_name": name, "group": f"/{name}"} for n, name in enumerate(("slow", "quick"))]
-    queue_settings.found_in_code(made.pk, settings_in_code({"functions": functions, "queue": {}}))
+    starts(made)
     queue_settings.change(made.pk, {"groups": {"/slow": 4}})
     return made
 
@@ -92,3 +105,71 @@ def test_only_who_may_change_the_space_sees_it(folks: People, space: Space) -> N
     assert as_(folks.charlie).get("/api/spaces/lab/demo/memory").status_code in (401, 403)
     assert as_(folks.charlie).post("/lab/demo/settings/memory").status_code in (403, 404)
     assert {one.group: one.limit for one in queue_settings.groups(space.pk)}["/slow"] == 4
+
+
+# --- by itself -------------------------------------------------------------------------------------
+
+
+def in_force(space: Space) -> bytes | None:
+    value: bytes | None = sync_redis().hget(SpaceKeys(space.pk).cfg, "max_running")
+    return value
+
+
+def test_after_three_ends_half_as_many_run_at_once_until_the_owner_chooses(
+    folks: People, space: Space
+) -> None:
+    alice = as_(folks.alice)
+    for _ in range(2):
+        ran_out(space)
+    stepping.follow()
+    assert in_force(space) == b""
+    ran_out(space)
+    stepping.follow()
+    stepping.follow()  # the same ends do not count twice
+    assert in_force(space) == b"2"
+    assert queue_settings.effective(space.pk).max_running is None, "what the owner chose stays"
+    page = text_of(alice.get("/lab/demo/settings"))
+    assert "at most <strong>2</strong> run at once" in page
+    starts(space)
+    assert in_force(space) == b"2"
+    alice.post("/lab/demo/settings/memory")
+    assert in_force(space) == b""
+    assert 'id="stepped"' not in text_of(alice.get("/lab/demo/settings"))
+
+
+def test_what_held_is_raised_again_and_another_setting_does_not_end_it(folks: People, space: Space) -> None:
+    queue_settings.step(space.pk, asdict(Step(limit=2, since=time.time() - 1200)), before={})
+    queue_settings.change(space.pk, {"max_size": 5})
+    assert in_force(space) == b"2"
+    now = timezone.now().replace(second=0, microsecond=0)
+    QueueMinute.objects.bulk_create(
+        QueueMinute(space=space, minute=now - timedelta(minutes=n), running=2) for n in range(2, 8)
+    )
+    stepping.follow()
+    assert in_force(space) == b"3"
+    assert (step := memory.stepped(space)) is not None
+    assert step.good == 2
+
+
+def test_it_is_not_lowered_where_the_owner_does_not_want_it(space: Space) -> None:
+    queue_settings.change(space.pk, {"step_down": False})
+    for _ in range(3):
+        ran_out(space)
+    stepping.follow()
+    assert in_force(space) == b""
+
+
+def test_a_change_that_came_between_wins(space: Space) -> None:
+    queue_settings.step(space.pk, asdict(Step(limit=2, since=1.0)), before={"limit": 9})
+    assert memory.stepped(space) is None
+
+
+def test_the_most_at_once_is_that_of_all_functions_within_the_total(space: Space) -> None:
+    def most() -> int:
+        return queue_settings.most_at_once(QueueSettings.objects.get(space=space))
+
+    assert most() == 4 + 1
+    queue_settings.change(space.pk, {"max_running": 3})
+    assert most() == 3
+    queue_settings.change(space.pk, {"max_running": None, "groups": {"/slow": None}})
+    assert most() == 40

@@ -75,6 +75,7 @@ def test_what_is_left_alone_stays_the_codes_to_decide(folks: People) -> None:
         "page_weight": "2",
         "max_per_visitor": "",
         "retry": "on",
+        "step_down": "on",
     }
     as_(folks.alice).post("/lab/demo/settings/queue", now)
     queue_settings.found_in_code(space.pk, {"max_batch_size": 32})
