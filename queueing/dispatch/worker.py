@@ -97,17 +97,16 @@ class DispatcherPool:
         # end the renewal of the first one's lease.
         self._served.add(space_id)
         try:
-            while await self._drain_once(space_id):  # noqa: ASYNC110
-                # The container is gone, or Redis was away: recovery needs a moment.
-                await asyncio.sleep(RETRY_DELAY_S)
+            while (pause_s := await self._drain_once(space_id)) is not None:  # noqa: ASYNC110
+                await asyncio.sleep(pause_s)
         finally:
             self._served.discard(space_id)
 
-    async def _drain_once(self, space_id: int) -> bool:
-        """Serve until nothing is left; True: there may be more work here at once."""
+    async def _drain_once(self, space_id: int) -> float | None:
+        """Serve until nothing is left (None); else the seconds after which there may be more work here."""
         route = await self._routes.by_id(space_id, fresh=True)
         if route is None or not route.address or self.stopping:
-            return False
+            return None
         dispatcher = Dispatcher(
             redis=self._redis,
             http=self._http,
@@ -125,9 +124,10 @@ class DispatcherPool:
         # Without an address nobody can be served yet, and a Space that sleeps is let sleep.
         if now is not None and now.address and now.place != route.place:
             if now.celery_queue == route.celery_queue:
-                return True
+                return 0.0
             await asyncio.to_thread(wake_dispatcher, now)
-        return dispatcher.again
+        # The container is gone, or Redis was away: recovery needs a moment.
+        return RETRY_DELAY_S if dispatcher.again else None
 
     async def _run(self, space_id: int, dispatcher: Dispatcher) -> None:
         # Not before it holds the lease: a renewal in between would find another's and call this one lost.

@@ -65,10 +65,10 @@ async def test_who_has_moved_elsewhere_leaves_the_line_to_the_worker_there(
     monkeypatch.setattr(Dispatcher, "run", works)
     monkeypatch.setattr(queueing.dispatch.worker, "wake_dispatcher", hinted.append)
     drains = DispatcherPool(os.environ["REDIS_URL"], 60)
-    for goes_on in (True, False, False):
+    for after_s in (0.0, None, None):
         await queue.redis.set(queue.keys.route, encode(here), ex=60)
         once = asyncio.run_coroutine_threadsafe(drains._drain_once(queue.space_id), drains._loop)
-        assert await asyncio.to_thread(once.result, 10) is goes_on
+        assert await asyncio.to_thread(once.result, 10) == after_s
     assert hinted == [there]
 
 
