@@ -15,7 +15,7 @@ from spaces.models import Build, Space
 
 @admin.register(Space)
 class SpaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Read only but for the egress policy: what changes a Space goes through its life cycle, not its row."""
+    """Read-only except for the egress policy: a Space is changed through its life cycle, not its row."""
 
     list_display = (
         "__str__",
@@ -78,7 +78,7 @@ class SpaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(Build)
 class BuildAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """What was built, when, and what came of it."""
+    """Builds: what was built, when, and with what result."""
 
     list_display = ("__str__", "status", "worker", "created_at", "finished_at", "reason")
     list_filter = ("status",)

@@ -45,7 +45,7 @@ class CardError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class SpaceCard:
-    """What Spaceport uses of it; `raw` keeps every key as it was written."""
+    """The parts of a card that Spaceport uses; `raw` keeps every key as it was written."""
 
     raw: dict[str, Any] = field(default_factory=dict)
     sdk: str = ""
@@ -174,7 +174,7 @@ def front_matter(text: str) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON, and PostgreSQL, can hold it.
+    """The value in a form that JSON and PostgreSQL can store.
 
     Raises:
         ValueError

@@ -143,7 +143,7 @@ def _take_name(space: Space, owner: Owner, name: str) -> None:
 
 
 def _forget_oldest_names(space: Space) -> None:
-    """What nobody uses any more must not keep names from others."""
+    """Free the oldest: unused former names must not block others."""
     rows = space.former_names.select_related("owner").order_by("-pk")[MOST_FORMER_NAMES:]
     publishing.withdraw_names(rows)
     FormerName.objects.filter(pk__in=[row.pk for row in rows]).delete()

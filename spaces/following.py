@@ -1,5 +1,5 @@
-"""What a lost message or a server that was away leaves undone, found by looking: the rows are the truth, and
-each Space's stage and its route in Redis must say the same."""
+"""Catches up with steps that a lost message or an unavailable server left undone: the rows are the truth, and
+each Space's stage and its route in Redis must agree with them."""
 
 from __future__ import annotations
 

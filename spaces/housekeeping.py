@@ -1,4 +1,4 @@
-"""Rows, what builds made, and large files would grow for ever: what is old and of no use is deleted."""
+"""Rows, build results and large files would grow for ever: old ones of no use are deleted."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from spaces.building.runs import BUILD_FOLDER
 from spaces.lfs import collection, references
 from spaces.models import Build, Space
 
-REPLICAS_KEPT = timedelta(days=1)  # after their end; they hold the Space's secrets
+REPLICAS_KEPT = timedelta(days=1)  # after their end; they contain the Space's secrets
 ARTIFACTS_KEPT = 3  # of each Space, to go back to at once
 BUILDS_KEPT = 20  # of each Space, with their logs
 EXPIRED_SHOWN = timedelta(days=30)  # tokens, to their users
-ADMIN_LOG_KEPT = timedelta(days=365)  # what was changed in the console, and by whom
+ADMIN_LOG_KEPT = timedelta(days=365)  # changes in the console, with their authors
 LEFT_BUILDS_KEPT_S = 24 * 3600  # folders of builds whose worker was killed
 GONE_AFTER = timedelta(days=30)  # nodes that never came back, and Spaces that were deleted
 
@@ -58,7 +58,7 @@ def _remove_left_builds(now: float) -> None:
 
 
 def _forget_builds(space: Space) -> None:
-    """But those that run, and those that can be gone back to."""
+    """Delete old builds, except those that run and those that one can roll back to."""
     newest = space.builds.order_by("-pk").values_list("pk", flat=True)[:BUILDS_KEPT]
     runs = space.replicas.filter(wanted=True).values_list("build_id", flat=True)
     kept = {*newest, *filter(None, runs)}
@@ -66,7 +66,7 @@ def _forget_builds(space: Space) -> None:
 
 
 def forget_old_artifacts(space: Space) -> None:
-    """Let go of what builds made that nothing runs and nobody will go back to."""
+    """Remove build results that nothing runs and nobody will roll back to."""
     done = list(space.builds.filter(artifact__isnull=False).order_by("-pk"))
     kept = done[:ARTIFACTS_KEPT] + [
         b

@@ -1,4 +1,4 @@
-"""The life of a Space: which stage it is in, what moves it on, and what each move sets going.
+"""The life of a Space: its stages, the events that change them, and the steps that each change starts.
 
 Every change comes through here: a push, a build's end, a replica's news, the owner's buttons. Rows are
 the record; Celery messages only make the next step happen soon.
@@ -78,7 +78,7 @@ def pushed(space: Space, *, reloads: bool = False) -> None:
 def read_push(space: Space) -> bool:
     """Take the new head and its card into the row. False: the card has an error, which is the stage now."""
     with transaction.atomic():
-        # Pushes at once: the last to hold the row also looked last for the head.
+        # Concurrent pushes: the last one to lock the row also read the head last.
         Space.objects.select_for_update().only("pk").get(pk=space.pk)
         space.refresh_from_db()
         space.sha = repository.head(space)
@@ -127,13 +127,13 @@ def build(space: Space) -> None:
 
 
 def _give_up_failed(space: Space) -> None:
-    """What failed is not news any more once something else is to run."""
+    """Drop a failed candidate once something else is to run."""
     for failed in space.replicas.filter(wanted=True, state=Replica.State.FAILED):
         replicas.order_stop(failed)
 
 
 def send_build(row: Build) -> None:
-    """Have the build workers look at once; they find it by themselves within seconds."""
+    """Have the build workers check at once; by themselves they find it within seconds."""
     current_app.send_task("spaces.tasks.build", kwargs={"build_id": row.pk}, queue="build", expires=60)
 
 
@@ -386,7 +386,7 @@ def delete(space: Space) -> None:
 
 @transaction.atomic
 def _stop(space: Space, stage: Stage) -> None:
-    """Stop all its replicas. The nodes hear of it last, so that an interrupted call finds its reason."""
+    """Stop all its replicas. The nodes are notified last, so that an interrupted call finds its reason."""
     for replica in space.replicas.filter(wanted=True):
         replicas.order_stop(replica)
     space.replica = None

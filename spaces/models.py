@@ -59,14 +59,14 @@ class Space(models.Model):
     subdomain = models.CharField(max_length=63, unique=True)
     sdk = models.CharField(max_length=8, choices=Sdk.choices, default=Sdk.GRADIO)
     visibility = models.CharField(max_length=8, choices=Visibility.choices, default=Visibility.PUBLIC)
-    #: Tier the owner asked for (`hardware.tiers`); the one in use is the replica's.
+    #: The tier that the owner chose (`hardware.tiers`); the one in use is the replica's.
     hardware = models.CharField(max_length=16, default="cpu")
     #: Seconds without a visitor after which the Space sleeps; null is never.
     sleep_time_s = models.PositiveIntegerField(null=True, blank=True)
     stage = models.CharField(max_length=24, choices=Stage.choices, default=Stage.NO_APP_FILE)
     #: Why it is in this stage and what to do, in one or two sentences; empty when all is well.
     stage_reason = models.TextField(blank=True)
-    #: Where it may connect to (`hardware.runtimes.egress_policy.Egress`); empty: as SPACEPORT_EGRESS says.
+    #: Where it may connect to (`hardware.runtimes.egress_policy.Egress`); empty: SPACEPORT_EGRESS.
     egress = models.CharField(max_length=1000, blank=True, validators=[is_egress])
     #: Head of `main` in its repository, and its README's front matter as parsed from there.
     sha = models.CharField(max_length=40, blank=True)
@@ -182,10 +182,10 @@ class TrustedPublisher(models.Model):
     """CI jobs that may push to a Space without a stored token (`spaces.signin`)."""
 
     space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="publishers")
-    #: In whose name they push, for as long as that user may.
+    #: The user in whose name they push, for as long as that user may.
     made_by = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
     issuer = models.CharField(max_length=500)
-    #: What the job's id token must say: {claim: text}.
+    #: The claims that the job's id token must have: {claim: text}.
     claims = models.JSONField()
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -300,13 +300,13 @@ class Mount(models.Model):
 
 
 class LargeFile(models.Model):
-    """A Space holds this object of the store of large files (`spaces.lfs`), which may have other holders."""
+    """A Space has this object of the store of large files (`spaces.lfs`); other Spaces may have it too."""
 
     space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="large_files")
     #: SHA-256 of its content, in hex.
     oid = models.CharField(max_length=64, db_index=True)
     size_bytes = models.PositiveBigIntegerField()
-    #: When it was sent, or asked for, last.
+    #: When it was last uploaded, or requested for an upload.
     held_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -18,7 +18,7 @@ LABEL = 63  # characters of one DNS label
 
 
 class BadRepoId(ValueError):
-    """Not an `owner/name` that a Space can have; the message says why."""
+    """Not an `owner/name` that a Space can have; the message gives the reason."""
 
 
 def check_repo_name(name: str) -> str:

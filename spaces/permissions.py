@@ -1,4 +1,4 @@
-"""Which Space a request is about, for those who may see it. Pages and API refuse in their own words."""
+"""The Space that a request is about, if the user may see it. Pages and API have refusals of their own."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def readable(user: access.Account, owner: str, name: str) -> Space | None:
 
 
 def named(owner: str, name: str) -> Space | None:
-    """The Space that has this name, or had it, whoever asks."""
-    if "\0" in owner + name:  # PostgreSQL's texts cannot hold it
+    """The Space that has this name, or had it, for any user."""
+    if "\0" in owner + name:  # PostgreSQL's texts cannot store it
         return None
     spaces = Space.objects.select_related("owner", "replica__node")
     space = spaces.filter(owner__name__iexact=owner, name__iexact=name).first()

@@ -49,7 +49,7 @@ CLOSED = {
 
 
 class NoAnswer(Exception):
-    """The app did not answer when it was asked what it offers."""
+    """The app did not answer the request for its description."""
 
 
 def publish(space: Space) -> Route:
@@ -58,13 +58,13 @@ def publish(space: Space) -> Route:
     try:
         app = _app_of(space, replica)
     except NoAnswer as error:
-        # It died again, or is stuck. Nobody is sent to an app of which it is not known what has to queue;
+        # It died again, or is stuck. No visitor is sent to an app until it is known what has to queue;
         # `spaces.following` publishes it again.
         logger.warning("space %s does not say what it offers: %s", space.pk, error)
         replica = None
         app = _app_of(space, None)
     except Unusable as error:
-        # It was another app when its node looked.
+        # It was another app when its node probed it.
         _refuse(replica, str(error))
         replica = None
         app = _app_of(space, None)
@@ -117,7 +117,7 @@ def _have_description_kept(space_id: int) -> None:
 def _absence(space: Space, replica: Replica | None) -> str:
     """Why no node can start it now; "" where one can, or where nobody waits for that."""
     waits = replica is None and space.stage == Stage.APP_STARTING
-    return room_waits.told(space) if waits else ""
+    return room_waits.explanation(space) if waits else ""
 
 
 def published(space_id: int) -> Route | None:
@@ -127,8 +127,8 @@ def published(space_id: int) -> Route | None:
 
 
 def notify_waiting(space: Space) -> None:
-    """Inform those who wait for a Space that will not start by itself. A pause ends some time, so they keep
-    their places; an error that only a push can mend ends their events."""
+    """Notify the visitors who wait for a Space that will not start by itself. A pause ends some time, so they
+    keep their places; an error that only a push can mend ends their events."""
     if space.stage == Stage.PAUSED:
         announce_pause(space.pk)
     elif space.stage in CLOSED and space.stage != Stage.STOPPED:  # on its way from a pause to a start
@@ -146,7 +146,7 @@ def withdraw(space: Space) -> None:
 
 
 def withdraw_names(named: Iterable[Space | FormerName]) -> None:
-    """Nothing leads by these names to a Space any more."""
+    """Delete the keys by which these names led to a Space."""
     if addresses := list(_addresses(named)):
         sync_redis().delete(*addresses)
 
@@ -179,7 +179,7 @@ def _app_of(space: Space, replica: Replica | None) -> App:
     if not report and space.sdk == Sdk.GRADIO:
         logs.append("run", space.pk, [NO_LAUNCHER], replica=replica.pk)
     mount, *others = report.get("mounts") or [""]
-    until = time.monotonic() + readiness.CONFIG_S  # for all of them: whoever hangs holds this thread
+    until = time.monotonic() + readiness.CONFIG_S  # for all of them: a hanging app blocks this thread
     app = _load_app(space, replica, mount, until)
     home = f"{mount}/" if mount and not report.get("root", True) else ""
     if not report.get("guards"):
@@ -191,8 +191,8 @@ def _app_of(space: Space, replica: Replica | None) -> App:
 
 
 def _beside(space: Space, replica: Replica, mount: str, number: int, until: float) -> App:
-    """What a further Gradio app of the same server offers. Where it does not say, its functions do not run,
-    since the launcher lets nobody else."""
+    """The functions of a further Gradio app of the same server. If it does not answer, they do not run, since
+    the launcher lets nobody else run them."""
     try:
         app = _load_app(space, replica, mount, until)
     except NoAnswer as error:
@@ -204,8 +204,8 @@ def _beside(space: Space, replica: Replica, mount: str, number: int, until: floa
 
 
 def _load_app(space: Space, replica: Replica, mount: str, until: float) -> App:
-    """What the app at this place says of itself until then (monotonic seconds); nothing, where it is not
-    Gradio's.
+    """The description of the app at this path, if it answers by then (monotonic seconds); nothing, where it
+    is not Gradio's.
 
     Raises:
         NoAnswer

@@ -1,4 +1,4 @@
-"""The environment a Space's replica is given: what its owner set, and what the Hub's Spaces find there."""
+"""The environment of a Space's replica: its owner's values, and those that the Hub sets for its Spaces."""
 
 from __future__ import annotations
 

@@ -82,5 +82,5 @@ def _counts(tally: Tally) -> dict[str, int]:
 
 
 def _rounded(value: float | None) -> float | None:
-    """Three digits that mean something: buckets are no finer."""
+    """Three significant digits: buckets are no finer."""
     return None if value is None else float(f"{value:.3g}")

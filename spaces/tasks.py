@@ -23,7 +23,7 @@ from spaces.webhooks import deliveries, events
 
 FORGET_AGAIN_S = 30
 KEEP_AGAIN_S = 5
-LOOK_BACK = timedelta(minutes=15)  # minutes are stored late
+LOOKBACK = timedelta(minutes=15)  # minutes are stored late
 
 #: This process's, where it is a build worker's.
 _builders: Builders | None = None
@@ -31,7 +31,7 @@ _builders: Builders | None = None
 
 @shared_task(name="spaces.tasks.build", ignore_result=True)
 def build(build_id: int) -> None:
-    """A build was ordered: the build threads of this worker look at once."""
+    """A build was ordered: the build threads of this worker check at once."""
     if _builders is not None:
         _builders.hint()
 
@@ -57,7 +57,7 @@ def replica_changed(replica_id: int) -> None:
 
 @shared_task(name="spaces.tasks.keep_description", bind=True, ignore_result=True, max_retries=20)
 def keep_description(self: Any, space_id: int) -> None:
-    """Keep what a Space that runs now says of itself, for when it sleeps."""
+    """Keep the description of a running Space's app for when it sleeps."""
     for space in Space.objects.select_related("replica").filter(pk=space_id):
         try:
             kept.keep(space)
@@ -105,12 +105,12 @@ def deliver_webhooks() -> None:
 @shared_task(name="spaces.tasks.notice_full_queues", ignore_result=True)
 def notice_full_queues() -> None:
     """Send webhooks which queues refused visitors."""
-    events.full_queues(timezone.now() - LOOK_BACK)
+    events.full_queues(timezone.now() - LOOKBACK)
 
 
 @worker_ready.connect
 def begin(sender: Any = None, **_: Any) -> None:
-    """A worker takes work: one of the control queue is seen from now on, one of the build queue builds."""
+    """A worker starts: one of the control queue is reported from now on, one of the build queue builds."""
     global _builders
     served = sender.app.amqp.queues.consume_from if sender is not None else ()
     if "control" in served:

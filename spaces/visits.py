@@ -1,5 +1,5 @@
-"""A visit: one opening of a demo's page. Its signed token proves to the gateway that a page and not a
-program asks, and lets the platform page show that visitor's own place in line."""
+"""A visit: one opening of a demo's page. Its signed token proves to the gateway that a request comes from a
+page and not a program, and lets the platform page show that visitor's own place in line."""
 
 from __future__ import annotations
 

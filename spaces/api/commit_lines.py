@@ -1,5 +1,5 @@
-"""The body of a commit: NDJSON, a line an operation. The contents of files are most of it, and go to disk as
-they come: in memory is what else a line has."""
+"""The body of a commit: NDJSON, a line an operation. File contents make up most of it and go to disk as they
+come; only the rest of a line is kept in memory."""
 
 from __future__ import annotations
 

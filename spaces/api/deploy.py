@@ -51,7 +51,7 @@ Hub's own paths. Below the table is what Spaceport adds. Send `Authorization: Be
 
 
 class DeployAPI(NinjaAPI):
-    """Describes, beside its own routes, those of the Hub (`also`)."""
+    """Describes the Hub's routes (`also`) besides its own."""
 
     also: dict[str, Any] = {}
 

@@ -31,7 +31,7 @@ NO_METADATA = "empty or missing yaml metadata in repo card"  # the Hub's words
 README_LIMIT = 4 * 1024 * 1024
 PREUPLOAD_LIMIT = 4 * 1024 * 1024
 FILES_IN_A_COMMIT = 10_000
-FILES_AT_ONCE = 1000  # in a question; the official client asks for 256
+FILES_AT_ONCE = 1000  # in one request; the official client sends 256
 LARGE_BYTES = 10 * 1000 * 1000  # files above are sent by LFS, as on the Hub
 
 
@@ -67,22 +67,22 @@ def preupload(request: HttpRequest, owner: str, name: str, revision: str) -> Htt
     space = writable(request, owner, name)
     _no_pull_request(request)
     branch = _branch(space, segments(request, 5)[0])
-    asked = read_json(request, _Preupload, most=PREUPLOAD_LIMIT)
-    if len(asked.files) > FILES_AT_ONCE:
+    payload = read_json(request, _Preupload, most=PREUPLOAD_LIMIT)
+    if len(payload.files) > FILES_AT_ONCE:
         raise HubError(400, f"Ask for at most {FILES_AT_ONCE:,} files at once.")
-    ignored = Ignore(asked.gitIgnore if asked.gitIgnore is not None else _gitignore(space))
+    ignored = Ignore(payload.gitIgnore if payload.gitIgnore is not None else _gitignore(space))
     head = repository.resolve(space.pk, branch)
-    paths = [check_path(file.path) for file in asked.files]
+    paths = [check_path(file.path) for file in payload.files]
     there = {e.path: e for e in files.find_all(space.pk, head, paths) if e.is_file}
     rules = Attributes(attributes_of(space, head))
     answers = []
-    for file in asked.files:
+    for file in payload.files:
         skip = ignored.matches(file.path)
         mode = "regular" if skip else _mode(file, rules)
         oid = _known(there[file.path], mode) if file.path in there else None
         answers.append({"path": file.path, "uploadMode": mode, "shouldIgnore": skip, "oid": oid})
     large = {one["path"] for one in answers if one["uploadMode"] == "lfs"}
-    if large and (fault := store.fault(sum(file.size for file in asked.files if file.path in large))):
+    if large and (fault := store.fault(sum(file.size for file in payload.files if file.path in large))):
         raise HubError(507, fault)
     return ok({"files": answers})
 
@@ -103,7 +103,8 @@ def _mode(file: _File, rules: Attributes) -> str:
 
 
 def _known(entry: repository.Entry, mode: str) -> str | None:
-    """What the client compares its file with: git's id of an ordinary file, the SHA-256 of a large one."""
+    """The digest that the client compares its file with: git's id of an ordinary file, the SHA-256 of a large
+    one."""
     if mode == "lfs":
         return entry.pointer.oid if entry.pointer else None
     return entry.oid if entry.pointer is None else None
@@ -120,11 +121,11 @@ def commit(request: HttpRequest, owner: str, name: str, revision: str) -> HttpRe
     space = writable(request, owner, name)
     _no_pull_request(request)
     branch = _branch(space, segments(request, 5)[0])
-    who = signed_in(request)
-    user = who.user
+    caller = signed_in(request)
+    user = caller.user
     assert user is not None
     changes = commits.Changes(space.pk)
-    large = LargeFiles(space, who.elsewhere, changes, branch)
+    large = LargeFiles(space, caller.elsewhere, changes, branch)
     header = _Header()
     most = settings.SPACEPORT_UPLOAD_LIMIT_BYTES
     for operation in operations(request.read, most=most, count=FILES_IN_A_COMMIT):

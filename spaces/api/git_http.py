@@ -35,14 +35,14 @@ from spaces.api.git_packs import RETRY_S, Pack
 from spaces.api.hub import HubError, bad_credentials, base_url, readable, writable
 from spaces.api.push_check import PAGE
 from spaces.git import locks, repository
+from spaces.git.limiter import Full
 from spaces.git.objects import STREAMED_FROM
-from spaces.git.places import Full
-from spaces.git.received import HELD, LIMITS
+from spaces.git.received import LARGE_FILES, LIMITS
 from spaces.models import Space
 
 CHUNK = 256 * 1024
 BACKEND_TIMEOUT_S = 300
-QUESTION_BYTES = 8 * 1024 * 1024  # what a fetch says it wants and has
+QUESTION_BYTES = 8 * 1024 * 1024  # the wants and haves of a fetch
 MEMORY_KB = 2 * 1024 * 1024  # address space of git and what it starts
 FILE_BLOCKS = 8 * 1024 * 1024  # of 512 bytes: the largest file that git may write
 
@@ -113,9 +113,9 @@ def _run(request: HttpRequest, space: Space, service: str) -> HttpResponseBase:
         follows = service == "git-receive-pack" and push_progress.takes(body)
         out = tempfile.TemporaryFile()  # noqa: SIM115  # the answer streams it after this view returned
         try:
-            with _lock(space, service) as held, _held(space, service) as large_files:
+            with _lock(space, service) as open_files, _large_files(space, service) as large_files:
                 env = _environment(request, space, service, size=size) | large_files
-                _backend(git, body, out, env, held)
+                _backend(git, body, out, env, open_files)
         except subprocess.TimeoutExpired:
             out.close()
             raise HubError(504, f"git did not end within {BACKEND_TIMEOUT_S} s.") from None
@@ -144,36 +144,37 @@ def _fetch(request: HttpRequest, space: Space, service: str, git: str) -> HttpRe
 
 @contextlib.contextmanager
 def _lock(space: Space, service: str) -> Iterator[tuple[int, ...]]:
-    """What git shall hold while it may write."""
+    """The open lock that git inherits while it may write."""
     if service == "git-receive-pack":
-        with locks.writer(repository.folder_of(space.pk)) as held:
-            yield (held,)
+        with locks.writer(repository.folder_of(space.pk)) as open_files:
+            yield (open_files,)
     else:
         yield ()
 
 
 @contextlib.contextmanager
-def _held(space: Space, service: str) -> Iterator[dict[str, str]]:
-    """What tells git's hook which large files the Space holds: it has no database."""
+def _large_files(space: Space, service: str) -> Iterator[dict[str, str]]:
+    """A file that lists the Space's large files for git's hook, which has no database."""
     with tempfile.NamedTemporaryFile("w", prefix="spaceport-held-") as file:
         if service == "git-receive-pack":
             rows = space.large_files.values_list("oid", "size_bytes")
             file.writelines(f"{oid} {size}\n" for oid, size in rows.iterator())
             file.flush()
-        yield {HELD: file.name}
+        yield {LARGE_FILES: file.name}
 
 
 def _backend(
-    git: str, body: IO[bytes], out: IO[bytes], env: dict[str, str], held: tuple[int, ...] = ()
+    git: str, body: IO[bytes], out: IO[bytes], env: dict[str, str], open_files: tuple[int, ...] = ()
 ) -> None:
-    """Run it to its end; it and what it starts hold these open files.
+    """Run git to its end; it and its children inherit these open files.
 
     Raises:
         subprocess.TimeoutExpired: it and all that it started are killed.
     """
     with subprocess.Popen(  # noqa: S603
         _command(git),
-        stdin=body, stdout=out, stderr=subprocess.DEVNULL, env=env, start_new_session=True, pass_fds=held,
+        stdin=body, stdout=out, stderr=subprocess.DEVNULL, env=env, start_new_session=True,
+        pass_fds=open_files,
     ) as process:  # fmt: skip
         try:
             process.wait(BACKEND_TIMEOUT_S)
@@ -188,7 +189,7 @@ def _command(git: str) -> list[str]:
 
 
 def _hooks() -> str:
-    """The folder of the hook, written anew where it says something else."""
+    """The folder of the hook, which is rewritten if it differs."""
     folder = private(Path(settings.SPACEPORT_HOME) / "hooks")
     hook = folder / "pre-receive"
     if not hook.exists() or hook.read_text() != HOOK:
@@ -214,7 +215,7 @@ def _store(request: HttpRequest, body: IO[bytes], limit: int) -> int:
 
 
 def _unzipped(unzip: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
-    """What is in the chunk, in pieces: a small one can unfold to a thousand times its size."""
+    """The chunk unzipped, in pieces: a small one can unfold to a thousand times its size."""
     try:
         while chunk:
             yield unzip.decompress(chunk, CHUNK)

@@ -1,4 +1,4 @@
-"""Packs for those who clone and fetch: streamed as git makes them, so many at a time, for so long. Nothing is
+"""Packs for clones and fetches: streamed as git makes them, limited in number and time. Nothing is
 spooled; git waits while its reader takes nothing, and ends with it."""
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ import weakref
 from collections.abc import AsyncIterator, Sequence
 from typing import IO
 
+from spaces.git.limiter import Limiter
 from spaces.git.objects import allowed_s
-from spaces.git.places import Places
 
 CHUNK = 256 * 1024
 PACKS = 8  # of this process at a time
 PER_ADDRESS = 4
 RETRY_S = 10
-LOOK_EVERY_S = 5.0  # whether one takes too long
+CHECK_EVERY_S = 5.0  # how often to check whether one takes too long
 
 
-places = Places("clones or fetches", PACKS, PER_ADDRESS)
+clones = Limiter("clones or fetches", PACKS, PER_ADDRESS)
 
 
 class Pack:
-    """What a git that has started writes. It ends, and gives its place back, with its output, with `close`,
-    when nobody holds it any more, or when it takes too long."""
+    """The output of a git process. The process ends, and releases its slot, with its output, with `close`,
+    when the pack is garbage-collected, or when it takes too long."""
 
     def __init__(self, command: Sequence[str], body: IO[bytes], env: dict[str, str], address: str) -> None:
         """
         Raises:
             Full
         """
-        places.take(address)
+        clones.acquire(address)
         try:
             # Unbuffered: the lines of the head are read first, and the rest by the event loop.
             self._process = subprocess.Popen(  # noqa: S603
@@ -44,7 +44,7 @@ class Pack:
                 env=env, start_new_session=True, bufsize=0,
             )  # fmt: skip
         except BaseException:
-            places.give_back(address)
+            clones.release(address)
             raise
         self._run = _Run(self._process, address)
         weakref.finalize(self, self._run.end)
@@ -84,8 +84,8 @@ class _Run:
         self._lock = threading.RLock()  # the garbage collector may end one that is being ended
 
     def watch(self) -> None:
-        """End it where it takes too long."""
-        while not self._ended.wait(LOOK_EVERY_S):
+        """End it if it takes too long."""
+        while not self._ended.wait(CHECK_EVERY_S):
             if time.monotonic() - self._began > allowed_s(self.sent):
                 self.end()
 
@@ -97,4 +97,4 @@ class _Run:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        places.give_back(self._address)
+        clones.release(self._address)

@@ -1,4 +1,4 @@
-"""What all of the Hub's routes share: the caller, the Space, and errors in the Hub's form, so that
+"""Shared by all of the Hub's routes: the caller, the Space, and errors in the Hub's form, so that
 `huggingface_hub` raises its own exceptions (contract read from 2.4.0)."""
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 View = Callable[..., HttpResponseBase]
 T = TypeVar("T")
 
-#: To who asks for a model or data set, mostly because the type was left out.
+#: The answer to requests for a model or data set, mostly because the type was left out.
 ONLY_SPACES = (
     "There are only Spaces here, no models and no data sets. "
     'For a Space add --repo-type space to hf, or repo_type="space" in Python.'
@@ -58,8 +58,8 @@ class HubError(Exception):
 
 
 def not_found(caller: Caller) -> HubError:
-    """Absent and forbidden alike: strangers learn nothing. In the Hub's own words, which the client knows
-    and does not repeat."""
+    """Absent and forbidden alike: strangers learn nothing. The client knows the Hub's own text and does not
+    repeat it."""
     return HubError(404 if caller.user is not None else 401, "Repository not found", "RepoNotFound")
 
 
@@ -84,7 +84,7 @@ def error_response(error: HubError, number: str = "") -> JsonResponse:
 
 
 def _number(request: HttpRequest) -> str:
-    """What the client calls this request, if it does; the client shows it with an error."""
+    """The client's own number for this request, if it sends one; the client shows it with an error."""
     named = request.headers.get("X-Request-Id") or request.headers.get("X-Amzn-Trace-Id") or ""
     return named if _NUMBER.fullmatch(named) else uuid4().hex
 
@@ -96,8 +96,8 @@ def _one_line(text: str) -> str:
 
 
 def hub(*methods: str) -> Callable[[View], View]:
-    """A view of the Hub's API: takes `request.caller`, answers every failure as JSON but a server's that is
-    away, which has one answer everywhere."""
+    """A view of the Hub's API: takes `request.caller`, answers every failure as JSON, except for a server
+    that is away, which has one answer everywhere."""
 
     def decorate(view: View) -> View:
         @csrf_exempt
@@ -110,7 +110,7 @@ def hub(*methods: str) -> Callable[[View], View]:
                 if "%00" in request.META.get("QUERY_STRING", ""):
                     raise HubError(400, "The query has a NUL character.")
                 request.caller = caller_of(request)  # type: ignore[attr-defined]
-                # A session is for reading: what writes must carry a token, which no other site can send.
+                # A session may only read: writes need a token, which no other site can send.
                 if request.method not in {"GET", "HEAD"} and request.caller.token is None:  # type: ignore[attr-defined]
                     request.caller = Caller()  # type: ignore[attr-defined]
                 return view(request, *args, **kwargs)
@@ -143,7 +143,7 @@ def hub(*methods: str) -> Callable[[View], View]:
     return decorate
 
 
-def caller(request: HttpRequest) -> Caller:
+def current_caller(request: HttpRequest) -> Caller:
     """The caller of this request."""
     found: Caller = request.caller  # type: ignore[attr-defined]
     return found
@@ -155,12 +155,12 @@ def signed_in(request: HttpRequest) -> Caller:
     Raises:
         HubError
     """
-    who = caller(request)
-    if who.user is None and who.token is not None:
-        raise HubError(403, f"This token is for {who.token.space} alone.")
-    if who.user is None:
+    caller = current_caller(request)
+    if caller.user is None and caller.token is not None:
+        raise HubError(403, f"This token is for {caller.token.space} alone.")
+    if caller.user is None:
         raise HubError(401, "Invalid username or password: sign in with a token (hf auth login).")
-    return who
+    return caller
 
 
 def readable(request: HttpRequest, owner: str, name: str) -> Space:
@@ -169,14 +169,14 @@ def readable(request: HttpRequest, owner: str, name: str) -> Space:
     Raises:
         HubError: as if it did not exist.
     """
-    who = caller(request)
-    user = who.user if who.token is None else who.token.user
+    caller = current_caller(request)
+    user = caller.user if caller.token is None else caller.token.user
     space = permissions.readable(user, owner, name)
-    if space is not None and who.user is None and who.token is not None:
-        who = request.caller = who.on(space.pk)  # type: ignore[attr-defined]
-        space = permissions.readable(who.user, owner, name)
+    if space is not None and caller.user is None and caller.token is not None:
+        caller = request.caller = caller.on(space.pk)  # type: ignore[attr-defined]
+        space = permissions.readable(caller.user, owner, name)
     if space is None:
-        raise not_found(who)
+        raise not_found(caller)
     return space
 
 
@@ -186,12 +186,14 @@ def unlimited(request: HttpRequest) -> Caller:
     Raises:
         HubError
     """
-    who = signed_in(request)
-    if who.token is not None and who.token.space_id is not None:
-        raise HubError(403, f"This token is for {who.token.space} alone, and neither moves nor deletes it.")
-    if not who.may_write:
+    caller = signed_in(request)
+    if caller.token is not None and caller.token.space_id is not None:
+        raise HubError(
+            403, f"This token is for {caller.token.space} alone, and neither moves nor deletes it."
+        )
+    if not caller.may_write:
         raise HubError(403, READ_ONLY)
-    return who
+    return caller
 
 
 def writable(request: HttpRequest, owner: str, name: str) -> Space:
@@ -201,10 +203,10 @@ def writable(request: HttpRequest, owner: str, name: str) -> Space:
         HubError
     """
     space = readable(request, owner, name)
-    who = signed_in(request)
-    if not access.can_write(who.user, space.owner_id):
+    caller = signed_in(request)
+    if not access.can_write(caller.user, space.owner_id):
         raise HubError(403, f"You have no write access to {space}.")
-    if not who.may_write:
+    if not caller.may_write:
         raise HubError(403, READ_ONLY)
     return space
 

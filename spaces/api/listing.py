@@ -17,7 +17,7 @@ from spaces import names
 from spaces.api.hub import (
     HubError,
     base_url,
-    caller,
+    current_caller,
     date,
     hub,
     link_to_next,
@@ -51,7 +51,7 @@ SUMMARY = (
     "trendingScore", "sdk", "tags", *LINKS, "host", "subdomain", "title", "region", "resourceGroup",
 )  # fmt: skip
 IN_LISTS = (*SUMMARY, "runtime")
-#: All that a Space may be asked for (`expand`), besides its id.
+#: All properties that a client may request (`expand`), besides the id.
 PROPERTIES = (*IN_LISTS, "cardData", "siblings", "usedStorage")
 COSTLY = {"siblings", "usedStorage"}  # read from the repository
 
@@ -60,7 +60,7 @@ COSTLY = {"siblings", "usedStorage"}  # read from the repository
 def info(request: HttpRequest, owner: str, name: str, revision: str = "") -> HttpResponse:
     space = readable(request, owner, name)
     sha = repository.resolve(space.pk, segments(request, 5)[0]) if revision else space.sha
-    writer = access.can_write(caller(request).user, space.owner_id)
+    writer = access.can_write(current_caller(request).user, space.owner_id)
     wanted = request.GET.getlist("expand")
     with_sizes = request.GET.get("blobs") == "true"
     return ok(_properties(request, space, sha, wanted or PROPERTIES, writer=writer, with_sizes=with_sizes))
@@ -68,8 +68,8 @@ def info(request: HttpRequest, owner: str, name: str, revision: str = "") -> Htt
 
 @hub("GET")
 def listing(request: HttpRequest) -> HttpResponse:
-    who = caller(request)
-    every = likes.with_trend(visible(who.user)).select_related("owner", "replica")
+    caller = current_caller(request)
+    every = likes.with_trend(visible(caller.user)).select_related("owner", "replica")
     found = _wanted(request, every).order_by(*_order(request))
     properties = request.GET.getlist("expand")
     if request.GET.get("full") == "true":
@@ -78,7 +78,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     start = number(request.GET.get("cursor"), 0, 10**9)
     limit = number(request.GET.get("limit"), most, most) or most
     page = list(found[start : start + limit + 1])
-    own = access.written_by(who.user, (space.owner_id for space in page))
+    own = access.written_by(caller.user, (space.owner_id for space in page))
     mounts.load(space for space in page if space.owner_id in own)
     answer = ok(
         [
@@ -92,7 +92,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 
 def _wanted(request: HttpRequest, found: QuerySet[Space]) -> QuerySet[Space]:
-    """Those of a list that its query asks for. Models and data sets are those that a card names."""
+    """The entries that the query selects. Models and data sets are those that a card names."""
     if author := request.GET.get("author"):
         found = found.filter(owner__name__iexact=author)
     if search := request.GET.get("search"):
@@ -118,8 +118,8 @@ def _order(request: HttpRequest) -> list[str]:
 
 @hub("GET")
 def my_repositories(request: HttpRequest, owner: str = "") -> HttpResponse:
-    who = signed_in(request)
-    mine = Membership.objects.filter(user=who.user)
+    caller = signed_in(request)
+    mine = Membership.objects.filter(user=caller.user)
     if owner:
         mine = mine.filter(owner__name__iexact=owner)
     found = Space.objects.filter(owner__in=mine.values("owner")).select_related("owner")
@@ -177,7 +177,7 @@ def templates(request: HttpRequest) -> HttpResponse:
 
 @hub("GET")
 def agent_harnesses(request: HttpRequest) -> HttpResponse:
-    """Every `hf` command asks once a day how to detect that a coding agent runs it. We offer no way."""
+    """Every `hf` command requests once a day how to detect that a coding agent runs it. We offer no way."""
     return ok({"standardEnvVars": [], "harnesses": {}})
 
 
@@ -257,7 +257,7 @@ def runtime(space: Space, *, writer: bool) -> dict[str, Any]:
         },
         "gcTimeout": space.sleep_time_s,
         "storage": None,
-        "volumes": mounts.told(space) if writer else [],
+        "volumes": mounts.described(space) if writer else [],
         "devMode": False,
         "hotReloading": _reloading(space, replica),
         "errorMessage": (space.stage_reason or None) if writer else None,
@@ -269,7 +269,7 @@ def runtime(space: Space, *, writer: bool) -> dict[str, Any]:
 
 
 def _waiting(space: Space) -> dict[str, Any] | None:
-    """Not the Hub's: its place in line for hardware, and seconds until there is likely room, if known."""
+    """Our own addition: its place in line for hardware, and seconds until there is likely room, if known."""
     if space.stage not in (Stage.APP_STARTING, Stage.RUNNING_APP_STARTING) or not (wait := waits.of(space)):
         return None
     return {"place": wait.place, "of": wait.of, "reason": wait.reason, "likelyS": wait.likely_s}

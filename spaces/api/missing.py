@@ -1,4 +1,4 @@
-"""Answers to what the Hub's clients ask for and is not here: what it was, and what to do instead."""
+"""Answers to requests of the Hub's clients for features that we lack: what it was, and what to do instead."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from spaces.api.values import DATA
 
 _OF_A_SPACE = r"spaces/[^/]+/[^/]+/"
 
-#: The Hub's own words for a repository whose owner turned them off; programs look for them.
+#: The Hub's own text for a repository whose owner turned them off; programs match it.
 NO_DISCUSSIONS = "Discussions are disabled for this repo"
 NO_PULL_REQUESTS = "Pull requests are disabled for this repo: commit to a branch or to main"
 
 OF_VOLUMES = "The files of a volume (the Hub's word: bucket) are read and written by the Spaces that have it."
 
-#: Paths below /api/, in order, and what to say.
+#: Paths below /api/, in order, and their answers.
 FEATURES: tuple[tuple[str, str], ...] = (
     (
         _OF_A_SPACE + r"xet-read-token/.*",
@@ -107,12 +107,14 @@ def discussions(request: HttpRequest, owner: str, name: str, rest: str = "") -> 
     """Discussions and pull requests of a Space, as if its owner had turned them off."""
     readable(request, owner, name)
     opens = request.method == "POST" and not rest
-    asked = body(request).get("pullRequest") if opens else request.GET.get("type") == "pull_request"
-    raise HubError(403, NO_PULL_REQUESTS if asked else NO_DISCUSSIONS)
+    wants_pull_requests = (
+        body(request).get("pullRequest") if opens else request.GET.get("type") == "pull_request"
+    )
+    raise HubError(403, NO_PULL_REQUESTS if wants_pull_requests else NO_DISCUSSIONS)
 
 
 @hub("GET", "POST")
 def no_access_requests(request: HttpRequest, owner: str, name: str, rest: str = "") -> HttpResponse:
-    """Who asks for access to a gated repository: the Hub's answer for one that is not gated."""
+    """A request for access to a gated repository: the Hub's answer for one that is not gated."""
     readable(request, owner, name)
     raise HubError(400, "This Space is not gated: nobody asks for access.")

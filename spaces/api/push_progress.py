@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FLUSH = b"0000"
 ALIVE = b"0005\x01"  # nothing, on the band of git's own answer
 ALIVE_EVERY_S = 5.0
-LOOKS_S = (0.2, 1.0)  # between two looks: at first, and later
+POLL_PAUSES_S = (0.2, 1.0)  # between two polls: at first, and later
 LINE = 300  # characters
 COMMANDS = 64 * 1024  # bytes of a push in which its first line lies
 FOLLOWED = 50  # pushes at a time, of one process
@@ -63,19 +63,19 @@ async def followed(answer: AsyncIterator[bytes], space_id: int, sha: str) -> Asy
 
 async def _packets(push: Push) -> AsyncIterator[bytes]:
     deadline = time.monotonic() + settings.SPACEPORT_PUSH_FOLLOW_S
-    said = time.monotonic()
-    pause, longest = LOOKS_S
+    sent_at = time.monotonic()
+    pause, longest = POLL_PAUSES_S
     while True:
-        for line in await sync_to_async(push.look, thread_sensitive=False)():
-            said = time.monotonic()
+        for line in await sync_to_async(push.poll, thread_sensitive=False)():
+            sent_at = time.monotonic()
             yield packet(line)
         if push.is_over:
             return
         if time.monotonic() > deadline:
             yield packet("It goes on without this terminal; the Space's page shows how.")
             return
-        if time.monotonic() - said > ALIVE_EVERY_S:
-            said = time.monotonic()
+        if time.monotonic() - sent_at > ALIVE_EVERY_S:
+            sent_at = time.monotonic()
             yield ALIVE
         await asyncio.sleep(pause)
         pause = min(2 * pause, longest)
@@ -94,17 +94,17 @@ class Push:
     def __init__(self, space_id: int, sha: str) -> None:
         self.space_id, self.sha = space_id, sha
         self.is_over = False
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._after = "0-0"
 
-    def look(self) -> list[str]:
-        """What is new."""
+    def poll(self) -> list[str]:
+        """The lines that are new."""
         try:
-            return list(self._look())
+            return list(self._poll())
         finally:
             connection.close()  # of a thread that may never come back
 
-    def _look(self) -> Iterator[str]:
+    def _poll(self) -> Iterator[str]:
         space = Space.objects.select_related("owner", "replica").filter(pk=self.space_id).first()
         if space is None or space.sha != self.sha:
             self.is_over = True
@@ -155,6 +155,6 @@ class Push:
             yield from self._once("Starting. Visitors stay with the version before until this one answers.")
 
     def _once(self, line: str) -> Iterator[str]:
-        if line not in self._told:
-            self._told.add(line)
+        if line not in self._reported:
+            self._reported.add(line)
             yield line

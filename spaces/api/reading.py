@@ -112,14 +112,14 @@ def resolve(request: HttpRequest, owner: str, name: str, rest: str) -> HttpRespo
 
 
 def _part(request: HttpRequest, space: Space, sha: str, entry: repository.Entry) -> HttpResponseBase:
-    """All of a file, or the one range asked for; only its length for HEAD."""
+    """All of a file, or the one range requested; only its length for HEAD."""
     size = entry.size
-    asked = byte_range(request.headers.get("Range", ""), size)
-    if request.method == "HEAD" or asked is None:
+    requested = byte_range(request.headers.get("Range", ""), size)
+    if request.method == "HEAD" or requested is None:
         answer = HttpResponse() if request.method == "HEAD" else _content(request, space, sha, entry, 0, size)
         answer["Content-Length"] = str(size)
         return answer
-    start, end = asked
+    start, end = requested
     if start > end:
         answer = HttpResponse(status=416)
         answer["Content-Range"] = f"bytes */{size}"

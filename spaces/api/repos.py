@@ -16,7 +16,7 @@ from spaces.api.hub import (
     HubError,
     base_url,
     body,
-    caller,
+    current_caller,
     date,
     hub,
     ok,
@@ -36,21 +36,21 @@ from spaces.volumes import mounts
 
 @hub("GET")
 def whoami(request: HttpRequest) -> HttpResponse:
-    who = caller(request)
-    if who.token is not None and who.token.space_id is not None:
-        who = who.on(who.token.space_id)
-    if who.user is None:
-        who = signed_in(request)
-    assert who.user is not None
-    mine = Membership.objects.filter(user=who.user, owner__kind=Owner.Kind.ORGANIZATION)
+    caller = current_caller(request)
+    if caller.token is not None and caller.token.space_id is not None:
+        caller = caller.on(caller.token.space_id)
+    if caller.user is None:
+        caller = signed_in(request)
+    assert caller.user is not None
+    mine = Membership.objects.filter(user=caller.user, owner__kind=Owner.Kind.ORGANIZATION)
     organizations = mine.select_related("owner").order_by("owner__name")
     return ok(
         {
             "type": "user",
-            "id": str(who.user.pk),
-            "name": who.user.username,
-            "fullname": who.user.get_full_name() or who.user.username,
-            "email": who.user.email or None,
+            "id": str(caller.user.pk),
+            "name": caller.user.username,
+            "fullname": caller.user.get_full_name() or caller.user.username,
+            "email": caller.user.email or None,
             "avatarUrl": avatar(base_url(request)),
             "isPro": False,
             "orgs": [
@@ -63,24 +63,24 @@ def whoami(request: HttpRequest) -> HttpResponse:
                 }
                 for m in organizations
             ],
-            "auth": {"type": "access_token", "accessToken": _token(who.token)},
+            "auth": {"type": "access_token", "accessToken": _token(caller.token)},
         }
     )
 
 
 def _token(token: AccessToken | None) -> dict[str, Any] | None:
-    """What the Hub says of a token."""
+    """A token as the Hub describes it."""
     if token is None:
         return None
-    told: dict[str, Any] = {"displayName": token.name, "role": token.scope}
+    described: dict[str, Any] = {"displayName": token.name, "role": token.scope}
     if token.expires_at is not None:
-        told["expiresAt"] = date(token.expires_at)
+        described["expiresAt"] = date(token.expires_at)
     if token.space is not None:
-        told["role"] = "fineGrained"
+        described["role"] = "fineGrained"
         entity = {"type": "space", "_id": str(token.space.pk), "name": str(token.space)}
         rights = ["repo.content.read"] + (["repo.write"] if token.scope == AccessToken.Scope.WRITE else [])
-        told["fineGrained"] = {"scoped": [{"entity": entity, "permissions": rights}]}
-    return told
+        described["fineGrained"] = {"scoped": [{"entity": entity, "permissions": rights}]}
+    return described
 
 
 @hub("GET")
@@ -99,20 +99,20 @@ def create(request: HttpRequest) -> HttpResponse:
         raise HubError(400, ONLY_SPACES)
     if (there := _of_its_token(request, values)) is not None:
         return _conflict(request, creation.AlreadyExists(there))
-    who = signed_in(request)
+    caller = signed_in(request)
     owner = _owner(request, values.get("organization"))
     unlimited(request)
     try:
         sdk = Sdk(values.get("sdk") or "gradio")
     except ValueError:
         raise HubError(400, f"sdk is '{values.get('sdk')}', but can be {', '.join(Sdk.values)}.") from None
-    assert who.user is not None
+    assert caller.user is not None
     try:
         space = creation.create(
             owner,
             text(values, "name"),
             sdk=sdk,
-            author=who.user.username,
+            author=caller.user.username,
             visibility=_visibility(values),
             **_settings(values, owner, sdk),
         )
@@ -126,7 +126,7 @@ def create(request: HttpRequest) -> HttpResponse:
 def _of_its_token(request: HttpRequest, values: dict[str, Any]) -> Space | None:
     """The Space that the caller's token is for, if that is the one named: `hf upload` begins with its
     creation."""
-    token = caller(request).token
+    token = current_caller(request).token
     if token is None or token.space is None:
         return None
     named = f"{values.get('organization') or token.user.username}/{values.get('name')}"
@@ -163,11 +163,11 @@ def _conflict(request: HttpRequest, error: creation.AlreadyExists) -> HttpRespon
 def duplicate(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """A copy with its history and variables; secrets stay behind."""
     source = readable(request, owner, name)
-    who = unlimited(request)
+    caller = unlimited(request)
     values = body(request)
     namespace, _, new_name = text(values, "repository", most=200).rpartition("/")
     target = _owner(request, namespace)
-    assert who.user is not None
+    assert caller.user is not None
     wanted = values.get("visibility") or values.get("private") is not None
     settings = _settings(values, target, source.sdk)
     settings["variables"] = {v.key: (v.value, v.description) for v in source.variables.all()} | settings[
@@ -178,7 +178,7 @@ def duplicate(request: HttpRequest, owner: str, name: str) -> HttpResponse:
             source,
             target,
             new_name,
-            author=who.user.username,
+            author=caller.user.username,
             visibility=_visibility(values) if wanted else source.visibility,
             **settings,
         )
@@ -192,9 +192,9 @@ def duplicate(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 @hub("DELETE")
 def delete(request: HttpRequest) -> HttpResponse:
     values = body(request)
-    who = signed_in(request)
-    assert who.user is not None
-    owner = values.get("organization") or who.user.username
+    caller = signed_in(request)
+    assert caller.user is not None
+    owner = values.get("organization") or caller.user.username
     space = writable(request, str(owner), text(values, "name"))
     unlimited(request)
     lifecycle.delete(space)
@@ -241,12 +241,12 @@ def change_settings(request: HttpRequest, owner: str, name: str) -> HttpResponse
 
 
 def _owner(request: HttpRequest, organization: Any) -> Owner:
-    who = signed_in(request)
-    assert who.user is not None
+    caller = signed_in(request)
+    assert caller.user is not None
     if not organization:
-        return own_namespace(who.user)
+        return own_namespace(caller.user)
     owner = Owner.objects.filter(name__iexact=str(organization)).first()
-    if owner is None or not access.can_write(who.user, owner.pk):
+    if owner is None or not access.can_write(caller.user, owner.pk):
         raise HubError(403, f"You have no rights to create a Space under '{str(organization)[:100]}'.")
     return owner
 

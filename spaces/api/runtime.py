@@ -20,19 +20,19 @@ from accounts.models import User
 from hardware import logs
 from hardware.tiers import tier
 from spaces import lifecycle
-from spaces.api.hub import HubError, body, caller, date, hub, ok, readable, text, writable
+from spaces.api.hub import HubError, body, current_caller, date, hub, ok, readable, text, writable
 from spaces.api.listing import runtime
 from spaces.api.values import check_key, sleep_seconds, value_and_description
 from spaces.models import Secret, Space, Variable
 from spaces.secrets import MOST_KEYS
 
-LOOK_EVERY_S = 2.0  # whether a reader of the log still may
+CHECK_EVERY_S = 2.0  # how often to check that a reader of the log still may
 
 
 @hub("GET")
 def get_runtime(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     space = readable(request, owner, name)
-    return ok(runtime(space, writer=access.can_write(caller(request).user, space.owner_id)))
+    return ok(runtime(space, writer=access.can_write(current_caller(request).user, space.owner_id)))
 
 
 @hub("POST")
@@ -152,7 +152,7 @@ async def log_stream(
 @hub("GET")
 def _check(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     space = readable(request, owner, name)
-    user = caller(request).user
+    user = current_caller(request).user
     if user is None or not access.can_write(user, space.owner_id):
         raise HubError(403, f"Only who can write to {space} reads its logs.")
     answer = ok()
@@ -171,13 +171,13 @@ async def _while_allowed(
     events: AsyncGenerator[bytes, None], space: Space, user_id: int
 ) -> AsyncGenerator[bytes, None]:
     """The same for as long as this user may write to the Space."""
-    looked = time.monotonic()
+    checked_at = time.monotonic()
     async with contextlib.aclosing(events):
         async for event in events:
-            if time.monotonic() - looked > LOOK_EVERY_S:
+            if time.monotonic() - checked_at > CHECK_EVERY_S:
                 if not await sync_to_async(_may_write)(user_id, space.owner_id):
                     return
-                looked = time.monotonic()
+                checked_at = time.monotonic()
             yield event
 
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from accounts import access
 from spaces import statistics
 from spaces.api.deploy import space_of
-from spaces.api.hub import HubError, caller
+from spaces.api.hub import HubError, current_caller
 
 router = Router()
 
@@ -90,6 +90,6 @@ def get_statistics(
     """Figures of the last hour, day, week or month, up to this moment; for members with write access."""
     space = space_of(request, owner, name, write=False)
     # As with the logs: a read token is enough, but its user needs write access.
-    if not access.can_write(caller(request).user, space.owner_id):
+    if not access.can_write(current_caller(request).user, space.owner_id):
         raise HubError(403, f"Only who can write to {space} reads its statistics.")
     return statistics.report(space.pk, range)

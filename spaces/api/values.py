@@ -59,7 +59,7 @@ def check_key(key: Any) -> str:
 
 
 DATA = "Each Space has /data, which is kept until the Space is deleted: there are no sizes to choose."
-#: What the Hub's clients may send for a new Space and nothing here can do, by the wire's names.
+#: Values that the Hub's clients may send for a new Space and that we cannot honour, by the wire's names.
 NOT_HERE = {
     "storage": DATA,
     "storageTier": DATA,
@@ -82,7 +82,7 @@ def switch(values: dict[str, Any], key: str) -> bool:
 
 
 def refuse_what_is_not_here(values: dict[str, Any]) -> None:
-    """Refuse what would be left out in silence otherwise.
+    """Refuse values that would otherwise be ignored silently.
 
     Raises:
         HubError

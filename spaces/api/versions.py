@@ -12,7 +12,7 @@ from pydantic import Field
 from accounts import access
 from spaces import lifecycle
 from spaces.api.deploy import space_of
-from spaces.api.hub import HubError, caller, ok
+from spaces.api.hub import HubError, current_caller, ok
 from spaces.api.listing import runtime
 from spaces.building import leases, versions
 from spaces.git import repository
@@ -83,9 +83,9 @@ def roll_back(request: HttpRequest, owner: str, name: str, wanted: RollBack) -> 
 
 
 def _writable(request: HttpRequest, owner: str, name: str) -> Space:
-    """Logs may hold secrets: only members with write access read them."""
+    """Logs may contain secrets: only members with write access read them."""
     space = space_of(request, owner, name, write=False)
-    if not access.can_write(caller(request).user, space.owner_id):
+    if not access.can_write(current_caller(request).user, space.owner_id):
         raise HubError(403, f"Only members who can write to {space} see its builds.")
     return space
 

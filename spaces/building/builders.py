@@ -1,5 +1,5 @@
-"""The build threads of a worker process. The rows are the orders: a message only makes a thread look at once.
-No build waits in a thread that other tasks share."""
+"""The build threads of a worker process. The rows are the orders: a message only makes a thread check at
+once. No build waits in a thread that other tasks share."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from spaces.models import Build
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 5.0  # also renews the leases, several times while one lasts
+CHECK_EVERY_S = 5.0  # also renews the leases, several times while one lasts
 
 
 class Builders:
     """As many builds at once as there are `slots`. Their threads outlive the tasks' pool: a process that is
-    told to end finishes what it builds."""
+    stopping finishes its builds."""
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
@@ -36,11 +36,11 @@ class Builders:
         self._thread.start()
 
     def hint(self) -> None:
-        """There may be another build: look now."""
+        """There may be another build: check now."""
         self._hinted.set()
 
     def stop(self) -> None:
-        """Take no more; what is being built is finished."""
+        """Take no more builds; those under way are finished."""
         self._stopping = True
         self._hinted.set()
 
@@ -49,20 +49,20 @@ class Builders:
         self._thread.join(timeout_s)
 
     def _forever(self) -> None:
-        # The main thread may end without a word, of an error for example.
+        # The main thread may end silently, for example with an error.
         while self._building or not (self._stopping or not threading.main_thread().is_alive()):
             try:
-                self._look()
+                self._check()
             except (Error, RedisError) as error:
                 logger.warning("builds: %s", error)
             except Exception:
                 logger.exception("builds")
             finally:
                 close_old_connections()
-            self._hinted.wait(LOOK_EVERY_S)
+            self._hinted.wait(CHECK_EVERY_S)
             self._hinted.clear()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         for build_id in leases.renew(self.name, tuple(self._building)):
             if (lost := self._building.get(build_id)) is not None:
                 lost.set()

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 
-#: Only the end of a log says why it ended; and nobody is to choose how much is searched.
+#: Only the end of a log has the reason; and its length must not decide how much is searched.
 LINES, LINE_CHARACTERS = 200, 2000
 #: What people write for a package, from the name they import or remember.
 CONFUSED = {
@@ -25,7 +25,7 @@ CONFUSED = {
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }
-#: Among these a misspelt name is looked for.
+#: Names that a misspelt one is compared with.
 USUAL = (
     "accelerate", "aiohttp", "altair", "bitsandbytes", "bokeh", "datasets", "diffusers", "einops",
     "faiss-cpu", "fastapi", "flask", "gradio", "gradio-client", "httpx", "huggingface-hub", "jax",

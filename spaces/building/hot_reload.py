@@ -1,9 +1,9 @@
 """Hot reload: a push of code is taken into the process that runs, which keeps all else in memory.
 
 The launcher does it (`spaceport_launcher/reloading.py`), before the build of the same commit is ordered. That
-build goes on as ever: what it makes is what the next start runs. Once it is there, the replica counts as of
-that build (`adopt`) instead of being replaced. Where a reload does not do, in whole or in part, the build is
-rolled out as after any push.
+build runs as usual: the next start uses its result. Once it is there, the replica counts as of that build
+(`adopt`) instead of being replaced. Where a reload does not suffice, in whole or in part, the build is rolled
+out as after any push.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def attempt(space: Space, before: str) -> None:
     if not files:
         return
     try:
-        outcome = asyncio.run(_ask(replica.address, files))
+        outcome = asyncio.run(_send(replica.address, files))
     except (ReplicaError, msgspec.DecodeError) as error:
         logger.info("space %s was not reloaded: %s", space.pk, error)
         outcome = Outcome(status="half", why="The app did not answer.")
@@ -70,7 +70,7 @@ def _runs(space: Space, replica: Replica, sha: str) -> bool:
 
 
 def _is_newest(space: Space, replica: Replica) -> bool:
-    """Whether no other one was ordered to take its place."""
+    """Whether no other replica was ordered to replace it."""
     newest = replicas.candidate(space.pk)
     return newest is not None and newest.pk == replica.pk
 
@@ -102,8 +102,8 @@ def _files(space: Space, sha: str) -> dict[str, str]:
     return {entry.path: entry.oid for entry in entries if entry.is_file}
 
 
-async def _ask(address: str, files: dict[str, str]) -> Outcome:
-    """Have the launcher do it.
+async def _send(address: str, files: dict[str, str]) -> Outcome:
+    """Have the launcher reload these files.
 
     Raises:
         ReplicaError, msgspec.DecodeError

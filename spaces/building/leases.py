@@ -1,5 +1,5 @@
-"""Who builds which row. A worker holds a build by a lease that it renews; a build whose lease ran out is open
-again, so one whose worker never returns is taken up by another. The clock is PostgreSQL's."""
+"""Which worker builds which row. A worker holds a build by a lease that it renews; a build whose lease ran
+out is open again, so another worker takes over when the first never returns. The clock is PostgreSQL's."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LEASE = timedelta(seconds=30)
-#: How long a build has that a version without leases began.
+#: The lease of a build that a version without leases began.
 LEASE_BEFORE = timedelta(minutes=11)
-#: A build that took this many workers with it is not tried again.
+#: A build that killed this many workers is not tried again.
 MOST_ATTEMPTS = 3
 
 Status = Build.Status
@@ -26,14 +26,14 @@ _ENDS = Coalesce("leased_until", F("started_at") + LEASE_BEFORE, output_field=Da
 
 
 def claim(worker: str) -> Build | None:
-    """Take a build that nobody builds; None when there is none. First is the owner for whom fewest are built,
-    then the oldest; of one Space only one is built at a time."""
-    # One query: it is asked again and again, and mostly there is none.
+    """Take a build that no worker has; None when there is none. The owner with the fewest running builds is
+    first, then the oldest; of one Space only one is built at a time."""
+    # One query: workers poll, and mostly there is none.
     builds = Build.objects.annotate(ends=_ENDS, now=Now()).defer("log").select_related("space")
     rows = builds.filter(status__in=[Status.QUEUED, Status.RUNNING]).order_by("pk")
-    held = [row for row in rows if row.status == Status.RUNNING and row.ends >= row.now]
-    spaces = {row.space_id for row in held}
-    owners = Counter(row.space.owner_id for row in held)
+    leased = [row for row in rows if row.status == Status.RUNNING and row.ends >= row.now]
+    spaces = {row.space_id for row in leased}
+    owners = Counter(row.space.owner_id for row in leased)
     free = [row for row in rows if row.space_id not in spaces]
     for row in sorted(free, key=lambda row: owners[row.space.owner_id]):
         # Compare and set: another worker may be as quick.
@@ -52,18 +52,18 @@ def claim(worker: str) -> Build | None:
 
 def renew(worker: str, build_ids: Iterable[int]) -> set[int]:
     """Renew the leases of these builds; those that this worker no longer holds."""
-    asked = set(build_ids)
-    if not asked:
+    ids = set(build_ids)
+    if not ids:
         return set()
-    held = Build.objects.filter(pk__in=asked, worker=worker, status=Status.RUNNING)
-    held.update(leased_until=Now() + LEASE)
-    return asked - set(held.values_list("pk", flat=True))
+    leased = Build.objects.filter(pk__in=ids, worker=worker, status=Status.RUNNING)
+    leased.update(leased_until=Now() + LEASE)
+    return ids - set(leased.values_list("pk", flat=True))
 
 
 def put_back(row: Build) -> None:
-    """Nothing came of it, and it was nobody's fault: it is taken again once the lease has run out."""
-    held = Build.objects.filter(pk=row.pk, worker=row.worker, attempts=row.attempts, status=Status.RUNNING)
-    held.update(attempts=0, worker="", leased_until=Now() + LEASE)
+    """It had no result, and no fault of its own: it is taken again once the lease has run out."""
+    leased = Build.objects.filter(pk=row.pk, worker=row.worker, attempts=row.attempts, status=Status.RUNNING)
+    leased.update(attempts=0, worker="", leased_until=Now() + LEASE)
 
 
 def cancel(space_id: int, build_id: int) -> bool:
@@ -84,11 +84,11 @@ def call_off(space_id: int, reason: str) -> None:
 
 
 def finish(row: Build) -> bool:
-    """Write the end of a build. False: its worker holds it no longer, or its Space is gone, and what it made
-    is nobody's."""
-    held = Build.objects.filter(pk=row.pk, worker=row.worker, attempts=row.attempts, status=Status.RUNNING)
+    """Write the end of a build. False: its worker has lost the lease, or its Space is gone, so its result
+    belongs to nobody."""
+    leased = Build.objects.filter(pk=row.pk, worker=row.worker, attempts=row.attempts, status=Status.RUNNING)
     return bool(
-        held.update(
+        leased.update(
             status=row.status,
             reason=row.reason,
             artifact=row.artifact,

@@ -1,4 +1,4 @@
-"""One build from its claim to its end: its log, its result in its row, and what that sets going."""
+"""One build from its claim to its end: its log, its result in its row, and the steps that follow."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Lost(Exception):
 
 
 def build(row: Build, is_lost: Callable[[], bool]) -> None:
-    """Build a row that this worker has claimed, and roll it out. `is_lost` is asked at every line."""
+    """Build a row that this worker has claimed, and roll it out. `is_lost` is checked at every line."""
     lines: list[str] = []
     logs.clear("build", row.space_id)
 

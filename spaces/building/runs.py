@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hardware.runtimes.base import Log
     from spaces.models import Build
 
-#: How the folders of builds are called that are under way, in the data folder.
+#: How the folders of running builds are named, in the data folder.
 BUILD_FOLDER = "build-"
 
 

@@ -22,12 +22,12 @@ from spaces.models import Build, Sdk, Space, Stage
 
 DRAIN_AT_LEAST_S = 10  # an old replica serves open pages this long after visitors were sent to the new one
 DRAIN_AT_MOST = timedelta(minutes=30)
-#: Stages in which nothing is started before its owner or a visitor asks for it.
+#: Stages in which nothing starts until the owner or a visitor requests it.
 ASLEEP = (Stage.PAUSED, Stage.SLEEPING)
 
 
 class CannotRollBack(Exception):
-    """The Space cannot run this commit; the message says why and what to do."""
+    """The Space cannot run this commit; the message gives the reason and what to do."""
 
 
 @transaction.atomic
@@ -94,7 +94,7 @@ def retire_replaced(space: Space) -> None:
 
 
 def _has_ended(space: Space, old: Replica, since: timedelta) -> bool:
-    """Whether its last calls have, or had the time to."""
+    """Whether its last calls have ended, or have had the time to."""
     if since < timedelta(seconds=DRAIN_AT_LEAST_S):
         return False
     holder = (sync_redis().get(SpaceKeys(space.pk).lease) or b"").decode()

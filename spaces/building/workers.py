@@ -1,4 +1,4 @@
-"""Whether the workers behind the pages work: when control last did, and which build workers there are."""
+"""Whether the workers behind the pages run: when control last worked, and which build workers there are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QUEUES = ("control", "build")
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
-    """What they report. `control_lag_s`: how late scheduled work is, None where it never ran; `waiting`:
+    """The workers' report. `control_lag_s`: how late scheduled work is, None where it never ran; `waiting`:
     messages by queue."""
 
     control_lag_s: float | None

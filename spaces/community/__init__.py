@@ -1,3 +1,3 @@
-"""What people are to Spaces and to each other: likes, profiles, and finding Spaces by what they say.
+"""The community: likes, profiles, and finding Spaces by their descriptions.
 
 Views and functions in web processes; rows in PostgreSQL."""

@@ -1,6 +1,6 @@
 """`/spaces/<owner>/<name>/agents.md`: how a program, or an agent that writes one, calls a Gradio Space. Made
-of what the app said of itself when it ran last (`spaces.gateway.gradio.kept`), so a sleeping Space is
-described too. Whatever the app says is shown as code, cut to a length."""
+from the app's own description when it ran last (`spaces.gateway.gradio.kept`), so a sleeping Space is
+described too. The app's texts are shown as code, cut to a length."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spaces.models import Sdk, Space, Visibility
 
 MOST_ENDPOINTS = 50
 MOST_PARAMETERS = 30
-TEXT = 300  # characters of one thing that the app says
+TEXT = 300  # characters of one text of the app
 
 
 @hub("GET", "HEAD")
@@ -33,7 +33,7 @@ def agents(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 
 
 def description(space: Space, here: str) -> str:
-    """How to call this Space, whose platform is reached under `here`."""
+    """How to call this Space; `here` is the platform's address."""
     url = names.program_url(space, here)
     info = kept.described(space.pk) or {}
     named = info.get("named_endpoints")
@@ -73,10 +73,10 @@ def _endpoint(path: str, about: dict[str, Any], url: str, space: Space) -> str:
     rows = [_parameter(one) for one in parameters[:MOST_PARAMETERS]]
     returned = about.get("returns")
     returns = [one for one in returned if isinstance(one, dict)] if isinstance(returned, list) else []
-    said = _code(str(about.get("description") or ""))
+    description = _code(str(about.get("description") or ""))
     parts = [
         f"## {_code(path)}",
-        f"In its author's words: {said}." if said != "``" else "",
+        f"In its author's words: {description}." if description != "``" else "",
         "| parameter | type | default | example |\n|---|---|---|---|\n" + "\n".join(rows)
         if rows
         else "Takes nothing.",
@@ -132,6 +132,6 @@ def _plain(path: str) -> str:
 
 
 def _code(text: str) -> str:
-    """What the app says, as a code span on one line."""
+    """A text of the app, as a code span on one line."""
     line = "".join(c if c.isprintable() else " " for c in text).replace("`", "'").replace("|", "¦")
     return f"`{line[:TEXT]}{'…' if len(line) > TEXT else ''}`"

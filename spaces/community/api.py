@@ -13,7 +13,7 @@ from spaces.api.hub import (
     READ_ONLY,
     HubError,
     base_url,
-    caller,
+    current_caller,
     date,
     hub,
     link_to_next,
@@ -27,18 +27,18 @@ from spaces.models import Like, Space
 from spaces.search import visible
 
 PAGE = 100
-FOUND = 50  # Spaces of one question
+FOUND = 50  # Spaces in one answer
 QUESTION = 1000  # characters
 
 
 @hub("POST", "DELETE")
 def like(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     space = readable(request, owner, name)
-    who = signed_in(request)
-    if not who.may_write:
+    caller = signed_in(request)
+    if not caller.may_write:
         raise HubError(403, READ_ONLY)
-    assert who.user is not None
-    (likes.like if request.method == "POST" else likes.unlike)(space, who.user)
+    assert caller.user is not None
+    (likes.like if request.method == "POST" else likes.unlike)(space, caller.user)
     return ok()
 
 
@@ -57,9 +57,9 @@ def _full(row: Any) -> str:
 
 @hub("GET")
 def liked(request: HttpRequest, user: str) -> HttpResponse:
-    """Of what a user likes that which the caller may see."""
+    """The Spaces that a user likes, as far as the caller may see them."""
     owner = _seen(request, user, Owner.Kind.USER)
-    rows = Like.objects.filter(user__username=owner.name, space__in=visible(caller(request).user))
+    rows = Like.objects.filter(user__username=owner.name, space__in=visible(current_caller(request).user))
     rows = rows.select_related("space__owner").order_by("-created_at", "pk")
     return _paged(request, rows, lambda row: {"createdAt": date(row.created_at), "repo": _repo(row.space)})
 
@@ -71,31 +71,31 @@ def _repo(space: Space) -> dict[str, str]:
 @hub("GET")
 def user_overview(request: HttpRequest, user: str) -> HttpResponse:
     owner = _seen(request, user, Owner.Kind.USER)
-    value = profiles.user(caller(request).user, owner, base_url(request))
+    value = profiles.user(current_caller(request).user, owner, base_url(request))
     return ok(value | {"createdAt": date(owner.created_at)})
 
 
 @hub("GET")
 def organization_overview(request: HttpRequest, name: str) -> HttpResponse:
     owner = _seen(request, name, Owner.Kind.ORGANIZATION)
-    value = profiles.organization(caller(request).user, owner, base_url(request))
+    value = profiles.organization(current_caller(request).user, owner, base_url(request))
     return ok(value | {"createdAt": date(owner.created_at)})
 
 
 @hub("GET")
 def members(request: HttpRequest, name: str) -> HttpResponse:
-    """Who is in an organization and in which role, for who is in it too."""
+    """The members of an organization with their roles; only members may see them."""
     owner = _seen(request, name, Owner.Kind.ORGANIZATION)
-    who = signed_in(request)
+    caller = signed_in(request)
     rows = Membership.objects.filter(owner=owner).select_related("user").order_by("user__username")
-    if not rows.filter(user=who.user).exists():
+    if not rows.filter(user=caller.user).exists():
         raise HubError(403, f"Only members of {owner} see who its members are.")
     here = base_url(request)
 
-    def told(row: Membership) -> dict[str, Any]:
+    def as_json(row: Membership) -> dict[str, Any]:
         return profiles.account(row.user.username, row.user.get_full_name(), here) | {"role": row.role}
 
-    return _paged(request, rows, told)
+    return _paged(request, rows, as_json)
 
 
 @hub("GET")
@@ -110,7 +110,7 @@ def search(request: HttpRequest) -> HttpResponse:
     question = request.GET.get("q", "")
     if not question.strip() or len(question) > QUESTION:
         raise HubError(400, f"q is what to look for: 1 to {QUESTION:,} characters.")
-    found = visible(caller(request).user)
+    found = visible(current_caller(request).user)
     for wanted in request.GET.getlist("filter"):
         found = found.filter(Q(sdk=wanted) | Q(card__tags__contains=[wanted]))
     if sdks := request.GET.getlist("sdk"):
@@ -143,19 +143,21 @@ def _found(space: Any) -> dict[str, Any]:
 
 
 def _seen(request: HttpRequest, name: str, kind: str) -> Owner:
-    owner = profiles.seen(caller(request).user, name, kind)
+    owner = profiles.seen(current_caller(request).user, name, kind)
     if owner is None:
         what = "user" if kind == Owner.Kind.USER else "organization"
         raise HubError(404, f"There is no {what} '{name[:100]}'.")
     return owner
 
 
-def _paged(request: HttpRequest, rows: QuerySet[Any], told: Callable[[Any], dict[str, Any]]) -> HttpResponse:
+def _paged(
+    request: HttpRequest, rows: QuerySet[Any], as_json: Callable[[Any], dict[str, Any]]
+) -> HttpResponse:
     """A page of a list, with the `Link` to the next."""
     start = number(request.GET.get("cursor"), 0, 10**9)
     limit = number(request.GET.get("limit"), PAGE, PAGE) or PAGE
     page = list(rows[start : start + limit + 1])
-    answer = ok([told(row) for row in page[:limit]])
+    answer = ok([as_json(row) for row in page[:limit]])
     if len(page) > limit:
         answer["Link"] = link_to_next(request, cursor=start + limit)
     return answer

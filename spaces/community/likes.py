@@ -1,4 +1,4 @@
-"""Likes: who likes which Space, and how many do."""
+"""Likes of Spaces, and how many there are."""
 
 from __future__ import annotations
 

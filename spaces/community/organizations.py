@@ -78,13 +78,13 @@ def one(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _change(place: Membership, request: HttpRequest) -> None:
-    who, role = request.POST.get("user", ""), request.POST.get("role", "")
+    username, role = request.POST.get("user", ""), request.POST.get("role", "")
     if request.POST.get("remove"):
         people.remove_member(place, request.POST["remove"])
         messages.success(request, f"{request.POST['remove']} is no member any more.")
     else:
-        people.set_member(place, who, role)
-        messages.success(request, f"{who} is a member: {role}.")
+        people.set_member(place, username, role)
+        messages.success(request, f"{username} is a member: {role}.")
 
 
 # --- the API ----------------------------------------------------------------------------------------

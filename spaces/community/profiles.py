@@ -1,5 +1,4 @@
-"""Profiles of users and organizations, as the Hub's API gives them. Their e-mail addresses are nobody's
-business."""
+"""Profiles of users and organizations, as the Hub's API gives them. They never contain e-mail addresses."""
 
 from __future__ import annotations
 
@@ -15,8 +14,8 @@ AVATAR = "spaceport/mark.svg"
 
 
 def seen(viewer: User | None, name: str, kind: str) -> Owner | None:
-    """The user or organization of this name, if it may be seen: by who is signed in, and by everybody once it
-    has a public Space."""
+    """The user or organization of this name, if the viewer may see it: signed-in users always may, everybody
+    once it has a public Space."""
     if "\0" in name:
         return None
     owner = Owner.objects.filter(name__iexact=name, kind=kind).first()

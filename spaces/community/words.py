@@ -12,7 +12,7 @@ from django.db.models.functions import Cast
 
 from spaces.models import Space
 
-WORDS = 16  # of a question that are looked for
+WORDS = 16  # of a question that are searched for
 ENGLISH = "english"
 _WORD = re.compile(r"\w+")
 

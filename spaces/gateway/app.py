@@ -1,4 +1,4 @@
-"""The gateway: which Space, may they, does it run, queue or pass on. Plain ASGI, in front of Django.
+"""The gateway: finds the Space, checks rights, wakes it, queues or forwards. Plain ASGI, before Django.
 
 Two ways in: a demo host, `<subdomain>.<demo domain>`, for browsers; and `/run/<owner>/<name>/…` on the
 platform's host for programs, which never serves a page.
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ASKED = "spaceport.asked"  # in a scope
+REQUEST = "spaceport.request"  # in a scope
 NO_LONGER = 4404  # closes a websocket whose visitor may not see its Space any more
 
 
 class Gateway:
     """One web process's gateway. `key` signs page tokens; a visitor who opens a private Space's own host is
-    redirected to `platform_url` to be identified. `web`: what the process's websockets share with it."""
+    redirected to `platform_url` to be identified. `web`: shared with the websockets."""
 
     def __init__(
         self,
@@ -92,23 +92,24 @@ class Gateway:
         is_demo_host = self.is_demo_host(head.first(scope["headers"], "host"))
         sends = http.with_head(send, head.with_referrer_policy) if is_demo_host else send
         try:
-            asked = await self._asked(scope)
+            request = await self._request_of(scope)
         except http.BadPath:
             await self._refuse(scope, receive, sends, 400, "This path is not allowed.")
             return
         except TooManyTokens as error:
             await self._refuse(scope, receive, sends, error.status, str(error))
             return
-        if asked is None:
+        if request is None:
             await self._refuse(scope, receive, sends, 404, "There is no such Space.")
             return
-        if asked.route.headers and not asked.program:
-            sends = http.with_headers(sends, asked.route.headers)
+        if request.route.headers and not request.program:
+            sends = http.with_headers(sends, request.route.headers)
         # The app never sees what the gateway put into its address.
         scope = {**scope, "query_string": page_tokens.own_query(scope["query_string"])}
-        work = self._handle(asked, scope, receive, sends)
+        work = self._handle(request, scope, receive, sends)
+        watched, viewer = self.context.watched, request.visitor.viewer
         with contextlib.suppress(http.HungUp):  # there is nobody to answer
-            if not await self.context.watched.while_allowed(asked.route.space_id, asked.visitor.viewer, work):
+            if not await watched.while_allowed(request.route.space_id, viewer, work):
                 await self._break_off(scope, sends)
 
     async def largest_body(self, scope: Scope) -> int | None:
@@ -119,18 +120,18 @@ class Gateway:
             RightsUnknown
         """
         try:
-            asked = await self._asked(scope)
+            request = await self._request_of(scope)
         except (http.BadPath, TooManyTokens):
             return None
-        if asked is None:
+        if request is None:
             return None
-        return self.event_bytes if paths.runs(asked.path, asked.route.app) else self.upload_bytes
+        return self.event_bytes if paths.runs(request.path, request.route.app) else self.upload_bytes
 
-    async def _asked(self, scope: Scope) -> SpaceRequest | None:
+    async def _request_of(self, scope: Scope) -> SpaceRequest | None:
         """The request of this scope; parsed once, though `largest_body` comes before it is served."""
-        asked: SpaceRequest | None = scope.get(ASKED) or await self._parse(scope)
-        scope[ASKED] = asked
-        return asked
+        request: SpaceRequest | None = scope.get(REQUEST) or await self._parse(scope)
+        scope[REQUEST] = request
+        return request
 
     async def _parse(self, scope: Scope) -> SpaceRequest | None:
         host = head.first(scope["headers"], "host")
@@ -182,9 +183,9 @@ class Gateway:
         )
 
     def _is_secure(self, scope: Scope) -> bool:
-        """Whether the visitor came by https, as the connection or the outermost of our own proxies says."""
-        told = head.first(scope["headers"], "x-forwarded-proto") if self.proxies else ""
-        return scope.get("scheme") in ("https", "wss") or told.strip().lower() in ("https", "wss")
+        """Whether the visitor came by https, according to the connection or our outermost proxy."""
+        forwarded = head.first(scope["headers"], "x-forwarded-proto") if self.proxies else ""
+        return scope.get("scheme") in ("https", "wss") or forwarded.strip().lower() in ("https", "wss")
 
     async def _break_off(self, scope: Scope, send: Send) -> None:
         """End what was begun before its visitor lost the right to it."""
@@ -201,30 +202,30 @@ class Gateway:
         name = host.partition(":")[0].lower().rstrip(".").removesuffix(f".{self.demo_domain}")
         return "" if "." in name else name
 
-    async def _handle(self, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _handle(self, request: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            await self._websocket(asked, scope, receive, send)
-        elif first := entry.redirection(asked, scope, self.key):
+            await self._websocket(request, scope, receive, send)
+        elif first := entry.redirection(request, scope, self.key):
             where, cookie = first
             await http.see_other(send, where, cookie)
         else:
-            await self._http(asked, scope, receive, send)
+            await self._http(request, scope, receive, send)
 
     # --- http ---------------------------------------------------------------------------------------
 
-    async def _http(self, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> None:
-        route = asked.route
+    async def _http(self, request: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> None:
+        route = request.route
         if route.sdk == "static":
-            if asked.program:
+            if request.program:
                 await self._refuse(scope, receive, send, 404, "A static Space has a page only.")
                 return
             await self.context.visited(route)
-            await static_files.send_file(route, asked.path, asked.client, scope, receive, send)
+            await static_files.send_file(route, request.path, request.client, scope, receive, send)
             return
         try:
-            if route.app.paths and await self._queued_paths.handle(asked, scope, receive, send):
+            if route.app.paths and await self._queued_paths.handle(request, scope, receive, send):
                 return
-            if await self._router.handle(asked, scope, receive, send):
+            if await self._router.handle(request, scope, receive, send):
                 return
         except QueueError as error:
             await self._error(send, error.status, str(error), retry_after_s=5 if error.status == 503 else 0)
@@ -233,45 +234,47 @@ class Gateway:
             await self._error(send, 413, str(error))
             return
         except ReplicaError as error:
-            await self._failed(asked, route, scope, receive, send, error)
+            await self._failed(request, route, scope, receive, send, error)
             return
         if not route.address:
-            route = paths.routed(await self.context.running(route), asked.path)
+            route = paths.routed(await self.context.running(route), request.path)
             if route.address:
-                # Only now is it known what the app offers, and so what has to queue.
-                await self._http(replace(asked, route=route), scope, receive, send)
+                # Only now are the app's functions known, and so what has to queue.
+                await self._http(replace(request, route=route), scope, receive, send)
                 return
         if not route.address:
-            await self._not_running(asked, route, scope, send)
+            await self._not_running(request, route, scope, send)
             return
-        await self._forward(asked, route, scope, receive, send)
+        await self._forward(request, route, scope, receive, send)
 
     async def _forward(
-        self, asked: SpaceRequest, route: Route, scope: Scope, receive: Receive, send: Send
+        self, request: SpaceRequest, route: Route, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        page = self._is_page(asked, scope)
-        if page or self._is_home(asked, scope):
+        page = self._is_page(request, scope)
+        if page or self._is_home(request, scope):
             await self.context.visited(route)
-        if not page and route.app.home and self._is_home(asked, scope):
+        if not page and route.app.home and self._is_home(request, scope):
             await http.redirect(send, f"{route.app.home}?{scope['query_string'].decode('latin-1')}")
             return
         token = ""
-        if page and not asked.program and not await self._is_fresh(asked):
-            if wait_s := await self._too_many(asked):
+        if page and not request.program and not await self._is_fresh(request):
+            if wait_s := await self._too_many(request):
                 await self._later(send, wait_s)
                 return
-            token = page_tokens.make(self.key, route.space_id, visit=asked.visit, user_id=asked.user_id or 0)
-            if entry.stays_under_token(asked):
-                where = target_of(f"{page_tokens.PREFIX}{token}{asked.path}", scope["query_string"])
+            user_id = request.user_id or 0
+            token = page_tokens.make(self.key, route.space_id, visit=request.visit, user_id=user_id)
+            if entry.stays_under_token(request):
+                where = target_of(f"{page_tokens.PREFIX}{token}{request.path}", scope["query_string"])
                 await http.redirect(send, where)
                 return
-        elsewhere = bool(token) and asked.inner_path != "/"
-        headers = caller.to_container(asked, scope, token="" if elsewhere else token)
+        elsewhere = bool(token) and request.inner_path != "/"
+        headers = caller.to_container(request, scope, token="" if elsewhere else token)
         changes = [pages.with_token(token)] if elsewhere else []
         if page and entry.in_a_frame(scope):
             changes.append(pages.with_storage())
         if changes:
             headers["accept-encoding"] = "identity"
+        path = paths.in_container(request.route.app, request.path, request.inner_path)
         length = head.first(scope["headers"], "content-length")
         has_body = bool(length and length != "0") or bool(head.first(scope["headers"], "transfer-encoding"))
         if has_body and length:
@@ -283,20 +286,18 @@ class Gateway:
                 receive,
                 send,
                 address=route.address,
-                target=target_of(
-                    paths.in_container(asked.route.app, asked.path, asked.inner_path), scope["query_string"]
-                ),
+                target=target_of(path, scope["query_string"]),
                 headers=headers,
-                door=replace(asked.door, page=page),
+                door=replace(request.door, page=page),
                 has_body=has_body,
                 changes=changes,
             )
         except ReplicaError as error:
-            await self._failed(asked, route, scope, receive, send, error)
+            await self._failed(request, route, scope, receive, send, error)
 
     async def _failed(
         self,
-        asked: SpaceRequest,
+        request: SpaceRequest,
         route: Route,
         scope: Scope,
         receive: Receive,
@@ -306,13 +307,13 @@ class Gateway:
         """The container gave no answer that can be passed on."""
         logger.info("space %s does not answer: %s", route.space_id, error)
         if isinstance(error, Unreachable):
-            await self._not_running(asked, route, scope, send)
+            await self._not_running(request, route, scope, send)
         else:
             await self._refuse(scope, receive, send, 502, str(error))
 
-    async def _too_many(self, asked: SpaceRequest) -> int:
+    async def _too_many(self, request: SpaceRequest) -> int:
         wait_s = await page_rate_limit.retry_after_s(
-            self.context.redis, self.loads_per_minute, user_id=asked.user_id, address=asked.client
+            self.context.redis, self.loads_per_minute, user_id=request.user_id, address=request.client
         )
         return math.ceil(wait_s)
 
@@ -322,28 +323,28 @@ class Gateway:
         extra = ((b"retry-after", str(wait_s).encode()),)
         await http.respond(send, 429, body, "text/html; charset=utf-8", extra)
 
-    async def _is_fresh(self, asked: SpaceRequest) -> bool:
+    async def _is_fresh(self, request: SpaceRequest) -> bool:
         """Whether the page has come with a token that no session has used yet."""
-        token = asked.token
+        token = request.token
         if token is None or not token.of_page:
             return False
-        return not await self.context.callers.is_used(token, asked.route.space_id)
+        return not await self.context.callers.is_used(token, request.route.space_id)
 
     @staticmethod
-    def _is_page(asked: SpaceRequest, scope: Scope) -> bool:
-        """A browser opening one of the app's pages (not its scripts asking for data)."""
-        if not asked.route.app.protocol or not entry.opens_page(scope):
+    def _is_page(request: SpaceRequest, scope: Scope) -> bool:
+        """A browser opening one of the app's pages (not its scripts fetching data)."""
+        if not request.route.app.protocol or not entry.opens_page(scope):
             return False
-        path = asked.inner_path
-        return path is not None and (path.strip("/") in asked.route.app.pages or path == "/")
+        path = request.inner_path
+        return path is not None and (path.strip("/") in request.route.app.pages or path == "/")
 
     @staticmethod
-    def _is_home(asked: SpaceRequest, scope: Scope) -> bool:
+    def _is_home(request: SpaceRequest, scope: Scope) -> bool:
         """A browser opening the Space's address, whatever is there."""
-        return entry.opens_page(scope) and asked.path == "/" and not asked.program
+        return entry.opens_page(scope) and request.path == "/" and not request.program
 
-    async def _not_running(self, asked: SpaceRequest, route: Route, scope: Scope, send: Send) -> None:
-        if asked.program or not head.wants_page(scope["headers"]):
+    async def _not_running(self, request: SpaceRequest, route: Route, scope: Scope, send: Send) -> None:
+        if request.program or not head.wants_page(scope["headers"]):
             text = status_pages.sentence(route)
             await self._error(send, 503, text, retry_after_s=5)
             return
@@ -352,25 +353,25 @@ class Gateway:
 
     # --- websockets ---------------------------------------------------------------------------------
 
-    async def _websocket(self, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> None:
-        if await gradio_websocket.handle(self.context, asked, scope, receive, send):
+    async def _websocket(self, request: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> None:
+        if await gradio_websocket.handle(self.context, request, scope, receive, send):
             return
-        if not asked.route.address:
-            route = paths.routed(await self.context.running(asked.route), asked.path)
+        if not request.route.address:
+            route = paths.routed(await self.context.running(request.route), request.path)
             if route.address:
-                await self._websocket(replace(asked, route=route), scope, receive, send)
+                await self._websocket(replace(request, route=route), scope, receive, send)
                 return
             await receive()
             await send({"type": "websocket.close", "code": 1013})
             return
-        headers = caller.to_container(asked, scope)
-        target = target_of(asked.path, scope["query_string"])
+        headers = caller.to_container(request, scope)
+        target = target_of(request.path, scope["query_string"])
         await websocket.forward(
             self.context.http,
             scope,
             receive,
             send,
-            address=asked.route.address,
+            address=request.route.address,
             target=target,
             headers=headers,
         )

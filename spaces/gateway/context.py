@@ -1,5 +1,5 @@
-"""What one web process's gateway needs for every request: the process's own context, connections to replicas,
-and what it remembers."""
+"""Shared by all requests of one web process's gateway: the process's context, connections to replicas, and
+caches."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from spaces.gateway.request import SpaceRequest
 
 VISITED_EVERY_S = 20.0
-HOLD_S = 30.0  # how long a program's request waits for a Space that is starting
+START_WAIT_S = 30.0  # how long a program's request waits for a Space that is starting
 EVENT_BYTES = 32 * 1024 * 1024  # of one event's body, which refers to uploads
-LOOK_EVERY_S = 0.5
+CHECK_EVERY_S = 0.5
 STARTING = {Stage.SLEEPING, Stage.APP_STARTING, Stage.RUNNING, Stage.STOPPED}
 
 
@@ -39,22 +39,22 @@ class GatewayContext:
         self._visited: dict[int, float] = {}
         self._spawned: set[asyncio.Task[None]] = set()
 
-    async def closed_for(self, asked: SpaceRequest) -> bool:
-        """Whether a program asks, of a Space whose API is closed."""
-        if asked.origin != "api":
+    async def closed_for(self, request: SpaceRequest) -> bool:
+        """Whether this is a program's request to a Space whose API is closed."""
+        if request.origin != "api":
             return False
-        return bool(await self.redis.hget(SpaceKeys(asked.route.space_id).cfg, "api_open") == b"0")
+        return bool(await self.redis.hget(SpaceKeys(request.route.space_id).cfg, "api_open") == b"0")
 
     async def running(self, route: Route) -> Route:
         """The route once it has an address: a sleeping Space is woken, one that starts is waited for (but not
         one that awaits a node)."""
         if route.stage == Stage.SLEEPING:
             await self.web.wakeup.wake(route)
-        deadline = time.monotonic() + HOLD_S
+        deadline = time.monotonic() + START_WAIT_S
         while not (route.address or route.awaits) and route.stage in STARTING:
             if time.monotonic() >= deadline:
                 break
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(CHECK_EVERY_S)
             route = await self.routes.by_id(route.space_id, fresh=True) or route
         return route
 
@@ -67,7 +67,7 @@ class GatewayContext:
             await self.redis.zadd(keys.VISITED, {str(route.space_id): seconds(await self.redis.time())})
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let work go on that a request has left behind."""
+        """Run work that outlives its request."""
         task = asyncio.create_task(work)
         self._spawned.add(task)
         task.add_done_callback(self._spawned.discard)

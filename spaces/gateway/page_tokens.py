@@ -19,14 +19,14 @@ from dataclasses import dataclass
 PREFIX = "/_ui/"
 VISIT = "__visit"
 AGE_S = 24 * 3600
-WHO_COMES = "-"  # in the place of a nonce: no page was served with this token, it only identifies the visitor
+NO_PAGE = "-"  # instead of a nonce: no page was served with this token, it only identifies the visitor
 
 _TOKENED = re.compile(r"(?P<origin>https?://[^/?#]*)(?P<path>/.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class PageToken:
-    """What a valid token says."""
+    """The contents of a valid token."""
 
     nonce: str
     visit: str
@@ -35,18 +35,18 @@ class PageToken:
     @property
     def of_page(self) -> bool:
         """Whether a page was served with it."""
-        return self.nonce != WHO_COMES
+        return self.nonce != NO_PAGE
 
 
 def make(key: str, space_id: int, *, visit: str, user_id: int, page: bool = True) -> str:
     """A token for one page of this Space, or one that only identifies the visitor; `visit` has no dot."""
-    nonce = secrets.token_urlsafe(9) if page else WHO_COMES
+    nonce = secrets.token_urlsafe(9) if page else NO_PAGE
     payload = f"{nonce}.{visit}.{user_id}.{int(time.time()) + AGE_S}"
     return f"{payload}.{_sign(key, space_id, payload)}"
 
 
 def verify(key: str, space_id: int, token: str) -> PageToken | None:
-    """What the token says, or None when it was not made by us, for this Space, within its time."""
+    """The token's contents, or None when it was not made by us, for this Space, within its time."""
     payload, _, signature = token.rpartition(".")
     if not hmac.compare_digest(signature.encode(), _sign(key, space_id, payload).encode()):
         return None
@@ -65,7 +65,7 @@ def split(path: str, mount: str = "") -> tuple[str, str]:
 
 
 def own_query(query: bytes) -> bytes:
-    """A query without what the gateway put into it: the app's own."""
+    """The app's own query: without the gateway's parameters."""
     if VISIT.encode() not in query:
         return query
     return b"&".join(pair for pair in query.split(b"&") if pair.partition(b"=")[0] != VISIT.encode())

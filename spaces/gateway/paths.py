@@ -41,7 +41,7 @@ def inner(path: str, app: App) -> str | None:
 
 
 def runs(path: str, app: App) -> bool:
-    """Whether this path, read as kindly as any server might, runs a function or listens to one."""
+    """Whether this path, parsed as leniently as any server might, runs a function or listens to one."""
     loose = loosely(path)
     if loose.startswith(_OURS):
         return True
@@ -141,9 +141,8 @@ def resembles(path: str, paths: Sequence[str]) -> bool:
 
 
 def loosely(path: str) -> str:
-    """The one spelling that stands for all that some server might take for the same path: decoded as often
-    as it was encoded, without doubled or trailing slashes, parameters, or what looks like a query, in lower
-    case."""
+    """One spelling for all that some server might take for the same path: fully decoded, without doubled or
+    trailing slashes, parameters, or anything like a query, in lower case."""
     for _ in range(5):
         if (decoded := unquote(path)) == path:
             break

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from spaces.gateway.proxy.door import Door
     from spaces.gateway.proxy.http import Scope
 
-By = Literal["token", "query", "asking page", "pass", "bearer"]
+By = Literal["token", "query", "referring page", "pass", "bearer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class Visitor:
     viewer: Viewer
     visit: str = ""
     by: By = "bearer"
-    asking_token: str = ""  # in the address of the page that asks (`by` it)
-    has_pass: bool = False  # the cookie says the same
+    referrer_token: str = ""  # in the address of the referring page
+    has_pass: bool = False  # the cookie proves the same
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ def sentence(route: Route) -> str:
 
 
 async def page(route: Route) -> bytes:
-    """Why the Space does not answer, as a page that looks again by itself where that may help."""
+    """Why the Space does not answer, as a page that reloads itself where that may help."""
     title, what, hint = _words(route)
     return await _render(
         title=f"{title} · {route.title}",
@@ -50,7 +50,7 @@ async def refusal(status: int, text: str, enter: str = "") -> bytes:
 
 
 async def too_many(wait_s: int) -> bytes:
-    """This visitor opened too many pages, as a page that looks again when one more is allowed."""
+    """This visitor opened too many pages, as a page that reloads itself when one more is allowed."""
     message = "Too many pages were opened from here within a minute."
     hint = "It opens by itself in a moment. Signed in, only your own count."
     return await _render(
@@ -59,7 +59,7 @@ async def too_many(wait_s: int) -> bytes:
 
 
 async def away(sentence: str, refresh_s: int) -> bytes:
-    """A server of the platform is away, as a page that looks again."""
+    """A server of the platform is away, as a page that reloads itself."""
     return await _render(
         title="503", heading="A moment, please", message=sentence, hint="", refresh_s=refresh_s
     )

@@ -1,4 +1,4 @@
-"""How much a Space's repository may hold: pure arithmetic over git's trees. Ten objects can be a million
+"""How large a Space's repository may be: pure arithmetic over git's trees. Ten objects can be a million
 paths, and a megabyte sent three hundred unpacked, so what counts is a commit laid out as files."""
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ REFS = 1000  # branches and tags
 
 
 class TooMuch(ValueError):
-    """More than a repository here may hold; the message says what, in a sentence."""
+    """More than a repository here may have; the message gives the limit, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)

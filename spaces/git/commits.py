@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from spaces.models import Space
 
 
-#: The Hub's own words, which programs look for.
+#: The Hub's own text, which programs match.
 STALE = "The branch was updated since you opened this page. Please refresh and try again."
 
 
@@ -213,6 +213,6 @@ def _commit(root: ObjectID, parent: ObjectID | None, message: str, author: str) 
 
 
 def identity(author: str) -> bytes:
-    """A user as git writes who made a commit or tag."""
+    """A user as git writes the author of a commit or tag."""
     name = author.replace("<", "").replace(">", "").replace("\n", " ")
     return f"{name} <{name}@users.noreply.spaceport>".encode()

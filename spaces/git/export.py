@@ -42,7 +42,7 @@ def export(space: Space, commit: str, folder: Path) -> None:
             blob = repo[item.sha]
             assert isinstance(blob, Blob)
             pointer = parsed(blob.data)
-            if pointer is not None and holdings.holds(space.pk, pointer):
+            if pointer is not None and holdings.has(space.pk, pointer):
                 large_bytes += pointer.size
                 _check_large(large_bytes)
                 store.link(pointer.oid, target, executable=bool(item.mode & 0o100))

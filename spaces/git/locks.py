@@ -17,12 +17,13 @@ from infra.file_locks import try_lock
 
 T = TypeVar("T")
 
-#: Held shared by everybody who may make git's lock files: who holds it alone finds only those of the dead.
+#: Held shared by every process that may make git's lock files: while one holds it alone, all lock files found
+#: are those of dead processes.
 WRITERS = "spaceport-writers"
 #: Held alone for a change of ours.
 CHANGES = "spaceport-changes"
 WAIT_S = 10.0  # for a push that holds one of git's lock files
-LOOK_EVERY_S = 0.05
+CHECK_EVERY_S = 0.05
 
 
 class Busy(RuntimeError):
@@ -67,7 +68,7 @@ def exclusively(folder: Path, change: Callable[[], T]) -> T:
                 return change()
             if time.monotonic() > until:
                 raise Busy("Others are writing to this branch; try again.")
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(CHECK_EVERY_S)
 
 
 def _remove_left(folder: Path) -> None:

@@ -14,15 +14,15 @@ from pathlib import Path
 from types import TracebackType
 
 from spaces.git.bounds import OBJECT_BYTES, Item, TooMuch, parsed
-from spaces.git.places import Places
+from spaces.git.limiter import Limiter
 
 CHUNK = 256 * 1024
-AT_ONCE = 400  # questions in the pipe: they and their answers must fit
+AT_ONCE = 400  # requests in the pipe: they and their answers must fit
 START_S = 300.0  # until a reader must have taken anything
 LEAST_RATE = 64 * 1024  # bytes a second, from then on
 LONGEST_S = 3600.0
 #: Large files sent at a time by this process, and to one address; further ones wait. `hf download` takes
-#: eight at a time, and behind one address may be several people, of whom some read nothing.
+#: eight at a time, and one address may be shared by several people, some of whom read nothing.
 DOWNLOADS, PER_ADDRESS = 64, 16
 #: Files from here on are never compared with each other nor held in memory by git.
 STREAMED_FROM = "8m"
@@ -37,7 +37,7 @@ def git(folder: Path | str, *arguments: str) -> list[str]:
 
 
 class Objects:
-    """Answers questions about a repository's objects for as long as the block lasts."""
+    """Reads a repository's objects for as long as the block lasts."""
 
     def __init__(self, folder: Path | str, env: Mapping[str, str] | None = None) -> None:
         self._folder, self._env = folder, env
@@ -63,7 +63,7 @@ class Objects:
         self._headers = self._headers or self._started("--batch-check=%(objectname) %(objectsize)")
         found: dict[str, int] = {}
         for at in range(0, len(wanted), AT_ONCE):
-            for line in self._asked(self._headers, wanted[at : at + AT_ONCE]):
+            for line in self._requested(self._headers, wanted[at : at + AT_ONCE]):
                 name, _, size = line.partition(b" ")
                 if size.strip().isdigit():
                     found[name.decode()] = int(size)
@@ -84,7 +84,7 @@ class Objects:
         if not installed():
             return _loaded(self._folder, oid) or b""
         self._contents = self._contents or self._started("--batch")
-        next(iter(self._asked(self._contents, [oid])))
+        next(iter(self._requested(self._contents, [oid])))
         assert self._contents.stdout is not None
         content = self._contents.stdout.read(size + 1)
         return content[:-1]
@@ -115,7 +115,7 @@ class Objects:
         )
 
     @staticmethod
-    def _asked(process: subprocess.Popen[bytes], oids: list[str]) -> Iterable[bytes]:
+    def _requested(process: subprocess.Popen[bytes], oids: list[str]) -> Iterable[bytes]:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write("".join(f"{oid}\n" for oid in oids).encode())
@@ -137,16 +137,16 @@ def _loaded(folder: Path | str, oid: str) -> bytes | None:
         return repo.object_store[wanted].as_raw_string() if wanted in repo.object_store else None
 
 
-downloads = Places("downloads", DOWNLOADS, PER_ADDRESS)
+downloads = Limiter("downloads", DOWNLOADS, PER_ADDRESS)
 
 
 def allowed_s(sent: int) -> float:
-    """How long git may write for a reader who has taken this many bytes."""
+    """How long git may write for a reader that has taken this many bytes."""
     return min(START_S + sent / LEAST_RATE, LONGEST_S)
 
 
 class BrokenOff(RuntimeError):
-    """A file ended before its end: who was sent a part of it must not take that for the whole."""
+    """A file ended early: the client must not take the part it got for the whole."""
 
 
 async def stream(folder: Path, oid: str, start: int, size: int, address: str) -> AsyncGenerator[bytes]:
@@ -156,7 +156,7 @@ async def stream(folder: Path, oid: str, start: int, size: int, address: str) ->
         BrokenOff: there is not so much of it, or the visitor takes too long.
         Full: too many others are sent something for too long.
     """
-    await downloads.taken(address, START_S)
+    await downloads.acquire_within(address, START_S)
     try:
         async with contextlib.aclosing(_content(folder, oid, start, size)) as chunks:
             sent = 0
@@ -166,7 +166,7 @@ async def stream(folder: Path, oid: str, start: int, size: int, address: str) ->
         if sent < size:
             raise BrokenOff(f"{oid}: {sent:,} of {size:,} bytes were sent.")
     finally:
-        downloads.give_back(address)
+        downloads.release(address)
 
 
 async def _content(folder: Path, oid: str, start: int, size: int) -> AsyncGenerator[bytes]:

@@ -1,5 +1,5 @@
-"""What a push brought, before any branch points at it: whether it may be kept. git has put it in a place of
-its own and throws that away if not. Runs in git's hook (`spaces.api.push_check`), without Django."""
+"""Checks the objects of a push before any branch points at them. git keeps them apart and throws them away if
+they are refused. Runs in git's hook (`spaces.api.push_check`), without Django."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from spaces.git.bounds import Extents, TooMuch
 from spaces.git.objects import Objects, git
 from spaces.lfs import pointers
 
-#: What git hands its hooks through: limits in bytes, "one file:all files of a commit:all of a repository".
+#: An environment variable for git's hooks: limits in bytes, "one file:all files of a commit:all of a
+#: repository".
 LIMITS = "SPACEPORT_RECEIVE_LIMITS"
 HEADS = "refs/heads/"
-#: The same: a file that names what the Space holds by Git LFS, a line each: id and size.
-HELD = "SPACEPORT_LARGE_FILES"
+#: Another one: a file that lists the Space's objects of Git LFS, a line each: id and size.
+LARGE_FILES = "SPACEPORT_LARGE_FILES"
 
 
 class Refused(ValueError):
-    """A push that is not kept; the message says why, in a sentence."""
+    """A push that is refused; the message is a sentence with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +104,16 @@ def tree_of(objects: Objects, commit: str) -> str:
 
 
 def _check_pointers(objects: Objects, folder: str, small: set[str], moved: dict[str, str]) -> None:
-    """Refuse pointers at files that the Space does not hold, among those that the branches and tags would
-    have: git-lfs sends the files first. Those in the history before harm nobody."""
-    held = _held() if small else {}
+    """Refuse pointers at files that the Space does not have, as far as the branches and tags would have them:
+    git-lfs sends the files first. Those in earlier history do no harm."""
+    sizes = _large_files() if small else {}
     for name, tip in moved.items() if small else ():
         for line in _lines(git(folder, "-c", "core.quotePath=false", "ls-tree", "-r", tip)):
             entry, _, path = line.partition("\t")
             oid = entry.split()[2]
             if oid not in small or not (content := objects.content(oid)).startswith(pointers.BEGINNING):
                 continue
-            if (pointer := pointers.parsed(content)) is None or held.get(pointer.oid) != pointer.size:
+            if (pointer := pointers.parsed(content)) is None or sizes.get(pointer.oid) != pointer.size:
                 raise Refused(
                     f"'{path[:200]}' ({name}) is only a pointer of Git LFS, and its file is not here. Get "
                     "the file (git lfs pull), and push with git-lfs installed (git lfs install): it sends "
@@ -120,8 +121,8 @@ def _check_pointers(objects: Objects, folder: str, small: set[str], moved: dict[
                 )
 
 
-def _held() -> dict[str, int]:
-    lines = Path(os.environ[HELD]).read_text().splitlines() if HELD in os.environ else []
+def _large_files() -> dict[str, int]:
+    lines = Path(os.environ[LARGE_FILES]).read_text().splitlines() if LARGE_FILES in os.environ else []
     return {oid: int(size) for oid, size in map(str.split, lines)}
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MAX_NAME_BYTES = 200
 MOST_COMMITS = 5000  # searched for the last change of a path
-LOOK_S = 3.0
+SEARCH_S = 3.0
 
 
 class BadName(ValueError):
@@ -95,8 +95,8 @@ def delete_tag(space_id: int, name: str) -> None:
 
 def last_changes(space_id: int, commit: str, paths: Iterable[str]) -> dict[str, CommitInfo]:
     """For each path the newest commit, from this one back, that changed it or something below it; as far as
-    they are found in `LOOK_S`."""
-    until = time.monotonic() + LOOK_S
+    they are found in `SEARCH_S`."""
+    until = time.monotonic() + SEARCH_S
     wanted = {path.encode(): path for path in paths}
     found: dict[str, CommitInfo] = {}
     with opened(space_id) as repo:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MAIN = Ref(b"refs/heads/main")
 BRANCH = "main"
-ALIKE = 20  # objects whose ids begin alike, among which a short id is looked for
+ALIKE = 20  # objects with the same prefix, among which a short id is searched for
 READ_BYTES = 4 * 1024 * 1024  # of a file that is read whole
 
 
@@ -130,7 +130,7 @@ def resolve(space_id: int, revision: str) -> str:
 
 
 def _is_commit(space_id: int, repo: Repo, oid: str) -> bool:
-    """Without a look into what is too large for one: the id may be that of any file."""
+    """Whether this is a commit, without reading what is too large for one: the id may be that of any file."""
     if ObjectID(oid.encode()) not in repo.object_store:
         return False
     small = _sizes_of(space_id, [oid]).get(oid, 0) <= bounds.OBJECT_BYTES
@@ -250,7 +250,7 @@ def _sizes_of(space_id: int, oids: list[str]) -> dict[str, int]:
 
 
 def pointers(space_id: int, entries: Iterable[Entry]) -> dict[str, Pointer]:
-    """Those of these files, with sizes, that are pointers of Git LFS: git's ids and what they say."""
+    """Those of these files, with sizes, that are pointers of Git LFS: git's ids and the parsed pointers."""
     wanted = dict.fromkeys(e.oid for e in entries if e.size in SIZES and not e.is_submodule)
     known = {oid: _pointers[oid] for oid in wanted if oid in _pointers}
     if len(known) < len(wanted):

@@ -8,7 +8,7 @@ from spaces.git import bounds
 
 
 class BadPath(ValueError):
-    """A path that no file of a repository may have; the message says why."""
+    """A path that no file of a repository may have; the message gives the reason."""
 
 
 def check_path(path: str) -> str:

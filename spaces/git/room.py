@@ -1,5 +1,5 @@
 """How much room a Space's repository has, for pushes as for commits by the API. No Django: the check of a
-push asks too."""
+push uses it too."""
 
 from __future__ import annotations
 

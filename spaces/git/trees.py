@@ -1,4 +1,4 @@
-"""What lies at a path of a commit. Looks along the path only, at folders only: a whole commit may be a
+"""Finds the entry at a path of a commit. Reads only folders, only along the path: a whole commit may be a
 million paths, and a file on the way as large as its pusher likes."""
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Trees:
         self._read: dict[ObjectID, Tree] = {}
 
     def at(self, root: ObjectID, path: bytes) -> tuple[int, ObjectID] | None:
-        """Mode and id of what lies there below this folder, which is itself at the empty path."""
+        """Mode and id of the entry at this path below the folder, which is itself at the empty path."""
         found = (stat.S_IFDIR, root)
         for name in filter(None, path.split(b"/")):
             if not stat.S_ISDIR(found[0]):

@@ -1,4 +1,4 @@
-"""Large files of Spaces (Git LFS): stored once by their sha256 whoever has them, held by Spaces as rows.
+"""Large files of Spaces (Git LFS): each stored once by its sha256, with a row for each Space that has it.
 
 Runs in web processes; builds read from it. Owns `SPACEPORT_HOME/lfs`. A repository has pointers, as git-lfs
-writes them; only through a Space that holds an object is it read."""
+writes them; an object is read only through a Space that has it."""

@@ -1,4 +1,4 @@
-"""Addresses that say by themselves what may be done at them: who sends or takes a large file shows no token
+"""Addresses that carry their own permission: a client that sends or fetches a large file needs no token
 there. They are signed, end, and are kept out of the logs (`spaceport.redaction`)."""
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ UPLOAD_S = 24 * 3600
 DOWNLOAD_S = 6 * 3600
 _SALT = "spaces.lfs"
 
-#: To send it whole; a part of it; to complete the parts; to ask whether it is there; to take it.
+#: To send it whole; to send a part; to complete the parts; to check whether it is there; to fetch it.
 Kind = Literal["put", "part", "complete", "verify", "get"]
 
 
 class Grant(msgspec.Struct, frozen=True, array_like=True):
-    """What an address is good for: this object of this Space. `part` counts from 1, `part_bytes` is the
-    length of all but the last; `until` in Unix seconds."""
+    """The permission that an address carries: this object of this Space. `part` counts from 1, `part_bytes`
+    is the length of all but the last; `until` in Unix seconds."""
 
     kind: Kind
     space_id: int

@@ -15,7 +15,7 @@ _ATTRIBUTES = "filter=lfs diff=lfs merge=lfs -text"
 
 
 class Attributes:
-    """Names, globs and paths, the last one counts; what lies beyond the bounds is not looked at."""
+    """Names, globs and paths, the last one counts; lines beyond the bounds are ignored."""
 
     def __init__(self, text: str) -> None:
         lines = map(str.split, text[:CHARS].splitlines()[:RULES])
@@ -39,12 +39,12 @@ class Attributes:
 
 
 def _kept(attributes: list[str]) -> bool | None:
-    """What a line says about LFS; None for nothing."""
-    said = None
+    """Whether a line turns LFS on or off; None for neither."""
+    is_lfs = None
     for attribute in attributes:
         if attribute.lstrip("-!").partition("=")[0] == "filter":
-            said = attribute == "filter=lfs"
-    return said
+            is_lfs = attribute == "filter=lfs"
+    return is_lfs
 
 
 def _pattern(name: str) -> re.Pattern[str]:

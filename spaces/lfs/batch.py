@@ -17,7 +17,7 @@ from spaces.lfs.store import Refused
 from spaces.models import Space
 
 JSON = "application/vnd.git-lfs+json"
-OBJECTS_AT_ONCE = 1000  # git-lfs asks for 100, the official client for 256
+OBJECTS_AT_ONCE = 1000  # git-lfs sends 100, the official client 256
 
 
 class _Object(msgspec.Struct):
@@ -50,43 +50,43 @@ def _nothing(request: HttpRequest) -> HttpResponse:
 
 
 def in_lfs_form(answer: HttpResponseBase) -> HttpResponseBase:
-    """git-lfs reads errors as `message`, and asks for credentials where `LFS-Authenticate` says so."""
+    """git-lfs reads errors as `message`, and prompts for credentials where `LFS-Authenticate` is sent."""
     assert isinstance(answer, HttpResponse)
     answer["Content-Type"] = JSON
     if answer.status_code < 400:
         return answer
     text = json.loads(answer.content)["error"]
-    said = JsonResponse({"message": text, "error": text}, status=answer.status_code)
+    response = JsonResponse({"message": text, "error": text}, status=answer.status_code)
     for header, value in answer.items():
         if header != "Content-Length":
-            said[header] = value
+            response[header] = value
     if answer.status_code == 401:
-        said["LFS-Authenticate"] = 'Basic realm="Spaceport: any user name, a token as the password"'
-    return said
+        response["LFS-Authenticate"] = 'Basic realm="Spaceport: any user name, a token as the password"'
+    return response
 
 
 @hub("POST")
 def _batch(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     space = readable(request, owner, name)
-    asked = read_json(request, _Batch)
-    if asked.operation not in {"upload", "download"}:
+    batch = read_json(request, _Batch)
+    if batch.operation not in {"upload", "download"}:
         raise HubError(422, "The operation can be upload or download.")
-    if asked.hash_algo != "sha256":
+    if batch.hash_algo != "sha256":
         raise HubError(409, "Objects are named by their SHA-256 here.")
-    if len(asked.objects) > OBJECTS_AT_ONCE:
+    if len(batch.objects) > OBJECTS_AT_ONCE:
         raise HubError(413, f"Ask for at most {OBJECTS_AT_ONCE:,} objects at once.")
-    if asked.operation == "upload":
+    if batch.operation == "upload":
         writable(request, owner, name)
-    held = holdings.held(space.pk, (one.oid for one in asked.objects))
+    sizes = holdings.sizes(space.pk, (one.oid for one in batch.objects))
     objects = []
-    for one in asked.objects:
+    for one in batch.objects:
         value: dict[str, Any] = {"oid": one.oid, "size": one.size}
         try:
             store.check_oid(one.oid)
-            if asked.operation == "download":
-                value |= _from_here(request, space, one, held)
+            if batch.operation == "download":
+                value |= _from_here(request, space, one, sizes)
             else:
-                value |= _to_here(request, space, one, held, asked.transfers)
+                value |= _to_here(request, space, one, sizes, batch.transfers)
         except Refused as error:
             value["error"] = {"code": error.status, "message": str(error)}
         objects.append(value)
@@ -98,23 +98,23 @@ def _is_in_parts(value: dict[str, Any]) -> bool:
     return "header" in value.get("actions", {}).get("upload", {})
 
 
-def _from_here(request: HttpRequest, space: Space, one: _Object, held: dict[str, int]) -> dict[str, Any]:
-    if one.oid not in held:
+def _from_here(request: HttpRequest, space: Space, one: _Object, sizes: dict[str, int]) -> dict[str, Any]:
+    if one.oid not in sizes:
         raise Refused(404, f"{space} does not have this object.")
-    given = addresses.grant("get", space.pk, one.oid, held[one.oid])
+    given = addresses.grant("get", space.pk, one.oid, sizes[one.oid])
     return {"authenticated": True, "actions": {"download": _action(request, given)}}
 
 
 def _to_here(
-    request: HttpRequest, space: Space, one: _Object, held: dict[str, int], transfers: list[str]
+    request: HttpRequest, space: Space, one: _Object, sizes: dict[str, int], transfers: list[str]
 ) -> dict[str, Any]:
     """Without actions where it is here, and the caller may have it."""
     if one.size < 0:
         raise Refused(422, "A size is not below zero.")
-    if held.get(one.oid, one.size) != one.size:
-        raise Refused(422, f"This object has {held[one.oid]:,} bytes, not {one.size:,}.")
+    if sizes.get(one.oid, one.size) != one.size:
+        raise Refused(422, f"This object has {sizes[one.oid]:,} bytes, not {one.size:,}.")
     pointer = Pointer(one.oid, one.size)
-    if one.oid not in held:
+    if one.oid not in sizes:
         holdings.check_fits(space.pk, one.size)
     if holdings.borrow(space.pk, signed_in(request).elsewhere, pointer):
         return {}
@@ -132,7 +132,7 @@ def _to_here(
 
 
 def _parts(request: HttpRequest, space: Space, one: _Object) -> dict[str, Any]:
-    """Where to say that all parts are there, and where each of them goes."""
+    """The address that completes the upload, and the address of each part."""
     part_bytes = multipart.part_bytes_of(one.size)
     complete = addresses.grant("complete", space.pk, one.oid, one.size, part_bytes=part_bytes)
     upload = multipart.Upload.of(complete)

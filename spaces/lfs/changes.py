@@ -35,10 +35,10 @@ class LargeFiles:
         self._paths: list[str] = []
 
     def add(self, path: str, content: IO[bytes]) -> None:
-        """A file that came as an ordinary one; kept as a large one where `.gitattributes` says so.
+        """A file that came as an ordinary one; kept as a large one where `.gitattributes` selects it.
 
         Raises:
-            Refused: a pointer at what the Space does not hold.
+            Refused: a pointer at an object that the Space does not have.
             spaces.git.repository_paths.BadPath, spaces.git.room.NoRoom
         """
         size = content.seek(0, io.SEEK_END)
@@ -47,7 +47,7 @@ class LargeFiles:
             self._text = content.read().decode("utf-8", "replace")
             self._rules = Attributes(self._text)
         elif size in SIZES and (pointer := parsed(content.read())) is not None:
-            self._check_held(path, pointer)
+            self._check_stored(path, pointer)
         elif size and self._rules.by_lfs(path):
             content = io.BytesIO(self._stored(content, size).text)
         self._changes.add(path, content)
@@ -67,7 +67,7 @@ class LargeFiles:
             size = store.size_of(oid) or 0
         if not isinstance(size, int) or isinstance(size, bool) or size < 0:
             raise Refused(400, f"'{path[:200]}': the size of a large file is a number of bytes.")
-        self._check_held(path, Pointer(oid, size))
+        self._check_stored(path, Pointer(oid, size))
         self._changes.add(path, Pointer(oid, size).text)
         self._paths.append(path)
 
@@ -76,7 +76,7 @@ class LargeFiles:
         if new := [path for path in self._paths if not self._rules.by_lfs(path)]:
             self._changes.add(NAME, with_files(self._text, new).encode())
 
-    def _check_held(self, path: str, pointer: Pointer) -> None:
+    def _check_stored(self, path: str, pointer: Pointer) -> None:
         if not holdings.borrow(self._space.pk, self._user, pointer):
             raise Refused(
                 400,

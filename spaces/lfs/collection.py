@@ -1,4 +1,5 @@
-"""What nobody needs in the store goes: objects without a holder, and what never arrived in full."""
+"""Removes from the store what nobody needs: objects that no Space has, and uploads that never arrived in
+full."""
 
 from __future__ import annotations
 
@@ -40,8 +41,8 @@ def _objects(before: float) -> Iterator[Path]:
 
 def _collect(paths: list[Path]) -> int:
     with store.collecting():
-        held = LargeFile.objects.filter(oid__in=[path.name for path in paths])
-        kept = set(held.values_list("oid", flat=True))
+        rows = LargeFile.objects.filter(oid__in=[path.name for path in paths])
+        kept = set(rows.values_list("oid", flat=True))
         gone = [path for path in paths if path.name not in kept]
         for path in gone:
             path.unlink(missing_ok=True)

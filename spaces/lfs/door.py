@@ -42,9 +42,9 @@ async def refusing(send: Send, not_good: int) -> AsyncIterator[None]:
     try:
         yield
     except NotGood as error:
-        await say(send, not_good, str(error))
+        await respond_error(send, not_good, str(error))
     except Refused as error:
-        await say(send, error.status, str(error))
+        await respond_error(send, error.status, str(error))
     except Gone:
         return
 
@@ -58,7 +58,7 @@ async def _served(method: str, given: Grant, scope: Scope, receive: Receive, sen
             tag = await _take_part(given, receive)
             await respond(send, 200, b"", JSON, ((b"etag", f'"{tag}"'.encode()),))
         case "HEAD", "part":
-            await _say_part(given, send)
+            await _respond_part(given, send)
         case "POST", "complete":
             await _complete(given, receive)
             await respond(send, 200, b"{}", JSON)
@@ -88,8 +88,8 @@ async def _take_part(given: Grant, receive: Receive) -> str:
         return await asyncio.to_thread(incoming.keep)
 
 
-async def _say_part(given: Grant, send: Send) -> None:
-    """Whether a part is here, for who goes on with an upload."""
+async def _respond_part(given: Grant, send: Send) -> None:
+    """Whether a part is here, for a client that resumes an upload."""
     if not (tag := await asyncio.to_thread(Upload.of(given).tag_of, given.part)):
         raise Refused(404, "This part is not here.")
     await respond(send, 200, b"", JSON, ((b"etag", f'"{tag}"'.encode()),))
@@ -107,10 +107,10 @@ class _Completion(msgspec.Struct):
 async def _complete(given: Grant, receive: Receive) -> None:
     """All parts are here."""
     try:
-        said = parse(await body_of(receive), _Completion)
+        completion = parse(await body_of(receive), _Completion)
     except BadJson as error:
         raise Refused(400, f"The parts are not named as expected here: {error}") from error
-    named = [(part.partNumber, part.etag) for part in said.parts]
+    named = [(part.partNumber, part.etag) for part in completion.parts]
     await database_sync_to_async(complete)(Upload.of(given), named)
 
 
@@ -148,32 +148,32 @@ async def body_of(receive: Receive) -> bytes:
 
 
 async def _verify(given: Grant, receive: Receive, send: Send) -> None:
-    await body_of(receive)  # says what the address says too
-    held = await database_sync_to_async(holdings.held)(given.space_id, [given.oid])
-    if held.get(given.oid) != given.size:
+    await body_of(receive)  # it repeats what the address contains
+    sizes = await database_sync_to_async(holdings.sizes)(given.space_id, [given.oid])
+    if sizes.get(given.oid) != given.size:
         raise Refused(404, "The file did not arrive; send it again.")
     await respond(send, 200, b"{}", JSON)
 
 
 async def _send_file(given: Grant, scope: Scope, send: Send) -> None:
-    held = await database_sync_to_async(holdings.held)(given.space_id, [given.oid])
-    if given.oid not in held:
+    sizes = await database_sync_to_async(holdings.sizes)(given.space_id, [given.oid])
+    if given.oid not in sizes:
         raise Refused(404, "This Space does not have this file any more.")
-    size, status, start = held[given.oid], 200, 0
+    size, status, start = sizes[given.oid], 200, 0
     headers = [
         (b"content-type", b"application/octet-stream"), (b"accept-ranges", b"bytes"),
         (b"etag", f'"{given.oid}"'.encode()), (b"x-content-type-options", b"nosniff"),
         (b"cache-control", b"private, no-store"),
     ]  # fmt: skip
     fields = dict(scope["headers"])
-    asked = byte_range(fields.get(b"range", b"").decode("latin-1"), size)
+    requested = byte_range(fields.get(b"range", b"").decode("latin-1"), size)
     length = size
-    if asked is not None and asked[0] > asked[1]:
+    if requested is not None and requested[0] > requested[1]:
         headers.append((b"content-range", b"bytes */%d" % size))
         status, length = 416, 0
-    elif asked is not None:
-        start, length, status = asked[0], asked[1] + 1 - asked[0], 206
-        headers.append((b"content-range", b"bytes %d-%d/%d" % (start, asked[1], size)))
+    elif requested is not None:
+        start, length, status = requested[0], requested[1] + 1 - requested[0], 206
+        headers.append((b"content-range", b"bytes %d-%d/%d" % (start, requested[1], size)))
     headers.append((b"content-length", b"%d" % length))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     if scope["method"] == "GET" and length:
@@ -189,7 +189,7 @@ async def _send_all(chunks: AsyncGenerator[bytes], send: Send) -> None:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
 
-async def say(send: Send, status: int, text: str) -> None:
+async def respond_error(send: Send, status: int, text: str) -> None:
     """Answer with a refusal."""
     body: dict[str, Any] = {"message": text, "error": text}
     header = (b"x-error-message", text.encode("latin-1", "replace"))

@@ -1,5 +1,5 @@
 """The files of a Space with the large ones as what they are: a pointer stands for its object where the Space
-holds that, and is an ordinary file anywhere else."""
+has that, and is an ordinary file anywhere else."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def with_sizes(space_id: int, entries: list[Entry]) -> list[Entry]:
 def resolved(space_id: int, entries: list[Entry]) -> list[Entry]:
     """The same; `size` is the file's own, and `pointer` None for ordinary files."""
     pointers = repository.pointers(space_id, [e for e in entries if e.is_file])
-    held = holdings.held(space_id, (p.oid for p in pointers.values())) if pointers else {}
+    sizes = holdings.sizes(space_id, (p.oid for p in pointers.values())) if pointers else {}
     return [
         replace(e, size=p.size, pointer=p, pointer_size=e.size)
-        if e.is_file and (p := pointers.get(e.oid)) is not None and held.get(p.oid) == p.size
+        if e.is_file and (p := pointers.get(e.oid)) is not None and sizes.get(p.oid) == p.size
         else e
         for e in entries
     ]
@@ -61,7 +61,7 @@ def stream(space_id: int, entry: Entry, start: int, size: int, address: str) -> 
     """So many bytes of a file from `start` on, as the visitor from this address takes them.
 
     Raises:
-        objects.BrokenOff, spaces.git.places.Full
+        objects.BrokenOff, spaces.git.limiter.Full
     """
     if entry.pointer is not None:
         return sending.content(store.path_of(entry.pointer.oid), start, size, address)

@@ -1,5 +1,5 @@
-"""Which Space has which large file. What a Space holds was uploaded to it, or was in a Space that its
-uploader may read: knowing a hash gives access to nothing."""
+"""Which Space has which large file. Each was uploaded to the Space, or was in a Space that its uploader may
+read: knowing a hash gives access to nothing."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from spaces.lfs.pointers import Pointer
 from spaces.lfs.store import Incoming, Refused
 from spaces.models import LargeFile, Space
 
-LOOKED_AT = 50  # holders of an object, when one is looked for whom somebody may read
+CANDIDATES = 50  # Spaces with an object that are tried, to find one that a user may read
 
 
-def held(space_id: int, oids: Iterable[str]) -> dict[str, int]:
-    """Bytes of those of these objects that the Space holds."""
+def sizes(space_id: int, oids: Iterable[str]) -> dict[str, int]:
+    """The sizes of those of these objects that the Space has."""
     found = LargeFile.objects.filter(space_id=space_id, oid__in=set(oids))
     return dict(found.values_list("oid", "size_bytes"))
 
 
-def holds(space_id: int, pointer: Pointer) -> bool:
-    """Whether the Space holds this object."""
-    return held(space_id, [pointer.oid]).get(pointer.oid) == pointer.size
+def has(space_id: int, pointer: Pointer) -> bool:
+    """Whether the Space has this object."""
+    return sizes(space_id, [pointer.oid]).get(pointer.oid) == pointer.size
 
 
 def used(space_id: int) -> int:
-    """Bytes of all that a Space holds."""
+    """Bytes of all objects of a Space."""
     total = LargeFile.objects.filter(space_id=space_id).aggregate(total=Sum("size_bytes"))["total"]
     return int(total or 0)
 
 
-def hold(space_id: int, pointer: Pointer) -> None:
-    """The Space holds this object, which is in the store, from now on. Call it within `store.adding`.
+def add(space_id: int, pointer: Pointer) -> None:
+    """Give the Space this object, which is in the store. Call it within `store.adding`.
 
     Raises:
-        Refused: it would hold too much, or is not there any more.
+        Refused: the Space would have too much, or is not there any more.
     """
     try:
         with transaction.atomic():
@@ -50,7 +50,7 @@ def hold(space_id: int, pointer: Pointer) -> None:
                 return
             check_fits(space_id, pointer.size)
             LargeFile.objects.create(space_id=space_id, oid=pointer.oid, size_bytes=pointer.size)
-    except IntegrityError as error:  # another request held it at the same moment
+    except IntegrityError as error:  # another request added it at the same moment
         raise Refused(409, "This Space changes just now; try again.") from error
 
 
@@ -58,15 +58,15 @@ def keep(space_id: int, incoming: Incoming) -> None:
     """Put what came into the store, for this Space.
 
     Raises:
-        Refused: it is not what was announced, or the Space would hold too much.
+        Refused: it is not what was announced, or the Space would have too much.
     """
     with store.adding():
         incoming.keep()
-        hold(space_id, Pointer(incoming.oid, incoming.size))
+        add(space_id, Pointer(incoming.oid, incoming.size))
 
 
 def check_fits(space_id: int, size: int) -> None:
-    """Whether the Space may hold so many more bytes.
+    """Whether the Space may have so many more bytes.
 
     Raises:
         Refused
@@ -83,8 +83,8 @@ def check_fits(space_id: int, size: int) -> None:
 
 
 def borrow(space_id: int, user: access.Account, pointer: Pointer) -> bool:
-    """Have the Space hold an object that it has, or that another Space has and this user may read there;
-    whether there is one.
+    """Give the Space an object that it has already, or that another Space has where this user may read it;
+    False if there is none.
 
     Raises:
         Refused
@@ -96,18 +96,18 @@ def borrow(space_id: int, user: access.Account, pointer: Pointer) -> bool:
         if mine.update(held_at=timezone.now()):
             return True
     others = LargeFile.objects.filter(oid=pointer.oid, size_bytes=pointer.size).select_related("space")
-    looked_at = others.order_by("-space__visibility")[:LOOKED_AT]  # public ones first
-    if not any(access.can_read(user, one.space.owner_id, one.space.visibility) for one in looked_at):
+    candidates = others.order_by("-space__visibility")[:CANDIDATES]  # public ones first
+    if not any(access.can_read(user, one.space.owner_id, one.space.visibility) for one in candidates):
         return False
     with store.adding():
         if store.size_of(pointer.oid) != pointer.size:
             return False
-        hold(space_id, pointer)
+        add(space_id, pointer)
     return True
 
 
 def copy(source_id: int, target_id: int) -> None:
-    """Have a copy of a Space hold what the Space holds."""
+    """Give a copy of a Space all the objects of the Space."""
     with store.adding():
         rows = LargeFile.objects.filter(space_id=source_id)
         LargeFile.objects.bulk_create(

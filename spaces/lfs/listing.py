@@ -16,29 +16,29 @@ from spaces.lfs.references import pointers
 from spaces.models import Space
 
 PAGE = 1000
-BRANCHES = 20  # looked through; each is a walk through all its files
+BRANCHES = 20  # searched; each takes a walk through all its files
 SHAS_AT_ONCE = 1000  # as the official client has it
 
 
 @hub("GET")
 def lfs_files(request: HttpRequest, owner: str, name: str) -> HttpResponse:
-    """What the Space holds, the newest first; `filename` and `ref` of those that a branch has now."""
+    """The Space's large files, the newest first; with `filename` and `ref` where a branch has them now."""
     space = writable(request, owner, name)
     start = number(request.GET.get("cursor"), 0, 10**9)
     rows = list(space.large_files.order_by("-held_at", "-pk")[start : start + PAGE + 1])
-    places = _places(space)
+    locations = _locations(space)
     answer = ok(
         [
             {
                 "fileOid": row.oid,
                 "oid": row.oid,
-                "filename": place.path,
-                "ref": place.ref,
+                "filename": location.path,
+                "ref": location.ref,
                 "pushedAt": date(row.held_at),
                 "size": row.size_bytes,
             }
             for row in rows[:PAGE]
-            for place in [places.get(row.oid, NOWHERE)]
+            for location in [locations.get(row.oid, NOWHERE)]
         ]
     )
     if len(rows) > PAGE:
@@ -46,24 +46,24 @@ def lfs_files(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     return answer
 
 
-class _Place(NamedTuple):
+class _Location(NamedTuple):
     """Where a large file is."""
 
     path: str
     ref: str | None
 
 
-NOWHERE = _Place("", None)
+NOWHERE = _Location("", None)
 
 
-def _places(space: Space) -> dict[str, _Place]:
-    """Of each large file a place in a branch: in `main`, where it is there."""
+def _locations(space: Space) -> dict[str, _Location]:
+    """One location of each large file in a branch: in `main`, if it is there."""
     branches, _ = references.refs(space.pk)
-    found: dict[str, _Place] = {}
+    found: dict[str, _Location] = {}
     for name in sorted(branches, key=lambda name: (name != BRANCH, name))[:BRANCHES]:
         for entry in files.tree(space.pk, branches[name], recursive=True) or []:
             if entry.pointer is not None:
-                found.setdefault(entry.pointer.oid, _Place(entry.path, f"refs/heads/{name}"))
+                found.setdefault(entry.pointer.oid, _Location(entry.path, f"refs/heads/{name}"))
     return found
 
 
@@ -78,14 +78,14 @@ class _Delete(msgspec.Struct):
 
 @hub("POST")
 def delete(request: HttpRequest, owner: str, name: str) -> HttpResponse:
-    """Let go of these. With `rewriteHistory` branches and tags lose their pointers too."""
+    """Remove these from the Space. With `rewriteHistory` branches and tags lose their pointers too."""
     space = writable(request, owner, name)
-    asked = read_json(request, _Delete).deletions
-    if len(asked.sha) > SHAS_AT_ONCE:
+    deletions = read_json(request, _Delete).deletions
+    if len(deletions.sha) > SHAS_AT_ONCE:
         raise HubError(413, f"Delete at most {SHAS_AT_ONCE:,} files at once.")
-    if asked.rewriteHistory:
-        _rewrite_history(space, set(asked.sha))
-    gone, _ = space.large_files.filter(oid__in=asked.sha).delete()
+    if deletions.rewriteHistory:
+        _rewrite_history(space, set(deletions.sha))
+    gone, _ = space.large_files.filter(oid__in=deletions.sha).delete()
     return ok({"deleted": gone})
 
 

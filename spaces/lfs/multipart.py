@@ -15,7 +15,7 @@ from pathlib import Path
 from spaces.lfs import holdings, store
 from spaces.lfs.addresses import Grant
 from spaces.lfs.pointers import Pointer
-from spaces.lfs.store import CHUNK, LOOK_BYTES, READ_ONLY, Refused, full_disk
+from spaces.lfs.store import CHECK_EVERY_BYTES, CHUNK, READ_ONLY, Refused, full_disk
 
 FROM_BYTES = 64 * 1024 * 1024  # smaller files come in one piece
 PART_BYTES = 32 * 1024 * 1024
@@ -24,7 +24,7 @@ PARTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One object on its way to one Space; whoever asks again gets the same."""
+    """One object on its way to one Space; a repeated request gets the same one."""
 
     space_id: int
     pointer: Pointer
@@ -50,7 +50,7 @@ class Upload:
         return store.spool() / f"{self.space_id}-{self.pointer.oid}-{self.pointer.size}-{self.part_bytes}"
 
     def note_of(self, part: int) -> Path:
-        """Says that this part is complete."""
+        """The note that this part is complete."""
         return self.data.with_name(f"{self.data.name}.{part}")
 
     def tag_of(self, part: int) -> str:
@@ -90,7 +90,7 @@ class IncomingPart:
             raise
         upload.note_of(part).unlink(missing_ok=True)
         self._at = (part - 1) * upload.part_bytes
-        self._bytes, self._looked, self._digest = 0, 0, hashlib.sha256()
+        self._bytes, self._checked, self._digest = 0, 0, hashlib.sha256()
 
     def __enter__(self) -> IncomingPart:
         return self
@@ -106,8 +106,8 @@ class IncomingPart:
         """
         if self._bytes + len(chunk) > (most := self._upload.length_of(self._part)):
             raise Refused(422, f"More came than the {most:,} bytes of this part.")
-        if self._bytes - self._looked > LOOK_BYTES:
-            self._looked = self._bytes
+        if self._bytes - self._checked > CHECK_EVERY_BYTES:
+            self._checked = self._bytes
             store.check_room(0, self._upload.space_id)
         self._digest.update(chunk)
         with full_disk():
@@ -139,7 +139,7 @@ def complete(upload: Upload, named: Iterable[tuple[int, str]]) -> None:
         Refused
     """
     there = store.size_of(upload.pointer.oid) == upload.pointer.size
-    if there and holdings.holds(upload.space_id, upload.pointer):
+    if there and holdings.has(upload.space_id, upload.pointer):
         return
     _check_parts(upload, dict(named))
     with _alone(upload) as file:
@@ -157,7 +157,7 @@ def complete(upload: Upload, named: Iterable[tuple[int, str]]) -> None:
         with store.adding():
             with full_disk():
                 store.complete(upload.data, upload.pointer.oid)
-            holdings.hold(upload.space_id, upload.pointer)
+            holdings.add(upload.space_id, upload.pointer)
     upload.forget()
 
 

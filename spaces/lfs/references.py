@@ -1,5 +1,5 @@
-"""What a Space's branches, tags and kept versions point at. What they do not, the Space lets go of after a
-while: files that were sent and never committed, and those of a history that was rewritten."""
+"""The objects that a Space's branches, tags and kept versions point at. All others are removed from the Space
+after a while: files that were sent and never committed, and those of a history that was rewritten."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ async def content(path: Path, start: int, size: int, address: str) -> AsyncGener
 
     Raises:
         BrokenOff: there is not so much of it, or the visitor takes too long.
-        spaces.git.places.Full: too many others are sent something for too long.
+        spaces.git.limiter.Full: too many others are sent something for too long.
     """
-    await downloads.taken(address, START_S)
+    await downloads.acquire_within(address, START_S)
     try:
         file = await asyncio.to_thread(os.open, path, os.O_RDONLY)
         try:
@@ -32,4 +32,4 @@ async def content(path: Path, start: int, size: int, address: str) -> AsyncGener
         finally:
             os.close(file)
     finally:
-        downloads.give_back(address)
+        downloads.release(address)

@@ -20,12 +20,12 @@ from infra.folders import private
 from spaces.lfs.pointers import OID
 
 READ_ONLY = 0o444
-LOOK_BYTES = 64 * 1024 * 1024  # between two looks at how full the disk is
+CHECK_EVERY_BYTES = 64 * 1024 * 1024  # between two checks of how full the disk is
 CHUNK = 1024 * 1024
 
 
 class Refused(Exception):
-    """What is not taken or given here; the message says why, in a sentence. `status` is HTTP's."""
+    """A refused upload or download; the message is a sentence with the reason. `status` is HTTP's."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -80,7 +80,7 @@ def adding() -> Iterator[None]:
 
 @contextlib.contextmanager
 def collecting() -> Iterator[None]:
-    """Objects that nobody holds are removed: none gets a holder meanwhile."""
+    """Objects that no Space has are removed: none is given to a Space meanwhile."""
     with _locked(fcntl.LOCK_EX):
         yield
 
@@ -112,8 +112,8 @@ def check_room(size: int, space_id: int) -> None:
     Raises:
         Refused
     """
-    if said := fault(size):
-        raise Refused(507, said)
+    if reason := fault(size):
+        raise Refused(507, reason)
     mine, all_of_them = coming(space_id)
     if all_of_them + size > settings.SPACEPORT_LFS_SPOOL_LIMIT_BYTES:
         raise Refused(507, "Too many large files are on their way here; try again later.")
@@ -185,7 +185,7 @@ class Incoming:
         check_room(size, space_id)
         number, name = tempfile.mkstemp(dir=spool(), prefix=f"{space_id}-")
         self._file, self._written = os.fdopen(number, "wb", buffering=0), Path(name)
-        self._digest, self._bytes, self._looked = hashlib.sha256(), 0, 0
+        self._digest, self._bytes, self._checked = hashlib.sha256(), 0, 0
 
     def __enter__(self) -> Incoming:
         return self
@@ -203,8 +203,8 @@ class Incoming:
         self._bytes += len(chunk)
         if self._bytes > self.size:
             raise Refused(422, f"More than the announced {self.size:,} bytes came.")
-        if self._bytes - self._looked > LOOK_BYTES:
-            self._looked = self._bytes
+        if self._bytes - self._checked > CHECK_EVERY_BYTES:
+            self._checked = self._bytes
             check_room(0, self._space_id)
         self._digest.update(chunk)
         with full_disk():

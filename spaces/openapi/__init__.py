@@ -1,2 +1,2 @@
 """The Hub's paths in OpenAPI's terms, beside those that Ninja describes by itself: read from the routes, so
-that none is missing. `bodies` says what the requests hold."""
+that none is missing. `bodies` describes the requests' bodies."""

@@ -1,4 +1,4 @@
-"""What the Hub's requests hold, by the name of the view, as JSON schemas."""
+"""The bodies of the Hub's requests, by the name of the view, as JSON schemas."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from django.urls import URLPattern
 from spaces.openapi.bodies import BODIES, OTHER, QUERIES, Json, text
 
 TAG = "The Hub's paths"
-#: Only listed and never more than asked for: what has no end, or is no API.
+#: Only listed, without details: paths without an end, and paths that are no API.
 LEFT_OUT = {"missing.nothing", "missing.no_other_kind", "oauth.activate", "batch.nothing", "git_http.serve"}
 _CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
 _GROUP = re.compile(r"\(\?P<(\w+)>[^()]*\)")

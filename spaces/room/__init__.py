@@ -1,1 +1,1 @@
-"""Room on nodes: what Spaces are told that wait for it, and who makes room for them."""
+"""Room on nodes: the texts for Spaces that wait for it, and making room for them."""

@@ -1,4 +1,4 @@
-"""Whether anybody uses a Space."""
+"""How long a Space has been idle."""
 
 from __future__ import annotations
 

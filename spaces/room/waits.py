@@ -1,4 +1,4 @@
-"""What people are told of a Space that waits for room: why, its place in line, and for how long, if known."""
+"""The texts about a Space that waits for room: why, its place in line, and for how long, if known."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 #: While others wait for its room, a Space that may sleep does so after this long without a visitor.
 PRESSED_S = 60.0
-#: From the decision that one sleeps until another begins to start in its room: that is looked at every 10 s.
+#: From the decision that one sleeps until another begins to start in its room: that is checked every 10 s.
 CHANGES_OVER_S = 20.0
 
 
 @dataclass(frozen=True)
 class Wait:
     """`place` from 1 of `of`. `likely_s`: until there is room, if nobody visits the Spaces that run there;
-    None where nothing can be said."""
+    None where there is no estimate."""
 
     place: int
     of: int
@@ -38,7 +38,7 @@ def reason(space: Space) -> str:
     return _reason(space, replicas.candidate(space.pk))
 
 
-def told(space: Space) -> str:
+def explanation(space: Space) -> str:
     """The same with an estimate, for pages."""
     newest = replicas.candidate(space.pk)
     wait = _wait(newest)

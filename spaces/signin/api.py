@@ -10,7 +10,7 @@ from ninja import Router, Schema
 from pydantic import ConfigDict, Field
 
 from spaces.api.deploy import space_of
-from spaces.api.hub import HubError, caller, ok
+from spaces.api.hub import HubError, current_caller, ok
 from spaces.models import Space
 from spaces.signin import publishers
 
@@ -46,7 +46,7 @@ def get_publishers(request: HttpRequest, owner: str, name: str) -> Any:
 @router.post(PATH, response=Publisher, summary="Trust the jobs of an issuer whose id tokens say this")
 def add_publisher(request: HttpRequest, owner: str, name: str, new: NewPublisher) -> Any:
     space = _space(request, owner, name)
-    user = caller(request).user
+    user = current_caller(request).user
     assert user is not None
     try:
         return publishers.add(space, user, new.issuer, new.claims)
@@ -63,9 +63,10 @@ def remove_publisher(request: HttpRequest, owner: str, name: str, publisher_id: 
 
 
 def _space(request: HttpRequest, owner: str, name: str) -> Space:
-    """The Space, for who may write to it with more than a token for it alone: that may be a job's own."""
+    """The Space, if the caller may write to it with more than a token for it alone: such a token may be a
+    job's own."""
     space = space_of(request, owner, name, write=True)
-    token = caller(request).token
+    token = current_caller(request).token
     if token is not None and token.space_id is not None:
         raise HubError(403, f"This token is for {space} alone, and does not change who is trusted.")
     return space

@@ -1,6 +1,6 @@
-"""A CI job's identity becomes a token for one Space (RFC 8693), as `huggingface_hub` asks for it: the job
-proves itself with the id token of its provider (OpenID Connect), and the Space's owner said which job of
-which provider is trusted. Checked by PyJWT with the provider's published keys."""
+"""A CI job's identity becomes a token for one Space (RFC 8693), as `huggingface_hub` requests it: the job
+proves itself with the id token of its provider (OpenID Connect), and the Space's owner has chosen which job
+of which provider to trust. Checked by PyJWT with the provider's published keys."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def exchange(values: dict[str, Any], audience: str) -> dict[str, Any]:
     Raises:
         OAuthError
     """
-    space, raw = _asked(values)
+    space, raw = _requested(values)
     claims = _unproven(raw)
     trusted = _trusted(space, claims)
     if not trusted:
@@ -52,7 +52,7 @@ def exchange(values: dict[str, Any], audience: str) -> dict[str, Any]:
     raise OAuthError("invalid_grant", "The user who trusted this job may not write to the Space any more.")
 
 
-def _asked(values: dict[str, Any]) -> tuple[str, str]:
+def _requested(values: dict[str, Any]) -> tuple[str, str]:
     resource, raw = values.get("resource"), values.get("subject_token")
     if values.get("subject_token_type") != ID_TOKEN or not isinstance(raw, str) or len(raw) > ID_TOKEN_BYTES:
         raise OAuthError("invalid_request", f"subject_token must be an id token, of the type {ID_TOKEN}.")
@@ -62,7 +62,7 @@ def _asked(values: dict[str, Any]) -> tuple[str, str]:
 
 
 def _unproven(raw: str) -> dict[str, Any]:
-    """What the token says, for whoever it is from."""
+    """The token's claims, not yet verified."""
     try:
         claims: dict[str, Any] = jwt.decode(raw, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""The published keys of those who vouch for CI jobs (OpenID Connect Discovery 1.0), fetched where the
+"""The published keys of the issuers that vouch for CI jobs (OpenID Connect Discovery 1.0), fetched where the
 platform may connect to and kept for some minutes."""
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _fetching = [threading.Lock() for _ in range(64)]
 
 
 class NoKeys(Exception):
-    """They could not be fetched; the message says why."""
+    """The keys could not be fetched; the message gives the reason."""
 
 
 def check(issuer: str) -> str:
@@ -56,10 +56,10 @@ def key(issuer: str, raw: str) -> Any:
         jwt.PyJWTError: it names none that there is.
     """
     kid = jwt.get_unverified_header(raw).get("kid")
-    at, keys, problem = _known(issuer, KEPT_S)
+    at, keys, problem = _cached(issuer, KEPT_S)
     found = _named(keys, kid)
     if found is None and time.monotonic() - at > AGAIN_S:
-        _, keys, problem = _known(issuer, AGAIN_S)
+        _, keys, problem = _cached(issuer, AGAIN_S)
         found = _named(keys, kid)
     if keys is None:
         raise NoKeys(problem)
@@ -75,7 +75,7 @@ def _named(keys: jwt.PyJWKSet | None, kid: Any) -> jwt.PyJWK | None:
     return next((one for one in usable if one.key_id == kid), None)
 
 
-def _known(issuer: str, newer_than_s: float) -> tuple[float, jwt.PyJWKSet | None, str]:
+def _cached(issuer: str, newer_than_s: float) -> tuple[float, jwt.PyJWKSet | None, str]:
     """The issuer's keys, fetched in the last so many seconds; a failure is kept for as long as that, at most
     half a minute."""
     with _fetching[hash(issuer) % len(_fetching)]:

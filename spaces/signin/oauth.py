@@ -48,7 +48,7 @@ def device(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 @require_http_methods(["POST"])
 def token(request: HttpRequest) -> HttpResponse:
-    """A program asks for a token."""
+    """A program requests a token."""
     try:
         values = _values(request)
         match values.get("grant_type"):
@@ -113,12 +113,13 @@ def _refusal(error: OAuthError) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def activate(request: HttpRequest) -> HttpResponse:
-    """The user types the code that the program shows, sees from where it asks, and agrees or refuses."""
+    """The user types the code that the program shows, sees where the request comes from, and agrees or
+    refuses."""
     assert isinstance(request.user, User)
     typed = (request.POST.get("code") or request.GET.get("code", ""))[:40]
     if typed and throttle.too_many_codes(request.user.pk):
-        said = {"error": "Too many codes were typed. Wait five minutes."}
-        return render(request, "accounts/device.html", said, status=429)
+        error = {"error": "Too many codes were typed. Wait five minutes."}
+        return render(request, "accounts/device.html", error, status=429)
     row = devices.waiting(typed)
     context: dict[str, Any] = {"code": typed, "row": row}
     if typed and row is None:

@@ -1,4 +1,4 @@
-"""Which CI jobs a Space trusts: an issuer, and what its id tokens must say of the job."""
+"""Which CI jobs a Space trusts: an issuer, and the claims that its id tokens must have."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ MOST = 20  # of one Space
 MOST_CLAIMS = 10
 TEXT = 500
 #: At least one of these has to be given: without it every job of the issuer would be trusted.
-WHO = ("sub", "repository", "repository_id", "project_path", "project_id")
+IDENTITY = ("sub", "repository", "repository_id", "project_path", "project_id")
 
 
 class BadPublisher(ValueError):
-    """No job can be trusted so; the message says why."""
+    """No job can be trusted so; the message gives the reason."""
 
 
 def add(space: Space, user: User, issuer: str, claims: Any) -> TrustedPublisher:
@@ -42,6 +42,6 @@ def _checked(claims: Any) -> dict[str, str]:
         right = isinstance(value, str) and 0 < len(value) <= TEXT and "\0" not in value + name
         if not right or not 0 < len(name) <= 100:
             raise BadPublisher(f"claims: '{str(name)[:100]}' must be a text of at most {TEXT} characters.")
-    if not any(name in claims for name in WHO):
-        raise BadPublisher(f"claims: one of {', '.join(WHO)} must say whose job it is.")
+    if not any(name in claims for name in IDENTITY):
+        raise BadPublisher(f"claims: one of {', '.join(IDENTITY)} must say whose job it is.")
     return claims

@@ -47,7 +47,7 @@ def front_path(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def favicon(request: HttpRequest) -> HttpResponse:
-    """Where browsers look for an icon unasked."""
+    """The address at which browsers request an icon by themselves."""
     return redirect(static("spaceport/mark.svg"))
 
 

@@ -67,7 +67,7 @@ def is_writer(request: HttpRequest, space: Space) -> bool:
 
 
 def writable_owners(user: access.Account, *, also: int = 0) -> QuerySet[Owner]:
-    """The owners under whose names this user may make Spaces; and `also` the one of this id."""
+    """The owners for which this user may make Spaces; and `also` the one of this id."""
     roles = [Membership.Role.ADMIN, Membership.Role.WRITE]
     own = Membership.objects.filter(user_id=getattr(user, "pk", None) or 0, role__in=roles)
     return Owner.objects.filter(Q(pk__in=own.values("owner")) | Q(pk=also)).order_by("kind", "name")

@@ -56,12 +56,12 @@ def act(request: HttpRequest, space_id: int, action: str) -> HttpResponse:
         raise Http404("There is no such action.")
     space = get_object_or_404(Space.objects.select_related("owner", "replica"), pk=space_id)
     try:
-        tone, said = "good", ACTIONS[action](space)
+        tone, message = "good", ACTIONS[action](space)
     except CardError as error:
-        tone, said = "bad", str(error)
+        tone, message = "bad", str(error)
     if request.htmx:  # type: ignore[attr-defined]
-        return render(request, "components/console_live.html", _live() | {"tone": tone, "said": said})
-    messages.add_message(request, messages.SUCCESS if tone == "good" else messages.ERROR, said)
+        return render(request, "components/console_live.html", _live() | {"tone": tone, "message": message})
+    messages.add_message(request, messages.SUCCESS if tone == "good" else messages.ERROR, message)
     return redirect("console")
 
 

@@ -22,7 +22,7 @@ from spaces.views.forms import NewSpace
 @never_cache
 @require_safe
 def dashboard(request: HttpRequest) -> HttpResponse:
-    """The Spaces of this user and their organizations; htmx asks for the table alone."""
+    """The Spaces of this user and their organizations; htmx requests the table alone."""
     assert isinstance(request.user, User)
     mine = Space.objects.filter(owner__memberships__user=request.user).select_related("owner", "replica")
     spaces = list(mine.order_by("owner__name", "name"))
@@ -38,7 +38,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
-    """A form; once made, the Space's own page, which says how to push to it."""
+    """A form; once made, the Space's own page, which shows how to push to it."""
     assert isinstance(request.user, User)
     owners = writable_owners(request.user)
     initial = {"owner": request.user.username, "sdk": Sdk.GRADIO, "visibility": Visibility.PUBLIC}

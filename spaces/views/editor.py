@@ -29,7 +29,7 @@ CHANGED = "Somebody changed this file since you opened it. Save again to put you
 
 
 class NotSaved(Exception):
-    """The message says why, and what to do."""
+    """The message gives the reason, and what to do."""
 
 
 @require_safe
@@ -57,7 +57,7 @@ def edit(request: HttpRequest, owner: str, name: str, path: str) -> HttpResponse
     except NotSaved as error:
         space.refresh_from_db()
         return _page(request, space, path, text, str(error))
-    messages.success(request, _said(space, oid))
+    messages.success(request, _saved_message(space, oid))
     return redirect("file", space.owner.name, space.name, path)
 
 
@@ -144,7 +144,7 @@ def _oid(space: Space, commit: str, path: str) -> str | None:
     return entry.oid if entry is not None else None
 
 
-def _said(space: Space, oid: str) -> str:
+def _saved_message(space: Space, oid: str) -> str:
     space.refresh_from_db()
     reload = space.replica.reload if space.replica is not None else None
     if space.sdk == Sdk.STATIC or (reload and (reload["sha"], reload["status"]) == (oid, "reloaded")):

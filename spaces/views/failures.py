@@ -1,4 +1,4 @@
-"""What an app's last words mean: the last exception and the app's own frames, without those around them."""
+"""Explains an app's last output: the last exception and the app's own frames, without those around them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w-]+)")
 
 @dataclass(frozen=True)
 class Failure:
-    """`sentence`: the platform's words. `exception`: the app's last one, if it wrote any, with `advice` and
+    """`sentence`: the platform's text. `exception`: the app's last one, if it wrote any, with `advice` and
     the lines of its own `frames`. `lines`: everything it wrote last."""
 
     sentence: str
@@ -30,13 +30,13 @@ class Failure:
 
 def failure(reason: str) -> Failure:
     """A stage's reason, taken apart."""
-    said, _, rest = reason.partition(f"\n{_LINES}\n")
+    message, _, rest = reason.partition(f"\n{_LINES}\n")
     written = rest.splitlines()
     again = [written.pop()] if written and _AGAIN.fullmatch(written[-1]) else []
     exception, frames = _last_exception(written)
     missing = _MODULE.match(exception)
     return Failure(
-        sentence=" ".join([*said.splitlines(), *again]),
+        sentence=" ".join([*message.splitlines(), *again]),
         exception=exception,
         advice=f"Add {package_of(missing[1])} to requirements.txt." if missing else "",
         frames=tuple(frames),

@@ -1,4 +1,4 @@
-"""The Files and Logs tabs. What people pushed is shown as text or cleaned Markdown, never as their HTML."""
+"""The Files and Logs tabs. Pushed files are shown as text or cleaned Markdown, never as their HTML."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def history(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 
 
 def _shown(request: HttpRequest, space: Space) -> str:
-    """The commit that is asked for with `?revision=`, else the one that runs; empty before the first push.
+    """The commit requested with `?revision=`, else the one that runs; empty before the first push.
 
     Raises:
         Http404

@@ -1,4 +1,4 @@
-"""What people type into the pages, checked; every refusal names its field."""
+"""Input of the pages, checked; every refusal names its field."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spaces import names
 from spaces.models import Sdk, Visibility
 from spaces.secrets import KEY, VALUE_LIMIT
 
-#: What the field of a group's number is called, before the group's name.
+#: The prefix of the field of a group's number, before the group's name.
 GROUP_FIELD = "group:"
 SLEEP_TIMES = {"": "Never", "300": "5 minutes", "1800": "30 minutes", "3600": "1 hour", "86400": "1 day"}
 
@@ -61,7 +61,7 @@ def typed_numbers(
 
 
 def shown_number(group: queue_settings.GroupLimit) -> str:
-    """What stands in a group's field: the owner's number, if any."""
+    """The value of a group's field: the owner's number, if any."""
     if group.source != "owner":
         return ""
     return "none" if group.limit is None else str(group.limit)
@@ -80,7 +80,7 @@ def group_rows(
     rows = []
     for at, group in enumerate(groups):
         functions = ", ".join(group.functions)
-        limit, whose = (
+        limit, source = (
             (each, "the default") if group.without == queue_settings.DEFAULT else (group.without, "the code")
         )
         name = GROUP_FIELD + group.group
@@ -89,7 +89,7 @@ def group_rows(
             "name": name,
             "title": functions if functions == group.group else f"{group.group}: {functions}",
             "value": shown_number(group) if posted is None else posted.get(name, ""),
-            "placeholder": f"{'no limit' if limit is None else limit}, from {whose}",
+            "placeholder": f"{'no limit' if limit is None else limit}, from {source}",
             "error": (errors or {}).get(group.group, ""),
         })  # fmt: skip
     return rows
@@ -108,7 +108,7 @@ def setting_rows(
     several: bool = False,
 ) -> Any:
     """The settings as the page shows them: what was typed where it was refused, else what is in force. A
-    total of all functions says something only where there are `several`."""
+    total of all functions is shown only where there are `several`."""
     now = asdict(queue_settings.effective(space_id))
     return [
         {

@@ -59,7 +59,7 @@ def head_context(request: HttpRequest, space: Space) -> dict[str, Any]:
         "writer": is_writer(request, space),
         "serving": replica.tier if replica is not None else space.hardware,
         "moving": moving,
-        "moving_waits": waits.told(space) if moving else "",
+        "moving_waits": waits.explanation(space) if moving else "",
         "simulated": bool(replica and replica.simulated),
         "progress": progress(space),
         "queue": queue_settings.effective(space.pk),
@@ -129,6 +129,6 @@ def panel_context(request: HttpRequest, space: Space, visit: str) -> dict[str, A
         "advice": advice,
         "log_lines": last_lines(space, LOG_LINES) if writer and not reason.lines else [],
         "reason": reason,
-        "absence": waits.told(space) if space.sdk != Sdk.STATIC else "",
+        "absence": waits.explanation(space) if space.sdk != Sdk.STATIC else "",
         "waits": space.stage in (Stage.BUILDING, Stage.APP_STARTING, Stage.SLEEPING),
     }

@@ -25,7 +25,7 @@ _turn = threading.Lock()
 
 
 def prose(owner_id: int, oid: str, text: str) -> SafeString | None:
-    """The HTML of a Markdown file, made once for all who look at it; None for what is to be shown as text.
+    """The HTML of a Markdown file, made once for all viewers; None if it is to be shown as text.
 
     Args:
         oid: git's id of the file.

@@ -102,7 +102,7 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
             advice_facts.sentences, space.pk, space.hardware
         ),  # read where the template shows it
         "offers": offers,
-        "absence": waits.told(space),
+        "absence": waits.explanation(space),
         "variables": space.variables.order_by("key"),
         "secrets": space.secrets.order_by("key"),
         "sleep": sleep,
@@ -123,7 +123,7 @@ def _queue(request: HttpRequest, space: Space) -> dict[str, Any] | None:
     numbers, refused = typed_numbers(request.POST, queue_settings.groups(space.pk))
     if errors or refused:
         return _queue_rows(space, request.POST, errors, refused)
-    # What was left as it is stays the code's to decide.
+    # Unchanged fields stay with the code's values.
     now = asdict(queue_settings.effective(space.pk))
     changed: dict[str, Any] = {name: value for name, value in values.items() if value != now[name]}
     queue_settings.change(space.pk, changed | ({"groups": numbers} if numbers else {}))
@@ -305,8 +305,8 @@ def move(request: HttpRequest, owner: str, name: str) -> HttpResponse:
             raise names.BadRepoId("Choose one of the owners for whom you may write.")
         creation.move(space, target, wanted)
     except (names.BadRepoId, creation.AlreadyExists, creation.HasVolumes, CardError) as error:
-        said = f"{error.space} exists already." if isinstance(error, creation.AlreadyExists) else str(error)
-        context = _context(request, space) | {"move_error": said, "move_name": wanted}
+        text = f"{error.space} exists already." if isinstance(error, creation.AlreadyExists) else str(error)
+        context = _context(request, space) | {"move_error": text, "move_name": wanted}
         return render(request, "spaces/settings.html", context, status=422)
     messages.success(request, f"The Space is {space} now. Its old addresses lead here.")
     return redirect("settings", space.owner.name, space.name)

@@ -15,7 +15,7 @@ from spaces.models import Sdk, Space
 from spaces.views.common import writable
 from spaces.views.pages import space_context
 
-#: Range to (its words, seconds between two looks while the page is open).
+#: Range to (its name, seconds between two refreshes while the page is open).
 SHOWN = {
     "1h": ("Last hour", 5),
     "24h": ("Last 24 hours", 30),
@@ -45,8 +45,8 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
     name = request.GET.get("range", "1h")
     if name not in RANGES or space.sdk == Sdk.STATIC:
         raise Http404("There are no such statistics.")
-    told = statistics.report(space.pk, name)
-    totals = told["totals"]
+    report = statistics.report(space.pk, name)
+    totals = report["totals"]
     words, every_s = SHOWN[name]
     return {
         "space": space,
@@ -56,6 +56,6 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
         "every_s": every_s,
         "totals": totals,
         "refused": totals["refused_full"] + totals["refused_closed"] + totals["refused_other"],
-        "functions": told["functions"],
-        "batches": any(one["mean_batch"] is not None for one in told["functions"]),
+        "functions": report["functions"],
+        "batches": any(one["mean_batch"] is not None for one in report["functions"]),
     }

@@ -1,4 +1,4 @@
-"""The Hub's routes about volumes, which its clients call buckets, and about those that a Space has."""
+"""The Hub's routes for volumes, which its clients call buckets, and for those of a Space."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def of_space(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         raise HubError(400, str(error)) from error
     except CardError as error:
         raise HubError(400, f"Mounted. The Space cannot restart, though: {error}") from error
-    return ok({"volumes": mounts.told(space)})
+    return ok({"volumes": mounts.described(space)})
 
 
 @hub("GET")
@@ -58,20 +58,20 @@ def listing(request: HttpRequest, owner: str) -> HttpResponse:
 
 @hub("GET", "POST", "DELETE")
 def one(request: HttpRequest, owner: str, name: str) -> HttpResponse:
-    """Make a volume, read about it, or delete it with all that it holds."""
-    who = signed_in(request)
+    """Make a volume, describe it, or delete it with all its contents."""
+    caller = signed_in(request)
     namespace = _owner(request, owner)
     if request.method != "GET":
-        if not access.can_write(who.user, namespace.pk):
+        if not access.can_write(caller.user, namespace.pk):
             raise HubError(403, f"You have no rights to make or delete volumes of {namespace}.")
-        if not who.may_write:
+        if not caller.may_write:
             raise HubError(403, READ_ONLY)
     if request.method == "POST":
         return _create(request, namespace, name)
     found = Volume.objects.select_related("owner").filter(owner=namespace)
     volume = found.filter(name__iexact=name.replace("\0", "")).first()
     if volume is None:
-        raise not_found(who)
+        raise not_found(caller)
     if request.method == "GET":
         return ok(_told([volume])[0])
     try:
@@ -98,14 +98,14 @@ def _create(request: HttpRequest, owner: Owner, name: str) -> HttpResponse:
 
 
 def _owner(request: HttpRequest, name: str) -> Owner:
-    """The owner, whose member the caller is."""
-    who = signed_in(request)
-    assert who.user is not None
+    """The owner; the caller must be a member of it."""
+    caller = signed_in(request)
+    assert caller.user is not None
     if name == "me":
-        return own_namespace(who.user)
+        return own_namespace(caller.user)
     owner = Owner.objects.filter(name__iexact=name.replace("\0", "")).first()
-    if owner is None or not access.can_read(who.user, owner.pk, "private"):
-        raise not_found(who)
+    if owner is None or not access.can_read(caller.user, owner.pk, "private"):
+        raise not_found(caller)
     return owner
 
 
@@ -115,7 +115,7 @@ def _url(request: HttpRequest, volume: str) -> str:
 
 def _told(volumes: list[Volume]) -> list[dict[str, Any]]:
     homes = VolumeHome.objects.filter(volume_id__in=[volume.pk for volume in volumes])
-    held = {home.volume_id: (home.size_bytes, home.files) for home in homes}
+    uses = {home.volume_id: (home.size_bytes, home.files) for home in homes}
     return [
         {
             "_id": str(volume.pk),
@@ -123,8 +123,8 @@ def _told(volumes: list[Volume]) -> list[dict[str, Any]]:
             "author": volume.owner.name,
             "private": True,
             "createdAt": date(volume.created_at),
-            "size": held.get(volume.pk, (0, 0))[0],
-            "totalFiles": held.get(volume.pk, (0, 0))[1],
+            "size": uses.get(volume.pk, (0, 0))[0],
+            "totalFiles": uses.get(volume.pk, (0, 0))[1],
         }
         for volume in volumes
     ]

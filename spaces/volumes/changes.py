@@ -1,4 +1,4 @@
-"""What is done with volumes: they are made and deleted, and Spaces are given others."""
+"""Making and deleting volumes, and changing those of a Space."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def create(owner: Owner, name: str) -> Volume:
 
 @transaction.atomic
 def delete(volume: Volume) -> None:
-    """Delete a volume with all that it holds.
+    """Delete a volume with all its contents.
 
     Raises:
         InUse
@@ -77,7 +77,7 @@ def mount(space: Space, wanted: list[Wanted]) -> None:
 
 
 def _must_be_there(wanted: Iterable[Wanted], owner_id: int) -> None:
-    """A volume may have been deleted, or the Space moved, since it was looked up."""
+    """A volume may have been deleted, or the Space moved, since it was read."""
     ids = {one.volume.pk for one in wanted}
     there = Volume.objects.select_for_update().filter(pk__in=ids, owner_id=owner_id)
     if len(there) != len(ids):

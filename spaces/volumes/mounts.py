@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from spaces.models import Space
 
 MOST = 10  # of one Space
-#: What else the Hub mounts, and how a Space here comes by it.
+#: Other mounts of the Hub, and what a Space here uses instead.
 NOT_HERE = {
     "model": "There are no models here to mount: a Space downloads what it needs, and keeps it cached.",
     "dataset": "There are no data sets here to mount: a Space downloads what it needs, and keeps it cached.",
@@ -29,7 +29,7 @@ NOT_HERE = {
 
 
 class Refused(ValueError):
-    """A Space cannot have these volumes so; the message says why."""
+    """A Space cannot have these volumes so; the message gives the reason."""
 
 
 class Wanted(NamedTuple):
@@ -129,8 +129,8 @@ def numbers(space: Space) -> list[int]:
     return list(space.mounts.values_list("volume_id", flat=True))
 
 
-def told(space: Space) -> list[dict[str, Any]]:
-    """The same, as the Hub's clients read it."""
+def described(space: Space) -> list[dict[str, Any]]:
+    """The same, as the Hub's clients expect them."""
     rows = sorted(space.mounts.all(), key=lambda row: row.path)  # which lists read beforehand (`load`)
     return [
         {"type": "bucket", "source": str(row.volume), "mountPath": row.path, "readOnly": row.read_only}

@@ -13,15 +13,15 @@ from spaces.webhooks import hooks
 
 @hub("GET", "POST")
 def all_hooks(request: HttpRequest) -> HttpResponse:
-    who = _owner(request)
+    caller = _owner(request)
     if request.method == "GET":
-        return ok([_told(hook) for hook in who.webhooks.order_by("pk")])
+        return ok([_described(hook) for hook in caller.webhooks.order_by("pk")])
     values = body(request)
     if values.get("jobSourceId"):
         raise HubError(400, "There are no Jobs here: give a url.")
     try:
         hook = hooks.create(
-            who,
+            caller,
             url=values.get("url"),
             watched=values.get("watched"),
             domains=values.get("domains"),
@@ -29,7 +29,7 @@ def all_hooks(request: HttpRequest) -> HttpResponse:
         )
     except hooks.BadHook as error:
         raise HubError(400, str(error)) from error
-    return ok({"webhook": _told(hook)})
+    return ok({"webhook": _described(hook)})
 
 
 @hub("GET", "POST", "DELETE")
@@ -48,7 +48,7 @@ def one_hook(request: HttpRequest, number: str, action: str = "") -> HttpRespons
             hooks.change(hook, body(request))
         except hooks.BadHook as error:
             raise HubError(400, str(error)) from error
-    return ok({"webhook": _told(hook)})
+    return ok({"webhook": _described(hook)})
 
 
 @hub("GET")
@@ -73,22 +73,22 @@ def deliveries(request: HttpRequest, number: str) -> HttpResponse:
 
 
 def _owner(request: HttpRequest) -> Any:
-    who = signed_in(request)
-    if request.method != "GET" and not who.may_write:
+    caller = signed_in(request)
+    if request.method != "GET" and not caller.may_write:
         raise HubError(403, READ_ONLY)
-    return who.user
+    return caller.user
 
 
 def _hook(request: HttpRequest, number: str) -> Webhook:
-    who = _owner(request)
+    caller = _owner(request)
     plain = number.isascii() and number.isdigit() and len(number) < 18
-    hook = Webhook.objects.filter(pk=int(number), user=who).first() if plain else None
+    hook = Webhook.objects.filter(pk=int(number), user=caller).first() if plain else None
     if hook is None:
         raise HubError(404, f"You have no webhook '{number[:40]}'.")
     return hook
 
 
-def _told(hook: Webhook) -> dict[str, Any]:
+def _described(hook: Webhook) -> dict[str, Any]:
     return {
         "id": str(hook.pk),
         "url": hook.url,

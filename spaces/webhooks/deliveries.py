@@ -35,7 +35,7 @@ _sending = threading.Lock()
 
 
 def deliver() -> None:
-    """Send what is due, until nothing is. One thread of a process does; the others have better to do."""
+    """Send what is due, until nothing is. Only one thread of a process does this at a time."""
     if not _sending.acquire(blocking=False):
         return
     try:
@@ -53,7 +53,7 @@ def _claim() -> list[WebhookDelivery]:
         next_try_at__lte=timezone.now(), webhook__disabled=False
     )
     found = due.select_for_update(skip_locked=True, of=("self",)).order_by("next_try_at", "pk")
-    taken: dict[int, WebhookDelivery] = {}  # one of each webhook, so that it hears of things in their order
+    taken: dict[int, WebhookDelivery] = {}  # one of each webhook, so that it gets events in their order
     each: Counter[int] = Counter()
     for row in found[: AT_ONCE * 10]:
         is_next = row.webhook_id not in taken and len(taken) < AT_ONCE

@@ -1,4 +1,4 @@
-"""What is to be sent to webhooks: one row for each of them, made where it happens. A watcher hears only of
+"""Deliveries to webhooks: one row for each, made where the event happens. A watcher gets only events of
 Spaces that its owner may see at that moment."""
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ FULL_EVERY_MINUTES = 10  # how often a full queue is reported again
 def content(space: Space, before: str) -> None:
     """`main` has another head than before."""
     refs = [{"ref": "refs/heads/main", "oldSha": before or None, "newSha": space.sha}]
-    _tell(space, REPO, "update", "repo.content", {"updatedRefs": refs})
+    _notify(space, REPO, "update", "repo.content", {"updatedRefs": refs})
 
 
 def created(space: Space) -> None:
     """There is a new Space."""
-    _tell(space, REPO, "create", "repo")
+    _notify(space, REPO, "create", "repo")
 
 
 def moved(space: Space, before: str) -> None:
-    """A Space has another name. Who watched it by the old one goes on."""
+    """A Space has another name. Webhooks that watch the old one continue."""
     old, new = {"type": "space", "name": before}, {"type": "space", "name": str(space)}
     for hook in Webhook.objects.filter(watched__contains=[old]):
         hook.watched = [new if one == old else one for one in hook.watched]
         hook.save(update_fields=["watched"])
     to = {"name": str(space), "owner": {"id": str(space.owner_id)}}
-    _tell(space, REPO, "move", "repo", {"movedTo": to})
+    _notify(space, REPO, "move", "repo", {"movedTo": to})
 
 
 def deleted(space: Space) -> None:
     """A Space is about to be gone."""
-    _tell(space, REPO, "delete", "repo")
+    _notify(space, REPO, "delete", "repo")
 
 
 def stage(space: Space) -> None:
-    """The Space is in another stage. Its reason may quote the app: writers only hear it."""
+    """The Space is in another stage. Its reason may quote the app: only writers get it."""
     value = {"stage": space.stage, "sha": space.wanted_sha or None}
-    _tell(
+    _notify(
         space, SPACE, "update", "space.stage", {"runtime": value}, secret={"errorMessage": space.stage_reason}
     )
 
@@ -67,13 +67,13 @@ def build(row: Build) -> None:
     space = Space.objects.select_related("owner").filter(pk=row.space_id).first()
     if space is not None:
         secret = {"errorMessage": row.reason}
-        _tell(space, SPACE, "update", "space.build", {"build": value}, secret=secret)
+        _notify(space, SPACE, "update", "space.build", {"build": value}, secret=secret)
 
 
 def full_queues(since: datetime) -> None:
     """Queues that refused visitors since then, each reported once in ten minutes."""
-    told = Webhook.objects.filter(disabled=False, domains__contains=[SPACE])
-    if not told.exists():
+    subscribed = Webhook.objects.filter(disabled=False, domains__contains=[SPACE])
+    if not subscribed.exists():
         return
     rows = QueueMinute.objects.filter(minute__gte=since, full__gt=0).order_by("minute")
     for space_id, minute, refused in rows.values_list("space_id", "minute", "full"):
@@ -81,10 +81,10 @@ def full_queues(since: datetime) -> None:
         if space is not None:
             period = int(minute.timestamp()) // (60 * FULL_EVERY_MINUTES)
             value = {"queue": {"refused": refused, "minute": minute.isoformat()}}
-            _tell(space, SPACE, "update", "space.queue", value, once=f"full:{space_id}:{period}")
+            _notify(space, SPACE, "update", "space.queue", value, once=f"full:{space_id}:{period}")
 
 
-def _tell(
+def _notify(
     space: Space,
     domain: str,
     action: str,
@@ -95,7 +95,7 @@ def _tell(
     once: str | None = None,
 ) -> None:
     """A delivery for each webhook that watches. `secret` goes into the first value of `more` where its owner
-    may write; `once`: a second event of this key is none. What fails here stops nothing else."""
+    may write; `once`: a second event of this key is none. A failure here stops nothing else."""
     try:
         with transaction.atomic():
             hooks = [hook for hook in _watching(space, domain) if _has_room(hook)]
@@ -109,7 +109,7 @@ def _tell(
 
 
 def hint() -> None:
-    """Have a control worker look at once."""
+    """Have a control worker deliver at once."""
     current_app.send_task("spaces.tasks.deliver_webhooks", queue="control", expires=60)
 
 

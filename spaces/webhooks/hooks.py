@@ -18,7 +18,7 @@ KINDS = {"user": Owner.Kind.USER, "org": Owner.Kind.ORGANIZATION}
 
 
 class BadHook(ValueError):
-    """No webhook can be so; the message says why."""
+    """No webhook can be so; the message gives the reason."""
 
 
 def create(user: User, *, url: Any, watched: Any, domains: Any = None, secret: Any = None) -> Webhook:
@@ -56,7 +56,7 @@ def change(hook: Webhook, values: dict[str, Any]) -> None:
 
 
 def set_disabled(hook: Webhook, disabled: bool) -> None:  # it is the value
-    """Stop or resume. What waits is not sent later: it is old by then."""
+    """Stop or resume. Waiting deliveries are dropped: they would be out of date."""
     hook.disabled, hook.failures = disabled, 0
     hook.save(update_fields=["disabled", "failures"])
     hook.deliveries.filter(next_try_at__isnull=False).update(

@@ -17,7 +17,7 @@ from spaces.xet.xorbs import Xorb
 
 @dataclass
 class Progress:
-    """How far it is, in bytes, and whether it shall stop; others than its thread look at it."""
+    """Its progress, in bytes, and whether it should stop; read by other threads."""
 
     done: int = 0
     total: int = 0
@@ -25,7 +25,7 @@ class Progress:
 
 
 def store_files(session: Session, shard: IO[bytes], progress: Progress) -> None:
-    """Have the Space hold the files that the shard describes.
+    """Give the Space the files that the shard describes.
 
     The xorbs go when that is refused for good, and when it is done: unless some are not in this shard, for
     which another one is still to come.
@@ -54,8 +54,8 @@ class _Assembly:
 
     def store(self, files: list[shards.File]) -> None:
         space_id = self._session.space_id
-        held = holdings.held(space_id, (file.pointer.oid for file in files))
-        new = [file for file in files if held.get(file.pointer.oid) != file.pointer.size]
+        sizes = holdings.sizes(space_id, (file.pointer.oid for file in files))
+        new = [file for file in files if sizes.get(file.pointer.oid) != file.pointer.size]
         self._progress.total = sum(file.pointer.size for file in new)
         for file in new:
             holdings.check_fits(space_id, file.pointer.size)

@@ -1,5 +1,5 @@
-"""What is sent to an upload's address (the specification's "CAS API"; `/v2/shards` as `hf_xet` 1.8 has
-it), beside Django, as in `spaces.lfs.door`. ASGI."""
+"""Requests to an upload's address (the specification's "CAS API"; `/v2/shards` as `hf_xet` 1.8 has it),
+beside Django, as in `spaces.lfs.door`. ASGI."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _turns = asyncio.Semaphore(AT_ONCE)
 async def door(scope: Scope, receive: Receive, send: Send) -> None:
     """One request at an upload's address."""
     async with refusing(send, 401):
-        session, asked = sessions.read(scope["path"])
+        session, path = sessions.read(scope["path"])
         fields = dict(scope["headers"])
         sessions.check_token(session, fields.get(b"authorization", b"").decode("latin-1"))
-        await _served(session, scope["method"], asked, receive, send)
+        await _served(session, scope["method"], path, receive, send)
 
 
-async def _served(session: Session, method: str, asked: str, receive: Receive, send: Send) -> None:
-    match method, asked.split("/"):
+async def _served(session: Session, method: str, path: str, receive: Receive, send: Send) -> None:
+    match method, path.split("/"):
         case "POST", ["v1", "xorbs", _, name]:
             await _take_xorb(session, name, receive)
             await respond(send, 200, b'{"was_inserted":true}', JSON)
@@ -48,7 +48,7 @@ async def _served(session: Session, method: str, asked: str, receive: Receive, s
                 answer = _by_lines if version == "v2" else _at_once
                 await until_gone(receive, answer(session, shard, send))
         case _:
-            # A question after pieces that were stored before, too: there are none.
+            # Also for queries about pieces stored before: there are none.
             raise Refused(404, "This is not here.")
 
 
@@ -90,8 +90,8 @@ async def _by_lines(session: Session, shard: IO[bytes], send: Send) -> None:
     work = asyncio.ensure_future(_stored(session, shard, progress))
     try:
         while not (await asyncio.wait([work], timeout=BEAT_S))[0]:
-            said = {"type": "validating", "verified": progress.done, "total": progress.total}
-            await send({"type": "http.response.body", "body": _line(said), "more_body": True})
+            progress_line = {"type": "validating", "verified": progress.done, "total": progress.total}
+            await send({"type": "http.response.body", "body": _line(progress_line), "more_body": True})
     finally:
         await _ended(work, progress)
     await send({"type": "http.response.body", "body": _line(_outcome(work))})

@@ -18,7 +18,7 @@ from spaces.lfs import store
 from spaces.lfs.addresses import UPLOAD_S, NotGood
 
 PREFIX = "/_xet/"
-TOKEN_S = 3600  # the client asks for another one in time
+TOKEN_S = 3600  # the client renews it in time
 #: Of a xorb: 64 MiB in 8,192 pieces, their heads of 8 bytes, and a footer that we need not.
 XORB_BYTES = 64 * 1024 * 1024 + 8 * 8192 + 1024 * 1024
 SHARD_BYTES = 96 * 1024 * 1024  # clients cut them at 64 MiB
@@ -73,7 +73,7 @@ def address(session: Session) -> str:
 
 
 def token(space_id: int) -> tuple[str, int]:
-    """What a client shows with everything it sends, and until when it may, in Unix seconds."""
+    """The token that a client sends with each request, and when it expires, in Unix seconds."""
     until = int(time.time()) + TOKEN_S
     return _signed("token", _Token(space_id, until)), until
 
@@ -94,15 +94,15 @@ def read(path: str) -> tuple[Session, str]:
 def largest_body(path: str) -> int:
     """How many bytes may be sent to this path; 0 where it is no good."""
     try:
-        _, asked = read(path)
+        _, rest = read(path)
     except NotGood:
         return 0
-    kind = asked.removeprefix("v1/").removeprefix("v2/").partition("/")[0]
+    kind = rest.removeprefix("v1/").removeprefix("v2/").partition("/")[0]
     return {"xorbs": XORB_BYTES, "shards": SHARD_BYTES}.get(kind, 0)
 
 
 def check_token(session: Session, authorization: str) -> None:
-    """Whether who shows this may send something to this upload.
+    """Check that this header permits sending to this upload.
 
     Raises:
         NotGood

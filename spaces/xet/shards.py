@@ -1,5 +1,5 @@
 """Shards: which files are made of which pieces (the specification's "Shard Format", version 2). Of one we
-read the list of files alone, from disk, record by record: it is a client's word, and may be long."""
+read the list of files alone, from disk, record by record: it is client input, and may be long."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class File:
 
 
 def files(shard: IO[bytes]) -> list[File]:
-    """The files that it describes, with what they are by their sender's word.
+    """The files that it describes, with the sizes and hashes that the sender claims.
 
     Raises:
         Refused

@@ -1,6 +1,6 @@
 """Xorbs: up to 64 MiB of pieces of files, each behind a head and compressed by itself (the specification's
-"Xorb Format"). All of it is a client's word: lengths are held to the protocol's bounds, and a piece is never
-decompressed beyond what its head says.
+"Xorb Format"). All of it is client input: lengths are checked against the protocol's bounds, and a piece is
+never decompressed beyond the length in its head.
 
 Their own hashes are not checked: what counts is the SHA-256 of the files that are made of them."""
 
@@ -46,7 +46,7 @@ class Incoming:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: object, __: TracebackType | None) -> None:
-        with suppress(OSError):  # a full disk, which was told
+        with suppress(OSError):  # a full disk, already reported
             self._file.close()
         self._path.unlink(missing_ok=True)
 
@@ -104,7 +104,7 @@ class Xorb:
         """The pieces from number `first` to before number `end`.
 
         Raises:
-            Refused: there are not so many, or what is in them is not what their heads say.
+            Refused: there are not so many, or their contents do not match their heads.
         """
         if not first < end < len(self.starts):
             count = len(self.starts) - 1

@@ -42,7 +42,7 @@ class Engine:
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     made = Engine()
     monkeypatch.setattr(runs, "run", made.run)
-    monkeypatch.setattr(builders, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(builders, "CHECK_EVERY_S", 0.1)
     yield made
     made.go.set()
 

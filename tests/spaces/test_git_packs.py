@@ -17,8 +17,8 @@ import pytest
 from spaces.api import git_packs
 from spaces.api.git_packs import Pack
 from spaces.git import objects
+from spaces.git.limiter import Full, Limiter
 from spaces.git.objects import BrokenOff, allowed_s
-from spaces.git.places import Full, Places
 from tests.hub_server import UPLOAD_LIMIT, Hub
 from tests.waiting import eventually, wait_until
 
@@ -31,30 +31,30 @@ from tests.waiting import eventually, wait_until
     ],
 )
 def test_so_many_may_at_a_time(taken: list[str], another: str, status: int, why: str) -> None:
-    places = Places("clones", 3, 2)
+    limiter = Limiter("clones", 3, 2)
     for address in taken:
-        places.take(address)
+        limiter.acquire(address)
     with pytest.raises(Full, match=why) as caught:
-        places.take(another)
+        limiter.acquire(another)
     assert caught.value.status == status
-    places.give_back("a")
-    places.take(another)
+    limiter.release("a")
+    limiter.acquire(another)
 
 
 def test_a_place_may_be_given_back_in_the_midst_of_taking_one() -> None:
     """As the garbage collector does with what nobody holds any more."""
-    places = Places("clones", 2, 1)
-    places.take("a")
+    limiter = Limiter("clones", 2, 1)
+    limiter.acquire("a")
 
     class Collected(str):
         __slots__ = ()
 
         def __hash__(self) -> int:
-            if len(places):
-                places.give_back("a")
+            if len(limiter):
+                limiter.release("a")
             return str.__hash__(self)
 
-    taking = threading.Thread(target=places.take, args=(Collected("b"),), daemon=True)
+    taking = threading.Thread(target=limiter.acquire, args=(Collected("b"),), daemon=True)
     taking.start()
     taking.join(10)
     assert not taking.is_alive()
@@ -106,7 +106,7 @@ async def test_a_download_that_nobody_takes_ends_and_is_not_taken_for_a_whole_on
 async def test_downloads_wait_for_others_of_their_address(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stored: str
 ) -> None:
-    monkeypatch.setattr(objects, "downloads", Places("downloads", 9, 1))
+    monkeypatch.setattr(objects, "downloads", Limiter("downloads", 9, 1))
     first = objects.stream(tmp_path, stored, 0, len(CONTENT), "a")
     await anext(first)
 
@@ -125,23 +125,23 @@ def test_a_pack_that_nobody_takes_ends_and_gives_its_place_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(objects, "START_S", 0.0)
-    monkeypatch.setattr(git_packs, "LOOK_EVERY_S", 0.01)
-    monkeypatch.setattr(git_packs, "places", Places("clones", 1, 1))
+    monkeypatch.setattr(git_packs, "CHECK_EVERY_S", 0.01)
+    monkeypatch.setattr(git_packs, "clones", Limiter("clones", 1, 1))
     with (tmp_path / "body").open("wb+") as body:
         pack = Pack(["cat", "/dev/zero"], body, {}, "a")
-        wait_until(lambda: not git_packs.places, "its place is free")
+        wait_until(lambda: not git_packs.clones, "its place is free")
         assert pack._process.returncode is not None
         pack.out.close()
 
 
 def test_a_pack_that_nobody_holds_any_more_ends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(git_packs, "places", Places("clones", 1, 1))
+    monkeypatch.setattr(git_packs, "clones", Limiter("clones", 1, 1))
     with (tmp_path / "body").open("wb+") as body:
         pack = Pack(["cat", "/dev/zero"], body, {}, "a")
         process = pack._process
         del pack
         assert process.returncode is not None
-        assert not git_packs.places
+        assert not git_packs.clones
         assert process.stdout is not None
         process.stdout.close()
 

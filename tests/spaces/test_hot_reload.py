@@ -80,7 +80,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, outcome: Outcome) -> list[dict[st
         sent.append(files)
         return outcome
 
-    monkeypatch.setattr(hot_reload, "_ask", ask)
+    monkeypatch.setattr(hot_reload, "_send", ask)
     return sent
 
 

@@ -96,13 +96,13 @@ async def test_a_replica_that_serves_no_more_leaves_no_copy(
 
 async def test_apps_that_hang_hold_only_so_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(kept.AT_ONCE):
-        assert kept._places.acquire(blocking=False)
+        assert kept._slots.acquire(blocking=False)
     try:
         with pytest.raises(kept.Busy):
             await keep(monkeypatch, HostileApp())
     finally:
         for _ in range(kept.AT_ONCE):
-            kept._places.release()
+            kept._slots.release()
     await keep(monkeypatch, HostileApp())
     assert b"sha" in copy()
 

@@ -45,7 +45,7 @@ def add(space: Space, content: bytes = CONTENT) -> Pointer:
     with Incoming(space.pk, pointer.oid, pointer.size) as incoming, store.adding():
         incoming.write(content)
         incoming.keep()
-        holdings.hold(space.pk, pointer)
+        holdings.add(space.pk, pointer)
     return pointer
 
 
@@ -147,11 +147,11 @@ def test_a_space_lets_go_of_what_nothing_points_at(space: Space) -> None:
     old = timezone.now() - timedelta(seconds=collection.GRACE_S + 1)
     LargeFile.objects.exclude(oid=large["just now"].oid).update(held_at=old)
     assert release(space) == 1
-    kept = holdings.held(space.pk, (pointer.oid for pointer in large.values()))
+    kept = holdings.sizes(space.pk, (pointer.oid for pointer in large.values()))
     assert kept.keys() == {large[name].oid for name in named if name != "never committed"}
     references.delete_tag(space.pk, "v1")
     assert release(space) == 1
-    assert large["tagged"].oid not in holdings.held(space.pk, [large["tagged"].oid])
+    assert large["tagged"].oid not in holdings.sizes(space.pk, [large["tagged"].oid])
     assert holdings.borrow(space.pk, None, large["main"])  # somebody sends it again, or commits it
     references.create_branch(space.pk, "other", built)
 
@@ -162,7 +162,7 @@ def test_what_is_asked_for_now_is_held_as_if_it_came_now(space: Space) -> None:
     LargeFile.objects.update(held_at=timezone.now() - timedelta(seconds=collection.GRACE_S + 1))
     assert holdings.borrow(space.pk, None, pointer)
     assert release(space) == 0
-    assert holdings.holds(space.pk, pointer)
+    assert holdings.has(space.pk, pointer)
 
 
 def test_nothing_is_let_go_of_while_somebody_writes(space: Space) -> None:
@@ -204,7 +204,7 @@ def test_a_full_disk_is_refused_before_it_is_full(space: Space, settings: Any) -
     with Incoming(space.pk, "0" * 64, 10**6) as incoming:
         settings.SPACEPORT_LFS_FREE_BYTES = free * 2  # others filled it meanwhile
         incoming.write(b"x")
-        incoming._looked -= store.LOOK_BYTES
+        incoming._checked -= store.CHECK_EVERY_BYTES
         with pytest.raises(Refused, match="no room"):
             incoming.write(b"x")
     assert list(store.spool().iterdir()) == []
@@ -238,7 +238,7 @@ def test_an_upload_that_ends_after_its_space_was_deleted_is_refused(space: Space
     number = space.pk
     space.delete()
     with pytest.raises(Refused, match="does not exist any more"), store.adding():
-        holdings.hold(number, POINTER)
+        holdings.add(number, POINTER)
 
 
 def test_an_address_says_how_much_may_be_sent_there() -> None:

@@ -48,24 +48,24 @@ _endpoint = msgspec.json.Decoder(_Endpoint).decode
 
 
 def for_visitor(
-    client: ReplicaClient, asked: SpaceRequest, scope: Scope
+    client: ReplicaClient, request: SpaceRequest, scope: Scope
 ) -> AbstractAsyncContextManager[Reply]:
     """The answer to a visitor's `GET info`, to be sent with `rewritten` addresses.
 
     Raises:
         Unreachable, BadAnswer
     """
-    return _fetch(client, asked, scope["query_string"], caller.to_container(asked, scope))
+    return _fetch(client, request, scope["query_string"], caller.to_container(request, scope))
 
 
-async def rewritten(chunks: AsyncIterator[bytes], asked: SpaceRequest) -> AsyncIterator[bytes]:
+async def rewritten(chunks: AsyncIterator[bytes], request: SpaceRequest) -> AsyncIterator[bytes]:
     """The description as it comes, with the visitor's address in place of the neutral one."""
-    address = encode(f"{asked.scheme}://{asked.host}{asked.route.app.mount}")[1:-1]
-    told = [NOWHERE_URL]
-    if asked.route.address:  # its own, where somebody on its machine asked it first
-        told.append(f"http://{asked.route.address}".encode())
-    pattern = re.compile(b"|".join(map(re.escape, told)))
-    rest, longest = b"", max(map(len, told)) - 1
+    address = encode(f"{request.scheme}://{request.host}{request.route.app.mount}")[1:-1]
+    addresses = [NOWHERE_URL]
+    if request.route.address:  # its own, where the first request came from its own machine
+        addresses.append(f"http://{request.route.address}".encode())
+    pattern = re.compile(b"|".join(map(re.escape, addresses)))
+    rest, longest = b"", max(map(len, addresses)) - 1
     async for chunk in chunks:
         text = rest + chunk
         done, parts = 0, []
@@ -79,7 +79,7 @@ async def rewritten(chunks: AsyncIterator[bytes], asked: SpaceRequest) -> AsyncI
 
 
 async def in_order(
-    client: ReplicaClient, asked: SpaceRequest, api_name: str, named: dict[str, Any]
+    client: ReplicaClient, request: SpaceRequest, api_name: str, named: dict[str, Any]
 ) -> list[Any]:
     """Arguments by name (`call/v2` of 6.x) in the order of the app's own description.
 
@@ -87,7 +87,7 @@ async def in_order(
         UnknownFunction, BadRequest
         Unreachable, BadAnswer
     """
-    async with _fetch(client, asked, b"", {}) as reply:
+    async with _fetch(client, request, b"", {}) as reply:
         raw = await reply.read(INFO_BYTES)
     name = api_name.strip("/")
     endpoint = _endpoint_of(raw, name) if reply.status == 200 else None
@@ -103,7 +103,7 @@ async def in_order(
 
 
 def _endpoint_of(raw: bytes, name: str) -> _Endpoint | None:
-    """The one endpoint of a description; nothing is made of the others, however many there are.
+    """The one endpoint of a description; the others are not decoded, however many there are.
 
     Raises:
         BadAnswer
@@ -121,9 +121,9 @@ def _endpoint_of(raw: bytes, name: str) -> _Endpoint | None:
 
 
 def _fetch(
-    client: ReplicaClient, asked: SpaceRequest, query: bytes, headers: dict[str, str]
+    client: ReplicaClient, request: SpaceRequest, query: bytes, headers: dict[str, str]
 ) -> AbstractAsyncContextManager[Reply]:
     return client.request(
-        "GET", asked.route.address, f"{asked.route.app.prefix}/info",
+        "GET", request.route.address, f"{request.route.app.prefix}/info",
         query=query, headers={**headers, **FROM_NOWHERE}, total_s=ANSWER_S,
     )  # fmt: skip

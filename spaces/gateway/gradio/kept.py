@@ -1,6 +1,6 @@
-"""A copy of what a Gradio app says of itself, `/config` and `/info`, for programs that come while it sleeps
-or starts: `gradio_client` waits five seconds for each. It is the answer to a stranger, of the commit that
-will run, without the visitor's address."""
+"""A copy of a Gradio app's own description, `/config` and `/info`, for programs that come while it sleeps or
+starts: `gradio_client` waits five seconds for each. It is the answer to a stranger, of the commit that will
+run, without the visitor's address."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ if TYPE_CHECKING:
 
 What = Literal["config", "info"]
 
-MOST_BYTES = 4 * 1024 * 1024  # of each; an app that says more has no copy
+MOST_BYTES = 4 * 1024 * 1024  # of each; an app that sends more has no copy
 PACKED_BYTES = 256 * 1024  # of both as they are kept
 ANSWER_S = 10.0  # for both together
-AT_ONCE = 4  # apps that are asked at a time: they may hang, and others need this process's threads
-PLAIN = b"serialize=False"  # as the Python client asks for `/info`
+AT_ONCE = 4  # apps loaded at a time: they may hang, and others need this process's threads
+PLAIN = b"serialize=False"  # as the Python client requests `/info`
 CHUNK_BYTES = 64 * 1024
 #: Stages of a Space that comes by itself; its visitors' events wait.
 COMES = {Stage.SLEEPING, Stage.BUILDING, Stage.APP_STARTING, Stage.RUNNING, Stage.STOPPED}
 
 
-_places = threading.BoundedSemaphore(AT_ONCE)
+_slots = threading.BoundedSemaphore(AT_ONCE)
 
 
 class Busy(RuntimeError):
-    """As many apps as may be are being asked; try again."""
+    """The most apps allowed are being loaded; try again."""
 
 
 def keep(space: Space) -> None:
-    """Ask the app of a Space that runs, and keep its answers; one that refuses strangers, or says more than
-    is kept, has no copy.
+    """Load the description from the app of a running Space, and keep it; an app that refuses strangers, or
+    sends more than is kept, has no copy.
 
     Raises:
         Busy
@@ -60,39 +60,39 @@ def keep(space: Space) -> None:
     made = space.builds.filter(pk=space.replica.build_id or 0).first() if space.replica else None
     if made is None or route is None or not route.address or route.replica_id != space.replica_id:
         return
-    if not _places.acquire(blocking=False):
+    if not _slots.acquire(blocking=False):
         raise Busy
     try:
-        asking = secrets.token_hex(8)
-        if _write(route, {"asking": asking}):
+        load_id = secrets.token_hex(8)
+        if _write(route, {"asking": load_id}):
             packed = _packed(route)
-            _write(route, {**packed, "sha": made.sha} if packed else {}, asking)
+            _write(route, {**packed, "sha": made.sha} if packed else {}, load_id)
     finally:
-        _places.release()
+        _slots.release()
 
 
 def _packed(route: Route) -> dict[str, bytes]:
-    """What the app says now; empty where that is not to be kept."""
+    """The app's description now; empty where it is not to be kept."""
     until = time.monotonic() + ANSWER_S
-    config = _ask(route, f"{route.app.mount}/config", until)
-    about = _ask(route, f"{route.app.prefix}/info", until, PLAIN)
+    config = _load(route, f"{route.app.mount}/config", until)
+    about = _load(route, f"{route.app.prefix}/info", until, PLAIN)
     if not about or not _is_config(config):
         return {}
     packed = {"config": zlib.compress(config), "info": zlib.compress(about)}
     return packed if sum(map(len, packed.values())) <= PACKED_BYTES else {}
 
 
-def _write(route: Route, values: dict[str, Any], asking: str = "") -> bool:
-    """Put these in place of the copy, or beside it where nobody is asked yet; whether that was done. It is
-    not where the replica serves no more, nor where the copy was forgotten since `asking` was written."""
+def _write(route: Route, values: dict[str, Any], load_id: str = "") -> bool:
+    """Replace the copy by these values, or add them to it if `load_id` is ""; False if the replica serves no
+    more, or if the copy was forgotten since this load began."""
     k = SpaceKeys(route.space_id)
 
     def write(pipe: Pipeline) -> bool:
-        serving, asked = pipe.hget(k.cfg, "replica"), pipe.hget(k.kept, "asking")
+        serving, current = pipe.hget(k.cfg, "replica"), pipe.hget(k.kept, "asking")
         pipe.multi()
-        if serving != str(route.replica_id).encode() or (asking and asked != asking.encode()):
+        if serving != str(route.replica_id).encode() or (load_id and current != load_id.encode()):
             return False
-        if asking:
+        if load_id:
             pipe.delete(k.kept)
         if values:
             pipe.hset(k.kept, mapping=values)
@@ -102,7 +102,7 @@ def _write(route: Route, values: dict[str, Any], asking: str = "") -> bool:
 
 
 def forget(space_id: int) -> None:
-    """It may say something else when it runs again."""
+    """Forget the copy: the app may differ when it runs again."""
     sync_redis().delete(SpaceKeys(space_id).kept)
 
 
@@ -141,9 +141,9 @@ async def _chunks(packed: bytes) -> AsyncIterator[bytes]:
         packed = unpacker.unconsumed_tail
 
 
-def _ask(route: Route, path: str, until: float, query: bytes = b"") -> bytes:
+def _load(route: Route, path: str, until: float, query: bytes = b"") -> bytes:
     """The answer; empty where there is none for strangers, or none in time."""
-    asking = replica_client.fetch(
+    answer = replica_client.fetch(
         route.address,
         path,
         query=query,
@@ -152,7 +152,7 @@ def _ask(route: Route, path: str, until: float, query: bytes = b"") -> bytes:
         headers=FROM_NOWHERE,
     )
     try:
-        status, raw = asyncio.run(asking)
+        status, raw = asyncio.run(answer)
     except ReplicaError:
         return b""
     return raw.replace(f"http://{route.address}".encode(), NOWHERE_URL) if status == 200 else b""

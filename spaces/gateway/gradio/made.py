@@ -20,33 +20,38 @@ if TYPE_CHECKING:
 
 PATH = "/__spaceport__/function"
 ANSWER_S = 10.0
-JOIN_S = 2.0  # the group is worth no longer wait
+JOIN_S = 2.0  # finding the group is worth no longer wait
 LIMIT = 64 * 1024
 
 
-async def group(client: ReplicaClient, asked: SpaceRequest, body: dict[str, Any]) -> str:
+async def group(client: ReplicaClient, request: SpaceRequest, body: dict[str, Any]) -> str:
     """The group of a made function that somebody joins with; "" for all other functions."""
-    fn_index, app = body.get("fn_index"), asked.route.app
+    fn_index, app = body.get("fn_index"), request.route.app
     if not isinstance(fn_index, int) or not 0 <= fn_index < MCP or app.function(fn_index) is not None:
         return ""
-    found = await function(client, asked, "", body, within_s=JOIN_S)
+    found = await function(client, request, "", body, within_s=JOIN_S)
     return found.group if found is not None else ""
 
 
 async def function(
-    client: ReplicaClient, asked: SpaceRequest, name: str, body: dict[str, Any], *, within_s: float = ANSWER_S
+    client: ReplicaClient,
+    request: SpaceRequest,
+    name: str,
+    body: dict[str, Any],
+    *,
+    within_s: float = ANSWER_S,
 ) -> Function | None:
-    """The function that a request means, as its session knows it; None where there is none. Whether it may
-    go past the line is the app's own word, never the caller's."""
-    app = asked.route.app
-    if not app.guarded or not asked.route.address:
+    """The function that a request means, as its session knows it; None where there is none. Whether it may go
+    past the line is the app's decision, never the caller's."""
+    app = request.route.app
+    if not app.guarded or not request.route.address:
         return None
     fn_index, session = body.get("fn_index"), body.get("session_hash")
     known = {"mount": app.mount, "session": session if isinstance(session, str) else ""}
     known |= {"fn": str(fn_index)} if isinstance(fn_index, int) else {"name": name.strip("/")}
     query = urlencode(known).encode()
     try:
-        async with client.request("GET", asked.route.address, PATH, query=query, total_s=within_s) as reply:
+        async with client.request("GET", request.route.address, PATH, query=query, total_s=within_s) as reply:
             found = app_report.function(await reply.read(LIMIT)) if reply.status == 200 else None
     except (ReplicaError, Unusable):
         return None

@@ -1,6 +1,6 @@
 """The app's MCP server, Gradio's `gradio_api/mcp`: tools for language models. What only reads passes; a
-request that runs a function waits in the Space's queue like any other, takes a place there, and is then
-answered by the app's own server."""
+request that runs a function waits in the Space's queue like any other, and the app's own server then answers
+it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WAITING = b": waiting\n\n"
 
 
 async def handle(
-    context: GatewayContext, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send
+    context: GatewayContext, request: SpaceRequest, scope: Scope, receive: Receive, send: Send
 ) -> bool:
     """Answer a request to the app's MCP server; False for those that go straight to it.
 
@@ -40,10 +40,10 @@ async def handle(
         QueueError, http.TooLarge
     """
     posts = scope["method"] == "POST"
-    closed = await context.closed_for(asked)
+    closed = await context.closed_for(request)
     if closed and not posts:
         raise ApiClosed
-    if _old_transport(asked):
+    if _old_transport(request):
         raise OldTransport
     if not posts:
         return False
@@ -55,21 +55,21 @@ async def handle(
     try:
         if closed:
             raise ApiClosed
-        route = paths.routed(await context.running(asked.route), asked.path)
+        route = paths.routed(await context.running(request.route), request.path)
         if not route.address:
             raise Refused(status_pages.sentence(route))
         if any(_method(m) in CALLS for m in _each(message)):
-            await _queue(context, asked, route, message, scope, receive, send)
+            await _queue(context, request, route, message, scope, receive, send)
         else:
-            await _pass_on(context, asked, route, message, scope, receive, send)
+            await _pass_on(context, request, route, message, scope, receive, send)
     except QueueError as error:
         # MCP clients show nobody the text of a refused POST, but the text of a JSON-RPC error.
         await _error(send, _id_of(message), REFUSED, str(error))
     return True
 
 
-def _old_transport(asked: SpaceRequest) -> bool:
-    path = paths.loosely(asked.inner_path or "")
+def _old_transport(request: SpaceRequest) -> bool:
+    path = paths.loosely(request.inner_path or "")
     return path in {"/mcp/sse", "/mcp/messages"}
 
 
@@ -85,12 +85,12 @@ def _id_of(message: Any) -> Any:
     return next((m["id"] for m in _each(message) if isinstance(m, dict) and "id" in m), None)
 
 
-async def _error(send: Send, asked_id: Any, code: int, text: str) -> None:
-    await http.respond(send, 200, _error_of(asked_id, code, text), "application/json")
+async def _error(send: Send, request_id: Any, code: int, text: str) -> None:
+    await http.respond(send, 200, _error_of(request_id, code, text), "application/json")
 
 
-def _error_of(asked_id: Any, code: int, text: str) -> bytes:
-    return encode({"jsonrpc": "2.0", "id": asked_id, "error": {"code": code, "message": text}})
+def _error_of(request_id: Any, code: int, text: str) -> bytes:
+    return encode({"jsonrpc": "2.0", "id": request_id, "error": {"code": code, "message": text}})
 
 
 # --- what runs a function ------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ def _error_of(asked_id: Any, code: int, text: str) -> bytes:
 
 async def _queue(
     context: GatewayContext,
-    asked: SpaceRequest,
+    request: SpaceRequest,
     route: Route,
     message: Any,
     scope: Scope,
@@ -113,7 +113,7 @@ async def _queue(
         "mcp": message,
         "query": scope["query_string"].decode("latin-1"),
     }
-    caller = await context.callers.replay(asked, scope)
+    caller = await context.callers.replay(request, scope)
     accepted = await context.gradio.enqueue(
         route, body, caller, channel=channel, fn=MCP, function=None, present=False
     )
@@ -124,21 +124,21 @@ async def _queue(
 
 
 async def _answer(
-    context: GatewayContext, route: Route, channel: str, event_id: str, asked_id: Any
+    context: GatewayContext, route: Route, channel: str, event_id: str, request_id: Any
 ) -> AsyncIterator[bytes]:
     """The app's answer as it comes; a sign of life before. A disconnect frees the place."""
     ended = False
     try:
         yield WAITING
-        async for said in context.gradio.event_messages(route, event_id):
-            match said.get("msg"):
+        async for message in context.gradio.event_messages(route, event_id):
+            match message.get("msg"):
                 case "answer":
-                    yield str(said["text"]).encode()
+                    yield str(message["text"]).encode()
                 case "process_completed":
                     ended = True
-                    if not said.get("success"):
-                        text = str((said.get("output") or {}).get("error") or "The call failed.")
-                        yield b"event: message\ndata: " + _error_of(asked_id, REFUSED, text) + b"\n\n"
+                    if not message.get("success"):
+                        text = str((message.get("output") or {}).get("error") or "The call failed.")
+                        yield b"event: message\ndata: " + _error_of(request_id, REFUSED, text) + b"\n\n"
                 case "heartbeat":
                     yield WAITING
     finally:
@@ -156,14 +156,14 @@ async def _give_up(context: GatewayContext, route: Route, channel: str, event_id
 
 async def _pass_on(
     context: GatewayContext,
-    asked: SpaceRequest,
+    request: SpaceRequest,
     route: Route,
     message: Any,
     scope: Scope,
     receive: Receive,
     send: Send,
 ) -> None:
-    """Send on what was understood, not the bytes that came: nobody behind may read them in another way."""
+    """Forward the parsed message, not the bytes that came: the app could parse those differently."""
     raw, sent = encode(message), False
 
     async def again() -> Any:
@@ -173,8 +173,8 @@ async def _pass_on(
         sent = True
         return {"type": "http.request", "body": raw, "more_body": False}
 
-    headers = callers.to_container(asked, scope)
-    headers.pop(head.MARK, None)  # it was understood: it runs nothing
+    headers = callers.to_container(request, scope)
+    headers.pop(head.MARK, None)  # it was parsed: it runs nothing
     headers["content-length"] = str(len(raw))
     await http.forward(
         context.http,
@@ -184,6 +184,6 @@ async def _pass_on(
         address=route.address,
         target=target_of(f"{route.app.prefix}/mcp/", scope["query_string"]),
         headers=headers,
-        door=asked.door,
+        door=request.door,
         has_body=True,
     )

@@ -41,7 +41,7 @@ ONE_STREAM = re.compile(r"gradio_client/")
 
 
 class GradioRouter:
-    """Which handler answers which of them."""
+    """Picks the handler of a Gradio request."""
 
     def __init__(self, context: GatewayContext) -> None:
         self.context = context
@@ -59,85 +59,87 @@ class GradioRouter:
             ("GET", re.compile(r"/heartbeat/[^/]+"), self._heartbeat),
         ]
 
-    async def handle(self, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def handle(self, request: SpaceRequest, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer a request that is the queue's; False for all others.
 
         Raises:
             QueueError, http.TooLarge
-        Unreachable, BadAnswer: the app did not answer, or not as it was asked.
+        Unreachable, BadAnswer: the app did not answer, or broke the protocol.
         """
-        app = asked.route.app
-        if paths.is_own(scope["method"], asked.path, app):
+        app = request.route.app
+        if paths.is_own(scope["method"], request.path, app):
             return False
-        path = asked.inner_path if app.protocol else None
-        if self._passes_by(asked, path):
+        path = request.inner_path if app.protocol else None
+        if self._passes_by(request, path):
             raise NoSuchPath
         if not app.protocol:
             return False
         for method, pattern, handler in self._table:
             if path and scope["method"] == method and (match := pattern.fullmatch(path)):
-                return await handler(asked, match, scope, receive, send)
+                return await handler(request, match, scope, receive, send)
         if scope["method"] == "OPTIONS":
             return False
         if path is not None and paths.is_mcp(path):
-            return await mcp.handle(self.context, asked, scope, receive, send)
-        if paths.runs(asked.path, app):
+            return await mcp.handle(self.context, request, scope, receive, send)
+        if paths.runs(request.path, app):
             raise NoSuchPath
-        if path is None and not paths.of_another(asked.path, app):
+        if path is None and not paths.of_another(request.path, app):
             return False  # the author's own server, around the app
-        reads = scope["method"] in READS and not (path is None and paths.runs_in_another(asked.path, app))
-        if not reads and path not in WITHOUT_API and await self.context.closed_for(asked):
+        reads = scope["method"] in READS and not (path is None and paths.runs_in_another(request.path, app))
+        if not reads and path not in WITHOUT_API and await self.context.closed_for(request):
             raise ApiClosed
         return False
 
     @staticmethod
-    def _passes_by(asked: SpaceRequest, path: str | None) -> bool:
-        """Whether this would run a function at a place nobody knows of, in an app that guards none. Where no
-        app runs, this is asked again once one does."""
-        app = asked.route.app
-        if not asked.route.address:
+    def _passes_by(request: SpaceRequest, path: str | None) -> bool:
+        """Whether this would run a function of an unknown app that guards none. While no app runs, this is
+        decided again once one does."""
+        app = request.route.app
+        if not request.route.address:
             return False
-        unknown = asked.route.sdk == "gradio" and not app.guarded and path is None
-        return unknown and not paths.of_another(asked.path, app) and paths.runs_somewhere(asked.path)
+        unknown = request.route.sdk == "gradio" and not app.guarded and path is None
+        return unknown and not paths.of_another(request.path, app) and paths.runs_somewhere(request.path)
 
     # --- one request --------------------------------------------------------------------------------
 
-    async def _join(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def _join(self, request: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
         body = await self._body(receive)
-        caller = await self.context.callers.of(asked, scope, body)
-        group = await made.group(self.context.http, asked, body)
-        accepted = await self.context.gradio.join(asked.route, body, caller, group=group)
-        await self.context.visited(asked.route)
+        caller = await self.context.callers.of(request, scope, body)
+        group = await made.group(self.context.http, request, body)
+        accepted = await self.context.gradio.join(request.route, body, caller, group=group)
+        await self.context.visited(request.route)
         await _joined(send, accepted)
         return True
 
-    async def _data(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def _data(self, request: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
         session_hash = query_of(scope).get("session_hash", "")
         may_keep = not ONE_STREAM.match(head.first(scope["headers"], "user-agent"))
         await http.stream(
-            send, receive, self.context.gradio.data(asked.route, session_hash, may_keep=may_keep)
+            send, receive, self.context.gradio.data(request.route, session_hash, may_keep=may_keep)
         )
         return True
 
-    async def _cancel(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
-        await self.context.gradio.cancel(asked.route, await self._body(receive))
+    async def _cancel(
+        self, request: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        await self.context.gradio.cancel(request.route, await self._body(receive))
         await http.respond(send, 200, b'{"success":true}', "application/json")
         return True
 
-    async def _reset(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
-        await self.context.gradio.reset(asked.route, await self._body(receive))
+    async def _reset(self, request: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+        await self.context.gradio.reset(request.route, await self._body(receive))
         await http.respond(send, 200, b'{"success":true}', "application/json")
         return True
 
     async def _chunk(
-        self, asked: SpaceRequest, match: re.Match[str], scope: Scope, receive: Receive, send: Send
+        self, request: SpaceRequest, match: re.Match[str], scope: Scope, receive: Receive, send: Send
     ) -> bool:
         """An input chunk of a `.stream()` event: straight to the app, under the app's own id."""
-        app_id = await self.context.gradio.app_event_id(asked.route, match["event"])
+        app_id = await self.context.gradio.app_event_id(request.route, match["event"])
         raw = await http.read_body(receive, self.context.event_bytes)
-        path = f"{asked.route.app.prefix}/stream/{app_id}{match['close'] or ''}"
+        path = f"{request.route.app.prefix}/stream/{app_id}{match['close'] or ''}"
         sent = self.context.http.request(
-            "POST", asked.route.address, path,
+            "POST", request.route.address, path,
             headers={"content-type": "application/json"}, data=raw, total_s=CHUNK_S,
         )  # fmt: skip
         async with sent as reply:
@@ -145,100 +147,102 @@ class GradioRouter:
         return True
 
     async def _call(
-        self, asked: SpaceRequest, match: re.Match[str], scope: Scope, receive: Receive, send: Send
+        self, request: SpaceRequest, match: re.Match[str], scope: Scope, receive: Receive, send: Send
     ) -> bool:
         body = await self._body(receive)
         if match["v2"]:
-            if await self.context.closed_for(asked):  # before the app is asked for the names
+            if await self.context.closed_for(request):  # before the names are loaded from the app
                 raise ApiClosed
-            body = {"data": await info.in_order(self.context.http, asked, match["name"], body)}
-        caller = await self.context.callers.replay(asked, scope)
-        accepted = await self.context.gradio.call(asked.route, match["name"], body, caller)
-        await self.context.visited(asked.route)
+            body = {"data": await info.in_order(self.context.http, request, match["name"], body)}
+        caller = await self.context.callers.replay(request, scope)
+        accepted = await self.context.gradio.call(request.route, match["name"], body, caller)
+        await self.context.visited(request.route)
         await _joined(send, accepted)
         return True
 
     async def _call_data(
-        self, asked: SpaceRequest, match: re.Match[str], scope: Scope, receive: Receive, send: Send
+        self, request: SpaceRequest, match: re.Match[str], scope: Scope, receive: Receive, send: Send
     ) -> bool:
-        await self.context.gradio.channel_of(asked.route, match["event"])
-        await http.stream(send, receive, self.context.gradio.call_data(asked.route, match["event"]))
+        await self.context.gradio.channel_of(request.route, match["event"])
+        await http.stream(send, receive, self.context.gradio.call_data(request.route, match["event"]))
         return True
 
     async def _run(
-        self, asked: SpaceRequest, match: re.Match[str], scope: Scope, receive: Receive, send: Send
+        self, request: SpaceRequest, match: re.Match[str], scope: Scope, receive: Receive, send: Send
     ) -> bool:
         """A direct run. Unqueued functions of the page go straight to the app, with its queue's leave."""
         body = await self._body(receive)
-        caller = await self.context.callers.of(asked, scope, body)
-        function = self.context.gradio.runs_directly(asked.route, match["name"], body)
+        caller = await self.context.callers.of(request, scope, body)
+        function = self.context.gradio.runs_directly(request.route, match["name"], body)
         if function is None:
-            function = await made.function(self.context.http, asked, match["name"], body)
+            function = await made.function(self.context.http, request, match["name"], body)
         session_hash = body.get("session_hash")
         if function is not None and function.cancels and isinstance(session_hash, str):
-            await self.context.gradio.cancel_functions(asked.route, session_hash, function.cancels)
+            await self.context.gradio.cancel_functions(request.route, session_hash, function.cancels)
         if function is None:
             await http.respond(send, 404, b'{"detail":"This app has no such function."}', "application/json")
             return True
-        status, output = await self.context.gradio.run(asked.route, function, body, caller)
+        status, output = await self.context.gradio.run(request.route, function, body, caller)
         await http.respond(send, status, encode(output), "application/json")
         return True
 
-    async def _config(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Apps before 5.0 do not say their prefix; newer clients then look for it at the host's root."""
-        app = asked.route.app
+    async def _config(
+        self, request: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        """Apps before 5.0 do not send their prefix; newer clients then expect it at the host's root."""
+        app = request.route.app
         change = None if app.prefix.endswith(paths.PREFIX) else _with_prefix
-        if not asked.route.address:
-            return await self._kept("config", asked, scope, receive, send, change)
+        if not request.route.address:
+            return await self._kept("config", request, scope, receive, send, change)
         if change is None:
             return False
-        asking = self.context.http.request(
-            "GET", asked.route.address, f"{app.mount}/config",
-            query=scope["query_string"], headers=callers.to_container(asked, scope), total_s=CONFIG_S,
+        call = self.context.http.request(
+            "GET", request.route.address, f"{app.mount}/config",
+            query=scope["query_string"], headers=callers.to_container(request, scope), total_s=CONFIG_S,
         )  # fmt: skip
-        async with asking as reply:
+        async with call as reply:
             chunks = change(reply.chunks()) if reply.status == 200 else reply.chunks()
             await http.pass_on(send, receive, reply.status, chunks, "application/json")
         return True
 
-    async def _info(self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
-        if not asked.route.address:
-            return await self._kept("info", asked, scope, receive, send)
-        async with info.for_visitor(self.context.http, asked, scope) as reply:
-            chunks = info.rewritten(reply.chunks(), asked)
+    async def _info(self, request: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
+        if not request.route.address:
+            return await self._kept("info", request, scope, receive, send)
+        async with info.for_visitor(self.context.http, request, scope) as reply:
+            chunks = info.rewritten(reply.chunks(), request)
             await http.pass_on(send, receive, reply.status, chunks, "application/json")
         return True
 
     async def _kept(
         self,
         what: kept.What,
-        asked: SpaceRequest,
+        request: SpaceRequest,
         scope: Scope,
         receive: Receive,
         send: Send,
         change: Change | None = None,
     ) -> bool:
         """The app's last known answer; clients give up long before a slow start has ended."""
-        chunks = await kept.read(self.context.redis, asked.route, what, scope["query_string"])
+        chunks = await kept.read(self.context.redis, request.route, what, scope["query_string"])
         if chunks is None:
             return False
-        if asked.route.stage == Stage.SLEEPING:
-            await self.context.web.wakeup.wake(asked.route)
-        told = info.rewritten(change(chunks) if change else chunks, asked)
+        if request.route.stage == Stage.SLEEPING:
+            await self.context.web.wakeup.wake(request.route)
+        told = info.rewritten(change(chunks) if change else chunks, request)
         await http.pass_on(send, receive, 200, told, "application/json")
         return True
 
     async def _heartbeat(
-        self, asked: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send
+        self, request: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send
     ) -> bool:
         """The app runs what is bound to `unload` when a heartbeat ends, so a closed API's programs get one of
-        ours: refused, older clients would ask for it again and again."""
-        if not await self.context.closed_for(asked):
+        ours: refused, older clients would request it again and again."""
+        if not await self.context.closed_for(request):
             return False
         await http.stream(send, receive, _alive())
         return True
 
-    # --- what a request says ------------------------------------------------------------------------
+    # --- parsing a request --------------------------------------------------------------------------
 
     async def _body(self, receive: Receive) -> dict[str, Any]:
         raw = await http.read_body(receive, self.context.event_bytes)
@@ -249,7 +253,7 @@ class GradioRouter:
 
 
 async def _with_prefix(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """A configuration as it comes, with where its API is; of repeated names the last counts."""
+    """A configuration as it comes, with the prefix of its API added; of repeated names the last counts."""
     front, end = b'{"connect_heartbeat":false', b',"api_prefix":"%s"}' % paths.PREFIX.encode()
     begun, held = False, b""
     async for chunk in chunks:
@@ -272,7 +276,7 @@ async def _alive() -> AsyncIterator[bytes]:
 
 
 async def _joined(send: Send, accepted: Accepted) -> None:
-    """The answer to a join; one repeated by its key hears that it is the same event."""
+    """The answer to a join; one repeated by its key gets the same event."""
     headers = ((b"idempotent-replayed", b"true"),) if accepted.replayed else ()
     await http.respond(
         send, 200, encode({"event_id": accepted.event_id}), "application/json", headers=headers

@@ -20,29 +20,30 @@ NO_SUCH_PATH = 4404
 
 
 async def handle(
-    context: GatewayContext, asked: SpaceRequest, scope: Scope, receive: Receive, send: Send
+    context: GatewayContext, request: SpaceRequest, scope: Scope, receive: Receive, send: Send
 ) -> bool:
-    """Answer a websocket that is the queue's, refuse one that would pass it by; False for all others."""
-    app = asked.route.app
-    if paths.resembles(asked.path, app.paths):
+    """Answer a websocket that is the queue's, refuse one that would bypass the queue; False for all
+    others."""
+    app = request.route.app
+    if paths.resembles(request.path, app.paths):
         await receive()
         await send({"type": "websocket.close", "code": NO_SUCH_PATH})
         return True
     if not app.protocol:
         return False
-    joins = app.protocol == "ws" and asked.inner_path == "/queue/join"
-    if not joins and not paths.runs(asked.path, app):
+    joins = app.protocol == "ws" and request.inner_path == "/queue/join"
+    if not joins and not paths.runs(request.path, app):
         return False
     await receive()  # websocket.connect
     if not joins:
         await send({"type": "websocket.close", "code": NO_SUCH_PATH})
         return True
     await send({"type": "websocket.accept"})
-    await context.visited(asked.route)
+    await context.visited(request.route)
     socket = _Socket(receive, send)
     with contextlib.suppress(Gone):
         await gradio3.handle(
-            context.gradio, asked.route, socket, lambda body: context.callers.of(asked, scope, body)
+            context.gradio, request.route, socket, lambda body: context.callers.of(request, scope, body)
         )
         await send({"type": "websocket.close", "code": 1000})
     return True

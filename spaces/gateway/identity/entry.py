@@ -3,9 +3,9 @@
 The platform's page opens the Space with a signed visit in the query. That is exchanged at once for a cookie,
 and for a token in the path, where the browser is sent. If it kept the cookie, it is sent on to the address
 the app would have by itself; if it keeps none (cookies of third parties blocked, and no partitioned ones), it
-stays: relative addresses have the token in them, and what is asked for by the host's root is led back under
-it by its Referer. A visitor who opens the Space's own host without any of this is redirected to the platform,
-which has their session.
+stays: relative addresses contain the token, and requests to the host's root are redirected below it by their
+Referer. A visitor who opens the Space's own host without any of this is redirected to the platform, which has
+their session.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from spaces.gateway.proxy.http import Scope
     from spaces.gateway.request import SpaceRequest
 
-#: The pages of this Gradio take the address they were opened at for the app's, whatever the headers say.
+#: The pages of this Gradio take the address they were opened at for the app's, whatever the headers contain.
 GOES_BY_ADDRESS = 5
 ENTER = "/enter"
 
@@ -33,39 +33,43 @@ def opens_page(scope: Scope) -> bool:
     return scope["method"] == "GET" and head.wants_page(scope["headers"])
 
 
-def redirection(asked: SpaceRequest, scope: Scope, key: str) -> tuple[str, str] | None:
+def redirection(request: SpaceRequest, scope: Scope, key: str) -> tuple[str, str] | None:
     """Where the browser has to go first, and the Set-Cookie on its way ("" for none); None to go on."""
-    if asked.program:
+    if request.program:
         return None
-    path, query = asked.path, scope["query_string"]
-    host, _, domain = asked.host.partition(".")
-    if host.lower() != asked.route.subdomain and scope["method"] in {"GET", "HEAD"}:
+    path, query = request.path, scope["query_string"]
+    host, _, domain = request.host.partition(".")
+    if host.lower() != request.route.subdomain and scope["method"] in {"GET", "HEAD"}:
         # It was moved: its own address is another now.
-        return f"{asked.scheme}://{asked.route.subdomain}.{domain}{target_of(path, query)}", ""
-    if asked.token is None:
-        if not asked.route.private:
+        return f"{request.scheme}://{request.route.subdomain}.{domain}{target_of(path, query)}", ""
+    if request.token is None:
+        if not request.route.private:
             return None
-        if asked.visitor.asking_token and scope["method"] in {"GET", "HEAD"}:
-            return target_of(f"{page_tokens.PREFIX}{asked.visitor.asking_token}{path}", query), ""
-        return _exchanged(asked, key, query) if asked.visitor.by == "query" and opens_page(scope) else None
-    if stays_under_token(asked) or not opens_page(scope):
+        if request.visitor.referrer_token and scope["method"] in {"GET", "HEAD"}:
+            return target_of(f"{page_tokens.PREFIX}{request.visitor.referrer_token}{path}", query), ""
+        return (
+            _exchanged(request, key, query) if request.visitor.by == "query" and opens_page(scope) else None
+        )
+    if stays_under_token(request) or not opens_page(scope):
         return None
     own_path = f"/{path.lstrip('/')}"  # `//name` would lead to another host
-    return target_of(own_path, _with_visit(asked, query)), ""
+    return target_of(own_path, _with_visit(request, query)), ""
 
 
-def stays_under_token(asked: SpaceRequest) -> bool:
+def stays_under_token(request: SpaceRequest) -> bool:
     """Whether the address of a page has to have its token in it."""
-    barred = asked.route.private and asked.token is not None and not asked.visitor.has_pass
-    return barred or asked.route.app.release[0] == GOES_BY_ADDRESS
+    barred = request.route.private and request.token is not None and not request.visitor.has_pass
+    return barred or request.route.app.release[0] == GOES_BY_ADDRESS
 
 
-def _exchanged(asked: SpaceRequest, key: str, query: bytes) -> tuple[str, str]:
-    route = asked.route
-    token = page_tokens.make(key, route.space_id, visit=asked.visit, user_id=asked.user_id or 0, page=False)
-    _, kept = visits.sign(route.space_id, asked.user_id, "")
-    cookie = cookies.new_pass(kept, visits.AGE_S, secure=asked.door.secure or _is_local(asked.host))
-    return target_of(f"{page_tokens.PREFIX}{token}{asked.path}", query), cookie
+def _exchanged(request: SpaceRequest, key: str, query: bytes) -> tuple[str, str]:
+    route = request.route
+    token = page_tokens.make(
+        key, route.space_id, visit=request.visit, user_id=request.user_id or 0, page=False
+    )
+    _, kept = visits.sign(route.space_id, request.user_id, "")
+    cookie = cookies.new_pass(kept, visits.AGE_S, secure=request.door.secure or _is_local(request.host))
+    return target_of(f"{page_tokens.PREFIX}{token}{request.path}", query), cookie
 
 
 def _is_local(host: str) -> bool:
@@ -73,23 +77,24 @@ def _is_local(host: str) -> bool:
     return host.partition(":")[0].endswith(".localhost")
 
 
-def _with_visit(asked: SpaceRequest, query: bytes) -> bytes:
+def _with_visit(request: SpaceRequest, query: bytes) -> bytes:
     """The query, with the visit that the platform's page shows. By itself it opens no private Space."""
-    if not asked.visit:
+    if not request.visit:
         return query
-    route = asked.route
-    _, signed = visits.sign(route.space_id, None if route.private else asked.user_id, asked.visit)
+    route = request.route
+    _, signed = visits.sign(route.space_id, None if route.private else request.user_id, request.visit)
     ours = f"{page_tokens.VISIT}={quote(signed, safe=':')}".encode()
     return b"&".join(part for part in (query, ours) if part)
 
 
 def in_a_tab(scope: Scope) -> bool:
-    """Whether a browser says that it opens this in a tab: only there the platform can be gone by."""
+    """Whether a browser opens this in a tab, by its headers: only there can it be redirected to the
+    platform."""
     return opens_page(scope) and head.first(scope["headers"], "sec-fetch-dest") == "document"
 
 
 def in_a_frame(scope: Scope) -> bool:
-    """Whether a browser says that it opens this in a frame."""
+    """Whether a browser opens this in a frame, by its headers."""
     return head.first(scope["headers"], "sec-fetch-dest") in {"iframe", "frame"}
 
 

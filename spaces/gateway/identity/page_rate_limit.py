@@ -16,7 +16,7 @@ _page_load = Script("page_load")
 
 async def retry_after_s(redis: Redis, per_minute: int, *, user_id: int | None, address: str) -> float:
     """Count one load of this account, else of this address's neighbourhood; 0 where it may be served, else
-    seconds until it may. So many may come at once as in a minute. `per_minute` 0 is no limit."""
+    seconds until it may. A burst may have as many as a minute. `per_minute` 0 is no limit."""
     if not per_minute:
         return 0.0
     bucket = keys.loads(visitor(user_id=user_id, address=address))

@@ -44,32 +44,32 @@ async def visitor_of(
     """
     if token is not None and not route.private:
         return _of_token(token)
-    said = [] if program else _by_its_page(route, scope, token, key)
-    said.append(Visitor(Viewer(bearer=_bearer(scope), space_id=route.space_id)))
-    visit = next((one.visit for one in said if one.visit), "")
-    for one in said:
+    proofs = [] if program else _by_its_page(route, scope, token, key)
+    proofs.append(Visitor(Viewer(bearer=_bearer(scope), space_id=route.space_id)))
+    visit = next((one.visit for one in proofs if one.visit), "")
+    for one in proofs:
         if await watched.may_see(one.viewer, route):
-            has_pass = any(other.by == "pass" and other.viewer == one.viewer for other in said)
+            has_pass = any(other.by == "pass" and other.viewer == one.viewer for other in proofs)
             return replace(one, visit=visit, has_pass=has_pass)
     return None
 
 
 def _by_its_page(route: Route, scope: Scope, token: PageToken | None, key: str) -> list[Visitor]:
-    """What a browser brings, the surest first: each says it of one page, but the cookie, which all of a
-    browser's pages of the Space have in common."""
-    said = [] if token is None else [_of_token(token)]
-    said += _of_visit(_visit_in(scope["query_string"].decode("latin-1")), route, "query")
+    """The proofs that a browser sends, the surest first. Each belongs to one page, except the cookie, which
+    all of a browser's pages of the Space share."""
+    proofs = [] if token is None else [_of_token(token)]
+    proofs += _of_visit(_visit_in(scope["query_string"].decode("latin-1")), route, "query")
     host = head.first(scope["headers"], "host")
     referer = _parts(head.first(scope["headers"], "referer"))
     if referer.netloc == host:
-        said += _of_visit(_visit_in(referer.query), route, "asking page")
+        proofs += _of_visit(_visit_in(referer.query), route, "referring page")
         raw, _ = page_tokens.split(referer.path)
         if raw and (found := page_tokens.verify(key, route.space_id, raw)) is not None:
-            said.append(replace(_of_token(found), by="asking page", asking_token=raw))
+            proofs.append(replace(_of_token(found), by="referring page", referrer_token=raw))
     if _of_its_own_pages(scope, host):
         sent = [value for name, value in head.decoded(scope["headers"]) if name == "cookie"]
-        said += _of_visit(cookies.pass_of(sent), route, "pass")
-    return said
+        proofs += _of_visit(cookies.pass_of(sent), route, "pass")
+    return proofs
 
 
 def _of_token(token: PageToken) -> Visitor:
@@ -86,8 +86,8 @@ def _visit_in(query: str) -> str:
 
 
 def _of_its_own_pages(scope: Scope, host: str) -> bool:
-    """Whether a page of this host asks, or a browser opens one. A page of another host could read what it is
-    sent by a cookie: apps allow every origin."""
+    """Whether a page of this host sends the request, or a browser opens one. A page of another host could
+    read an answer that a cookie opens: apps allow every origin."""
     raw = scope["headers"]
     origin = head.first(raw, "origin")
     if origin and _parts(origin).netloc != host:

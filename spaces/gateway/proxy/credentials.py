@@ -10,8 +10,8 @@ _TOKEN = re.compile(r"(?<![A-Za-z0-9])hf_[A-Za-z0-9]")
 
 
 def are_platforms(value: str) -> bool:
-    """Whether this `Authorization` may hold a token of the platform: as it is written, or in the user name
-    or password of Basic. What cannot be read is taken for one."""
+    """Whether this `Authorization` may contain a token of the platform: directly, or in the user name or
+    password of Basic. A value that cannot be parsed counts as one."""
     scheme, _, credentials = value.strip().partition(" ")
     if _TOKEN.search(value):
         return True

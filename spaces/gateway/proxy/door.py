@@ -1,4 +1,4 @@
-"""By which address a request came to a Space: what cookies, headers and redirects are rewritten for."""
+"""The address by which a request came to a Space: cookies, headers and redirects are rewritten for it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """Where a request came in, as far as headers go by it."""
+    """Where a request came in, as far as headers depend on it."""
 
     space_id: int
     host: str  # as the visitor wrote it
@@ -18,7 +18,7 @@ class Door:
     secure: bool = False  # https
     browser: bool = False
     page: bool = False  # the answer has a token in it, for one opening of the page
-    third_party: bool = False  # a page in a frame asks whose browser keeps only `Partitioned` cookies there
+    third_party: bool = False  # from a page in a frame, where its browser keeps only `Partitioned` cookies
 
     @property
     def program(self) -> bool:

@@ -1,5 +1,5 @@
-"""Headers between a visitor and a container: pure functions. The container's list is built anew; what the
-platform or a proxy says about the visitor is never taken from the visitor."""
+"""Headers between a visitor and a container: pure functions. The container's list is built anew; headers by
+which the platform or a proxy describes the visitor are never taken from the visitor."""
 
 from __future__ import annotations
 
@@ -97,9 +97,9 @@ ORDERS = {
     "x-webkit-csp-report-only",
     "x-xss-protection",
 }
-#: What an app may say of keeping an answer where only its visitor may keep it.
+#: The `Cache-Control` words of an app that stay where only the visitor may keep an answer.
 PRIVATELY = {"no-store", "no-cache", "no-transform", "must-revalidate", "max-age", "immutable"}
-#: What browsers do by themselves: a page elsewhere hears the host, never a path with a token in it.
+#: The browsers' default: other sites get the host, never a path with a token in it.
 REFERRER_POLICY = b"strict-origin-when-cross-origin"
 
 
@@ -121,7 +121,7 @@ def first(raw: Raw, name: str) -> str:
 
 
 def wants_page(headers: Raw) -> bool:
-    """Whether a browser asks for a page to show."""
+    """Whether a browser requests a page to show."""
     return "text/html" in first(headers, "accept")
 
 
@@ -132,7 +132,8 @@ def to_container(
 
     Args:
         host: public host and path of the Space, as Gradio pastes it into URLs (`X-Forwarded-Host`).
-        root: where the app looks for that: Gradio 4 began to read `X-Forwarded-Host` late, and pasted
+        root: the header from which the app reads it: Gradio 4 began to read `X-Forwarded-Host` late, and
+        pasted
             `Host` before; Gradio 3 reads `X-Direct-Url`, of which its page uses for its socket only a path
             without a host.
     """
@@ -160,11 +161,11 @@ def to_container(
 
 
 def of_program(raw: Raw, space_id: int) -> dict[str, str]:
-    """What identifies a program on the queue's websocket to the app: its cookies and credentials for `/run/`.
-    A browser has none there."""
+    """The headers that identify a program on the queue's websocket to the app: its cookies and credentials
+    for `/run/`. A browser has none there."""
     door = Door(space_id=space_id, host="", path="/run", browser=bool(first(raw, "origin")))
-    said = {key: value for key, value in decoded(raw) if key in CREDENTIALS}
-    known = {key: value for key, value in said.items() if not credentials.are_platforms(value)}
+    credential_headers = {key: value for key, value in decoded(raw) if key in CREDENTIALS}
+    known = {key: value for key, value in credential_headers.items() if not credentials.are_platforms(value)}
     sent = cookies.of_request((value for key, value in decoded(raw) if key == "cookie"), door)
     return known | ({"cookie": sent} if sent else {})
 
@@ -193,7 +194,7 @@ def to_visitor(pairs: Iterable[tuple[bytes, bytes]], door: Door) -> Headers:
 
 
 def rewritten(key: str, text: str, door: Door) -> str | None:
-    """What a visitor gets of one header of the app's; None for nothing."""
+    """One header of the app as the visitor gets it; None to drop it."""
     ordered = key.startswith(PROXY_ORDERS) and key != "x-accel-buffering"
     if key in HOP_BY_HOP or key in NOT_BACK or ordered:
         return None
@@ -231,8 +232,8 @@ def location(value: str, door: Door) -> str | None:
 
 def _kept_privately(pairs: Iterable[tuple[bytes, bytes]]) -> str:
     """The Cache-Control of an answer that no cache but the visitor's own may keep."""
-    told = [v.decode("latin-1") for n, v in pairs if n.lower() == b"cache-control"]
-    words = [word.strip() for word in ",".join(told).split(",")]
+    values = [v.decode("latin-1") for n, v in pairs if n.lower() == b"cache-control"]
+    words = [word.strip() for word in ",".join(values).split(",")]
     return ", ".join(["private", *(w for w in words if w.partition("=")[0].lower() in PRIVATELY)])
 
 
@@ -244,5 +245,5 @@ def with_referrer_policy(pairs: Headers) -> Headers:
 
 
 def replayed(headers: Mapping[str, str]) -> dict[str, str]:
-    """What a queued event keeps of its request's headers."""
+    """The headers of its request that a queued event keeps."""
     return {k: v for k, v in headers.items() if k not in {"accept-encoding", "content-type", "accept", MARK}}

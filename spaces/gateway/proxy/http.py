@@ -53,7 +53,7 @@ async def body_of(receive: Receive) -> AsyncIterator[bytes]:
     """The request's body as it comes.
 
     Raises:
-        HungUp: what came so far must not be taken for all of it.
+        HungUp: the body so far must not be taken for the whole.
     """
     while True:
         message = await receive()
@@ -193,15 +193,15 @@ async def _disconnected(receive: Receive, upload: Upload | None) -> None:
 
 
 async def changed(chunks: AsyncIterator[bytes], change: Change) -> AsyncIterator[bytes]:
-    """The same with one change, where there is what is to be changed."""
+    """The same chunks with one change, if the text to be replaced is there."""
     old, new = change
-    held = bytearray()
+    buffered = bytearray()
     async for chunk in chunks:
-        looked = max(0, len(held) - len(old))
-        held += chunk
-        if held.find(old, looked) >= 0 or len(held) > CHANGES_WITHIN:
+        searched = max(0, len(buffered) - len(old))
+        buffered += chunk
+        if buffered.find(old, searched) >= 0 or len(buffered) > CHANGES_WITHIN:
             break
-    yield bytes(held).replace(old, new, 1)
+    yield bytes(buffered).replace(old, new, 1)
     async for chunk in chunks:
         yield chunk
 
@@ -285,8 +285,7 @@ async def _pump(send: Send, chunks: AsyncIterator[bytes]) -> None:
 async def pass_on(
     send: Send, receive: Receive, status: int, chunks: AsyncIterator[bytes], content_type: str
 ) -> None:
-    """A replica's answer to a question of ours, or a copy of it, without anything else of its head, as it
-    comes.
+    """Stream a replica's answer to one of our own requests, or a copy of it, without the rest of its head.
 
     Raises:
         BrokenOff

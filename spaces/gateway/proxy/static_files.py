@@ -20,7 +20,7 @@ from spaces.git import repository
 from spaces.git.objects import BrokenOff
 from spaces.lfs import files
 
-#: Larger ones are streamed: a visitor takes as long as the visitor likes, and the memory is everybody's.
+#: Larger ones are streamed: a visitor may take any time, and memory is shared by all.
 READ_BYTES = 1024 * 1024
 #: Types that Python's own table lacks on some machines, or has otherwise than browsers.
 TYPES = {
@@ -39,7 +39,7 @@ class _Found:
 
     file: repository.Entry
     status: int = 200  # 404: it is the Space's own page about what is not there
-    is_folder: bool = False  # whether it is the index of the folder asked for
+    is_folder: bool = False  # whether it is the index of the requested folder
 
 
 async def send_file(route: Route, path: str, client: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,12 +94,12 @@ async def _send(send: Send, route: Route, client: str, found: _Found, scope: Sco
     start, size, status = 0, file.size, found.status
     takes_ranges = found.status == 200 and not is_head
     if takes_ranges and head.first(scope["headers"], "if-range") in ("", etag):
-        asked = byte_range(head.first(scope["headers"], "range"), size)
-        if asked is not None and asked[0] >= size:
+        requested = byte_range(head.first(scope["headers"], "range"), size)
+        if requested is not None and requested[0] >= size:
             await _answer(send, 416, [(b"content-range", b"bytes */%d" % size)])
             return
-        if asked is not None and asked[0] <= asked[1] and asked != (0, size - 1):
-            start, last = asked
+        if requested is not None and requested[0] <= requested[1] and requested != (0, size - 1):
+            start, last = requested
             fields.append((b"content-range", b"bytes %d-%d/%d" % (start, last, size)))
             size, status = last + 1 - start, 206
     fields += [(b"accept-ranges", b"bytes"), (b"content-length", b"%d" % size)]

@@ -72,10 +72,10 @@ async def _up(receive: Receive, upstream: aiohttp.ClientWebSocketResponse) -> No
 
 
 async def _down(upstream: aiohttp.ClientWebSocketResponse, send: Send) -> None:
-    told = 0
+    received = 0
     async for message in upstream:
-        told += 1
-        if told % MESSAGES_A_TURN == 0:  # what has come already is read without a pause
+        received += 1
+        if received % MESSAGES_A_TURN == 0:  # what has come already is read without a pause
             await asyncio.sleep(0)
         event: dict[str, Any] = {"type": "websocket.send"}
         if message.type == aiohttp.WSMsgType.TEXT:

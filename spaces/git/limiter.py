@@ -1,4 +1,4 @@
-"""How many may take something large at a time: in all, and from one address."""
+"""Limits how many large transfers run at a time: in all, and for one address."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import threading
 import time
 from collections import Counter
 
-ASK_AGAIN_S = 0.2
+RETRY_EVERY_S = 0.2
 
 
 class Full(RuntimeError):
-    """No more now; the message says why, in a sentence. `status` is HTTP's."""
+    """No more now; the message is a sentence with the reason. `status` is HTTP's."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
 
 
-class Places:
-    """So many of these (`what`) at a time in this process."""
+class Limiter:
+    """Allows so many of these (`what`) at a time in this process."""
 
     def __init__(self, what: str, total: int, per_address: int) -> None:
         self._what, self._total, self._per_address = what, total, per_address
         self._taken: Counter[str] = Counter()
-        # The garbage collector may give one back in the midst of taking another.
+        # The garbage collector may release one while another is being acquired.
         self._lock = threading.RLock()
 
-    def take(self, address: str) -> None:
-        """Take a place, to be given back.
+    def acquire(self, address: str) -> None:
+        """Take a slot, to be released.
 
         Raises:
             Full
@@ -41,8 +41,8 @@ class Places:
                 raise Full(503, f"Too many {self._what} are under way here; try again soon.")
             self._taken[address] += 1
 
-    async def taken(self, address: str, within_s: float) -> None:
-        """Wait for a place so long.
+    async def acquire_within(self, address: str, within_s: float) -> None:
+        """Take a slot, waiting up to this long.
 
         Raises:
             Full
@@ -50,16 +50,16 @@ class Places:
         until = time.monotonic() + within_s
         while True:
             try:
-                self.take(address)
+                self.acquire(address)
             except Full:
                 if time.monotonic() > until:
                     raise
-                await asyncio.sleep(ASK_AGAIN_S)
+                await asyncio.sleep(RETRY_EVERY_S)
             else:
                 return
 
-    def give_back(self, address: str) -> None:
-        """It has ended."""
+    def release(self, address: str) -> None:
+        """Give a slot back."""
         with self._lock:
             self._taken[address] -= 1
             if not self._taken[address]:
