@@ -1,4 +1,4 @@
-"""What an account may do in a namespace. Absent and forbidden look alike, as "not found"."""
+"""What an account may do in a namespace. Absent and forbidden are answered alike, as "not found"."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def can_read(user: Account, owner_id: int, visibility: str) -> bool:
 
 
 def can_write(user: Account, owner_id: int) -> bool:
-    """May this account push to, and settle, the Spaces of this owner?"""
+    """May this account push to, and change, the Spaces of this owner?"""
     return bool(written_by(user, [owner_id]))
 
 
 def written_by(user: Account, owner_ids: Iterable[int]) -> set[int]:
-    """Those of these owners whose Spaces this account may push to and settle, in one query."""
+    """The ids of these owners for whose Spaces this account has write access, in one query."""
     ids = set(owner_ids)
     if user is None or not user.is_authenticated or not ids:
         return set()

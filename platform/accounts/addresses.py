@@ -1,5 +1,5 @@
 """Where a visitor's connection comes from: the address that counts behind reverse proxies of one's own, and
-the neighbourhood that shares it. No Django: the event path asks too."""
+the neighbourhood that shares it. No Django: the event path uses it too."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def client_of(headers: Iterable[tuple[bytes, bytes]], peer: str, proxies: int) -
     have invented anything further left in the header."""
     if not proxies:
         return peer
-    told = [value.decode("latin-1") for name, value in headers if name.lower() == b"x-forwarded-for"]
-    hops = [hop.strip() for hop in ",".join(told).split(",") if hop.strip()]
+    values = [value.decode("latin-1") for name, value in headers if name.lower() == b"x-forwarded-for"]
+    hops = [hop.strip() for hop in ",".join(values).split(",") if hop.strip()]
     return hops[-proxies] if len(hops) >= proxies else peer
 
 
@@ -24,7 +24,7 @@ def client_of_request(meta: Mapping[str, str], proxies: int) -> str:
     return client_of([(b"x-forwarded-for", forwarded)], meta.get("REMOTE_ADDR", ""), proxies)
 
 
-@lru_cache(10_000)  # asked for every event
+@lru_cache(10_000)  # called for every event
 def network(address: str) -> str:
     """The /24 (IPv4) or /56 (IPv6) of an address: about what one household or server can take of them."""
     return _prefix(address, 24)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class BadCredentials(Exception):
-    """Credentials were given, but they are nobody's. `too_many`: as many others of this sender before."""
+    """The credentials belong to nobody. `too_many`: nor did many others of this sender."""
 
     def __init__(self, *, too_many: bool = False) -> None:
         super().__init__("Wait five minutes." if too_many else "")
@@ -38,7 +38,8 @@ class Caller:
 
     @property
     def elsewhere(self) -> User | None:
-        """Who the caller is in what is about other Spaces too: nobody with a token for one Space alone."""
+        """The caller's account for requests that concern other Spaces too: none with a token for one Space
+        alone."""
         return None if self.token is not None and self.token.space_id is not None else self.user
 
     @property

@@ -1,6 +1,6 @@
 """Signing in a program on a device without a browser of its own (RFC 8628), as `hf auth login` does: it shows
-a code, its user types that into the platform's page and agrees, and the program, which asked again and again,
-gets a token. The token is renewed with a refresh token (RFC 6749, 6), which is good once."""
+a code, its user types that into the platform's page and agrees, and the program, which has been polling, gets
+a token. The token is renewed with a refresh token (RFC 6749, 6), which is good once."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from accounts.models import AccessToken, DeviceLogin, User
 
 LIFE = timedelta(minutes=15)
 INTERVAL_S = 5
-HASTE = timedelta(seconds=3)  # asking again earlier than this is too soon
+HASTE = timedelta(seconds=3)  # polling again earlier than this is too soon
 TOKEN_LIFE = timedelta(days=30)
 OPEN_AT_ONCE = 20  # of one address
 OPEN_IN_ALL = 5000
 NAME = "hf auth login"
-#: No vowels, so that no words come out, and nothing that looks alike.
+#: No vowels, so that no words come out, and no similar characters.
 _LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 
 
@@ -33,7 +33,7 @@ class OAuthError(Exception):
 
 
 class TooMany(Exception):
-    """So many programs wait for their users already."""
+    """Too many programs wait for their users already."""
 
 
 def start(address: str) -> tuple[str, str]:
@@ -74,7 +74,7 @@ def decide(row: DeviceLogin, user: User, scope: str) -> None:
 
 
 def poll(device_code: str) -> tuple[str, str]:
-    """A program asks for its token: that and the one to renew it with.
+    """A program polls for its token; returns that, and the one to renew it with.
 
     Raises:
         OAuthError
@@ -105,7 +105,7 @@ def _polled(device_code: str) -> tuple[str, str] | OAuthError:
 @transaction.atomic
 def renew(refresh_token: str) -> tuple[str, str]:
     """A new token and refresh token for the old. The old token lasts until it expires by itself: other
-    processes of the same user still hold it.
+    processes of the same user may still use it.
 
     Raises:
         OAuthError

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 
 class User(AbstractUser):
-    """A person who signs in. Every user has an `Owner` of the same name (see `accounts.people`)."""
+    """A person with a sign-in. Every user has an `Owner` of the same name (see `accounts.people`)."""
 
 
 class Owner(models.Model):
@@ -57,7 +57,7 @@ class Membership(models.Model):
 
 class AccessToken(models.Model):
     """An API token. Only its SHA-256 digest is kept: the value has enough entropy to need no more. One for a
-    Space alone is a stranger everywhere else."""
+    Space alone counts for nothing elsewhere."""
 
     class Scope(models.TextChoices):
         READ = "read"
@@ -89,18 +89,18 @@ class AccessToken(models.Model):
 
 
 class DeviceLogin(models.Model):
-    """A program that asked to sign in, until its user agreed in a browser (RFC 8628)."""
+    """A program's request to sign in, until its user agrees in a browser (RFC 8628)."""
 
     device_digest = models.CharField(max_length=64, unique=True)
     user_code = models.CharField(max_length=16, unique=True)
-    #: From where the program asked, for its user to recognize.
+    #: The address of the program, for its user to recognize.
     address = models.CharField(max_length=64)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(db_index=True)
     polled_at = models.DateTimeField(null=True, blank=True)
-    #: Who agreed or refused; null: nobody yet.
+    #: The user that agreed or refused; null: nobody yet.
     user = models.ForeignKey(User, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
-    #: What was agreed to; empty with a user: refused.
+    #: The scope that was agreed to; empty with a user: refused.
     scope = models.CharField(max_length=8, choices=AccessToken.Scope.choices, blank=True)
 
     def __str__(self) -> str:

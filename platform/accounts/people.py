@@ -22,11 +22,11 @@ MOST_LED = 20  # organizations of one user
 
 
 class BadMember(ValueError):
-    """No member can be so; the message says why."""
+    """No member can be so; the message gives the reason."""
 
 
 class BadName(ValueError):
-    """A name that no owner can have; the message says why."""
+    """A name that no owner can have; the message gives the reason."""
 
 
 def check_name(name: str) -> str:
@@ -83,7 +83,7 @@ def create_organization(name: str, admin: User) -> Owner:
 
 
 def found_organization(name: str, user: User) -> Owner:
-    """An organization made by a user, who leads it.
+    """An organization made by a user, its first administrator.
 
     Raises:
         BadName
@@ -101,7 +101,7 @@ def found_organization(name: str, user: User) -> Owner:
 
 @transaction.atomic
 def set_member(place: Membership, username: str, role: str) -> None:
-    """Who has this place adds a member to the organization, or gives one another role.
+    """The holder of this membership adds a member to the organization, or changes a member's role.
 
     Raises:
         BadMember
@@ -119,7 +119,7 @@ def set_member(place: Membership, username: str, role: str) -> None:
 
 @transaction.atomic
 def remove_member(place: Membership, username: str) -> None:
-    """Who has this place removes a member, or leaves.
+    """The holder of this membership removes a member, or leaves.
 
     Raises:
         BadMember

@@ -25,15 +25,15 @@ class RightsUnknown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Somebody, by what proves it: the account of a session, page or link, else the token of a program."""
+    """A viewer by proof of identity: the account of a session, page or link, else the token of a program."""
 
     user_id: int | None = None
     bearer: str = ""
-    space_id: int = 0  # that a bearer asks for
+    space_id: int = 0  # the one that a bearer token is sent to
 
 
 class Rights:
-    """What one process knows of them. For one event loop."""
+    """One process's cache of rights. For one event loop."""
 
     def __init__(self) -> None:
         self._granted: dict[tuple[int, Viewer], float] = {}

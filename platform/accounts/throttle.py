@@ -1,4 +1,4 @@
-"""Slows guessing down wherever people sign in, without locking out those who know the password.
+"""Slows guessing down wherever people sign in, without locking out users with the right password.
 
 Counted within `WINDOW_S`, by the visitor's own address (as trusted proxies report it):
 
@@ -100,7 +100,7 @@ class Try:
 
 
 def too_many_sign_ups(request: HttpRequest) -> bool:
-    """Count one more wish for an account; whether it must wait."""
+    """Count one more sign-up; whether it must wait."""
     return _count(f"sign-up:{_hex(address_of(request))}") > SIGN_UPS
 
 
@@ -130,7 +130,7 @@ def too_many_guesses(address: str, token: str) -> bool:
 
 
 def too_many_changes(user_id: int) -> bool:
-    """Count a wish to change this user's password; whether it must wait."""
+    """Count a try to change this user's password; whether it must wait."""
     return _count(f"password:{user_id}") > PASSWORD_CHANGES
 
 
@@ -140,12 +140,12 @@ def too_many_codes(user_id: int) -> bool:
 
 
 def changed(user_id: int) -> None:
-    """The password was changed by somebody who knew it."""
+    """The password was changed by a user who knew the old one."""
     cache.delete(f"password:{user_id}")
 
 
 def address_of(request: HttpRequest) -> str:
-    """Whom the visitor's tries are counted under."""
+    """The address that the visitor's tries are counted for."""
     return household(client_of_request(request.META, settings.SPACEPORT_TRUSTED_PROXY_COUNT))
 
 
@@ -158,7 +158,7 @@ def _known(request: HttpRequest, name: str) -> str:
 
 
 def _hex(text: str) -> str:
-    # Part of a key: typed text may hold anything.
+    # Part of a key: typed text may contain anything.
     return text.encode("utf-8", "surrogatepass").hex()
 
 

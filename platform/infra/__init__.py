@@ -1,3 +1,3 @@
-"""What any process of the platform needs, whatever its part: connections to Redis, starting, ending, folders.
+"""Plumbing for every process of the platform: connections to Redis, starting, ending, folders.
 
 It imports none of the apps. Runs in every process: web, node (Celery) and `manage.py up`."""

@@ -1,4 +1,4 @@
-"""Servers of ours that are away for a moment: which errors say so, and what whoever asked is told."""
+"""Servers of ours that are away for a moment: the errors that show it, and the answer to the client."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ QUEUE = Away(
 
 
 def away(error: BaseException) -> Away | None:
-    """Which server's absence this error is, or was caused by; None where it is another fault."""
+    """The absent server that this error shows or was caused by; None for any other fault."""
     cause: BaseException | None = error
     for _ in range(_CAUSES):
         if isinstance(cause, RedisError):
@@ -48,5 +48,5 @@ def _is_away(error: BaseException | None) -> bool:
     # libpq names some broken connections by the plain base class alone.
     if not isinstance(error, OperationalError | InterfaceError) and type(error) is not DatabaseError:
         return False
-    state = getattr(error.__cause__, "pgcode", None)  # None: it said nothing any more, or not yet
+    state = getattr(error.__cause__, "pgcode", None)  # None: it sent nothing any more, or not yet
     return state is None or state.startswith(_AWAY)

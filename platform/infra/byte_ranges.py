@@ -1,4 +1,4 @@
-"""The range of bytes that a request asks for (RFC 9110, section 14.1)."""
+"""The range of bytes of a request (RFC 9110, section 14.1)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
 
 def byte_range(header: str, size: int) -> tuple[int, int] | None:
-    """The first and the last byte that a `Range` header asks for of a file of so many; None where it asks for
-    no range, for several, or not in bytes. The first lies behind the last where the file has none of them."""
-    asked = _RANGE.fullmatch(header)
-    first, last = asked.groups() if asked is not None else ("", "")
+    """The first and the last byte of a `Range` header, for a file of `size` bytes; None where it names no
+    range, several, or other units. The first lies behind the last where the file has none of them."""
+    match = _RANGE.fullmatch(header)
+    first, last = match.groups() if match is not None else ("", "")
     if not (first or last):
         return None
     start = int(first) if first else max(size - int(last), 0)

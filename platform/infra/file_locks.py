@@ -22,7 +22,7 @@ def try_lock(file: IO[str] | IO[bytes]) -> bool:
 
 @contextlib.contextmanager
 def waited_for(path: Path) -> Iterator[None]:
-    """Hold the lock of this file, once nobody else does."""
+    """Hold the lock of this file, after waiting for other holders."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""Folders of this installation: its name, and what no other account of the machine may look into."""
+"""Folders of this installation: its name, and folders that no other account of the machine may read."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ THRESHOLDS = (25_000, 10, 5)
 
 
 def tune_gc() -> None:
-    """Look rarely, and never again at what there is now: what was imported stays for good."""
+    """Collect rarely, and never again among present objects: what was imported stays for good."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)

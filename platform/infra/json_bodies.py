@@ -1,4 +1,4 @@
-"""JSON that a client sent: read in one way, with one error for whatever is wrong with it."""
+"""JSON that a client sent: one parser, with one error for all its faults."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ T = TypeVar("T")
 
 
 class BadJson(ValueError):
-    """The text is no JSON, is nested too deeply, or is not of the kind expected; the message says where."""
+    """The text is no JSON, is nested too deeply, or is not of the kind expected; the message names the
+    place."""
 
 
 def parse(raw: bytes | str, kind: type[T]) -> T:

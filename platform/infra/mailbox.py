@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Inbox(Generic[T]):
-    """What came and was not read yet. Never many: it is for the writer to see to that."""
+    """What came and was not read yet. Never many: the writer has to bound it."""
 
     __slots__ = ("_items", "_reader")
 

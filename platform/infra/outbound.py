@@ -1,8 +1,8 @@
-"""Requests of the platform to addresses that people named: webhooks, and the keys of those who vouch for CI
-jobs. They reach the internet and what the operator opens (`SPACEPORT_OUTBOUND_REACHES`), never this machine
-or its networks.
+"""Requests of the platform to addresses that people named: webhooks, and the keys of issuers that vouch for
+CI jobs. They reach the internet and what the operator opens (`SPACEPORT_OUTBOUND_REACHES`), never this
+machine or its networks.
 
-A name is looked up once; the very address that a connection is about to use is checked where its socket is
+A name is resolved once; the very address that a connection is about to use is checked where its socket is
 made. No redirect is followed, no proxy of the environment used, no cookie kept; size and time are bounded.
 """
 
@@ -30,16 +30,16 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class Refused(Exception):
-    """The platform does not connect there; the message says why."""
+    """The platform does not connect there; the message gives the reason."""
 
 
 class Failed(Exception):
-    """There was no answer; the message says why, in a few words."""
+    """There was no answer; the message gives the reason, in a few words."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; of the body at most what was asked for."""
+    """The answer; its body up to the limit."""
 
     status: int
     body: bytes
@@ -143,7 +143,7 @@ class _NotThere(OSError):
 
 
 def _refusal(error: BaseException) -> Refused | None:
-    """What the library's error comes of, if that is our own refusal."""
+    """The cause of the library's error, if that is our own refusal."""
     seen: BaseException | None = error
     while seen is not None:
         inner = getattr(seen, "os_error", None)

@@ -24,8 +24,8 @@ def sync_redis() -> redis.Redis:
 
 
 def async_redis() -> Redis:
-    """The running event loop's client. Whatever a web process asks may be asked twice (a join knows its event
-    again), so nobody hears of a restart that took less than a second."""
+    """The running event loop's client. All commands of a web process are safe to repeat (a join recognizes
+    its event), so a restart of less than a second goes unnoticed."""
     loop = asyncio.get_running_loop()
     if loop not in _loops:
         pool = BlockingConnectionPool.from_url(

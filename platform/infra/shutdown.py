@@ -1,4 +1,4 @@
-"""Whether this web process is about to end: its streams then stop at the first moment that hurts nobody."""
+"""Whether this web process is about to end: its streams then stop at the first safe moment."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@ processes stand still. libpq would wait for as long as TCP does, which is minute
 
 psycopg2 lets us wait in its place. A connection has to be there in time. A statement may take as long as it
 takes, but after a while another connection is tried: where that one gets no answer either, this one is given
-up. So work that is slow goes on, and what nobody works at ends.
+up. So work that is slow goes on, and a statement that no server works on ends.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from psycopg2 import extensions
 CONNECT_S = 5
 #: A statement takes this long before the server is tried, and twice as long each time after that.
 PATIENCE_S = 2.0
-#: Whoever asks a server that has just let somebody wait in vain is told at once.
+#: After a wait in vain, further connections to this server fail at once for so long.
 REMEMBERED_S = 1.0
 CONNECTED = 0  # libpq's CONNECTION_OK
 
@@ -31,7 +31,7 @@ class NoAnswer(psycopg2.OperationalError):  # type: ignore[misc]
 
 
 def watch() -> None:
-    """Wait so for all connections of this process."""
+    """Install this wait for all connections of this process."""
     extensions.set_wait_callback(_wait)
 
 
@@ -47,11 +47,11 @@ def _wait(connection: Any) -> None:
             _try_server(connection)
             patience_s *= 2
         return
-    told = connection.info.dsn_parameters
-    server = told.get("host", ""), told.get("port", "")
+    parameters = connection.info.dsn_parameters
+    server = parameters.get("host", ""), parameters.get("port", "")
     if _silent.get(server, 0.0) > time.monotonic():
         raise NoAnswer("PostgreSQL did not answer a moment ago")
-    limit_s = int(told.get("connect_timeout") or 0) or CONNECT_S
+    limit_s = int(parameters.get("connect_timeout") or 0) or CONNECT_S
     if not _done(connection, limit_s):
         _silent[server] = time.monotonic() + REMEMBERED_S
         raise NoAnswer(f"PostgreSQL did not answer within {limit_s} s")

@@ -1,4 +1,4 @@
-"""So many of something a second."""
+"""A token bucket."""
 
 from __future__ import annotations
 

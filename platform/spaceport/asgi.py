@@ -71,7 +71,7 @@ gateway = Gateway(
 
 def with_user(app: App) -> App:
     """The same for sockets, with the user in the scope. The session is left before the socket begins: it
-    would look at every message whether there is something to save, and take its memory for as long as the
+    would check at every message whether to save, and take its memory for as long as the
     socket lasts."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

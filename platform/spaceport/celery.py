@@ -2,7 +2,7 @@
 
 Queues are the borders between kinds of work: `build` makes images, `control` takes short decisions,
 `hw.<tier>` is served by the workers of that hardware tier, `hw.<tier>@<node>` by one node's worker.
-A message is only ever a hint: rows and Redis hold the truth, so it may be lost or come twice.
+A message is only ever a hint: rows and Redis are the truth, so it may be lost or come twice.
 """
 
 import os
@@ -64,6 +64,6 @@ app.autodiscover_tasks(["spaceport", "spaces", "queueing", "hardware"])
 
 
 @worker_ready.connect
-def say_ready(**_: Any) -> None:
-    """A new worker takes work: its predecessor may end."""
+def notify_ready(**_: Any) -> None:
+    """Notify that a new worker takes work: its predecessor may end."""
     notify(READY)

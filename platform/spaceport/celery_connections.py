@@ -13,7 +13,7 @@ KEPT_S = 600
 
 
 class Worker(django.DjangoWorkerFixup):  # type: ignore[misc,name-defined]
-    """What Celery does in a worker."""
+    """Celery's own behaviour in a worker."""
 
     def install(self) -> Worker:
         """Begin to do it."""
@@ -22,7 +22,7 @@ class Worker(django.DjangoWorkerFixup):  # type: ignore[misc,name-defined]
         return self
 
     def close_database(self, **_: Any) -> None:
-        """Close what is too old, or broke: the settings ask for a check before each use."""
+        """Close connections that are too old, or broke: the settings require a check before each use."""
         self._db.close_old_connections()
 
 
@@ -33,7 +33,7 @@ class _Fixup(django.DjangoFixup):
 
 
 def fixup(app: Celery) -> django.DjangoFixup:
-    """What Celery does for Django, with this difference."""
+    """Celery's support for Django, with this difference."""
     made = _Fixup(app)
     made.install()
     return made

@@ -20,7 +20,7 @@ _logged: dict[str, str] = {}
 
 
 def problems() -> dict[str, str]:
-    """What is not well, by part; empty when all is."""
+    """The problems, by part; empty when all is well."""
     found = {}
     try:
         with connection.cursor() as cursor:
@@ -63,7 +63,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
     if bad != _logged:
         logger.warning("not well: %s", bad or "nothing any more")
         _logged = bad
-    told = {"ok": not bad, "problems": dict.fromkeys(bad, "does not answer")}
+    report = {"ok": not bad, "problems": dict.fromkeys(bad, "does not answer")}
     if is_operator(request):
-        told |= {"problems": bad, "warnings": warnings()}
-    return JsonResponse(told, status=503 if bad else 200)
+        report |= {"problems": bad, "warnings": warnings()}
+    return JsonResponse(report, status=503 if bad else 200)

@@ -1,4 +1,4 @@
-"""What must not get into a log: tokens, which are in headers, and in addresses of pages."""
+"""Keeps tokens out of logs: they are in headers, and in addresses of pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TextIO
 from urllib.parse import quote, unquote
 
 #: API tokens; a page's token in its root path, and a large file's in its own; a visit's proof and others in
-#: queries; what `Authorization` says.
+#: queries; the value of `Authorization`.
 _SECRET = re.compile(
     r"(?P<page>/_(?:ui|lfs|xet)/)[^/?#\s\"']+"
     r"|(?P<query>(?:__visit|visit|token|access_token|__sign)=)[^&#\s\"']+"

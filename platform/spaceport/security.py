@@ -1,4 +1,4 @@
-"""What guards the platform's own pages in a browser. Demo hosts have none of it: they never come through
+"""Protection of the platform's own pages in a browser. Demo hosts have none of it: they never come through
 Django.
 
 The Content-Security-Policy: nothing inline, nothing from elsewhere, and only demos in frames. And a second
@@ -29,8 +29,8 @@ class ContentSecurityPolicy(MiddlewareMixin):
 
 
 class SameOriginForms(MiddlewareMixin):
-    """Refuses what another origin's page sends with a visitor's session: everything but reading. Programs say
-    no `Sec-Fetch-Site`; what carries a token needs no session."""
+    """Refuses what another origin's page sends with a visitor's session: everything but reading. Programs
+    send no `Sec-Fetch-Site`; a request with a token needs no session."""
 
     def process_request(self, request: HttpRequest) -> HttpResponseBase | None:
         if request.method in {"GET", "HEAD", "OPTIONS"} or "Authorization" in request.headers:

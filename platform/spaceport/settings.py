@@ -104,14 +104,14 @@ SPACEPORT_BUILD_PULLS = env.bool("SPACEPORT_BUILD_PULLS", True)
 SPACEPORT_BUILD_REACHES: list[str] = env.list("SPACEPORT_BUILD_REACHES", [])
 #: Where Spaces may connect to: `web` (public addresses, on ports 80, 443 and 8080), `none`, or a list of
 #: public hosts, addresses and networks like `api.example.org:443,203.0.113.0/24`. A Space's record in the
-#: console may say otherwise. Needs the Docker runtime.
+#: console may override it. Needs the Docker runtime.
 SPACEPORT_EGRESS = env.str("SPACEPORT_EGRESS", "web")
 #: Private addresses that every Space with a way out may reach too, e.g. `models.example.org:443,10.1.2.0/24`.
 SPACEPORT_EGRESS_REACHES: list[str] = env.list("SPACEPORT_EGRESS_REACHES", [])
 #: Private addresses that the platform itself may connect to where people name them, in webhooks and trusted
 #: publishers, e.g. `ci.example.org:443,10.1.2.0/24`.
 SPACEPORT_OUTBOUND_REACHES: list[str] = env.list("SPACEPORT_OUTBOUND_REACHES", [])
-#: TCP connections to the outside that one container may hold at a time; 0 disables the limit.
+#: TCP connections to the outside that one container may have open at a time; 0 disables the limit.
 SPACEPORT_EGRESS_CONNECTIONS = env.int("SPACEPORT_EGRESS_CONNECTIONS", 1000)
 #: Megabits per second that one container may send to the outside, and get from there; 0 disables the limit.
 SPACEPORT_EGRESS_MBITS = env.int("SPACEPORT_EGRESS_MBITS", 1000)
@@ -267,8 +267,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * MEGABYTE
 #: PostgreSQL. When unset, `manage.py` starts an embedded server.
 DATABASES = {"default": env.dj_db_url("DATABASE_URL", "postgresql:///spaceport", conn_health_checks=True)}
 DATABASES["default"]["ENGINE"] = "infra.postgresql"
-# A connection whose other end has gone is ended by the system, not only after minutes. What the URL says
-# of it goes first. https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+# A connection whose other end has gone is ended by the system, not only after minutes. The URL's own
+# parameters take precedence. https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 DATABASES["default"]["OPTIONS"] = {
     "keepalives_idle": 10,
     "keepalives_interval": 3,

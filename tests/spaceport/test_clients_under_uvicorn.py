@@ -172,7 +172,7 @@ async def test_who_is_silent_though_it_is_his_turn_is_hung_up_on(
     web: Web, begun: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uvicorn, "IDLE_S", SOON_S)
-    monkeypatch.setattr(uvicorn, "LOOK_EVERY_TICKS", 1)
+    monkeypatch.setattr(uvicorn, "CHECK_EVERY_TICKS", 1)
     assert await web.ask(begun) == b""
     await eventually(lambda: web.ended == len(web.scopes), "its application ended")
 
@@ -181,7 +181,7 @@ async def test_who_waits_for_an_answer_may_be_silent_for_long(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uvicorn, "IDLE_S", 0.01)
-    monkeypatch.setattr(uvicorn, "LOOK_EVERY_TICKS", 1)
+    monkeypatch.setattr(uvicorn, "CHECK_EVERY_TICKS", 1)
     looks = 0
     look = uvicorn_http.Stalled.check
 
@@ -222,7 +222,7 @@ async def test_a_client_that_reads_nothing_costs_little_and_is_hung_up_on(
     web: Web, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uvicorn_http, "PATIENCE_S", SOON_S)
-    monkeypatch.setattr(uvicorn, "LOOK_EVERY_TICKS", 1)
+    monkeypatch.setattr(uvicorn, "CHECK_EVERY_TICKS", 1)
     sent = held = 0
 
     async def counted(scope: Any, receive: Any, send: Any) -> None:

@@ -105,7 +105,7 @@ def test_volumes_that_are_there_and_containers_that_run_are_not_run_over(
     def restoring(*, replace: bool = False) -> Restore:
         return Restore(
             source=tmp_path, home=tmp_path / "new", environ={"SPACEPORT_SECRET_KEY": "key"},
-            say=lambda _: None, replace=replace,
+            report=lambda _: None, replace=replace,
         )  # fmt: skip
 
     with pytest.raises(Refused, match=f"has {name} already"):

@@ -76,7 +76,7 @@ def part(file: str, content: bytes) -> Part:
 
 def restoring(source: Path, **changes: Any) -> Restore:
     environ = changes.pop("environ", {"SPACEPORT_SECRET_KEY": KEY})
-    return Restore(**{"source": source, "home": source.parent / "new", "environ": environ, "say": quiet,
+    return Restore(**{"source": source, "home": source.parent / "new", "environ": environ, "report": quiet,
                       **changes})  # fmt: skip
 
 
@@ -324,7 +324,7 @@ def test_without_their_key_secrets_go_and_spaces_are_built_again(space: Space, s
 def test_a_large_file_that_is_missing_is_said(space: Space) -> None:
     LargeFile.objects.create(space=space, oid="b" * 64, size_bytes=5)
     said: list[str] = []
-    restored.tell_missing(said.append)
+    restored.report_missing(said.append)
     assert said == [f"alice/demo: the large file {'b' * 64} is missing"]
 
 

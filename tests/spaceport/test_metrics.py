@@ -257,7 +257,7 @@ async def test_the_event_loops_lag_is_noticed() -> None:
     monitor._lags.clear()
     looking = asyncio.create_task(monitor._sample_forever())
     await asyncio.sleep(0)
-    time.sleep(monitor.LOOK_EVERY_S + 0.3)  # noqa: ASYNC251  # what it is there to notice
+    time.sleep(monitor.CHECK_EVERY_S + 0.3)  # noqa: ASYNC251  # what it is there to notice
     deadline = time.monotonic() + 10
     while not monitor._lags and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
@@ -302,9 +302,9 @@ async def test_open_sockets_are_counted_while_they_are_open(
     closing.set()
     await served.wait(5)
     assert not +monitor.sockets
-    for task in tuple(monitor._looking):
+    for task in tuple(monitor._measuring):
         task.cancel()
-    monitor._looking.clear()
+    monitor._measuring.clear()
 
 
 # --- its reference ----------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from infra.file_locks import try_lock
 from infra.folders import installation
 from spaceport.keeping import database, engine_volumes, parts, queue, secret_key
 from spaceport.keeping.manifest import Manifest, Refused
-from spaceport.keeping.parts import Say, Writing
+from spaceport.keeping.parts import Report, Writing
 from spaces.git import locks
 from spaces.lfs import store
 from spaces.models import Secret
@@ -40,7 +40,7 @@ DATABASE, REDIS = "database.dump", "redis.rdb"
 REPOSITORIES, LARGE_FILES, VOLUMES = "repositories.tar", "large-files.tar", "volumes.tar"
 
 
-def make(target: Path, database_url: str, say: Say, key_file: Path | None = None) -> Manifest:
+def make(target: Path, database_url: str, report: Report, key_file: Path | None = None) -> Manifest:
     """Write a backup into this folder, which is to be made.
 
     Raises:
@@ -51,7 +51,7 @@ def make(target: Path, database_url: str, say: Say, key_file: Path | None = None
         raise Refused(f"{target} exists; a backup goes into a folder of its own.")
     if not target.parent.is_dir():
         raise Refused(f"There is no folder {target.parent}.")
-    engine = _engine(say)
+    engine = _engine(report)
     with _alone(home), store.kept():
         home_bytes = _check_room(home, target, database_url, engine)
         if key_file is not None:
@@ -60,7 +60,7 @@ def make(target: Path, database_url: str, say: Say, key_file: Path | None = None
         shutil.rmtree(unfinished, ignore_errors=True)  # of a backup that was killed
         unfinished.mkdir(mode=0o700)
         try:
-            manifest = _written(home, unfinished, database_url, engine, home_bytes, say)
+            manifest = _written(home, unfinished, database_url, engine, home_bytes, report)
             _finish(unfinished, target, manifest)
         except OSError as error:
             raise Refused(f"The backup cannot be written: {error}.") from error
@@ -77,11 +77,11 @@ def _alone(home: Path) -> Iterator[None]:
         yield
 
 
-def _engine(say: Say) -> docker.DockerClient | None:
+def _engine(report: Report) -> docker.DockerClient | None:
     """The container engine, where Spaces run in it."""
     runtime = choose(settings.SPACEPORT_RUNTIME)
     for node in Node.objects.exclude(place__in=["", runtime.place]):
-        say(f"what apps saved on the node {node.name} is kept there and not in this backup")
+        report(f"what apps saved on the node {node.name} is kept there and not in this backup")
     return engine_volumes.engine() if runtime.name == "docker" else None
 
 
@@ -109,7 +109,7 @@ def _written(
     database_url: str,
     engine: docker.DockerClient | None,
     home_bytes: int,
-    say: Say,
+    report: Report,
 ) -> Manifest:
     name = installation(home)
     manifest = Manifest(
@@ -122,23 +122,23 @@ def _written(
         home_bytes=home_bytes,
         redis_db=_redis_db(),
     )
-    with Writing(folder, DATABASE, say) as into:
+    with Writing(folder, DATABASE, report) as into:
         database.dump(database_url, into)
     manifest.parts.append(into.part)
-    with Writing(folder, REDIS, say) as into:
+    with Writing(folder, REDIS, report) as into:
         queue.dump(settings.REDIS_URL, into)
     manifest.parts.append(into.part)
-    with Writing(folder, REPOSITORIES, say) as into, _tar(into) as tar:
+    with Writing(folder, REPOSITORIES, report) as into, _tar(into) as tar:
         manifest.gone += _pack_repositories(tar, home)
     manifest.parts.append(into.part)
-    with Writing(folder, LARGE_FILES, say) as into, _tar(into) as tar:
+    with Writing(folder, LARGE_FILES, report) as into, _tar(into) as tar:
         _add(tar, home, "lfs/objects")
     manifest.parts.append(into.part)
     if (home / "volumes").is_dir():
-        with Writing(folder, VOLUMES, say) as into:
+        with Writing(folder, VOLUMES, report) as into:
             parts.packed(home, "volumes", into)
         manifest.parts.append(into.part)
-    for part, about in engine_volumes.save(engine, name, folder, say) if engine else ():
+    for part, about in engine_volumes.save(engine, name, folder, report) if engine else ():
         manifest.parts.append(part)
         manifest.engine_volumes.append(about)
     return manifest

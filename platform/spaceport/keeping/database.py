@@ -46,9 +46,9 @@ def dump(url: str, into: Writing) -> None:
         assert process.stderr is not None
         while chunk := process.stdout.read(CHUNK):
             into.write(chunk)
-        said = process.stderr.read().decode(errors="replace").strip()
+        stderr = process.stderr.read().decode(errors="replace").strip()
     if process.returncode:
-        raise Refused(f"The database cannot be dumped: {said[-500:]}")
+        raise Refused(f"The database cannot be dumped: {stderr[-500:]}")
 
 
 def load(url: str, path: Path, *, replace: bool) -> None:

@@ -16,7 +16,7 @@ from docker.types import Mount
 
 from hardware.runtimes.volumes import VOLUME
 from spaceport.keeping.manifest import Part, Refused
-from spaceport.keeping.parts import Say, Writing, chunks
+from spaceport.keeping.parts import Report, Writing, chunks
 
 FOLDER = "engine-volumes"
 INSIDE = "/data"
@@ -52,7 +52,7 @@ def runs(client: docker.DockerClient, installation: str) -> bool:
 
 
 def size_of(client: docker.DockerClient, names: set[str]) -> int:
-    """Bytes that these hold."""
+    """The size of these in bytes."""
     if not names:
         return 0
     volumes = client.df().get("Volumes") or []
@@ -60,13 +60,15 @@ def size_of(client: docker.DockerClient, names: set[str]) -> int:
     return sum(max(size, 0) for size in sizes)
 
 
-def save(client: docker.DockerClient, installation: str, folder: Path, say: Say) -> list[tuple[Part, Any]]:
-    """Write each into a tar of its own; the parts, with what the manifest says of them."""
+def save(
+    client: docker.DockerClient, installation: str, folder: Path, report: Report
+) -> list[tuple[Part, Any]]:
+    """Write each into a tar of its own; returns the parts, with their entries in the manifest."""
     saved = []
     for volume in kept(client, installation):
         file = f"{FOLDER}/{volume.name}.tar"
         about = {"file": file, "name": volume.name, "labels": volume.attrs.get("Labels") or {}}
-        with Writing(folder, file, say) as into, _mounted(client, volume.name) as container:
+        with Writing(folder, file, report) as into, _mounted(client, volume.name) as container:
             content, _ = container.get_archive(INSIDE)
             for chunk in content:
                 into.write(chunk)
@@ -79,14 +81,16 @@ def there(client: docker.DockerClient, names: set[str]) -> set[str]:
     return names & {one.name for one in client.volumes.list()}
 
 
-def load(client: docker.DockerClient, folder: Path, volumes: list[dict[str, Any]], say: Say) -> list[int]:
+def load(
+    client: docker.DockerClient, folder: Path, volumes: list[dict[str, Any]], report: Report
+) -> list[int]:
     """Make them, in place of those that are there; the numbers of the named ones.
 
     Raises:
         Refused: a container uses one.
     """
     for about in volumes:
-        say(f"restoring {about['file']}")
+        report(f"restoring {about['file']}")
         try:
             with contextlib.suppress(docker.errors.NotFound):
                 client.volumes.get(about["name"]).remove()

@@ -1,4 +1,4 @@
-"""What a backup says of itself, in its `manifest.json`."""
+"""A backup's description, its `manifest.json`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAME = "manifest.json"
 
 
 class Refused(Exception):
-    """A backup or a restore that is not made; the message says why and what to do, in sentences."""
+    """A backup or a restore that is not made; the message gives the reason and what to do, in sentences."""
 
 
 @dataclass(frozen=True, kw_only=True)

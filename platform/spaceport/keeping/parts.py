@@ -13,8 +13,8 @@ from types import TracebackType
 from spaceport.keeping.manifest import Manifest, Part, Refused
 
 CHUNK = 1024 * 1024
-SAY_EVERY_S = 10.0
-Say = Callable[[str], None]
+REPORT_EVERY_S = 10.0
+Report = Callable[[str], None]
 
 
 def size(count: int) -> str:
@@ -26,33 +26,33 @@ def size(count: int) -> str:
 
 
 class Progress:
-    """Says how far one part is, now and then, and how large it was in the end."""
+    """Reports the progress of one part now and then, and its size at the end."""
 
-    def __init__(self, what: str, say: Say) -> None:
+    def __init__(self, what: str, report: Report) -> None:
         self.bytes = 0
-        self._what, self._say, self._at = what, say, time.monotonic()
+        self._what, self._report, self._at = what, report, time.monotonic()
 
     def add(self, count: int) -> None:
         self.bytes += count
-        if time.monotonic() - self._at > SAY_EVERY_S:
+        if time.monotonic() - self._at > REPORT_EVERY_S:
             self._at = time.monotonic()
-            self._say(f"{self._what}: {size(self.bytes)} so far")
+            self._report(f"{self._what}: {size(self.bytes)} so far")
 
     def done(self) -> None:
-        self._say(f"{self._what}: {size(self.bytes)}")
+        self._report(f"{self._what}: {size(self.bytes)}")
 
 
 class Writing:
-    """A part on its way into a backup's folder. At the end of the block it is on the disk, and `part` says
-    what it is."""
+    """A part on its way into a backup's folder. At the end of the block it is on the disk, and `part`
+    describes it."""
 
     part: Part
 
-    def __init__(self, folder: Path, file: str, say: Say) -> None:
+    def __init__(self, folder: Path, file: str, report: Report) -> None:
         path = folder / file
         path.parent.mkdir(exist_ok=True)
         self._name, self._file, self._digest = file, path.open("xb"), hashlib.sha256()
-        self._progress = Progress(file, say)
+        self._progress = Progress(file, report)
 
     def __enter__(self) -> Writing:
         return self
@@ -80,7 +80,7 @@ def chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def verify(folder: Path, manifest: Manifest, say: Say) -> None:
+def verify(folder: Path, manifest: Manifest, report: Report) -> None:
     """Read the whole backup.
 
     Raises:
@@ -90,7 +90,7 @@ def verify(folder: Path, manifest: Manifest, say: Say) -> None:
         path = folder / part.file
         if not path.is_file():
             raise Refused(f"The backup is damaged: {part.file} is missing.")
-        digest, progress = hashlib.sha256(), Progress(f"checking {part.file}", say)
+        digest, progress = hashlib.sha256(), Progress(f"checking {part.file}", report)
         for chunk in chunks(path):
             digest.update(chunk)
             progress.add(len(chunk))
@@ -113,9 +113,9 @@ def packed(home: Path, folder: str, into: Writing) -> None:
         assert tar.stderr is not None
         while chunk := tar.stdout.read(CHUNK):
             into.write(chunk)
-        said = tar.stderr.read().decode(errors="replace").strip()
+        stderr = tar.stderr.read().decode(errors="replace").strip()
     if tar.returncode > 1:  # 1: files changed, or went
-        raise Refused(f"{home / folder} cannot be read: {said[-500:]}")
+        raise Refused(f"{home / folder} cannot be read: {stderr[-500:]}")
 
 
 def unpacked(path: Path, home: Path) -> None:

@@ -55,7 +55,7 @@ def dump(url: str, into: Writing) -> None:
 
 
 def size_of(url: str) -> int:
-    """Bytes that it holds."""
+    """Its size in bytes."""
     with redis.Redis.from_url(url) as client:
         return int(client.info("memory")["used_memory_dataset"])
 
@@ -119,10 +119,10 @@ def _until_loaded(process: subprocess.Popen[bytes], client: redis.Redis, log: Pa
             client.ping()
             return
         if process.poll() is not None or time.monotonic() > until:
-            said = log.read_text(errors="replace")[-500:] if log.exists() else ""
+            log_end = log.read_text(errors="replace")[-500:] if log.exists() else ""
             raise Refused(
                 "The snapshot of Redis cannot be read here: it is of a server whose form this Valkey does "
-                f"not know. `--without queue` restores the rest. {said}"
+                f"not know. `--without queue` restores the rest. {log_end}"
             )
         time.sleep(0.02)
 

@@ -17,7 +17,7 @@ from hardware.runtimes.volumes import size_of
 from spaceport.keeping import database, engine_volumes, parts, queue, secret_key
 from spaceport.keeping.backup import DATABASE, LARGE_FILES, REDIS, REPOSITORIES, VOLUMES
 from spaceport.keeping.manifest import Manifest, Refused
-from spaceport.keeping.parts import Say
+from spaceport.keeping.parts import Report
 from spaceport.up import embedded
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Restore:
     source: Path
     home: Path
     environ: MutableMapping[str, str]
-    say: Say
+    report: Report
     replace: bool = False
     without: tuple[str, ...] = ()
     key_file: Path | None = None
@@ -61,12 +61,12 @@ class Restore:
             self._check_database(named)
         if (named := self.environ.get("REDIS_URL")) and QUEUE not in self.without:
             self._check_redis(named)
-        parts.verify(self.source, manifest, self.say)
+        parts.verify(self.source, manifest, self.report)
         with embedded.restoring(self.home):
             self._put_files(manifest, key)
             numbers: list[int] = []
             if engine is not None:
-                numbers = engine_volumes.load(engine, self.source, manifest.engine_volumes, self.say)
+                numbers = engine_volumes.load(engine, self.source, manifest.engine_volumes, self.report)
             with embedded.attached(self.environ):
                 self._load_servers(manifest)
                 self._settle(numbers)
@@ -158,18 +158,18 @@ class Restore:
             file.write_text(key)
         for name in (REPOSITORIES, LARGE_FILES, *(() if KEPT in self.without else (VOLUMES,))):
             if manifest.part(name) is not None:
-                self.say(f"restoring {name}")
+                self.report(f"restoring {name}")
                 parts.unpacked(self.source / name, self.home)
         for name in manifest.gone:
             shutil.rmtree(self.home / "repositories" / Path(name).name, ignore_errors=True)
 
     def _load_servers(self, manifest: Manifest) -> None:
-        self.say(f"restoring {DATABASE}")
+        self.report(f"restoring {DATABASE}")
         database.load(self.environ["DATABASE_URL"], self.source / DATABASE, replace=self.replace)
         if QUEUE not in self.without:
-            self.say(f"restoring {REDIS}")
+            self.report(f"restoring {REDIS}")
             count = queue.load(self.environ["REDIS_URL"], self.source / REDIS, manifest.redis_db)
-            self.say(f"{REDIS}: {count:,} keys")
+            self.report(f"{REDIS}: {count:,} keys")
 
     def _is_in_environment(self) -> bool:
         return self.environ.get(secret_key.VARIABLE, "") not in ("", secret_key.NONE_YET)
@@ -189,6 +189,6 @@ class Restore:
         with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as step:  # noqa: S603
             assert step.stdout is not None
             for line in step.stdout:
-                self.say(line.rstrip())
+                self.report(line.rstrip())
         if step.returncode:
             raise Refused("The restored rows could not be brought up to date; see above.")

@@ -1,4 +1,4 @@
-"""Rows after a restore: what they say of nodes, addresses and files is made true again."""
+"""Corrects rows after a restore: what they state about nodes, addresses and files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hardware import nodes
 from hardware.models import Replica, VolumeHome
 from hardware.runtimes import choose
 from queueing import queue_settings
-from spaceport.keeping.parts import Say
+from spaceport.keeping.parts import Report
 from spaces import lifecycle, publishing
 from spaces.following import FOLLOWED
 from spaces.git import repository
@@ -21,17 +21,17 @@ def _spaces() -> list[Space]:
     return list(Space.objects.select_related("owner", "replica__node").order_by("pk"))
 
 
-def drop_deleted(say: Say) -> None:
+def drop_deleted(report: Report) -> None:
     """Spaces that were deleted between the dump of the database and the copy of their repository."""
     for space in _spaces():
         if not repository.folder_of(space.pk).is_dir():
-            say(f"{space} was deleted while the backup was made")
+            report(f"{space} was deleted while the backup was made")
             publishing.withdraw(space)
             space.delete()
 
 
 def drop_secrets() -> None:
-    """What only the lost key decrypts."""
+    """Drop the secrets that only the lost key decrypts."""
     Secret.objects.all().delete()
     Webhook.objects.update(secret=None)
     Replica.objects.all().delete()
@@ -64,36 +64,37 @@ def publish() -> None:
         queue_settings.change(space.pk, {})
 
 
-def finish_pushes(say: Say) -> None:
+def finish_pushes(report: Report) -> None:
     """Commits that came after the dump of the database are taken in, as those of a push whose web process
     ended."""
     for space in _spaces():
         head = repository.head(space)
         if head and head != space.sha:
-            say(f"{space} got {head[:7]} while the backup was made")
-            _hold(space)
+            report(f"{space} got {head[:7]} while the backup was made")
+            _add_missing(space)
             lifecycle.pushed(space)
 
 
-def _hold(space: Space) -> None:
-    """A push has pointers only at what its Space holds."""
-    held = set(space.large_files.values_list("oid", flat=True))
-    found = {oid: store.size_of(oid) for oid in references.referenced(space) - held}
+def _add_missing(space: Space) -> None:
+    """Give the Space the stored objects that its pointers need: a push has pointers only at objects of its
+    Space."""
+    present = set(space.large_files.values_list("oid", flat=True))
+    found = {oid: store.size_of(oid) for oid in references.referenced(space) - present}
     LargeFile.objects.bulk_create(
         [LargeFile(space=space, oid=oid, size_bytes=size) for oid, size in found.items() if size is not None],
         ignore_conflicts=True,
     )
 
 
-def tell_missing(say: Say) -> None:
-    """Large files that are held and not there."""
+def report_missing(report: Report) -> None:
+    """Report large files that are missing from the store."""
     for row in LargeFile.objects.select_related("space__owner").iterator():
         if store.size_of(row.oid) is None:
-            say(f"{row.space}: the large file {row.oid} is missing")
+            report(f"{row.space}: the large file {row.oid} is missing")
 
 
 def build_again() -> None:
-    """Spaces that ran, whose replicas' orders cannot be read any more."""
+    """Build Spaces that ran and whose replicas' orders cannot be read any more."""
     for space in _spaces():
         if space.stage in FOLLOWED and space.sdk != Sdk.STATIC:
             lifecycle.restart(space, factory=True)

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VARIABLE = "SPACEPORT_SECRET_KEY"
-#: What the settings are given for `restore`, so that they make no key before the old one is in its place.
+#: The settings' key during `restore`, so that they make no new one before the old one is in place.
 NONE_YET = "none before the restore"
 FILE = "secret_key"
 
 
 def check(key: str, installation: str) -> str:
-    """What tells a backup's own key from others, and is of no other use."""
+    """A digest that distinguishes a backup's own key from others, and is of no other use."""
     return salted_hmac("spaceport.keeping", installation, secret=key, algorithm="sha256").hexdigest()
 
 
@@ -64,7 +64,7 @@ def fits(key: str, manifest: Manifest) -> bool:
 
 
 def demand(key: str, manifest: Manifest) -> None:
-    """Nobody finds out later that secrets are lost.
+    """Refuse to lose secrets unnoticed.
 
     Raises:
         Refused

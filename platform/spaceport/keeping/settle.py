@@ -17,19 +17,19 @@ def settle(volumes: list[int], *, without_secrets: bool) -> None:
     call_command("migrate", verbosity=0, interactive=False)
     from spaceport.keeping import restored
 
-    restored.drop_deleted(_say)
+    restored.drop_deleted(_report)
     if without_secrets:
         restored.drop_secrets()
     restored.keep_here(volumes)
     restored.take_off_nodes()
     restored.publish()
-    restored.finish_pushes(_say)
-    restored.tell_missing(_say)
+    restored.finish_pushes(_report)
+    restored.report_missing(_report)
     if without_secrets:
         restored.build_again()
 
 
-def _say(text: str) -> None:
+def _report(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

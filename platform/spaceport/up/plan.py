@@ -1,4 +1,4 @@
-"""What `manage.py up` found out, for the process that it becomes."""
+"""The findings of `manage.py up`, for the process that it becomes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """`home`, `code`: folders, of the data and of the checkout. `socket`: number of the listening one.
-    `login`: how to sign in, and `user`: as whom. `examples`: whether they are to be pushed. `lacks`: whether
-    something is missing that builds need. `embedded`: names of the servers that run here; `ours`: those of
-    them that end with the platform. `began`: when, by the monotonic clock."""
+    `login`: how to sign in; `user`: as which user. `examples`: whether they are to be pushed. `lacks`:
+    whether something is missing that builds need. `embedded`: names of the servers that run here; `ours`:
+    those of them that end with the platform. `began`: when, by the monotonic clock."""
 
     began: float
     home: str

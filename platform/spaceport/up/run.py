@@ -1,4 +1,4 @@
-"""One run of `up`: its processes, its words, its end."""
+"""One run of `up`: its processes, its output, its end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from spaceport.up.supervisor import Server, Supervisor
 
 READY_S = 90
 HANDOVER_S = 120
-#: Workers say nothing to each other: rows and leases are what they know of each other.
+#: Workers exchange no messages: they know each other only by rows and leases.
 LONELY = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
 
 
@@ -44,11 +44,11 @@ class Run:
             if name in plan.embedded
         ]
         logs = tuple(server.log for server in self._servers.values())
-        self.supervisor = Supervisor(self._children(), watched, self.say, logs)
-        self._asking: subprocess.Popen[str] | None = None  # what is lacking
+        self.supervisor = Supervisor(self._children(), watched, self.report, logs)
+        self._lacking_step: subprocess.Popen[str] | None = None  # what is lacking
 
     def run(self) -> None:
-        """Until it is told to end.
+        """Run until a signal ends it.
 
         Raises:
             NotReady
@@ -56,9 +56,9 @@ class Run:
         self._heed_signals()
         private(self.home / "repositories")
         (self.home / "up.pid").write_text(f"{os.getpid()}\n")
-        self.say("starting web, workers and scheduler")
+        self.report("starting web, workers and scheduler")
         if self.plan.lacks:
-            threading.Thread(target=self._tell_what_is_lacking, daemon=True).start()
+            threading.Thread(target=self._report_what_is_lacking, daemon=True).start()
         self.supervisor.start()
         try:
             self._wait_until_well()
@@ -67,17 +67,17 @@ class Run:
             self._welcome()
             self.supervisor.watch(self._renew)
         finally:
-            self.say("stopping")
+            self.report("stopping")
             self.supervisor.stop()
-            if self._asking is not None:
-                self._asking.kill()
+            if self._lacking_step is not None:
+                self._lacking_step.kill()
             self._pass_on(self._step("stop"))
-            self.say("stopped")
+            self.report("stopped")
             for name in reversed(self.plan.ours):
                 self._servers[name].stop()
 
-    def say(self, text: str) -> None:
-        """One line of what goes on."""
+    def report(self, text: str) -> None:
+        """Print a line of progress."""
         sys.stdout.write(f"[{time.monotonic() - self.plan.began:5.1f} s] {text}\n")
         sys.stdout.flush()
 
@@ -87,7 +87,7 @@ class Run:
         in_terminal = sys.stdin.isatty()
 
         def hang_up(*_: object) -> None:
-            """Of a terminal that was closed, or asked for by `kill -HUP`."""
+            """Handle SIGHUP, from a closed terminal or from `kill -HUP`."""
             gone = in_terminal and not os.isatty(sys.stdin.fileno())
             setattr(self.supervisor, "stopping" if gone else "renewing", True)
 
@@ -105,19 +105,19 @@ class Run:
         assert step.stdout is not None
         with step:
             for line in step.stdout:
-                self.say(line.rstrip())
+                self.report(line.rstrip())
 
-    def _tell_what_is_lacking(self) -> None:
-        self._asking = self._step("lacking")
-        self._pass_on(self._asking)
+    def _report_what_is_lacking(self) -> None:
+        self._lacking_step = self._step("lacking")
+        self._pass_on(self._lacking_step)
 
     def _renew(self) -> None:
         """With the code that lies here now: its migrations, then its processes."""
-        self.say("migrating the database")
+        self.report("migrating the database")
         migrate = [sys.executable, str(self.code / "manage.py"), "migrate", "--noinput", "-v", "0"]
         env = {**os.environ, "SPACEPORT_HOME": str(self.home)}
         if subprocess.run(migrate, env=env, stdin=subprocess.DEVNULL, check=False).returncode:  # noqa: S603
-            self.say("the migration failed: everything stays as it is")
+            self.report("the migration failed: everything stays as it is")
             return
         self.supervisor.renew()
 
@@ -164,7 +164,7 @@ class Run:
     def _welcome(self) -> None:
         url, user, python = self.plan.url, self.plan.user, os.path.relpath(sys.executable)
         api = f"http://127.0.0.1:{self.plan.port}" if "//localhost" in url else url
-        self.say(f"Spaceport is up: {url}")
+        self.report(f"Spaceport is up: {url}")
         sys.stdout.write(
             f"\n  Address   {url}\n  Sign in   {self.plan.login}\n\n  Push a demo:\n"
             f"    export HF_ENDPOINT={api}\n"

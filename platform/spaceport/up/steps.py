@@ -10,11 +10,11 @@ import time
 import django
 from django.conf import settings
 
-LOOK_EVERY_S = 10
+CHECK_EVERY_S = 10
 
 
 def lacking() -> str | None:
-    """What no Space can be built without; "" where that is not known now, None where nothing lacks."""
+    """What builds are lacking; "" where that is unknown now, None where nothing is."""
     from hardware.runtimes import choose
     from hardware.runtimes.base import EngineUnavailable
 
@@ -28,19 +28,19 @@ def _examples() -> None:
     from spaceport.up import bootstrap
 
     for space in bootstrap.examples():
-        _say(f"pushed the example {space}")
+        _report(f"pushed the example {space}")
 
 
-def _say_what_is_lacking() -> None:
-    """Until nothing is."""
-    said = ""
+def _report_what_is_lacking() -> None:
+    """Repeat until nothing is lacking."""
+    reported = ""
     while (lacks := lacking()) is not None:
-        if lacks and not said:
-            _say(lacks)
-            said = lacks
-        time.sleep(LOOK_EVERY_S)
-    if said:
-        _say("Nothing is missing any more: builds go on.")
+        if lacks and not reported:
+            _report(lacks)
+            reported = lacks
+        time.sleep(CHECK_EVERY_S)
+    if reported:
+        _report("Nothing is missing any more: builds go on.")
 
 
 def _stop_replicas() -> None:
@@ -53,12 +53,12 @@ def _stop_replicas() -> None:
     runtime.end_standby()
 
 
-def _say(text: str) -> None:
+def _report(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
-STEPS = {"examples": _examples, "lacking": _say_what_is_lacking, "stop": _stop_replicas}
+STEPS = {"examples": _examples, "lacking": _report_what_is_lacking, "stop": _stop_replicas}
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spaceport.settings")

@@ -17,18 +17,18 @@ RESTART_S = (0.5, 1, 2, 5, 10)  # pauses before a restart, longer each time it d
 LONG_ENOUGH_S = 10  # a child that lived this long starts with the short pause again
 STOP_S = 25
 LEFT_S = 660  # one that was replaced has this long for what it has begun, and is killed then
-HURRY_S = 3  # at the end of everything: nobody comes to whom a web process could leave its visitors
+HURRY_S = 3  # at the final stop: no successor takes over a web process's visitors
 READY_S = 60  # a new process that is not ready by then leaves its place to the old one
-LOOK_EVERY_S = 0.2
+CHECK_EVERY_S = 0.2
 ROTATE_EVERY_S = 10
 SERVER_AGAIN_S = 2  # after one that would not start
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass
 class Server:
-    """An embedded server: started before the children, looked after like one."""
+    """An embedded server: started before the children, and watched like them."""
 
     name: str
     pid: Callable[[], int | None]
@@ -37,7 +37,8 @@ class Server:
     _last_pid: int | None = None
 
     def runs(self) -> bool:
-        """Whether it does. Where its process lives, nothing is read from disk: this is asked all the time."""
+        """Whether it runs. While its process lives, nothing is read from disk: this is checked all the
+        time."""
         if self._last_pid is None or not lives(self._last_pid):
             self._last_pid = self.pid()
         return self._last_pid is not None
@@ -47,13 +48,13 @@ class Supervisor:
     """The children of one `up`."""
 
     def __init__(
-        self, children: list[Child], servers: list[Server], say: Say, logs: tuple[Path, ...] = ()
+        self, children: list[Child], servers: list[Server], report: Report, logs: tuple[Path, ...] = ()
     ) -> None:
         self.children = children
         self.logs = logs  # kept small, besides the children's
         self._rotate_at = 0.0
         self.servers = servers
-        self.say = say
+        self.report = report
         self.stopping = False
         self.renewing = False  # set to have all children replaced
         self._leaving: list[tuple[Child, float]] = []  # replaced, and killed at a moment
@@ -70,10 +71,10 @@ class Supervisor:
                 self.renewing = False
                 renew()
             self.check()
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(CHECK_EVERY_S)
 
     def check(self) -> None:
-        """One look at every server and child."""
+        """Check every server and child once."""
         for server in self.servers:
             if not server.runs() and not self.stopping and time.monotonic() >= server.again_at:
                 self._start_again(server)
@@ -87,19 +88,19 @@ class Supervisor:
                 rotate(path)
 
     def _start_again(self, server: Server) -> None:
-        self.say(f"{server.name} died; starting it again")
+        self.report(f"{server.name} died; starting it again")
         try:
             server.start()
         except Exception as error:  # whatever it is, the others need us
             server.again_at = time.monotonic() + SERVER_AGAIN_S
-            self.say(f"{server.name} did not start ({error}); once more in {SERVER_AGAIN_S} s")
+            self.report(f"{server.name} did not start ({error}); once more in {SERVER_AGAIN_S} s")
 
     def _check(self, child: Child) -> None:
         now = time.monotonic()
         status = child.died()
         if status is None:
             if child.has_sent(LEAVING) and child.beside:
-                self.say(f"{child.name} was asked to end; starting another")
+                self.report(f"{child.name} was asked to end; starting another")
                 self._replace(child, child.successor())
         elif not child.restart_at:
             child.deaths = 0 if now - child.started > LONG_ENOUGH_S else child.deaths
@@ -107,7 +108,7 @@ class Supervisor:
             child.deaths += 1
             child.restart_at = now + pause
             why = f"signal {-status}" if status < 0 else f"status {status}"
-            self.say(f"{child.name} ended with {why}; starting it again in {pause:g} s (see {child.log})")
+            self.report(f"{child.name} ended with {why}; starting it again in {pause:g} s (see {child.log})")
         elif now >= child.restart_at:
             child.restart_at = 0.0
             child.start()
@@ -138,13 +139,13 @@ class Supervisor:
         for child in tuple(self.children):
             if self.stopping or child not in self.children:
                 continue
-            self.say(f"renewing {child.name}")
+            self.report(f"renewing {child.name}")
             if not child.beside:
                 self._renew_in_place(child)
             elif not self._renew_beside(child):
-                self.say(f"the new {child.name} did not get ready: the old one stays (see {child.log})")
+                self.report(f"the new {child.name} did not get ready: the old one stays (see {child.log})")
                 return False
-        self.say("all processes are new")
+        self.report("all processes are new")
         return True
 
     def _renew_beside(self, child: Child) -> bool:
@@ -171,13 +172,13 @@ class Supervisor:
             child.start()
 
     def _wait(self, true: Callable[[], bool], limit_s: float) -> bool:
-        """Look after everybody until it is true; False when it does not get so in time."""
+        """Watch all children until it is true; False when that takes too long."""
         deadline = time.monotonic() + limit_s
         while not self.stopping and time.monotonic() < deadline:
             self.check()
             if true():
                 return True
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(CHECK_EVERY_S)
         return False
 
     # --- the end ------------------------------------------------------------------------------------

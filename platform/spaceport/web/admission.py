@@ -1,5 +1,5 @@
 """Limits websocket handshakes per second, and open sockets per address. After a restart all pages come back;
-each one over the limit gets its own moment to try again, before anything is looked up for it.
+each one over the limit gets its own moment to try again, before any query is made for it.
 
 Its handshake is accepted first: a page cannot read the status of a refused one, and Daphne sends only 403."""
 
@@ -24,7 +24,7 @@ def admitted(app: App, per_second: float, *, each: int = 0, proxies: int = 0) ->
     """The same application with at most `per_second` websocket handshakes a second, and `each` open sockets
     per address; 0 is no limit."""
     bucket = Bucket(per_second) if per_second else None
-    held: Counter[str] = Counter()
+    open_sockets: Counter[str] = Counter()
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket":
@@ -32,22 +32,22 @@ def admitted(app: App, per_second: float, *, each: int = 0, proxies: int = 0) ->
             return
         peer = (scope.get("client") or ("", 0))[0]
         address = household(client_of(scope["headers"], peer, proxies))
-        if (each and held[address] >= each) or (bucket is not None and not bucket.take()):
+        if (each and open_sockets[address] >= each) or (bucket is not None and not bucket.take()):
             await later(receive, send)
             return
-        held[address] += 1
+        open_sockets[address] += 1
         try:
             await app(scope, receive, send)
         finally:
-            held[address] -= 1
-            if not held[address]:
-                del held[address]
+            open_sockets[address] -= 1
+            if not open_sockets[address]:
+                del open_sockets[address]
 
     return application
 
 
 async def later(receive: Receive, send: Send) -> None:
-    """Open a websocket only to tell it when to come back."""
+    """Open a websocket only to send it a moment to come back."""
     await receive()
     await send({"type": "websocket.accept"})
     goodbye = encode({"msg": "goodbye", "retry_after_ms": random.randrange(*BACK_MS)})  # noqa: S311

@@ -21,7 +21,7 @@ from servestatic.storage import CompressedManifestStaticFilesStorage
 
 from infra.folders import private
 
-#: Files of packages that no page asks for, or only Django's admin in other languages. They keep their plain
+#: Files of packages that no page requests, or only Django's admin in other languages. They keep their plain
 #: names: compressing them would double the time of the first start.
 LEFT_OUT = ["*.map", "redoc*", "htmax*", "htmx-4*", "htmx-2.js", "jquery.js", "xregexp.js", "i18n"]
 BROTLI_QUALITY = 9  # 11 takes twenty times as long for 3 % less

@@ -1,5 +1,5 @@
 """The answer to every request while PostgreSQL or Redis is away: 503, when to try again, and a sentence. An
-error page would say that something is broken."""
+error page would suggest that something is broken."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ CLOSED = 4000 + STATUS  # the websocket of an app
 PLAIN, PAGE, JSON = "text/plain; charset=utf-8", "text/html; charset=utf-8", "application/json"
 
 
-def for_programs(told: Away, scope: Scope) -> Refusal:
-    """The answer to who wants no page; git shows its user plain text only."""
+def for_programs(problem: Away, scope: Scope) -> Refusal:
+    """The answer to clients that want no page; git shows its user plain text only."""
     if first(scope["headers"], "user-agent").startswith("git/"):
-        return _answer(told, PLAIN, f"{told.sentence}\n".encode())
-    value = {"code": told.code, "error": told.sentence, "detail": told.sentence}
-    return _answer(told, JSON, encode(value))
+        return _answer(problem, PLAIN, f"{problem.sentence}\n".encode())
+    value = {"code": problem.code, "error": problem.sentence, "detail": problem.sentence}
+    return _answer(problem, JSON, encode(value))
 
 
-def _answer(told: Away, content_type: str, body: bytes) -> Refusal:
+def _answer(problem: Away, content_type: str, body: bytes) -> Refusal:
     headers = {
         "content-type": content_type,
         "content-length": str(len(body)),
         "retry-after": str(RETRY_AFTER_S),
         "cache-control": "no-store",
-        "x-error-message": told.sentence,
+        "x-error-message": problem.sentence,
     }
     return STATUS, [(name.encode(), value.encode()) for name, value in headers.items()], body
 
@@ -48,16 +48,16 @@ def _answer(told: Away, content_type: str, body: bytes) -> Refusal:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's `handler500`: what a view or a middleware raised."""
     error = sys.exc_info()[1]
-    told = away(error) if error is not None else None
-    if told is None:
+    problem = away(error) if error is not None else None
+    if problem is None:
         return defaults.server_error(request)
     scope: Scope = request.scope  # type: ignore[attr-defined]
     _log(scope, error)
     if wants_page(scope["headers"]):
-        page = render_to_string("503.html", {"sentence": told.sentence, "refresh_s": RETRY_AFTER_S})
-        status, headers, body = _answer(told, PAGE, page.encode())
+        page = render_to_string("503.html", {"sentence": problem.sentence, "refresh_s": RETRY_AFTER_S})
+        status, headers, body = _answer(problem, PAGE, page.encode())
     else:
-        status, headers, body = for_programs(told, scope)
+        status, headers, body = for_programs(problem, scope)
     named = {name.decode(): value.decode() for name, value in headers}
     answer = HttpResponse(body, status=status, headers=named)
     # Else Django adds the error's traceback for every request.
@@ -66,10 +66,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def answered(app: App, is_app: Callable[[Scope], bool]) -> App:
-    """The same application, with an answer for what came to none.
+    """The same application, with an answer for requests that failed so.
 
     Args:
-        is_app: whether an app of a Space is asked, and not the platform.
+        is_app: whether the request is for a Space's app, and not for the platform.
     """
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,12 +83,12 @@ def answered(app: App, is_app: Callable[[Scope], bool]) -> App:
         try:
             await app(scope, receive, sending)
         except Exception as error:
-            told = away(error)
-            if told is None or began:
+            problem = away(error)
+            if problem is None or began:
                 raise
             _log(scope, error)
             if scope["type"] == "http":
-                await _send(told, scope, send)
+                await _send(problem, scope, send)
             elif is_app(scope):
                 await receive()
                 await send({"type": "websocket.close", "code": CLOSED})
@@ -98,12 +98,12 @@ def answered(app: App, is_app: Callable[[Scope], bool]) -> App:
     return application
 
 
-async def _send(told: Away, scope: Scope, send: Send) -> None:
+async def _send(problem: Away, scope: Scope, send: Send) -> None:
     if wants_page(scope["headers"]):
-        page = await status_pages.away(told.sentence, RETRY_AFTER_S)
-        status, headers, body = _answer(told, PAGE, page)
+        page = await status_pages.away(problem.sentence, RETRY_AFTER_S)
+        status, headers, body = _answer(problem, PAGE, page)
     else:
-        status, headers, body = for_programs(told, scope)
+        status, headers, body = for_programs(problem, scope)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

@@ -25,7 +25,7 @@ PREUPLOAD = re.compile(rf"{SPACE}/preupload/.+", re.DOTALL)
 FILES = re.compile(rf"{SPACE}/commit/.+|/(?:spaces/)?[^/]+/[^/]+/git-receive-pack", re.DOTALL)
 PREUPLOAD_BYTES = 4 * MEGABYTE
 
-LOOK_BYTES = 64 * MEGABYTE  # of a body, between two looks at the disk that it is collected on
+CHECK_EVERY_BYTES = 64 * MEGABYTE  # of a body, between two checks of the disk that it is collected on
 
 #: How many bytes the app may be sent with this request; None where its sender may not use it.
 OfApp = Callable[[Scope], Awaitable[int | None]]
@@ -34,7 +34,8 @@ OfApp = Callable[[Scope], Awaitable[int | None]]
 @dataclass(frozen=True)
 class OnDisk:
     """Where a server collects bodies that it does not hand on as they come: `folder` is on the file system
-    where what is in them will lie, `fault` says in a sentence why no more is taken ("" while more is)."""
+    where what is in them will lie, `fault` gives the reason, in a sentence, why no more is taken ("" while
+    more is)."""
 
     folder: Callable[[], Path]
     fault: Callable[[], str]
@@ -45,9 +46,9 @@ Refusal = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
 class Limits:
-    """What this platform takes: `files_bytes` in one push or commit; `of_app` says what an app may be
-    sent, `of_large_file` what may be sent to a path of the platform as a large file, and `on_disk` where
-    such a body may be collected."""
+    """The limits of this platform: `files_bytes` of one push or commit; `of_app` gives the limit of a request
+    to an app, `of_large_file` that of a large file sent to a path of the platform, and `on_disk` where such a
+    body may be collected."""
 
     def __init__(
         self,
@@ -85,7 +86,7 @@ async def _may_write(scope: Scope) -> bool:
 
 
 def declared(headers: Any) -> int | None:
-    """How long the body says it is, 0 for none; None where only its end will show it."""
+    """The declared length of the body, 0 for none; None where only its end will show it."""
     length = 0
     for name, value in headers:
         match name.lower():
@@ -131,7 +132,7 @@ def bounded(app: App, limits: Limits) -> App:
 
 
 class _Counted:
-    """A request whose body does not say how long it is."""
+    """A request whose body has no declared length."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, limits: Limits) -> None:
         self._scope, self._receive, self._send, self._limits = scope, receive, send, limits

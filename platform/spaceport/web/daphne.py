@@ -25,7 +25,7 @@ def serve(*, host: str, port: int, fd: int | None = None) -> None:
 
 
 class Twisted:
-    """Daphne's connections. It keeps no list of those that wait for their next request: its reactor does."""
+    """Daphne's connections. It keeps no list of idle connections: its reactor does."""
 
     def __init__(self) -> None:
         from twisted.internet import reactor
@@ -45,7 +45,7 @@ class Twisted:
         """Close idle connections; whether anything is still open, unsent data included."""
         now = time.monotonic()
         transports = set(self._transports(self.reactor.getReaders()))
-        idle = {transport for transport in transports if _asks_nothing(transport.protocol)}
+        idle = {transport for transport in transports if _is_idle(transport.protocol)}
         self._idle = {transport: self._idle.get(transport, now) for transport in idle}
         for transport, since in self._idle.items():
             if now - since > SETTLE_S:
@@ -59,7 +59,7 @@ class Twisted:
         return (one for one in those if isinstance(one, Server))
 
 
-def _asks_nothing(protocol: Any) -> bool:
+def _is_idle(protocol: Any) -> bool:
     requests = getattr(protocol, "requests", None)  # absent: it became a websocket
     return requests is not None and not requests
 

@@ -19,7 +19,7 @@ from twisted.web.http import HTTPChannel
 from infra.away import away
 from spaceport.redaction import AccessStream
 from spaceport.web.away import for_programs
-from spaceport.web.bodies import LOOK_BYTES, ORDINARY, Limits, Refusal, refusal
+from spaceport.web.bodies import CHECK_EVERY_BYTES, ORDINARY, Limits, Refusal, refusal
 from spaceport.web.monitor import App, Message, Receive, Scope, Send
 from spaceport.web.uvicorn_http import BODY_BYTES_A_SECOND, BODY_EVERY_S, HEAD_S, LINGER_S
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class Request(WebRequest):  # type: ignore[misc]
-    """One request; its body is taken as far as its connection says, and a large one stays on disk."""
+    """One request; its body is taken up to the connection's limit, and a large one stays on disk."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         # Twisted would read forms, uploads included, into memory for us.
@@ -78,8 +78,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         super().__init__()
         self._state = ""  # "head" or "body" while more of one is to come
         self._clock: Any = None
-        self._body_bytes = self._in_window = self._looked = 0
-        self._most: int | None = None  # None: not asked for yet
+        self._body_bytes = self._in_window = self._checked = 0
+        self._most: int | None = None  # None: not known yet
         self._refused = False
         self._task: asyncio.Task[None] | None = None
         self._drained = asyncio.Event()
@@ -117,42 +117,42 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     # --- how much ---------------------------------------------------------------------------------------
 
     def allHeadersReceived(self) -> None:
-        self._body_bytes, self._looked, self._most = 0, 0, None
+        self._body_bytes, self._checked, self._most = 0, 0, None
         super().allHeadersReceived()
         if (self.length or 0) > ORDINARY:
-            self._ask()
+            self._find_limit()
 
     def takes(self, size: int) -> bool:
         """Whether this many more bytes of the body are taken."""
         self._body_bytes += size
         self._in_window += size
-        if self._body_bytes - self._looked > LOOK_BYTES and self.limits.on_disk is not None:
-            self._looked = self._body_bytes
+        if self._body_bytes - self._checked > CHECK_EVERY_BYTES and self.limits.on_disk is not None:
+            self._checked = self._body_bytes
             if fault := self.limits.on_disk.fault():
                 self._refuse(refusal(0, fault))
                 return False
         if self._most is None:
             if self._body_bytes > ORDINARY and self._task is None:
-                self._ask()
+                self._find_limit()
         elif self._body_bytes > self._most:
             self._refuse(refusal(self._most))
         return not self._refused
 
-    def _ask(self) -> None:
-        """Read on only once it is known how much may come."""
+    def _find_limit(self) -> None:
+        """Load the limit, and read on only once it is known."""
         self._networkProducer.pauseProducing()
-        self._task = asyncio.ensure_future(self._asking(self.requests[-1]))
+        self._task = asyncio.ensure_future(self._load_limit(self.requests[-1]))
 
-    async def _asking(self, request: Request) -> None:
+    async def _load_limit(self, request: Request) -> None:
         most, answer = ORDINARY, None
         scope = scope_of(request)
         try:
             most = await self.limits.most(scope)
         except Exception as error:
-            if (told := away(error)) is None:
+            if (problem := away(error)) is None:
                 logger.exception("whether a large body is taken")
             else:
-                answer = for_programs(told, scope)
+                answer = for_programs(problem, scope)
         self._task = None
         if not self.requests:  # the client has gone
             return
@@ -221,7 +221,7 @@ def scope_of(request: Any) -> Scope:
 
 
 def from_disk(body: Any, receive: Receive) -> Receive:
-    """What an application receives of a large body: piece by piece, as it asks."""
+    """A large body as an application receives it: piece by piece, on demand."""
     left = True
 
     async def receiving() -> Message:
@@ -266,7 +266,7 @@ def factory(limits: Limits) -> type[HTTPFactory]:
 
 
 def _in_step(app: App) -> App:
-    """The application, with large bodies as it asks for them and answers as its clients take them."""
+    """The application, with large bodies on demand, and answers at its clients' pace."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         request = scope.pop(REQUEST, None)

@@ -20,7 +20,7 @@ from spaceport.web.monitor import Message, Send, sockets
 #: A gradio_client gives its event up when its stream is cut, so long calls get long.
 DRAIN_S = 600.0
 GOODBYE_S = 3.0
-LOOK_EVERY_S = 0.1
+CHECK_EVERY_S = 0.1
 #: What was accepted just before we stopped may have a request under way.
 SETTLE_S = 1.0
 
@@ -31,7 +31,7 @@ class Connections(Protocol):
     """The connections of whatever server runs the application."""
 
     def stop_accepting(self) -> None:
-        """Close this process's hold on the listening socket."""
+        """Close this process's copy of the listening socket."""
 
     def busy(self) -> bool:
         """Close idle connections; whether anything is still open, unsent data included."""
@@ -84,7 +84,7 @@ class Leaving:
                     await self._close_sockets()
             deadline = time.monotonic() + DRAIN_S
             while self._serves() and time.monotonic() < deadline:  # noqa: ASYNC110  # nothing to wait on
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(CHECK_EVERY_S)
         finally:
             self._end(number)
 

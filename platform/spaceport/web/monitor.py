@@ -1,4 +1,4 @@
-"""What this web process sees of itself: how late its event loop runs, and how many sockets it holds open."""
+"""Measures this web process: how late its event loop runs, and how many sockets it has open."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-LOOK_EVERY_S = 0.5
+CHECK_EVERY_S = 0.5
 REMEMBERED_S = 60.0
 
 #: Open now: "websocket", and "sse" (streams of server-sent events).
 sockets: Counter[str] = Counter()
-_lags: deque[float] = deque(maxlen=int(REMEMBERED_S / LOOK_EVERY_S))
-_looking: set[asyncio.Task[None]] = set()
+_lags: deque[float] = deque(maxlen=int(REMEMBERED_S / CHECK_EVERY_S))
+_measuring: set[asyncio.Task[None]] = set()
 
 
 def lag_s() -> float:
@@ -31,8 +31,8 @@ def lag_s() -> float:
 
 async def _sample_forever() -> None:
     while True:
-        due = time.monotonic() + LOOK_EVERY_S
-        await asyncio.sleep(LOOK_EVERY_S)
+        due = time.monotonic() + CHECK_EVERY_S
+        await asyncio.sleep(CHECK_EVERY_S)
         _lags.append(max(0.0, time.monotonic() - due))
 
 
@@ -40,8 +40,8 @@ def watched(app: App) -> App:
     """The same application, watched."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        if not _looking:
-            _looking.add(asyncio.create_task(_sample_forever(), name="event-loop lag"))
+        if not _measuring:
+            _measuring.add(asyncio.create_task(_sample_forever(), name="event-loop lag"))
         if scope["type"] == "websocket":
             await _open("websocket", app(scope, receive, send))
         elif scope["type"] == "http":

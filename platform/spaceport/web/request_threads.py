@@ -39,7 +39,7 @@ class Thread(ThreadPoolExecutor):
 
 
 def keep_connections() -> None:
-    """In this process, from request to request. One that broke meanwhile is made anew: the settings ask for a
+    """In this process, from request to request. One that broke meanwhile is made anew: the settings require a
     check before each use."""
     connections.settings["default"]["CONN_MAX_AGE"] = KEPT_S
 

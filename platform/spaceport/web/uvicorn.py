@@ -23,7 +23,7 @@ IDLE_S = 60  # as Twisted: a client that sends nothing, though it is its turn
 PING_EVERY_S = 20.0  # these three are Daphne's
 PONG_WITHIN_S = 30.0
 MAX_MESSAGE_BYTES = 1024 * 1024
-LOOK_EVERY_TICKS = 20  # of 0.1 s
+CHECK_EVERY_TICKS = 20  # of 0.1 s
 
 
 def serve(*, host: str, port: int, fd: int | None = None) -> None:
@@ -50,12 +50,12 @@ def configured(application: App) -> uvicorn.Config:
         loop="uvloop",
         http=Http,
         ws=Socket,
-        ws_per_message_deflate=False,  # as Daphne; each compressor holds some 100 KiB
+        ws_per_message_deflate=False,  # as Daphne; each compressor takes some 100 KiB
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_ping_interval=PING_EVERY_S,
         ws_ping_timeout=PONG_WITHIN_S,
         log_config=None,
-        proxy_headers=False,  # whom to believe is decided by `queueing.identity`
+        proxy_headers=False,  # `accounts.addresses` decides which headers to trust
         server_header=False,
         date_header=False,  # as Daphne: `spaces.api.runtime`, which sets one, would have two
         timeout_keep_alive=IDLE_S,
@@ -74,7 +74,8 @@ def _quiet(application: App) -> App:
 
 
 class Server(uvicorn.Server):
-    """One that announces its start to the application, ends as `leaving` says, and watches its clients."""
+    """One that announces its start to the application, ends as `graceful_shutdown` directs, and watches its
+    clients."""
 
     def __init__(self, config: uvicorn.Config, begin: Callable[[Server], None]) -> None:
         super().__init__(config)
@@ -92,7 +93,7 @@ class Server(uvicorn.Server):
         self.force_exit = True
 
     async def on_tick(self, counter: int) -> bool:
-        if counter % LOOK_EVERY_TICKS == 0:
+        if counter % CHECK_EVERY_TICKS == 0:
             self._stalled.check(self.server_state.connections, time.monotonic())
             for connection in tuple(self.server_state.connections):
                 if isinstance(connection, Http) and (connection.waits_s() > IDLE_S or connection.too_slow()):
@@ -109,6 +110,6 @@ class Server(uvicorn.Server):
     def busy(self) -> bool:
         """Close idle connections; whether anything is still open, unsent data included."""
         for connection in tuple(self.server_state.connections):
-            if isinstance(connection, Http) and connection.asks_nothing_s() > SETTLE_S:
+            if isinstance(connection, Http) and connection.idle_s() > SETTLE_S:
                 connection.transport.close()
         return bool(self.server_state.connections)

@@ -118,7 +118,7 @@ class Http(HttpToolsProtocol):
     # --- how long ---------------------------------------------------------------------------------------
 
     def too_slow(self) -> bool:
-        """Whether a request takes too long to come, or goes on after its answer. To be asked every few
+        """Whether a request takes too long to come, or goes on after its answer. To be called every few
         seconds."""
         now = self.loop.time()
         if self.in_head:
@@ -139,10 +139,10 @@ class Http(HttpToolsProtocol):
         self.active = self._since = self.loop.time()
         super().on_response_complete()
 
-    def asks_nothing_s(self) -> float:
+    def idle_s(self) -> float:
         """How long it has had no request, in seconds; 0 while it has one."""
-        asks = self.in_head or not (self.cycle is None or self.cycle.response_complete)
-        return 0.0 if asks else self.loop.time() - self.active
+        has_request = self.in_head or not (self.cycle is None or self.cycle.response_complete)
+        return 0.0 if has_request else self.loop.time() - self.active
 
     def waits_s(self) -> float:
         """How long we have waited for it to send a request, or more of one, in seconds."""
@@ -153,7 +153,7 @@ class Http(HttpToolsProtocol):
 
     @property
     def takes_nothing_more(self) -> bool:
-        """Whether we hold as much for it as we are willing to."""
+        """Whether the unsent data for it has reached its limit."""
         return self.flow.write_paused
 
     # --- when it has gone -------------------------------------------------------------------------------

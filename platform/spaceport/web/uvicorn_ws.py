@@ -70,7 +70,7 @@ class Socket(WebSocketsSansIOProtocol):
 
     @property
     def takes_nothing_more(self) -> bool:
-        """Whether we hold as much for it as we are willing to."""
+        """Whether the unsent data for it has reached its limit."""
         return not self.writable.is_set()
 
     def _client(self) -> str:

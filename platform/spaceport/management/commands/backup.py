@@ -28,13 +28,13 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         target: Path = options["target"].absolute()
         try:
-            manifest = backup.make(target, os.environ["DATABASE_URL"], self._say, options["secret_key"])
+            manifest = backup.make(target, os.environ["DATABASE_URL"], self._report, options["secret_key"])
         except Refused as error:
             raise CommandError(str(error)) from error
-        self._say(f"{target} is complete: {len(manifest.parts)} files and manifest.json.")
+        self._report(f"{target} is complete: {len(manifest.parts)} files and manifest.json.")
         if options["secret_key"] is None:
-            self._say("The secret key is not in it. Keep that apart: secrets are lost without it.")
+            self._report("The secret key is not in it. Keep that apart: secrets are lost without it.")
 
-    def _say(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()

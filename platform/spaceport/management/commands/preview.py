@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 USER = "admin"
 PORT = 7860
-IS_UP = "Ctrl-C stops everything"  # the last that `manage.py up` says
+IS_UP = "Ctrl-C stops everything"  # the last line that `manage.py up` prints
 UP_S = 300
-LOOK_EVERY_S = 0.5
+CHECK_EVERY_S = 0.5
 END_S = 60
-#: Never pushed, whatever .gitignore says.
+#: Never pushed, whatever .gitignore contains.
 FOLDERS = ("__pycache__", ".venv", "venv", "node_modules")
 IGNORED = [pattern for name in FOLDERS for pattern in (f"{name}/*", f"*/{name}/*")]
 GOING_ON = ("BUILDING", "APP_STARTING", "RUNNING_BUILDING", "RUNNING_APP_STARTING")
@@ -70,8 +70,10 @@ class Command(BaseCommand):
         name = re.sub(r"[^A-Za-z0-9_.-]+|--+|\.\.+", "-", folder.name).strip("-.") or "preview"
         space = f"{USER}/{name[:90]}"
         api.create_repo(space, repo_type="space", space_sdk="gradio", exist_ok=True)
-        self._say(f"{url}/{space} shows {folder}; every save builds it anew. Ctrl-C stops it.")
-        self._say(f"Push it to a server: HF_ENDPOINT=<address> hf upload {name} {folder} --repo-type space")
+        self._report(f"{url}/{space} shows {folder}; every save builds it anew. Ctrl-C stops it.")
+        self._report(
+            f"Push it to a server: HF_ENDPOINT=<address> hf upload {name} {folder} --repo-type space"
+        )
         saved = threading.Event()
         saved.set()
         threading.Thread(target=_watch, args=(folder, saved), daemon=True).start()
@@ -82,9 +84,9 @@ class Command(BaseCommand):
                 self._push(api, space, folder)
             stage = _stage(api, space)
             if stage != shown:
-                self._say(stage)
+                self._report(stage)
                 shown = stage
-            saved.wait(LOOK_EVERY_S if stage in GOING_ON else None)
+            saved.wait(CHECK_EVERY_S if stage in GOING_ON else None)
 
     def _push(self, api: HfApi, space: str, folder: Path) -> None:
         from huggingface_hub.errors import HfHubHTTPError
@@ -99,9 +101,9 @@ class Command(BaseCommand):
             OSError,
             ValueError,
         ) as error:  # ValueError: README.md, as the client reads it
-            self._say(f"Not pushed: {error}")
+            self._report(f"Not pushed: {error}")
 
-    def _say(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()
 
@@ -123,11 +125,11 @@ def _platform(home: Path, port: int) -> Iterator[str]:
         )  # fmt: skip
     try:
         deadline = time.monotonic() + UP_S
-        while IS_UP not in (said := log.read_text(errors="replace")):
+        while IS_UP not in (printed := log.read_text(errors="replace")):
             if running.poll() is not None or time.monotonic() > deadline:
-                raise CommandError("The platform did not start:\n" + "\n".join(said.splitlines()[-20:]))
-            time.sleep(LOOK_EVERY_S)
-        for line in said.splitlines():
+                raise CommandError("The platform did not start:\n" + "\n".join(printed.splitlines()[-20:]))
+            time.sleep(CHECK_EVERY_S)
+        for line in printed.splitlines():
             if "password" in line:  # of a first start
                 sys.stdout.write(f"{line.strip()}\n")
         yield url

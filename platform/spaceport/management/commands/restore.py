@@ -34,7 +34,7 @@ class Command(BaseCommand):
             source=options["source"].absolute(),
             home=home_of(os.environ),
             environ=os.environ,
-            say=self._say,
+            report=self._report,
             replace=options["replace"],
             without=tuple(options["without"] or ()),
             key_file=options["secret_key"],
@@ -43,8 +43,8 @@ class Command(BaseCommand):
             job.run()
         except (Refused, EmbeddedServerFailed) as error:
             raise CommandError(str(error)) from error
-        self._say(f"Restored into {job.home}. Start the platform with `make up`.")
+        self._report(f"Restored into {job.home}. Start the platform with `make up`.")
 
-    def _say(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()

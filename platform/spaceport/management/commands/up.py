@@ -37,14 +37,14 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> NoReturn:
         began = time.monotonic()
 
-        def say(text: str) -> None:
+        def report(text: str) -> None:
             self.stdout.write(f"[{time.monotonic() - began:5.1f} s] {text}")
             self.stdout.flush()
 
         runtime = self._runtime()
-        say(f"runtime: {runtime}, web server: {settings.SPACEPORT_WEB_SERVER}")
+        report(f"runtime: {runtime}, web server: {settings.SPACEPORT_WEB_SERVER}")
         listening = self._listen()
-        say("preparing the database")
+        report("preparing the database")
         call_command("migrate", verbosity=0, interactive=False)
         password = bootstrap.first_user()
         bootstrap.withdraw_ended()
@@ -77,8 +77,8 @@ class Command(BaseCommand):
 
     @staticmethod
     def _listen() -> socket.socket:
-        """The web's socket. This process holds it and never accepts: a connection made while a web process
-        ends, or has died, waits for the next one instead of being refused."""
+        """The web's socket. This process keeps it open and never accepts: a connection made while a web
+        process ends, or has died, waits for the next one instead of being refused."""
         try:
             listening = socket.create_server(("127.0.0.1", settings.PORT), backlog=BACKLOG)
         except OSError as error:

@@ -1,12 +1,12 @@
 // Small helpers for every page: copy buttons, questions before harm and before unsaved changes are lost, typed
 // confirmation, and a message when the server fails.
 (() => {
-  const say = (text) => {
+  const notify = (text) => {
     const place = document.getElementById("notice");
     place.textContent = text;
     place.hidden = false;
-    clearTimeout(say.timer);
-    say.timer = setTimeout(() => { place.hidden = true; }, 8000);
+    clearTimeout(notify.timer);
+    notify.timer = setTimeout(() => { place.hidden = true; }, 8000);
   };
 
   document.addEventListener("click", async (event) => {
@@ -74,10 +74,10 @@
   document.addEventListener("htmx:responseError", (event) => {
     const { status } = event.detail.xhr;
     const away = status === 503 && event.detail.xhr.getResponseHeader("X-Error-Message");
-    if (away) say(away);
-    else if (status === 403) say("You are signed out, or this page is too old. Reload it and try again.");
-    else if (status === 404) say("That is gone: it was deleted or is no longer yours. Reload the page.");
-    else say(`The server could not do that (${status}). Nothing was changed as far as it knows.`);
+    if (away) notify(away);
+    else if (status === 403) notify("You are signed out, or this page is too old. Reload it and try again.");
+    else if (status === 404) notify("That is gone: it was deleted or is no longer yours. Reload the page.");
+    else notify(`The server could not do that (${status}). Nothing was changed as far as it knows.`);
   });
-  document.addEventListener("htmx:sendError", () => say("The server does not answer. Check the connection."));
+  document.addEventListener("htmx:sendError", () => notify("The server does not answer. Check the connection."));
 })();

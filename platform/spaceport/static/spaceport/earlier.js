@@ -116,10 +116,10 @@
     box.hidden = false;
   };
 
-  let ask = () => {};
-  document.addEventListener("queue:gone", () => ask({ msg: "earlier", visit }));
+  let send = () => {};
+  document.addEventListener("queue:gone", () => send({ msg: "earlier", visit }));
   document.addEventListener("queue:open", ({ detail }) => {
-    ask = detail.send;
+    send = detail.send;
     for (const { visit: earlier } of before) detail.send({ msg: "earlier", visit: earlier });
     // Cut off and back: the demo may have missed what came meanwhile.
     if (detail.again) {

@@ -67,8 +67,8 @@
     if (runs) return ["turn", earlier.has(runs.event_id) ? "Your earlier call is running" : "It is your turn: running"];
     if (places.length) {
       const first = places.reduce((a, b) => (b.position < a.position ? b : a));
-      const who = earlier.has(first.event_id) ? "Your earlier call is" : "You are";
-      return ["waiting", `${who} ${ordinal(first.position + 1)} of ${first.size}${about(first)}`];
+      const subject = earlier.has(first.event_id) ? "Your earlier call is" : "You are";
+      return ["waiting", `${subject} ${ordinal(first.position + 1)} of ${first.size}${about(first)}`];
     }
     if (ended) {
       const which = earlier.has(ended.event_id) ? "Your earlier" : "Your";

@@ -1,4 +1,4 @@
-// The charts of the Statistics tab: fetched as JSON, drawn by uPlot, looked at again while the page is seen.
+// The charts of the Statistics tab: fetched as JSON, drawn by uPlot, refreshed while the page is visible.
 (() => {
   const place = document.querySelector("[data-statistics]");
   if (!place) return;
@@ -67,7 +67,7 @@
     };
   };
   const columns = (chart) => [series.time, ...chart.series.map(([name]) => series[name])];
-  const said = (chart) => chart.series.map(([name, label]) => {
+  const summary = (chart) => chart.series.map(([name, label]) => {
     const known = series[name].filter((v) => v !== null);
     return `${label}: ${known.length ? `at most ${chart.unit(Math.max(...known))}` : "nothing measured"}`;
   }).join(". ");
@@ -77,7 +77,7 @@
     for (const figure of figures) {
       const chart = CHARTS[figure.dataset.chart];
       const box = figure.querySelector("[role=img]");
-      box.setAttribute("aria-label", said(chart));
+      box.setAttribute("aria-label", summary(chart));
       if (anew) {
         plots.get(figure)?.destroy();
         plots.delete(figure);
@@ -88,13 +88,13 @@
     }
   };
 
-  const look = async () => {
+  const refresh = async () => {
     try {
       const answer = await fetch(place.dataset.statistics, { headers: { Accept: "application/json" } });
       if (!answer.ok) throw new Error(String(answer.status));
-      const told = await answer.json();
-      series = told.series;
-      stepS = told.step_s;
+      const report = await answer.json();
+      series = report.series;
+      stepS = report.step_s;
       const any = ["pending", "running", "page", "api", "refused", "failed"].some((name) => series[name].some((v) => v > 0));
       place.hidden = !any;
       if (any) draw(false);
@@ -107,7 +107,7 @@
   let timer = 0;
   const goOn = async () => {
     clearTimeout(timer);
-    if (!document.hidden) await look();
+    if (!document.hidden) await refresh();
     timer = setTimeout(goOn, everyS * 1000);
   };
   document.addEventListener("visibilitychange", () => { if (!document.hidden) goOn(); });
