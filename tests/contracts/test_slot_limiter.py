@@ -136,7 +136,7 @@ async def test_the_authors_own_limit_holds_with_what_runs_by_his_own_queue(slots
     waiting = [asyncio.create_task(limiter.enter(one)) for one in (second, other)]
     await waiting[1]  # it is not held up by another function's limit
     inner.current_concurrency = 0
-    limiter.look()
+    limiter.admit()
     await waiting[0]
     assert second.inside
 

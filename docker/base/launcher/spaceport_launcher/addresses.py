@@ -24,7 +24,7 @@ def configured() -> bool:
 
 
 def ours() -> tuple[str, int]:
-    """The address the platform asks at."""
+    """The address that the platform calls."""
     host = os.environ.get("GRADIO_SERVER_NAME", "0.0.0.0")  # noqa: S104  # a container's own
     return host, int(os.environ.get("GRADIO_SERVER_PORT", str(USUAL_PORT)))
 
@@ -42,8 +42,8 @@ def is_free() -> bool:
     return True
 
 
-def tell_inside_only() -> None:
-    """Tell the owner that one more server is not the Space's."""
+def report_inside_only() -> None:
+    """Report to the owner that one more server is not the Space's."""
     sys.stderr.write(
         "Spaceport: this Space already serves on its port. A further server is reached from inside the Space "
         "only; mount its app into the first one to show it to visitors.\n"
@@ -51,7 +51,7 @@ def tell_inside_only() -> None:
 
 
 def patch_socket(module: Any) -> None:
-    """Servers of any kind that ask for the usual port get ours."""
+    """Servers of any kind that request the usual port get ours."""
     bind = module.socket.bind
 
     @functools.wraps(bind)
@@ -80,16 +80,16 @@ def patch_uvicorn(module: Any) -> None:
 
     @functools.wraps(load)
     def load_ours(self: Any) -> None:
-        from spaceport_launcher import places
+        from spaceport_launcher import mounts
 
         load(self)
         if "gunicorn.arbiter" in sys.modules:
             return  # it has bound the sockets that this worker serves
-        if self.port != USUAL_PORT and not places.has_gradio(self.loaded_app):
+        if self.port != USUAL_PORT and not mounts.has_gradio(self.loaded_app):
             return
         if not is_free():
             if (self.host, self.port) != ours():
-                tell_inside_only()
+                report_inside_only()
             return
         self.host, self.port = ours()
         self.uds = self.fd = None

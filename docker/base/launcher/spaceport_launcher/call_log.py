@@ -16,7 +16,7 @@ KEPT_BYTES = 16 * 1024 * 1024  # messages kept of one call
 
 
 class Connection:
-    """One dispatcher's connection: what it is told waits here until it is written."""
+    """One dispatcher's connection: its lines wait here until they are written."""
 
     def __init__(self, send: Callable[[Any], Awaitable[None]], number: int) -> None:
         self._send = send
@@ -24,7 +24,7 @@ class Connection:
         self._lines: list[bytes] = []
         self._more = asyncio.Event()
 
-    def say(self, line: bytes) -> None:
+    def send(self, line: bytes) -> None:
         self._lines.append(line)
         self._more.set()
 
@@ -42,33 +42,33 @@ class Call:
     def __init__(self, call_id: str) -> None:
         self.id = call_id
         self.number = 0
-        self.said: deque[tuple[int, bytes, bytes]] = deque()
+        self.messages: deque[tuple[int, bytes, bytes]] = deque()
         self.bytes = 0
         self.reader: Connection | None = None
         self.work: Work | None = None
         self.ended = False
         self.unread_since = time.monotonic()
 
-    def say(self, kind: bytes, payload: bytes) -> None:
+    def publish(self, kind: bytes, payload: bytes) -> None:
         if self.ended:
             return
         self.ended = kind != b"m"
         if self.ended and self.work is not None:
-            kind += b"%d" % (self.work.ticket.held_s * 1000)
+            kind += b"%d" % (self.work.ticket.inside_s * 1000)
         self.number += 1
-        self.said.append((self.number, kind, payload))
+        self.messages.append((self.number, kind, payload))
         self.bytes += len(payload)
-        while self.bytes > KEPT_BYTES and len(self.said) > 1:
-            self.bytes -= len(self.said.popleft()[2])
+        while self.bytes > KEPT_BYTES and len(self.messages) > 1:
+            self.bytes -= len(self.messages.popleft()[2])
         if self.reader is not None:
-            self.reader.say(self._line(self.number, kind, payload))
+            self.reader.send(self._line(self.number, kind, payload))
 
     def attach(self, reader: Connection, after: int) -> None:
-        """From now on `reader` is told, beginning with what came after message `after`."""
+        """Send all messages after number `after` to `reader`, now and as they come."""
         self.reader = reader
-        for number, kind, payload in self.said:
+        for number, kind, payload in self.messages:
             if number > after:
-                reader.say(self._line(number, kind, payload))
+                reader.send(self._line(number, kind, payload))
 
     def _line(self, number: int, kind: bytes, payload: bytes) -> bytes:
         return b"%s %d %s %s\n" % (self.id.encode(), number, kind, payload)
@@ -81,7 +81,7 @@ class Work:
         self.calls, self.events, self.ticket = calls, events, ticket
         self.task: asyncio.Task[None] | None = None
         self.stoppable = True  # ending its task ends its work: not where that is in a thread
-        self.starts: list[tuple[Call, Any]] = []  # that are told when it goes into its function
+        self.starts: list[tuple[Call, Any]] = []  # messages to publish when it goes into its function
         self.back = False  # it did not begin, and is not to
         for call in calls:
             call.work = self

@@ -2,8 +2,8 @@
 
 A call goes through Gradio's own `Queue.process_events` (5.x and 6.x), so sessions, generators, progress, logs
 and errors are exactly its own; what is left out is its queue. A call outlives its connection: it runs on, its
-messages are kept, and the next connection that asks for the same id gets those after the `n` it names. So a
-prediction survives the process that asked for it, and is not run twice.
+messages are kept, and the next connection that requests the same id gets those after the `n` it names. So a
+prediction survives the process that requested it, and is not run twice.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from spaceport_launcher.slot_limiter import SlotLimiter, Ticket
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-KEPT_S = 120.0  # an ended call that nobody has asked for, and a generator that nobody reads
+KEPT_S = 120.0  # an ended call that nobody has requested, and a generator that nobody reads
 CANCELLED = b'{"msg":"process_completed","event_id":"%s","output":{},"success":true}'
 CLEAN_S = 10.0
 
@@ -46,7 +46,7 @@ class Service:
         self.slots = SlotLimiter()
         self.groups = Groups(report.block_functions(app.get_blocks()))
         self.numbers = itertools.count(1)
-        self.leader = 0  # the newest connection that has asked for a call
+        self.leader = 0  # the newest connection that has requested a call
         self._cleaner = asyncio.create_task(self._clean())
         queue = app.get_blocks()._queue
         if queue.server_app is None:
@@ -87,12 +87,12 @@ class Service:
             try:
                 await process_events(*args, **kwargs)
             finally:
-                self.slots.look()
+                self.slots.admit()
 
         queue.process_events = process_events_of_anybody
         entrance.guard(self.utils)
 
-    def _tell_start(self, work: Work) -> None:
+    def _publish_starts(self, work: Work) -> None:
         starts, work.starts = work.starts, []
         for call, message in starts:
             self._put(call, message)
@@ -102,7 +102,7 @@ class Service:
     def connect(self, connection: Connection) -> None:
         self.newest = connection
         running = [call.id for call in self.calls.values() if not call.ended]
-        connection.say(b"hello %s\n" % " ".join(running).encode())
+        connection.send(b"hello %s\n" % " ".join(running).encode())
 
     def disconnect(self, connection: Connection) -> None:
         if self.newest is connection:
@@ -116,7 +116,7 @@ class Service:
         call = self.calls.get(order.get("id", ""))
         match order["do"]:
             case "call":
-                self._asked(connection, order)
+                self._handle_call(connection, order)
             case "cancel" if call is not None:
                 self._cancel(call)
             case "back" if call is not None:
@@ -130,23 +130,23 @@ class Service:
 
     # --- calls --------------------------------------------------------------------------------------
 
-    def _asked(self, connection: Connection, asked: dict[str, Any]) -> None:
-        """Begin what is asked for in one call; of what has begun before, tell the rest."""
+    def _handle_call(self, connection: Connection, message: dict[str, Any]) -> None:
+        """Begin the events of one call; of those that have begun before, send the remaining messages."""
         stale = self._is_stale(connection)
-        group, places = asked.get("group", ""), asked["places"]
-        if places and not stale:
-            self.slots.allow(group, places, each=asked.get("each", places), total=asked.get("total", 0))
+        group, slots = message.get("group", ""), message["places"]
+        if slots and not stale:
+            self.slots.allow(group, slots, each=message.get("each", slots), total=message.get("total", 0))
         new = []
-        for order in asked["calls"]:
+        for order in message["calls"]:
             call = self.calls.get(order["id"])
             if stale or (call is None and not order["again"]):
-                connection.say(b"%s 1 ? \n" % order["id"].encode())
+                connection.send(b"%s 1 ? \n" % order["id"].encode())
             elif call is not None:
                 call.attach(connection, order["after"])
             else:
                 new.append(order)
         if new:
-            self._begin(connection, new, group, limited=bool(places))
+            self._begin(connection, new, group, limited=bool(slots))
 
     def _begin(
         self, connection: Connection, orders: list[dict[str, Any]], group: str, *, limited: bool
@@ -162,12 +162,12 @@ class Service:
             made = [self._event(call, order) for call, order in zip(calls, orders, strict=True)]
         except Exception as error:
             for call in calls:
-                call.say(b"f", self._failure(call, error))
+                call.publish(b"f", self._failure(call, error))
             return
         events = [event for event in made if event is not None]
         if len(events) < len(made):
             for call in calls:
-                call.say(b"-", b"")
+                call.publish(b"-", b"")
             return
         function = events[0].fn
         queue = self.app.get_blocks()._queue
@@ -177,7 +177,7 @@ class Service:
             inner,
             events[0].session_hash,
             limited=limited,
-            # The one it was told under may be of another version of the app, or stand for many.
+            # The request's may be of another version of the app, or stand for many.
             group=below(self.beside, self.groups.name(function)),
             limit=self.groups.limit(function),
         )
@@ -212,7 +212,7 @@ class Service:
         return event
 
     async def _run(self, work: Work, function: Any, inner: Any) -> None:
-        entrance.entry.set(entrance.Entry(work, self.slots, self._tell_start))
+        entrance.entry.set(entrance.Entry(work, self.slots, self._publish_starts))
         queue = self.app.get_blocks()._queue
         began = time.time()
         inner.current_concurrency += 1
@@ -242,15 +242,15 @@ class Service:
         """A request to the app's MCP server; pieces of its answer are messages."""
         (call,) = work.calls
 
-        def tell(text: str) -> None:
-            call.say(b"m", self.dumps({"msg": "answer", "event_id": call.id, "text": text}))
+        def publish(text: str) -> None:
+            call.publish(b"m", self.dumps({"msg": "answer", "event_id": call.id, "text": text}))
 
         await self.slots.enter(work.ticket)
-        call.say(b"m", self.dumps({"msg": "process_starts", "event_id": call.id}))
-        status = await mcp_calls.answer(self.app, body["mcp"], request, body.get("query", ""), tell)
+        call.publish(b"m", self.dumps({"msg": "process_starts", "event_id": call.id}))
+        status = await mcp_calls.answer(self.app, body["mcp"], request, body.get("query", ""), publish)
         output = {"data": [], "status": status}
         values = {"msg": "process_completed", "event_id": call.id, "output": output, "success": True}
-        call.say(b"c", self.dumps(values))
+        call.publish(b"c", self.dumps(values))
 
     async def _do(self, work: Work, doing: Callable[[], Awaitable[None]], *, apart: bool) -> None:
         try:
@@ -261,30 +261,30 @@ class Service:
             raise
         except BaseException as error:
             for call in work.calls:
-                call.say(b"f", self._failure(call, error))
+                call.publish(b"f", self._failure(call, error))
             if not isinstance(error, Exception):  # Gradio catches none of these either
                 raise
             traceback.print_exc()
 
     def _done(self, work: Work, _: object) -> None:
-        """Whatever became of the work, each call has one end."""
+        """Give each call its one end, whatever the outcome."""
         self.slots.depart(work.ticket)
         for call in work.calls:
             self._ended(call, work)
 
     def _ended(self, call: Call, work: Work) -> None:
         if work.back:
-            call.say(b"b", b"")
+            call.publish(b"b", b"")
             del self.calls[call.id]
-        # Says nothing where the end has been said.
-        call.say(b"x", CANCELLED % call.id.encode())
+        # No effect where the end is published already.
+        call.publish(b"x", CANCELLED % call.id.encode())
         call.unread_since = time.monotonic()
         if call.reader is None and self.newest is not None:
-            self.newest.say(b"%s 0 e \n" % call.id.encode())
+            self.newest.send(b"%s 0 e \n" % call.id.encode())
 
     @staticmethod
     def _take_slot(queue: Any, jobs: list[Any]) -> None:
-        """Where Gradio looks for running events (progress, logs)."""
+        """Put the jobs where Gradio finds running events (progress, logs)."""
         if None in queue.active_jobs:
             queue.active_jobs[queue.active_jobs.index(None)] = jobs
         else:
@@ -299,7 +299,7 @@ class Service:
             work.task.cancel()
 
     def _back(self, call: Call) -> None:
-        """It waits for a slot for too long: it is to wait in the platform's line again."""
+        """It has waited too long for a slot: back to the platform's line."""
         work = call.work
         if work is None or work.task is None or work.ticket.since:
             return
@@ -315,7 +315,7 @@ class Service:
             if message.msg == "process_starts" and not work.ticket.inside:
                 work.starts.append((call, message))
                 return
-            self._tell_start(work)
+            self._publish_starts(work)
         self._put(call, message)
 
     def _put(self, call: Call, message: Any) -> None:
@@ -323,7 +323,7 @@ class Service:
         kind = b"m"
         if values["msg"] == "process_completed":
             kind = b"c" if values["success"] else b"f"
-        call.say(kind, self.dumps(values, default=str))
+        call.publish(kind, self.dumps(values, default=str))
 
     def _failure(self, call: Call, error: BaseException) -> bytes:
         show = getattr(self.app.get_blocks(), "show_error", False)
@@ -345,11 +345,11 @@ class Service:
                         self._cancel(call)
 
 
-def _request(app: Any, told: dict[str, Any]) -> Any:
+def _request(app: Any, values: dict[str, Any]) -> Any:
     """The visitor's request, as the function sees it (`gr.Request`)."""
     import fastapi
 
-    headers = {k.lower(): v for k, v in (told.get("headers") or {}).items()}
+    headers = {k.lower(): v for k, v in (values.get("headers") or {}).items()}
     path = "/gradio_api/queue/join"
     host, _, port = headers.get("host", "localhost").partition(":")
     scope = {
@@ -359,7 +359,7 @@ def _request(app: Any, told: dict[str, Any]) -> Any:
         "scheme": headers.get("x-forwarded-proto", "http"),
         "path": path,
         "raw_path": path.encode(),
-        "query_string": (told.get("query") or "").encode("latin-1"),
+        "query_string": (values.get("query") or "").encode("latin-1"),
         "root_path": "",
         "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()],
         "client": (headers.get("x-forwarded-for", "").partition(",")[0].strip() or "127.0.0.1", 0),

@@ -1,8 +1,8 @@
 """Where Gradio has decided how a function runs, a call of the platform's needs a slot.
 
-Nothing is judged here. `get_function_with_locals` makes the function that Gradio is about to call, and what
-`inspect` says of this very object is what Gradio asks next: it awaits a coroutine function and calls anything
-else in a thread. `async_iteration` is asked for each step of what Gradio has found to be a generator.
+Nothing is decided here. `get_function_with_locals` makes the function that Gradio is about to call, and
+Gradio next inspects this very object: it awaits a coroutine function and calls anything else in a thread.
+`async_iteration` is called for each step of what Gradio has found to be a generator.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-#: Module -> who patches it: a module of ours and its function.
+#: Module -> its patch: a module of ours and its function.
 PATCHES = {
     "gradio.blocks": ("hooks", "patch_blocks"),
     "gradio.component_meta": ("hooks", "patch_component_meta"),
@@ -31,7 +31,7 @@ PATCHES = {
     "subprocess": ("children", "patch_subprocess"),
     "uvicorn.config": ("addresses", "patch_uvicorn"),
 }
-#: Module -> who runs it, given what would: a module of ours and its function.
+#: Module -> its runner, which gets the usual one: a module of ours and its function.
 RUNNERS = {"gradio": ("hooks", "without_collecting")}
 
 

@@ -1,9 +1,9 @@
 """Groups of functions: those that share a limit of calls at once.
 
 As in Gradio 4 and newer, a group is a `concurrency_id`, else one function object. But of functions with one
-`concurrency_id` only the numbers given count, as Gradio's guide says, and of one function's events those that
-give another limit are another group: so nobody waits longer than there. A group is called by its id, else by
-its first function's `/api_name`, or `#<its number>`.
+`concurrency_id` only the given numbers count, as in Gradio's guide, and of one function's events those that
+give another limit are another group: so nobody waits longer than with Gradio alone. A group is called by its
+id, else by its first function's `/api_name`, or `#<its number>`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BY_THEMSELVES = {"load", "tick", "unload"}
 #: Attribute that keeps a function's own concurrency_limit; the report may be made more than once.
 AUTHORS = "_spaceport_concurrency_limit"
 MOST_NAME = 100
-MOST_CALLS = 1000  # more is not told: no app runs so many at once
+MOST_CALLS = 1000  # no more is reported: no app runs so many at once
 DEFAULT = "default"  # as `slot_limiter` has it; that one needs asyncio, which an app may have to import first
 
 
@@ -94,7 +94,7 @@ def free(function: Any) -> None:
 
 
 def _key(function: Any, about: dict[str, Any] | None = None) -> Any:
-    """What tells a function's group from others; None for those without one."""
+    """The key that distinguishes a function's group from others; None for those without one."""
     about = about or {}
     queue = getattr(function, "queue", about.get("queue", True))
     if getattr(function, "concurrency_id", None) is None or queue is False:
@@ -109,7 +109,8 @@ def _key(function: Any, about: dict[str, Any] | None = None) -> Any:
 
 
 def _lower(one: Any, other: Any) -> Any:
-    """The limit of two members together: the lowest number; else none, if one says so. "": nobody's yet."""
+    """The limit of two members together: the lowest number; else no limit, if one has none. "": no member
+    yet."""
     numbers = [limit for limit in (one, other) if isinstance(limit, int)]
     if numbers:
         return min(numbers)

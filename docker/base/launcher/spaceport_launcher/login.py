@@ -1,4 +1,4 @@
-"""`gr.LoginButton` and what asks for `gr.OAuthProfile` or `gr.OAuthToken`.
+"""`gr.LoginButton`, and functions that take a `gr.OAuthProfile` or `gr.OAuthToken`.
 
 Gradio has two ways: the Hub's sign-in, which needs a provider (OAUTH_CLIENT_ID and its like), and outside of
 the Hub a pretended one, where every visitor is the account whose HF_TOKEN the machine has. The second must
@@ -45,7 +45,7 @@ def attach_guests(app: Any) -> None:
     async def sign_out(request: Request) -> RedirectResponse:
         return RedirectResponse(_back(request))
 
-    # Of this module `annotations` are text, which FastAPI would look up in vain.
+    # This module's `annotations` are text, which FastAPI could not resolve.
     sign_in.__annotations__["request"] = sign_out.__annotations__["request"] = Request
     app.add_api_route("/login/huggingface", sign_in, methods=["GET"], response_model=None)
     app.add_api_route("/login/callback", sign_in, methods=["GET"], response_model=None)
@@ -54,7 +54,7 @@ def attach_guests(app: Any) -> None:
 
 
 class Guests:
-    """Nobody is signed in: what looks into the session finds it empty."""
+    """Nobody is signed in: code that reads the session finds it empty."""
 
     def __init__(self, app: Any) -> None:
         self.app = app

@@ -1,5 +1,5 @@
 """One request to the app's own MCP server, as a call of the platform's: it has waited in its queue, and the
-functions that it runs take no second place there."""
+functions that it runs take no second turn there."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ if TYPE_CHECKING:
 PATH = "/gradio_api/mcp/"
 
 
-async def answer(app: Any, asked: Any, told: dict[str, Any], query: str, tell: Callable[[str], None]) -> int:
-    """Have the server answer the JSON-RPC message `asked`; its status.
+async def answer(
+    app: Any, rpc: Any, request: dict[str, Any], query: str, publish: Callable[[str], None]
+) -> int:
+    """Have the server answer the JSON-RPC message `rpc`; returns its status.
 
     Args:
-        told: the visitor's request, as its functions see it: `headers`.
-        tell: gets the answer piece by piece, as server-sent events.
+        request: the visitor's request, as its functions see it: `headers`.
+        publish: gets the answer piece by piece, as server-sent events.
     """
-    raw, sent = json.dumps(asked).encode(), False
+    raw, sent = json.dumps(rpc).encode(), False
     status, streams = 0, False
     decoder, rest = codecs.getincrementaldecoder("utf-8")(), ""
 
     async def receive() -> Any:
         nonlocal sent
-        if sent:  # whoever asked is there until the answer is; else this task is cancelled
+        if sent:  # the caller stays until the answer is there; else this task is cancelled
             await asyncio.Event().wait()
         sent = True
         return {"type": "http.request", "body": raw, "more_body": False}
@@ -41,18 +43,18 @@ async def answer(app: Any, asked: Any, told: dict[str, Any], query: str, tell: C
         elif message["type"] == "http.response.body":
             text = decoder.decode(message.get("body", b""))
             if streams and text:
-                tell(text)
+                publish(text)
             else:
                 rest += text
 
-    await app(_scope(app, told, query, len(raw)), receive, send)
+    await app(_scope(app, request, query, len(raw)), receive, send)
     if rest:
-        tell(f"event: message\ndata: {json.dumps(json.loads(rest))}\n\n")
+        publish(f"event: message\ndata: {json.dumps(json.loads(rest))}\n\n")
     return status
 
 
-def _scope(app: Any, told: dict[str, Any], query: str, length: int) -> dict[str, Any]:
-    headers = {k.lower(): v for k, v in (told.get("headers") or {}).items()}
+def _scope(app: Any, request: dict[str, Any], query: str, length: int) -> dict[str, Any]:
+    headers = {k.lower(): v for k, v in (request.get("headers") or {}).items()}
     headers |= {
         "content-type": "application/json",
         "content-length": str(length),

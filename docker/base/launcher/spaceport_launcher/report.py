@@ -1,14 +1,14 @@
-"""What the app's author asked for: the first values of the Space's settings.
+"""The settings in the app's code: the first values of the Space's settings.
 
 One JSON object, served at `/__spaceport__/report`:
 `gradio` (version), `queue` (the arguments given to `queue()`, of the four the platform knows),
 `max_threads` (given to `launch()`, or null), `mounts` (where Gradio apps lie in the server, "" for its root),
-`root` (whether that server answers "/" itself), `own` (the author's own paths: `places`), `guards` (true: no
+`root` (whether that server answers "/" itself), `own` (the author's own paths: `mounts`), `guards` (true: no
 one but the platform runs functions, and its calls may name a mount), `started` (whether Gradio has done its
 start-up work, which it begins when its server answers already), `functions` of the first app (id, api_name,
 batch, max_batch_size, queue, concurrency_limit: a number, null for unlimited, or "default", group: `groups`,
 "" for none, tool: what the MCP server calls it), `further`: those of the other apps by their mount, and
-`gate` (1: calls beyond a group's limit are held back here).
+`gate` (1: calls beyond a group's limit wait here).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from spaceport_launcher import groups
 
-#: Whether a call of `queue()` says nothing of it; the platform sets the variable that Gradio reads.
+#: The default for a call of `queue()` that sets none; the platform sets the variable that Gradio reads.
 DEFAULT_LIMIT = "SPACEPORT_DEFAULT_CONCURRENCY_LIMIT"
 #: Attribute that keeps a function's own max_batch_size; the report may be made more than once.
 AUTHORS = "_spaceport_max_batch_size"
@@ -91,7 +91,7 @@ def of(
     `started`: whether the start-up work of `launch()` is done. In a server of the author's own that is before
     the server answers. `gate`: whether calls of all of them come by the platform's own way."""
     first = next(iter(apps), "")
-    functions = {path: _as_told(blocks, "" if path == first else path) for path, blocks in apps.items()}
+    functions = {path: _reported(blocks, "" if path == first else path) for path, blocks in apps.items()}
     return {
         **_report,
         "queue": {**_default_limit(), **_report["queue"]},
@@ -106,40 +106,40 @@ def of(
     }
 
 
-def _as_told(blocks: Any, beside: str) -> list[dict[str, Any]]:
+def _reported(blocks: Any, beside: str) -> list[dict[str, Any]]:
     """An app's functions. `beside`: its mount, where the Space has another one before it."""
     tools = getattr(getattr(blocks, "mcp_server_obj", None), "tool_to_endpoint", None) or {}
     names = {str(endpoint).lstrip("/"): tool for tool, endpoint in tools.items()}
-    told = []
+    functions = []
     for one in _functions.get(id(blocks), []):
         group = {"group": groups.below(beside, one["group"])} if "group" in one else {}
-        told.append({**one, **group, "tool": names.get(one["api_name"], "")})
-    return told
+        functions.append({**one, **group, "tool": names.get(one["api_name"], "")})
+    return functions
 
 
 def _default_limit() -> dict[str, int | None]:
-    """What the author's environment says where the code says nothing."""
+    """The limit in the author's environment, where the code sets none."""
     given = os.environ.get(DEFAULT_LIMIT, "").lower()
     if not given.isdigit() and given != "none":
         return {}
     return {"default_concurrency_limit": int(given) if given.isdigit() else None}
 
 
-def made_later(apps: dict[str, Any], asked: dict[str, str]) -> dict[str, Any]:
-    """What a session knows of a function, in the words of `/config`; empty where it has no such one.
+def made_later(apps: dict[str, Any], query: dict[str, str]) -> dict[str, Any]:
+    """A session's own function, described as in `/config`; empty where it has no such one.
 
     Args:
         apps: the Gradio apps by the path they lie at.
-        asked: `mount`, `session` (its hash), and `fn` (an id) or `name` (an API name).
+        query: `mount`, `session` (its hash), and `fn` (an id) or `name` (an API name).
     """
-    mount = asked.get("mount", "")
+    mount = query.get("mount", "")
     if (app := apps.get(mount)) is None:
         return {}
     sessions = getattr(getattr(app, "state_holder", None), "session_data", {})
-    config = getattr(sessions.get(asked.get("session", "")), "blocks_config", None)
+    config = getattr(sessions.get(query.get("session", "")), "blocks_config", None)
     for found in block_functions(config or app.get_blocks()):
         number, name = getattr(found, "_id", None), getattr(found, "api_name", None)
-        if number is None or (str(number) != asked["fn"] if "fn" in asked else name != asked.get("name")):
+        if number is None or (str(number) != query["fn"] if "fn" in query else name != query.get("name")):
             continue
         return {
             "id": number,

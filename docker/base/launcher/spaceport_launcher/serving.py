@@ -21,7 +21,7 @@ import sys
 from typing import Any
 from urllib.parse import parse_qsl
 
-from spaceport_launcher import places, reloading, report, wire
+from spaceport_launcher import mounts, reloading, report, wire
 
 MARK = b"x-spaceport-visitor"
 #: Where a request keeps what is known of it; whoever puts it there has seen the request first.
@@ -34,16 +34,16 @@ REFUSAL = (
 )
 
 _POSTED = re.compile(r"/(queue/join|cancel|reset|(run|api|call)/.+|stream/[^/]+(/close)?|mcp(/.*)?)/?")
-_HEARD = re.compile(r"/(queue/data|call/.+/[^/]+)/?")
+_STREAMS = re.compile(r"/(queue/data|call/.+/[^/]+)/?")
 _STREAMED = re.compile(r"/queue/join/?")
 
-_asked = False
-_told: set[str] = set()
+_called = False
+_reported: set[str] = set()
 
 
-def asked() -> bool:
+def was_called() -> bool:
     """Whether some server has called an application of this process."""
-    return _asked
+    return _called
 
 
 def patch_applications(module: Any) -> None:
@@ -52,8 +52,8 @@ def patch_applications(module: Any) -> None:
 
     @functools.wraps(original)
     async def call(self: Any, scope: Any, receive: Any, send: Any) -> None:
-        global _asked
-        _asked = True
+        global _called
+        _called = True
         if scope["type"] in ("http", "websocket") and NOTE not in scope:
             _note(scope)
             if await _answered(self, scope, receive, send):
@@ -92,7 +92,7 @@ def _note(scope: Any) -> None:
     scope["headers"] = kept
     root = scope.get("root_path", "")
     if root and not scope["path"].startswith(root):
-        # The author's word for a proxy of theirs. Below the platform's address there is none.
+        # The author's setting for a proxy of theirs. Below the platform's address there is none.
         scope["root_path"] = ""
 
 
@@ -103,24 +103,24 @@ async def _answered(app: Any, scope: Any, receive: Any, send: Any) -> bool:
     path = _route_path(scope)
     if not path.startswith(OURS):
         return False
-    found = list(places.of(app))
+    found = list(mounts.of(app))
     if path == wire.PATH and scope["method"] == "POST":
         plain = {} if _is_around() else {one.path: one.app for one in found if one.is_plain}
         await wire.serve(plain, found[0].path if found else "", receive, send)
     elif path == report.ROUTE:
-        _tell_mcp(found, scope)
+        _set_mcp_address(found, scope)
         apps = {one.path: one.app.get_blocks() for one in found}
         started = all(getattr(one.app, "startup_events_triggered", True) for one in found)
-        own = places.own_paths(app)
+        own = mounts.own_paths(app)
         gate = (
             bool(found) and not _is_around() and all(one.is_plain and wire.usable(one.app) for one in found)
         )
-        root = places.answers_root(app)
-        told = report.of(apps, root=root, own=own, started=started, gate=gate)
-        await _respond(send, 200, told)
+        root = mounts.answers_root(app)
+        description = report.of(apps, root=root, own=own, started=started, gate=gate)
+        await _respond(send, 200, description)
     elif path == report.MADE_ROUTE:
-        asked_for = dict(parse_qsl(scope["query_string"].decode("latin-1")))
-        await _respond(send, 200, report.made_later({one.path: one.app for one in found}, asked_for))
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+        await _respond(send, 200, report.made_later({one.path: one.app for one in found}, query))
     elif path == reloading.ROUTE and scope["method"] == "POST":
         blocks = [] if _is_around() else [one.app.get_blocks() for one in found]
         await _respond(send, 200, await reloading.serve(blocks, receive))
@@ -151,14 +151,14 @@ def _runs(scope: Any, *, in_gradio: bool) -> bool:
     if scope["type"] == "websocket":
         return _STREAMED.fullmatch(path) is not None
     if scope["method"] in ("GET", "HEAD"):
-        return _HEARD.fullmatch(path) is not None
+        return _STREAMS.fullmatch(path) is not None
     return scope["method"] != "OPTIONS" and _POSTED.fullmatch(path) is not None
 
 
 async def _refuse(scope: Any, receive: Any, send: Any) -> None:
     where = f"{scope.get('root_path', '')}/"
-    if where not in _told:
-        _told.add(where)
+    if where not in _reported:
+        _reported.add(where)
         sys.stderr.write(
             f"Spaceport: a request to {scope['path']!r} was refused. {REFUSAL} Mount the app with "
             "gr.mount_gradio_app, and let the outermost application be FastAPI's or Starlette's.\n"
@@ -178,20 +178,21 @@ async def _respond(send: Any, status: int, value: Any) -> None:
 
 
 def _is_around() -> bool:
-    """Whether something unknown has been called on the way to the application: whoever awaits it stands on
-    the stack above."""
+    """Whether something unknown has been called on the way to the application: its callers stand on the stack
+    above."""
     frame = inspect.currentframe()
     while frame is not None and frame.f_code.co_flags & inspect.CO_COROUTINE == 0:
         frame = frame.f_back  # out of this function
     while frame is not None and frame.f_code.co_flags & inspect.CO_COROUTINE:
-        if not places.is_known(frame.f_globals.get("__name__", "")):
+        if not mounts.is_known(frame.f_globals.get("__name__", "")):
             return True
         frame = frame.f_back
     return False
 
 
-def _tell_mcp(found: list[places.Place], scope: Any) -> None:
-    """Gradio's MCP server calls its own app at the address of whoever asks first, unless it knows one."""
+def _set_mcp_address(found: list[mounts.Mount], scope: Any) -> None:
+    """Set the address at which Gradio's MCP server calls its own app: else it takes that of the first
+    request."""
     port = (scope.get("server") or ("", 0))[1]
     for one in found:
         server = getattr(one.app.get_blocks(), "mcp_server_obj", None)

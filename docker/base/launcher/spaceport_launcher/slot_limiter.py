@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-DEFAULT = "default"  # of a limit: whoever gives none
-MOST_TOLD = 2000  # groups: no app has so many at once
+DEFAULT = "default"  # the limit of a group whose code gives none
+MOST_GROUPS = 2000  # groups: no app has so many at once
 
 
 class Withdrawn(Exception):
@@ -29,7 +29,7 @@ class Ticket:
         self, inner: Any, session: str | None, *, limited: bool, group: str = "", limit: Any = DEFAULT
     ) -> None:
         """`inner`: Gradio's own count of the function, with the author's `concurrency_limit`; `session`: what
-        it may depend on; `limited`: whether it counts for the platform's places, those of its `group`.
+        it may depend on; `limited`: whether it counts for the platform's slots, those of its `group`.
         `limit`: how many of the group the code lets in at once; None is any number, or "default"."""
         self.inner, self.session, self.limited = inner, session, limited
         self.group, self.limit = group, limit
@@ -38,33 +38,33 @@ class Ticket:
         self.last = False  # it waits for those before it to be at their ends, not only out of their functions
         self.counted = False  # in Gradio's own count
         self.withdrawn = False
-        self.wake: Callable[[], object] | None = None  # who waits for its getting in
+        self.wake: Callable[[], object] | None = None  # wakes the waiter when it is let in
         self.since = 0.0
-        self.held_s = 0.0  # how long it was inside
+        self.inside_s = 0.0  # how long it was inside
 
 
 class SlotLimiter:
-    """The places of one app. Threads come and go by themselves, so all is done under a lock."""
+    """The slots of one app. Threads come and go by themselves, so all is done under a lock."""
 
     def __init__(self) -> None:
-        self._told: dict[str, int] = {}  # by group
-        self._each = 1  # of a group of which neither the platform nor code says anything; 0: any number
+        self._limits: dict[str, int] = {}  # by group
+        self._each = 1  # of a group without a limit of the platform or the code; 0: any number
         self._total = 0  # of all together; 0: any number
         self._lock = threading.RLock()
         self._here: list[Ticket] = []
         self._inside: list[Ticket] = []
 
     def arrive(self, one: Ticket) -> bool:
-        """It is here, and goes in at once where a place is free. False: it may not even have its inputs made
+        """It is here, and goes in at once where a slot is free. False: it may not even have its inputs made
         ready before it is inside, for they may depend on another call of the same session."""
         with self._lock:
             one.last = one.session is not None and any(o.session == one.session for o in self._here)
             self._here.append(one)
-            self.look()
+            self.admit()
             return one.inside or not one.last
 
     async def enter(self, one: Ticket) -> None:
-        """Go in as soon as a place is free; at once where it is inside."""
+        """Go in as soon as a slot is free; at once where it is inside."""
         entered = asyncio.Event()
         loop = asyncio.get_running_loop()
         if not self._wait(one, lambda: loop.call_soon_threadsafe(entered.set)):
@@ -87,11 +87,11 @@ class SlotLimiter:
             raise Withdrawn
 
     def _wait(self, one: Ticket, wake: Callable[[], object]) -> bool:
-        """Whether it has to wait for being woken."""
+        """Whether it has to wait to be woken."""
         with self._lock:
             if not one.inside and not one.withdrawn:
                 one.wake, one.wants = wake, True
-                self.look()
+                self.admit()
             return not one.inside and not one.withdrawn
 
     def leave(self, one: Ticket) -> None:
@@ -99,9 +99,9 @@ class SlotLimiter:
         with self._lock:
             if one.inside:
                 one.inside = False
-                one.held_s += time.monotonic() - one.since
+                one.inside_s += time.monotonic() - one.since
                 self._inside.remove(one)
-                self.look()
+                self.admit()
 
     def withdraw(self, one: Ticket) -> bool:
         """Take it back where it is not inside: then it never gets there."""
@@ -119,37 +119,37 @@ class SlotLimiter:
             self._here.remove(one)
             self.leave(one)
             self.withdraw(one)
-            self.look()
+            self.admit()
 
-    def allow(self, group: str, places: int, *, each: int, total: int) -> None:
-        """So many places from now on: of this group, of each other one that has no number, and of all."""
+    def allow(self, group: str, slots: int, *, each: int, total: int) -> None:
+        """Set the slots from now on: of this group, of each other one that has no number, and of all."""
         with self._lock:
-            if len(self._told) > MOST_TOLD:
-                self._told.clear()
-            self._told[group], self._each, self._total = places, each, total
-            self.look()
+            if len(self._limits) > MOST_GROUPS:
+                self._limits.clear()
+            self._limits[group], self._each, self._total = slots, each, total
+            self.admit()
 
     def _limit(self, one: Ticket) -> int:
         """Of its group; 0: any number."""
-        if (told := self._told.get(one.group)) is not None:
-            return told
+        if (limit := self._limits.get(one.group)) is not None:
+            return limit
         if one.limit == DEFAULT:
             return self._each
         return one.limit or 0
 
-    def look(self) -> None:
-        """Let in who may go in, in the order they came."""
+    def admit(self) -> None:
+        """Let in the calls that may enter, in the order they came."""
         with self._lock:
             for one in self._here:
-                if one.wants and self._may(one):
+                if one.wants and self._may_enter(one):
                     one.inside, one.wants, one.since = True, False, time.monotonic()
                     self._inside.append(one)
                     if one.wake is not None:
                         one.wake()
 
-    def _may(self, one: Ticket) -> bool:
+    def _may_enter(self, one: Ticket) -> bool:
         before = self._here[: self._here.index(one)] if one.last else self._inside
-        if one.limited and not self._has_place(one, [other for other in before if other.limited]):
+        if one.limited and not self._has_slot(one, [other for other in before if other.limited]):
             return False
         if one.inner is None or (limit := one.inner.concurrency_limit) is None:
             return True
@@ -159,7 +159,7 @@ class SlotLimiter:
         others = max(one.inner.current_concurrency - counted, 0)
         return bool(ours + others < limit)
 
-    def _has_place(self, one: Ticket, before: list[Ticket]) -> bool:
+    def _has_slot(self, one: Ticket, before: list[Ticket]) -> bool:
         limit = self._limit(one)
         if limit and sum(other.group == one.group for other in before) >= limit:
             return False

@@ -62,7 +62,7 @@ def load(repository: str, files: str = "", revision: str | None = None) -> None:
 
 
 def offer() -> None:
-    """Let the app find what is in the image where it looks for what it has loaded itself."""
+    """Offer the image's preloaded files where the app searches for its own downloads."""
     home = os.environ.get("HF_HOME")
     if not home:
         return
@@ -79,7 +79,7 @@ def offer() -> None:
 
 
 def bound() -> None:
-    """Remove from the kept cache what was used least recently, while it holds nearly SPACEPORT_CACHE_BYTES:
+    """Remove from the kept cache what was used least recently, while it takes nearly SPACEPORT_CACHE_BYTES:
     an app whose cache is above that is stopped."""
     limit = int(os.environ.get("SPACEPORT_CACHE_BYTES") or 0)
     cache = Path(os.environ.get("HOME", "")) / ".cache"

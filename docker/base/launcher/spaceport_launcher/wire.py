@@ -1,7 +1,7 @@
 """The platform's own way into the app: one connection, any number of calls at once.
 
 `POST /__spaceport__/calls/2`, both directions open for as long as the platform likes, one line each. The
-number is the protocol's: a container with another launcher is asked by Gradio's own.
+number is the protocol's: a container with another launcher is called by Gradio's own protocol.
 
     to the app      {"do": "hello"}
                     {"do": "call", "group": name, "places": n, "each": n, "total": n,
@@ -15,12 +15,12 @@ number is the protocol's: a container with another launcher is asked by Gradio's
 More than one call: a batch. `n` counts a call's messages from 1. Kinds: `m` more to come; `c` completed, `f`
 failed, `x` cancelled (the end), each with the milliseconds that it was in its function; `b` gone back as the
 platform wished, for it had not begun; `e` a call of an earlier connection ended; `-` not here: use Gradio's
-own protocol; `?` unknown, and not to be begun again, or asked for by a connection older than one that has
-asked for calls: whoever is there has slept since it claimed this call, which was another's meanwhile and may
+own protocol; `?` unknown, and not to be begun again, or requested by a connection older than one that has
+requested calls: its dispatcher has slept since it claimed this call, which was another's meanwhile and may
 have been run and forgotten. `places`: how many calls of the `group` may be inside their functions at once, 0
-where this one is not counted; `each`: of every group of which nothing was told, `total`: of all, both 0 for
-any number. Calls beyond that have their inputs made ready, and are told to start when they go in (`slots`).
-Only the report's `gate` says that a launcher knows groups: another one is told 0 places.
+where this one is not counted; `each`: of every group without a number, `total`: of all, both 0 for any
+number. Calls beyond that have their inputs made ready, and publish their start when they go in (`slots`).
+Only a report with `gate` shows that a launcher knows groups: others are sent 0 places.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import inspect
 import json
 from typing import Any
 
-from spaceport_launcher import places
+from spaceport_launcher import mounts
 from spaceport_launcher.call_log import Connection
 from spaceport_launcher.calls import Service
 
@@ -48,7 +48,7 @@ def usable(app: Any) -> bool:
         return False
     names = {getattr(m.cls, "__name__", "") for m in app.user_middleware}
     known = {"events", "batch", "begin_time"} <= set(inspect.signature(Queue.process_events).parameters)
-    return app.auth is None and app.auth_dependency is None and names <= places.OWN_MIDDLEWARE and known
+    return app.auth is None and app.auth_dependency is None and names <= mounts.OWN_MIDDLEWARE and known
 
 
 async def serve(apps: dict[str, Any], main: str, receive: Any, send: Any) -> None:
@@ -117,4 +117,4 @@ def _order(services: dict[str, Service], main: str, connection: Connection, orde
         services[path].order(connection, order)
         return
     for call in order["calls"]:
-        connection.say(b"%s 1 - \n" % call["id"].encode())
+        connection.send(b"%s 1 - \n" % call["id"].encode())

@@ -10,13 +10,13 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from spaceport_launcher import addresses, children, finder, groups, places, report
+from spaceport_launcher import addresses, children, finder, groups, mounts, report
 from spaceport_launcher.untraced import untraced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: The platform's max_batch_size may go this far, whatever the author's decorator says.
+#: The platform's max_batch_size may go this far, whatever the author's decorator sets.
 INNER_MAX_BATCH_SIZE = 1024
 #: Arguments of older Gradio versions that newer ones refuse; dropping them changes nothing for a visitor.
 OBSOLETE_LAUNCH = ("enable_queue", "encrypt", "show_tips")
@@ -29,7 +29,7 @@ _launched = False
 def launched() -> bool:
     """Whether the app started a server by itself."""
     serving = sys.modules.get("spaceport_launcher.serving")
-    return _launched or addresses.configured() or (serving is not None and serving.asked())
+    return _launched or addresses.configured() or (serving is not None and serving.was_called())
 
 
 def install() -> None:
@@ -86,7 +86,7 @@ def patch_events(module: Any) -> None:
 
 
 def without_collecting(execute: Callable[..., None]) -> Callable[..., None]:
-    """Run a module without looking for garbage: it makes hundreds of thousands of objects that all stay."""
+    """Run a module without garbage collection: it makes hundreds of thousands of objects that all stay."""
 
     def run(*args: Any) -> None:
         was = gc.isenabled()
@@ -144,7 +144,7 @@ def _launch(original: Callable[..., Any]) -> Callable[..., Any]:
         if getattr(self, "is_running", False) or addresses.is_free():
             ours["server_name"], ours["server_port"] = addresses.ours()
         else:
-            addresses.tell_inside_only()
+            addresses.report_inside_only()
         for name in OBSOLETE_LAUNCH:
             if name not in parameters:
                 given.pop(name, None)
@@ -172,7 +172,7 @@ def _create_app(original: Callable[..., Any]) -> Callable[..., Any]:
         own = list(given.routes) if given is not None else []
         with untraced:
             app = original(blocks, *args, **kwargs)
-        setattr(app, places.OWN, own)
+        setattr(app, mounts.OWN, own)
         serving.guard(app)
         _calm()
         return app
@@ -188,8 +188,8 @@ def _calm() -> None:
 
 
 def _get_root_url(original: Callable[..., Any]) -> Callable[..., Any]:
-    """The platform tells the whole public address, path included: neither the place where the app is mounted
-    nor a `root_path` that its author gave for another server may take the path's place."""
+    """The platform sends the whole public address, path included: neither the app's mount nor a `root_path`
+    that its author gave for another server may replace the path."""
     signature = inspect.signature(original)
 
     @functools.wraps(original)

@@ -1,8 +1,8 @@
 """Gradio's own queue sleeps while nobody is in it.
 
-Two loops look all the time: one for events that wait, one for progress of those that run. Gradio 6 looks a
-thousand times a second and a hundred times, older releases twenty times and ten. But whoever gets into a
-queue calls one of its methods, so until then the loops may sleep.
+Two loops poll all the time: one for events that wait, one for progress of those that run. Gradio 6 polls a
+thousand and a hundred times a second, older releases twenty and ten times. But whatever enters a queue calls
+one of its methods, so until then the loops may sleep.
 
 They stay Gradio's own. Only their `asyncio.sleep` is another one, for the two times that they sleep for: a
 release whose loops sleep in another way polls as before.
@@ -22,35 +22,35 @@ from spaceport_launcher.untraced import untraced
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: While somebody is there, a queue looks this often whether the next event may run.
+#: While a queue is not empty, it checks this often whether the next event may run.
 POLL_S = 0.02
-#: And this often while nobody is, in case a release has a way in that is not known here.
-LOOK_S = 1.0
+#: And this often while it is empty, in case a release has a way in that is not known here.
+CHECK_S = 1.0
 #: What brings events, runs them, and ends the loops.
 METHODS = ("start", "push", "process_events", "close")
 
 
 class _Time(float):
-    """How long a loop of a queue sleeps, while somebody is there."""
+    """How long a loop of a queue sleeps while the queue is not empty."""
 
     loops: _Loops
 
 
 class _Loops:
-    """The loops of one queue that sleep because nobody is there."""
+    """The loops of one queue that sleep because it is empty."""
 
     def __init__(self, queue: Any) -> None:
         self._queue = queue
         self._asleep: set[asyncio.Future[None]] = set()
 
     async def sleep(self, seconds: float) -> None:
-        """For this time; while nobody is there, until `wake`."""
+        """Sleep for this time; while the queue is empty, until `wake`."""
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        self._asleep.add(future)  # before the look: another thread may end the loops meanwhile
+        self._asleep.add(future)  # before the check: another thread may end the loops meanwhile
         if not (idle := self._is_idle()):
             self._asleep.discard(future)
-        timer = loop.call_later(LOOK_S if idle else seconds, _end, future)
+        timer = loop.call_later(CHECK_S if idle else seconds, _end, future)
         try:
             await future
         finally:

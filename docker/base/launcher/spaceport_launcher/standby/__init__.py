@@ -89,7 +89,7 @@ def _lives(folder: Path, alive: Path) -> bool:
 
 
 def _answered(visitor: socket.socket) -> dict[str, Any] | None:
-    """In the fork that is to be the app: what its replica's folder says of it."""
+    """In the fork that is to be the app: apply the order in its replica's folder."""
     visitor.settimeout(ANSWER_S)
     try:
         request = json.loads(visitor.recv(REQUEST_BYTES))

@@ -37,10 +37,10 @@ def reason(
     for name in before.sets:
         if name in reads or name in moved or others.fullmatch(name):
             return f"it sets {name} before it imports Gradio"
-    asked = set(imported["asked"])
-    if foreign := before.imports - asked - sys.stdlib_module_names:
+    imported_names = set(imported["asked"])
+    if foreign := before.imports - imported_names - sys.stdlib_module_names:
         return f"it imports {min(foreign)} before Gradio"
     own = {path.name.partition(".")[0] for path in app.parent.iterdir()}
-    if shadows := own & asked:
+    if shadows := own & imported_names:
         return f"its own {min(shadows)} comes before the module of this name"
     return ""

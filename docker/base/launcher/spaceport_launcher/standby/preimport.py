@@ -53,20 +53,20 @@ class Imported:
     moved: list[str]
     port: str
     reads: dict[str, str | None] = field(default_factory=dict)
-    asked: set[str] = field(default_factory=set)
+    requested: set[str] = field(default_factory=set)
     output: bytes = b""
     refuses: str = ""
     stand_ins: dict[int, tuple[Any, Any]] = field(default_factory=dict)  # by id: ours, and what it stands for
     tokens: dict[str, Callable[[], str]] = field(default_factory=dict)  # drawn, and what draws another
     _generators: list[random.Random] = field(default_factory=list)
-    _places: list[tuple[Callable[[Any], None], Any]] = field(default_factory=list)
+    _setters: list[tuple[Callable[[Any], None], Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """What decides whether an app may run in this process, or a fork of it."""
         names = "|".join(READS_ALL.values())
         moved = [*self.moved, self.port] if self.port else self.moved
         return {
-            "reads": self.reads, "names": names, "asked": sorted(self.asked), "moved": moved,
+            "reads": self.reads, "names": names, "asked": sorted(self.requested), "moved": moved,
             "refuses": self.refuses,
         }  # fmt: skip
 
@@ -75,7 +75,7 @@ class Imported:
         pairs = [(before[name], after.get(name, before[name])) for name in self.moved]
         numbers = {before[self.port]: int(after[self.port])}
         drawn = {token: draw() for token, draw in self.tokens.items()}
-        for put, value in self._places:
+        for put, value in self._setters:
             if isinstance(value, int):
                 put(numbers.get(str(value), os.getpid()))
             else:
@@ -117,7 +117,7 @@ def for_forks(folder: Path, moved: list[str], port: str) -> Imported:
     elif number := next(_shared_descriptors(), None):
         imported.refuses = f"{number} was opened"
     else:
-        _find_places(imported, str(folder))
+        _find_setters(imported, str(folder))
     imported.output = (folder / "log").read_bytes()
     return imported
 
@@ -125,13 +125,13 @@ def for_forks(folder: Path, moved: list[str], port: str) -> Imported:
 def _import(imported: Imported) -> None:
     try:
         importlib.import_module("gradio")
-    except Exception as error:  # the app will say so itself
+    except Exception as error:  # the app will report it itself
         imported.refuses = f"{type(error).__name__}: {error}"
 
 
 class _noting:
-    """Note what is read of the environment, which modules are looked for, and, with `draws`, what is drawn at
-    random: its stand-ins may be kept, and have to be found again."""
+    """Note which variables are read, which modules are imported, and, with `draws`, what is drawn at random:
+    its stand-ins may be kept, and have to be found again."""
 
     def __init__(self, imported: Imported, *, draws: bool) -> None:
         self._imported, self._draws = imported, draws
@@ -149,14 +149,14 @@ class _noting:
         get, each, imported = kind.__getitem__, kind.__iter__, self._imported
 
         def getitem(environ: Any, name: str) -> str:
-            if _asker() not in READS_ALL:
+            if _caller() not in READS_ALL:
                 kept = environ._data.get(environ.encodekey(name))
                 imported.reads[name] = None if kept is None else environ.decodevalue(kept)
             return str(get(environ, name))
 
         def iterate(environ: Any) -> Iterator[str]:
-            if (asker := _asker()) not in READS_ALL:
-                imported.refuses = f"{asker} reads all variables"
+            if (caller := _caller()) not in READS_ALL:
+                imported.refuses = f"{caller} reads all variables"
             names: Iterator[str] = each(environ)
             return names
 
@@ -167,9 +167,9 @@ class _noting:
         drawing: list[bool] = []
 
         def draw(count: int) -> bytes:
-            asker = _asker()
-            if not drawing and not asker.startswith(tuple(DRAWS)):
-                imported.refuses = f"{asker} draws random bytes"
+            caller = _caller()
+            if not drawing and not caller.startswith(tuple(DRAWS)):
+                imported.refuses = f"{caller} draws random bytes"
             return bytes(urandom(count))
 
         def init(generator: random.Random, seed: Any = None) -> None:
@@ -193,7 +193,7 @@ class _noting:
     def find_spec(self, name: str, path: Any = None, _target: Any = None) -> None:
         """Find nothing."""
         if path is None:
-            self._imported.asked.add(name)
+            self._imported.requested.add(name)
 
     def __exit__(self, *_: object) -> None:
         sys.meta_path.remove(self)
@@ -201,8 +201,8 @@ class _noting:
             setattr(place, name, original)
 
 
-def _asker() -> str:
-    """The module that reads the environment now, or draws."""
+def _caller() -> str:
+    """The module that is now reading the environment, or drawing."""
     frame: types.FrameType | None = sys._getframe(2)
     while frame is not None:
         name: str = frame.f_globals.get("__name__", "")
@@ -223,8 +223,8 @@ def _shared_descriptors() -> Iterator[str]:
             yield target
 
 
-def _find_places(imported: Imported, marker: str) -> None:
-    """Walk all that the modules hold."""
+def _find_setters(imported: Imported, marker: str) -> None:
+    """Walk all values that the modules refer to."""
     for path in [path for path in sys.path_importer_cache if marker in path]:
         del sys.path_importer_cache[path]
     fast_path: Any = getattr(sys.modules.get("importlib.metadata"), "FastPath", None)
@@ -238,7 +238,7 @@ def _find_places(imported: Imported, marker: str) -> None:
     while level:
         following = []
         for holder in level:
-            for value in _held(holder):
+            for value in _values_in(holder):
                 kind = type(value)
                 if kind is int:
                     kept = (str(value) == port and _is_of_gradio(holder)) or (
@@ -250,7 +250,7 @@ def _find_places(imported: Imported, marker: str) -> None:
                     kept = marker in str(value)
                 elif id(value) in imported.stand_ins:
                     kept = False
-                    if (put := _place(holder, value)) is not None:
+                    if (put := _setter(holder, value)) is not None:
                         put(imported.stand_ins[id(value)][1])
                 else:
                     kept = False
@@ -258,15 +258,15 @@ def _find_places(imported: Imported, marker: str) -> None:
                         seen.add(id(value))
                         following.append(value)
                 if kept:
-                    put = _place(holder, value)
+                    put = _setter(holder, value)
                     if put is None:
                         imported.refuses = f"a {type(holder).__name__} keeps {value}"
                         return
-                    imported._places.append((put, value))
+                    imported._setters.append((put, value))
         level = following
 
 
-def _held(holder: Any) -> list[Any]:
+def _values_in(holder: Any) -> list[Any]:
     if isinstance(holder, type):
         return [*vars(holder).values(), *holder.__mro__]
     if type(holder).__name__ == "_NamespacePath":  # follows sys.path by itself
@@ -283,8 +283,8 @@ def _is_process_id(holder: Any, value: int) -> bool:
     return any(kept is value and isinstance(name, str) and "pid" in name for name, kept in names.items())
 
 
-def _place(holder: Any, value: Any) -> Callable[[Any], None] | None:
-    """What puts another value where this holder keeps this one; None: nothing can."""
+def _setter(holder: Any, value: Any) -> Callable[[Any], None] | None:
+    """A function that replaces this value in this holder; None: there is none."""
     if isinstance(holder, types.CellType):
         return functools.partial(setattr, holder, "cell_contents")
     if isinstance(holder, tuple):

@@ -21,9 +21,9 @@ MAX_OWN = 500  # paths of the author's that are reported
 
 
 @dataclass(frozen=True)
-class Place:
-    """A Gradio app in a server: where it lies ("" for the root), and whether nothing stands before it whose
-    work its functions could see."""
+class Mount:
+    """A Gradio app in a server: its path ("" for the root), and whether nothing in front of it does work that
+    its functions could see."""
 
     path: str
     app: Any
@@ -35,13 +35,13 @@ def has_gradio(app: Any) -> bool:
     return next(of(app), None) is not None
 
 
-def of(app: Any, path: str = "", *, is_plain: bool = True) -> Iterator[Place]:
+def of(app: Any, path: str = "", *, is_plain: bool = True) -> Iterator[Mount]:
     """Every Gradio app in this one, in the order its routes find them."""
     gradio = getattr(sys.modules.get("gradio.routes"), "App", None)
     if gradio is None:
         return
     if isinstance(app, gradio) and app.blocks is not None:
-        yield Place(path.rstrip("/"), app, is_plain)
+        yield Mount(path.rstrip("/"), app, is_plain)
     routes = getattr(app, "routes", None)
     if routes is None:  # a middleware around it
         inner = getattr(app, "app", None)
