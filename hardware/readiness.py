@@ -18,7 +18,7 @@ SERVER_ERROR = 500
 LOCKED = 401
 REPORT = "/__spaceport__/report"
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
-GROWTH = 1.2
+GROWTH = 1.05
 
 
 def pauses() -> Iterator[float]:
@@ -36,12 +36,11 @@ async def probe(address: str, sdk: str) -> dict[str, Any] | None:
     Raises:
         Unusable: it answers, but can never be served.
     """
-    if not await answers(address, sdk):
-        return None
     if sdk != "gradio":
-        return {}
+        return {} if await answers(address, sdk) else None
+    # The launcher is asked first: an app that is busy with its start has no `/config` to write meanwhile.
     found = await report(address)
-    if not found.get("started", True):  # its server answers, while its start-up work still goes on
+    if not found.get("started", True) or not await answers(address, sdk):
         return None
     try:
         status, _ = await config(address, (found.get("mounts") or [""])[0])

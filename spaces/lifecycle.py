@@ -35,6 +35,8 @@ from spaces.secrets import environment
 from spaces.volumes import mounts
 from spaces.webhooks import events
 
+#: What is live already is built when visitors have their first answers of it, and the next edit perhaps too.
+BUILT_LATER_S = 1.0
 RESTORED_AGAIN_AFTER = timedelta(minutes=10)
 RESTORING = "What its last build made is gone from its node; it is built again and starts by itself."
 
@@ -70,9 +72,8 @@ def pushed(space: Space, *, reloads: bool = False) -> None:
     if space.stage == Stage.PAUSED:
         publishing.publish(space)
     else:
-        if reloads or space.hot_reload:
-            hot_reload.attempt(space, before)
-        build(space)
+        is_live = (reloads or space.hot_reload) and hot_reload.attempt(space, before)
+        build(space, after_s=BUILT_LATER_S if is_live else 0.0)
 
 
 def read_push(space: Space) -> bool:
@@ -104,8 +105,9 @@ def _take_card(space: Space, card: SpaceCard) -> None:
     space.save(update_fields=fields)
 
 
-def build(space: Space) -> None:
-    """Build the head of `main`. Builds of older commits that have not begun are called off."""
+def build(space: Space, *, after_s: float = 0.0) -> None:
+    """Build the head of `main`, in so many seconds. Builds of older commits that have not begun are called
+    off."""
     leases.call_off(space.pk, "A newer commit was pushed.")
     if space.sdk == Sdk.STATIC:
         _stop(space, Stage.RUNNING)
@@ -123,7 +125,7 @@ def build(space: Space) -> None:
     row = space.builds.create(sha=space.sha)
     _give_up_failed(space)
     _move(space, Stage.RUNNING_BUILDING if _serving(space) else Stage.BUILDING)
-    transaction.on_commit(partial(send_build, row))
+    transaction.on_commit(partial(send_build, row, after_s))
 
 
 def _give_up_failed(space: Space) -> None:
@@ -132,9 +134,11 @@ def _give_up_failed(space: Space) -> None:
         replicas.order_stop(failed)
 
 
-def send_build(row: Build) -> None:
-    """Have the build workers check at once; by themselves they find it within seconds."""
-    current_app.send_task("spaces.tasks.build", kwargs={"build_id": row.pk}, queue="build", expires=60)
+def send_build(row: Build, after_s: float = 0.0) -> None:
+    """Have the build workers check then; by themselves they find it within seconds."""
+    current_app.send_task(
+        "spaces.tasks.build", kwargs={"build_id": row.pk}, queue="build", countdown=after_s, expires=60
+    )
 
 
 def built(build_row: Build, artifact: Artifact) -> None:

@@ -45,21 +45,22 @@ class Outcome(msgspec.Struct):
     operations: list[dict[str, Any]] = []
 
 
-def attempt(space: Space, before: str) -> None:
+def attempt(space: Space, before: str) -> bool:
     """Take the head of `main` into the process that serves the Space, if it runs `before` and only modules of
-    it have changed since."""
+    it have changed since. Whether it runs the whole of it now."""
     replica = space.replica
     if replica is None or space.sdk != Sdk.GRADIO or not _runs(space, replica, before):
-        return
+        return False
     files = changed_modules(space, before)
     if not files:
-        return
+        return False
     try:
         outcome = asyncio.run(_send(replica.address, files))
     except (ReplicaError, msgspec.DecodeError) as error:
         logger.info("space %s was not reloaded: %s", space.pk, error)
         outcome = Outcome(status="half", why="The app did not answer.")
     _note(space, replica, outcome)
+    return outcome.status == "reloaded"
 
 
 def _runs(space: Space, replica: Replica, sha: str) -> bool:

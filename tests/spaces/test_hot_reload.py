@@ -117,6 +117,17 @@ def test_the_process_takes_the_code_and_then_counts_as_of_its_build(
     assert replicas.spec_of(before).artifact.code == sha, "its next start runs the new code"
 
 
+def test_only_what_is_live_already_is_built_later(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    ordered: list[float] = []
+    monkeypatch.setattr(lifecycle, "send_build", lambda _row, after_s: ordered.append(after_s))
+    answering(monkeypatch, Outcome(status="reloaded"))
+    push(space, {"app.py": b"2"})
+    answering(monkeypatch, Outcome(status="half"))
+    push(space, {"app.py": b"3"})
+    push(space, {"app.py": b"4"})
+    assert ordered == [lifecycle.BUILT_LATER_S, 0, 0]
+
+
 def test_edits_follow_each_other_faster_than_builds(space: Space, sent: list[dict[str, str]]) -> None:
     before = serving(space).pk
     push(space, {"app.py": b"2"})
