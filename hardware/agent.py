@@ -1,7 +1,7 @@
 """A node's agent: makes what runs here agree with what the rows want. Threads of the node's worker.
 
-The rows are the orders, the runtime is the truth, and the agent may die at any point between: it begins by
-looking at both, adopts what survived it, and starts again what did not.
+The rows are the orders, the runtime is the truth, and the agent may die at any point in between: it begins by
+comparing both, adopts what survived it, and starts again what did not.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 State = Replica.State
 
-LOOK_EVERY_S = 1.0
+CHECK_EVERY_S = 1.0
 #: A replica that ended is started again after 1, 2, 4, 8, 16 s; then it has failed.
 MAX_RESTARTS = 5
 #: One that did not answer in time on a busy machine is started again this often.
@@ -78,7 +78,7 @@ class Agent:
         self._starts = Starts(self._heed, runtime)
         self._threads = [
             threading.Thread(target=self._forever, args=(self._beat, nodes.HEARTBEAT_S), name="heartbeat"),
-            threading.Thread(target=self._forever, args=(self.reconcile, LOOK_EVERY_S), name="reconcile"),
+            threading.Thread(target=self._forever, args=(self.reconcile, CHECK_EVERY_S), name="reconcile"),
             threading.Thread(
                 target=self._forever,
                 args=(usage.Sampler(self.node_id, runtime).sample, usage.SAMPLE_EVERY_S),
@@ -122,7 +122,7 @@ class Agent:
             handover.hand_over(self.node_id, self._stopping.is_set)
 
     def hint(self) -> None:
-        """Something changed: look now."""
+        """Something changed: reconcile now."""
         self._hinted.set()
 
     def restart(self, replica_id: int) -> None:
@@ -157,7 +157,7 @@ class Agent:
             usage.publish_slots(self.name, busy=slots[0], slots=slots[1])
         usage.publish_standby(self.name, self.runtime.standby_bytes())
 
-    # --- one look ---------------------------------------------------------------------------------
+    # --- one round --------------------------------------------------------------------------------
 
     def reconcile(self) -> None:
         """Look once at orders and truth, and set going what makes them agree."""
@@ -181,8 +181,8 @@ class Agent:
         self._adopted = True
 
     def _orders(self) -> dict[int, Replica]:
-        """What this node has to see to, after it has taken what it should of what waits. One query asks for
-        both: this is done every second, and mostly nothing waits."""
+        """The rows of this node, after it has taken the waiting replicas that it should. One query loads
+        both: this runs every second, and mostly nothing waits."""
         rows = list(self._concerns.all())
         if any(row.node_id is None for row in rows) and not self._leaving:
             self._taker.take()
@@ -227,7 +227,7 @@ class Agent:
 
     def _bring_up(self, row: Replica) -> None:
         if not self._mine().filter(pk=row.pk, wanted=True, state=State.STARTING).exists():
-            self._starts.drop(row.pk)  # it has ended since it was looked up
+            self._starts.drop(row.pk)  # it has ended since it was read
             return
         spec = replicas.spec_of(row.pk)
         try:
@@ -338,8 +338,8 @@ class Agent:
             return
         advice = "" if spec.sdk == "gradio" else " Compare it with app_port in README.md."
         lines = [entry.text for entry in logs.tail("run", row.space_id, 20)]
-        said = ["Last lines:", *lines] if lines else []
-        self._fail(row, start.running.runtime_id, "\n".join([reason + advice, *said]))
+        log_tail = ["Last lines:", *lines] if lines else []
+        self._fail(row, start.running.runtime_id, "\n".join([reason + advice, *log_tail]))
 
     def _stop(self, row: Replica, there: Running | None) -> None:
         self._starts.drop(row.pk)
@@ -382,5 +382,5 @@ class Agent:
             since = logs.last_at("run", space_id, replica_id)
             for line in self.runtime.logs(runtime_id, since=since):
                 logs.append("run", space_id, [line.text], replica=replica_id, at=line.at)
-        except (EngineUnavailable, RedisError) as error:  # the next look begins again
+        except (EngineUnavailable, RedisError) as error:  # the next round begins again
             logger.warning("log of replica %s: %s", replica_id, error)

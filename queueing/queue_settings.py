@@ -22,7 +22,7 @@ from queueing.store.scripts import Script
 
 _reorder = Script("reorder")
 
-#: The settings that say how many calls run at once.
+#: The settings that limit how many calls run at once.
 AT_ONCE = {"concurrency_count", "max_running", "max_threads", "groups", "step_down"}
 DEFAULT = "default"  # of a group's number: the code's again, or concurrency_count
 

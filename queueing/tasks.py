@@ -87,7 +87,7 @@ class QueuedSpaces:
 
 
 class Reaping:
-    """What `reap` does, with an event loop and a connection that are kept from one run to the next."""
+    """The work of `reap`, with an event loop and a connection that are kept from one run to the next."""
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()

@@ -57,7 +57,7 @@ class Taker:
             _note_waits([row for row in rows if row.tier in me.tiers], plan)
 
     def nothing_waits(self) -> None:
-        """Somebody has looked: nothing waits for its tiers."""
+        """Note that nothing waits for its tiers."""
         self._left.clear()
 
     def _take(self, me: Node, rows: list[Replica], orders: Mapping[int, Order], plan: Plan) -> None:

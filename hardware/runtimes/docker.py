@@ -1,4 +1,4 @@
-"""The docker runtime: every Space in a container of its own, shut in as far as the engine can."""
+"""The docker runtime: every Space in a container of its own, isolated as far as the engine can."""
 
 from __future__ import annotations
 
@@ -158,20 +158,20 @@ class DockerRuntime:
             self._remove(self._container_name(replica_id))
             network, subnet, leads_out = self._network(Egress.parse(spec.egress))
             try:
-                who = container.identity(self.client, spec.artifact.image, spec.sdk)
+                run_as = container.identity(self.client, spec.artifact.image, spec.sdk)
                 staging = container.staging(self.client, spec.artifact.image) if spec.sdk == "gradio" else {}
             except docker.errors.ImageNotFound as error:
                 raise ArtifactMissing(
                     "What the last build made is not on this node any more. Rebuild the Space."
                 ) from error
             options = container.options(
-                spec, who, cores=self._cores, gpus=gpus, network=network, leads_out=leads_out
+                spec, run_as, cores=self._cores, gpus=gpus, network=network, leads_out=leads_out
             )
             options["environment"] |= staging
             options |= {
                 "name": self._container_name(replica_id),
                 "labels": self._labels(spec, gpus),
-                "mounts": volumes.mounts(self.client, self.installation, spec, who.user),
+                "mounts": volumes.mounts(self.client, self.installation, spec, run_as.user),
             }
             may_wait = spec.sdk == "gradio" and not gpus and not staging
             if may_wait and (claimed := self._standby.claim(spec.space_id, options, subnet)) is not None:
@@ -359,7 +359,7 @@ class DockerRuntime:
             self.client.api.remove_container(name, force=True, v=True)
 
     def _prune(self) -> None:
-        """Remove containers that ended long ago and nobody asked about."""
+        """Remove containers that ended long ago and were never polled since."""
         filters = {"label": f"spaceport.installation={self.installation}", "status": "exited"}
         for one in self.client.api.containers(all=True, filters=filters):
             if time.time() - one["Created"] > KEEP_ENDED_S:  # one that waited may have ended just now

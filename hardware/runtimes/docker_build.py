@@ -90,7 +90,7 @@ def gradio_dockerfile(
 
 
 def repository(installation: str, space_id: int) -> str:
-    """What a Space's images are called, before their tag."""
+    """The name of a Space's images, without their tag."""
     return f"spaceport/space-{installation}-{space_id}"
 
 
@@ -112,7 +112,7 @@ class _Build:
 
     def __init__(self, engine: Engine, spec: BuildSpec, log: Log) -> None:
         self.engine, self.spec = engine, spec
-        self.log = _Told(log)
+        self.log = _BuildLog(log)
         self.secrets: dict[str, str] = {}
         self.name = f"{repository(engine.installation, spec.space_id)}:{spec.sha[:12]}"
 
@@ -132,8 +132,8 @@ class _Build:
         preload = self.spec.preload
         dockerfile, inputs = gradio_dockerfile(wanted, start or base, preload, settings.SPACEPORT_HF_ENDPOINT)
         self.secrets = {k: v for k, v in self.spec.secrets.items() if preload and k == TOKEN}
-        whose = f"space-{self.spec.space_id}"
-        store = build_caches.layers(self.engine, self.engine.installation, whose, upon)
+        subject = f"space-{self.spec.space_id}"
+        store = build_caches.layers(self.engine, self.engine.installation, subject, upon)
         with _context(dockerfile, self.spec.source, "code/", inputs) as context:
             return self._run(context, store, upon, start)
 
@@ -146,8 +146,8 @@ class _Build:
                 self.log("Dependencies are unchanged: nothing to install.")
             else:
                 dockerfile, inputs = gradio_dockerfile(wanted, start or base, with_code=False)
-                whose = f"environment-{wanted.key}"
-                store = build_caches.layers(self.engine, build_caches.SHARED, whose, upon)
+                subject = f"environment-{wanted.key}"
+                store = build_caches.layers(self.engine, build_caches.SHARED, subject, upon)
                 labels = {code.KIND: code.ENVIRONMENT, STORE: store["Source"], START: start}
                 with _context(dockerfile, None, "", inputs) as context:
                     self._run(context, store, upon, start, environment, labels)
@@ -181,12 +181,12 @@ class _Build:
         self, context: IO[bytes], store: Mount, upon: dict[str, str], start: str = "", name: str = "",
         labels: dict[str, str] | None = None,
     ) -> str:  # fmt: skip
-        """Build and take in the result, as the Space's image where no other `name` is given. What the builder
-        says it lacks, it is given first: `upon` (images of the engine), `start` (the image with the
+        """Build and take in the result, as the Space's image where no other `name` is given. The builder
+        first gets what it reports as lacking: `upon` (images of the engine), `start` (the image with the
         platform's own Gradio)."""
         mounts = [store, build_caches.bases(read_only=True)]
         needs = [image.removeprefix("sha256:") for image in upon.values()] + ([start] if start else [])
-        known = self._known(store, upon, start)
+        known = self._known_layers(store, upon, start)
         job: dict[str, Any] = {
             "kind": "build", "store": "/store", "others": ["/bases"], "needs": needs,
             "options": [*self._options(), *self._given()],
@@ -252,7 +252,7 @@ class _Build:
             "spaceport.sha": self.spec.sha,
         }
 
-    def _known(self, store: Mount, upon: dict[str, str], start: str) -> list[list[str]]:
+    def _known_layers(self, store: Mount, upon: dict[str, str], start: str) -> list[list[str]]:
         """Layers that the engine has and this build may build upon: those of its bases, and of earlier builds
         on the same store. Of other Spaces' images never the last one, their code."""
         images = self.engine.client.api.images
@@ -270,7 +270,7 @@ class _Build:
 
 
 def _syntax(dockerfile: str) -> str | None:
-    """What its `# syntax=` line names; such a line stands among the first comments."""
+    """The value of its `# syntax=` line, which stands among the first comments."""
     for line in dockerfile.lstrip("\ufeff").splitlines():
         if line.strip() and not line.lstrip().startswith("#"):
             break
@@ -279,7 +279,7 @@ def _syntax(dockerfile: str) -> str | None:
     return None
 
 
-class _Told:
+class _BuildLog:
     """The build's log without noise, and the sentence about a failure."""
 
     def __init__(self, log: Log) -> None:

@@ -32,7 +32,7 @@ Subnet = ipaddress.IPv4Network
 RANGES = tuple(ipaddress.IPv4Network(f"10.{second}.0.0/16") for second in range(213, 250))
 RUN_PREFIX = 20
 LIST_PREFIX = 24
-#: Labels of networks that lead out: whose it is, its policy, its bridge.
+#: Labels of networks that lead out: the installation, its policy, its bridge.
 INSTALLATION, EGRESS, BRIDGE = "spaceport.installation", "spaceport.egress", "spaceport.bridge"
 BUILD_PREFIX = 26
 #: The gateway and a few more; the rest are replicas' addresses.
@@ -215,7 +215,7 @@ def _rules(bridge: str) -> list[list[str]]:
 
 def _keep_from_host(bridge: str) -> None:
     """An internal network still reaches every service the host offers on all its addresses; close that,
-    where we may. Without the right to, the threat model says what stays open."""
+    where we may. Without the right to, the threat model names what stays open."""
     if os.geteuid() != 0 or shutil.which("iptables") is None:
         return
     for rule in _rules(bridge):

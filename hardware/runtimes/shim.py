@@ -74,8 +74,8 @@ def main(folder: Path, app: int) -> None:
     log.join(5)
     note = folder / "exit.json.new"
     is_above = bool(limit_bytes) and peak_bytes > limit_bytes
-    told = {"code": code, "out_of_memory": is_above, "memory_peak_bytes": peak_bytes, "at": time.time()}
-    note.write_text(json.dumps(told))
+    report = {"code": code, "out_of_memory": is_above, "memory_peak_bytes": peak_bytes, "at": time.time()}
+    note.write_text(json.dumps(report))
     note.rename(folder / "exit.json")
 
 

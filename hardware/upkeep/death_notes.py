@@ -36,7 +36,7 @@ class DeathNote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def gigabytes(count: int) -> str:
-    """As many digits as say something: "4", "4.3", "0.13"."""
+    """With the significant digits: "4", "4.3", "0.13"."""
     return f"{count / GIB:.2g}" if count < GIB else f"{count / GIB:.1f}".removesuffix(".0")
 
 
@@ -56,7 +56,7 @@ def write(redis: Redis, replica_id: int, end: Exit) -> None:
 
 
 def forget(redis: Redis, replica_id: int) -> None:
-    """It serves again: what was noted says nothing of its next end."""
+    """It serves again: drop the note, which does not concern its next end."""
     with contextlib.suppress(RedisError):
         redis.delete(redis_keys.death(replica_id))
 

@@ -1,4 +1,4 @@
-"""What becomes of the events that ran when their container went away, and what its owner is told of that."""
+"""Handles events whose container went away while they ran, and logs the cause for its owner."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 
 CRASHED = "This input crashed the demo twice, so it was not tried again."
 AGAIN = "The demo went away while it worked on this. It is tried again as soon as the demo is back."
-#: How long the replica's node has to notice its end and to say why: it looks every second.
-NOTED_WITHIN_S, LOOK_S = 5.0, 0.1
+#: How long the replica's node has to notice its end and to note the cause: it checks every second.
+NOTED_WITHIN_S, CHECK_S = 5.0, 0.1
 
 
 class Deaths:
-    """Of one dispatcher, whose replica can die once: it is served by another dispatcher afterwards."""
+    """The deaths that one dispatcher sees: its replica can die once, and has another dispatcher
+    afterwards."""
 
     def __init__(self, queue: Queue, route: Route, owner_log: OwnerLog) -> None:
         self._queue, self._route, self._owner_log = queue, route, owner_log
@@ -58,7 +59,7 @@ class Deaths:
         self.happened.set()
         kind: Requeued = "deaths"
         most, why, title, notice = MAX_DEATHS - 1, CRASHED, "Error", AGAIN
-        if self.restarted:  # for another call's sake: nobody's fault here
+        if self.restarted:  # because of another call: this one is not to blame
             kind, most = "losses", MAX_LOSSES
         elif await retry_until_stored(self._stopped_on_order):
             kind, most = "moves", ANY_NUMBER
@@ -71,8 +72,8 @@ class Deaths:
                 await self._fail(call, event, INTERRUPTED if why == CRASHED else why, title)
                 continue
             if kind != "moves" and call.lane == "main" and most:
-                said = interrupted(event.id, notice)
-                await retry_until_stored(partial(self._queue.emit, event, call.token, said))
+                message = interrupted(event.id, notice)
+                await retry_until_stored(partial(self._queue.emit, event, call.token, message))
             if not await retry_until_stored(partial(self._queue.requeue, event, call, kind, most)):
                 await self._fail(call, event, why, title)
 
@@ -83,12 +84,12 @@ class Deaths:
         )
 
     async def _stopped_on_order(self) -> bool:
-        """Whether the container went away because its Space was paused, put to sleep, deleted or moved."""
+        """Whether the container was stopped on purpose (its Space was paused, asleep, deleted or moved)."""
         route = await Routes(self._queue.redis).by_id(self._route.space_id, fresh=True)
         return route is None or route.stopped or route.replica_id not in (0, self._route.replica_id)
 
     async def _found_out(self) -> DeathNote | None:
-        """How the container ended; the calls that ran in it ask together."""
+        """How the container ended; the calls that ran in it share one query."""
         if self._cause is None:
             self._at_once = sum(len(call.events) for call in self._calls.values())
             self._cause = asyncio.create_task(self._find_out(tuple(self._calls.values())), name="cause")
@@ -98,7 +99,7 @@ class Deaths:
         redis, deadline = self._queue.redis, time.monotonic() + NOTED_WITHIN_S
         read = partial(death_notes.read, redis, self._route.replica_id)
         while (note := await retry_until_stored(read)) is None and time.monotonic() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(CHECK_S)
         if note is not None and note.out_of_memory:
             await self._tell_owner(note, calls)
         return note

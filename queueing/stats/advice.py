@@ -138,7 +138,7 @@ def _max_running(facts: Facts, settings: Settings, tier: Tier) -> str:
 
 def _room(used: Used, now: int, tier: Tier) -> int:
     """Calls at once that the machine surely has room for: at most twice as many as now, as if each took its
-    share of what is used. Cores may be asked for a little more than there are, memory may not."""
+    share of what is used. Cores may be overcommitted a little, memory may not."""
     by_memory = NEARLY * tier.memory_bytes / max(used.memory_bytes, 1)
     by_cores = 1.1 * tier.cpus / max(used.cores, 0.01)
     return int(now * min(2.0, by_memory, by_cores))

@@ -16,8 +16,9 @@ LONGEST_S = 24 * 3600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What is in force. `limit` calls at once, None: as many as the owner says, on probation; `since` Unix
-    seconds; `good`: what held before this number is probed, 0: it is no probe; `failed` probes so far."""
+    """What is in force. `limit` calls at once, None: as many as the owner's setting, on probation; `since`
+    Unix seconds; `good`: what held before this number is probed, 0: it is no probe; `failed` probes so
+    far."""
 
     limit: int | None
     since: float

@@ -98,7 +98,7 @@ def test_starts_that_hang_hold_up_neither_starts_nor_stops(
     space: Space, ports: tuple[Ports, Agent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(starts, "SETTLES_S", 0.0)
-    monkeypatch.setattr(agent_module, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(agent_module, "CHECK_EVERY_S", 0.1)
     runtime, _ = ports
     hang = [silent(space) for _ in range(80)]  # more than there are threads
     wait_until(lambda: len(runtime.started) == 80, "all of them hang")
@@ -114,7 +114,7 @@ def test_apps_that_hang_for_long_hold_up_no_other_start(
 ) -> None:
     monkeypatch.setattr(readiness, "CONFIG_S", 120)
     monkeypatch.setattr(starts, "SETTLES_S", 0.0)
-    monkeypatch.setattr(agent_module, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(agent_module, "CHECK_EVERY_S", 0.1)
     _, agent = ports
     hang = [silent(space) for _ in range(starts.THREADS + 4)]
     rows = {row.pk for row in hang}

@@ -28,7 +28,7 @@ KEPT = datetime.timedelta(days=1)
 
 
 def environment_name(key: str, base: str) -> str:
-    """What the image with these dependencies upon base image `base` (its id) is called."""
+    """The name of the image with these dependencies on top of base image `base` (its id)."""
     return f"spaceport/environment:{key}-{base[-12:]}"
 
 

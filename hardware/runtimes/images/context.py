@@ -20,7 +20,7 @@ HOST_CERTIFICATES = Path("/usr/local/share/ca-certificates")
 
 
 def digest(context: io.BytesIO) -> str:
-    """What an image was made of, as one word for a label."""
+    """A digest of an image's sources, for a label."""
     return hashlib.sha256(context.getbuffer()).hexdigest()
 
 

@@ -1,6 +1,7 @@
-"""What a builder has built, taken into the engine: the layers that it lacks, each checked against its digest.
+"""Takes a builder's result into the engine: the layers that the engine lacks, each checked against its
+digest.
 
-Nothing that comes out of a builder is believed: an image that named another Space's layers without having
+Nothing that comes out of a builder is trusted: an image that named another Space's layers without having
 them would get them from the engine."""
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ BLOCK = 512
 
 
 class Untrue(EngineUnavailable):
-    """The builder's image is not what it says."""
+    """The builder's image does not match its description."""
 
 
 def take(
@@ -63,7 +64,7 @@ def take(
 
 
 def _archive(job: Job, config: bytes, diff_ids: list[str], omitted: int, name: str) -> Iterator[bytes]:
-    """What `docker load` reads. Layers that it has already need not be in it."""
+    """An archive for `docker load`. Layers that it has already need not be in it."""
     names = [diff_id.removeprefix("sha256:") for diff_id in diff_ids]
     for layer in dict.fromkeys(names[omitted:]):
         size, parts = job.stream(f"/out/{layer}")
