@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 LOG_LIMIT_BYTES = 10 * 1024 * 1024
 POLL_S = 0.2
-ASK_EVERY_S = 1.0  # whether what is followed still runs, and its log is still the same file
+CHECK_EVERY_S = 1.0  # whether what is followed still runs, and its log is still the same file
 READ_BYTES = 256 * 1024
 LAST_LINES = 20
 KEEP_ENDED_S = 24 * 3600
@@ -175,7 +175,7 @@ class ProcessRuntime:
             "LANG": "C.UTF-8",
             **venvs.passed_on(venvs.NETWORK_VARIABLES),
         }
-        places: dict[str, Any] = {
+        paths: dict[str, Any] = {
             "host": "127.0.0.1", "port": port, "home": str(folder / "home"), "tmp": str(folder / "tmp"),
             "cache": str(private(self._caches) / str(spec.space_id)),
         }  # fmt: skip
@@ -188,8 +188,8 @@ class ProcessRuntime:
         usual = replace(spec, env=self._hub)
         return App(
             python=environment / "bin" / "python",
-            env={**ours, **launcher_environment(spec, **places), **fixed},
-            usual_env={**ours, **launcher_environment(usual, **places), **fixed},
+            env={**ours, **launcher_environment(spec, **paths), **fixed},
+            usual_env={**ours, **launcher_environment(usual, **paths), **fixed},
         )
 
     def poll(self, runtime_id: str) -> Exit | None:
@@ -254,7 +254,7 @@ class ProcessRuntime:
             unread = Lines(LINE_BYTES)
             while (state := self._state(runtime_id)) is not None:
                 ended = not shim.is_alive(state)  # checked first: all output until then is in the file
-                for part in _parts(log, 0 if ended else ASK_EVERY_S):
+                for part in _parts(log, 0 if ended else CHECK_EVERY_S):
                     lines = unread.feed(part)
                     yield from _parse(
                         [line.start if isinstance(line, Cut) else line for line in lines], since

@@ -152,9 +152,7 @@ class Positions:
             # A mark that was long on its way does not undo a later one.
             await self._redis.zadd(SpaceKeys(space_id).seen, dict.fromkeys(names, now), gt=True)
 
-    async def _mark_those_who_may_be_missed(
-        self, space_id: int, group: SpaceWaiters, running: Iterable[bytes]
-    ) -> None:
+    async def _mark_running(self, space_id: int, group: SpaceWaiters, running: Iterable[bytes]) -> None:
         """Mark them present, or another process would take them for gone: see
         `queueing.delivery.presence`."""
         if group.ends_calls:
@@ -179,7 +177,7 @@ class Positions:
         group.ends_calls = lines.ends_calls
         if time.monotonic() - group.present_at > presence.PRESENT_EVERY_S:
             group.present_at = time.monotonic()
-            await self._mark_those_who_may_be_missed(space_id, group, snapshot.running_ids(answers))
+            await self._mark_running(space_id, group, snapshot.running_ids(answers))
         visitors: dict[bytes, set[Waiter]] = {}
         for visit_id, ids in zip(visits, answers[snapshot.answers_to(names) :], strict=True):
             for event_id in ids:

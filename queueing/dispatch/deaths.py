@@ -101,10 +101,10 @@ class Deaths:
         while (note := await retry_until_stored(read)) is None and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(CHECK_S)
         if note is not None and note.out_of_memory:
-            await self._tell_owner(note, calls)
+            await self._log_for_owner(note, calls)
         return note
 
-    async def _tell_owner(self, note: DeathNote, calls: tuple[Call, ...]) -> None:
+    async def _log_for_owner(self, note: DeathNote, calls: tuple[Call, ...]) -> None:
         ran = [
             Ran(
                 function=name_of(self._route.app, fn),

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from queueing.routes import Function, Route
 
 #: The keys that a client may set in an event's body. The platform uses others towards the launcher.
-SAID = {"data", "fn_index", "session_hash", "event_data", "trigger_id", "simple_format"}
+BODY_KEYS = {"data", "fn_index", "session_hash", "event_data", "trigger_id", "simple_format"}
 WHOLE = {"ws", "sse", "sse_v1"}  # protocols whose every step carries whole values, not differences
 FORGOTTEN = "The result of this call is no longer kept here. Please send it again."
 
@@ -75,7 +75,7 @@ class GradioProtocol:
         if not isinstance(fn_index, int) or isinstance(fn_index, bool):
             raise BadRequest("fn_index is missing or no whole number.")
         function = self._function(route, fn_index)
-        body = {k: v for k, v in body.items() if k in SAID}
+        body = {k: v for k, v in body.items() if k in BODY_KEYS}
         try:
             return await self.enqueue(
                 route,
@@ -352,7 +352,7 @@ class GradioProtocol:
         channel = new_channel()
         session = body.get("session_hash")
         full = {
-            **{k: v for k, v in body.items() if k in SAID},
+            **{k: v for k, v in body.items() if k in BODY_KEYS},
             "fn_index": function.id,
             "session_hash": session if isinstance(session, str) and session else channel,
         }

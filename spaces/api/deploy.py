@@ -213,11 +213,11 @@ def space_of(request: HttpRequest, owner: str, name: str, *, write: bool) -> Spa
     """The Space by the same rules and refusals as on the Hub's paths."""
     found: list[Space] = []
 
-    def look(request: HttpRequest) -> HttpResponse:
+    def load(request: HttpRequest) -> HttpResponse:
         found.append((writable if write else readable)(request, owner, name))
         return HttpResponse()
 
-    refusal = hub(str(request.method))(look)(request)
+    refusal = hub(str(request.method))(load)(request)
     if not found:
         raise HubError(refusal.status_code, _message(refusal), refusal.headers.get("X-Error-Code", ""))
     return found[0]

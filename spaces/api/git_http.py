@@ -77,11 +77,11 @@ def serve(request: HttpRequest, owner: str, name: str, service: str) -> HttpResp
         request.caller = caller_of(request)  # type: ignore[attr-defined]
         space = (writable if pushing else readable)(request, owner, name)
     except BadCredentials as error:
-        return _refuse(bad_credentials(error)) if error.too_many else _ask("This token is not valid.")
+        return _refuse(bad_credentials(error)) if error.too_many else _challenge("This token is not valid.")
     except HubError as error:
         # git tries without credentials first, even when it has them.
         anonymous = getattr(request, "caller", Caller()).user is None
-        return _ask(str(error)) if anonymous else _refuse(error)
+        return _challenge(str(error)) if anonymous else _refuse(error)
     try:
         return _run(request, space, service)
     except HubError as error:
@@ -95,7 +95,7 @@ def _refuse(error: HubError) -> HttpResponse:
     return HttpResponse(text, status=error.status, content_type="text/plain; charset=utf-8", headers=headers)
 
 
-def _ask(text: str) -> HttpResponse:
+def _challenge(text: str) -> HttpResponse:
     answer = HttpResponse(text, status=401)
     answer["WWW-Authenticate"] = 'Basic realm="Spaceport: any user name, a token as the password"'
     return answer

@@ -144,11 +144,11 @@ def _user(request: HttpRequest) -> User:
     """The caller, by the rules and refusals of the Hub's paths."""
     found: list[Any] = []
 
-    def look(request: HttpRequest) -> HttpResponse:
+    def load(request: HttpRequest) -> HttpResponse:
         found.append(unlimited(request).user)
         return HttpResponse()
 
-    refusal = hub(str(request.method))(look)(request)
+    refusal = hub(str(request.method))(load)(request)
     if not found:
         text = str(refusal.headers.get("X-Error-Message", "Not allowed."))
         raise HubError(refusal.status_code, text, refusal.headers.get("X-Error-Code", ""))

@@ -53,7 +53,7 @@ def listing(request: HttpRequest, owner: str) -> HttpResponse:
     found = _owner(request, owner).volumes.select_related("owner").order_by("name")
     if search := request.GET.get("search"):
         found = found.filter(name__icontains=search)
-    return ok(_told(list(found)))
+    return ok(_described(list(found)))
 
 
 @hub("GET", "POST", "DELETE")
@@ -73,7 +73,7 @@ def one(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     if volume is None:
         raise not_found(caller)
     if request.method == "GET":
-        return ok(_told([volume])[0])
+        return ok(_described([volume])[0])
     try:
         changes.delete(volume)
     except changes.InUse as error:
@@ -113,7 +113,7 @@ def _url(request: HttpRequest, volume: str) -> str:
     return f"{base_url(request)}/buckets/{volume}"
 
 
-def _told(volumes: list[Volume]) -> list[dict[str, Any]]:
+def _described(volumes: list[Volume]) -> list[dict[str, Any]]:
     homes = VolumeHome.objects.filter(volume_id__in=[volume.pk for volume in volumes])
     uses = {home.volume_id: (home.size_bytes, home.files) for home in homes}
     return [

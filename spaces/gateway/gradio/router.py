@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CHUNK_S = 60.0
 CHUNK_ANSWER_BYTES = 1024 * 1024
 CONFIG_S = 60.0
-HELD_BYTES = 64
+TAIL_BYTES = 64
 #: What a program may still send while the API is closed: the app's own password form.
 WITHOUT_API = {"/login", "/login/"}
 READS = {"GET", "HEAD"}
@@ -228,8 +228,8 @@ class GradioRouter:
             return False
         if request.route.stage == Stage.SLEEPING:
             await self.context.web.wakeup.wake(request.route)
-        told = info.rewritten(change(chunks) if change else chunks, request)
-        await http.pass_on(send, receive, 200, told, "application/json")
+        chunks = info.rewritten(change(chunks) if change else chunks, request)
+        await http.pass_on(send, receive, 200, chunks, "application/json")
         return True
 
     async def _heartbeat(
@@ -255,18 +255,18 @@ class GradioRouter:
 async def _with_prefix(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """A configuration as it comes, with the prefix of its API added; of repeated names the last counts."""
     front, end = b'{"connect_heartbeat":false', b',"api_prefix":"%s"}' % paths.PREFIX.encode()
-    begun, held = False, b""
+    begun, buffered = False, b""
     async for chunk in chunks:
-        held += chunk
-        found = held.lstrip()
+        buffered += chunk
+        found = buffered.lstrip()
         if not begun and (rest := found[1:].lstrip()):
             begun = True
             if found.startswith(b"{"):
-                held = front + (b"" if rest.startswith(b"}") else b",") + rest
-        yield held[:-HELD_BYTES]
-        held = held[-HELD_BYTES:]
-    last = held.rstrip()
-    yield last[:-1] + end if last.endswith(b"}") else held
+                buffered = front + (b"" if rest.startswith(b"}") else b",") + rest
+        yield buffered[:-TAIL_BYTES]
+        buffered = buffered[-TAIL_BYTES:]
+    last = buffered.rstrip()
+    yield last[:-1] + end if last.endswith(b"}") else buffered
 
 
 async def _alive() -> AsyncIterator[bytes]:

@@ -48,7 +48,7 @@ async def send_file(route: Route, path: str, client: str, scope: Scope, receive:
     if scope["method"] not in {"GET", "HEAD"}:
         await respond(send, 405, b"Only GET here.", "text/plain", ((b"allow", b"GET, HEAD"),))
         return
-    found = await sync_to_async(_look_up, thread_sensitive=False)(route, path)
+    found = await sync_to_async(_find, thread_sensitive=False)(route, path)
     if found is None:
         await respond(send, 404, b"There is no such file.", "text/plain")
     elif found.is_folder and not path.endswith("/"):
@@ -59,7 +59,7 @@ async def send_file(route: Route, path: str, client: str, scope: Scope, receive:
         await until_gone(receive, _send(send, route, client, found, scope))
 
 
-def _look_up(route: Route, path: str) -> _Found | None:
+def _find(route: Route, path: str) -> _Found | None:
     """The file at this path: below the folder of `app_file`, or else below the top of the repository."""
     top, name = posixpath.dirname(route.app_file), path.strip("/")
     wanted: dict[str, tuple[int, bool]] = {}  # by path, the first that is there counts: status, is_folder
