@@ -23,7 +23,7 @@ from hardware.app_report import Unusable
 from hardware.models import Replica
 from hardware.placement import taking
 from hardware.runtimes.base import ArtifactMissing, EngineUnavailable, StartFailed
-from hardware.upkeep import death_notes, handover, leftovers, starts, volumes
+from hardware.upkeep import death_notes, handover, leftovers, no_answer, starts, volumes
 from hardware.upkeep.starts import Found, Start, Starts
 from infra.redis_clients import sync_redis
 
@@ -43,6 +43,7 @@ CHECK_EVERY_S = 1.0
 MAX_RESTARTS = 5
 #: One that did not answer in time on a busy machine is started again this often.
 MAX_BUSY_RESTARTS = 2
+GIVES_UP = "It ended {times} times in a row and is not started again. Mend it and push, or restart it."
 #: One that ran this long before it ended has its attempts back.
 WELL_AFTER = timedelta(minutes=10)
 RETRY_ENGINE_S = 5
@@ -305,7 +306,9 @@ class Agent:
         attempts = 1 if was_well else row.restarts + 1
         never_ready = not is_ready and row.ready_at is None
         if never_ready or attempts > MAX_RESTARTS:
-            self._fail(row, runtime_id, end.reason)
+            first, *lines = end.reason.split("\n")
+            loop = "" if never_ready else f" {GIVES_UP.format(times=attempts)}"
+            self._fail(row, runtime_id, "\n".join([first + loop, *lines]))
             return
         self._again(row, runtime_id, end.reason, attempts, MAX_RESTARTS)
 
@@ -336,10 +339,11 @@ class Agent:
             reason = f"{reason[:-1]}, while its machine had too much to do."
             self._again(row, start.running.runtime_id, reason, row.restarts + 1, MAX_BUSY_RESTARTS)
             return
-        advice = "" if spec.sdk == "gradio" else " Compare it with app_port in README.md."
+        listeners = self.runtime.listeners(start.running.runtime_id)
+        why = no_answer.describe(spec, start.running.address, listeners)
         lines = [entry.text for entry in logs.tail("run", row.space_id, 20)]
         log_tail = ["Last lines:", *lines] if lines else []
-        self._fail(row, start.running.runtime_id, "\n".join([reason + advice, *log_tail]))
+        self._fail(row, start.running.runtime_id, "\n".join([f"{reason} {why}".rstrip(), *log_tail]))
 
     def _stop(self, row: Replica, there: Running | None) -> None:
         self._starts.drop(row.pk)

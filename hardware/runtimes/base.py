@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from infra.listening import Listener
+
 #: Takes one line of a build's output. An exception from it ends the build.
 Log = Callable[[str], None]
 
@@ -214,6 +216,10 @@ class Runtime(Protocol):
 
     def stats(self, runtime_id: str) -> Stats | None:
         """What it uses now; None when it does not run."""
+        ...
+
+    def listeners(self, runtime_id: str) -> set[Listener] | None:
+        """Where it listens for TCP connections now; None where that cannot be told."""
         ...
 
     def standby_bytes(self) -> int:

@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import docker
@@ -41,15 +42,16 @@ from hardware.runtimes.egress_policy import Egress
 from hardware.runtimes.environment import describe_exit
 from hardware.runtimes.images import code
 from hardware.runtimes.standby.containers import Containers
+from infra import listening
 from infra.folders import installation
 from infra.line_splitter import LINE_BYTES, Cut, Lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from hardware.runtimes.base import BuildSpec, Log, ReplicaSpec, Use
     from hardware.runtimes.docker_network import Subnet
+    from infra.listening import Listener
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ KEEP_ENDED_S = 3600
 WATCH_EVERY_S = 5.0
 RENEW_EVERY = 12  # times
 LAST_LINES = 20
+RESOLVER = "127.0.0.11"  # the engine's own, in the network of each container
 
 
 @contextlib.contextmanager
@@ -295,6 +298,13 @@ class DockerRuntime:
             memory_limit_bytes=memory["limit"],
             cpu_seconds=found["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
         )
+
+    def listeners(self, runtime_id: str) -> set[Listener] | None:
+        with _engine(), contextlib.suppress(docker.errors.NotFound, OSError):
+            pid = self.client.api.inspect_container(runtime_id)["State"]["Pid"]
+            if runtime_id in Path(f"/proc/{pid}/cgroup").read_text():  # else the engine's machine is another
+                return {one for one in listening.in_network_of(pid) if one.address != RESOLVER}
+        return None
 
     def standby_bytes(self) -> int:
         with _engine():

@@ -36,11 +36,14 @@ from hardware.runtimes.linked_volumes import LinkedVolumes
 from hardware.runtimes.standby import App, Standby
 from hardware.runtimes.volumes import size_of
 from hardware.tiers import TIERS
+from infra import listening
 from infra.folders import installation, private
 from infra.line_splitter import LINE_BYTES, Cut, Lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from infra.listening import Listener
 
 LOG_LIMIT_BYTES = 10 * 1024 * 1024
 POLL_S = 0.2
@@ -279,6 +282,10 @@ class ProcessRuntime:
             memory_limit_bytes=state["memory_limit_bytes"],
             cpu_seconds=ticks / os.sysconf("SC_CLK_TCK"),
         )
+
+    def listeners(self, runtime_id: str) -> set[Listener] | None:
+        state = self._state(runtime_id)
+        return listening.of_processes(shim.descendants(state["pid"])) if state is not None else None
 
     def standby_bytes(self) -> int:
         return self._standby.memory_bytes()

@@ -14,6 +14,19 @@ _AGAIN = re.compile(r"It is started again\b.*")
 #: Frames of Python, of packages and of what starts the app.
 _NOT_THE_APPS = re.compile(r"spaceport_launcher|sitecustomize|<frozen |/(?:site|dist)-packages/|/lib/python3")
 _MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w-]+)")
+#: What to do about an exception that is no mistake in the code.
+_ADVICE = (
+    (r"No space left on device|Disk quota exceeded", "Its disk is full. Let it remove files, or write less."),
+    (
+        r"CUDA out of memory|OutOfMemoryError",
+        "The GPU's memory is full. Load less, let fewer calls run at once, or choose larger hardware.",
+    ),
+    (r"\AMemoryError|Unable to allocate", "Memory is full. Load less, or choose larger hardware."),
+    (
+        r"[Aa]ddress already in use|Cannot find empty port",
+        "Something in the Space has this port already. Let only one server listen, by demo.launch().",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -38,10 +51,14 @@ def failure(reason: str) -> Failure:
     return Failure(
         sentence=" ".join([*message.splitlines(), *again]),
         exception=exception,
-        advice=f"Add {package_of(missing[1])} to requirements.txt." if missing else "",
+        advice=f"Add {package_of(missing[1])} to requirements.txt." if missing else _advice(exception),
         frames=tuple(frames),
         lines=tuple(written),
     )
+
+
+def _advice(exception: str) -> str:
+    return next((advice for pattern, advice in _ADVICE if re.search(pattern, exception)), "")
 
 
 def _last_exception(lines: list[str]) -> tuple[str, list[str]]:

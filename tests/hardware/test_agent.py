@@ -106,7 +106,7 @@ def test_an_app_that_never_answers_fails(
     agent: Agent, space: Space, build: Callable[[str], Artifact]
 ) -> None:
     replica = until(order(space, build("silent"), start_timeout_s=2), State.FAILED)
-    assert "did not answer on port 7860 within 2 s" in replica.reason
+    assert "did not answer on port 7860 within 2 s. It has opened no port." in replica.reason
     assert "waiting for nothing" in replica.reason
 
 
@@ -121,7 +121,7 @@ def test_an_app_that_keeps_dying_fails_after_its_attempts(
         wait_until(lambda: Replica.objects.get(pk=replica.pk).state != State.READY, "the agent sees it")
     until(replica, State.FAILED)
     assert replica.restarts == 1
-    assert "exited with code 9" in replica.reason
+    assert "exited with code 9. It ended 2 times in a row and is not started again." in replica.reason
 
 
 def test_a_new_agent_adopts_what_runs(

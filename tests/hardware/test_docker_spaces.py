@@ -17,6 +17,7 @@ from hardware import readiness
 from hardware.runtimes import base_image, container
 from hardware.runtimes.base import BuildSpec, NamedVolume, ReplicaSpec
 from hardware.runtimes.volumes import RECOUNT_S
+from infra.listening import Listener
 from tests.hardware.engine import docker_runtime
 from tests.waiting import wait_until
 
@@ -255,6 +256,18 @@ def test_a_dockerfile_of_buildkit_is_built(runtime: DockerRuntime, tmp_path: Pat
     image = runtime.client.images.get(artifact.image)
     assert "hunter2" not in json.dumps([image.attrs, image.history()]) + log
     runtime.stop(running.runtime_id)
+
+
+def test_where_an_app_listens_is_known(runtime: DockerRuntime, tmp_path: Path) -> None:
+    """On the wrong port, and for itself alone."""
+    serve = 'CMD ["python", "-m", "http.server", "8000", "--bind", "127.0.0.1"]\n'
+    artifact, _ = build(runtime, tmp_path, BASE + serve, 9)
+    spec = ReplicaSpec(space="alice/docked", space_id=9, sdk="docker", artifact=artifact, tier="cpu")
+    running = runtime.start(9, spec)
+    alone = {Listener("127.0.0.1", 8000)}
+    wait_until(lambda: runtime.listeners(running.runtime_id) == alone, "it listens")
+    runtime.stop(running.runtime_id)
+    assert runtime.listeners(running.runtime_id) is None
 
 
 def test_a_port_that_is_open_is_alive_however_slow_its_pages_are() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from spaces.views.failures import Failure, failure
 
 CRASH = """The app exited with code 1.
@@ -47,3 +49,20 @@ def test_a_reason_without_a_traceback_stays_as_it_is() -> None:
     assert failure("README.md has no title.") == Failure("README.md has no title.")
     assert failure("") == Failure("")
     assert failure("It ended.\nLast lines:\n  indented\nError: no traceback").exception == ""
+
+
+@pytest.mark.parametrize(
+    ("exception", "advice"),
+    [
+        ("OSError: [Errno 28] No space left on device", "disk is full"),
+        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB", "GPU's memory is full"),
+        ("MemoryError", "Memory is full"),
+        ("OSError: [Errno 98] Address already in use", "only one server"),
+        ("ValueError: a bug", ""),
+    ],
+)
+def test_what_is_no_mistake_in_the_code_has_advice(exception: str, advice: str) -> None:
+    written = CRASH.replace("ModuleNotFoundError: No module named 'torch'", exception)
+    found = failure(written)
+    assert found.exception == exception
+    assert (advice in found.advice) if advice else not found.advice
