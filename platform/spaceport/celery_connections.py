@@ -21,6 +21,10 @@ class Worker(django.DjangoWorkerFixup):  # type: ignore[misc,name-defined]
         super().install()
         return self
 
+    def validate_models(self) -> None:
+        """Set Django up. Celery would also run its checks, which load all pages, and drop the findings."""
+        self.django_setup()
+
     def close_database(self, **_: Any) -> None:
         """Close connections that are too old, or broke: the settings require a check before each use."""
         self._db.close_old_connections()

@@ -190,7 +190,7 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # `spaceport.urls` finds its models
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

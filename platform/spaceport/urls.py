@@ -8,6 +8,8 @@ from accounts.views import sign_in_for_records
 from spaceport.health import healthz
 from spaceport.metrics import metrics
 
+admin.autodiscover()
+
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("metrics", metrics, name="metrics"),

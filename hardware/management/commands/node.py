@@ -18,6 +18,7 @@ from hardware import devices, worker
 from hardware.runtimes import choose
 from hardware.tiers import Tier, UnknownTier, tier
 from hardware.upkeep import handover
+from infra import celery_worker
 from infra.file_locks import try_lock
 from infra.notify import READY, notify
 
@@ -46,8 +47,10 @@ class Command(BaseCommand):
             help="how long to wait for this node's previous worker (default: not at all)",
         )  # fmt: skip
         parser.add_argument(
-            "--loglevel", default="WARNING", help="log level of the worker (default: %(default)s)"
-        )
+            "--loglevel", default="WARNING", type=str.upper,
+            choices=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+            help="log level of the worker (default: %(default)s)",
+        )  # fmt: skip
 
     def handle(self, **options: Any) -> None:
         tiers = self._tiers(options["tier"] or ["cpu"], simulate=options["simulate"])
@@ -62,14 +65,9 @@ class Command(BaseCommand):
         with self._alone(name, options["wait"]):
             self.stdout.write(f"Node {name} serves {served} with the {runtime.name} runtime.")
             self.stdout.flush()
-            current_app.worker_main(
-                [
-                    "--quiet", "worker", "--pool", "threads", "--concurrency", str(THREADS),
-                    "--queues", ",".join(queues), "--hostname", f"hw@{name}",
-                    "--without-gossip", "--without-mingle", "--without-heartbeat",
-                    "--loglevel", options["loglevel"],
-                ]
-            )  # fmt: skip
+            celery_worker.run(
+                current_app, name=f"hw@{name}", queues=queues, threads=THREADS, log_level=options["loglevel"]
+            )
 
     @staticmethod
     def _tiers(names: list[str], *, simulate: bool) -> dict[str, bool]:

@@ -20,8 +20,6 @@ from spaceport.up.supervisor import Server, Supervisor
 
 READY_S = 90
 HANDOVER_S = 120
-#: Workers exchange no messages: they know each other only by rows and leases.
-LONELY = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
 
 
 class NotReady(RuntimeError):
@@ -125,7 +123,6 @@ class Run:
 
     def _children(self) -> list[Child]:
         python, logs = sys.executable, self.home / "log"
-        celery = [python, "-m", "celery", "-A", "spaceport", "--quiet"]
         manage = [python, str(self.code / "manage.py")]
         tiers = [arg for tier in self.plan.tiers for arg in ("--tier", tier)]
         simulate = ["--simulate"] if self.plan.simulate else []
@@ -133,8 +130,7 @@ class Run:
         env = {"PYTHONPATH": path, "SPACEPORT_HOME": str(self.home)}
         fd = self.plan.socket
         web = [*manage, "web", "--fd", str(fd)]
-        work = ["worker", "-P", "threads", "-c", "16", "-Q", "build,control", "-n", "build@%h"]
-        build = [*celery, *work, "-l", "WARNING", *LONELY]
+        build = [python, "-m", "spaceport.up.worker", "build@%h", "build", "control"]
         node = [*manage, "node", "--wait", str(HANDOVER_S), *tiers, *simulate]
         beat = [python, "-m", "spaceport.up.scheduler", str(self.home / "beat-schedule")]
         return [
