@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 LOG_LIMIT_BYTES = 10 * 1024 * 1024
 POLL_S = 0.2
-CHECK_EVERY_S = 1.0  # whether what is followed still runs, and its log is still the same file
+LONGEST_POLL_S = 1.0  # of an app that has written nothing for some seconds
 READ_BYTES = 256 * 1024
 LAST_LINES = 20
 KEEP_ENDED_S = 24 * 3600
@@ -254,10 +254,11 @@ class ProcessRuntime:
                     return
                 time.sleep(POLL_S)
             log = stack.enter_context((folder / "log").open("rb"))
-            unread = Lines(LINE_BYTES)
+            unread, pause_s = Lines(LINE_BYTES), POLL_S
             while (state := self._state(runtime_id)) is not None:
                 ended = not shim.is_alive(state)  # checked first: all output until then is in the file
-                for part in _parts(log, 0 if ended else CHECK_EVERY_S):
+                while part := log.read(READ_BYTES):
+                    pause_s = POLL_S
                     lines = unread.feed(part)
                     yield from _parse(
                         [line.start if isinstance(line, Cut) else line for line in lines], since
@@ -266,6 +267,9 @@ class ProcessRuntime:
                     log = stack.enter_context((folder / "log").open("rb"))
                 elif ended:
                     return
+                else:
+                    time.sleep(pause_s)
+                    pause_s = min(1.5 * pause_s, LONGEST_POLL_S)
 
     def stats(self, runtime_id: str) -> Stats | None:
         state = self._state(runtime_id)
@@ -363,17 +367,6 @@ def _parse(lines: list[bytes], after: float = 0) -> Iterator[LogLine]:
         with contextlib.suppress(ValueError):
             if float(at) > after:
                 yield LogLine(float(at), text.decode(errors="replace"))
-
-
-def _parts(log: IO[bytes], for_s: float) -> Iterator[bytes]:
-    """What is added to the log in this time, and what was there before."""
-    until = time.monotonic() + for_s
-    while True:
-        while part := log.read(READ_BYTES):
-            yield part
-        if time.monotonic() >= until:
-            return
-        time.sleep(POLL_S)
 
 
 def _is_replaced(log: IO[bytes], path: Path) -> bool:
