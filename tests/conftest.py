@@ -89,8 +89,13 @@ def spaces_rest_after_their_module() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
-    """The platform as `make up` starts it here."""
-    with prepared_home(processes=False) as home, running(Platform("auto", home)) as platform:
+    """The platform as `make up` starts it here, but for containers in standby: one for each start of a test's
+    Space would be made for nobody (`journeys/test_standby_of_a_space` has a platform with them)."""
+    settings = {"SPACEPORT_STANDBY": "0"} if engine_answers() else {}
+    with (
+        prepared_home(processes=False) as home,
+        running(Platform("auto", home, settings=settings)) as platform,
+    ):
         yield platform
 
 
