@@ -30,14 +30,16 @@ def pauses() -> Iterator[float]:
         pause = min(pause * GROWTH, LONGEST_PAUSE_S)
 
 
-async def probe(address: str, sdk: str) -> dict[str, Any] | None:
+async def probe(address: str, sdk: str, health_path: str = "") -> dict[str, Any] | None:
     """The launcher's report (empty where the app runs without it) once the app can be called; None before.
+    A Docker Space with a `health_path` can be called once that answers with a status of 200 to 299.
 
     Raises:
         Unusable: it answers, but can never be served.
     """
     if sdk != "gradio":
-        return {} if await answers(address, sdk) else None
+        ready = _is_healthy(address, health_path) if health_path else answers(address, sdk)
+        return {} if await ready else None
     # The launcher is asked first: an app that is busy with its start has no `/config` to write meanwhile.
     found = await report(address)
     if not found.get("started", True) or not await answers(address, sdk):
@@ -59,6 +61,13 @@ async def answers(address: str, sdk: str) -> bool:
         return await _is_open(address)
     try:
         return await replica_client.status_of(address, "/config", total_s=CONFIG_S) < SERVER_ERROR
+    except ReplicaError:
+        return False
+
+
+async def _is_healthy(address: str, path: str) -> bool:
+    try:
+        return 200 <= await replica_client.status_of(address, path, total_s=TIMEOUT_S) < 300
     except ReplicaError:
         return False
 

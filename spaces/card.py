@@ -36,6 +36,7 @@ CUSTOM_HEADERS = {
 RESERVED_PATHS = ("/_queue/", "/_ui/", "/__spaceport__/")
 #: Segments of visible characters that mean nothing else in an address; the last one may be "*" for all below.
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[\w\-.~!$&'()+,=:@]+"
+_HEALTH_PATH = re.compile(rf"/|(?:/{_SEGMENT})+/?", re.ASCII)
 _QUEUED_PATH = re.compile(rf"/|(?:/{_SEGMENT})+/?|(?:/{_SEGMENT})*/\*")
 
 
@@ -61,6 +62,8 @@ class SpaceCard:
     #: Of the Hub, to be in the image: "repository [file,file] [revision]".
     preload: tuple[str, ...] = ()
     queued_paths: tuple[str, ...] = ()
+    #: Of a Docker Space: it is ready once this path answers with success; "": once its port is open.
+    health_path: str = ""
 
 
 class _Loader(yaml.SafeLoader):
@@ -131,6 +134,7 @@ def parse(text: str) -> SpaceCard:
         startup_s=_startup(text, raw),
         preload=_preload(text, raw),
         queued_paths=_queued_paths(text, raw),
+        health_path=_health_path(text, raw),
     )
 
 
@@ -259,6 +263,19 @@ def _queued_paths(text: str, raw: dict[str, Any]) -> tuple[str, ...]:
     if len(set(value)) < len(value):
         raise wrong("names a path twice")
     return tuple(value)
+
+
+def _health_path(text: str, raw: dict[str, Any]) -> str:
+    value = raw.get("health_path")
+    if value is None:
+        return ""
+    if _text(raw, "sdk") in {Sdk.GRADIO, Sdk.STATIC}:
+        problem = "health_path is of Docker Spaces only: a Gradio app is ready once its functions are known"
+        raise CardError(_at(text, "health_path", problem))
+    if not isinstance(value, str) or not _HEALTH_PATH.fullmatch(value) or len(value) > MAX_PATH_CHARS:
+        problem = "health_path is a path like /healthz, without a query"
+        raise CardError(_at(text, "health_path", problem))
+    return value
 
 
 def custom_headers(raw: dict[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -210,6 +210,7 @@ def spec_of(space: Space, sha: str, artifact: Artifact) -> ReplicaSpec:
         port=card.app_port,
         env=environment(space),
         max_threads=queue_settings.effective(space.pk).max_threads,
+        health_path=card.health_path if space.sdk == Sdk.DOCKER else "",
         start_timeout_s=card.startup_s or settings.SPACEPORT_START_TIMEOUT_S,
         egress=space.egress or settings.SPACEPORT_EGRESS,
         volumes=mounts.of(space),

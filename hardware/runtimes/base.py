@@ -111,11 +111,14 @@ class ReplicaSpec:
     start_timeout_s: float = 1800
     egress: str = "none"  # where it may connect to (`egress_policy.Egress`)
     volumes: tuple[NamedVolume, ...] = ()
+    health_path: str = ""  # of a Docker Space: it is ready once this answers with success; "": an open port
 
     def to_json(self) -> dict[str, Any]:
         value = asdict(self)
         if not self.volumes:
             del value["volumes"]  # a node of an earlier version knows none
+        if not self.health_path:
+            del value["health_path"]  # the same
         return value
 
     @classmethod

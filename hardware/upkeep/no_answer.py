@@ -21,7 +21,8 @@ def describe(spec: ReplicaSpec, address: str, listeners: Collection[Listener] | 
     there = [one for one in listeners if one.port == port]
     longer = "If its start takes longer, write startup_duration_timeout into README.md."
     if any(not one.is_loopback or host.startswith("127.") for one in there):
-        return f"It listens there, but gives no answer. {longer}"
+        no = f"GET {spec.health_path} gets no success" if spec.health_path else "gives no answer"
+        return f"It listens there, but {no}. {longer}"
     if there:
         return (
             "It listens on 127.0.0.1 alone, where nobody else reaches it. Let it listen on 0.0.0.0, as "

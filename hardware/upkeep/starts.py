@@ -173,7 +173,7 @@ class Starts:
     @staticmethod
     async def _answer(start: Start) -> Found:
         try:
-            return await readiness.probe(start.running.address, start.spec.sdk)
+            return await readiness.probe(start.running.address, start.spec.sdk, start.spec.health_path)
         except Unusable as error:
             return error
         except Exception:

@@ -62,6 +62,16 @@ def test_where_it_listens_says_what_to_do(
     assert said or not found
 
 
+def test_a_health_path_that_fails_is_named() -> None:
+    spec = ReplicaSpec(
+        space="a/b", space_id=1, sdk="docker", artifact=Artifact(runtime="docker"), tier="cpu", port=8080,
+        health_path="/healthz",
+    )  # fmt: skip
+    found = describe(spec, CONTAINER, {Listener(EVERYWHERE, 8080)})
+    assert found.startswith("It listens there, but GET /healthz gets no success.")
+    assert ReplicaSpec.from_json(spec.to_json()) == spec
+
+
 def test_listening_sockets_are_read_with_their_addresses() -> None:
     with ExitStack() as stack:
         wanted = set()

@@ -77,3 +77,16 @@ def test_looks_come_at_growing_distances() -> None:
     assert pauses == sorted(pauses)
     assert sum(pauses[:5]) < 0.5
     assert pauses[-1] == readiness.LONGEST_PAUSE_S
+
+
+@pytest.mark.parametrize(
+    ("status", "is_ready"), [(200, True), (204, True), (302, False), (404, False), (503, False)]
+)
+async def test_a_docker_space_with_a_health_path_is_ready_once_that_succeeds(
+    status: int, is_ready: bool
+) -> None:
+    app = HostileApp({"/healthz": whole(b"", "Location: /", status=f"{status} X")})
+    async with serving(app):
+        assert await readiness.probe(app.address, "docker") == {}, "its port is open"
+        found = await readiness.probe(app.address, "docker", "/healthz")
+    assert found == ({} if is_ready else None)

@@ -16,6 +16,7 @@ from hardware.agent import Agent
 from hardware.models import Replica
 from hardware.runtimes.base import Artifact, Exit, ReplicaSpec, Running, Stats
 from hardware.upkeep import starts
+from infra.listening import Listener
 from tests.hardware.test_agent import order, until
 from tests.waiting import wait_until
 
@@ -71,6 +72,9 @@ class Ports:
 
     def logs(self, runtime_id: str, *, since: float = 0) -> Iterator[Any]:
         return iter(())
+
+    def listeners(self, runtime_id: str) -> set[Listener]:
+        return {Listener(*self.apps[int(runtime_id)].getsockname())}
 
     def stats(self, runtime_id: str) -> Stats:
         spent = (time.monotonic() - self.began) * self.cores
@@ -161,7 +165,8 @@ def test_who_is_late_on_a_busy_machine_is_tried_again(
     assert runtime.started == [row.pk, row.pk]
     assert (row.restarts, row.reason) == (
         1,
-        "The app did not answer on port 7860 within 0 s.",
+        "The app did not answer on port 7860 within 0 s. It listens there, but gives no answer. "
+        "If its start takes longer, write startup_duration_timeout into README.md.",
     )
 
 

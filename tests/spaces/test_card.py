@@ -49,6 +49,25 @@ def test_queued_paths_are_read() -> None:
     assert found.queued_paths == ("/", "/predict", "/v1/models/*", "/é/x:run/", "/*")
 
 
+def test_a_health_path_is_read() -> None:
+    assert card.parse(readme("sdk: docker\nhealth_path: /api/healthz")).health_path == "/api/healthz"
+    assert card.parse(readme("sdk: docker")).health_path == ""
+
+
+@pytest.mark.parametrize(
+    "value", ["healthz", "/a?b", "/../x", "//x", "/a b", "[/a]", "/a*", "5", "/é", "/%41"]
+)
+def test_a_health_path_that_is_none_is_refused_with_its_line(value: str) -> None:
+    with pytest.raises(CardError, match="line 3: health_path is a path like /healthz"):
+        card.parse(readme(f"sdk: docker\nhealth_path: {json.dumps(value) if value[0] == '/' else value}"))
+
+
+@pytest.mark.parametrize("sdk", ["gradio", "static"])
+def test_a_health_path_is_of_docker_spaces(sdk: str) -> None:
+    with pytest.raises(CardError, match="of Docker Spaces only"):
+        card.parse(readme(f"sdk: {sdk}\nhealth_path: /healthz"))
+
+
 def test_a_quoted_port_is_a_port() -> None:
     assert card.parse(readme('sdk: docker\napp_port: "8501"')).app_port == 8501
 
