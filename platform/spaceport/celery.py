@@ -31,11 +31,11 @@ app = Celery("spaceport", fixups=["spaceport.celery_connections:fixup"])
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     broker_connection_retry_on_startup=True,
-    # A wait for messages (BRPOP) lasts 10 s: kombu's 1 s wakes each worker, and the server, for nothing. A
-    # connection that has gone silent is given up within 10 + 2 * 20 s.
+    # A wait for messages (BRPOP) lasts 2 s: kombu's 1 s wakes each worker, and the server, for nothing, and a
+    # worker that ends waits for it. A connection that has gone silent is given up within 2 + 2 * 20 s.
     broker_transport_options={
         "visibility_timeout": 6 * 3600,
-        "polling_interval": 10,
+        "polling_interval": 2,
         "health_check_interval": 20,
     },
     task_ignore_result=True,
