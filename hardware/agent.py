@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -177,6 +178,8 @@ class Agent:
                 self._go_on_starting(row, there)
             elif there is None or there.runtime_id != row.runtime_id:
                 self._work(row.pk, self._ended, row, self._adopted)
+            elif row.next_image:
+                self._work(row.pk, self._prepare, row)
         for replica_id, there in self._strays({pk: run for pk, run in running.items() if pk not in rows}):
             self._work(replica_id, self.runtime.stop, there.runtime_id)
         self._adopted = True
@@ -250,6 +253,13 @@ class Agent:
         self._pump(row, running)
         deadline = time.monotonic() + spec.start_timeout_s
         self._starts.add(Start(row=row, spec=spec, running=running, deadline=deadline))
+
+    def _prepare(self, row: Replica) -> None:
+        """What is to take its place is being built: let that start as soon as it can."""
+        self._mine().filter(pk=row.pk, next_image=row.next_image).update(next_image="")
+        if not row.devices:
+            spec = replicas.spec_of(row.pk)
+            self.runtime.prepare(replace(spec, artifact=replace(spec.artifact, image=row.next_image)))
 
     def _heed(self, start: Start, found: Found) -> bool:
         """Whether nothing is left to wait for: it can be called, or never will be."""

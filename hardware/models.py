@@ -75,6 +75,8 @@ class Replica(models.Model):
     #: commit's build; and what that did, as `spaces.building.hot_reload.Outcome`.
     reloaded_to = models.CharField(max_length=40, blank=True, default="", db_default="")
     reload = models.JSONField(null=True, blank=True)
+    #: The image of dependencies that the build of its next version found made, until its node has seen it.
+    next_image = models.CharField(max_length=200, blank=True, default="", db_default="")
     #: Since when visitors are sent to another one; it may be gone back to. Null: it is to serve.
     set_aside_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -97,6 +97,15 @@ def hint(replica: Replica) -> None:
         _send("hardware.tasks.reconcile", f"{queue}@{name}")
 
 
+def announce(space_id: int, sha: str, image: str) -> None:
+    """A build of this commit is to run soon, upon this image of dependencies: where the Space runs, its node
+    may prepare the start. Not where its process has taken in the code already."""
+    serving = Replica.objects.filter(space_id=space_id, wanted=True, set_aside_at=None)
+    for replica in serving.filter(state=Replica.State.READY).exclude(reloaded_to=sha).select_related("node"):
+        Replica.objects.filter(pk=replica.pk).update(next_image=image)
+        hint(replica)
+
+
 def publish_change(replica_id: int) -> None:
     """Notify the Spaces' side that a replica's state changed."""
     _send("spaces.tasks.replica_changed", "control", replica_id=replica_id)

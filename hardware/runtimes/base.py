@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: Takes one line of a build's output. An exception from it ends the build.
 Log = Callable[[str], None]
+#: Takes the image with a Space's dependencies, where a build finds it made, before the code is laid upon it.
+Found = Callable[[str], None]
 
 
 class BuildFailed(Exception):
@@ -175,7 +177,7 @@ class Runtime(Protocol):
         """Where named volumes are kept, in a word: nodes with the same one share them."""
         ...
 
-    def build(self, spec: BuildSpec, log: Log) -> Artifact:
+    def build(self, spec: BuildSpec, log: Log, found: Found | None = None) -> Artifact:
         """Build, one line of output at a time to `log`. A build of the same dependencies installs nothing.
 
         Raises:
@@ -198,6 +200,15 @@ class Runtime(Protocol):
 
         Raises:
             StartFailed, ArtifactMissing, EngineUnavailable
+        """
+        ...
+
+    def prepare(self, spec: ReplicaSpec) -> None:
+        """A replica like this is to be started soon, with code that is not there yet: do what can be done
+        before. `spec.artifact` is the image of its dependencies.
+
+        Raises:
+            EngineUnavailable
         """
         ...
 

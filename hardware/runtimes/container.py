@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import io
 import re
 import tarfile
@@ -129,3 +130,10 @@ def staging(client: docker.DockerClient, image: str) -> dict[str, str]:
     if client.images.get(image).attrs["Config"].get("WorkingDir") == f"{HOME}/app":
         return {}
     return {"SPACEPORT_CODE": OLD_CODE, "SPACEPORT_WORK": f"{HOME}/app"}
+
+
+def seconds(stamp: str) -> float:
+    """Unix seconds of the engine's "2026-11-23T15:04:05.123456789Z"."""
+    whole, _, fraction = stamp.rstrip("Z").partition(".")
+    at = datetime.datetime.fromisoformat(whole).replace(tzinfo=datetime.UTC).timestamp()
+    return at + float(f"0.{fraction or 0}")

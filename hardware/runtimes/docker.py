@@ -41,7 +41,7 @@ from hardware.runtimes.build_job import Engine
 from hardware.runtimes.egress_policy import Egress
 from hardware.runtimes.environment import describe_exit
 from hardware.runtimes.images import code
-from hardware.runtimes.standby.containers import Containers
+from hardware.runtimes.standby.containers import Containers, may_wait
 from infra import listening
 from infra.folders import installation
 from infra.line_splitter import LINE_BYTES, Cut, Lines
@@ -49,7 +49,7 @@ from infra.line_splitter import LINE_BYTES, Cut, Lines
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hardware.runtimes.base import BuildSpec, Log, ReplicaSpec, Use
+    from hardware.runtimes.base import BuildSpec, Found, Log, ReplicaSpec, Use
     from hardware.runtimes.docker_network import Subnet
     from infra.listening import Listener
 
@@ -62,6 +62,7 @@ WATCH_EVERY_S = 5.0
 RENEW_EVERY = 12  # times
 LAST_LINES = 20
 RESOLVER = "127.0.0.11"  # the engine's own, in the network of each container
+ENCLOSED_S = 5.0  # a start follows what prepares it at once
 
 
 @contextlib.contextmanager
@@ -102,10 +103,11 @@ class DockerRuntime:
         self._standby = Containers(self.client, self.installation, standby)
         self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
         self._lock = threading.Lock()
+        self._enclosed: dict[str, float] = {}  # when, by bridge
 
     # --- build ------------------------------------------------------------------------------------
 
-    def build(self, spec: BuildSpec, log: Log) -> Artifact:
+    def build(self, spec: BuildSpec, log: Log, found: Found | None = None) -> Artifact:
         with _engine():
             with self._lock:
                 network = docker_network.ensure_build_network(self.client, self.installation)
@@ -113,7 +115,7 @@ class DockerRuntime:
                 engine = Engine(
                     client=client, network=network, installation=self.installation, space_id=spec.space_id
                 )
-                image = docker_build.build(engine, spec, log)
+                image = docker_build.build(engine, spec, log, found)
                 size: int = client.images.get(image).attrs["Size"]
         return Artifact(runtime="docker", image=image, size_bytes=size)
 
@@ -159,29 +161,14 @@ class DockerRuntime:
         with _engine():
             self._prune()
             self._remove(self._container_name(replica_id))
-            network, subnet, leads_out = self._network(Egress.parse(spec.egress))
-            try:
-                run_as = container.identity(self.client, spec.artifact.image, spec.sdk)
-                staging = container.staging(self.client, spec.artifact.image) if spec.sdk == "gradio" else {}
-            except docker.errors.ImageNotFound as error:
-                raise ArtifactMissing(
-                    "What the last build made is not on this node any more. Rebuild the Space."
-                ) from error
-            options = container.options(
-                spec, run_as, cores=self._cores, gpus=gpus, network=network, leads_out=leads_out
-            )
-            options["environment"] |= staging
-            options |= {
-                "name": self._container_name(replica_id),
-                "labels": self._labels(spec, gpus),
-                "mounts": volumes.mounts(self.client, self.installation, spec, run_as.user),
-            }
-            may_wait = spec.sdk == "gradio" and not gpus and not staging
-            if may_wait and (claimed := self._standby.claim(spec.space_id, options, subnet)) is not None:
+            options, subnet = self._options(spec, gpus)
+            options["name"] = self._container_name(replica_id)
+            claims = may_wait(spec, gpus, options)
+            if claims and (claimed := self._standby.claim(spec.space_id, options, subnet)) is not None:
                 return claimed
             for address in docker_network.addresses(subnet, replica_id):
-                endpoint = self.client.api.create_endpoint_config(ipv4_address=address)
-                made = self.client.containers.create(**options, networking_config={network: endpoint})
+                place = self.client.api.create_endpoint_config(ipv4_address=address)
+                made = self.client.containers.create(**options, networking_config={options["network"]: place})
                 try:
                     made.start()
                 except docker.errors.APIError as error:
@@ -192,6 +179,31 @@ class DockerRuntime:
                 return Running(runtime_id=str(made.id), address=f"{address}:{spec.port}", gpus=gpus)
         raise StartFailed("This node has no free address for another container.")
 
+    def _options(self, spec: ReplicaSpec, gpus: tuple[str, ...]) -> tuple[dict[str, Any], Subnet]:
+        """All of its container's but the name, and the addresses that it may have."""
+        network, subnet, leads_out = self._network(Egress.parse(spec.egress))
+        try:
+            run_as = container.identity(self.client, spec.artifact.image, spec.sdk)
+            staging = container.staging(self.client, spec.artifact.image) if spec.sdk == "gradio" else {}
+        except docker.errors.ImageNotFound as error:
+            raise ArtifactMissing(
+                "What the last build made is not on this node any more. Rebuild the Space."
+            ) from error
+        options = container.options(
+            spec, run_as, cores=self._cores, gpus=gpus, network=network, leads_out=leads_out
+        )
+        options["environment"] |= staging
+        options["labels"] = self._labels(spec, gpus)
+        options["mounts"] = volumes.mounts(self.client, self.installation, spec, run_as.user)
+        return options, subnet
+
+    def prepare(self, spec: ReplicaSpec) -> None:
+        with _engine(), contextlib.suppress(ArtifactMissing):
+            if self._standby.most and not self._standby.waits(spec.space_id, spec.artifact.image):
+                options, subnet = self._options(spec, ())
+                if may_wait(spec, (), options):
+                    self._standby.prepare(spec.space_id, options, subnet)
+
     def _network(self, egress: Egress) -> tuple[str, Subnet, bool]:
         """The network for Spaces with this policy, its addresses, and whether it leads out. Where the packet
         filter cannot be set, none does."""
@@ -201,7 +213,8 @@ class DockerRuntime:
                     self.client, self.installation, str(egress)
                 )
                 try:
-                    self._enclose(bridge, egress)
+                    if time.monotonic() - self._enclosed.get(bridge, -ENCLOSED_S) >= ENCLOSED_S:
+                        self._enclose(bridge, egress)
                 except firewall.NoFirewall as error:
                     logger.warning("Spaces have no way out on this node. %s", error)
                 else:
@@ -277,7 +290,7 @@ class DockerRuntime:
                     for line in lines.feed(part):
                         stamp, _, text = (line.start if isinstance(line, Cut) else line).partition(b" ")
                         with contextlib.suppress(ValueError):
-                            if (at := _seconds(stamp.decode())) > since:
+                            if (at := container.seconds(stamp.decode())) > since:
                                 yield LogLine(at, text.rstrip(b"\r").decode(errors="replace"))
             except docker.errors.NotFound:
                 return
@@ -354,6 +367,7 @@ class DockerRuntime:
             connections=settings.SPACEPORT_EGRESS_CONNECTIONS, mbits=settings.SPACEPORT_EGRESS_MBITS
         )
         firewall.enclose(self.client, bridge, egress, settings.SPACEPORT_EGRESS_REACHES, bounds)
+        self._enclosed[bridge] = time.monotonic()
 
     # --- parts ------------------------------------------------------------------------------------
 
@@ -374,20 +388,13 @@ class DockerRuntime:
         for one in self.client.api.containers(all=True, filters=filters):
             if time.time() - one["Created"] > KEEP_ENDED_S:  # one that waited may have ended just now
                 state = self.client.api.inspect_container(one["Id"])["State"]
-                if time.time() - _seconds(state["FinishedAt"]) > KEEP_ENDED_S:
+                if time.time() - container.seconds(state["FinishedAt"]) > KEEP_ENDED_S:
                     self._remove(one["Id"])
 
     def _was_out_of_memory(self, runtime_id: str, state: dict[str, Any]) -> bool:
         """The engine's `oom` events cover a child too; the flag in the state does not."""
         events = self.client.api.events(
-            since=int(_seconds(state["StartedAt"])), until=int(time.time()) + 1, decode=True,
+            since=int(container.seconds(state["StartedAt"])), until=int(time.time()) + 1, decode=True,
             filters={"container": runtime_id, "event": "oom"},
         )  # fmt: skip
         return any(True for _ in events)
-
-
-def _seconds(stamp: str) -> float:
-    """Unix seconds of the engine's "2026-11-23T15:04:05.123456789Z"."""
-    whole, _, fraction = stamp.rstrip("Z").partition(".")
-    at = datetime.datetime.fromisoformat(whole).replace(tzinfo=datetime.UTC).timestamp()
-    return at + float(f"0.{fraction or 0}")

@@ -17,7 +17,7 @@ from django.conf import settings
 from docker.types import Mount
 
 from hardware.runtimes import base_image, build_caches, build_job, dependencies, images, venvs
-from hardware.runtimes.base import BuildFailed, BuildSpec, EngineUnavailable, Log
+from hardware.runtimes.base import BuildFailed, BuildSpec, EngineUnavailable, Found, Log
 from hardware.runtimes.images import code, transfer, tree
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def repository(installation: str, space_id: int) -> str:
     return f"spaceport/space-{installation}-{space_id}"
 
 
-def build(engine: Engine, spec: BuildSpec, log: Log) -> str:
+def build(engine: Engine, spec: BuildSpec, log: Log, found: Found | None = None) -> str:
     """Build the Space's image and answer its name.
 
     Raises:
@@ -103,15 +103,15 @@ def build(engine: Engine, spec: BuildSpec, log: Log) -> str:
     build_job.remove_left(engine)
     build_caches.remove_old(engine.client, engine.installation)
     build_caches.remove_old(engine.client, build_caches.SHARED)
-    work = _Build(engine, spec, log)
+    work = _Build(engine, spec, log, found)
     return work.gradio() if spec.sdk == "gradio" else work.docker()
 
 
 class _Build:
     """One build."""
 
-    def __init__(self, engine: Engine, spec: BuildSpec, log: Log) -> None:
-        self.engine, self.spec = engine, spec
+    def __init__(self, engine: Engine, spec: BuildSpec, log: Log, found: Found | None) -> None:
+        self.engine, self.spec, self.found = engine, spec, found
         self.log = _BuildLog(log)
         self.secrets: dict[str, str] = {}
         self.name = f"{repository(engine.installation, spec.space_id)}:{spec.sha[:12]}"
@@ -122,7 +122,7 @@ class _Build:
         dependencies.check_app_file(self.spec)
         wanted = dependencies.read(self.spec)
         base = base_image.ensure(self.engine.client, wanted.python_version, self.log)
-        upon = {base: base_image.allowed(self.engine.client)[base]}
+        upon = {base: str(self.engine.client.images.get(base).id)}
         start = ""
         if wanted.gradio == f"gradio=={dependencies.DEFAULT_GRADIO}":
             # All Spaces that begin with the platform's own Gradio share that layer, whatever else they need.
@@ -143,6 +143,8 @@ class _Build:
         environment = code.environment_name(wanted.key, base_id)
         for _ in range(ATTEMPTS):
             if images.exists(self.engine.client, environment):
+                if self.found is not None:
+                    self.found(environment)
                 self.log("Dependencies are unchanged: nothing to install.")
             else:
                 dockerfile, inputs = gradio_dockerfile(wanted, start or base, with_code=False)

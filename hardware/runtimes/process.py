@@ -23,6 +23,7 @@ from hardware.runtimes.base import (
     BuildFailed,
     BuildSpec,
     Exit,
+    Found,
     Log,
     LogLine,
     ReplicaSpec,
@@ -73,7 +74,7 @@ class ProcessRuntime:
 
     # --- build ------------------------------------------------------------------------------------
 
-    def build(self, spec: BuildSpec, log: Log) -> Artifact:
+    def build(self, spec: BuildSpec, log: Log, found: Found | None = None) -> Artifact:
         if spec.sdk == "docker":
             raise BuildFailed(
                 "This Space has the docker SDK, and this platform runs without a container engine. "
@@ -194,6 +195,9 @@ class ProcessRuntime:
             env={**ours, **launcher_environment(spec, **paths), **fixed},
             usual_env={**ours, **launcher_environment(usual, **paths), **fixed},
         )
+
+    def prepare(self, spec: ReplicaSpec) -> None:
+        pass
 
     def poll(self, runtime_id: str) -> Exit | None:
         state = self._state(runtime_id)

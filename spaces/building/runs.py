@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 
+from hardware import replicas
 from hardware.runtimes import choose
 from hardware.runtimes.base import Artifact, BuildFailed, BuildSpec
 from spaces.card import CardError, read_card
@@ -62,4 +64,5 @@ def run(build: Build, log: Log) -> Artifact:
                 timeout_s=settings.SPACEPORT_BUILD_TIMEOUT_S,
             ),
             log,
+            partial(replicas.announce, space.pk, build.sha),
         )

@@ -7,6 +7,8 @@ import io
 import json
 import re
 import tarfile
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +26,20 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hardware.runtimes.base import Running
+    from hardware.runtimes.base import Found, Running
 
 pytestmark = pytest.mark.docker
 
 SPACE_ID = 77
+RESTS_S = 0.3
 #: Each container draws its own.
 DRAWN = {*DIFFERENT, "gradio.processing_utils.hash_seed"}
+
+
+def spec_of(artifact: Artifact, *volumes: NamedVolume, **env: str) -> ReplicaSpec:
+    return ReplicaSpec(
+        space="a/b", space_id=SPACE_ID, sdk="gradio", artifact=artifact, tier="cpu", env=env, volumes=volumes
+    )
 
 
 class Node:
@@ -41,26 +50,17 @@ class Node:
         self.home, self.runtime, self._number = home, DockerRuntime(home, standby=1), 0
         self.api: Any = self.runtime.client.api
 
-    def build(self, source: str) -> Artifact:
+    def build(self, source: str, found: Found | None = None) -> Artifact:
         self._number += 1
         code = self.home / "code" / str(self._number)
         code.mkdir(parents=True)
         (code / "app.py").write_text(source)
         spec = BuildSpec(space="a/b", space_id=SPACE_ID, sha=f"{self._number:040}", sdk="gradio", source=code)
-        return self.runtime.build(spec, lambda _line: None)
+        return self.runtime.build(spec, lambda _line: None, found)
 
     def start(self, artifact: Artifact, *volumes: NamedVolume, **env: str) -> Running:
         self._number += 1
-        spec = ReplicaSpec(
-            space="a/b",
-            space_id=SPACE_ID,
-            sdk="gradio",
-            artifact=artifact,
-            tier="cpu",
-            env=env,
-            volumes=volumes,
-        )
-        running = self.runtime.start(self._number, spec)
+        running = self.runtime.start(self._number, spec_of(artifact, *volumes, **env))
 
         def is_ready() -> bool:
             assert (ended := self.runtime.poll(running.runtime_id)) is None, ended
@@ -70,15 +70,32 @@ class Node:
         assert self.runtime.running()[self._number] == running
         return running
 
-    def waiting(self) -> str:
-        """The id of the container that waits, once it has imported Gradio; "": none does."""
+    def waiting(self, *, imports: bool = False) -> str:
+        """The id of the container that waits, once it has imported Gradio, or while it imports it; "": none
+        does."""
         self.runtime._standby.refill()
-        found = self.api.containers(filters={"name": f"{self.runtime.installation}-standby-{SPACE_ID}"})
-        if not found:
-            return ""
-        container: str = found[0]["Id"]
-        wait_until(lambda: self.has(container, containers.READY), "it has imported Gradio", 60)
+        container = self.made()
+        if container and not imports:
+            wait_until(lambda: self.rests(container), "it has imported Gradio", 60)
         return container
+
+    def made(self) -> str:
+        """The id of the container that waits; "": there is none."""
+        found = self.api.containers(filters={"name": f"{self.runtime.installation}-standby-{SPACE_ID}"})
+        return str(found[0]["Id"]) if found else ""
+
+    def rests(self, container: str) -> bool:
+        """Whether it does nothing for a while, after it did something."""
+        used = []
+        for _ in range(2):
+            stats = self.runtime.stats(container)
+            assert stats is not None
+            used.append(stats.cpu_seconds)
+            time.sleep(RESTS_S)
+        return used[0] > 0.5 and used[1] - used[0] < RESTS_S / 20
+
+    def there(self, container: str) -> bool:
+        return bool(self.api.containers(all=True, filters={"id": container}))
 
     def has(self, container: str, path: str) -> bool:
         try:
@@ -116,14 +133,46 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         made.runtime.dispose()
 
 
-def test_nothing_shows_that_gradio_was_imported_before(node: Node) -> None:
+@pytest.mark.parametrize("imports", [False, True], ids=["waits", "imports it yet"])
+def test_nothing_shows_that_gradio_was_imported_before(node: Node, imports: bool) -> None:
     first = node.start(node.build(STATE.read_text()), OWN="mine")
-    waits = node.waiting()
-    second = node.start(node.build(STATE.read_text() + "\n# changed"), OWN="mine")
+    changed = node.build(STATE.read_text() + "\n# changed")
+    waits = node.waiting(imports=imports)
+    second = node.start(changed, OWN="mine")
     assert second.runtime_id == waits != first.runtime_id
     assert sorted(node.state(first) ^ node.state(second)) == []
-    assert not node.has(waits, containers.READY)
+    assert not node.has(waits, f"{containers.NEXT_IN}/{containers.CAME}")
     assert node.waiting() not in ("", waits)
+
+
+def test_one_is_made_while_the_code_is_built_upon_the_dependencies_that_it_will_have(node: Node) -> None:
+    found: list[str] = []
+    artifact = node.build(IMPORT + SERVES)
+    node.start(artifact, OWN="mine")
+    node.build(IMPORT + SERVES, found.append)
+
+    def prepare(image: str) -> str:
+        node.runtime.prepare(spec_of(replace(artifact, image=image), OWN="mine"))
+        return node.made()
+
+    waits = prepare(*found)
+    assert waits
+    assert prepare(*found) == waits
+    nothing = node.api.create_container(found[0])["Id"]
+    node.api.commit(nothing, "spaceport/other-dependencies", "test")
+    node.api.remove_container(nothing)
+    wait_until(lambda: prepare("spaceport/other-dependencies:test") != waits, "it waits upon these instead")
+    wait_until(lambda: not node.there(waits), "the one before is gone")
+    waits = prepare(*found)
+    assert node.start(artifact, OWN="mine").runtime_id == waits
+    node.runtime.client.images.remove("spaceport/other-dependencies:test", force=True)
+
+
+def test_none_waits_for_code_that_will_have_a_volume_in_it(node: Node) -> None:
+    store = NamedVolume(volume_id=4, name="a/store", path="/home/user/app/kept")
+    spec = spec_of(Artifact(runtime="docker"), store)
+    assert not containers.may_wait(spec, (), {"environment": {}})
+    assert containers.may_wait(replace(spec, volumes=()), (), {"environment": {}})
 
 
 def test_what_could_notice_gets_a_process_of_its_own(node: Node) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from spaces.models import Space
 
 State = Replica.State
+Patch = pytest.MonkeyPatch
 
 
 def order(space: Space, artifact: Artifact, tier: str = "cpu", **more: object) -> Replica:
@@ -79,6 +80,25 @@ def test_while_nothing_changes_a_look_is_one_query(
     with CaptureQueriesContext(connection) as queries:
         agent.reconcile()
     assert len(queries) == 1
+
+
+def test_what_replaces_a_replica_is_prepared_once_while_it_is_built(
+    agent: Agent, space: Space, build: Callable[[str], Artifact], runtime: ProcessRuntime, monkeypatch: Patch
+) -> None:
+    prepared: list[ReplicaSpec] = []
+    monkeypatch.setattr(runtime, "prepare", prepared.append)
+    replica = until(order(space, build("echo")), State.READY)
+    replicas.announce(space.pk, "a" * 40, "dependencies:1")
+    wait_until(lambda: bool(prepared), "it is prepared", 10)
+    spec = replicas.spec_of(replica.pk)
+    assert prepared == [replace(spec, artifact=replace(spec.artifact, image="dependencies:1"))]
+    replica.refresh_from_db()
+    assert replica.next_image == ""
+
+    Replica.objects.update(reloaded_to="b" * 40)
+    replicas.announce(space.pk, "b" * 40, "dependencies:2")
+    replica.refresh_from_db()
+    assert replica.next_image == "", "its process has that code"
 
 
 def test_a_replica_that_dies_is_started_again(

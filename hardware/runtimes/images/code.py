@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import io
+import tarfile
 import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
@@ -85,6 +87,15 @@ def taken(client: docker.DockerClient, image: str, home: str, most_bytes: int) -
             yield file
     finally:
         container.remove(v=True)
+
+
+def mark(name: str) -> bytes:
+    """A tar of one empty file, the Space's own."""
+    entry, buffer = tarfile.TarInfo(name), io.BytesIO()
+    entry.uid = entry.gid = USER
+    with tree.writing(buffer) as tar:
+        tar.addfile(entry)
+    return buffer.getvalue()
 
 
 def _archive(source: Path) -> IO[bytes]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import secrets
 import threading
 import time
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import docker.errors
 
-from hardware.runtimes import docker_network
+from hardware.runtimes import docker_network, mount_paths
 from hardware.runtimes.base import Running
 from hardware.runtimes.container import HOME
 from hardware.runtimes.images import code
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
     import docker
 
+    from hardware.runtimes.base import ReplicaSpec
     from hardware.runtimes.docker_network import Subnet
+
+logger = logging.getLogger(__name__)
 
 #: Label: the id of the Space that a container waits for.
 LABEL = "spaceport.standby"
@@ -32,8 +36,8 @@ LABEL = "spaceport.standby"
 AFTER_S = 20.0
 #: Above this a repository's files come to the container faster as layers of its image.
 CODE_BYTES = 64 * 1024**2
-#: `waiting.READY` and `CODE_CAME` of spaceport_launcher.standby.
-READY, CODE_CAME = "/tmp/spaceport-waiting", "SIGUSR1"  # noqa: S108  # the container's own
+#: `waiting.NEXT.parent` and `waiting.CAME` of spaceport_launcher.standby.
+NEXT_IN, CAME = "/tmp", "spaceport-code-came"  # noqa: S108  # the container's own
 
 
 @dataclass
@@ -52,7 +56,7 @@ class Containers:
     """Those of one node: for the `most` Spaces that were started last."""
 
     def __init__(self, client: docker.DockerClient, installation: str, most: int) -> None:
-        self._client, self._installation, self._most = client, installation, most
+        self._client, self._installation, self.most = client, installation, most
         self._spaces: dict[int, _Space] = {}
         self._numbers = itertools.count(secrets.randbelow(1 << 16))
         self._lock = threading.RLock()
@@ -61,7 +65,7 @@ class Containers:
     def claim(self, space_id: int, options: dict[str, Any], subnet: Subnet) -> Running | None:
         """Start the Space in the container that waits for it; None: none waits that is the same as one made
         with these options. In either case, one is made for its next start."""
-        if not self._most:
+        if not self.most:
             return None
         with self._lock:
             known = self._spaces.pop(space_id, None)
@@ -72,32 +76,60 @@ class Containers:
             if known is None or not known.container:
                 return None
             if _form(known.options) == _form(options) and known.environment == environment:
-                with contextlib.suppress(docker.errors.APIError):
+                try:
                     if self._go(known, options):
                         port = options["labels"]["spaceport.port"]
                         return Running(runtime_id=known.container, address=f"{known.address}:{port}")
-            self._remove(known.container)
+                except docker.errors.APIError as error:
+                    logger.info("space %s starts without the container that waited: %s", space_id, error)
+            self._remove_meanwhile(known.container)
             return None
 
     def _go(self, known: _Space, options: dict[str, Any]) -> bool:
+        """False: it has ended, or the code is too large."""
         api: Any = self._client.api
-        b"".join(api.get_archive(known.container, READY)[0])  # fails while it has not imported all
         with code.taken(self._client, options["image"], HOME, CODE_BYTES) as archive:
             if archive is None:
                 return False
-            api.put_archive(known.container, HOME, archive)
+            api.put_archive(known.container, NEXT_IN, archive)
+        api.put_archive(known.container, NEXT_IN, code.mark(CAME))
+        if not api.inspect_container(known.container)["State"]["Running"]:
+            return False
         api.rename(known.container, options["name"])
-        api.kill(known.container, CODE_CAME)
         return True
+
+    def waits(self, space_id: int, image: str) -> bool:
+        """Whether one waits for this Space upon this image of dependencies."""
+        known = self._spaces.get(space_id)
+        with contextlib.suppress(docker.errors.ImageNotFound):
+            return known is not None and bool(known.container) and known.environment == self._id_of(image)
+        return False
+
+    def prepare(self, space_id: int, options: dict[str, Any], subnet: Subnet) -> None:
+        """Make the one for the Space's next start now, in place of one that waits upon another image."""
+        with self._lock:
+            if self.waits(space_id, options["image"]):  # by now
+                return
+            known = self._spaces.pop(space_id, None)
+            if known is not None and known.container:
+                self._remove_meanwhile(known.container)
+            made = _Space(options, subnet, self._id_of(options["image"]), time.monotonic())
+            self._spaces[space_id] = made
+            self._make(space_id, made)
+
+    def _id_of(self, image: str) -> str:
+        return str(self._client.images.get(image).id)
 
     def refill(self) -> None:
         """Make those that are missing, and remove those of Spaces that were started too long ago."""
         with self._lock:
             if self._left_behind:
+                ours = {space.container for space in self._spaces.values()}
                 for one in self._there():
-                    self._remove(one["Id"])
+                    if one["Id"] not in ours:
+                        self._remove(one["Id"])
                 self._left_behind = False
-            for space_id in list(self._spaces)[: -self._most or None]:
+            for space_id in list(self._spaces)[: -self.most or None]:
                 self.forget(space_id)
             for space_id, space in self._spaces.items():
                 if not space.container and time.monotonic() - space.since >= AFTER_S:
@@ -107,11 +139,10 @@ class Containers:
         options = {
             **space.options,
             "image": space.environment,
-            "name": self._name(space_id),
+            "name": f"spaceport-{self._installation}-standby-{space_id}-{secrets.token_hex(4)}",
             "labels": {**space.options["labels"], LABEL: str(space_id)},
-            "command": [*space.options["command"][:2], "--wait", *space.options["command"][2:]],
+            "command": [*space.options["command"][:2], "--await", *space.options["command"][2:]],
         }
-        self._remove(options["name"])
         for address in docker_network.addresses(space.subnet, next(self._numbers)):
             endpoint = self._client.api.create_endpoint_config(ipv4_address=address)
             made = self._client.containers.create(**options, networking_config={options["network"]: endpoint})
@@ -129,7 +160,8 @@ class Containers:
         """Remove what waits for this Space, whichever process made it."""
         with self._lock:
             self._spaces.pop(space_id, None)
-            self._remove(self._name(space_id))
+            for one in self._there(f"{LABEL}={space_id}"):
+                self._remove(one["Id"])
 
     def let_go(self, volume: str) -> None:
         """Remove those that use this volume of the engine's."""
@@ -154,12 +186,9 @@ class Containers:
             for one in self._there():
                 self._remove(one["Id"])
 
-    def _name(self, space_id: int) -> str:
-        return f"spaceport-{self._installation}-standby-{space_id}"
-
-    def _there(self) -> Iterator[dict[str, Any]]:
+    def _there(self, label: str = LABEL) -> Iterator[dict[str, Any]]:
         """Containers that wait. One that was claimed has the name of its replica."""
-        mine = [f"spaceport.installation={self._installation}", LABEL]
+        mine = [f"spaceport.installation={self._installation}", label]
         for one in self._client.api.containers(all=True, filters={"label": mine}):
             if any("-standby-" in name for name in one["Names"]):
                 yield one
@@ -167,6 +196,18 @@ class Containers:
     def _remove(self, name: str) -> None:
         with contextlib.suppress(docker.errors.NotFound):
             self._client.api.remove_container(name, force=True, v=True)
+
+    def _remove_meanwhile(self, container: str) -> None:
+        """The engine takes most of a second for it, which a start need not wait for."""
+        threading.Thread(target=self._remove, args=(container,), daemon=True).start()
+
+
+def may_wait(spec: ReplicaSpec, gpus: tuple[str, ...], options: dict[str, Any]) -> bool:
+    """Whether a container can wait for the code of such a replica: its app finds the code where the image has
+    it, and nothing else there."""
+    elsewhere = "SPACEPORT_CODE" in options["environment"]
+    mounted = any(volume.path.startswith(f"{mount_paths.APP}/") for volume in spec.volumes)
+    return spec.sdk == "gradio" and not (gpus or elsewhere or mounted)
 
 
 def _form(options: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ if sys.argv[1:2] == ["--standby"]:
     from spaceport_launcher import standby
 
     standby.serve()
-elif sys.argv[1:2] == ["--wait"]:
+elif sys.argv[1:2] == ["--await"]:
     from spaceport_launcher.standby import waiting
 
     waiting.wait()
