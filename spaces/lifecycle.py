@@ -1,8 +1,7 @@
 """The life of a Space: its stages, the events that change them, and the steps that each change starts.
 
 Every change comes through here: a push, a build's end, a replica's news, the owner's buttons. Rows are
-the record; Celery messages only make the next step happen soon.
-"""
+the record; Celery messages only make the next step happen soon."""
 
 from __future__ import annotations
 
@@ -317,8 +316,10 @@ def restart(space: Space, factory: bool = False) -> None:
         build(space)
 
 
+@transaction.atomic
 def wake(space: Space) -> None:
-    """Start a sleeping Space."""
+    """Start a sleeping Space, once: several visitors may ask for it."""
+    space = Space.objects.select_for_update(of=("self",)).select_related("owner", "replica").get(pk=space.pk)
     if space.stage == Stage.SLEEPING:
         restart(space)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
 from msgspec import structs
 
 from accounts.models import Owner
@@ -58,6 +61,26 @@ def space(transactional_db: None, addresses: list[str]) -> Iterator[Space]:
     publishing.publish(space)
     yield space
     publishing.withdraw(space)
+
+
+def test_visitors_who_come_together_wake_it_once(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    Space.objects.filter(pk=space.pk).update(stage=Stage.SLEEPING)
+    visitors = [Space.objects.get(pk=space.pk) for _ in range(3)]
+    started: list[int] = []
+
+    def starts(found: Space) -> None:
+        started.append(found.pk)
+        time.sleep(0.3)  # the others ask meanwhile
+        Space.objects.filter(pk=found.pk).update(stage=Stage.APP_STARTING)
+
+    def comes(visitor: Space) -> None:
+        lifecycle.wake(visitor)
+        connection.close()
+
+    monkeypatch.setattr(lifecycle, "restart", starts)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(comes, visitors))
+    assert started == [space.pk]
 
 
 def followed(space: Space) -> tuple[str, str]:
