@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import socket
 import threading
 from dataclasses import replace
@@ -17,6 +18,7 @@ from hardware import readiness
 from hardware.runtimes import base_image, container
 from hardware.runtimes.base import BuildSpec, NamedVolume, ReplicaSpec
 from hardware.runtimes.volumes import RECOUNT_S
+from hardware.tiers import TIERS
 from infra.listening import Listener
 from tests.hardware.engine import docker_runtime
 from tests.waiting import wait_until
@@ -107,6 +109,8 @@ def test_the_usual_pattern_of_the_hub_writes_beside_its_code(runtime: DockerRunt
     assert (seen["uid"], seen["home"], seen["cwd"]) == (1000, "/home/appuser", "/home/appuser/app")
     assert seen["write"] == paths
     assert "/tmp" not in seen["memory"]  # noqa: S108
+    shm = inside(runtime, running, "stat", "--file-system", "--format", "%S %b", "/dev/shm")  # noqa: S108
+    assert math.prod(map(int, shm.split())) == TIERS["cpu"].memory_bytes // 2
     runtime.stop(running.runtime_id)
     again = start(runtime, build(runtime, tmp_path, USUAL, 1)[0], 1, replica=11)
     there = inside(runtime, again, "sh", "-c", "ls visits.db /data/x 2>/dev/null; true")
