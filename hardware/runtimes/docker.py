@@ -62,7 +62,6 @@ WATCH_EVERY_S = 5.0
 RENEW_EVERY = 12  # times
 LAST_LINES = 20
 RESOLVER = "127.0.0.11"  # the engine's own, in the network of each container
-ENCLOSED_S = 5.0  # a start follows what prepares it at once
 
 
 @contextlib.contextmanager
@@ -103,7 +102,6 @@ class DockerRuntime:
         self._standby = Containers(self.client, self.installation, standby)
         self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
         self._lock = threading.Lock()
-        self._enclosed: dict[str, float] = {}  # when, by bridge
 
     # --- build ------------------------------------------------------------------------------------
 
@@ -213,8 +211,7 @@ class DockerRuntime:
                     self.client, self.installation, str(egress)
                 )
                 try:
-                    if time.monotonic() - self._enclosed.get(bridge, -ENCLOSED_S) >= ENCLOSED_S:
-                        self._enclose(bridge, egress)
+                    self._enclose(bridge, egress)
                 except firewall.NoFirewall as error:
                     logger.warning("Spaces have no way out on this node. %s", error)
                 else:
@@ -367,7 +364,6 @@ class DockerRuntime:
             connections=settings.SPACEPORT_EGRESS_CONNECTIONS, mbits=settings.SPACEPORT_EGRESS_MBITS
         )
         firewall.enclose(self.client, bridge, egress, settings.SPACEPORT_EGRESS_REACHES, bounds)
-        self._enclosed[bridge] = time.monotonic()
 
     # --- parts ------------------------------------------------------------------------------------
 

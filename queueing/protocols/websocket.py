@@ -275,7 +275,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         )
 
     async def _write(self, payload: bytes) -> None:
-        with contextlib.suppress(RuntimeError):  # the socket closed meanwhile
+        with contextlib.suppress(RuntimeError, OSError):  # the socket closed meanwhile
             await self.base_send({"type": "websocket.send", "text": payload.decode()})
 
     async def _write_message(self, message: dict[str, Any]) -> None:
@@ -283,7 +283,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
 
     async def close(self, code: int | bool | None = None, reason: str | None = None) -> None:
         """Close the socket; one that is closed already stays so, as several things may close it at once."""
-        with contextlib.suppress(RuntimeError):
+        with contextlib.suppress(RuntimeError, OSError):
             await super().close(code, reason)
 
     # --- the visitor --------------------------------------------------------------------------------

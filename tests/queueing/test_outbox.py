@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from uvicorn.protocols.utils import ClientDisconnected
 
 import queueing.delivery.outbox
 from queueing.delivery.outbox import ROOM_BYTES, Outbox, TooSlow
 from queueing.delivery.streams import INBOX, MessageStreams
 from queueing.events import Accepted
+from queueing.protocols.websocket import QueueConsumer
 from queueing.store.keys import SpaceKeys
 from queueing.store.queue import Queue
 from tests.waiting import eventually
@@ -96,3 +100,14 @@ async def test_a_slow_follower_reads_what_was_dropped_for_it_from_the_stream(
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await streams.close()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ClientDisconnected])
+async def test_a_socket_that_closed_as_it_was_written_to_is_no_fault(error: type[Exception]) -> None:
+    async def closed(_message: dict[str, Any]) -> None:
+        raise error
+
+    consumer = QueueConsumer(Mock())
+    consumer.base_send = closed
+    await consumer._write(b"{}")
+    await consumer.close()

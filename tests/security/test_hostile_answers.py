@@ -63,7 +63,7 @@ def drains() -> Iterator[DispatcherPool]:
     patch = pytest.MonkeyPatch()
     patch.setattr(queueing.dispatch.backends.gradio_sse, "ANSWER_S", 2.0)
     patch.setattr(queueing.dispatch.worker, "RETRY_DELAY_S", 0.05)
-    patch.setattr(queueing.dispatch.worker, "MOST_UNHEARD", 1)
+    patch.setattr(queueing.dispatch.worker, "MOST_UNANSWERED", 1)
     patch.setattr(queueing.dispatch.backends.launcher, "CONNECT_S", 2.0)
     patch.setattr(queueing.dispatch.deaths, "NOTED_WITHIN_S", 0.0)  # no node watches these
     patch.setattr(queueing.dispatch.worker, "restart", _no_restart)

@@ -108,6 +108,7 @@ TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
     (f"{SPACE}/logs/build", "GET", "/logs/build", None, READ),
     (f"{SPACE}/queue", "GET", "/queue", None, READ),
     (f"{SPACE}/queue", "PUT", "/queue", {"max_size": 5}, WRITE),
+    (f"{SPACE}/memory", "GET", "/memory", None, WRITE),
     (f"{SPACE}/statistics", "GET", "/statistics", None, READ),
     (FILE, "GET", "/spaces/{id}/resolve/main/README.md", None, READ),
     (FILE, "HEAD", "/spaces/{id}/resolve/main/README.md", None, READ),
