@@ -10,6 +10,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from hardware import redis_keys
+from hardware.tiers import GIB
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from hardware.runtimes.base import Exit
 
 KEPT_S = 60
-GIB = 1024**3
 
 
 class DeathNote(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,8 +18,7 @@ def collect_rarely() -> None:
     gc.set_threshold(*THRESHOLDS)
 
 
-def tune_gc() -> None:
-    """Collect rarely, and never again among present objects: what was imported stays for good."""
+def keep_what_is_there() -> None:
+    """Never again collect among present objects: what was imported stays for good."""
     gc.collect()
     gc.freeze()
-    collect_rarely()

@@ -159,7 +159,7 @@ async def _warm_up() -> None:
     task = asyncio.ensure_future(platform(scope, receive, send))
     _tasks.add(task)
     await answered.wait()  # what Django does after it is its own
-    gc_tuning.tune_gc()
+    gc_tuning.keep_what_is_there()
     notify(READY)
 
 

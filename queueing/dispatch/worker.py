@@ -181,5 +181,5 @@ async def restart(route: Route) -> None:
 @cache
 def dispatcher_pool(redis_url: str, event_timeout_s: float, limits: Limits) -> DispatcherPool:
     """This process's dispatchers, made on first use (never before a fork)."""
-    gc_tuning.tune_gc()
+    gc_tuning.keep_what_is_there()
     return DispatcherPool(redis_url, event_timeout_s, limits)
