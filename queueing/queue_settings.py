@@ -48,8 +48,7 @@ class GroupLimit:
 
 def effective(space_id: int) -> Settings:
     """The settings in force for this Space."""
-    row = QueueSettings.objects.filter(space_id=space_id).first()
-    return _effective(row) if row is not None else Settings()
+    return _effective(_row(space_id))
 
 
 def change(space_id: int, values: dict[str, Any]) -> Settings:
@@ -58,17 +57,36 @@ def change(space_id: int, values: dict[str, Any]) -> Settings:
     Raises:
         BadSetting: nothing was changed.
     """
-    numbers = values.get("groups", {})
-    cleaned = {name: clean(name, value) for name, value in values.items() if name != "groups"}
     with transaction.atomic():
         row, _ = QueueSettings.objects.select_for_update().get_or_create(space_id=space_id)
-        own = _with_numbers(row, numbers)
-        row.chosen = {**row.chosen, **cleaned, **({"groups": own} if own or "groups" in row.chosen else {})}
+        row.chosen = _chosen(row, values)
         if values.keys() & AT_ONCE:
             row.stepped = {}  # the owner has the last word
         row.save()
         _publish(row)
     return _effective(row)
+
+
+def proposed(space_id: int, values: dict[str, Any]) -> tuple[Settings, list[GroupLimit]]:
+    """What would be in force after `change`, which is not made.
+
+    Raises:
+        BadSetting
+    """
+    row = _row(space_id)
+    row.chosen = _chosen(row, values)
+    return _effective(row), _group_limits(row)
+
+
+def _chosen(row: QueueSettings, values: dict[str, Any]) -> dict[str, Any]:
+    """The owner's settings with these changed."""
+    cleaned = {name: clean(name, value) for name, value in values.items() if name != "groups"}
+    own = _with_numbers(row, values.get("groups", {}))
+    return {**row.chosen, **cleaned, **({"groups": own} if own or "groups" in row.chosen else {})}
+
+
+def _row(space_id: int) -> QueueSettings:
+    return QueueSettings.objects.filter(space_id=space_id).first() or QueueSettings(space_id=space_id)
 
 
 def step(space_id: int, stepped: dict[str, Any], *, before: dict[str, Any]) -> None:
@@ -92,7 +110,10 @@ def most_at_once(row: QueueSettings) -> int:
 
 def groups(space_id: int) -> list[GroupLimit]:
     """The groups of the app's functions, and how many calls of each may run at once."""
-    row = QueueSettings.objects.filter(space_id=space_id).first() or QueueSettings(space_id=space_id)
+    return _group_limits(_row(space_id))
+
+
+def _group_limits(row: QueueSettings) -> list[GroupLimit]:
     each, own = _effective(row).concurrency_count, row.chosen.get("groups", {})
     found = []
     for group in _groups(row):

@@ -16,6 +16,7 @@ from spaces.views import (
     settings,
     statistics,
     versions,
+    what_if,
 )
 from spaces.webhooks import pages as webhooks
 
@@ -59,6 +60,9 @@ urlpatterns = [
     path(f"{SPACE}/versions/<int:build_id>/cancel", versions.cancel, name="cancel-build"),
     path(f"{SPACE}/statistics", statistics.page, name="statistics"),
     path(f"{SPACE}/statistics/figures", statistics.figures, name="statistics-figures"),
+    path(f"{SPACE}/what-if", what_if.page, name="what-if"),
+    path(f"{SPACE}/what-if/answer", what_if.answer, name="what-if-answer"),
+    path(f"{SPACE}/what-if/apply", what_if.apply, name="what-if-apply"),
     path(f"{SPACE}/settings", settings.page, name="settings"),
     path(f"{SPACE}/settings/figures", settings.figures, name="settings-figures"),
     path(f"{SPACE}/settings/delete", settings.delete, name="settings-delete"),

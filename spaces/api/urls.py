@@ -2,7 +2,18 @@
 
 from django.urls import path, re_path
 
-from spaces.api import files, git_http, history, listing, reading, repos, runtime, statistics, versions
+from spaces.api import (
+    files,
+    git_http,
+    history,
+    listing,
+    reading,
+    repos,
+    runtime,
+    statistics,
+    versions,
+    what_if,
+)
 from spaces.api.deploy import DeployAPI, api
 from spaces.api.missing import (
     discussions,
@@ -30,6 +41,7 @@ SPACE = "api/spaces/<str:owner>/<str:name>"
 
 api.add_router("", statistics.router)
 api.add_router("", versions.router)
+api.add_router("", what_if.router)
 api.add_router("", signin.router)
 api.add_router("", organizations.router)
 
