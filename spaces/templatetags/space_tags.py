@@ -105,6 +105,8 @@ def duration(value: float | None) -> str:
     """A measured time: "40 ms", "1.2 s", "3 min"; a dash where none was measured."""
     if value is None:
         return "–"  # noqa: RUF001
+    if value == 0:
+        return "0 s"
     if value < 0.9995:
         return f"{max(value * 1000, 1):.0f} ms"
     if value < 9.95:
