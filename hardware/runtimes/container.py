@@ -15,6 +15,7 @@ import docker.types
 
 from hardware.runtimes import base_image, egress_policy, volumes
 from hardware.runtimes.environment import launcher_environment
+from hardware.runtimes.walls import seccomp
 from hardware.tiers import TIERS
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ DEFAULT_USER = "1000"
 #: Where images of earlier versions have the code; the launcher copies it.
 OLD_CODE = "/opt/app"
 CPU_SHARES = 512  # half of what the platform's own processes have, where cores are short
+#: Where the machine itself runs out of memory, Spaces end before the platform, its databases and the engine.
+OOM_SCORE = 500
 PASSWD_BYTES = 1024**2
 
 
@@ -101,7 +104,8 @@ def options(
         "nano_cpus": int(min(tier.cpus, cores) * 1e9),
         "pids_limit": tier.pids,
         "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges:true"],
+        "security_opt": ["no-new-privileges:true", f"seccomp={seccomp.profile()}"],
+        "oom_score_adj": OOM_SCORE,
         "init": True,
         "ipc_mode": "private",
         "network": network,
