@@ -56,3 +56,9 @@ def control_ran() -> str:
 def builders() -> str:
     """Build worker -> when it last polled for builds (Unix time)."""
     return "workers:builds"
+
+
+@key("hash", owner="spaceport.web", life="expires")
+def web_processes() -> str:
+    """Web process -> its report (`spaceport.web.reports`), in JSON."""
+    return "workers:web"

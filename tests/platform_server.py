@@ -79,6 +79,7 @@ class Platform:
             "SPACEPORT_HOME": str(self.home),
             "SPACEPORT_RUNTIME": self.runtime,
             "SPACEPORT_WEB_SERVER": self.web_server,
+            "SPACEPORT_WEB_PROCESSES": "1",  # on any machine
             "SPACEPORT_UPLOAD_LIMIT_BYTES": "2000000",
             "PORT": str(self.port),
             "PYTHONUNBUFFERED": "1",

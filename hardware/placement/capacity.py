@@ -30,12 +30,17 @@ def found() -> dict[str, Any]:
     memory_bytes = round(settings.SPACEPORT_NODE_MEMORY_GB * GIB)
     free = shutil.disk_usage(home).free
     return {
-        "cores": settings.SPACEPORT_NODE_CORES or float(min(len(os.sched_getaffinity(0)), *_cores())),
+        "cores": settings.SPACEPORT_NODE_CORES or cores(),
         "memory_bytes": memory_bytes or int(min(_memory_bytes(), *_limits())),
         "disk_bytes": min(free, round(settings.SPACEPORT_NODE_DISK_GB * GIB) or free),
         "overcommit_cores": max(1.0, settings.SPACEPORT_OVERCOMMIT_CORES),
         "overcommit_memory": max(1.0, settings.SPACEPORT_OVERCOMMIT_MEMORY),
     }
+
+
+def cores() -> float:
+    """Those that this process may use, lent or not."""
+    return float(min(len(os.sched_getaffinity(0)), *_cores()))
 
 
 def _memory_bytes() -> int:

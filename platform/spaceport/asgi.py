@@ -22,6 +22,7 @@ from infra import gc_tuning
 from infra.notify import READY, notify
 from queueing.protocols.context import WebContext
 from queueing.store.options import QueueOptions
+from spaceport.web import reports
 from spaceport.web.admission import admitted
 from spaceport.web.away import answered
 from spaceport.web.bodies import Limits, OnDisk, bounded
@@ -131,6 +132,7 @@ def begin(connections: Connections) -> None:
     """On the server's loop, before the first connection."""
     leaving.prepare(connections)
     _tasks.add(asyncio.ensure_future(_warm_up()))
+    _tasks.add(asyncio.ensure_future(reports.announce_forever()))
 
 
 async def _warm_up() -> None:

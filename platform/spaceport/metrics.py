@@ -1,5 +1,5 @@
-"""`/metrics` for Prometheus: every queue, the nodes, and the web process that answers. The queues' figures
-are read from Redis at this moment, in one pipeline, so that any web process reports the same.
+"""`/metrics` for Prometheus: every queue, the nodes, and the web processes. The queues' figures are read from
+Redis at this moment, in one pipeline, so that any web process reports the same.
 
 It needs SPACEPORT_METRICS_TOKEN or an administrator (`spaceport.operators`).
 """
@@ -28,7 +28,8 @@ from queueing.stats import totals
 from queueing.stats.histograms import LAST, Histogram, seconds_in, upper_edge
 from queueing.stats.totals import Totals
 from spaceport.operators import is_operator
-from spaceport.web import monitor
+from spaceport.web import reports
+from spaceport.web.reports import Report
 from spaces.building import workers
 from spaces.building.workers import Workers
 from spaces.models import Build, Sdk, Space
@@ -61,6 +62,7 @@ class Read:
     standby: dict[str, int] | None = None
     builds: dict[str, int] | None = None
     workers: Workers | None = None
+    web: dict[str, Report] = field(default_factory=dict)
     redis_s: float | None = None
 
 
@@ -79,10 +81,10 @@ class Platform(Collector):
         yield from _events(read)
         yield from _hardware(read)
         yield from _workers(read)
-        yield from _process(read)
+        yield from _web(read)
 
     def _load(self) -> Read:
-        """Four queries of the database, four round trips to Redis."""
+        """Four queries of the database, five round trips to Redis."""
         found = Read()
         try:
             spaces = Space.objects.exclude(sdk=Sdk.STATIC).values_list("pk", "owner__name", "name")
@@ -104,8 +106,10 @@ class Platform(Collector):
             found.workers = workers.read()
             up = [node.name for node in found.nodes or []]
             found.slots, found.standby = usage.slots(up), usage.standby(up)
+            found.web = reports.read()
         except RedisError:
             found.redis_s = None
+        found.web |= dict([reports.mine()])  # this one as it is now
         return found
 
 
@@ -116,7 +120,7 @@ REGISTRY.register(Platform())
 def reference() -> str:
     """Every family as a table in Markdown, for `docs/reference/metrics.md`: a test compares them."""
     families = [
-        part for made in (_parts, _queues, _events, _hardware, _workers, _process) for part in made(Read())
+        part for made in (_parts, _queues, _events, _hardware, _workers, _web) for part in made(Read())
     ]
     lines = ["", "", "| metric | type | labels | meaning |", "|---|---|---|---|"]
     for family in families:
@@ -252,21 +256,22 @@ def _workers(read: Read) -> Iterator[Metric]:
     yield from (lag, waiting, builders, builds)
 
 
-def _process(read: Read) -> Iterator[Metric]:
+def _web(read: Read) -> Iterator[Metric]:
     lag = GaugeMetricFamily(
         "spaceport_web_event_loop_lag_seconds",
-        "The longest delay of a ready task in the last minute, in the web process that answers.",
+        "The longest delay of a ready task in the last minute, in a web process.",
+        labels=["process"],
     )
-    lag.add_metric([], monitor.lag_s())
-    yield lag
     sockets = GaugeMetricFamily(
         "spaceport_web_open_sockets",
-        "Open websockets and event streams of the web process that answers.",
-        labels=["kind"],
+        "Open websockets and event streams of a web process.",
+        labels=["process", "kind"],
     )
-    for kind in ("websocket", "sse"):
-        sockets.add_metric([kind], monitor.sockets[kind])
-    yield sockets
+    for name, report in sorted(read.web.items()):
+        lag.add_metric([name], report.lag_s)
+        for kind, count in report.sockets.items():
+            sockets.add_metric([name, kind], count)
+    yield from (lag, sockets)
 
 
 # --- samples -------------------------------------------------------------------------------------------

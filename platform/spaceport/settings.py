@@ -32,6 +32,9 @@ SPACEPORT_DEMO_DOMAIN = env.str("SPACEPORT_DEMO_DOMAIN", "localhost")
 SPACEPORT_TRUSTED_PROXY_COUNT = int(renamed("SPACEPORT_TRUSTED_PROXY_COUNT", "SPACEPORT_PROXIES") or 0)
 #: The web server: `daphne` or `uvicorn`, which uses less CPU per event.
 SPACEPORT_WEB_SERVER = env.str("SPACEPORT_WEB_SERVER", "daphne")
+#: Web processes that `manage.py up` runs on this machine; 0: one for two cores, at least 1, at most 8. They
+#: share one port.
+SPACEPORT_WEB_PROCESSES = env.int("SPACEPORT_WEB_PROCESSES", 0)
 #: This machine's name as a node. Default: its host name.
 SPACEPORT_NODE = env.str("SPACEPORT_NODE", socket.gethostname())
 #: Cores that this node lends to Spaces; 0: all that it has, or that its control group allows. Set this and

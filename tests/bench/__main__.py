@@ -53,10 +53,10 @@ def alone() -> Iterator[tuple[str, int]]:
 
 
 @contextmanager
-def behind(alone_url: str, alone_pid: int, options: argparse.Namespace) -> Iterator[Bench]:
-    """The same app as a Space of a platform just started."""
+def behind(alone_url: str, alone_pid: int, options: argparse.Namespace, **more: str) -> Iterator[Bench]:
+    """The same app as a Space of a platform just started, with these settings besides the bench's own."""
     # All clients of a measurement come in the same moment.
-    settings = {"SPACEPORT_HANDSHAKES_PER_SECOND": "0", "SPACEPORT_SOCKETS_PER_VISITOR": "0"}
+    settings = {"SPACEPORT_HANDSHAKES_PER_SECOND": "0", "SPACEPORT_SOCKETS_PER_VISITOR": "0"} | more
     with (
         lent_home() as home,
         running(Platform(options.runtime, home, web_server=options.web, settings=settings)) as platform,

@@ -18,6 +18,7 @@ from tests.bench.growth import by_clients, by_many_spaces, by_spaces
 from tests.bench.processes import memory_bytes
 from tests.bench.sides import PARTS, Bench
 from tests.bench.sockets import hold
+from tests.bench.web_processes import web_processes
 from tests.platform_server import WEB
 
 #: name, api_name, fn_index, concurrency_count (as the app itself asks for), ideal events a second
@@ -174,6 +175,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "eta": eta,
     "footprint": footprint,
     "deploy": deploy,
+    "web": web_processes,
 }
 
 

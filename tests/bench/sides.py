@@ -42,8 +42,8 @@ class Bench:
     alone: str
     alone_pid: int
     options: argparse.Namespace
-    #: Another one, with a platform just started.
-    fresh: Callable[[], AbstractContextManager[Bench]]
+    #: Another one, with a platform just started, and with settings of its own.
+    fresh: Callable[..., AbstractContextManager[Bench]]
 
     def base(self, space: str) -> str:
         """Where a Space of the platform speaks the protocol."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import redis as sync
 from channels.testing import ApplicationCommunicator
@@ -18,12 +19,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from accounts import tokens
 from accounts.models import User
-from hardware import nodes, usage
+from hardware import nodes, redis_keys, usage
 from infra import redis_clients
 from queueing.stats import rollup
 from queueing.store.keys import SpaceKeys
 from spaceport import health, metrics
-from spaceport.web import monitor
+from spaceport.up.run import web_names
+from spaceport.web import monitor, reports
+from spaceport.web.servers import by_cores
 from spaces.building import workers
 from spaces.models import Build, Space
 from tests.people import make_people
@@ -247,7 +250,24 @@ def test_a_scrape_of_many_spaces_costs_a_few_round_trips(
     with django_assert_max_num_queries(4):
         found = samples()
     assert ("spaceport_queue_pending", "lab/s199") in found
-    assert len(trips) <= 8
+    assert len(trips) <= 9
+
+
+def test_web_processes_are_shown_while_they_report(server: sync.Redis, space: Space) -> None:
+    for name, age_s in (("web 2@other", 5.0), ("web@gone", 60.0)):
+        report = reports.Report(0.25, {"websocket": 7, "sse": 0}, time.time() - age_s)
+        server.hset(redis_keys.web_processes(), name, msgspec.json.encode(report))
+    found = samples()
+    shown = {sample[1] for sample in found if sample[0] == "spaceport_web_event_loop_lag_seconds"}
+    assert shown == {"web 2@other", reports.mine()[0]}
+    assert found["spaceport_web_open_sockets", "websocket", "web 2@other"] == 7
+    server.delete(redis_keys.web_processes())
+
+
+@pytest.mark.parametrize(("cores", "processes"), [(0.5, 1), (2, 1), (3.5, 1), (4, 2), (16, 8), (64, 8)])
+def test_a_machine_has_a_web_process_for_two_cores(cores: float, processes: int) -> None:
+    assert by_cores(cores) == processes
+    assert len(set(web_names(processes))) == processes
 
 
 # --- this process -----------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """`home`, `code`: folders, of the data and of the checkout. `socket`: number of the listening one.
+    """`home`, `code`: folders, of the data and of the checkout. `socket`: number of the listening one, for so
+    many `web_processes`.
     `login`: how to sign in; `user`: as which user. `examples`: whether they are to be pushed. `lacks`:
     whether something is missing that builds need. `embedded`: names of the servers that run here; `ours`:
     those of them that end with the platform. `began`: when, by the monotonic clock."""
@@ -20,6 +21,7 @@ class Plan:
     url: str
     port: int
     socket: int
+    web_processes: int
     login: str
     user: str
     examples: bool

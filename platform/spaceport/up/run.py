@@ -22,6 +22,11 @@ READY_S = 90
 HANDOVER_S = 120
 
 
+def web_names(count: int) -> list[str]:
+    """What the web processes are called, in messages, metrics and their logs' names."""
+    return ["web", *(f"web {number}" for number in range(2, count + 1))]
+
+
 class NotReady(RuntimeError):
     """The platform was not ready in time."""
 
@@ -128,17 +133,22 @@ class Run:
         simulate = ["--simulate"] if self.plan.simulate else []
         path = os.pathsep.join([str(self.code), str(self.code / "platform")])
         env = {"PYTHONPATH": path, "SPACEPORT_HOME": str(self.home)}
-        fd = self.plan.socket
-        web = [*manage, "web", "--fd", str(fd)]
         build = [python, "-m", "spaceport.up.worker", "build@%h", "build", "control"]
         node = [*manage, "node", "--wait", str(HANDOVER_S), *tiers, *simulate]
         beat = [python, "-m", "spaceport.up.scheduler", str(self.home / "beat-schedule")]
         return [
-            Child("web", web, logs / "web.log", env, fds=(fd,), beside=True, hurries=True),
+            *(self._web(name, manage, env) for name in web_names(self.plan.web_processes)),
             Child("build worker", build, logs / "build.log", env, beside=True),
             Child("node worker", node, logs / "node.log", env, beside=True),
             Child("beat", beat, logs / "beat.log", env),
         ]
+
+    def _web(self, name: str, manage: list[str], env: dict[str, str]) -> Child:
+        """All accept from one socket: whatever becomes of one of them, the others serve whoever comes."""
+        fd = self.plan.socket
+        command = [*manage, "web", "--fd", str(fd), "--name", name]
+        log = self.home / "log" / f"{name.replace(' ', '-')}.log"
+        return Child(name, command, log, env, fds=(fd,), beside=True, hurries=True)
 
     def _wait_until_well(self) -> None:
         deadline = time.monotonic() + READY_S

@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 SERVERS = ("daphne", "uvicorn")
+MOST = 8
+
+
+def by_cores(cores: float) -> int:
+    """How many web processes a machine runs where nobody chose: half as many as it has cores. The other half
+    is for the databases, the workers and the apps: on two cores a second one would take from them what it
+    gives."""
+    return min(max(1, int(cores // 2)), MOST)
 
 
 def server(name: str) -> Callable[..., None]:

@@ -12,10 +12,11 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from hardware.placement import capacity
 from hardware.runtimes import choose
 from spaceport.up import bootstrap, embedded, steps
 from spaceport.up.plan import Plan
-from spaceport.web.servers import server
+from spaceport.web.servers import by_cores, server
 
 BACKLOG = 4096  # connections that may wait while no web process accepts; the system may allow fewer
 
@@ -56,6 +57,7 @@ class Command(BaseCommand):
             url=settings.SPACEPORT_URL,
             port=settings.PORT,
             socket=listening.fileno(),
+            web_processes=settings.SPACEPORT_WEB_PROCESSES or by_cores(capacity.cores()),
             login=f"user {user}, password {password}" if password else "as before",
             user=user,
             examples=not options["no_examples"] and bootstrap.examples_are_missing(),

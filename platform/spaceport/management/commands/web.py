@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from spaceport.web import assets
+from spaceport.web import assets, reports
 from spaceport.web.request_threads import keep_connections
 from spaceport.web.servers import server
 
@@ -24,10 +24,13 @@ class Command(BaseCommand):
             "--port", type=int, default=settings.PORT, help="port to listen on (default: PORT)"
         )
         parser.add_argument("--fd", type=int, help="use this open listening socket instead")
+        parser.add_argument("--name", help="what it is called in the metrics (default: its process number)")
 
     def handle(self, **options: Any) -> None:
         try:
             serve = server(settings.SPACEPORT_WEB_SERVER)
+            if options["name"]:
+                reports.call_this(options["name"])
             keep_connections()
             assets.collect()
             serve(host=options["bind"], port=options["port"], fd=options["fd"])
