@@ -48,9 +48,11 @@ class QueueMinute(models.Model):
     pending = models.PositiveIntegerField(default=0)
     running = models.PositiveIntegerField(default=0)
     calls = models.PositiveIntegerField(default=0)
-    #: {bucket: events}, `queueing.stats.histograms`; join to first claim, and claim to finish.
+    #: {bucket: events}, `queueing.stats.histograms`; join to first claim, claim to finish, and join to the
+    #: moment in which its visitor gave up waiting.
     wait = models.JSONField(default=dict)
     service = models.JSONField(default=dict)
+    left = models.JSONField(default=dict, db_default={})
     #: {events in one call: calls}, of batch functions.
     batch = models.JSONField(default=dict)
 

@@ -7,6 +7,7 @@ from typing import Any
 from queueing.stats.counters import OTHERS, Fn, Tally
 from queueing.stats.histograms import quantile
 from queueing.stats.history import History, history
+from queueing.stats.patience import patience
 
 
 def report(space_id: int, name: str) -> dict[str, Any]:
@@ -22,6 +23,8 @@ def report(space_id: int, name: str) -> dict[str, Any]:
             "most_running": found.peak("running"),
             "wait_p50_s": _rounded(quantile(found.main.wait, 0.5)),
             "wait_p95_s": _rounded(quantile(found.main.wait, 0.95)),
+            "left": sum(found.main.left.values()),
+            "patience_p50_s": _rounded(patience(found.main.wait, found.main.left).time_of(0.5)),
         },
         "functions": [
             _function(found, fn, tally)

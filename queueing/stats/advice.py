@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from hardware.tiers import GIB, Tier
 from queueing.setting_fields import Settings
 from queueing.stats.counters import Tally
-from queueing.stats.histograms import Histogram, quantile, share_over
+from queueing.stats.histograms import Histogram, quantile, seconds_in, share_over
+from queueing.stats.patience import patience
 
 #: Below this many events in the last 24 hours there is no advice.
 FEWEST = 20
@@ -144,7 +145,23 @@ def _room(used: Used, now: int, tier: Tier) -> int:
     return int(now * min(2.0, by_memory, by_cores))
 
 
+def _by_patience(facts: Facts, settings: Settings) -> str:
+    """A queue as long as half of the visitors would wait; the others learn at once that it is too long."""
+    service, served = facts.main.service, sum(facts.main.service.values())
+    half_s = patience(facts.main.wait, facts.main.left).time_of(0.5)
+    if half_s is None or not served or not facts.most_running or not _served(facts.main):
+        return ""
+    batch = facts.main.mean_batch or 1
+    in_time = int(half_s * facts.most_running * batch * served / seconds_in(service))
+    if in_time < 1 or (settings.max_size is not None and settings.max_size <= 1.5 * in_time):
+        return ""
+    wait = f"half of the visitors give up after {_time(half_s)}"
+    return f"{wait}, in which {in_time:,} are served: try {in_time:,}."
+
+
 def _max_size(facts: Facts, settings: Settings, tier: Tier) -> str:
+    if sentence := _by_patience(facts, settings):
+        return sentence
     full, arrivals = facts.main.counts["full"], facts.main.arrivals
     if full:
         text = f"{full:,} of {full + arrivals:,} found the queue full"

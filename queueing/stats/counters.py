@@ -1,8 +1,8 @@
 """What the scripts count in a minute's hash, as values. Pure; the fields are written by `lua/lib/count.lua`.
 
 A field is `<what>:<bucket>:<lane>:<fn>`, or a highest value: `pending`, `running`, `calls`. `what` is one of
-COUNTS, or `wait` (join to first claim), `batch` (calls by their size) or `running` (the most calls of its
-group); an ending that had a run before it
+COUNTS, or `wait` (join to first claim), `left` (join to the moment in which its visitor gave up waiting),
+`batch` (calls by their size) or `running` (the most calls of its group); an ending that had a run before it
 names the bucket of its service time, claim to finish (`queueing.stats.histograms`).
 """
 
@@ -24,12 +24,14 @@ Fn = tuple[str, str]  # lane, fn
 
 @dataclass
 class Tally:
-    """Counters of one function, or of several added up. Histograms by bucket; `batch` by size; `running`: the
+    """Counters of one function, or of several added up. Histograms by bucket, `left` of how long those waited
+    who gave up before their start; `batch` by size; `running`: the
     most calls at once of its group of functions, of the busiest group where several are added up."""
 
     counts: Counter[str] = field(default_factory=Counter)
     wait: Counter[int] = field(default_factory=Counter)
     service: Counter[int] = field(default_factory=Counter)
+    left: Counter[int] = field(default_factory=Counter)
     batch: Counter[int] = field(default_factory=Counter)
     running: int = 0
 
@@ -54,6 +56,7 @@ class Tally:
         self.counts.update(other.counts)
         self.wait.update(other.wait)
         self.service.update(other.service)
+        self.left.update(other.left)
         self.batch.update(other.batch)
         self.running = max(self.running, other.running)
 
@@ -95,6 +98,8 @@ def _count(minute: Minute, name: str, number: int) -> None:
     tally = minute.functions.setdefault((lane, fn) if known else OTHERS, Tally())
     if what == "wait":
         tally.wait[int(bucket)] += number
+    elif what == "left":
+        tally.left[int(bucket)] += number
     elif what == "batch":
         tally.batch[int(bucket)] += number
     elif what == "running":

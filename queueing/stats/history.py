@@ -135,6 +135,7 @@ from queueing_queueminute
 cross join lateral (
     select 'wait' as what, key, value from jsonb_each_text(wait)
     union all select 'service', key, value from jsonb_each_text(service)
+    union all select 'left', key, value from jsonb_each_text("left")
     union all select 'batch', key, value from jsonb_each_text(batch)
 ) as counted
 where space_id = %(space)s and minute >= %(start)s and minute < %(end)s and not minute = any(%(without)s)

@@ -79,6 +79,7 @@ def _store(space_id: int, numbers: Sequence[int]) -> int:
                     "calls",
                     "wait",
                     "service",
+                    "left",
                     "batch",
                 ],
             )
@@ -115,6 +116,7 @@ def _rows(space_id: int, number: int, minute: Minute, names: dict[str, str]) -> 
             api_name=names.get(fn, "")[:200],
             wait=_json(tally.wait),
             service=_json(tally.service),
+            left=_json(tally.left),
             batch=_json(tally.batch),
             running=tally.running,
             **{name: tally.counts[name] for name in COUNTS},

@@ -41,7 +41,7 @@ def clear(space_id: int, reason: str = CLEARED) -> int:
                     fence=k.fence,
                     minutes=k.minutes,
                 ),
-                args=[event_id, channel, failed(event_id, reason), FINAL_TTL_S, k.wake, k.prefix],
+                args=[event_id, channel, failed(event_id, reason), FINAL_TTL_S, k.wake, k.prefix, 0],
             )
             cleared += answer[0] == b"cancelled"
     return cleared

@@ -111,7 +111,7 @@ class Queue:
 
     async def _withdraw(self, join: Join) -> None:
         """The caller may not get its id; one already claimed is found again by its key."""
-        if await self.cancel(join.event_id, join.channel) == "cancelled":
+        if await self.cancel(join.event_id, join.channel, leaves=False) == "cancelled":
             await self.redis.delete(self.keys.idempotency(join.visitor, join.idempotency_key))
 
     async def _stored(self, script: Script, **values: Any) -> tuple[Any, bool]:
@@ -292,8 +292,11 @@ class Queue:
         )
         return bool(answer[0] == b"requeued")
 
-    async def cancel(self, event_id: str, channel: str) -> Literal["cancelled", "running", "unknown"]:
-        """End a pending event of this channel, or have its dispatcher end the running one."""
+    async def cancel(
+        self, event_id: str, channel: str, *, leaves: bool = True
+    ) -> Literal["cancelled", "running", "unknown"]:
+        """End a pending event of this channel, or have its dispatcher end the running one. `leaves`: because
+        its visitor does not wait any longer."""
         k = self.keys
         answer = await _cancel(
             self.redis,
@@ -312,6 +315,7 @@ class Queue:
             payload=cancelled(event_id),
             ttl=FINAL_TTL_S,
             wake=k.wake,
+            leaves=int(leaves),
         )
         word: Literal["cancelled", "running", "unknown"] = answer[0].decode()
         return word

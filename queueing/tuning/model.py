@@ -17,11 +17,13 @@ from typing import NamedTuple
 
 
 class Arrival(NamedTuple):
-    """One event: when it comes, in seconds; the number of its line; the seconds of work of its call."""
+    """One event: when it comes, in seconds; the number of its line; the seconds of work of its call; the
+    seconds of waiting after which its visitor leaves."""
 
     at: float
     line: int
     work: float
+    patience: float = float("inf")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +48,13 @@ class Limits:
 @dataclass(kw_only=True)
 class Outcome:
     """What came of it. `waits`: (arrival, seconds until its start) of each accepted event, in the order of
-    starts; `refused`: arrivals that found the queue full; `most_pending`: events that waited at once;
-    `busy_s`: seconds of calls, added up; `end`: when the last call ended."""
+    starts; `refused`: arrivals that found the queue full; `left`: those of visitors who gave up;
+    `most_pending`: events that waited at once; `busy_s`: seconds of calls, added up; `end`: when the last
+    call ended."""
 
     waits: list[tuple[float, float]] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
+    left: list[float] = field(default_factory=list)
     most_pending: int = 0
     busy_s: float = 0.0
     end: float = 0.0
@@ -79,18 +83,25 @@ class _Run:
         self._now = self._clock = 0.0
         self._ends: list[tuple[float, int]] = []  # virtual time of a running call's end, its line
         self._running = [0] * len(lines)
-        self._waiting: list[deque[Arrival]] = [deque() for _ in lines]
+        self._waiting: list[deque[tuple[int, Arrival]]] = [deque() for _ in lines]
+        self._joined = 0
+        # When those leave who have no patience for more, their numbers while they wait, and those who left.
+        self._deadlines: list[tuple[float, int, float]] = []
+        self._may_leave: set[int] = set()
+        self._gone: set[int] = set()
         self._pending = 0
         self._last_start = [0] * len(lines)
         self._starts = 0
 
     def advance(self, until: float) -> None:
-        """Let time pass; calls that end make room for those that wait."""
+        """Let time pass; calls that end make room for those that wait, as far as they do."""
         ends, outcome = self._ends, self.outcome
         while ends:
             count = len(ends)
             slower = count / self._parallel if count > self._parallel else 1.0
             at = self._now + (ends[0][0] - self._clock) * slower
+            if self._deadlines:
+                self._leave(min(at, until))
             if at > until:
                 outcome.busy_s += (until - self._now) * count
                 self._clock += (until - self._now) / slower
@@ -112,12 +123,33 @@ class _Run:
             self.outcome.refused.append(arrival.at)
             return
         line = arrival.line
-        self._waiting[line].append(arrival)
+        self._joined += 1
+        self._waiting[line].append((self._joined, arrival))
         self._pending += 1
         if self._has_room(line):
             self._start(line)
-        elif self._pending > self.outcome.most_pending:
-            self.outcome.most_pending = self._pending
+            return
+        self.outcome.most_pending = max(self.outcome.most_pending, self._pending)
+        if arrival.patience != float("inf"):
+            self._may_leave.add(self._joined)
+            heappush(self._deadlines, (arrival.at + arrival.patience, self._joined, arrival.at))
+
+    def _leave(self, until: float) -> None:
+        """Those whose patience ends leave the line."""
+        while self._deadlines and self._deadlines[0][0] <= until:
+            _, number, at = heappop(self._deadlines)
+            if number in self._may_leave:
+                self._may_leave.remove(number)
+                self._gone.add(number)
+                self._pending -= 1
+                self.outcome.left.append(at)
+
+    def _waits(self, line: int) -> bool:
+        """Whether somebody is in this line; those who left it drop out of it here."""
+        waiting = self._waiting[line]
+        while waiting and waiting[0][0] in self._gone:
+            self._gone.remove(waiting.popleft()[0])
+        return bool(waiting)
 
     def _has_room(self, line: int) -> bool:
         return self._running[line] < self._limit[line] and len(self._ends) < self._most_running
@@ -125,18 +157,20 @@ class _Run:
     def _start_waiting(self) -> None:
         """Of lines that could start a call the one whose last start is longest ago, as `claim` chooses."""
         while candidates := [
-            line for line, waiting in enumerate(self._waiting) if waiting and self._has_room(line)
+            line for line in range(len(self._waiting)) if self._has_room(line) and self._waits(line)
         ]:
             self._start(min(candidates, key=self._last_start.__getitem__))
 
     def _start(self, line: int) -> None:
-        waiting, waits = self._waiting[line], self.outcome.waits
-        first = waiting[0]
-        for _ in range(min(self._batch[line], len(waiting))):
-            at = waiting.popleft().at
-            waits.append((at, self._now - at))
+        work = self._waiting[line][0][1].work
+        room = self._batch[line]
+        while room and self._waits(line):
+            number, arrival = self._waiting[line].popleft()
+            self.outcome.waits.append((arrival.at, self._now - arrival.at))
+            self._may_leave.discard(number)
             self._pending -= 1
+            room -= 1
         self._running[line] += 1
         self._starts += 1
         self._last_start[line] = self._starts
-        heappush(self._ends, (self._clock + first.work, line))
+        heappush(self._ends, (self._clock + work, line))

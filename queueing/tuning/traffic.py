@@ -16,6 +16,7 @@ from django.utils import timezone
 from queueing.lines import MAIN
 from queueing.models import QueueMinute
 from queueing.stats.histograms import Histogram, lower_edge, upper_edge
+from queueing.stats.patience import patience
 from queueing.tuning.model import Arrival
 
 #: Events that the model is given at most; it answers while a slider moves.
@@ -25,13 +26,14 @@ MOST = 20_000
 @dataclass(kw_only=True)
 class Demand:
     """What visitors asked of one Space. `minutes`: {minute since 1970: {fn: events}}, refused ones of a full
-    queue included; `service`, `wait`: histograms of seconds; `batches`: {fn: {size: calls}}; `refused`:
-    events that found the queue full."""
+    queue included; `service`, `wait`, `left`: histograms of seconds; `batches`: {fn: {size: calls}};
+    `refused`: events that found the queue full."""
 
     minutes: dict[int, Counter[str]] = field(default_factory=dict)
     service: dict[str, Counter[int]] = field(default_factory=dict)
     batches: dict[str, Counter[int]] = field(default_factory=dict)
     wait: Counter[int] = field(default_factory=Counter)
+    left: Counter[int] = field(default_factory=Counter)
     refused: int = 0
     most_pending: int = 0
 
@@ -51,9 +53,9 @@ def recorded(space_id: int, back: timedelta) -> Demand:
     rows = QueueMinute.objects.filter(space_id=space_id, minute__gte=since(back))
     found = Demand()
     found.most_pending = max(rows.filter(fn="").values_list("pending", flat=True), default=0)
-    fields = ("minute", "fn", "page", "api", "full", "wait", "service", "batch")
+    fields = ("minute", "fn", "page", "api", "full", "wait", "service", "left", "batch")
     for at, fn, page, api, full, *histograms in rows.filter(lane=MAIN).values_list(*fields):
-        wait, service, batch = (
+        wait, service, left, batch = (
             Counter({int(bucket): count for bucket, count in one.items()}) for one in histograms
         )
         if page + api + full:
@@ -61,6 +63,7 @@ def recorded(space_id: int, back: timedelta) -> Demand:
         found.service.setdefault(fn, Counter()).update(service)
         found.batches.setdefault(fn, Counter()).update(batch)
         found.wait.update(wait)
+        found.left.update(left)
         found.refused += full
     return found
 
@@ -86,13 +89,18 @@ def replay(demand: Demand, lines: Mapping[str, int], span: tuple[int, int], seed
     """The events of these minutes. `lines`: function to the number of its line. Functions whose calls were
     never measured are left out."""
     rng = random.Random(seed)  # noqa: S311  (a model's dice)
-    times = _Times(demand.service, rng)
+    times, bears = _Times(demand.service, rng), patience(demand.wait, demand.left)
     found = []
     for minute in range(span[0], span[1] + 1):
         for fn, count in demand.minutes.get(minute, {}).items():
             if fn in lines and fn in times:
                 found += [
-                    Arrival(60.0 * minute + 60 * rng.random(), lines[fn], times.draw(fn))
+                    Arrival(
+                        60.0 * minute + 60 * rng.random(),
+                        lines[fn],
+                        times.draw(fn),
+                        bears.drawn(rng.random()),
+                    )
                     for _ in range(count)
                 ]
     found.sort()
@@ -103,14 +111,16 @@ def crowd(demand: Demand, lines: Mapping[str, int], events: int, over_s: float, 
     """So many events, spread at random over some seconds from 0, of functions in the proportion in which they
     were used."""
     rng = random.Random(seed)  # noqa: S311
-    times = _Times(demand.service, rng)
+    times, bears = _Times(demand.service, rng), patience(demand.wait, demand.left)
     used: Counter[str] = Counter()
     for counts in demand.minutes.values():
         used.update({fn: count for fn, count in counts.items() if fn in lines and fn in times})
     if not used:
         return []
     names = rng.choices(list(used), list(used.values()), k=events)
-    return sorted(Arrival(over_s * rng.random(), lines[fn], times.draw(fn)) for fn in names)
+    return sorted(
+        Arrival(over_s * rng.random(), lines[fn], times.draw(fn), bears.drawn(rng.random())) for fn in names
+    )
 
 
 class _Times:

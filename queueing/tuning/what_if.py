@@ -20,6 +20,7 @@ from queueing.routes import App, decode
 from queueing.setting_fields import Settings
 from queueing.stats.histograms import quantile as histogram_quantile
 from queueing.stats.histograms import seconds_in
+from queueing.stats.patience import patience
 from queueing.store.keys import SpaceKeys
 from queueing.tuning import traffic
 from queueing.tuning.model import Arrival, Limits, Line, Outcome, simulate
@@ -83,7 +84,7 @@ def answer(space_id: int, tier: Tier, question: Question) -> dict[str, Any]:
     if not arrivals:
         raise NothingMeasured("The functions that were called in this time are not in the app any more.")
     cores = cores_of_a_call(space_id, question.back)
-    notes += _assumptions(cores, tier, settings, app)
+    notes += _assumptions(cores, demand, tier, settings, app)
     ran = [
         simulate(_faster(arrivals, one.speed), *_limits(one, app, lines, cores, tier)) for one in (now, then)
     ]
@@ -183,8 +184,9 @@ def _limits(
 def _figures(outcome: Outcome, scenario: Scenario, seconds: int) -> dict[str, Any]:
     waits = sorted(wait for _, wait in outcome.waits)
     return {
-        "accepted": len(waits),
+        "accepted": len(waits) + len(outcome.left),
         "refused": len(outcome.refused),
+        "left": len(outcome.left),
         "wait_p50_s": round(quantile(waits, 0.5), 3) if waits else None,
         "wait_p95_s": round(quantile(waits, 0.95), 3) if waits else None,
         "most_pending": outcome.most_pending,
@@ -202,6 +204,7 @@ def _measured(demand: traffic.Demand) -> dict[str, Any]:
     return {
         "accepted": demand.events - demand.refused,
         "refused": demand.refused,
+        "left": sum(demand.left.values()),
         "wait_p50_s": p50,
         "wait_p95_s": p95,
         "most_pending": demand.most_pending,
@@ -222,7 +225,9 @@ def _series(ran: list[Outcome], start: int, end: int) -> dict[str, list[Any]]:
     return found
 
 
-def _assumptions(cores: float | None, tier: Tier, settings: Settings, app: App) -> list[str]:
+def _assumptions(
+    cores: float | None, demand: traffic.Demand, tier: Tier, settings: Settings, app: App
+) -> list[str]:
     notes = []
     if cores is None:
         notes.append("What a call takes of the cores was not measured: calls do not slow each other here.")
@@ -234,4 +239,9 @@ def _assumptions(cores: float | None, tier: Tier, settings: Settings, app: App) 
         )
     if settings.batch and any(one.batch for one in app.functions):
         notes.append("A batch takes as long as batches took, whatever its size.")
+    half_s = patience(demand.wait, demand.left).time_of(0.5)
+    if half_s is not None:
+        notes.append(f"Half of the visitors give up before they have waited {half_s:.0f} s, as they did.")
+    elif not demand.left:
+        notes.append("Nobody gave up, so nobody does here.")
     return [*notes, "Memory is not part of it."]

@@ -38,6 +38,10 @@ class Totals(Counts):
     most_running: int
     wait_p50_s: float | None
     wait_p95_s: float | None
+    left: int = Field(description="Visitors who gave up while they waited.")
+    patience_p50_s: float | None = Field(
+        description="How long until half of the visitors would give up; null if that was not seen."
+    )
 
 
 class Function(Counts):

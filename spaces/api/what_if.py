@@ -64,6 +64,7 @@ class Measured(Schema):
 
     accepted: int
     refused: int = Field(description="Found the queue full.")
+    left: int = Field(description="Gave up while they waited; among the accepted.")
     wait_p50_s: float | None
     wait_p95_s: float | None
     most_pending: int

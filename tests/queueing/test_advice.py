@@ -34,6 +34,10 @@ def tally(values: dict[str, Any]) -> Tally:
         counts=Counter(values["counts"]),
         wait=Counter({bucket_of(seconds): n for seconds, n in values["waits"].items()}),
         running=values["most_running"],
+        **{
+            name: Counter({bucket_of(seconds): n for seconds, n in values.get(name, {}).items()})
+            for name in ("service", "left")
+        },
     )
 
 
@@ -57,9 +61,25 @@ def facts(given: dict[str, Any], **changed: Any) -> Facts:
     )
 
 
+#: Two of three have left after 20 s; a call takes 2 s, in the middle of its bucket 1.8 s.
+IMPATIENT: dict[str, Any] = {"left": {20: 60}, "waits": {30: 30, 1: 10}, "service": {2: 40}}
 BATCHES = {"batches": {16: 30, 3: 10}, "has_batch_function": True}
 
 SAID: list[tuple[str, str, Facts, Settings, str]] = [
+    (
+        "a limit that suits their patience",
+        "max_size",
+        facts(CROWDED, **IMPATIENT, most_running=2, most_pending=30),
+        Settings(max_size=30),
+        "At most 30 of 30 places were taken; nobody was turned away.",
+    ),
+    (
+        "half leave after a while",
+        "max_size",
+        facts(CROWDED, **IMPATIENT, most_running=2),
+        Settings(),
+        "Half of the visitors give up after 25 s, in which 22 are served: try 22.",
+    ),
     (
         "long waits and room for another call",
         "concurrency_count",

@@ -116,6 +116,29 @@ def test_nobody_waits_longer_because_one_more_may_run(arrivals: list[Arrival], l
         assert after <= before
 
 
+@given(ARRIVALS, LINES, st.integers(1, 3), st.lists(st.integers(0, 15), min_size=40, max_size=40))
+def test_nobody_waits_longer_than_their_patience(
+    arrivals: list[Arrival], lines: list[Line], max_running: int, patience: list[int]
+) -> None:
+    some = [one._replace(patience=float(p)) for one, p in zip(arrivals, patience, strict=False)]
+    outcome = simulate(some, lines, Limits(max_running=max_running))
+    assert len(outcome.waits) + len(outcome.left) == len(some)
+    most = {one.at: max(p.patience for p in some if p.at == one.at) for one in some}
+    assert all(wait <= most[at] for at, wait in outcome.waits)
+    assert simulate(arrivals, lines, Limits(max_running=max_running)).left == []
+
+
+def test_as_many_leave_as_in_erlangs_model_with_patience() -> None:
+    """In M/M/c+M those leave at the rate of the waiting times one's impatience (Palm 1957)."""
+    rng = random.Random(3)  # noqa: S311
+    some = [one._replace(patience=rng.expovariate(0.25)) for one in poisson(2.4, 1.0, 40_000)]
+    outcome = simulate(some, [Line(limit=2)], Limits())
+    gone = set(outcome.left)
+    in_line = sum(wait for _, wait in outcome.waits) + sum(one.patience for one in some if one.at in gone)
+    assert len(gone) / outcome.end == pytest.approx(0.25 * in_line / outcome.end, rel=0.03)
+    assert 0.15 < len(gone) / len(some) < 0.35
+
+
 def test_thirty_that_wait_go_sixteen_then_fourteen() -> None:
     arrivals = [Arrival(0.0, 0, 5.0), *[Arrival(1.0, 0, 5.0)] * 30]
     outcome = simulate(arrivals, [Line(limit=1, batch=16)], Limits())

@@ -91,6 +91,28 @@ async def test_failed_and_cancelled_events_are_counted_as_such(queue: Queue, joi
     assert (await counted(queue)).all().counts == {"page": 2, "failed": 1, "cancelled": 1}
 
 
+async def test_those_who_give_up_waiting_are_counted_by_how_long_they_did(queue: Queue, join: Joins) -> None:
+    await queue.acquire("d")
+    first = await join()
+    await queue.claim("d")
+    waiting, withdrawn = await join(), await join()
+    assert await queue.cancel(waiting.event_id, "session") == "cancelled"
+    assert await queue.cancel(withdrawn.event_id, "session", leaves=False) == "cancelled"
+    assert await queue.cancel(first.event_id, "session") == "running"
+    tally = (await counted(queue)).all()
+    assert sum(tally.left.values()) == 1
+    assert tally.counts == {"page": 3, "cancelled": 2}
+
+
+async def test_who_gives_up_after_an_interruption_has_not_given_up_waiting(queue: Queue, join: Joins) -> None:
+    await queue.acquire("d")
+    await join()
+    (call,), _ = await queue.claim("d")
+    assert await queue.requeue(call.events[0], call, "deaths", 1)
+    assert await queue.cancel(call.events[0].id, "session") == "cancelled"
+    assert (await counted(queue)).all().left == {}
+
+
 async def test_an_end_that_came_too_late_is_not_counted(queue: Queue, join: Joins) -> None:
     await queue.acquire("d")
     await join()

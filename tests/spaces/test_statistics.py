@@ -34,7 +34,14 @@ def busy(space: Space) -> None:
     """A stored minute of a little while ago, and one that goes on."""
     now = int(time.time()) // 60
     at = datetime.fromtimestamp((now - 4) * 60, UTC)
-    row = {"lane": "main", "fn": "0", "api_name": "greet", "wait": {"45": 10}, "service": {"30": 7}}
+    row = {
+        "lane": "main",
+        "fn": "0",
+        "api_name": "greet",
+        "wait": {"45": 10},
+        "service": {"30": 7},
+        "left": {"44": 20},
+    }
     QueueMinute.objects.create(space=space, minute=at, page=8, api=2, completed=7, failed=1, full=3, **row)
     QueueMinute.objects.create(space=space, minute=at, pending=6, running=2, calls=2)
     k = SpaceKeys(space.pk)
@@ -78,6 +85,7 @@ def test_the_api_tells_what_was_counted(folks: People, space: Space, name: str) 
     assert (totals["events"], totals["page"], totals["api"]) == (19, 9, 10)
     assert (totals["completed"], totals["failed"], totals["refused_full"]) == (7, 1, 3)
     assert (totals["most_pending"], totals["most_running"]) == (6, 2)
+    assert (totals["left"], totals["patience_p50_s"]) == (20, 25.1)  # the end of bucket 44
     assert totals["wait_p50_s"] == pytest.approx(28.2, rel=0.01)  # the middle of bucket 45
     greet, other = told["functions"]
     assert (greet["api_name"], greet["events"], greet["service_p50_s"]) == ("greet", 11, 0.891)
@@ -110,6 +118,7 @@ def test_the_page_shows_figures_and_functions(folks: People, space: Space) -> No
     assert "<dd>19</dd>" in text
     assert "<code>/greet</code>" in text
     assert "function 7" in text
+    assert "gave up waiting, half by 25 s" in text
     assert "Mean batch" in text
     assert 'data-statistics="/api/spaces/lab/demo/statistics?range=1h"' in text
     part = as_(folks.bob).get("/lab/demo/statistics/figures").content.decode()

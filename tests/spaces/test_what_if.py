@@ -100,6 +100,16 @@ def test_cores_that_calls_keep_busy_bound_what_more_at_once_gains(folks: People,
     assert ask(folks, concurrency_count=8, replicas=4)["then"]["mean_running"] < found["then"]["mean_running"]
 
 
+def test_visitors_who_give_up_give_up_in_the_model_too(folks: People, space: Space) -> None:
+    """Half of those who had waited 10 s were gone."""
+    crowded(space, left={"40": 40})
+    found = ask(folks, concurrency_count=3)
+    assert found["measured"]["left"] == 800
+    assert found["now"]["left"] > 50 > found["then"]["left"]
+    assert found["now"]["accepted"] == 800
+    assert "Half of the visitors give up before they have waited 10 s, as they did." in found["notes"]
+
+
 def test_people_who_will_come(folks: People, space: Space) -> None:
     crowded(space, minutes=2)
     found = ask(folks, people=300, events_each=2, minutes=10)

@@ -1,6 +1,7 @@
 -- cancel: a pending event leaves at once with its final message; a running one is flagged for its dispatcher.
+-- `leaves` "1": its visitor had enough of waiting, which statistics count by how long that was.
 -- KEYS: event messages open day promises
--- ARGV: id channel payload ttl wake prefix
+-- ARGV: id channel payload ttl wake prefix leaves
 -- MAKES: wait shares next
 -- TIME: now
 -- returns {"cancelled"} | {"running"} | {"unknown"}
@@ -29,6 +30,9 @@ forget_bytes(event)
 redis.call("EXPIRE", event, ttl)
 redis.call("SREM", open, id)
 publish(messages, id, { payload }, now, ttl, true, redis.call("SCARD", open))
-count(now, "cancelled::" .. table.concat(redis.call("HMGET", event, "lane", "fn"), ":"))
+local about = redis.call("HMGET", event, "lane", "fn", "joined", "started")
+local what = about[1] .. ":" .. about[2]
+count(now, "cancelled::" .. what)
+if leaves == "1" and not about[4] then count(now, "left:" .. bucket(now - about[3]) .. ":" .. what) end
 if redis.call("HINCRBY", day, "cancelled", 1) == 1 then redis.call("EXPIRE", day, WEEK_AND_DAY_S) end
 return { "cancelled" }
