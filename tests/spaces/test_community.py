@@ -139,6 +139,15 @@ def test_spaces_are_found_by_what_they_say_of_themselves(hub: Hub, new_space: Ma
     assert [one["id"] for one in json.loads(done.stdout)][:1] == [whales]
 
 
+def test_a_number_in_a_name_is_a_word_of_it(hub: Hub) -> None:
+    api = hub.api("alice")
+    name = f"seldom{secrets.token_hex(4)}"
+    for number in (3, 4):
+        api.create_repo(f"alice/{name}-{number}", repo_type="space", space_sdk="gradio")
+    found = api.search_spaces(f"{name} 4", include_non_running=True)
+    assert next(iter(found)).id == f"alice/{name}-4"
+
+
 def test_what_does_not_run_is_found_only_if_asked_for(hub: Hub) -> None:
     api = hub.api("alice")
     question = f"seldom{secrets.token_hex(4)}"  # the others of this server are found by no word of it
