@@ -79,6 +79,16 @@ def certificates_are_read_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def passwords_are_hashed_fast() -> Iterator[None]:
+    """In this process: what makes a password hard to guess costs 0.4 s for each."""
+    from django.contrib.auth.hashers import PBKDF2PasswordHasher
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PBKDF2PasswordHasher, "iterations", 1)
+        yield
+
+
 @pytest.fixture(scope="module", autouse=True)
 def spaces_rest_after_their_module() -> Iterator[None]:
     """Else a long run ends beside a hundred idle apps."""

@@ -31,6 +31,7 @@ from tests.waiting import wait_until
 WEB = "manage.py\0web"  # the command line of a web process, whichever server it runs
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ROOT / "tests" / "apps"
+COLLECTED = ROOT / ".pytest_cache" / "collected"
 CACHE = Path.home() / ".cache" / "spaceport-tests"  # what tests install, from one run to the next
 SETTLED = {"RUNNING", "BUILD_ERROR", "RUNTIME_ERROR", "CONFIG_ERROR", "NO_APP_FILE", "PAUSED"}
 
@@ -272,16 +273,17 @@ def new_home() -> Path:
     """A folder for a platform. Short: PostgreSQL's socket lies in it, and its own user must reach it."""
     home = Path(tempfile.mkdtemp(prefix="sp-", dir="/tmp"))
     home.chmod(0o755)
-    if tests := os.environ.get("SPACEPORT_HOME"):
-        _lend_collection(home, Path(tests) / "collected")
+    if os.environ.get("SPACEPORT_HOME"):  # the folder of a run of tests
+        _lend_collection(home)
     return home
 
 
-def _lend_collection(home: Path, collected: Path) -> None:
-    """Static files are collected and compressed once a run: whoever starts first does it for all."""
-    (collected / "static").mkdir(mode=0o700, parents=True, exist_ok=True)
+def _lend_collection(home: Path) -> None:
+    """Static files are collected and compressed once a checkout, and when they change: by the first process,
+    for those of all workers."""
+    (COLLECTED / "static").mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in ("static", "static.state"):
-        (home / name).symlink_to(collected / name)
+        (home / name).symlink_to(COLLECTED / name)
 
 
 @contextlib.contextmanager
