@@ -19,6 +19,7 @@ from tests.waiting import wait_until
 SPACE = "alice/pushed-often"
 BROWSERS, PROGRAMS = 46, 4
 PUSHES, BROKEN, INSTALLS = 10, 3, 6
+PAUSE_S = 4.0  # of a visitor between two visits: about a third of them wait for an answer
 LONG_S = 60.0  # more than a start, far less than an old replica may stay for calls that run on
 APP = """
 import time
@@ -27,7 +28,7 @@ import gradio as gr
 
 
 def version():
-    time.sleep(0.3)  # somebody always waits for an answer, and the machine has time for the rest
+    time.sleep(0.5)  # somebody always waits for an answer, and the machine has time for the rest
     return {version}
 
 
@@ -38,7 +39,7 @@ demo.launch()
 
 
 class Visitors:
-    """They call again and again; what they were answered, and when they asked."""
+    """They call again and again, with pauses; what they were answered, and when they asked."""
 
     def __init__(self, platform: Platform) -> None:
         self.platform, self.over = platform, threading.Event()
@@ -68,6 +69,7 @@ class Visitors:
         while not self.over.is_set():
             began = time.monotonic()
             self.answers.append((began, call()))
+            self.over.wait(PAUSE_S)
 
     def _loaded_and_called(self, browser: requests.Session) -> int:
         port, call = self.platform.port, f"{self.platform.run_url(SPACE)}gradio_api/call/version"

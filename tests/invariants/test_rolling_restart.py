@@ -20,6 +20,7 @@ from tests.waiting import wait_until
 SPACE = "alice/rolls"
 LONG_S = 45.5
 PAUSE_S = 0.25  # of a caller between two requests
+SHORT_PAUSE_S = 0.02  # the same, of callers who are to meet one moment
 NOT_SO_LONG_S = 15.5  # the second time; longer than the web process needs to be replaced
 PARTS = {"web": WEB, "build worker": "build@", "node worker": "manage.py\0node", "beat": "beat-schedule"}
 
@@ -141,7 +142,7 @@ def test_a_killed_web_process_refuses_no_connection(here: Platform, space: str) 
     stopping = threading.Event()
 
     def ask() -> None:
-        while not stopping.is_set():
+        while not stopping.wait(SHORT_PAUSE_S):
             began = time.monotonic()
             try:
                 requests.get(url, timeout=60)

@@ -175,16 +175,16 @@ async def all_back(pages: list[Page]) -> None:
     assert took[-1] < BACK_S
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 async def test_a_thousand_who_wait_are_back_with_their_places_when_the_web_process_ends(
-    held: Held, http: aiohttp.ClientSession, how: signal.Signals
+    held: Held, http: aiohttp.ClientSession
 ) -> None:
     _, pages = await in_line(http, held, MANY)
-    web = held.platform.web()
-    coming = asyncio.create_task(all_back(pages))
-    os.kill(web, how)
-    await coming
-    assert held.platform.web() != web
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        web = held.platform.web()
+        coming = asyncio.create_task(all_back(pages))
+        os.kill(web, how)
+        await coming
+        assert held.platform.web() != web
 
 
 async def test_a_rolling_restart_moves_all_who_wait_once_and_the_running_call_ends_well(

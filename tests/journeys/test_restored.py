@@ -30,6 +30,7 @@ PAGE = ROOT / "docs" / "howto" / "back-up-and-restore.md"
 ENDS = {"BUILD_ERROR", "RUNTIME_ERROR", "CONFIG_ERROR", "NO_APP_FILE", "STOPPED"}
 RUNS, SLEEPS, GATED = "alice/ran", "alice/slept", "alice/gated"
 LARGE = os.urandom(2_500_000)  # above the limit of an ordinary file there
+PAUSE_S = 0.2  # of a visitor between two calls
 NOTE = "../kept/note"  # in the volume, as the app sees it
 
 
@@ -135,7 +136,7 @@ class visitors:  # a context manager
         self._thread = threading.Thread(target=self._call, args=(platform, token))
 
     def _call(self, platform: Platform, token: str) -> None:
-        while not self._over.is_set():
+        while not self._over.wait(PAUSE_S):
             self._answers.append(asked(platform, token, RUNS, "echo", "called"))
 
     def __enter__(self) -> list[str]:
