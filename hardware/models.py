@@ -7,6 +7,8 @@ from typing import ClassVar
 from django.db import models
 from encrypted_fields.fields import EncryptedJSONField
 
+from accounts.models import Owner
+
 
 class Node(models.Model):
     """A machine with a worker for one or more tiers. A node is up while its heartbeat is fresh."""
@@ -31,6 +33,32 @@ class Node(models.Model):
         return self.name
 
 
+class HardwareTier(models.Model):
+    """A kind of hardware that Spaces may choose (`hardware.tiers`, where the fields are explained). A change
+    reaches a replica when its Space is started the next time."""
+
+    name = models.CharField(max_length=16, unique=True)
+    title = models.CharField(max_length=60)
+    cpus = models.FloatField()
+    memory_bytes = models.PositiveBigIntegerField()
+    pids = models.PositiveIntegerField()
+    gpu = models.CharField(max_length=40, blank=True)
+    gpu_memory_bytes = models.PositiveBigIntegerField(default=0)
+    aliases = models.JSONField(default=list, blank=True)
+    note = models.CharField(max_length=200, blank=True)
+    price_per_hour = models.DecimalField(max_digits=10, decimal_places=4, default=0)
+    is_closed = models.BooleanField(default=False)
+    most_per_owner = models.PositiveIntegerField(null=True, blank=True)
+    #: Only `owners` may choose it.
+    is_restricted = models.BooleanField(default=False)
+    owners: models.ManyToManyField[Owner, models.Model] = models.ManyToManyField(
+        Owner, blank=True, related_name="+"
+    )
+
+    def __str__(self) -> str:
+        return self.title
+
+
 class Replica(models.Model):
     """One container (or process) of a Space on one node. `wanted` is the order, `state` the report:
     the node's agent works until they agree."""
@@ -52,6 +80,10 @@ class Replica(models.Model):
     node = models.ForeignKey(Node, null=True, blank=True, on_delete=models.SET_NULL, related_name="replicas")
     #: Everything needed to start it; contains secrets (read it with `hardware.replicas.spec_of`).
     spec = EncryptedJSONField()
+    #: What it may use (`hardware.tiers.Limits` in JSON form), and what an hour of it costs: its tier's when
+    #: it was ordered. Empty: an earlier version ordered it.
+    limits = models.JSONField(default=dict, db_default={}, blank=True)
+    price_per_hour = models.DecimalField(max_digits=10, decimal_places=4, default=0, db_default=0)
     #: The numbers of the named volumes that it is to have: only nodes that keep them can take it.
     volumes = models.JSONField(default=list, db_default=[], blank=True)
     #: UUIDs of its node's devices that it has for itself.

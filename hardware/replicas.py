@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 from hardware import nodes
 from hardware.models import Replica
 from hardware.runtimes.base import ReplicaSpec
-from hardware.tiers import TIERS
+from hardware.tiers import TIERS, Limits, queue_of
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ def order(*, space_id: int, build_id: int | None, spec: ReplicaSpec) -> Replica:
         space_id=space_id,
         build_id=build_id,
         tier=spec.tier,
+        limits=spec.may_use.to_json(),
+        price_per_hour=TIERS[spec.tier].price_per_hour,
         volumes=[volume.volume_id for volume in spec.volumes],
         # As one text: the encrypted field would give every number back as a string.
         spec={"json": json.dumps(spec.to_json())},
@@ -38,8 +40,9 @@ def order(*, space_id: int, build_id: int | None, spec: ReplicaSpec) -> Replica:
 
 def spec_of(replica_id: int) -> ReplicaSpec:
     """The complete spec of a replica, as it was ordered."""
-    stored = Replica.objects.values_list("spec", flat=True).get(pk=replica_id)
-    return ReplicaSpec.from_json(json.loads(stored["json"]))
+    stored, limits = Replica.objects.values_list("spec", "limits").get(pk=replica_id)
+    spec = ReplicaSpec.from_json(json.loads(stored["json"]))
+    return replace(spec, limits=Limits(**limits) if limits else None)
 
 
 def brings_more(ordered: Replica, serving: Replica, env: dict[str, str]) -> bool:
@@ -48,13 +51,13 @@ def brings_more(ordered: Replica, serving: Replica, env: dict[str, str]) -> bool
     if ordered.build_id != serving.build_id:
         return True
     new, old = spec_of(ordered.pk), spec_of(serving.pk)
-    return replace(new, tier=old.tier, env=env) != old
+    return replace(new, tier=old.tier, limits=old.limits, env=env) != old
 
 
 def replaced_in_place(replica: Replica, spec: ReplicaSpec, *, sha: str, build_id: int) -> bool:
     """Make this the order behind a replica that has taken the code of the commit into its process. False: it
     has not, was started again meanwhile, or the order differs in more than the code."""
-    if replace(spec_of(replica.pk), artifact=spec.artifact) != spec:
+    if replace(spec_of(replica.pk), artifact=spec.artifact, limits=spec.limits) != spec:
         return False
     reloaded = Replica.objects.filter(
         pk=replica.pk, wanted=True, state=Replica.State.READY, reloaded_to=sha
@@ -91,7 +94,7 @@ def set_aside(replica_id: int) -> None:
 
 def hint(replica: Replica) -> None:
     """Wake the agents concerned: the replica's own, or all of its tier that are up."""
-    queue = TIERS[replica.tier].queue
+    queue = queue_of(replica.tier)
     names = [replica.node.name] if replica.node else [node.name for node in nodes.up(replica.tier)]
     for name in names:
         _send("hardware.tasks.reconcile", f"{queue}@{name}")

@@ -6,12 +6,13 @@ import yaml
 from django.db import IntegrityError, transaction
 
 from accounts.models import Owner
-from hardware.tiers import tier
+from hardware.tiers import choosing
 from queueing.models import QueueSettings
 from spaces import lifecycle, names, publishing
 from spaces.git import commits, repository
 from spaces.lfs import holdings
 from spaces.models import FormerName, Sdk, Secret, Space, Stage, Variable, Visibility
+from spaces.room import tiers
 from spaces.volumes import mounts
 from spaces.volumes.mounts import Wanted
 from spaces.webhooks import events
@@ -62,9 +63,9 @@ def create(
         names.BadRepoId, hardware.tiers.UnknownTier, AlreadyExists
     """
     names.check_repo_name(name)
-    hardware = tier(hardware).name
     try:
         with transaction.atomic():
+            hardware = choosing.choose(hardware, owner.pk)
             space = Space.objects.create(
                 owner=owner,
                 name=name,
@@ -111,7 +112,7 @@ def move(space: Space, owner: Owner, name: str) -> None:
     what runs starts anew, for its environment names it.
 
     Raises:
-        names.BadRepoId, AlreadyExists, HasVolumes
+        names.BadRepoId, hardware.tiers.UnknownTier, AlreadyExists, HasVolumes
     """
     names.check_repo_name(name)
     before = str(space)
@@ -129,6 +130,7 @@ def _take_name(space: Space, owner: Owner, name: str) -> None:
     try:
         with transaction.atomic():
             Space.objects.select_for_update().get(pk=space.pk)
+            tiers.check(owner, space)
             if owner.pk != space.owner_id and space.mounts.exists():
                 raise HasVolumes(space)
             subdomain = _free_subdomain(owner, name)

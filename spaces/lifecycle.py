@@ -17,7 +17,6 @@ from django.utils import timezone
 from hardware import logs, nodes, replicas
 from hardware.models import Deleted, Replica
 from hardware.runtimes.base import Artifact, ReplicaSpec
-from hardware.tiers import tier
 from queueing import queue_settings
 from queueing.settings_in_code import settings_in_code
 from queueing.store.admin_ops import announce_no_hardware
@@ -322,17 +321,6 @@ def wake(space: Space) -> None:
     space = Space.objects.select_for_update(of=("self",)).select_related("owner", "replica").get(pk=space.pk)
     if space.stage == Stage.SLEEPING:
         restart(space)
-
-
-def set_hardware(space: Space, tier_name: str) -> None:
-    """Move the Space to another tier; visitors stay where they are until it runs there.
-
-    Raises:
-        hardware.tiers.UnknownTier
-    """
-    space.hardware = tier(tier_name).name
-    space.save(update_fields=["hardware", "last_modified"])
-    environment_changed(space)
 
 
 @transaction.atomic

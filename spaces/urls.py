@@ -6,6 +6,7 @@ from spaces.community import organizations
 from spaces.views import (
     addresses,
     console,
+    console_tiers,
     dashboard,
     discover,
     editor,
@@ -30,6 +31,10 @@ urlpatterns = [
     path("console", console.console, name="console"),
     path("console/figures", console.figures, name="console-figures"),
     path("console/spaces/<int:space_id>/<str:action>", console.act, name="console-act"),
+    path("console/tiers", console_tiers.page, name="console-tiers"),
+    path("console/tiers/new", console_tiers.edit, name="console-new-tier"),
+    path("console/tiers/edit/<str:name>", console_tiers.edit, name="console-tier"),
+    path("console/tiers/delete/<str:name>", console_tiers.delete, name="console-delete-tier"),
     path("settings/organizations", organizations.page, name="organizations"),
     path("settings/organizations/<str:name>", organizations.one, name="organization"),
     path("settings/webhooks", webhooks.page, name="webhooks"),

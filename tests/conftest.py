@@ -42,6 +42,17 @@ def no_leaked_keys(leaks: Redis) -> Iterator[None]:
     assert leaked(leaks) == []
 
 
+@pytest.fixture(autouse=True)
+def tiers_are_read_anew(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not as another test left them; and without the database where a test has none."""
+    from hardware.tiers import TIERS
+
+    TIERS.forget()
+    has_database = request.node.get_closest_marker("django_db") or "transactional_db" in request.fixturenames
+    if not has_database and "db" not in request.fixturenames:
+        monkeypatch.setattr(TIERS, "source", None)
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """The database of the tests is made from one that is migrated."""

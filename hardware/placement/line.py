@@ -29,7 +29,14 @@ def waiting(replica: Replica) -> str:
     if replica.state != Replica.State.PENDING or not replica.waits:
         return ""
     place, of, lacks = replica.waits["place"], replica.waits["of"], replica.waits["lacks"]
-    tier = TIERS[replica.tier]
+    tier = TIERS.get(replica.tier)
+    if tier is None:
+        return ""
+    if lacks == "limit":
+        return (
+            f"{tier.most_per_owner} of its owner's other Spaces run on {tier.title} hardware, no more may. "
+            "The Space starts by itself when one of them ends."
+        )
     where = f"{ordinal(place)} of {of} in line for" if of > 1 else "Waiting for"
     return f"{where} {tier.title} hardware: {_missing(tier, lacks)}. {STARTS}"
 
@@ -37,7 +44,7 @@ def waiting(replica: Replica) -> str:
 def is_awaited(tier: str) -> bool:
     """Whether a replica waits for room on this tier."""
     line = Replica.objects.filter(wanted=True, state=Replica.State.PENDING, node=None, tier=tier)
-    return line.filter(waits__place=1).exists()
+    return line.filter(waits__place=1).exclude(waits__lacks="limit").exists()
 
 
 def _missing(tier: Tier, lacks: str) -> str:

@@ -60,6 +60,8 @@ class Allocation:
     space_id: int
     amount: Amount
     devices: tuple[str, ...] = ()
+    tier: str = ""
+    owner_id: int = 0
 
 
 @dataclass(kw_only=True)
@@ -119,6 +121,7 @@ class Order(NamedTuple):
     tier: Tier
     #: Nodes on which it may run -> UUIDs of their devices that the tier promises.
     fitting: dict[str, tuple[str, ...]]
+    owner_id: int = 0
 
 
 class Placement(NamedTuple):
@@ -130,7 +133,8 @@ class Placement(NamedTuple):
 
 class Waits(NamedTuple):
     """A replica's place in its tier's line, from 1, how many are in it, and what is missing: "device",
-    "cores", "shared_cores" or "memory_bytes"."""
+    "cores", "shared_cores" or "memory_bytes". One that waits for others of its owner ("limit") stands in no
+    line: it delays nobody."""
 
     place: int
     of: int
@@ -146,9 +150,13 @@ class Plan:
         self._like = like
         self.placed: dict[int, Placement] = {}
         lines: dict[str, list[tuple[int, str]]] = {}
+        limited: list[int] = []
         for order in orders:
             candidates = [self._rooms[name] for name in order.fitting if name in self._rooms]
             if not candidates:
+                continue
+            if self._has_all_it_may(order):
+                limited.append(order.replica_id)
                 continue
             found = self._choose(order, candidates) or self._succession(order, candidates)
             if found is not None:
@@ -164,7 +172,7 @@ class Plan:
             replica_id: Waits(place, len(line), lacks)
             for line in lines.values()
             for place, (replica_id, lacks) in enumerate(line, 1)
-        }
+        } | {replica_id: Waits(1, 1, "limit") for replica_id in limited}
 
     def at(self, order: Order, node: str) -> Placement | None:
         """How this node would take a replica that was placed on another one, in the room that is left."""
@@ -172,6 +180,14 @@ class Plan:
         if room is None or node not in order.fitting or self._lacks(order, room):
             return None
         return self._placement(order, room)
+
+    def _has_all_it_may(self, order: Order) -> bool:
+        """Whether other Spaces of its owner have as many replicas on this tier as the owner may have."""
+        if (most := order.tier.most_per_owner) is None:
+            return False
+        all_of_them = (one for room in self._rooms.values() for one in room.allocations)
+        others = (one for one in all_of_them if one.space_id != order.space_id)
+        return sum((one.owner_id, one.tier) == (order.owner_id, order.tier.name) for one in others) >= most
 
     def _choose(self, order: Order, candidates: list[Room]) -> Placement | None:
         """Real hardware before simulated, then the fewest replicas, then by name."""
@@ -225,7 +241,12 @@ class Plan:
     def _allocate(self, order: Order, found: Placement) -> None:
         room = self._rooms[found.node]
         amount = room.needed(order.tier, self._like)
-        room.allocations.append(Allocation(space_id=order.space_id, amount=amount, devices=found.devices))
+        room.allocations.append(
+            Allocation(
+                space_id=order.space_id, amount=amount, devices=found.devices,
+                tier=order.tier.name, owner_id=order.owner_id,
+            )
+        )  # fmt: skip
 
     def _reserve(self, order: Order, room: Room) -> None:
         room.reserved = room.reserved.plus(room.needed(order.tier, self._like))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from django.db.models import Q
 from hardware import devices, nodes, replicas
 from hardware.models import Node, Replica, VolumeHome
 from hardware.placement.rooms import UNLIMITED, Allocation, Amount, Order, Plan, Room
-from hardware.tiers import TIERS
+from hardware.tiers import DEFAULT, TIERS
 from hardware.upkeep import volumes
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from hardware.runtimes.base import Running
+    from hardware.tiers import Tier
 
 State = Replica.State
 
@@ -31,8 +33,6 @@ State = Replica.State
 LOCK = 0x53_50_41_43_45
 #: A replica that its node did not take for this long goes to any node that has room.
 PATIENCE_S = 5.0
-#: What a simulated replica counts as.
-LIKE = TIERS["cpu"]
 
 
 class Taker:
@@ -87,7 +87,7 @@ def waiting_for(tiers: Iterable[str]) -> Q:
 
 def node_for(row: Replica) -> str | None:
     """The node that would take one more replica like this one now."""
-    order = Replica(tier=row.tier, volumes=row.volumes, space_id=row.space_id, pk=0)
+    order = Replica(tier=row.tier, limits=row.limits, volumes=row.volumes, space_id=row.space_id, pk=0)
     _, plan = _plan([*_pending(), order])
     return plan.placed[0].node if 0 in plan.placed else None
 
@@ -114,8 +114,8 @@ def note_devices(node_id: int, running: Mapping[int, Running]) -> None:
 
 
 def _pending() -> QuerySet[Replica]:
-    waiting = Replica.objects.filter(wanted=True, state=State.PENDING, node=None)
-    return waiting.only("pk", "tier", "volumes", "space_id", "waits").order_by("pk")
+    waiting = Replica.objects.filter(wanted=True, state=State.PENDING, node=None).select_related("space")
+    return waiting.only("pk", "tier", "limits", "volumes", "space__owner_id", "waits").order_by("pk")
 
 
 def _plan(rows: list[Replica]) -> tuple[dict[int, Order], Plan]:
@@ -126,18 +126,18 @@ def _plan(rows: list[Replica]) -> tuple[dict[int, Order], Plan]:
         .values_list("volume_id", "place")
     )  # fmt: skip
     orders = {row.pk: _order(row, up, homes) for row in rows if row.tier in TIERS}
-    return orders, Plan(orders.values(), _rooms(up), LIKE)
+    return orders, Plan(orders.values(), _rooms(up), TIERS[DEFAULT])
 
 
 def _order(row: Replica, up: list[Node], homes: Mapping[int, str]) -> Order:
     places = {homes[volume] for volume in row.volumes if volume in homes}
-    tier = TIERS[row.tier]
+    tier = _as_ordered(row.tier, row.limits)
     fitting = {
         node.name: tuple(device.uuid for device in devices.fitting(tier, devices.of_json(node.devices)))
         for node in up
         if row.tier in node.tiers and places <= {node.place}
     }
-    return Order(row.pk, row.space_id, tier, fitting)
+    return Order(row.pk, row.space_id, tier, fitting, row.space.owner_id)
 
 
 def _rooms(some: Iterable[Node]) -> list[Room]:
@@ -145,14 +145,24 @@ def _rooms(some: Iterable[Node]) -> list[Room]:
     allocations: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
     # Also what is not wanted any more, until it has ended.
     for node_id, *row in Replica.objects.filter(node__in=rooms, state__in=nodes.ACTIVE).values_list(
-        "node_id", "space_id", "tier", "devices"
+        "node_id", "space_id", "space__owner_id", "tier", "limits", "devices"
     ):
         allocations[node_id].append(tuple(row))
     for node_id, room in rooms.items():
-        for space_id, tier, its_devices in allocations[node_id]:
-            amount = room.needed(TIERS[tier], LIKE) if tier in TIERS else Amount()
-            room.allocations.append(Allocation(space_id=space_id, amount=amount, devices=tuple(its_devices)))
+        for space_id, owner_id, tier, limits, its_devices in allocations[node_id]:
+            known = tier in TIERS
+            amount = room.needed(_as_ordered(tier, limits), TIERS[DEFAULT]) if known else Amount()
+            room.allocations.append(
+                Allocation(
+                    space_id=space_id, amount=amount, devices=tuple(its_devices), tier=tier, owner_id=owner_id
+                )
+            )
     return list(rooms.values())
+
+
+def _as_ordered(tier: str, limits: dict[str, Any]) -> Tier:
+    """The tier with what a replica was promised by it, which may have been changed since."""
+    return replace(TIERS[tier], **limits) if limits else TIERS[tier]
 
 
 def _empty(node: Node) -> Room:

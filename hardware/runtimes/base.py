@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from hardware.tiers import TIERS, Limits
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -114,6 +116,12 @@ class ReplicaSpec:
     egress: str = "none"  # where it may connect to (`egress_policy.Egress`)
     volumes: tuple[NamedVolume, ...] = ()
     health_path: str = ""  # of a Docker Space: it is ready once this answers with success; "": an open port
+    limits: Limits | None = None  # None: its tier's of now
+
+    @property
+    def may_use(self) -> Limits:
+        """What the replica may use of its node."""
+        return self.limits or TIERS[self.tier].limits
 
     def to_json(self) -> dict[str, Any]:
         value = asdict(self)
@@ -121,6 +129,7 @@ class ReplicaSpec:
             del value["volumes"]  # a node of an earlier version knows none
         if not self.health_path:
             del value["health_path"]  # the same
+        del value["limits"]  # they are beside it in the row
         return value
 
     @classmethod

@@ -16,7 +16,6 @@ import docker.types
 from hardware.runtimes import base_image, egress_policy, volumes
 from hardware.runtimes.environment import launcher_environment
 from hardware.runtimes.walls import seccomp
-from hardware.tiers import TIERS
 
 if TYPE_CHECKING:
     import docker
@@ -88,7 +87,7 @@ def options(
     spec: ReplicaSpec, run_as: Identity, *, cores: int, gpus: tuple[str, ...], network: str, leads_out: bool
 ) -> dict[str, Any]:
     """The container's whole configuration but its name, labels and volumes: a fixed template, filled in."""
-    tier = TIERS[spec.tier]
+    limits = spec.may_use
     is_gradio = spec.sdk == "gradio"
     made: dict[str, Any] = {
         "image": spec.artifact.image,
@@ -97,12 +96,12 @@ def options(
             tmp="/tmp" if is_gradio else "", cache=volumes.CACHE,  # noqa: S108  # its own
         ),
         "user": run_as.user,
-        "mem_limit": tier.memory_bytes,
-        "memswap_limit": tier.memory_bytes,
-        "shm_size": tier.memory_bytes // 2,
+        "mem_limit": limits.memory_bytes,
+        "memswap_limit": limits.memory_bytes,
+        "shm_size": limits.memory_bytes // 2,
         "cpu_shares": CPU_SHARES,
-        "nano_cpus": int(min(tier.cpus, cores) * 1e9),
-        "pids_limit": tier.pids,
+        "nano_cpus": int(min(limits.cpus, cores) * 1e9),
+        "pids_limit": limits.pids,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true", f"seccomp={seccomp.profile()}"],
         "oom_score_adj": OOM_SCORE,

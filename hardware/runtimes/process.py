@@ -36,7 +36,6 @@ from hardware.runtimes.environment import describe_exit, launcher_environment
 from hardware.runtimes.linked_volumes import LinkedVolumes
 from hardware.runtimes.standby import App, Standby
 from hardware.runtimes.volumes import size_of
-from hardware.tiers import TIERS
 from infra import listening
 from infra.folders import installation, private
 from infra.line_splitter import LINE_BYTES, Cut, Lines
@@ -148,7 +147,7 @@ class ProcessRuntime:
                     "cwd": str(folder / "home"),
                     "env": app.env,
                     "usual_env": app.usual_env,
-                    "memory_limit_bytes": TIERS[spec.tier].memory_bytes,
+                    "memory_limit_bytes": spec.may_use.memory_bytes,
                     "log_limit_bytes": LOG_LIMIT_BYTES,
                 }
             )
@@ -163,7 +162,7 @@ class ProcessRuntime:
             "address": f"127.0.0.1:{port}",
             "gpus": list(gpus),
             "environment": artifact.environment,
-            "memory_limit_bytes": TIERS[spec.tier].memory_bytes,
+            "memory_limit_bytes": spec.may_use.memory_bytes,
         }
         new = folder / "state.json.new"
         new.write_text(json.dumps(state))

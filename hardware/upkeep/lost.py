@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from hardware import nodes, redis_keys, replicas
 from hardware.models import Node, Replica
-from hardware.tiers import TIERS
+from hardware.tiers import queue_of
 from infra.redis_clients import sync_redis
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def release_lost() -> None:
     for node in lost:
         for row in node.replicas.filter(state__in=nodes.ACTIVE).defer("spec", "report"):
             _release(row)
-    queues = [f"{TIERS[tier].queue}@{node.name}" for node in lost for tier in node.tiers if tier in TIERS]
+    queues = [f"{queue_of(tier)}@{node.name}" for node in lost for tier in node.tiers]
     if queues:
         sync_redis().delete(*queues)
 

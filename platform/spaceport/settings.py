@@ -49,6 +49,8 @@ SPACEPORT_NODE_DISK_GB = env.float("SPACEPORT_NODE_DISK_GB", 0)
 SPACEPORT_OVERCOMMIT_CORES = env.float("SPACEPORT_OVERCOMMIT_CORES", 64)
 #: The same for its memory.
 SPACEPORT_OVERCOMMIT_MEMORY = env.float("SPACEPORT_OVERCOMMIT_MEMORY", 16)
+#: The currency of the hardware tiers' prices, as it is written: `EUR`.
+SPACEPORT_CURRENCY = env.str("SPACEPORT_CURRENCY", "USD")
 #: Where Spaces run: `docker`, `process`, or `auto`, which means Docker where an engine answers.
 SPACEPORT_RUNTIME = env.str("SPACEPORT_RUNTIME", "auto")
 #: Name, without a tag, of the image that Spaces run in.

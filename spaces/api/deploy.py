@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Literal, TypeVar
 
@@ -45,7 +46,7 @@ Hub's own paths. Below the table is what Spaceport adds. Send `Authorization: Be
 | `GET /api/buckets/{owner}` · `GET`, `POST`, `DELETE …/{name}` | an owner's named volumes |
 | `GET …/logs/build`, `…/logs/run` | logs, as server-sent events |
 | `GET /spaces/{owner}/{name}/agents.md` | how to call a Gradio Space, in Markdown, for agents |
-| `GET /api/spaces/hardware` | available hardware |
+| `GET /api/spaces/hardware` | available hardware, with prices |
 | `/spaces/{owner}/{name}` as a git remote | clone and push; the token is the password |
 """
 
@@ -68,6 +69,7 @@ api = DeployAPI(
 
 
 M = TypeVar("M", bound=Schema)
+T = TypeVar("T")
 STRICT: dict[Any, Any] = {bool: StrictBool, int: StrictInt, str: StrictStr}
 
 
@@ -211,20 +213,22 @@ def get_memory(request: HttpRequest, owner: str, name: str) -> Any:
 
 def space_of(request: HttpRequest, owner: str, name: str, *, write: bool) -> Space:
     """The Space by the same rules and refusals as on the Hub's paths."""
-    found: list[Space] = []
+    return as_on_the_hub(request, lambda request: (writable if write else readable)(request, owner, name))
+
+
+def as_on_the_hub(request: HttpRequest, find: Callable[[HttpRequest], T]) -> T:
+    """What this finds in the request, by the rules and refusals of the Hub's paths."""
+    found: list[T] = []
 
     def load(request: HttpRequest) -> HttpResponse:
-        found.append((writable if write else readable)(request, owner, name))
+        found.append(find(request))
         return HttpResponse()
 
     refusal = hub(str(request.method))(load)(request)
     if not found:
-        raise HubError(refusal.status_code, _message(refusal), refusal.headers.get("X-Error-Code", ""))
+        text = str(refusal.headers.get("X-Error-Message", "Not allowed."))
+        raise HubError(refusal.status_code, text, refusal.headers.get("X-Error-Code", ""))
     return found[0]
-
-
-def _message(refusal: Any) -> str:
-    return str(refusal.headers.get("X-Error-Message", "Not allowed."))
 
 
 def _queue(space: Space, session_hash: str) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from hardware.tiers import UnknownTier, tier
 from spaces import card, lifecycle
 from spaces.api.commit_lines import Operation, operations
 from spaces.api.hub import (
@@ -42,7 +45,17 @@ def validate_yaml(request: HttpRequest) -> HttpResponse:
         given = card.parse(content).raw
     except card.CardError as error:
         return ok({"errors": [{"message": str(error)}], "warnings": []}, status=400)
-    return ok({"errors": [], "warnings": [] if given else [{"message": NO_METADATA}]})
+    warnings = ([] if given else [NO_METADATA]) + _unknown_hardware(given)
+    return ok({"errors": [], "warnings": [{"message": warning} for warning in warnings]})
+
+
+def _unknown_hardware(given: dict[str, Any]) -> list[str]:
+    """What is wrong with the hardware that a card suggests. No error: its Space may come from elsewhere."""
+    suggested = given.get("suggested_hardware")
+    try:
+        return [f"suggested_hardware: {suggested}"] if suggested and not tier(str(suggested)) else []
+    except UnknownTier as error:
+        return [f"suggested_hardware: {error}"]
 
 
 class _Readme(msgspec.Struct):

@@ -20,6 +20,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from accounts import access
 from accounts.auth import BadCredentials, Caller, caller_of
+from accounts.models import User
 from accounts.throttle import WINDOW_S
 from hardware.tiers import UnknownTier
 from infra.away import away
@@ -194,6 +195,18 @@ def unlimited(request: HttpRequest) -> Caller:
     if not caller.may_write:
         raise HubError(403, READ_ONLY)
     return caller
+
+
+def administrator(request: HttpRequest) -> User:
+    """The caller, who must be an administrator and have a token for writing.
+
+    Raises:
+        HubError
+    """
+    user = unlimited(request).user
+    if not isinstance(user, User) or not user.is_superuser:
+        raise HubError(403, "Only administrators may do this.")
+    return user
 
 
 def writable(request: HttpRequest, owner: str, name: str) -> Space:

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from accounts import access
 from accounts.models import Membership
 from hardware.models import Replica
-from hardware.tiers import TIERS
+from hardware.tiers import GIB, TIERS, Tier, choosing
 from spaces import names
 from spaces.api.hub import (
     HubError,
@@ -145,29 +145,34 @@ def my_repositories(request: HttpRequest, owner: str = "") -> HttpResponse:
 
 @hub("GET")
 def hardware(request: HttpRequest) -> HttpResponse:
-    return ok(
-        [
-            {
-                "name": tier.flavor,
-                "prettyName": tier.title,
-                "cpu": f"{tier.cpus:g} vCPU",
-                "ram": f"{tier.memory_bytes // 1024**3} GB",
-                "accelerator": {
-                    "type": "gpu",
-                    "model": tier.gpu,
-                    "quantity": "1",
-                    "vram": f"{tier.gpu_memory_bytes // 1024**3} GB",
-                    "manufacturer": "Nvidia",
-                }
-                if tier.gpu
-                else None,
-                "unitCostMicroUSD": 0,
-                "unitCostUSD": 0,
-                "unitLabel": "minute",
-            }
-            for tier in TIERS.values()
-        ]
-    )
+    """What the caller's Spaces may choose."""
+    user = current_caller(request).user
+    owners = Membership.objects.filter(user=user).values_list("owner_id", flat=True) if user else []
+    offered = choosing.offered(owners)
+    return ok([_hardware(tier) for tier in TIERS.values() if tier.name in offered])
+
+
+def _hardware(tier: Tier) -> dict[str, Any]:
+    gpu = {
+        "type": "gpu",
+        "model": tier.gpu,
+        "quantity": "1",
+        "vram": f"{tier.gpu_memory_bytes // GIB} GB",
+        "manufacturer": "Nvidia",
+    }
+    # The Hub's prices are in this currency; ours follow in whichever it is.
+    per_minute = tier.price_per_hour / 60 if settings.SPACEPORT_CURRENCY == "USD" else 0
+    return {
+        "name": tier.flavor,
+        "prettyName": tier.title,
+        "cpu": f"{tier.cpus:g} vCPU",
+        "ram": f"{tier.memory_bytes // GIB} GB",
+        "accelerator": gpu if tier.gpu else None,
+        "unitCostMicroUSD": round(per_minute * 10**6),
+        "unitCostUSD": float(per_minute),
+        "unitLabel": "minute",
+        "pricePerHour": {"amount": tier.price, "currency": settings.SPACEPORT_CURRENCY},
+    }
 
 
 @hub("GET")

@@ -24,6 +24,7 @@ from spaces.api.hub import HubError, body, current_caller, date, hub, ok, readab
 from spaces.api.listing import runtime
 from spaces.api.values import check_key, sleep_seconds, value_and_description
 from spaces.models import Secret, Space, Variable
+from spaces.room import tiers
 from spaces.secrets import MOST_KEYS
 
 CHECK_EVERY_S = 2.0  # how often to check that a reader of the log still may
@@ -42,7 +43,7 @@ def set_hardware(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     wanted = tier(text(values, "flavor", most=64)).name
     if values.get("sleepTimeSeconds") is not None:
         lifecycle.set_sleep_time(space, sleep_seconds(values["sleepTimeSeconds"]))
-    lifecycle.set_hardware(space, wanted)
+    tiers.move(space, wanted)
     return _now(space)
 
 

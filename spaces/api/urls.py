@@ -11,6 +11,7 @@ from spaces.api import (
     repos,
     runtime,
     statistics,
+    tiers,
     versions,
     what_if,
 )
@@ -44,6 +45,7 @@ api.add_router("", versions.router)
 api.add_router("", what_if.router)
 api.add_router("", signin.router)
 api.add_router("", organizations.router)
+api.add_router("", tiers.router)
 
 
 urlpatterns = [

@@ -3,7 +3,7 @@ the API."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -16,7 +16,8 @@ from pydantic import ConfigDict, Field
 
 from accounts import people
 from accounts.models import Membership, Owner, User
-from spaces.api.hub import HubError, hub, ok, unlimited
+from spaces.api.deploy import as_on_the_hub
+from spaces.api.hub import HubError, ok, unlimited
 
 router = Router()
 PAGE = "spaces/organizations.html"
@@ -141,16 +142,6 @@ def _place(request: HttpRequest, name: str) -> Membership:
 
 
 def _user(request: HttpRequest) -> User:
-    """The caller, by the rules and refusals of the Hub's paths."""
-    found: list[Any] = []
-
-    def load(request: HttpRequest) -> HttpResponse:
-        found.append(unlimited(request).user)
-        return HttpResponse()
-
-    refusal = hub(str(request.method))(load)(request)
-    if not found:
-        text = str(refusal.headers.get("X-Error-Message", "Not allowed."))
-        raise HubError(refusal.status_code, text, refusal.headers.get("X-Error-Code", ""))
-    user: User = found[0]
+    user = as_on_the_hub(request, lambda request: unlimited(request).user)
+    assert user is not None
     return user

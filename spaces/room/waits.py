@@ -63,6 +63,8 @@ def _wait(newest: Replica | None) -> Wait | None:
     if newest is None or not (why := line.waiting(newest)) or nodes.absence(newest.tier, newest.volumes):
         return None
     place = newest.waits["place"]
+    if newest.waits["lacks"] == "limit":
+        return Wait(place, newest.waits["of"], why, None)
     soonest = sorted(_until_asleep(newest.tier))[:place]
     likely_s = soonest[-1] + CHANGES_OVER_S * place if len(soonest) == place else None
     return Wait(place, newest.waits["of"], why, likely_s)

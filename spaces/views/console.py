@@ -35,7 +35,7 @@ def console(request: HttpRequest) -> HttpResponse:
     """Everything on one page. For people without the right it does not exist."""
     if not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path())
-    _staff_only(request)
+    staff_only(request)
     people = User.objects.order_by("username").annotate(tokens_held=Count("tokens"))[:MOST]
     return render(request, "console/console.html", _live() | {"people": people})
 
@@ -44,14 +44,14 @@ def console(request: HttpRequest) -> HttpResponse:
 @require_safe
 def figures(request: HttpRequest) -> HttpResponse:
     """What changes by the second."""
-    _staff_only(request)
+    staff_only(request)
     return render(request, "components/console_live.html", _live())
 
 
 @require_POST
 def act(request: HttpRequest, space_id: int, action: str) -> HttpResponse:
     """Pause, restart, clear queue; answers the live part (htmx) or the page."""
-    _staff_only(request)
+    staff_only(request)
     if action not in OFFERED:
         raise Http404("There is no such action.")
     space = get_object_or_404(Space.objects.select_related("owner", "replica"), pk=space_id)
@@ -65,7 +65,12 @@ def act(request: HttpRequest, space_id: int, action: str) -> HttpResponse:
     return redirect("console")
 
 
-def _staff_only(request: HttpRequest) -> None:
+def staff_only(request: HttpRequest) -> None:
+    """For everybody else the page does not exist.
+
+    Raises:
+        Http404
+    """
     if not (request.user.is_active and request.user.is_superuser):
         raise Http404("There is no such page, or you may not see it.")
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
@@ -14,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from hardware import nodes
-from hardware.tiers import TIERS, UnknownTier
+from hardware.tiers import TIERS, UnknownTier, choosing
 from infra.redis_clients import sync_redis
 from queueing import queue_settings
 from queueing.stats import advice_facts, eta_accuracy
@@ -23,7 +24,7 @@ from queueing.store.admin_ops import clear
 from spaces import creation, lifecycle, names, publishing
 from spaces.card import CardError
 from spaces.models import Sdk, Secret, Space, Variable, Visibility
-from spaces.room import memory, waits
+from spaces.room import memory, tiers, waits
 from spaces.secrets import MOST_KEYS
 from spaces.signin import section as publishers
 from spaces.views.common import writable, writable_owners
@@ -87,9 +88,11 @@ def change(request: HttpRequest, owner: str, name: str, section: str) -> HttpRes
 
 
 def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
+    offered = choosing.offered([space.owner_id])
     offers = [
         (offer, tier, tier.memory_bytes // GIB, tier.gpu_memory_bytes // GIB)
         for offer in nodes.offers()
+        if offer.tier == space.hardware or offer.tier in offered
         for tier in (TIERS[offer.tier],)
     ]
     sleep = "" if space.sleep_time_s is None else str(space.sleep_time_s)
@@ -102,6 +105,8 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
             advice_facts.sentences, space.pk, space.hardware
         ),  # read where the template shows it
         "offers": offers,
+        "currency": settings.SPACEPORT_CURRENCY,
+        "suggested": space.card.get("suggested_hardware"),
         "absence": waits.explanation(space),
         "variables": space.variables.order_by("key"),
         "secrets": space.secrets.order_by("key"),
@@ -152,7 +157,7 @@ def _memory(request: HttpRequest, space: Space) -> dict[str, Any] | None:
 
 def _hardware(request: HttpRequest, space: Space) -> dict[str, Any] | None:
     try:
-        lifecycle.set_hardware(space, request.POST.get("tier", ""))
+        tiers.move(space, request.POST.get("tier", ""))
     except (UnknownTier, CardError) as error:
         return {"error": str(error)}
     return None
@@ -304,7 +309,7 @@ def move(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         if target is None:
             raise names.BadRepoId("Choose one of the owners for whom you may write.")
         creation.move(space, target, wanted)
-    except (names.BadRepoId, creation.AlreadyExists, creation.HasVolumes, CardError) as error:
+    except (names.BadRepoId, creation.AlreadyExists, creation.HasVolumes, CardError, UnknownTier) as error:
         text = f"{error.space} exists already." if isinstance(error, creation.AlreadyExists) else str(error)
         context = _context(request, space) | {"move_error": text, "move_name": wanted}
         return render(request, "spaces/settings.html", context, status=422)

@@ -25,7 +25,7 @@ from hardware.runtimes.base import (
 )
 from hardware.runtimes.docker import DockerRuntime
 from hardware.runtimes.process import ProcessRuntime
-from hardware.tiers import TIERS, Tier
+from hardware.tiers import TIERS, Limits
 from tests.platform_server import lend_environments
 from tests.waiting import wait_until
 
@@ -209,16 +209,13 @@ def test_the_end_of_an_app_is_told_with_its_code_and_last_lines(runtime: Runtime
     assert 5 not in runtime.running()
 
 
-def test_too_much_memory_is_told_as_such(
-    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tiny = Tier(name="tiny", title="Tiny", cpus=1, memory_bytes=128 * 1024**2, pids=64, aliases=("tiny",))
-    monkeypatch.setitem(TIERS, "tiny", tiny)
+def test_too_much_memory_is_told_as_such(runtime: Runtime, tmp_path: Path) -> None:
+    tiny = Limits(cpus=1, memory_bytes=128 * 1024**2, pids=64)
     # The memory is a child's: the engine's own flag does not tell of those.
     hog = "import time; kept = [bytearray(b'x' * 10**6) for _ in range(400)]; time.sleep(60)"
     code = f"import subprocess, sys\nsys.exit(subprocess.call([sys.executable, '-c', {hog!r}]) and 1)\n"
     (tmp_path / "app.py").write_text(code)
-    started = runtime.start(6, replica_spec(build(runtime, tmp_path, "1" * 40), tier="tiny"))
+    started = runtime.start(6, replica_spec(build(runtime, tmp_path, "1" * 40), limits=tiny))
     end = wait_until(lambda: runtime.poll(started.runtime_id), "the app runs out of memory", 60)
     assert "ran out of memory (limit 128 MB)" in end.reason
     assert end.out_of_memory

@@ -13,7 +13,7 @@ from hardware.runtimes.base import BuildFailed, BuildSpec
 from hardware.runtimes.docker_build import gradio_dockerfile
 from hardware.runtimes.docker_network import addresses
 from hardware.runtimes.environment import describe_exit, size
-from hardware.tiers import TIERS
+from hardware.tiers import BUILT_IN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,9 +25,9 @@ def test_a_tier_takes_only_devices_of_its_model_with_its_memory() -> None:
     large = Device(uuid="GPU-3", name="NVIDIA A100-SXM4-80GB", memory_bytes=80 * 1024**3)
     other = Device(uuid="GPU-4", name="NVIDIA T400", memory_bytes=80 * 1024**3)
     there = [t4, small, large, other]
-    assert devices.fitting(TIERS["t4"], there) == [t4]
-    assert devices.fitting(TIERS["a100"], there) == [large]
-    assert devices.fitting(TIERS["cpu"], there) == []
+    assert devices.fitting(BUILT_IN["t4"], there) == [t4]
+    assert devices.fitting(BUILT_IN["a100"], there) == [large]
+    assert devices.fitting(BUILT_IN["cpu"], there) == []
 
 
 def test_devices_of_this_machine_are_listed_with_or_without_a_driver() -> None:

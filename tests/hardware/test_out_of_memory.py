@@ -14,7 +14,7 @@ from hardware import redis_keys, replicas
 from hardware.agent import Agent
 from hardware.models import Replica
 from hardware.runtimes.base import BuildSpec, ReplicaSpec
-from hardware.tiers import TIERS, Tier
+from hardware.tiers import Limits
 from infra.redis_clients import sync_redis
 from queueing import queue_settings
 from queueing.dispatch.worker import DispatcherPool
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from spaces.models import Space
 
 MIB = 1024**2
-TINY = Tier(name="tiny", title="Tiny", cpus=1, memory_bytes=400 * MIB, pids=64, aliases=("tiny",))
+TINY = Limits(cpus=1, memory_bytes=400 * MIB, pids=64)
 APP = """
 import time
 import gradio as gr
@@ -46,19 +46,18 @@ gr.Interface(hog, gr.Number(), None, api_name="hog").launch()
 
 
 @pytest.fixture
-def served(
-    space: Space, runtime: ProcessRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[Replica, DispatcherPool]]:
+def served(space: Space, runtime: ProcessRuntime, tmp_path: Path) -> Iterator[tuple[Replica, DispatcherPool]]:
     """The Space runs on tiny hardware, and two calls of it may run at once."""
-    monkeypatch.setitem(TIERS, "tiny", TINY)
     (tmp_path / "app.py").write_text(APP)
     built = runtime.build(
         BuildSpec(space="alice/demo", space_id=space.pk, sha="9" * 40, sdk="gradio", source=tmp_path),
         lambda _line: None,
     )
-    agent = Agent("here", {"tiny": False}, runtime)
+    agent = Agent("here", {"cpu": False}, runtime)
     agent.start()
-    spec = ReplicaSpec(space="alice/demo", space_id=space.pk, sdk="gradio", artifact=built, tier="tiny")
+    spec = ReplicaSpec(
+        space="alice/demo", space_id=space.pk, sdk="gradio", artifact=built, tier="cpu", limits=TINY
+    )
     replica = replicas.order(space_id=space.pk, build_id=None, spec=spec)
 
     def is_ready() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from hardware import replicas
 from hardware.models import Node, Replica
 from hardware.placement import capacity, line, taking
 from hardware.placement.rooms import Allocation, Amount, Order, Placement, Plan, Room, Waits
-from hardware.tiers import GIB, TIERS
+from hardware.tiers import BUILT_IN, GIB
 from spaces.models import Space
 from tests.waiting import wait_until
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from pytest_django.fixtures import Settings
 
-CPU, T4, A100 = TIERS["cpu"], TIERS["t4"], TIERS["a100"]
+CPU, T4, A100 = BUILT_IN["cpu"], BUILT_IN["t4"], BUILT_IN["a100"]
 
 
 def room(
@@ -42,7 +43,7 @@ def room(
 def order(number: int, tier: str = "cpu", *nodes: str, gpus: int = 0, space: int | None = None) -> Order:
     """A replica for one of these nodes, each of which has so many devices of its own."""
     fitting = {name: tuple(f"{name}-{gpu}" for gpu in range(gpus)) for name in nodes or ("a",)}
-    return Order(number, number if space is None else space, TIERS[tier], fitting)
+    return Order(number, number if space is None else space, BUILT_IN[tier], fitting)
 
 
 def plan(orders: list[Order], *rooms: Room) -> Plan:
@@ -130,7 +131,7 @@ def worlds(draw: st.DrawFn) -> tuple[list[Order], list[Room]]:
             for one in rooms
             if tier in one.tiers
         }
-        orders.append(Order(number, draw(st.integers(0, 12)), TIERS[tier], fitting))
+        orders.append(Order(number, draw(st.integers(0, 12)), BUILT_IN[tier], fitting))
     return orders, rooms
 
 
@@ -157,7 +158,7 @@ def test_no_node_is_ever_over_its_capacity_and_no_device_has_two_spaces(
     able = {one.replica_id for one in orders if one.fitting}
     assert set(made.placed) | set(made.waiting) == able
     assert not set(made.placed) & set(made.waiting)
-    for tier in TIERS:
+    for tier in BUILT_IN:
         places = [wait.place for number, wait in made.waiting.items() if orders[number].tier.name == tier]
         assert places == list(range(1, len(places) + 1)), "the earliest is first in line"
 
@@ -325,3 +326,15 @@ def test_a_node_lends_what_it_has_or_its_control_group_allows_unless_told(
     settings.SPACEPORT_NODE_CORES, settings.SPACEPORT_NODE_MEMORY_GB = 3.5, 2
     told = capacity.found()
     assert (told["cores"], told["memory_bytes"]) == (3.5, 2 * GIB)
+
+
+def test_an_owner_has_at_most_so_many_on_a_tier_and_delays_nobody_meanwhile() -> None:
+    two = dataclasses.replace(CPU, most_per_owner=2)
+
+    def one(number: int, owner: int, space: int = 0) -> Order:
+        return Order(number, space or number, two, {"a": ()}, owner)
+
+    wide = room("a", cores=64, gib=64)
+    found = plan([one(1, 7), one(2, 7), one(3, 7), one(4, 8), one(5, 7, space=1)], wide)
+    assert found.waiting == {3: Waits(1, 1, "limit")}
+    assert set(found.placed) == {1, 2, 4, 5}, "a new version of one that runs is none more"

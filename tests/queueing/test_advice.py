@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.tiers import GIB, TIERS
+from hardware.tiers import BUILT_IN, GIB
 from queueing.setting_fields import FIELDS, Settings
 from queueing.stats.advice import FEWEST, FEWEST_MINUTES, RULES, Facts, GroupUse, Used, advice
 from queueing.stats.counters import Tally
 from queueing.stats.histograms import bucket_of
 
-CPU = TIERS["cpu"]  # 2 cores, 4 GiB
+CPU = BUILT_IN["cpu"]  # 2 cores, 4 GiB
 
 #: 80 of 100 waited 50 s, the others 1 s; half a container's memory is free and a core too.
 CROWDED: dict[str, Any] = {
@@ -311,7 +311,7 @@ def test_too_few_events_say_nothing_at_all() -> None:
 
 
 def test_on_a_gpu_nothing_is_advised_that_its_memory_may_not_hold() -> None:
-    said = advice(facts(CROWDED), Settings(), TIERS["t4"])["concurrency_count"]
+    said = advice(facts(CROWDED), Settings(), BUILT_IN["t4"])["concurrency_count"]
     assert said.endswith("What more at once would take of the GPU was not measured.")
     assert "try" not in said
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from django.core.management import get_commands, load_command_class
 
 from hardware import redis_keys as hardware_keys
-from hardware.tiers import TIERS
+from hardware.tiers import BUILT_IN
 from infra.redis_keys import TABLE
 from queueing import messages, setting_fields
 from queueing.errors import QueueError
@@ -109,7 +109,7 @@ def redis_keys() -> str:
 def celery_queues() -> str:
     """The queues, and which tasks go where."""
     rows = [(f"`{queue.name}`", WORKERS[queue.name]) for queue in app.conf.task_queues]
-    rows += [(f"`{tier.queue}`", f"nodes with the tier {tier.name}") for tier in TIERS.values()]
+    rows += [(f"`{tier.queue}`", f"nodes with the tier {tier.name}") for tier in BUILT_IN.values()]
     return table(("queue", "workers"), rows)
 
 

@@ -16,11 +16,12 @@ from django.core.management.base import BaseCommand, CommandError
 
 from hardware import devices, worker
 from hardware.runtimes import choose
-from hardware.tiers import Tier, UnknownTier, tier
+from hardware.tiers import DEFAULT, Tier, UnknownTier, queue_of, tier
 from hardware.upkeep import handover
 from infra import celery_worker
 from infra.file_locks import try_lock
 from infra.notify import READY, notify
+from infra.startup import retry_until_database_ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: Any) -> None:
         parser.add_argument(
-            "--tier", action="append", metavar="TIER", help="cpu, t4 or a100; may be repeated"
+            "--tier",
+            action="append",
+            metavar="TIER",
+            help="a hardware tier, like cpu, t4 or a100; may be repeated",
         )
         parser.add_argument(
             "--simulate", action="store_true", help="serve a GPU tier without its device; pages say so"
@@ -53,14 +57,18 @@ class Command(BaseCommand):
         )  # fmt: skip
 
     def handle(self, **options: Any) -> None:
-        tiers = self._tiers(options["tier"] or ["cpu"], simulate=options["simulate"])
+        tiers: dict[str, bool] = {}
+        retry_until_database_ready(
+            lambda: tiers.update(self._tiers(options["tier"] or [DEFAULT], simulate=options["simulate"])),
+            unless=lambda: False,
+        )
         try:
             runtime = choose(settings.SPACEPORT_RUNTIME)
         except ValueError as error:
             raise CommandError(str(error)) from error
         name = settings.SPACEPORT_NODE
         os.environ[worker.TIERS_VARIABLE] = json.dumps(tiers)
-        queues = [queue for one in tiers for queue in (tier(one).queue, f"{tier(one).queue}@{name}")]
+        queues = [queue for one in tiers for queue in (queue_of(one), f"{queue_of(one)}@{name}")]
         served = ", ".join(one + (" (simulated)" if simulated else "") for one, simulated in tiers.items())
         with self._alone(name, options["wait"]):
             self.stdout.write(f"Node {name} serves {served} with the {runtime.name} runtime.")

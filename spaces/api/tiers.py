@@ -1,0 +1,85 @@
+"""The API of hardware tiers, for administrators."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from ninja import Router, Schema
+from pydantic import ConfigDict, Field
+
+from hardware.models import HardwareTier
+from hardware.tiers import rows
+from hardware.tiers.form import TierForm, values_of
+from spaces.api.deploy import as_on_the_hub
+from spaces.api.hub import HubError, administrator, ok
+from spaces.room import tiers
+
+router = Router()
+
+
+class TierChange(Schema):
+    """Any subset of a tier's values; a new one needs title, cpus and memory_gb."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str = ""
+    note: str = ""
+    cpus: float = 0
+    memory_gb: float = 0
+    pids: int = 512
+    gpu: str = Field("", description="Words of its model's name, as nvidia-smi prints them; empty for none.")
+    gpu_memory_gb: float = 0
+    aliases: list[str] = Field([], description="The Hub's names for it; the first is the one in answers.")
+    price_per_hour: Decimal = Decimal(0)
+    most_per_owner: int | None = Field(None, description="Replicas of one owner on it at once.")
+    is_closed: bool = Field(default=False, description="No Space can choose it any more; those on it stay.")
+    is_restricted: bool = Field(default=False, description="Only `owners` may choose it.")
+    owners: list[str] = []
+
+
+@router.get("/tiers", summary="All hardware tiers")
+def listing(request: HttpRequest) -> HttpResponse:
+    as_on_the_hub(request, administrator)
+    return ok([_answer(row) for row in HardwareTier.objects.order_by("pk")])
+
+
+@router.put("/tiers/{name}", summary="Make or change a hardware tier")
+def put(request: HttpRequest, name: str, change: TierChange) -> HttpResponse:
+    as_on_the_hub(request, administrator)
+    row = HardwareTier.objects.filter(name=name).first()
+    before = values_of(row) if row is not None else TierChange.model_construct().model_dump()
+    given = change.model_dump(exclude_unset=True)
+    values = {key: _typed(value) for key, value in (before | given).items()}
+    form = TierForm({**values, "name": name}, row=row)
+    try:
+        if not form.is_valid():
+            found = [f"{field}: {text}" for field, texts in form.errors.items() for text in texts]
+            raise forms.ValidationError(found)
+        return ok(_answer(form.save()))
+    except forms.ValidationError as error:
+        raise HubError(400, " ".join(error.messages)) from error
+
+
+@router.delete("/tiers/{name}", summary="Delete a hardware tier that nothing uses")
+def delete(request: HttpRequest, name: str) -> HttpResponse:
+    as_on_the_hub(request, administrator)
+    row = HardwareTier.objects.filter(name=name).first()
+    if row is None:
+        raise HubError(404, f"There is no tier '{name[:40]}'.")
+    try:
+        tiers.delete(row)
+    except tiers.InUse as error:
+        raise HubError(409, str(error)) from error
+    return ok({"name": name})
+
+
+def _answer(row: HardwareTier) -> dict[str, Any]:
+    names = {"aliases": row.aliases, "owners": [owner.name for owner in row.owners.order_by("name")]}
+    return values_of(row) | names | {"price_per_hour": rows.of(row).price}
+
+
+def _typed(value: Any) -> Any:
+    return ", ".join(value) if isinstance(value, list) else value
