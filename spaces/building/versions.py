@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from django.conf import settings
@@ -61,6 +62,7 @@ def roll_back(space: Space, sha: str) -> None:
 def _running(space: Space, build: Build) -> Replica | None:
     """A replica of this version that can be called and is as one ordered now would be."""
     wanted = lifecycle.spec_of(space, build.sha, Artifact.from_json(build.artifact or {}))
+    wanted = replace(wanted, limits=wanted.may_use)
     ready = (
         space.replicas.filter(wanted=True, state=Replica.State.READY, reloaded_to="")
         .select_related("node")
