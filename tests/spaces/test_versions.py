@@ -89,7 +89,8 @@ def test_the_version_before_runs_on_for_a_while(space: Space) -> None:
 def test_the_version_before_ends_early_where_others_wait_for_room(folks: People, space: Space) -> None:
     later(space, 60)
     assert runs(space) == [NEW, OLD]
-    Replica.objects.create(space=space_of(folks, "late"), tier="cpu", spec={}, waits={"place": 1})
+    waits = {"place": 1, "of": 1, "lacks": "cores"}
+    Replica.objects.create(space=space_of(folks, "late"), tier="cpu", spec={}, waits=waits)
     later(space, 1)
     assert runs(space) == [NEW]
 
