@@ -26,6 +26,24 @@ class QueueSettings(models.Model):
         return f"queue settings of {self.space_id}"
 
 
+class AppliedSettings(models.Model):
+    """Queue settings that were put into force with a forecast of what they would do:
+    `queueing.tuning.applied`."""
+
+    space = models.ForeignKey("spaces.Space", on_delete=models.CASCADE, related_name="+")
+    applied_at = models.DateTimeField()
+    #: The user's name then.
+    applied_by = models.CharField(max_length=150, blank=True)
+    #: The settings that changed, before and after.
+    before = models.JSONField()
+    after = models.JSONField()
+    #: `queueing.tuning.what_if`'s figures for the visitors of the time before; empty: too few were measured.
+    expected = models.JSONField(default=dict, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.space_id} from {self.applied_at:%Y-%m-%d %H:%M} on: {self.after}"
+
+
 class QueueMinute(models.Model):
     """What one function did in one minute in which something happened; kept 30 days. The row without a
     function has the whole Space's highest numbers of that minute."""

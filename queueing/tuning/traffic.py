@@ -9,9 +9,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-
-from django.utils import timezone
+from datetime import datetime
 
 from queueing.lines import MAIN
 from queueing.models import QueueMinute
@@ -43,14 +41,12 @@ class Demand:
         return sum(sum(counts.values()) for counts in self.minutes.values())
 
 
-def since(back: timedelta) -> datetime:
-    """When the time so far back begins."""
-    return timezone.now() - back
-
-
-def recorded(space_id: int, back: timedelta) -> Demand:
-    """Of the queue's main line, where visitors wait, until a few minutes ago."""
-    rows = QueueMinute.objects.filter(space_id=space_id, minute__gte=since(back))
+def recorded(space_id: int, begin: datetime, end: datetime | None = None) -> Demand:
+    """Of the queue's main line, where visitors wait, in the minutes that begin from `begin` on and before
+    `end`, or until a few minutes ago."""
+    rows = QueueMinute.objects.filter(space_id=space_id, minute__gte=begin)
+    if end is not None:
+        rows = rows.filter(minute__lt=end)
     found = Demand()
     found.most_pending = max(rows.filter(fn="").values_list("pending", flat=True), default=0)
     fields = ("minute", "fn", "page", "api", "full", "wait", "service", "left", "batch")

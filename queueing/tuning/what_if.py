@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from django.utils import timezone
 
 from hardware import usage
 from hardware.tiers import Tier
@@ -75,40 +77,82 @@ def answer(space_id: int, tier: Tier, question: Question) -> dict[str, Any]:
     now = Scenario(settings=queue_settings.effective(space_id), groups=queue_settings.groups(space_id))
     settings, groups = queue_settings.proposed(space_id, question.settings)
     then = Scenario(settings=settings, groups=groups, replicas=question.replicas, speed=question.speed)
-    demand = traffic.recorded(space_id, question.back)
+    demand = traffic.recorded(space_id, timezone.now() - question.back)
+    replay = replay_of(space_id, tier, demand, question.crowd)
+    start, end = replay.span
+    ran = [replay.run(scenario) for scenario in (now, then)]
+    return {
+        "from": start,
+        "to": end,
+        "events": len(replay.arrivals),
+        "measured": None if question.crowd else measured(demand),
+        "now": replay.figures(ran[0], now),
+        "then": replay.figures(ran[1], then),
+        "series": _series(ran, start, end),
+        "notes": [*replay.notes, *_assumptions(replay.cores, demand, tier, settings, replay.app)],
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay:
+    """Events ready to be run, over and over. `lines`: function to the number of its line; `span`: the time
+    that they fill, in Unix seconds or from 0; `cores`: what a call takes of those of `tier`."""
+
+    app: App
+    tier: Tier
+    lines: dict[str, int]
+    arrivals: list[Arrival]
+    span: tuple[int, int]
+    cores: float | None
+    notes: list[str]
+
+    def run(self, scenario: Scenario) -> Outcome:
+        """Under these settings."""
+        lines, limits = _limits(scenario, self.app, self.lines, self.cores, self.tier)
+        return simulate(_faster(self.arrivals, scenario.speed), lines, limits)
+
+    def figures(self, outcome: Outcome, scenario: Scenario) -> dict[str, Any]:
+        """What came of it, in figures."""
+        return _figures(outcome, scenario, self.span[1] - self.span[0])
+
+
+def replay_of(space_id: int, tier: Tier, demand: traffic.Demand, crowd: Crowd | None = None) -> Replay:
+    """The events of this demand, or of a crowd that calls the same functions.
+
+    Raises:
+        NothingMeasured
+    """
     app = _app(space_id)
     lines = _lines_of(app, demand)
     if not demand.minutes or not any(sum(one.values()) for one in demand.service.values()):
         raise NothingMeasured("No call of this time was measured. Choose a longer time, or call it first.")
-    arrivals, span, notes = _arrivals(space_id, demand, lines, question)
+    arrivals, span, notes = _arrivals(space_id, demand, lines, crowd)
     if not arrivals:
         raise NothingMeasured("The functions that were called in this time are not in the app any more.")
-    cores = cores_of_a_call(space_id, question.back)
-    notes += _assumptions(cores, demand, tier, settings, app)
-    ran = [
-        simulate(_faster(arrivals, one.speed), *_limits(one, app, lines, cores, tier)) for one in (now, then)
-    ]
-    start, end = span
-    return {
-        "from": start,
-        "to": end,
-        "events": len(arrivals),
-        "measured": None if question.crowd else _measured(demand),
-        "now": _figures(ran[0], now, end - start),
-        "then": _figures(ran[1], then, end - start),
-        "series": _series(ran, start, end),
-        "notes": notes,
-    }
+    return Replay(
+        app=app,
+        tier=tier,
+        lines=lines,
+        arrivals=arrivals,
+        span=span,
+        cores=cores_of_a_call(space_id, moment(min(demand.minutes))),
+        notes=notes,
+    )
 
 
-def cores_of_a_call(space_id: int, back: timedelta) -> float | None:
+def moment(minute: int) -> datetime:
+    """When a minute since 1970 begins."""
+    return datetime.fromtimestamp(60 * minute, UTC)
+
+
+def cores_of_a_call(space_id: int, begin: datetime) -> float | None:
     """Cores that one running call keeps busy, by the utilization law (Denning and Buzen 1978): core seconds
     of the replicas over seconds of calls, in minutes with calls. None where too little was sampled."""
     cores: defaultdict[int, float] = defaultdict(float)
     for use in usage.of(space_id):
         cores[use.minute] += use.cores
     calls: defaultdict[int, float] = defaultdict(float)
-    rows = QueueMinute.objects.filter(space_id=space_id, minute__gte=traffic.since(back)).exclude(fn="")
+    rows = QueueMinute.objects.filter(space_id=space_id, minute__gte=begin).exclude(fn="")
     for at, service, batch in rows.values_list("minute", "service", "batch"):
         sizes = {int(size): count for size, count in batch.items()}
         mean = sum(n * count for n, count in sizes.items()) / (sum(sizes.values()) or 1) or 1
@@ -134,10 +178,10 @@ def _lines_of(app: App, demand: traffic.Demand) -> dict[str, int]:
 
 
 def _arrivals(
-    space_id: int, demand: traffic.Demand, lines: dict[str, int], question: Question
+    space_id: int, demand: traffic.Demand, lines: dict[str, int], crowd: Crowd | None
 ) -> tuple[list[Arrival], tuple[int, int], list[str]]:
     """The events, the time that they fill, in Unix seconds or from 0, and what to say of them."""
-    if (crowd := question.crowd) is not None:
+    if crowd is not None:
         wanted = crowd.people * crowd.events_each
         events = min(wanted, traffic.MOST)
         over_s = 60.0 * crowd.minutes * events / wanted
@@ -199,7 +243,8 @@ def _begin(outcome: Outcome) -> float:
     return min((at for at, _ in outcome.waits), default=outcome.end)
 
 
-def _measured(demand: traffic.Demand) -> dict[str, Any]:
+def measured(demand: traffic.Demand) -> dict[str, Any]:
+    """What came of the events in fact."""
     p50, p95 = (histogram_quantile(demand.wait, q) for q in (0.5, 0.95))
     return {
         "accepted": demand.events - demand.refused,

@@ -3,7 +3,7 @@ access. The page (`spaces.views.what_if`) takes the same parameters."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from django.http import HttpRequest
@@ -14,7 +14,7 @@ from accounts import access
 from hardware.tiers import tier
 from queueing.queue_settings import BadSetting
 from queueing.stats.history import RANGES
-from queueing.tuning import what_if
+from queueing.tuning import applied, what_if
 from spaces.api.deploy import space_of
 from spaces.api.hub import HubError, current_caller
 from spaces.models import Space
@@ -98,6 +98,20 @@ class Answer(Schema):
     notes: list[str] = Field(description="What the model takes for granted.")
 
 
+class Change(Schema):
+    """Settings that were applied with a forecast (on the page), and what came of it."""
+
+    at: datetime
+    until: datetime | None = Field(description="When the next change was made.")
+    by: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+    expected: Modelled | None = Field(description="For the visitors of the time before; null: none measured.")
+    measured: Measured | None = Field(description="Since then; null: of too few visitors.")
+    modelled: Modelled | None = Field(description="For the visitors since then; null for earlier changes.")
+    error: float | None = Field(description="0.1: the model's p95 of these is 10 % longer than the measured.")
+
+
 def answer_for(space: Space, asked: Asked) -> dict[str, Any]:
     """The model's answer about this Space.
 
@@ -120,7 +134,22 @@ def answer_for(space: Space, asked: Asked) -> dict[str, Any]:
 )
 def get_what_if(request: HttpRequest, owner: str, name: str, asked: Query[Asked]) -> Any:
     """Replays the visitors of a time, or of an event to come, in a model of the queue."""
+    return answer_for(_asked_of(request, owner, name), asked)
+
+
+@router.get(
+    "/spaces/{owner}/{name}/what-if/applied",
+    response=list[Change],
+    summary="What was applied, and how right the forecasts were",
+)
+def get_applied(request: HttpRequest, owner: str, name: str) -> Any:
+    """The last changes, newest first."""
+    space = _asked_of(request, owner, name)
+    return applied.history(space.pk, tier(space.hardware))
+
+
+def _asked_of(request: HttpRequest, owner: str, name: str) -> Space:
     space = space_of(request, owner, name, write=False)
     if not access.can_write(current_caller(request).user, space.owner_id):
         raise HubError(403, f"Only those who can write to {space} may ask this.")
-    return answer_for(space, asked)
+    return space

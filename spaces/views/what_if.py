@@ -13,8 +13,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from pydantic import ValidationError
 
+from hardware.tiers import tier
 from queueing import queue_settings
 from queueing.setting_fields import BY_NAME
+from queueing.tuning import applied
+from queueing.tuning.applied import Applied
 from spaces.api.hub import HubError
 from spaces.api.what_if import NONE, SETTINGS, Asked, answer_for
 from spaces.models import Sdk, Space
@@ -51,6 +54,7 @@ def page(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """The form, and the answer to what it has."""
     space = _space(request, owner, name)
     context = space_context(request, space, "statistics") | _context(space, request.GET)
+    context["applied"] = [_row(one) for one in applied.history(space.pk, tier(space.hardware))]
     return render(request, "spaces/what_if.html", context)
 
 
@@ -66,16 +70,16 @@ def answer(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 def apply(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """Make the proposed queue settings those of the Space. The page then offers the way back."""
     space = _space(request, owner, name)
-    before = asdict(queue_settings.effective(space.pk))
     try:
-        settings = _asked(request.POST).settings
-        queue_settings.change(space.pk, settings)
+        question = _asked(request.POST).question()
+        changed = applied.apply(space.pk, tier(space.hardware), question, str(request.user))
     except (ValidationError, queue_settings.BadSetting) as error:
         messages.error(request, _sentence(error))
         return redirect(f"/{space}/what-if")
-    changed = {key: before[key] for key, value in settings.items() if before[key] != value}
     if changed:
-        said = ", ".join(f"{key} {_shown(before[key])} → {_shown(settings[key])}" for key in changed)
+        said = ", ".join(
+            f"{key} {_shown(old)} → {_shown(question.settings[key])}" for key, old in changed.items()
+        )
         messages.success(request, f"In force: {said}.")
     query = QueryDict(mutable=True)
     query.update({f"was_{key}": _shown(value) for key, value in changed.items()})
@@ -126,6 +130,12 @@ def _context(space: Space, query: QueryDict) -> dict[str, Any]:
     ]
     context["fields"] = fields
     return context
+
+
+def _row(one: Applied) -> dict[str, Any]:
+    """A change as the page shows it."""
+    changes = ", ".join(f"{key} {_shown(one.before[key])} → {_shown(one.after[key])}" for key in one.after)
+    return {"one": one, "changes": changes, "off": None if one.error is None else f"{one.error:+.0%}"}
 
 
 def _chart(series: dict[str, list[Any]]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from hardware.runtimes.images import code
 from queueing.dispatch import ends
 from queueing.stats import memory_ends, rollup
 from queueing.store import constants, queue
+from queueing.tuning import applied
 from spaceport.up import rotation
 from spaceport.web import assets
 from spaces import creation, housekeeping, starting
@@ -54,6 +55,7 @@ ROWS = [
     ),
     ("a build's log", f"{results.LOG_KEPT:,} characters, the last", _constant(results, "LOG_KEPT")),
     ("statistics by the minute", _time(rollup.KEPT), _constant(rollup, "KEPT")),
+    ("queue settings applied with a forecast", f"{applied.KEPT} of a Space", _constant(applied, "KEPT")),
     ("sessions, logins of programs", "until they expire", _constant(housekeeping, "forget_old_rows")),
     (
         "access tokens",

@@ -111,6 +111,7 @@ TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
     (f"{SPACE}/memory", "GET", "/memory", None, WRITE),
     (f"{SPACE}/statistics", "GET", "/statistics", None, READ),
     (f"{SPACE}/what-if", "GET", "/what-if", None, (401, 404, 409, 409)),
+    (f"{SPACE}/what-if/applied", "GET", "/what-if/applied", None, READ),
     (FILE, "GET", "/spaces/{id}/resolve/main/README.md", None, READ),
     (FILE, "HEAD", "/spaces/{id}/resolve/main/README.md", None, READ),
     (GIT, "GET", "/spaces/{id}/info/refs?service=git-upload-pack", None, READ),

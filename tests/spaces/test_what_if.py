@@ -12,7 +12,7 @@ from django.utils import timezone
 from hardware import redis_keys
 from infra import redis_clients
 from queueing import queue_settings
-from queueing.models import QueueMinute
+from queueing.models import AppliedSettings, QueueMinute
 from queueing.tuning import what_if
 from spaces import creation
 from spaces.models import Space
@@ -92,7 +92,9 @@ def test_cores_that_calls_keep_busy_bound_what_more_at_once_gains(folks: People,
         # 40 events of 1.8 s on average in a minute, each with 1.5 cores.
         redis.zadd(redis_keys.usage(space.pk), {f"{number}:1:1000:{40 * 1.8 * 1.5 / 60:.3f}:2.0": number})
     redis.expire(redis_keys.usage(space.pk), 600)
-    assert what_if.cores_of_a_call(space.pk, timedelta(days=1)) == pytest.approx(1.5, rel=0.02)
+    assert what_if.cores_of_a_call(space.pk, timezone.now() - timedelta(days=1)) == pytest.approx(
+        1.5, rel=0.02
+    )
     found = ask(folks, concurrency_count=8)
     # The tier has 2 cores: 1.33 calls at full speed, which is just enough.
     assert any("slow each other on the 2 cores" in note for note in found["notes"])
@@ -171,6 +173,31 @@ def test_the_page_applies_what_it_showed_and_offers_the_way_back(folks: People, 
     assert (settings.concurrency_count, settings.max_size) == (1, None)
     answer = client.post("/lab/demo/what-if/apply", {"max_size": "0"}, follow=True)
     assert "from 1 to" in answer.content.decode()
+
+
+def test_a_forecast_is_compared_with_what_came_of_it(folks: People, space: Space) -> None:
+    crowded(space)
+    client = as_(folks.bob)
+    client.post("/lab/demo/what-if/apply", {"concurrency_count": "2", "range": "24h"})
+    (change,) = client.get(f"{API}/applied").json()
+    assert (change["before"], change["after"]) == ({"concurrency_count": 1}, {"concurrency_count": 2})
+    assert (change["by"], change["until"], change["measured"]) == ("bob", None, None)
+    assert change["expected"]["wait_p95_s"] == ask(folks)["now"]["wait_p95_s"] < 10
+    # A while ago; since then the same visitors came, and waited 9 s.
+    AppliedSettings.objects.update(applied_at=timezone.now() - timedelta(minutes=25))
+    (change,) = client.get(f"{API}/applied").json()
+    assert change["measured"]["wait_p95_s"] == pytest.approx(9.9, abs=0.2)
+    assert change["modelled"]["wait_p95_s"] == pytest.approx(change["expected"]["wait_p95_s"], rel=0.05)
+    measured, modelled = (change[name]["wait_p95_s"] for name in ("measured", "modelled"))
+    assert change["error"] == pytest.approx(modelled / measured - 1)
+    text = client.get("/lab/demo/what-if").content.decode()
+    assert "concurrency_count 1 → 2" in text
+    assert f"({change['error']:+.0%})" in text
+    client.post("/lab/demo/what-if/apply", {"concurrency_count": "2"})  # changes nothing
+    client.post("/lab/demo/what-if/apply", {"max_size": "9"})
+    newest, before = client.get(f"{API}/applied").json()
+    assert (newest["after"], before["until"]) == ({"max_size": 9}, newest["at"])
+    assert before["modelled"] is None
 
 
 def test_the_page_without_anything_measured_says_so(folks: People, space: Space) -> None:
