@@ -26,6 +26,7 @@ BUILDS_KEPT = 20  # of each Space, with their logs
 EXPIRED_SHOWN = timedelta(days=30)  # tokens, to their users
 ADMIN_LOG_KEPT = timedelta(days=365)  # changes in the console, with their authors
 LEFT_BUILDS_KEPT_S = 24 * 3600  # folders of builds whose worker was killed
+FORGET_AFTER_S = 10  # the version that replaces it starts first: the engine is slow at removing
 GONE_AFTER = timedelta(days=30)  # nodes that never came back, and Spaces that were deleted
 
 _OPEN = [Build.Status.QUEUED, Build.Status.RUNNING]
@@ -83,4 +84,4 @@ def forget_old_artifacts(space: Space) -> None:
 def forget(artifacts: list[Artifact]) -> None:
     """Have a build worker remove what builds made."""
     kwargs = {"artifacts": [artifact.to_json() for artifact in artifacts]}
-    current_app.send_task("spaces.tasks.forget", kwargs=kwargs, queue="build")
+    current_app.send_task("spaces.tasks.forget", kwargs=kwargs, queue="build", countdown=FORGET_AFTER_S)

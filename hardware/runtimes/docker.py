@@ -109,7 +109,8 @@ class DockerRuntime:
         with _engine():
             with self._lock:
                 network = docker_network.ensure_build_network(self.client, self.installation)
-            with contextlib.closing(docker.from_env(timeout=BUILD_API_TIMEOUT_S)) as client:
+            version = self.client.api.api_version  # else it is asked again
+            with contextlib.closing(docker.from_env(version=version, timeout=BUILD_API_TIMEOUT_S)) as client:
                 engine = Engine(
                     client=client, network=network, installation=self.installation, space_id=spec.space_id
                 )
@@ -157,13 +158,14 @@ class DockerRuntime:
         if (there := self.running().get(replica_id)) is not None:
             return there
         with _engine():
-            self._prune()
+            fetched = self._standby.fetched(spec.space_id, spec.artifact.image)
             self._remove(self._container_name(replica_id))
             options, subnet = self._options(spec, gpus)
             options["name"] = self._container_name(replica_id)
-            claims = may_wait(spec, gpus, options)
-            if claims and (claimed := self._standby.claim(spec.space_id, options, subnet)) is not None:
-                return claimed
+            if may_wait(spec, gpus, options):
+                claimed = self._standby.claim(spec.space_id, options, subnet, fetched)
+                if claimed is not None:
+                    return claimed
             for address in docker_network.addresses(subnet, replica_id):
                 place = self.client.api.create_endpoint_config(ipv4_address=address)
                 made = self.client.containers.create(**options, networking_config={options["network"]: place})
@@ -344,6 +346,7 @@ class DockerRuntime:
                 self._disk.check()
                 self._standby.refill()
                 if number % RENEW_EVERY == 0:
+                    self._prune()
                     self.renew_walls()
             except (OSError, docker.errors.DockerException, EngineUnavailable) as error:
                 logger.warning("watching this node's containers: %s", error)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import io
 import json
+import os
 import re
 import tarfile
 import time
@@ -17,6 +19,7 @@ import pytest
 
 from hardware import readiness
 from hardware.runtimes.base import Artifact, BuildSpec, NamedVolume, ReplicaSpec
+from hardware.runtimes.base_image import LAUNCHER
 from hardware.runtimes.docker import DockerRuntime
 from hardware.runtimes.standby import containers
 from tests.contracts.test_standby import DIFFERENT, IMPORT, SERVES, STATE
@@ -143,6 +146,23 @@ def test_nothing_shows_that_gradio_was_imported_before(node: Node, imports: bool
     assert sorted(node.state(first) ^ node.state(second)) == []
     assert not node.has(waits, f"{containers.NEXT_IN}/{containers.CAME}")
     assert node.waiting() not in ("", waits)
+
+
+def test_code_is_taken_once_the_engine_has_unpacked_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that had moved before the engine sets its time would be an error there."""
+    monkeypatch.syspath_prepend(str(LAUNCHER))
+    waiting = importlib.import_module("spaceport_launcher.standby.waiting")
+    code, came = tmp_path / "app", tmp_path / "came"
+    for name, value in (("NEXT", code), ("CAME", came), ("LOOK_EVERY_S", 600.0)):
+        monkeypatch.setattr(waiting, name, value)
+    (code / "within").mkdir(parents=True)
+    came.touch()
+    for path in (came, code, code / "within"):
+        assert not waiting._came()
+        os.utime(path, (0, 0))
+    assert waiting._came()
 
 
 def test_one_is_made_while_the_code_is_built_upon_the_dependencies_that_it_will_have(node: Node) -> None:

@@ -28,6 +28,8 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import docker
+
     from hardware.runtimes.base import Running
 
 pytestmark = pytest.mark.docker
@@ -245,9 +247,24 @@ def test_dependencies_go_when_no_space_stands_upon_them(
     own = {"app_py": "import gradio", "requirements.txt": "iniconfig==2.1.0"}
     made, _ = build_of(runtime, tmp_path, 3, **own)
     below = transfer.layers(runtime.client, made.id)[:-1]
+    asked: list[str] = []
+
+    def layers(client: docker.DockerClient, image: str) -> list[str]:
+        asked.append(image)
+        return transfer.layers(client, image)
+
+    monkeypatch.setattr(code, "layers", layers)
     code.collect(runtime.client)
     assert below in environments()
+    assert made.id not in asked, "each request takes the engine time that starts need"
+    api: Any = runtime.client.api
+    upon = made.labels[code.UPON]
+    container = api.create_container(upon, labels={code.KIND: code.SPACE})["Id"]  # as by an earlier version
+    api.commit(container, "spaceport/space-earlier", "test")
+    api.remove_container(container)
     runtime.forget(Artifact(runtime="docker", image=made.tags[0]))
+    assert below in environments()
+    runtime.forget(Artifact(runtime="docker", image="spaceport/space-earlier:test"))
     assert below not in environments()
     again, log = build_of(runtime, tmp_path, 4)
     assert log[-1] == "The code is in place."

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import io
 import tarfile
 import tempfile
+import threading
 from typing import IO, TYPE_CHECKING, Any
 
 import docker.errors
@@ -16,7 +16,6 @@ from hardware.runtimes.images import tree
 from hardware.runtimes.images.transfer import layers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import docker
@@ -25,8 +24,11 @@ USER = 10001  # of Gradio Spaces
 #: Label of an image: "environment" (dependencies alone) or "space".
 KIND = "spaceport.kind"
 ENVIRONMENT, SPACE = "environment", "space"
+#: Label of a Space's image: the id of the image of dependencies that it stands upon.
+UPON = "spaceport.upon"
 #: How long an image of dependencies is kept that no Space's image stands upon.
 KEPT = datetime.timedelta(days=1)
+IN_MEMORY_BYTES = 1024**2
 
 
 def environment_name(key: str, base: str) -> str:
@@ -45,7 +47,8 @@ def add(
     """
     repository, _, tag = name.rpartition(":")
     api: Any = client.api
-    container = api.create_container(environment, labels={**labels, KIND: SPACE})["Id"]
+    upon = str(client.images.get(environment).id)
+    container = api.create_container(upon, labels={**labels, KIND: SPACE, UPON: upon})["Id"]
     try:
         with _archive(source) as archive:
             api.put_archive(container, home, archive)
@@ -54,22 +57,29 @@ def add(
         api.remove_container(container, force=True, v=True)
 
 
-def environment_of(client: docker.DockerClient, image: str, likely: str = "") -> str:
-    """The id of the image of dependencies that a Space's image stands upon; `likely` is tried first. "": it
-    has gone, or there is more upon it than the code."""
-    own = layers(client, image)[:-1]
+def environment_of(client: docker.DockerClient, image: str) -> str:
+    """The id of the image of dependencies that a Space's image stands upon. "": it has gone, or there is more
+    upon it than the code.
+
+    Raises:
+        docker.errors.ImageNotFound: the Space's image has gone.
+    """
+    about = client.images.get(image)
+    own = list(about.attrs["RootFS"].get("Layers") or [])[:-1]
     with contextlib.suppress(docker.errors.NotFound):
-        if likely and layers(client, likely) == own:
-            return likely
+        if (upon := about.labels.get(UPON)) is not None:
+            # Compared too: where a build ran steps of the Space, they may have written the label.
+            return upon if layers(client, upon) == own else ""
+    # An earlier version made it. The engine takes half a second to list hundreds of images.
     for one in client.api.images(filters={"label": f"{KIND}={ENVIRONMENT}"}):
         if layers(client, one["Id"]) == own:
             return str(one["Id"])
     return ""
 
 
-@contextlib.contextmanager
-def taken(client: docker.DockerClient, image: str, home: str, most_bytes: int) -> Iterator[IO[bytes] | None]:
-    """The code in a Space's image as a tar of `app`, a folder of `home`; None: it is larger than that.
+def fetch(client: docker.DockerClient, image: str, home: str, last: str, most_bytes: int) -> IO[bytes] | None:
+    """The code in a Space's image as a tar of `app`, a folder of `home`, and after it an empty file `last`,
+    the Space's own; None: it is larger than that.
 
     Raises:
         docker.errors.APIError
@@ -77,25 +87,22 @@ def taken(client: docker.DockerClient, image: str, home: str, most_bytes: int) -
     container = client.containers.create(image, ["true"])
     try:
         parts, _ = client.api.get_archive(str(container.id), f"{home}/app")
-        with tempfile.TemporaryFile() as file:
-            for part in parts:
-                file.write(part)
-                if file.tell() > most_bytes:
-                    yield None
-                    return
-            file.seek(0)
-            yield file
+        file = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115  # the caller closes it
+        for part in parts:
+            file.write(part)
+            if file.tell() > most_bytes:
+                file.close()
+                return None
     finally:
-        container.remove(v=True)
-
-
-def mark(name: str) -> bytes:
-    """A tar of one empty file, the Space's own."""
-    entry, buffer = tarfile.TarInfo(name), io.BytesIO()
+        # A start waits for the code, not for this.
+        threading.Thread(target=container.remove, kwargs={"v": True}).start()
+    file.seek(0)
+    entry = tarfile.TarInfo(last)
     entry.uid = entry.gid = USER
-    with tree.writing(buffer) as tar:
+    with tarfile.open(fileobj=file, mode="a") as tar:
         tar.addfile(entry)
-    return buffer.getvalue()
+    file.seek(0)
+    return file
 
 
 def _archive(source: Path) -> IO[bytes]:
@@ -109,11 +116,18 @@ def _archive(source: Path) -> IO[bytes]:
 
 def collect(client: docker.DockerClient) -> None:
     """Remove images of dependencies that no Space's image stands upon any more, of whichever platform."""
-    images = client.api.images
-    used = [layers(client, image["Id"]) for image in images(filters={"label": f"{KIND}={SPACE}"})]
+    there = client.api.images(filters={"label": KIND})
     oldest = (datetime.datetime.now(datetime.UTC) - KEPT).timestamp()
-    for image in images(filters={"label": f"{KIND}={ENVIRONMENT}"}):
+    old = [
+        image["Id"] for image in there if image["Labels"][KIND] == ENVIRONMENT and image["Created"] < oldest
+    ]
+    if not old:
+        return
+    spaces = [image for image in there if image["Labels"][KIND] == SPACE]
+    upon = {image["Labels"].get(UPON) for image in spaces}
+    unlabelled = [layers(client, image["Id"]) for image in spaces if UPON not in image["Labels"]]
+    for environment in old:
         with contextlib.suppress(docker.errors.APIError):  # used or removed just now
-            own = layers(client, image["Id"])
-            if image["Created"] < oldest and own not in [each[: len(own)] for each in used]:
-                client.images.remove(image["Id"])
+            own = layers(client, environment)
+            if environment not in upon and own not in [each[: len(own)] for each in unlabelled]:
+                client.images.remove(environment)

@@ -10,6 +10,7 @@ import logging
 import secrets
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,16 @@ from hardware.runtimes.images import code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
+    from typing import IO
 
     import docker
 
     from hardware.runtimes.base import ReplicaSpec
     from hardware.runtimes.docker_network import Subnet
+
+    #: On its way, as `code.fetch` returns it.
+    Code = Future[IO[bytes] | None]
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +42,7 @@ LABEL = "spaceport.standby"
 AFTER_S = 20.0
 #: Above this a repository's files come to the container faster as layers of its image.
 CODE_BYTES = 64 * 1024**2
+FETCHERS = 4
 #: `waiting.NEXT.parent` and `waiting.CAME` of spaceport_launcher.standby.
 NEXT_IN, CAME = "/tmp", "spaceport-code-came"  # noqa: S108  # the container's own
 
@@ -46,7 +53,7 @@ class _Space:
 
     options: dict[str, Any]
     subnet: Subnet
-    environment: str  # id of the image without the code
+    environment: str  # id of the image without the code; "": it is looked up when it is needed
     since: float
     container: str = ""
     address: str = ""
@@ -60,39 +67,46 @@ class Containers:
         self._spaces: dict[int, _Space] = {}
         self._numbers = itertools.count(secrets.randbelow(1 << 16))
         self._lock = threading.RLock()
+        self._fetchers = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")
         self._left_behind = True
 
-    def claim(self, space_id: int, options: dict[str, Any], subnet: Subnet) -> Running | None:
+    def fetched(self, space_id: int, image: str) -> Code | None:
+        """Begin to fetch the code in this image, if a container waits for it, or is perhaps being made."""
+        return self._fetched(image) if space_id in self._spaces else None
+
+    def _fetched(self, image: str) -> Code:
+        return self._fetchers.submit(code.fetch, self._client, image, HOME, CAME, CODE_BYTES)
+
+    def claim(
+        self, space_id: int, options: dict[str, Any], subnet: Subnet, fetched: Code | None
+    ) -> Running | None:
         """Start the Space in the container that waits for it; None: none waits that is the same as one made
         with these options. In either case, one is made for its next start."""
         if not self.most:
             return None
         with self._lock:
             known = self._spaces.pop(space_id, None)
-            likely = known.environment if known is not None else ""
-            environment = code.environment_of(self._client, options["image"], likely)
-            if environment:
-                self._spaces[space_id] = _Space(options, subnet, environment, time.monotonic())
+            made = self._spaces[space_id] = _Space(options, subnet, "", time.monotonic())
             if known is None or not known.container:
                 return None
-            if _form(known.options) == _form(options) and known.environment == environment:
-                try:
-                    if self._go(known, options):
-                        port = options["labels"]["spaceport.port"]
-                        return Running(runtime_id=known.container, address=f"{known.address}:{port}")
-                except docker.errors.APIError as error:
-                    logger.info("space %s starts without the container that waited: %s", space_id, error)
+            try:
+                made.environment = code.environment_of(self._client, options["image"])
+                same = _form(known.options) == _form(options) and known.environment == made.environment
+                if same and self._go(known, options, fetched or self._fetched(options["image"])):
+                    port = options["labels"]["spaceport.port"]
+                    return Running(runtime_id=known.container, address=f"{known.address}:{port}")
+            except docker.errors.APIError as error:
+                logger.info("space %s starts without the container that waited: %s", space_id, error)
             self._remove_meanwhile(known.container)
             return None
 
-    def _go(self, known: _Space, options: dict[str, Any]) -> bool:
+    def _go(self, known: _Space, options: dict[str, Any], fetched: Code) -> bool:
         """False: it has ended, or the code is too large."""
         api: Any = self._client.api
-        with code.taken(self._client, options["image"], HOME, CODE_BYTES) as archive:
-            if archive is None:
-                return False
+        if (archive := fetched.result()) is None:
+            return False
+        with archive:
             api.put_archive(known.container, NEXT_IN, archive)
-        api.put_archive(known.container, NEXT_IN, code.mark(CAME))
         if not api.inspect_container(known.container)["State"]["Running"]:
             return False
         api.rename(known.container, options["name"])
@@ -129,11 +143,22 @@ class Containers:
                     if one["Id"] not in ours:
                         self._remove(one["Id"])
                 self._left_behind = False
+            for space_id, space in list(self._spaces.items()):
+                if not space.environment and not self._finds_environment(space):
+                    del self._spaces[space_id]
             for space_id in list(self._spaces)[: -self.most or None]:
                 self.forget(space_id)
-            for space_id, space in self._spaces.items():
+            for space_id, space in list(self._spaces.items()):
                 if not space.container and time.monotonic() - space.since >= AFTER_S:
-                    self._make(space_id, space)
+                    try:
+                        self._make(space_id, space)
+                    except docker.errors.ImageNotFound:
+                        del self._spaces[space_id]
+
+    def _finds_environment(self, space: _Space) -> bool:
+        with contextlib.suppress(docker.errors.ImageNotFound):
+            space.environment = code.environment_of(self._client, space.options["image"])
+        return bool(space.environment)
 
     def _make(self, space_id: int, space: _Space) -> None:
         options = {

@@ -1,6 +1,6 @@
 """A container that has imported Gradio, or imports it yet, waits for the next code of its Space:
-`python …/spaceport_launcher/__main__.py --await app.py`. The engine puts the code at NEXT, and then CAME
-beside it."""
+`python …/spaceport_launcher/__main__.py --await app.py`. The engine unpacks the code at NEXT, and CAME beside
+it as the last file of the same archive."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from spaceport_launcher.standby import noticing, preimport
 NEXT, CAME = Path("/tmp/app"), Path("/tmp/spaceport-code-came")  # noqa: S108  # the container's own
 #: A kernel that does not tell of new files is asked this often.
 LOOK_EVERY_S = 2.0
+SETTLES_S = 0.005
 
 
 def wait() -> None:
@@ -50,20 +51,23 @@ def _until_it_came() -> None:
     with contextlib.suppress(OSError):
         fcntl.fcntl(folder, fcntl.F_NOTIFY, fcntl.DN_CREATE | fcntl.DN_ATTRIB | fcntl.DN_MULTISHOT)
     while not _came():
-        signal.sigtimedwait({signal.SIGIO}, LOOK_EVERY_S)
+        # What the engine still does then shows nowhere in this folder, and takes a moment.
+        signal.sigtimedwait({signal.SIGIO}, SETTLES_S if CAME.exists() else LOOK_EVERY_S)
     os.close(folder)  # no signal comes any more
     while signal.sigtimedwait({signal.SIGIO}, 0):
         pass
 
 
 def _came() -> bool:
-    """Whether CAME is complete. Its time, 0, is what the engine sets last; before, its removal would be an
-    error there."""
+    """Whether all is complete. Times, all of them 0, are what the engine sets last: a file's after its
+    content, those of folders after all files. What moved before would be an error there."""
     try:
         about = CAME.stat()
     except FileNotFoundError:
         return False
-    return about.st_mtime == 0 or time.time() - about.st_ctime > LOOK_EVERY_S
+    if time.time() - about.st_ctime > LOOK_EVERY_S:
+        return True
+    return about.st_mtime == 0 and all(Path(folder).stat().st_mtime == 0 for folder, _, _ in os.walk(NEXT))
 
 
 def _move(source: Path, target: Path) -> None:
