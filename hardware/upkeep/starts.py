@@ -28,8 +28,9 @@ logger = logging.getLogger(__name__)
 Found = dict[str, Any] | Unusable | None
 
 THREADS = 16  # that act on answers
-#: The pause after a probe is this many times as long as the probe took, up to `LONGEST_S`.
-PAUSE_PER_PROBE, LONGEST_S = 4, 15.0
+#: The pause after a probe that took longer than `QUICK_S` is this many times as long, up to `LONGEST_S`. The
+#: first answer of a server often takes a moment, and the next one follows at once.
+QUICK_S, PAUSE_PER_PROBE, LONGEST_S = 0.25, 4, 15.0
 #: A start counts as one of those at once while it works: at first, and then while it uses this many cores.
 SETTLES_S, AT_WORK_CORES, AT_WORK_S = 5.0, 0.2, 60.0
 #: A machine with so many processes ready to run, for each core, starts nothing in time.
@@ -64,6 +65,11 @@ def is_overloaded() -> bool:
 def is_at_work(age_s: float, cores: float | None) -> bool:
     """Whether a start of this age that uses so many cores (None: not known) still counts."""
     return age_s < SETTLES_S or (age_s < AT_WORK_S and (cores is None or cores >= AT_WORK_CORES))
+
+
+def pause_s(took_s: float, least_s: float) -> float:
+    """Seconds until the next probe: an app is not kept busy with answering."""
+    return least_s if took_s < QUICK_S else max(least_s, min(PAUSE_PER_PROBE * took_s, LONGEST_S))
 
 
 class Starts:
@@ -132,6 +138,8 @@ class Starts:
 
     def _is_at_work(self, start: Start) -> bool:
         now = time.monotonic()
+        if now - start.began < SETTLES_S:
+            return True  # an engine that is busy with it takes up to a second to say what it uses
         stats = self._runtime.stats(start.running.runtime_id)
         before, start.used = start.used, (now, stats.cpu_seconds) if stats else None
         cores = None
@@ -167,8 +175,7 @@ class Starts:
             if await loop.run_in_executor(self._threads, self._acted, start, found):
                 self._end(start)
             start.is_probed = False
-            pause_s = min(PAUSE_PER_PROBE * (time.monotonic() - began), LONGEST_S)
-            await asyncio.sleep(max(pause_s, next(start.pauses)))
+            await asyncio.sleep(pause_s(time.monotonic() - began, next(start.pauses)))
 
     @staticmethod
     async def _answer(start: Start) -> Found:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -36,8 +35,6 @@ class Ports:
     def __init__(self) -> None:
         self.apps: dict[int, socket.socket] = {}
         self.started: list[int] = []
-        self.cores = 0.0
-        self.began = time.monotonic()
 
     def start(self, replica_id: int, spec: ReplicaSpec, *, gpus: tuple[str, ...] = ()) -> Running:
         app = self.apps[replica_id] = socket.create_server(("127.0.0.1", 0), backlog=100)
@@ -77,8 +74,7 @@ class Ports:
         return {Listener(*self.apps[int(runtime_id)].getsockname())}
 
     def stats(self, runtime_id: str) -> Stats:
-        spent = (time.monotonic() - self.began) * self.cores
-        return Stats(memory_bytes=0, memory_limit_bytes=0, cpu_seconds=spent)
+        return Stats(memory_bytes=0, memory_limit_bytes=0, cpu_seconds=0)
 
 
 @pytest.fixture
@@ -137,7 +133,8 @@ def test_as_many_start_at_once_as_there_are_cores(
 ) -> None:
     monkeypatch.setattr(starts, "at_once", lambda: 3)
     runtime, agent = ports
-    runtime.cores = 1.0
+    monkeypatch.setattr(starts, "SETTLES_S", 600.0)
+    monkeypatch.delattr(Ports, "stats")  # new ones are not measured: that may take a second
     rows = [silent(space) for _ in range(6)]
     wait_until(lambda: len(runtime.started) == 3, "three start")
     for _ in range(3):
@@ -154,6 +151,11 @@ def test_as_many_start_at_once_as_there_are_cores(
 )
 def test_a_start_counts_while_it_is_new_or_works(age_s: float, cores: float | None, counts: bool) -> None:
     assert starts.is_at_work(age_s, cores) is counts
+
+
+@pytest.mark.parametrize(("took_s", "pause_s"), [(0.01, 0.05), (0.2, 0.05), (0.5, 2.0), (60.0, 15.0)])
+def test_an_app_that_answers_slowly_is_asked_less_often(took_s: float, pause_s: float) -> None:
+    assert starts.pause_s(took_s, 0.05) == pause_s
 
 
 def test_who_is_late_on_a_busy_machine_is_tried_again(
