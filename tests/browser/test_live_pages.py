@@ -4,6 +4,7 @@ are lost, turn live after a push, say that the line is full, and show snippets t
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from tests.platform_server import APPS, Platform
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from playwright.sync_api import Dialog, Page
 
 pytestmark = pytest.mark.browser
@@ -148,6 +151,22 @@ def test_a_full_line_is_said_before_anything_is_pressed(
         return page.get_by_text("The line is full (1 of 1)").is_visible()
 
     wait_until(is_said, "the line is full")
+
+
+def test_an_open_page_is_told_that_a_new_version_runs(
+    process_platform: Platform, token: str, visit: Visit, tmp_path: Path
+) -> None:
+    assert process_platform.push("admin/full", token, APPS / "everything") == "RUNNING"
+    page = visit(f"http://localhost:{process_platform.port}/admin/full")
+    page.locator("iframe").wait_for()
+    told = page.get_by_role("button", name="A new version runs: load it")
+    assert told.is_hidden()
+    shutil.copytree(APPS / "everything", tmp_path, dirs_exist_ok=True)
+    with (tmp_path / "app.py").open("a") as app:
+        app.write(f"# {tmp_path}\n")
+    assert process_platform.push("admin/full", token, tmp_path) == "RUNNING"
+    told.click()
+    told.wait_for(state="hidden")
 
 
 def test_the_snippets_call_the_function_with_its_own_arguments(
