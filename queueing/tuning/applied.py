@@ -19,6 +19,7 @@ from queueing.tuning.what_if import NothingMeasured, Question, Scenario, answer,
 #: Of one Space.
 KEPT = 50
 SHOWN = 5
+GROUP = "group:"
 #: Events since then below which nothing is compared.
 FEWEST = 20
 
@@ -59,20 +60,28 @@ def apply(space_id: int, tier: Tier, question: Question, by: str) -> dict[str, A
     except NothingMeasured:
         expected = {}
     with transaction.atomic():
-        before = asdict(queue_settings.effective(space_id))
-        after = asdict(queue_settings.change(space_id, question.settings))
-        changed = [name for name in question.settings if before[name] != after[name]]
+        before = _in_force(space_id)
+        queue_settings.change(space_id, question.settings)
+        after = _in_force(space_id)
+        named = [*question.settings, *(f"{GROUP}{name}" for name in question.settings.get("groups", ()))]
+        changed = [name for name in named if before.get(name) != after.get(name)]
         if changed:
             AppliedSettings.objects.create(
                 space_id=space_id,
                 applied_at=timezone.now(),
                 applied_by=by,
-                before={name: before[name] for name in changed},
-                after={name: after[name] for name in changed},
+                before={name: before.get(name) for name in changed},
+                after={name: after.get(name) for name in changed},
                 expected=expected,
             )
             _forget(space_id)
-    return {name: before[name] for name in changed}
+    return {name: before.get(name) for name in changed}
+
+
+def _in_force(space_id: int) -> dict[str, Any]:
+    """The settings by their names, the numbers of groups as `group:<name>`."""
+    numbers = {f"{GROUP}{one.group}": one.limit for one in queue_settings.groups(space_id)}
+    return asdict(queue_settings.effective(space_id)) | numbers
 
 
 def history(space_id: int, tier: Tier) -> list[Applied]:

@@ -3,12 +3,13 @@ access. The page (`spaces.views.what_if`) takes the same parameters."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from django.http import HttpRequest
 from ninja import Query, Router, Schema
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from accounts import access
 from hardware.tiers import tier
@@ -24,6 +25,8 @@ router = Router()
 #: The queue settings that the model knows.
 SETTINGS = ("concurrency_count", "max_running", "max_size", "batch", "max_batch_size")
 NONE = "none"
+#: A parameter `group:<name>` is the number of one group of functions.
+GROUP = "group:"
 
 
 class Asked(Schema):
@@ -41,11 +44,35 @@ class Asked(Schema):
     events_each: int = Field(1, ge=1, le=1000, description="Events of each of them.")
     minutes: int = Field(60, ge=1, le=1440, description="Over how long they come.")
 
+    #: By the group's name: None is no limit.
+    _groups: dict[str, int | None] = PrivateAttr(default_factory=dict)
+
+    @property
+    def groups(self) -> dict[str, int | None]:
+        """The numbers of single groups."""
+        return self._groups
+
+    def of_query(self, query: Mapping[str, str]) -> Self:
+        """The same, with the groups that the request names.
+
+        Raises:
+            HubError: 400.
+        """
+        for name, value in query.items():
+            if name.startswith(GROUP) and value:
+                if value != NONE and not (value.isdecimal() and len(value) < 7):
+                    raise HubError(400, f"{name[:100]} is a whole number, or none for no limit.")
+                self._groups[name.removeprefix(GROUP)] = None if value == NONE else int(value)
+        return self
+
     @property
     def settings(self) -> dict[str, Any]:
         """The given queue settings, as `queue_settings.change` takes them."""
         given = {name: getattr(self, name) for name in SETTINGS}
-        return {name: None if value == NONE else value for name, value in given.items() if value is not None}
+        values = {
+            name: None if value == NONE else value for name, value in given.items() if value is not None
+        }
+        return values | ({"groups": self.groups} if self.groups else {})
 
     def question(self) -> what_if.Question:
         """The same for the model."""
@@ -133,8 +160,9 @@ def answer_for(space: Space, asked: Asked) -> dict[str, Any]:
     summary="The same visitors under other settings",
 )
 def get_what_if(request: HttpRequest, owner: str, name: str, asked: Query[Asked]) -> Any:
-    """Replays the visitors of a time, or of an event to come, in a model of the queue."""
-    return answer_for(_asked_of(request, owner, name), asked)
+    """Replays the visitors of a time, or of an event to come, in a model of the queue. Further parameters
+    `group:<name>` are calls at once of single groups of functions."""
+    return answer_for(_asked_of(request, owner, name), asked.of_query(request.GET))
 
 
 @router.get(

@@ -15,11 +15,12 @@ from pydantic import ValidationError
 
 from hardware.tiers import tier
 from queueing import queue_settings
+from queueing.queue_settings import GroupLimit
 from queueing.setting_fields import BY_NAME
 from queueing.tuning import applied
 from queueing.tuning.applied import Applied
 from spaces.api.hub import HubError
-from spaces.api.what_if import NONE, SETTINGS, Asked, answer_for
+from spaces.api.what_if import GROUP, NONE, SETTINGS, Asked, answer_for
 from spaces.models import Sdk, Space
 from spaces.views.common import writable
 from spaces.views.pages import space_context
@@ -44,6 +45,8 @@ TITLES = {
     "events_each": "Events of each",
     "minutes": "Minutes over which they come",
 }
+#: Groups with a slider of their own.
+MOST_GROUPS = 12
 #: Of the chart, in its own units.
 WIDTH, HEIGHT = 600, 160
 
@@ -73,13 +76,12 @@ def apply(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     try:
         question = _asked(request.POST).question()
         changed = applied.apply(space.pk, tier(space.hardware), question, str(request.user))
-    except (ValidationError, queue_settings.BadSetting) as error:
+    except (ValidationError, HubError, queue_settings.BadSetting) as error:
         messages.error(request, _sentence(error))
         return redirect(f"/{space}/what-if")
     if changed:
-        said = ", ".join(
-            f"{key} {_shown(old)} → {_shown(question.settings[key])}" for key, old in changed.items()
-        )
+        wanted = _flat(question.settings)
+        said = ", ".join(f"{key} {_shown(old)} → {_shown(wanted[key])}" for key, old in changed.items())
         messages.success(request, f"In force: {said}.")
     query = QueryDict(mutable=True)
     query.update({f"was_{key}": _shown(value) for key, value in changed.items()})
@@ -94,26 +96,35 @@ def _space(request: HttpRequest, owner: str, name: str) -> Space:
 
 
 def _asked(query: QueryDict) -> Asked:
-    return Asked.model_validate({key: query[key] for key in Asked.model_fields if query.get(key)})
+    given = {key: query[key] for key in Asked.model_fields if query.get(key)}
+    return Asked.model_validate(given).of_query({key: query[key] for key in query})
 
 
 def _context(space: Space, query: QueryDict) -> dict[str, Any]:
-    now = asdict(queue_settings.effective(space.pk))
+    groups = queue_settings.groups(space.pk)
+    numbers = {f"{GROUP}{one.group}": one.limit for one in groups}
+    now = asdict(queue_settings.effective(space.pk)) | numbers
     context: dict[str, Any] = {
         "space": space,
         "range": query.get("range", "24h"),
         "ranges": [(value, label) for value, (label, _) in SHOWN.items()],
-        "undo": {key: query[f"was_{key}"] for key in SETTINGS if query.get(f"was_{key}")},
+        "undo": {key: query[f"was_{key}"] for key in (*SETTINGS, *numbers) if query.get(f"was_{key}")},
+        "fields": _fields(query, now, groups),
     }
     try:
         asked = _asked(query)
         context["proposed"] = {
-            key: _shown(value) for key, value in asked.settings.items() if value != now[key]
+            key: _shown(value) for key, value in _flat(asked.settings).items() if value != now.get(key)
         }
         context["answer"] = found = answer_for(space, asked)
         context["chart"] = _chart(found["series"])
     except (ValidationError, HubError) as error:
         context["problem"] = _sentence(error)
+    return context
+
+
+def _fields(query: QueryDict, now: dict[str, Any], groups: list[GroupLimit]) -> list[dict[str, Any]]:
+    """The fields of the form; groups whose number is their own have one each."""
     shown = {key: _shown(value) for key, value in now.items()} | {
         "replicas": "1", "speed": "1", "people": "0", "events_each": "1", "minutes": "60",
     }  # fmt: skip
@@ -128,8 +139,17 @@ def _context(space: Space, query: QueryDict) -> dict[str, Any]:
         for key, stops in STOPS.items()
         if key != "max_batch_size" or now["batch"]
     ]
-    context["fields"] = fields
-    return context
+    own = [f"{GROUP}{one.group}" for one in groups if one.source != "default"][:MOST_GROUPS]
+    of_groups = [
+        {
+            "name": key,
+            "title": f"Calls at once of {key.removeprefix(GROUP)}",
+            "value": query.get(key) or shown[key],
+            "stops": ",".join(map(str, STOPS["concurrency_count"])),
+        }
+        for key in own
+    ]
+    return [*fields[:1], *of_groups, *fields[1:]]
 
 
 def _row(one: Applied) -> dict[str, Any]:
@@ -150,6 +170,12 @@ def _chart(series: dict[str, list[Any]]) -> dict[str, Any]:
             for n, value in enumerate(values)
         )
     return chart
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """With the numbers of groups as `group:<name>`."""
+    flat = {key: value for key, value in settings.items() if key != "groups"}
+    return flat | {f"{GROUP}{name}": number for name, number in settings.get("groups", {}).items()}
 
 
 def _shown(value: Any) -> str:

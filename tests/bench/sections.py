@@ -13,6 +13,7 @@ from tests.bench.deploy import deploy
 from tests.bench.doors import by_gradio_client, by_websocket
 from tests.bench.eta import table
 from tests.bench.footprint import footprint
+from tests.bench.forecast import forecast
 from tests.bench.groups import groups
 from tests.bench.growth import by_clients, by_many_spaces, by_spaces
 from tests.bench.processes import memory_bytes
@@ -176,6 +177,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "footprint": footprint,
     "deploy": deploy,
     "web": web_processes,
+    "forecast": forecast,
 }
 
 

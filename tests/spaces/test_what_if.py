@@ -12,7 +12,10 @@ from django.utils import timezone
 from hardware import redis_keys
 from infra import redis_clients
 from queueing import queue_settings
+from queueing.groups import Group
 from queueing.models import AppliedSettings, QueueMinute
+from queueing.routes import App, Function, Route, encode
+from queueing.store.keys import SpaceKeys
 from queueing.tuning import what_if
 from spaces import creation
 from spaces.models import Space
@@ -173,6 +176,32 @@ def test_the_page_applies_what_it_showed_and_offers_the_way_back(folks: People, 
     assert (settings.concurrency_count, settings.max_size) == (1, None)
     answer = client.post("/lab/demo/what-if/apply", {"max_size": "0"}, follow=True)
     assert "from 1 to" in answer.content.decode()
+
+
+def test_groups_with_a_number_of_their_own(folks: People, space: Space) -> None:
+    queue_settings.found_in_code(space.pk, {"groups": [Group("/greet", 1, ("greet",))]})
+    app = App(protocol="sse_v3", functions=(Function(id=0, api_name="greet", group="/greet"),))
+    route = Route(
+        space_id=space.pk, owner="lab", owner_id=1, name="demo", subdomain="lab-demo", sdk="gradio",
+        private=False, stage="RUNNING", app=app,
+    )  # fmt: skip
+    redis_clients.sync_redis().set(SpaceKeys(space.pk).route, encode(route))
+    crowded(space)
+    found = ask(folks, concurrency_count=4)
+    assert found["then"] == found["now"]  # the code's number wins
+    found = ask(folks, **{"group:/greet": 4})
+    assert found["then"]["wait_p95_s"] < 10 < found["now"]["wait_p95_s"]
+    client = as_(folks.bob)
+    for wrong in ("0", "x", "-1", "9" * 5000):
+        assert client.get(API, {"group:/greet": wrong}).status_code == 400
+    assert client.get(API, {"group:/other": 2}).status_code == 400
+    assert "Calls at once of /greet" in client.get("/lab/demo/what-if").content.decode()
+    answer = client.post("/lab/demo/what-if/apply", {"group:/greet": "4"}, follow=True)
+    assert "In force: group:/greet 1 → 4." in answer.content.decode()
+    assert 'name="group:/greet" value="1"' in answer.content.decode()
+    assert queue_settings.groups(space.pk)[0].limit == 4
+    (change,) = client.get(f"{API}/applied").json()
+    assert (change["before"], change["after"]) == ({"group:/greet": 1}, {"group:/greet": 4})
 
 
 def test_a_forecast_is_compared_with_what_came_of_it(folks: People, space: Space) -> None:
