@@ -6,6 +6,7 @@ import json
 import logging
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from celery import current_app
 from django.db import transaction
@@ -16,6 +17,9 @@ from hardware import nodes
 from hardware.models import Replica
 from hardware.runtimes.base import ReplicaSpec
 from hardware.tiers import TIERS, Limits, queue_of
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +84,13 @@ def candidate(space_id: int) -> Replica | None:
     """The replica that serves the Space, or will once it is ready: the last that was ordered."""
     ordered = Replica.objects.filter(space_id=space_id, wanted=True, set_aside_at=None)
     return ordered.order_by("-pk").first()
+
+
+def candidates(space_ids: QuerySet[Any]) -> list[Replica]:
+    """The same of all these Spaces, in one query, with what their stages depend on."""
+    ordered = Replica.objects.filter(space_id__in=space_ids, wanted=True, set_aside_at=None)
+    newest = ordered.order_by("space_id", "-pk").distinct("space_id").select_related("space")
+    return list(newest.only("state", "address", "space__stage", "space__replica_id"))
 
 
 def has_run(build_id: int) -> bool:

@@ -103,6 +103,7 @@ class Reaping:
 
     async def _reap(self, space_ids: list[int]) -> None:
         redis = async_redis()
+        space_ids = await reaper.at_work(redis, space_ids)
         try:
             for route in await reaper.forgotten(redis, space_ids):
                 wake_dispatcher(route)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from celery import current_app
@@ -124,6 +124,18 @@ def published(space_id: int) -> Route | None:
     """The route as last published."""
     raw = sync_redis().get(SpaceKeys(space_id).route)
     return routes.decode(raw) if raw is not None else None
+
+
+def published_of(space_ids: Sequence[int]) -> dict[int, Route | None]:
+    """The same of several Spaces."""
+    pipe = sync_redis().pipeline(transaction=False)
+    for space_id in space_ids:
+        pipe.get(SpaceKeys(space_id).route)
+    raws = pipe.execute()
+    return {
+        space_id: routes.decode(raw) if raw is not None else None
+        for space_id, raw in zip(space_ids, raws, strict=True)
+    }
 
 
 def notify_waiting(space: Space) -> None:

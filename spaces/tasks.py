@@ -18,7 +18,7 @@ from spaces.building import workers
 from spaces.building.builders import Builders
 from spaces.gateway.gradio import kept
 from spaces.models import Space
-from spaces.room import pressure
+from spaces.room import idle, pressure
 from spaces.webhooks import deliveries, events
 
 FORGET_AGAIN_S = 30
@@ -91,7 +91,7 @@ def forget_old_rows() -> None:
 @shared_task(name="spaces.tasks.put_to_sleep", ignore_result=True)
 def put_to_sleep() -> None:
     """Stop Spaces that nobody has visited for their sleep time, and earlier where others wait for room."""
-    for space in Space.objects.select_related("owner", "replica").filter(sleep_time_s__isnull=False):
+    for space in Space.objects.select_related("owner", "replica").filter(pk__in=idle.over_their_time()):
         lifecycle.put_to_sleep(space)
     pressure.make_room()
 

@@ -272,6 +272,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * MEGABYTE
 #: PostgreSQL. When unset, `manage.py` starts an embedded server.
 DATABASES = {"default": env.dj_db_url("DATABASE_URL", "postgresql:///spaceport", conn_health_checks=True)}
 DATABASES["default"]["ENGINE"] = "infra.postgresql"
+DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True  # a pool of transactions would lose them
 # A connection whose other end has gone is ended by the system, not only after minutes. The URL's own
 # parameters take precedence. https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 DATABASES["default"]["OPTIONS"] = {

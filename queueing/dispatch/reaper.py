@@ -10,9 +10,19 @@ from queueing.routes import Route, decode
 from queueing.store.keys import SpaceKeys
 from queueing.store.queue import Queue
 from queueing.store.scripts import seconds
+from queueing.store.work import keys_of_work
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+
+async def at_work(redis: Redis, space_ids: Sequence[int]) -> list[int]:
+    """Those of the Spaces that have events, or visitors who wait. One command each: most have none."""
+    pipe = redis.pipeline(transaction=False)
+    for space_id in space_ids:
+        pipe.exists(*keys_of_work(space_id), SpaceKeys(space_id).seen)
+    answers = await pipe.execute()
+    return [space_id for space_id, there in zip(space_ids, answers, strict=True) if there]
 
 
 async def forgotten(redis: Redis, space_ids: Sequence[int]) -> list[Route]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from hardware import replicas
@@ -20,6 +22,9 @@ from queueing.store.keys import SpaceKeys
 from spaces import lifecycle
 from spaces.building import leases
 from spaces.models import Build, Sdk, Space, Stage
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
 
 DRAIN_AT_LEAST_S = 10  # an old replica serves open pages this long after visitors were sent to the new one
 DRAIN_AT_MOST = timedelta(minutes=30)
@@ -76,6 +81,12 @@ def _go_back(space: Space, replica: Replica) -> None:
         replicas.order_stop(other)
     Replica.objects.filter(pk=replica.pk).update(set_aside_at=None)
     lifecycle.take_over(space, replica)
+
+
+def with_replaced() -> QuerySet[Any]:
+    """Ids of Spaces that have such replicas."""
+    others = Replica.objects.filter(wanted=True, space__replica__state=Replica.State.READY)
+    return others.exclude(pk=F("space__replica_id")).values("space_id")
 
 
 def retire_replaced(space: Space) -> None:

@@ -1,22 +1,49 @@
-"""How long a Space has been idle."""
+"""How long Spaces have been idle."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from infra.redis_clients import sync_redis
-from queueing.stats.figures import figures
 from queueing.store import keys
 from queueing.store.scripts import seconds
+from queueing.store.work import keys_of_work
+from spaces.models import Sdk, Space, Stage
 
 if TYPE_CHECKING:
-    from spaces.models import Space
+    from collections.abc import Sequence
 
 
 def idle_s(space: Space) -> float | None:
     """Seconds since its last visitor; None while its queue has work."""
-    now = figures(space.pk)
-    if now.pending or now.running:
-        return None
-    visited = sync_redis().zscore(keys.VISITED, space.pk) or space.last_modified.timestamp()
-    return float(seconds(sync_redis().time()) - visited)
+    return idle_of([space])[space.pk]
+
+
+def idle_of(spaces: Sequence[Space]) -> dict[int, float | None]:
+    """The same of several Spaces, by id, in one round trip."""
+    pipe = sync_redis().pipeline(transaction=False)
+    for space in spaces:
+        pipe.exists(*keys_of_work(space.pk))
+        pipe.zscore(keys.VISITED, space.pk)
+    pipe.time()
+    *answers, now = pipe.execute()
+    return {
+        space.pk: None if works else seconds(now) - (visited or space.last_modified.timestamp())
+        for space, works, visited in zip(spaces, answers[::2], answers[1::2], strict=True)
+    }
+
+
+def over_their_time() -> list[int]:
+    """Spaces whose last visit is longer ago than their sleep time, busy ones among them. Of the others only
+    that visit is read."""
+    running = Space.objects.filter(stage=Stage.RUNNING, sleep_time_s__isnull=False).exclude(sdk=Sdk.STATIC)
+    rows = list(running.values_list("pk", "sleep_time_s", "last_modified"))
+    if not rows:
+        return []
+    visited = sync_redis().zmscore(keys.VISITED, [pk for pk, _, _ in rows])
+    now = seconds(sync_redis().time())
+    return [
+        pk
+        for (pk, sleep_s, modified), visit in zip(rows, visited, strict=True)
+        if sleep_s is not None and now - (visit or modified.timestamp()) > sleep_s
+    ]

@@ -10,7 +10,7 @@ from hardware import nodes, replicas
 from hardware.models import Replica
 from hardware.placement import line
 from spaces.models import Space, Stage
-from spaces.room.idle import idle_s
+from spaces.room.idle import idle_of
 from spaces.volumes import mounts
 
 if TYPE_CHECKING:
@@ -78,9 +78,11 @@ def sleepers(tier: str) -> Iterator[tuple[Space, float]]:
         replica__tier=tier,
         replica__state=Replica.State.READY,
     )
-    for space in found.select_related("owner", "replica"):
-        if (idle := idle_s(space)) is not None:
-            yield space, idle
+    spaces = list(found.select_related("owner", "replica"))
+    idle = idle_of(spaces)
+    for space in spaces:
+        if (seconds := idle[space.pk]) is not None:
+            yield space, seconds
 
 
 def _until_asleep(tier: str) -> Iterator[float]:

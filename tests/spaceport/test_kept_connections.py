@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-from spaceport.web.request_threads import KEPT
+from asgiref.sync import sync_to_async
+
+from spaceport.web.request_threads import KEPT, MOST, in_kept_threads
 from tests.hub_server import Hub
 from tests.spaceport.conftest import SPACE
-from tests.waiting import wait_until
+from tests.waiting import eventually, wait_until
 
 AT_ONCE = 4 * KEPT
 OTHERS = 2  # of the gateway, and of checks of health
@@ -46,3 +51,49 @@ def test_those_that_broke_are_noticed_before_their_use(web: Hub) -> None:
     for pid in backends(web):
         web.sql("select pg_terminate_backend(%s, 5000)", pid)
     assert {asked(web) for _ in range(20)} == {200}
+
+
+async def nothing(*_: Any) -> Any: ...
+
+
+async def test_many_requests_at_once_share_a_bounded_number_of_threads() -> None:
+    ends, used, begun = threading.Event(), set[int](), []
+
+    def view() -> None:
+        begun.append(1)
+        used.add(threading.get_ident())
+        ends.wait(30)
+
+    async def app(*_: Any) -> None:
+        await sync_to_async(view)()
+
+    served = in_kept_threads(app)
+    requests = [asyncio.ensure_future(served({}, nothing, nothing)) for _ in range(3 * MOST)]
+    await eventually(lambda: len(begun) == MOST, "as many as may run do")
+    requests[0].cancel()  # its view goes on, so its thread is not free
+    await asyncio.sleep(0)
+    assert len(begun) == MOST
+    ends.set()
+    await asyncio.gather(*requests, return_exceptions=True)
+    assert len(begun) == 3 * MOST
+    assert len(used) == MOST
+
+
+async def test_streams_that_last_leave_their_threads_to_others() -> None:
+    ends, begun, checked = asyncio.Event(), [], []
+
+    async def stream(_scope: Any, _receive: Any, send: Any) -> None:
+        await sync_to_async(threading.get_ident)()
+        await send({"type": "http.response.start"})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        begun.append(1)
+        await ends.wait()
+        checked.append(await sync_to_async(threading.get_ident)())  # as streams check rights meanwhile
+
+    served = in_kept_threads(stream)
+    streams = [asyncio.ensure_future(served({}, nothing, nothing)) for _ in range(3 * MOST)]
+    await eventually(lambda: len(begun) == len(streams), "all streams have begun")
+    ends.set()
+    await asyncio.gather(*streams)
+    assert len(checked) == 3 * MOST
+    assert len(set(checked)) <= MOST

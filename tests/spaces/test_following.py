@@ -6,11 +6,14 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from msgspec import structs
 
 from accounts.models import Owner
@@ -19,9 +22,11 @@ from hardware.models import Replica
 from hardware.replica_client import Unreachable
 from infra.redis_clients import sync_redis
 from queueing.routes import App, Route, encode
+from queueing.store import keys
 from queueing.store.keys import SpaceKeys
 from spaces import following, lifecycle, publishing
 from spaces.models import Space, Stage
+from spaces.room import idle
 from tests.spaces.events import CHANNEL, join
 
 State = Replica.State
@@ -196,3 +201,64 @@ def test_however_many_apps_a_server_names_they_are_asked_within_the_time_of_one(
     assert followed(space) == (Stage.RUNNING, addresses[1])
     assert len(given) == 50
     assert sum(given) < 2 * readiness.CONFIG_S
+
+
+# --- what a round costs -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def many(space: Space) -> Iterator[list[Space]]:
+    """Spaces that run and have nothing to do, `space` the first."""
+    made = [space]
+    for n in range(20):
+        row = Space.objects.create(owner=space.owner, name=f"r{n}", subdomain=f"r{n}", sleep_time_s=60)
+        row.replica = Replica.objects.create(
+            space=row, tier="cpu", spec={}, state=State.READY, address=f"10.0.0.1:{n}"
+        )
+        row.stage = Stage.RUNNING
+        row.save()
+        route = Route(
+            space_id=row.pk, owner="alice", name=row.name, owner_id=row.owner_id, subdomain=row.subdomain,
+            sdk="gradio", private=False, stage=row.stage, replica_id=row.replica.pk,
+            address=row.replica.address,
+        )  # fmt: skip
+        sync_redis().set(SpaceKeys(row.pk).route, encode(route))
+        made.append(row)
+    yield made
+    for row in made[1:]:
+        publishing.withdraw(row)
+
+
+def test_a_round_loads_only_spaces_that_there_is_something_to_do_for(
+    many: list[Space], monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: Any
+) -> None:
+    loaded: list[int] = []
+    monkeypatch.setattr(following, "_reconcile", lambda one: loaded.append(one.pk))
+    with django_assert_max_num_queries(2):
+        following.reconcile_spaces()
+    assert loaded == []
+    # News that were lost; a version that another one replaced; one that failed while nobody was told.
+    Replica.objects.filter(space=many[1]).update(address="10.0.0.2:1")
+    Replica.objects.create(space=many[2], tier="cpu", spec={}, state=State.READY, set_aside_at=timezone.now())
+    Replica.objects.filter(space=many[3]).update(state=State.FAILED, address="")
+    with django_assert_max_num_queries(2):
+        following.reconcile_spaces()
+    assert sorted(loaded) == [one.pk for one in many[1:4]]
+
+
+def test_a_round_of_sleeping_looks_closer_only_at_spaces_that_nobody_visited_for_their_time(
+    many: list[Space], monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: Any
+) -> None:
+    long_ago = time.time() - 3600
+    sync_redis().zadd(keys.VISITED, {str(one.pk): long_ago for one in many[1:3]})
+    Space.objects.filter(pk=many[3].pk).update(last_modified=timezone.now() - timedelta(hours=1))
+    Space.objects.filter(pk=many[4].pk).update(
+        last_modified=timezone.now() - timedelta(hours=1), stage=Stage.PAUSED
+    )
+    join(many[2])
+    with django_assert_max_num_queries(1):
+        assert sorted(idle.over_their_time()) == [one.pk for one in many[1:4]]
+    found = idle.idle_of(many[1:5])
+    assert found[many[2].pk] is None, "somebody waits"
+    assert (found[many[1].pk] or 0) > 3000
+    assert (found[many[4].pk] or 0) < 3000, "as its row was when it was loaded"

@@ -4,16 +4,20 @@ the answer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext
 from django.db import connections
 
-from spaceport.web.monitor import App, Receive, Scope, Send
+from spaceport.web.monitor import App, Message, Receive, Scope, Send
 
-KEPT = 8  # that have nothing to do; in one process
+MOST = 24  # in one process, each with one connection; further requests wait
+KEPT = 8  # with their connections, while they have nothing to do
 KEPT_S = 600  # a connection
 
 
@@ -28,14 +32,18 @@ class Thread(ThreadPoolExecutor):
         self._last = super().submit(fn, *args, **kwargs)
         return self._last
 
-    @property
-    def is_idle(self) -> bool:
-        return self._last is None or self._last.done()
+    def once_idle(self, act: Callable[[], None]) -> None:
+        """Call it on the running loop, at once where the thread has nothing to do."""
+        if self._last is None or self._last.done():
+            act()
+            return
+        loop = asyncio.get_running_loop()
 
-    def end(self) -> None:
-        """Once it has done what it was given."""
-        self.submit(connections.close_all)
-        self.shutdown(wait=False)
+        def ended(_: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(act)
+
+        self._last.add_done_callback(ended)
 
 
 def keep_connections() -> None:
@@ -44,19 +52,52 @@ def keep_connections() -> None:
     connections.settings["default"]["CONN_MAX_AGE"] = KEPT_S
 
 
+class Threads:
+    """Those of one process."""
+
+    def __init__(self) -> None:
+        self._idle: deque[Thread] = deque()
+        self._free = asyncio.Semaphore(MOST)
+
+    async def take(self) -> Thread:
+        """One that has nothing to do, once there is one."""
+        await self._free.acquire()
+        return self._idle.pop() if self._idle else Thread()
+
+    def give_back(self, thread: Thread) -> None:
+        """Once it has nothing to do: its client may have gone before its view ended."""
+        thread.once_idle(lambda: self._keep(thread))
+
+    def _keep(self, thread: Thread) -> None:
+        if len(self._idle) < KEPT:
+            self._idle.append(thread)
+        else:
+            thread.submit(connections.close_all)
+            self._idle.appendleft(thread)  # taken last
+        self._free.release()
+
+
 def in_kept_threads(app: App) -> App:
-    """Django's application, each request in one of these threads."""
-    idle: list[Thread] = []
+    """Django's application, each request in one of these threads. One that answers with a stream gives its
+    thread back when the stream begins, and shares it from then on: streams may last for hours."""
+    threads = Threads()
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        thread = idle.pop() if idle else Thread()
+        thread = await threads.take()
+        streams = False
+
+        def sending(message: Message) -> Awaitable[None]:
+            nonlocal streams
+            if message.get("more_body") and not streams:
+                streams = True
+                threads.give_back(thread)
+            return send(message)
+
         try:
             async with ThreadSensitiveContext(executor=thread):
-                await app(scope, receive, send)
+                await app(scope, receive, sending)
         finally:
-            if thread.is_idle and len(idle) < KEPT:
-                idle.append(thread)
-            else:
-                thread.end()
+            if not streams:
+                threads.give_back(thread)
 
     return application
