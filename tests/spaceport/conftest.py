@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -16,15 +17,29 @@ EVENT = 3_000_000  # and an event
 SPACE, HIDDEN = "alice/fed", "alice/hidden"
 
 
-@pytest.fixture(scope="session", params=["daphne", "uvicorn"])
-def web(request: pytest.FixtureRequest) -> Iterator[Hub]:
+@pytest.fixture(scope="session")
+def webs() -> Iterator[Callable[[str], Hub]]:
+    """The one that this server serves, from its first use to the end of the run."""
+    with contextlib.ExitStack() as stack:
+        running: dict[str, Hub] = {}
+
+        def web(server: str) -> Hub:
+            if server not in running:
+                running[server] = stack.enter_context(_running(server))
+            return running[server]
+
+        yield web
+
+
+@contextlib.contextmanager
+def _running(server: str) -> Iterator[Hub]:
     home = new_home()
     limits = {
         "SPACEPORT_PUSH_LIMIT_BYTES": PUSH,
         "SPACEPORT_VISITOR_UPLOAD_LIMIT_BYTES": VISITOR,
         "SPACEPORT_EVENT_BODY_LIMIT_BYTES": EVENT,
     }
-    hub = Hub(home, web_server=request.param, settings={name: str(value) for name, value in limits.items()})
+    hub = Hub(home, web_server=server, settings={name: str(value) for name, value in limits.items()})
     try:
         hub.start()
         api = hub.api("alice")
@@ -35,3 +50,8 @@ def web(request: pytest.FixtureRequest) -> Iterator[Hub]:
     finally:
         hub.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", params=["daphne", "uvicorn"])
+def web(request: pytest.FixtureRequest, webs: Callable[[str], Hub]) -> Hub:
+    return webs(request.param)
