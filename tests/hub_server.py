@@ -28,9 +28,11 @@ REDIS_DATABASE = 5  # other tests empty theirs
 _PEOPLE = """
 import json, django
 django.setup()
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.management import call_command
 call_command("migrate", verbosity=0, interactive=False)
 from accounts import tokens
+PBKDF2PasswordHasher.iterations = 1  # who signs in gets as many as there should be
 from tests.people import make_people
 found = make_people()
 people = ("alice", "bob", "reader", "charlie")
