@@ -1,11 +1,12 @@
 """The first process of a builder container: shuts the container in, then runs buildah. Standard library only.
 
-/build/job.json says what to do (`hardware/runtimes/build_job.py` writes it), /build/context is what to build.
-Output goes to stdout. /out/result.json says how it went; beside it lie the parts of what was built.
+It reads the job from /build/job.json, which `hardware/runtimes/build_job.py` writes, and what to build from
+/build/context. Output goes to stdout, the result to /out/result.json, and the image's parts beside it.
 
-The first process is root of the container and runs nothing of a Space's. It closes the network for good, then
-starts the second in a user namespace of its own: root there is nobody outside, and has no right over the
-network. All of it ends when stdin does (the platform has gone or cancelled) or the time is up.
+The first process is the container's root and runs no code of a Space. It closes the network for good, then
+starts the second process in its own user namespace, whose root has no rights outside, and none over the
+network. All processes end when stdin closes (the platform is gone or has cancelled the build) or the time is
+up.
 """
 
 from __future__ import annotations
@@ -29,17 +30,18 @@ from typing import Any
 FIRST_ID, IDS = 2_000_000_000, 2**24
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x8000000, 0x10000000, 0x20000000
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
-#: Exit codes that tell what result.json cannot.
+#: Exit codes where there is no result.json.
 NO_WALL, TOO_LATE, GONE = 97, 98, 99
-LOOK_S = 0.5
-#: So many looks in a row at which processes were refused make a fork bomb.
-FORKS_REFUSED = 8
-#: What a build leaves of the disk to others, however little it has taken itself.
+#: Seconds between two checks of a running command.
+CHECK_EVERY_S = 0.5
+#: A fork bomb: processes were refused at this many checks in a row.
+FORK_BOMB_CHECKS = 8
+#: A build stops when less than this is free on the disk, however little it has written itself.
 FREE_BYTES, FREE_FILES = 2 * 1024**3, 100_000
 FILES = 3_000_000
 RECOUNT_S = 60
 
-#: Where buildah runs. A git repository that it cannot fetch it takes for its working directory.
+#: Where buildah runs. It takes a git repository that it cannot fetch for its working directory.
 NOWHERE = "/tmp/nowhere"  # noqa: S108  # the container's own
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -67,8 +69,8 @@ def main() -> None:
 
 
 def raise_wall(wall: dict[str, Any]) -> None:
-    """Close the network. `allow` ([network, protocol, port; 0 is any]) comes before `deny` (networks), which
-    is refused at once, so that a build fails instead of waiting. Nobody comes in; no IPv6."""
+    """Close the network: no incoming connections, no IPv6. `allow` ([network, protocol, port; 0 is any])
+    comes before `deny` (networks), which is rejected at once, so that a build fails instead of waiting."""
     rules = [":INPUT DROP", ":FORWARD DROP", ":OUTPUT ACCEPT", "-A INPUT -i lo -j ACCEPT"]
     rules += ["-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT", "-A OUTPUT -o lo -j ACCEPT"]
     for network, protocol, port in wall["allow"]:
@@ -91,7 +93,8 @@ def _restore(tables: str, rules: list[str]) -> None:
 
 
 def in_own_users(job: dict[str, Any]) -> int:
-    """Go on in a user namespace whose users are nobody outside; the process id of its keeper."""
+    """Run the job in a user namespace whose users have no rights outside; the id of the process that waits
+    for it."""
     (made, make), (mapped, map_) = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
@@ -138,11 +141,11 @@ def _inside(job: dict[str, Any]) -> None:
 
 
 class Stopped(Exception):
-    """The job was ended, or buildah failed; the word says why."""
+    """The job was stopped, or buildah failed; the argument is the reason, a word or two."""
 
 
 class Job:
-    """One job on one image store (`store`), beside which those in `others` can be read."""
+    """One job on one image store (`store`); it can read those in `others` too."""
 
     def __init__(self, job: dict[str, Any]) -> None:
         self.job = job
@@ -164,8 +167,8 @@ class Job:
         resource.setrlimit(resource.RLIMIT_FSIZE, (job["disk_bytes"],) * 2)
 
     def run(self) -> dict[str, Any]:
-        """What result.json says: `missing` (images that the stores must have first), or `reason` (why there
-        is no image), or `diff_ids`, how many of them were `omitted`, and the digest of the `config`."""
+        """The contents of result.json: `missing` (images that the stores must have first), or `reason` (why
+        there is no image), or `diff_ids`, how many of them were `omitted`, and the `config`'s digest."""
         held = []
         for other in self.job["others"]:
             held.append((Path(other) / "lock").open())
@@ -180,12 +183,12 @@ class Job:
                 return {"reason": str(why)}
 
     def images(self) -> set[str]:
-        """The ids and names of all images that can be seen."""
+        """The ids and names of all images in readable stores."""
         listed = self.listed("images/images.json")
         return set(listed).union(*(image.get("names", []) for image in listed.values()))
 
     def tidy(self, lock: Any) -> None:
-        """Remove what killed builds left, or everything once it is large, unless others are at work."""
+        """Remove what killed builds left, or everything once the store is large, unless other jobs use it."""
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -204,7 +207,7 @@ class Job:
         fcntl.flock(lock, fcntl.LOCK_SH)
 
     def load(self) -> dict[str, Any]:
-        """Take in the image that `docker save` sends on stdin."""
+        """Import the image that `docker save` writes to stdin."""
         archive = self.temporary / "archive.tar"
         with archive.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
@@ -224,9 +227,10 @@ class Job:
         return self.export(image.removeprefix("sha256:"))
 
     def export(self, image: str) -> dict[str, Any]:
-        """Write the image's configuration and the layers that the engine lacks, each named by its digest."""
-        told = json.loads(self.asked("buildah", "inspect", "--type", "image", image))
-        Path("/out", image).write_text(told["Config"])
+        """Write the image's configuration and the layers that the engine lacks, in files named by their
+        digests."""
+        inspected = json.loads(self.output_of("buildah", "inspect", "--type", "image", image))
+        Path("/out", image).write_text(inspected["Config"])
         chain, layers = [], self.listed("layers/layers.json")
         layer = self.listed("images/images.json")[image]["layer"]
         while layer:
@@ -247,7 +251,7 @@ class Job:
         return {"diff_ids": diff_ids, "omitted": omitted, "config": image}
 
     def listed(self, path: str) -> dict[str, Any]:
-        """All entries of a list of containers/storage, in all stores that can be seen, by their ids."""
+        """All entries of a list of containers/storage, in all readable stores, by their ids."""
         found = {}
         for store in (self.store, *map(Path, self.job["others"])):
             with contextlib.suppress(FileNotFoundError):
@@ -256,21 +260,30 @@ class Job:
         return found
 
     @staticmethod
-    def asked(*command: str) -> bytes:
+    def output_of(*command: str) -> bytes:
         return subprocess.run(command, capture_output=True, check=True).stdout
 
     def buildah(self, *arguments: str, quiet: bool = False) -> None:
+        """Run buildah.
+
+        Raises:
+            Stopped
+        """
         self.watched("buildah", *arguments, quiet=quiet)
 
     def watched(self, *command: str, quiet: bool = False) -> None:
-        """Run it to its end, and look at what it takes meanwhile."""
+        """Run a command to its end, with its limits checked all the time.
+
+        Raises:
+            Stopped
+        """
         running = subprocess.Popen(
             command, cwd=NOWHERE, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL if quiet else None,
             preexec_fn=lambda: Path("/proc/self/oom_score_adj").write_text("1000"),
         )  # fmt: skip
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                running.wait(LOOK_S)
+                running.wait(CHECK_EVERY_S)
                 break
             if why := self.disk.is_over() or self.limits.forks():
                 os.kill(-1, signal.SIGKILL)  # everything here but this process
@@ -287,13 +300,15 @@ def _common(one: list[str], other: list[str]) -> int:
 
 
 class Disk:
-    """What these folders hold, counted only when so much was written on their disk that it matters."""
+    """The size of these folders. They are counted again after `RECOUNT_S`, or once enough was written on
+    their disk to reach the limit."""
 
     def __init__(self, folders: list[Path], limit_bytes: int) -> None:
         self.folders, self.limit = folders, limit_bytes
         self.free = self.left = self.at = 0.0
 
     def is_over(self) -> str:
+        """Which limit is exceeded: `disk`, `disk full` or ""."""
         now = os.statvfs(self.folders[0])
         free = now.f_bavail * now.f_frsize
         if free < FREE_BYTES or now.f_favail < FREE_FILES:
@@ -306,7 +321,8 @@ class Disk:
         return "disk" if used > self.limit else ""
 
     def count(self) -> int:
-        """Bytes on the disk, also of files that were removed but are open. Very many files are too much."""
+        """Bytes on the disk, including files that were removed but are still open; above the limit where
+        there are more than `FILES` files."""
         total, files = 0, 0
         unread = [(str(folder), folder.stat().st_dev) for folder in self.folders]
         while unread:
@@ -337,22 +353,22 @@ def _removed_but_open() -> int:
 
 
 class Limits:
-    """What the container's control groups have refused since the beginning (both versions of them)."""
+    """What the container's control groups, of version 1 or 2, have refused since the job began."""
 
     def __init__(self) -> None:
         self._begin = self._read()
         self._refused = self._begin["max"]
-        self._looks = 0
+        self._checks_with_refusals = 0
 
     def forks(self) -> str:
-        """Whether processes have been refused for some seconds on end."""
+        """`processes` once new processes have been refused at `FORK_BOMB_CHECKS` checks in a row, else ""."""
         refused = self._read()["max"]
-        self._looks = self._looks + 1 if refused > self._refused else 0
+        self._checks_with_refusals = self._checks_with_refusals + 1 if refused > self._refused else 0
         self._refused = refused
-        return "processes" if self._looks >= FORKS_REFUSED else ""
+        return "processes" if self._checks_with_refusals >= FORK_BOMB_CHECKS else ""
 
     def broken(self) -> str:
-        """The limit that was met, if any."""
+        """The limit that ended a command: `memory`, `processes` or ""."""
         now = self._read()
         if now["oom_kill"] > self._begin["oom_kill"]:
             return "memory"
