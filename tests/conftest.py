@@ -122,8 +122,9 @@ def platform() -> Iterator[Platform]:
 
 @pytest.fixture(scope="session")
 def process_platform() -> Iterator[Platform]:
-    """The platform on a machine without a container engine."""
-    with prepared_home() as home, running(Platform("process", home)) as platform:
+    """The platform on a machine without a container engine; its webhooks reach `spaces.receiver`."""
+    settings = {"SPACEPORT_OUTBOUND_REACHES": "127.0.0.2"}
+    with prepared_home() as home, running(Platform("process", home, settings=settings)) as platform:
         yield platform
 
 

@@ -16,7 +16,7 @@ import pytest
 import requests
 from gradio_client import Client
 
-from tests.platform_server import Platform, prepared_home
+from tests.platform_server import Platform
 from tests.spaces.receiver import Receiver, receiver
 from tests.waiting import wait_until
 
@@ -36,13 +36,8 @@ gr.Interface(greet, inputs, "text", api_name="greet").launch()
 
 
 @pytest.fixture(scope="module")
-def platform() -> Iterator[Platform]:
-    with prepared_home() as home:
-        made = Platform("process", home, settings={"SPACEPORT_OUTBOUND_REACHES": "127.0.0.2"})
-        try:
-            yield made.start()
-        finally:
-            made.stop()
+def platform(process_platform: Platform) -> Platform:
+    return process_platform
 
 
 @pytest.fixture(scope="module")
