@@ -83,6 +83,7 @@ class Hub:
     settings: dict[str, str] = field(default_factory=dict)  # of the test's own
     console: subprocess.Popen[str] | None = None
     command: ForkedHf | None = None
+    rows: Any = None  # a connection to its database
 
     @property
     def url(self) -> str:
@@ -172,6 +173,8 @@ class Hub:
             self.console = None
         if self.command is not None:
             self.command.end()
+        if self.rows is not None:
+            self.rows.close()
         self._admin(f'drop database if exists "hub_{self.port}" with (force)')
 
     def end(self) -> None:
@@ -193,13 +196,12 @@ class Hub:
 
     def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of this hub's own database."""
-        connection = psycopg2.connect(self.database)
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(query, values)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
+        if self.rows is None or self.rows.closed:
+            self.rows = psycopg2.connect(self.database)
+            self.rows.autocommit = True
+        with self.rows.cursor() as cursor:
+            cursor.execute(query, values)
+            return cursor.fetchall() if cursor.description else []
 
     def api(self, who: str) -> HfApi:
         """The official client of this person."""
