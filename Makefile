@@ -36,7 +36,7 @@ test: $(VENV)/.dev  ## run all tests (SEED=7: in another order)
 		{ [ $$? = 1 ] && [ -z "$(ARGS)" ] && $(BIN)/python -m tests.second_run; }
 
 test-fast: $(VENV)/.dev  ## run the tests that need no container, browser or whole platform, and are not long
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not docker and not browser and not long" \
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile -m "not docker and not browser and not long" \
 		$(SHUFFLE) $(FAST) $(ARGS)
 
 census: $(VENV)/.dev  ## run apps of every kind by themselves and as Spaces, and compare
