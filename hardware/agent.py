@@ -25,6 +25,7 @@ from hardware.models import Replica
 from hardware.placement import taking
 from hardware.runtimes.base import ArtifactMissing, EngineUnavailable, StartFailed
 from hardware.upkeep import death_notes, handover, leftovers, no_answer, starts, volumes
+from hardware.upkeep.heartbeat import Heartbeat
 from hardware.upkeep.starts import Found, Start, Starts
 from infra.redis_clients import sync_redis
 
@@ -55,7 +56,8 @@ THREADS = 64
 
 class Agent:
     """The agent of node `name`. `tiers` maps a tier's name to whether it is simulated here; `slots` gives
-    (busy, all) of its worker's slots, None where that is not known."""
+    (busy, all) of its worker's slots, None where that is not known; `removed` is called once an administrator
+    has removed the node."""
 
     def __init__(
         self,
@@ -63,8 +65,9 @@ class Agent:
         tiers: dict[str, bool],
         runtime: Runtime,
         slots: Callable[[], tuple[int, int] | None] = lambda: None,
+        removed: Callable[[], None] = lambda: None,
     ) -> None:
-        self.name, self.tiers, self.runtime, self._slots = name, tiers, runtime, slots
+        self.name, self.tiers, self.runtime = name, tiers, runtime
         self.node_id = nodes.register(name, tiers, runtime.name, runtime.place).pk
         self._taker = taking.Taker(self.node_id, tiers, runtime.place)
         here = Q(node_id=self.node_id) & ~Q(state__in=[State.STOPPED, State.FAILED])
@@ -78,8 +81,11 @@ class Agent:
         self._adopted = self._leaving = False
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="replica")
         self._starts = Starts(self._heed, runtime)
+        heartbeat = Heartbeat(node_id=self.node_id, name=name, runtime=runtime, slots=slots, removed=removed)
         self._threads = [
-            threading.Thread(target=self._forever, args=(self._beat, nodes.HEARTBEAT_S), name="heartbeat"),
+            threading.Thread(
+                target=self._forever, args=(heartbeat.beat, nodes.HEARTBEAT_S), name="heartbeat"
+            ),
             threading.Thread(target=self._forever, args=(self.reconcile, CHECK_EVERY_S), name="reconcile"),
             threading.Thread(
                 target=self._forever,
@@ -152,12 +158,6 @@ class Agent:
             else:
                 self._stopping.wait(every_s)
         connection.close()
-
-    def _beat(self) -> None:
-        nodes.beat(self.node_id)
-        if (slots := self._slots()) is not None:
-            usage.publish_slots(self.name, busy=slots[0], slots=slots[1])
-        usage.publish_standby(self.name, self.runtime.standby_bytes())
 
     # --- one round --------------------------------------------------------------------------------
 

@@ -27,6 +27,10 @@ class Node(models.Model):
     heartbeat_at = models.DateTimeField()
     #: It hands its replicas over, and then ends.
     leaving = models.BooleanField(default=False, db_default=False)
+    #: Since when an administrator has it drained (`hardware.upkeep.draining`), and how far that is: "spaces"
+    #: that ran there at first, "stays" and "failed" by Space, with why.
+    draining_since = models.DateTimeField(null=True, blank=True)
+    drain = models.JSONField(default=dict, db_default={}, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -54,9 +54,10 @@ def register(name: str, tiers: dict[str, bool], runtime: str, place: str = "") -
     return node
 
 
-def beat(node_id: int) -> None:
-    """The node lives, and lends this much."""
-    Node.objects.filter(pk=node_id).update(heartbeat_at=timezone.now(), capacity=capacity.found())
+def beat(node_id: int) -> bool:
+    """The node lives, and lends this much. False: it was removed."""
+    here = Node.objects.filter(pk=node_id)
+    return bool(here.update(heartbeat_at=timezone.now(), capacity=capacity.found()))
 
 
 def leave(node_id: int) -> None:
@@ -70,15 +71,19 @@ def is_up(node: Node) -> bool:
 
 
 def up(tier_name: str = "", volumes: Iterable[int] = ()) -> list[Node]:
-    """The nodes that are up, do not leave, serve this tier (any, when empty), and can give a Space these
-    named volumes."""
-    found: QuerySet[Node] = Node.objects.filter(heartbeat_at__gt=_ago(DOWN_AFTER_S), leaving=False)
+    """The nodes that are up, neither leave nor are drained, serve this tier (any, when empty), and can give a
+    Space these named volumes."""
+    found: QuerySet[Node] = _reporting().filter(leaving=False, draining_since=None)
     serving = [node for node in found.order_by("name") if not tier_name or tier_name in node.tiers]
     if not volumes:
         return serving
     homes = VolumeHome.objects.filter(volume_id__in=volumes)
     places = set(homes.values_list("place", flat=True))
     return [node for node in serving if places <= {node.place}]
+
+
+def _reporting() -> QuerySet[Node]:
+    return Node.objects.filter(heartbeat_at__gt=_ago(DOWN_AFTER_S))
 
 
 def offers() -> list[Offer]:
@@ -109,6 +114,9 @@ def absence(tier_name: str, volumes: Iterable[int] = ()) -> str:
             "starts by itself when one comes; or choose the hardware of that machine, or another volume."
         )
     title = tier(tier_name).title
+    if any(tier_name in node.tiers for node in _reporting().filter(draining_since__isnull=False)):
+        why = f"The nodes with {title} hardware are drained and take nothing new."
+        return f"{why} The Space starts by itself when one does."
     return f"No node with {title} hardware is up. The Space starts by itself when one comes."
 
 

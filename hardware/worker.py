@@ -93,7 +93,8 @@ class NodeWorker:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _start_agent(self) -> None:
-        made = Agent(settings.SPACEPORT_NODE, tiers(), choose(settings.SPACEPORT_RUNTIME), slots=self.slots)
+        runtime = choose(settings.SPACEPORT_RUNTIME)
+        made = Agent(settings.SPACEPORT_NODE, tiers(), runtime, slots=self.slots, removed=_end_worker)
         with self._begins:
             if not self._ending.is_set():
                 self.agent = made
@@ -110,6 +111,10 @@ class NodeWorker:
             ending, self.agent = self.agent, None
         if ending is not None:
             ending.stop()
+
+
+def _end_worker() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 #: This process's; Celery's signals and tasks find it here.

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from hardware.runtimes import choose
 from hardware.runtimes.base import Artifact, InUse
-from hardware.upkeep import lost
+from hardware.upkeep import draining, lost
 from spaces import following, housekeeping, lifecycle
 from spaces.building import workers
 from spaces.building.builders import Builders
@@ -74,10 +74,11 @@ def wake(space_id: int) -> None:
 
 @shared_task(name="spaces.tasks.follow_spaces", ignore_result=True)
 def follow_spaces() -> None:
-    """Do what a lost message left undone, and free the replicas of lost nodes."""
+    """Do what a lost message left undone, free the replicas of lost nodes, and move those of drained ones."""
     workers.control_ran()
     try:
         lost.release_lost()
+        draining.go_on()
     finally:
         following.reconcile_spaces()
 

@@ -5,13 +5,13 @@ from django.urls import path, re_path
 from spaces.api import (
     files,
     git_http,
+    hardware,
     history,
     listing,
     reading,
     repos,
     runtime,
     statistics,
-    tiers,
     versions,
     what_if,
 )
@@ -45,7 +45,7 @@ api.add_router("", versions.router)
 api.add_router("", what_if.router)
 api.add_router("", signin.router)
 api.add_router("", organizations.router)
-api.add_router("", tiers.router)
+api.add_router("", hardware.router)
 
 
 urlpatterns = [

@@ -97,6 +97,7 @@ def retire_replaced(space: Space) -> None:
         return
     now = timezone.now()
     before = space.replicas.filter(wanted=True).exclude(pk=serving.pk).defer("spec", "report")
+    before = before.select_related("node")
     # Replaced by a platform of a version that did not note when.
     before.filter(set_aside_at=None, pk__lt=serving.pk).update(set_aside_at=now)
     for number, old in enumerate(before.filter(set_aside_at__isnull=False).order_by("-set_aside_at")):
@@ -122,4 +123,5 @@ def _is_kept(old: Replica, serving: Replica, since: timedelta) -> bool:
         and old.build_id != serving.build_id
         and not TIERS[old.tier].gpu
         and not line.is_awaited(old.tier)
+        and not (old.node and old.node.draining_since)
     )

@@ -18,6 +18,7 @@ from hardware import nodes
 from hardware.models import Node
 from hardware.placement import taking
 from hardware.tiers import TIERS
+from hardware.upkeep import draining
 from queueing.stats.figures import events, figures_of
 from queueing.store import durability
 from spaces.card import CardError
@@ -37,7 +38,7 @@ def console(request: HttpRequest) -> HttpResponse:
         return redirect_to_login(request.get_full_path())
     staff_only(request)
     people = User.objects.order_by("username").annotate(tokens_held=Count("tokens"))[:MOST]
-    return render(request, "console/console.html", _live() | {"people": people})
+    return render(request, "console/console.html", live() | {"people": people})
 
 
 @never_cache
@@ -45,7 +46,7 @@ def console(request: HttpRequest) -> HttpResponse:
 def figures(request: HttpRequest) -> HttpResponse:
     """What changes by the second."""
     staff_only(request)
-    return render(request, "components/console_live.html", _live())
+    return render(request, "components/console_live.html", live())
 
 
 @require_POST
@@ -60,7 +61,7 @@ def act(request: HttpRequest, space_id: int, action: str) -> HttpResponse:
     except CardError as error:
         tone, message = "bad", str(error)
     if request.htmx:  # type: ignore[attr-defined]
-        return render(request, "components/console_live.html", _live() | {"tone": tone, "message": message})
+        return render(request, "components/console_live.html", live() | {"tone": tone, "message": message})
     messages.add_message(request, messages.SUCCESS if tone == "good" else messages.ERROR, message)
     return redirect("console")
 
@@ -75,7 +76,8 @@ def staff_only(request: HttpRequest) -> None:
         raise Http404("There is no such page, or you may not see it.")
 
 
-def _live() -> dict[str, Any]:
+def live() -> dict[str, Any]:
+    """What changes by the second."""
     spaces = list(
         Space.objects.select_related("owner", "replica__node").order_by("owner__name", "name")[:MOST]
     )
@@ -104,7 +106,13 @@ def _node(node: Node) -> dict[str, Any]:
     ]
     allocations = node.replicas.filter(wanted=True, state__in=nodes.ACTIVE).count()
     room = taking.room_of(node)
+    progress = draining.progress(node) if node.draining_since else None
+    stays = progress.stays if progress else {}
+    names = {space.pk: space for space in Space.objects.filter(pk__in=stays).select_related("owner")}
     return {
+        "state": draining.describe(node),
+        "progress": progress,
+        "stays": [(names[pk], why) for pk, why in stays.items() if pk in names],
         "node": node,
         "up": nodes.is_up(node),
         "tiers": tiers,

@@ -133,6 +133,40 @@ def test_a_node_that_leaves_hands_over_while_visitors_are_served(
             assert runtime(process_platform, token)["stage"] == "RUNNING"
 
 
+def test_a_node_is_drained_and_removed_while_visitors_are_served(
+    process_platform: Platform, token: str
+) -> None:
+    admin = {"Authorization": f"Bearer {process_platform.token('admin')}"}
+    nodes = f"{process_platform.url}/api/nodes"
+
+    def state(name: str) -> dict[str, Any]:
+        listed = requests.get(nodes, headers=admin, timeout=10).json()
+        return next((one for one in listed if one["name"] == name), {})
+
+    pause_all_on_t4(process_platform, token)
+    with node(process_platform, "t4f") as drained:
+        runs_on_t4(process_platform, token)
+        with node(process_platform, "t4g"):
+            wait_until(lambda: state("t4g").get("state") == "up", "the other one is up")
+            client = Client(process_platform.run_url(SPACE), verbose=False)
+            refused = requests.delete(f"{nodes}/t4f", headers=admin, timeout=10)
+            assert refused.status_code == 409
+            assert refused.json()["error"] == "t4f is up and takes Spaces. Drain it first."
+            assert requests.post(f"{nodes}/t4f/drain", headers=admin, timeout=10).status_code == 200
+            stages, served = set[str](), 0
+            while state("t4f")["state"] != "drained":
+                stages.add(runtime(process_platform, token)["stage"])
+                assert "x" in str(client.submit("x", api_name="/echo").result(20))
+                served += 1
+                threading.Event().wait(PAUSE_S)
+            assert stages == {"RUNNING"}
+            assert served
+            assert requests.delete(f"{nodes}/t4f", headers=admin, timeout=10).status_code == 200
+            assert drained.wait(60) == 0
+            assert state("t4f") == {}
+            assert "x" in str(client.submit("x", api_name="/echo").result(20))
+
+
 def test_a_space_that_finds_no_room_waits_in_line_and_starts_when_there_is_some(
     process_platform: Platform, token: str
 ) -> None:

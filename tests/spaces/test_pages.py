@@ -10,6 +10,8 @@ from django.urls import resolve
 from django.utils import timezone
 
 from hardware import logs, nodes
+from hardware.models import Node, Replica
+from hardware.upkeep import draining
 from queueing import queue_settings
 from queueing.setting_fields import Settings
 from spaces import lifecycle, names, publishing
@@ -278,6 +280,28 @@ def test_the_console_is_for_administrators(folks: People) -> None:
     assert space.stage == Stage.PAUSED
     assert client.post(f"/console/spaces/{space.pk}/delete").status_code == 404
     assert client.post(f"/console/spaces/{space.pk}/clear").status_code == 302
+
+
+def test_the_console_drains_and_removes_nodes(folks: People) -> None:
+    space = space_of(folks)
+    here = nodes.register("here", {"cpu": False}, "process")
+    replica = Replica.objects.create(space=space, tier="cpu", spec={}, node=here, state=Replica.State.READY)
+    act = f"/console/nodes/{here.pk}"
+    assert as_(folks.alice).post(f"{act}/drain").status_code == 404
+    folks.charlie.is_superuser = folks.charlie.is_staff = True
+    folks.charlie.save()
+    client = as_(folks.charlie)
+    assert client.post(f"{act}/explode").status_code == 404
+    assert "1 Space moves to other nodes." in text_of(client.post(f"{act}/drain", headers=HTMX))
+    draining.go_on()
+    page = text_of(client.get("/console"))
+    assert "draining, 0 of 1 moved" in page
+    assert "No other node with CPU hardware is up." in page
+    assert "still runs 1 replica" in text_of(client.post(f"{act}/remove", headers=HTMX))
+    replica.delete()
+    assert "drained" in text_of(client.get("/console/figures"))
+    assert "here is removed." in text_of(client.post(f"{act}/remove", follow=True))
+    assert not Node.objects.exists()
 
 
 def test_every_page_answers_while_calls_wait_and_the_console_shows_them(folks: People) -> None:

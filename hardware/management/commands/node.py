@@ -15,9 +15,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from hardware import devices, worker
+from hardware.models import Node
 from hardware.runtimes import choose
 from hardware.tiers import DEFAULT, Tier, UnknownTier, queue_of, tier
-from hardware.upkeep import handover
+from hardware.upkeep import draining, handover
 from infra import celery_worker
 from infra.file_locks import try_lock
 from infra.notify import READY, notify
@@ -33,10 +34,19 @@ CHECK_EVERY_S = 0.02
 
 
 class Command(BaseCommand):
-    help = "Serve hardware tiers on this machine: registers it as a node and runs its worker."
+    help = (
+        "Serve hardware tiers on this machine: registers it as a node and runs its worker. "
+        "Or drain, undrain or remove a node, or list all."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: Any) -> None:
+        parser.add_argument(
+            "action", nargs="?", choices=("serve", "list", *draining.ACTIONS), default="serve",
+            metavar="ACTION",
+            help="serve (the default), list, drain, undrain or remove",
+        )  # fmt: skip
+        parser.add_argument("name", nargs="?", default="", metavar="NAME", help="the node to drain or remove")
         parser.add_argument(
             "--tier",
             action="append",
@@ -57,6 +67,25 @@ class Command(BaseCommand):
         )  # fmt: skip
 
     def handle(self, **options: Any) -> None:
+        if options["action"] == "serve":
+            self._serve(options)
+        elif options["action"] == "list":
+            for node in Node.objects.order_by("name"):
+                self.stdout.write(f"{node}: {draining.describe(node)}")
+        else:
+            self._order(options["action"], options["name"])
+
+    def _order(self, action: str, name: str) -> None:
+        node = Node.objects.filter(name=name).first()
+        if node is None:
+            known = ", ".join(Node.objects.order_by("name").values_list("name", flat=True)) or "none"
+            raise CommandError(f"There is no node '{name}'. There are: {known}.")
+        try:
+            self.stdout.write(draining.ACTIONS[action](node))
+        except draining.Refused as error:
+            raise CommandError(str(error)) from error
+
+    def _serve(self, options: dict[str, Any]) -> None:
         tiers: dict[str, bool] = {}
         retry_until_database_ready(
             lambda: tiers.update(self._tiers(options["tier"] or [DEFAULT], simulate=options["simulate"])),

@@ -1,7 +1,8 @@
-"""The API of hardware tiers, for administrators."""
+"""The API of nodes and hardware tiers, for administrators."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -10,11 +11,14 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 from pydantic import ConfigDict, Field
 
-from hardware.models import HardwareTier
+from hardware import nodes
+from hardware.models import HardwareTier, Node
 from hardware.tiers import rows
 from hardware.tiers.form import TierForm, values_of
+from hardware.upkeep import draining
 from spaces.api.deploy import as_on_the_hub
 from spaces.api.hub import HubError, administrator, ok
+from spaces.models import Space
 from spaces.room import tiers
 
 router = Router()
@@ -74,6 +78,62 @@ def delete(request: HttpRequest, name: str) -> HttpResponse:
     except tiers.InUse as error:
         raise HubError(409, str(error)) from error
     return ok({"name": name})
+
+
+# --- nodes ------------------------------------------------------------------------------------------
+
+
+@router.get("/nodes", summary="All nodes: what they serve and run, and how far a drain is")
+def list_nodes(request: HttpRequest) -> HttpResponse:
+    as_on_the_hub(request, administrator)
+    return ok([_node(node) for node in Node.objects.order_by("name")])
+
+
+@router.post("/nodes/{name}/drain", summary="Move what a node runs to others, and send nothing new there")
+def drain(request: HttpRequest, name: str) -> HttpResponse:
+    return _order(request, name, draining.drain)
+
+
+@router.post("/nodes/{name}/undrain", summary="Send replicas to a node again")
+def undrain(request: HttpRequest, name: str) -> HttpResponse:
+    return _order(request, name, draining.undrain)
+
+
+@router.delete("/nodes/{name}", summary="Forget a node that is down, or drained, and runs nothing")
+def remove_node(request: HttpRequest, name: str) -> HttpResponse:
+    return _order(request, name, draining.remove)
+
+
+def _order(request: HttpRequest, name: str, order: Callable[[Node], str]) -> HttpResponse:
+    as_on_the_hub(request, administrator)
+    node = Node.objects.filter(name=name).first()
+    if node is None:
+        raise HubError(404, f"There is no node '{name[:200]}'.")
+    try:
+        return ok({"message": order(node)})
+    except draining.Refused as error:
+        raise HubError(409, str(error)) from error
+
+
+def _node(node: Node) -> dict[str, Any]:
+    now = draining.progress(node)
+    names = {space.pk: str(space) for space in Space.objects.filter(pk__in=now.stays).select_related("owner")}
+    drain = {
+        "moved": now.moved,
+        "of": now.of,
+        "stays": {names[pk]: why for pk, why in now.stays.items() if pk in names},
+    }
+    return {
+        "name": node.name,
+        "state": draining.describe(node),
+        "tiers": node.tiers,
+        "capacity": node.capacity,
+        "replicas": node.replicas.filter(state__in=nodes.ACTIVE).count(),
+        "drain": drain if node.draining_since else None,
+    }
+
+
+# --- in common --------------------------------------------------------------------------------------
 
 
 def _answer(row: HardwareTier) -> dict[str, Any]:
