@@ -45,7 +45,7 @@ def register(name: str, tiers: dict[str, bool], runtime: str, place: str = "") -
             "tiers": {tier_name: {"simulated": simulated} for tier_name, simulated in tiers.items()},
             "runtime": runtime,
             "place": place,
-            "devices": devices.as_json(devices.found()),
+            "devices": devices.as_json(devices.found(), devices.driver()),
             "capacity": capacity.found(),
             "heartbeat_at": timezone.now(),
             "leaving": False,

@@ -15,6 +15,13 @@ def usage(space_id: int) -> str:
     return f"usage:{space_id}"
 
 
+@key("zset", owner="hardware", life="expires")
+def load(node_id: int) -> str:
+    """Minute -> `[minute, cores, memory, disk, GPUs]` of this node's machine, of one day (`hardware.load`),
+    in JSON."""
+    return f"load:{node_id}"
+
+
 @key("string", owner="hardware", life="expires")
 def slots(node: str) -> str:
     """`busy/all` slots of this node's worker."""

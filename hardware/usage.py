@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hardware import redis_keys
+from hardware import load, redis_keys
 from hardware.models import Replica
 from infra.redis_clients import sync_redis
 
@@ -50,13 +50,15 @@ class Sampler:
 
     def __init__(self, node_id: int, runtime: Runtime) -> None:
         self.node_id, self.runtime = node_id, runtime
+        self._machine = load.Sampler(node_id)
         self._minutes: dict[int, Minute] = {}
         self._before: dict[
             str, tuple[float, float]
         ] = {}  # runtime_id: time of the last sample, CPU seconds till then
 
     def sample(self) -> None:
-        """Sample all of them once, and keep the minutes that are over."""
+        """Sample all of them and the machine once, and keep the minutes that are over."""
+        self._machine.sample()
         rows = Replica.objects.filter(node_id=self.node_id, state=Replica.State.READY)
         seen = {}
         number = int(time.time()) // 60

@@ -32,6 +32,7 @@ urlpatterns = [
     path("console", console.console, name="console"),
     path("console/figures", console.figures, name="console-figures"),
     path("console/spaces/<int:space_id>/<str:action>", console.act, name="console-act"),
+    path("console/node/<str:name>", console_nodes.page, name="console-node"),
     path("console/nodes/<int:node_id>/<str:action>", console_nodes.act, name="console-node-act"),
     path("console/tiers", console_tiers.page, name="console-tiers"),
     path("console/tiers/new", console_tiers.edit, name="console-new-tier"),

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 from pydantic import ConfigDict, Field
 
-from hardware import nodes
+from hardware import load, nodes
 from hardware.models import HardwareTier, Node
 from hardware.tiers import rows
 from hardware.tiers.form import TierForm, values_of
 from hardware.upkeep import draining
 from spaces.api.deploy import as_on_the_hub
-from spaces.api.hub import HubError, administrator, ok
+from spaces.api.hub import HubError, administrator, ok, operator
 from spaces.models import Space
 from spaces.room import tiers
 
@@ -89,6 +89,12 @@ def list_nodes(request: HttpRequest) -> HttpResponse:
     return ok([_node(node) for node in Node.objects.order_by("name")])
 
 
+@router.get("/nodes/{name}/load", summary="The load of a node's machine over time")
+def get_load(request: HttpRequest, name: str, range: Literal["1h", "24h"] = "1h") -> HttpResponse:  # noqa: A002
+    as_on_the_hub(request, operator)
+    return ok(load.history(_found(name).pk, range))
+
+
 @router.post("/nodes/{name}/drain", summary="Move what a node runs to others, and send nothing new there")
 def drain(request: HttpRequest, name: str) -> HttpResponse:
     return _order(request, name, draining.drain)
@@ -106,13 +112,17 @@ def remove_node(request: HttpRequest, name: str) -> HttpResponse:
 
 def _order(request: HttpRequest, name: str, order: Callable[[Node], str]) -> HttpResponse:
     as_on_the_hub(request, administrator)
+    try:
+        return ok({"message": order(_found(name))})
+    except draining.Refused as error:
+        raise HubError(409, str(error)) from error
+
+
+def _found(name: str) -> Node:
     node = Node.objects.filter(name=name).first()
     if node is None:
         raise HubError(404, f"There is no node '{name[:200]}'.")
-    try:
-        return ok({"message": order(node)})
-    except draining.Refused as error:
-        raise HubError(409, str(error)) from error
+    return node
 
 
 def _node(node: Node) -> dict[str, Any]:

@@ -203,7 +203,17 @@ def administrator(request: HttpRequest) -> User:
     Raises:
         HubError
     """
-    user = unlimited(request).user
+    unlimited(request)
+    return operator(request)
+
+
+def operator(request: HttpRequest) -> User:
+    """The caller, who must be an administrator; a session will do, which only reads.
+
+    Raises:
+        HubError
+    """
+    user = signed_in(request).user
     if not isinstance(user, User) or not user.is_superuser:
         raise HubError(403, "Only administrators may do this.")
     return user

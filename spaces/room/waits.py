@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from hardware import nodes, replicas
 from hardware.models import Replica
 from hardware.placement import line
 from spaces.models import Space, Stage
+from spaces.room import forecast
 from spaces.room.idle import idle_of
 from spaces.volumes import mounts
 
@@ -20,12 +22,14 @@ if TYPE_CHECKING:
 PRESSED_S = 60.0
 #: From the decision that one sleeps until another begins to start in its room: that is checked every 10 s.
 CHANGES_OVER_S = 20.0
+#: Of a tier's last replicas, to learn from.
+MOST_ROWS = 5000
 
 
 @dataclass(frozen=True)
 class Wait:
-    """`place` from 1 of `of`. `likely_s`: until there is room, if nobody visits the Spaces that run there;
-    None where there is no estimate."""
+    """`place` from 1 of `of`. `likely_s`: until there is room, by `spaces.room.forecast`; None where there is
+    no estimate."""
 
     place: int
     of: int
@@ -45,7 +49,7 @@ def explanation(space: Space) -> str:
     if wait is None or wait.likely_s is None:
         return _reason(space, newest)
     minutes = math.ceil(wait.likely_s / 60)
-    return f"{wait.reason} That is in about {minutes} min if nobody visits those that run there."
+    return f"{wait.reason} That is in about {minutes} min, by how those that run there are used."
 
 
 def of(space: Space) -> Wait | None:
@@ -65,8 +69,8 @@ def _wait(newest: Replica | None) -> Wait | None:
     place = newest.waits["place"]
     if newest.waits["lacks"] == "limit":
         return Wait(place, newest.waits["of"], why, None)
-    soonest = sorted(_until_asleep(newest.tier))[:place]
-    likely_s = soonest[-1] + CHANGES_OVER_S * place if len(soonest) == place else None
+    until_s = _until_room_s(newest.tier, place)
+    likely_s = None if until_s is None else until_s + CHANGES_OVER_S * place
     return Wait(place, newest.waits["of"], why, likely_s)
 
 
@@ -85,6 +89,17 @@ def sleepers(tier: str) -> Iterator[tuple[Space, float]]:
             yield space, seconds
 
 
-def _until_asleep(tier: str) -> Iterator[float]:
-    for space, idle in sleepers(tier):
-        yield max(0.0, min(PRESSED_S, space.sleep_time_s or 0) - idle)
+def _until_room_s(tier: str, place: int) -> float | None:
+    now = time.time()
+    rows = Replica.objects.filter(tier=tier, ready_at__isnull=False).order_by("-pk")
+    ran = [
+        forecast.Ran(space_id, began.timestamp(), ended.timestamp() if ended else None)
+        for space_id, began, ended in rows.values_list("space_id", "ready_at", "ended_at")[:MOST_ROWS]
+    ]
+    held, ages = forecast.stints(ran, now)
+    asleep = {
+        space.pk: max(0.0, min(PRESSED_S, space.sleep_time_s or 0) - idle) for space, idle in sleepers(tier)
+    }
+    there = ages.keys() | asleep.keys()
+    runners = [forecast.Runner(ages.get(space_id, 0.0), asleep.get(space_id)) for space_id in there]
+    return forecast.until_room_s(place, runners, held)

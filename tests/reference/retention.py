@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from accounts import people, views
-from hardware import log_lines, usage
+from hardware import load, log_lines, usage
 from hardware.runtimes import build_caches, docker, process, venvs
 from hardware.runtimes.images import code
 from queueing.dispatch import ends
@@ -101,6 +101,7 @@ REDIS = [
         _constant(log_lines, "MAX_LINES"),
     ),
     ("use of memory and processor", _time(usage.KEPT_S), _constant(usage, "KEPT_S")),
+    ("load of a node, by the minute", _time(load.KEPT_S), _constant(load, "KEPT_S")),
     (
         "where calls ran out of memory",
         f"the last {memory_ends.KEPT} of a Space; {_time(memory_ends.KEPT_S)} after the last",

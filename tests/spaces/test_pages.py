@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from datetime import timedelta
 
 import pytest
@@ -9,9 +11,10 @@ from django.test import Client
 from django.urls import resolve
 from django.utils import timezone
 
-from hardware import logs, nodes
+from hardware import logs, nodes, redis_keys
 from hardware.models import Node, Replica
 from hardware.upkeep import draining
+from infra.redis_clients import sync_redis
 from queueing import queue_settings
 from queueing.setting_fields import Settings
 from spaces import lifecycle, names, publishing
@@ -302,6 +305,32 @@ def test_the_console_drains_and_removes_nodes(folks: People) -> None:
     assert "drained" in text_of(client.get("/console/figures"))
     assert "here is removed." in text_of(client.post(f"{act}/remove", follow=True))
     assert not Node.objects.exists()
+
+
+def test_the_console_shows_what_a_node_runs_its_gpus_and_its_load(folks: People) -> None:
+    space = space_of(folks)
+    gpu = {"uuid": "GPU-7", "name": "Tesla T4", "memory_bytes": 15 * 1024**3}
+    here = nodes.register("here", {"t4": False}, "docker")
+    Node.objects.update(devices={"gpus": [gpu], "driver": "550.54"})
+    Replica.objects.create(
+        space=space, tier="t4", spec={}, node=here, state=Replica.State.READY, devices=["GPU-7"]
+    )
+    minute = int(time.time()) // 60 - 1
+    kept = json.dumps([minute, 1.5, 2 * 1024**3, 0, {"GPU-7": [0.25, 4 * 1024**3]}])
+    sync_redis().zadd(redis_keys.load(here.pk), {kept: minute})
+    sync_redis().expire(redis_keys.load(here.pk), 60)
+    folks.charlie.is_superuser = folks.charlie.is_staff = True
+    folks.charlie.save()
+    for client in (Client(), as_(folks.alice)):
+        assert client.get("/console/node/here").status_code == 404
+        assert client.get("/api/nodes/here/load").status_code in (401, 403)
+    client = as_(folks.charlie)
+    page = text_of(client.get("/console/node/here"))
+    for said in ("lab/demo", "Tesla T4", "GPU-7", "550.54", "4 GB of 15 GB", "25 %"):
+        assert said in page
+    assert client.get("/console/node/here?range=9h").status_code == 404
+    chart = client.get("/api/nodes/here/load?range=1h").json()
+    assert [value for value in chart["series"]["gpus_busy"] if value is not None] == [0.25]
 
 
 def test_every_page_answers_while_calls_wait_and_the_console_shows_them(folks: People) -> None:

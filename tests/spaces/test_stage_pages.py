@@ -96,7 +96,7 @@ def test_one_that_waits_for_room_is_told_its_place_and_an_estimate_only_where_th
     for client in (Client(), as_(folks.bob)):
         page = text_of(client.get("/lab/late"))
         assert page.count(why) == 1
-        assert "in about 1 min if nobody visits those that run there" in page
+        assert "in about 1 min, by how those that run there are used" in page
     told = Client().get("/api/spaces/lab/late/runtime").json()["waiting"]
     assert (told["place"], told["of"], told["reason"][: len(why)]) == (1, 2, why)
     assert 40 < told["likelyS"] <= 50
@@ -109,6 +109,15 @@ def test_one_that_waits_for_room_is_told_its_place_and_an_estimate_only_where_th
     staged(runs, Stage.RUNNING, sleep_time_s=None)
     assert "in about" not in text_of(Client().get("/lab/late"))
     assert Client().get("/api/spaces/lab/late/runtime").json()["waiting"]["likelyS"] is None
+
+    now = timezone.now()
+    for hour in range(1, 7):  # what ended there lately had run for 20 minutes
+        began = now - timedelta(hours=hour)
+        ended = {"ready_at": began, "ended_at": began + timedelta(minutes=20)}
+        old = replica_of(runs, "t4", Replica.State.STOPPED)
+        Replica.objects.filter(pk=old.pk).update(wanted=False, **ended)
+    Replica.objects.filter(pk=runs.replica_id).update(ready_at=now - timedelta(minutes=17))
+    assert "in about 4 min" in text_of(Client().get("/lab/late"))
 
 
 def test_one_that_may_sleep_makes_room_a_minute_after_its_last_visitor_if_others_wait(

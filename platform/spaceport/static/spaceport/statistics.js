@@ -1,4 +1,4 @@
-// The charts of the Statistics tab: fetched as JSON, drawn by uPlot, refreshed while the page is visible.
+// The charts of the Statistics tab, and of a node in the console: fetched as JSON, drawn by uPlot, refreshed while the page is visible.
 (() => {
   const place = document.querySelector("[data-statistics]");
   if (!place) return;
@@ -25,7 +25,14 @@
     wait: { unit: (v) => duration(v), series: [
       ["wait_p50_s", "p50", "accent", []], ["wait_p95_s", "p95", "warn", [6, 3]],
     ] },
+    cores: { unit: (v) => String(+v.toFixed(2)), series: [["cores", "Cores", "accent", []]] },
+    memory: { unit: (v) => gigabytes(v), series: [
+      ["memory_gb", "Memory", "accent", []], ["disk_gb", "Disk", "soft", [6, 3]],
+    ] },
+    gpus: { unit: (v) => String(+v.toFixed(2)), series: [["gpus_busy", "GPUs", "accent", []]] },
+    gpu_memory: { unit: (v) => gigabytes(v), series: [["gpu_memory_gb", "Memory", "accent", []]] },
   };
+  const gigabytes = (v) => `${+v.toFixed(v < 10 ? 1 : 0)} GB`;
   const duration = (s) => {
     if (s === 0) return "0";
     if (s < 1) return `${Math.round(s * 1000)} ms`;
@@ -95,7 +102,7 @@
       const report = await answer.json();
       series = report.series;
       stepS = report.step_s;
-      const any = ["pending", "running", "page", "api", "refused", "failed"].some((name) => series[name].some((v) => v > 0));
+      const any = Object.entries(series).some(([name, values]) => name !== "time" && values.some((v) => v > 0));
       place.hidden = !any;
       if (any) draw(false);
       state.textContent = everyS < 10 ? "Live" : "";
