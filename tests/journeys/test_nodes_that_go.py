@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import requests
 from gradio_client import Client
 
 from tests.platform_server import APPS, ROOT, Platform
-from tests.waiting import wait_until
+from tests.waiting import eventually, wait_until
 
 SPACE = "alice/travels"
 PAUSE_S = 0.2  # between two calls of a visitor: what they wait for needs the processor
@@ -52,8 +56,8 @@ def runtime(platform: Platform, token: str, space: str = SPACE) -> dict[str, Any
     return answer
 
 
-def runs_on_t4(platform: Platform, token: str, space: str = SPACE) -> None:
-    platform.push(space, token, APPS / "echo")
+def runs_on_t4(platform: Platform, token: str, space: str = SPACE, app: str = "echo") -> None:
+    platform.push(space, token, APPS / app)
     platform.api(token).request_space_hardware(space, "t4-small")  # type: ignore[arg-type]
 
     def is_there() -> bool:
@@ -131,6 +135,50 @@ def test_a_node_that_leaves_hands_over_while_visitors_are_served(
             assert stays.poll() is None
             assert "x" in str(client.submit("x", api_name="/echo").result(20))
             assert runtime(process_platform, token)["stage"] == "RUNNING"
+
+
+def test_a_node_that_dies_with_five_hundred_visitors_waiting_loses_none(
+    process_platform: Platform, token: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    space, gate = "alice/crowded", tmp_path / "gate"
+    pause_all_on_t4(process_platform, token)
+    with node(process_platform, "t4h") as dies:
+        runs_on_t4(process_platform, token, space, "gate")
+        with node(process_platform, "t4i"):
+            call = f"{process_platform.run_url(space)}gradio_api/call/nap"
+
+            async def visit(http: httpx.AsyncClient, name: str) -> str:
+                joined = await http.post(call, json={"data": [str(gate), name]})
+                async with http.stream(
+                    "GET", f"{call}/{joined.raise_for_status().json()['event_id']}"
+                ) as told:
+                    return (await told.aread()).decode()
+
+            async def crowd() -> list[str]:
+                limits = httpx.Limits(max_connections=None)
+                async with httpx.AsyncClient(timeout=120, limits=limits) as http:
+                    visits = [asyncio.create_task(visit(http, f"v{number}")) for number in range(500)]
+                    await eventually(
+                        lambda: waiting_in(process_platform, space) == 499, "all are in line", 60
+                    )
+                    os.kill(dies.pid, signal.SIGKILL)
+                    died = time.monotonic()
+                    gate.touch()  # what it ran goes on elsewhere
+                    answers = await asyncio.gather(*visits)
+                    record_property("all_served_s", round(time.monotonic() - died, 1))
+                    return answers
+
+            answers = asyncio.run(crowd())
+            for number, answer in enumerate(answers):
+                assert answer.count("event: complete") == 1, answer
+                assert f"v{number} done" in answer
+            process_platform.api(token).pause_space(space)
+
+
+def waiting_in(platform: Platform, space: str) -> int:
+    """Calls in the line of a Space."""
+    queue: dict[str, int] = requests.get(f"{platform.url}/api/spaces/{space}/queue", timeout=10).json()
+    return queue["pending"]
 
 
 def test_a_node_is_drained_and_removed_while_visitors_are_served(
