@@ -63,6 +63,34 @@ class HardwareTier(models.Model):
         return self.title
 
 
+class HardwareUse(models.Model):
+    """What a Space used of a tier in a month: seconds that its replicas served, and what they cost. It
+    outlives the Space."""
+
+    owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="+")
+    space_id = models.BigIntegerField()
+    #: "owner/name", as it was last.
+    space_name = models.CharField(max_length=200)
+    tier = models.CharField(max_length=16)
+    #: Its first day.
+    month = models.DateField()
+    seconds = models.FloatField(default=0)
+    cost = models.DecimalField(max_digits=16, decimal_places=6, default=0)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["owner", "space_id", "tier", "month"], name="hardware_use_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.space_name} on {self.tier}, {self.month:%Y-%m}: {self.seconds:.0f} s"
+
+    @property
+    def hours(self) -> float:
+        """The same in hours."""
+        return self.seconds / 3600
+
+
 class Replica(models.Model):
     """One container (or process) of a Space on one node. `wanted` is the order, `state` the report:
     the node's agent works until they agree."""
@@ -117,6 +145,8 @@ class Replica(models.Model):
     set_aside_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     ready_at = models.DateTimeField(null=True, blank=True)
+    #: Up to when its time is in `HardwareUse`.
+    counted_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -16,6 +16,7 @@ from django.utils import timezone
 from accounts.models import AccessToken, DeviceLogin
 from hardware.models import Deleted, Node, Replica
 from hardware.runtimes.base import Artifact
+from hardware.tiers import metering
 from spaces.building.runs import BUILD_FOLDER
 from spaces.lfs import collection, references
 from spaces.models import Build, Space
@@ -35,6 +36,8 @@ _OPEN = [Build.Status.QUEUED, Build.Status.RUNNING]
 def forget_old_rows() -> None:
     """Delete them all."""
     now = timezone.now()
+    metering.count()
+    metering.forget()
     ended = Replica.objects.filter(state__in=[Replica.State.STOPPED, Replica.State.FAILED], wanted=False)
     ended.filter(ended_at__lt=now - REPLICAS_KEPT).delete()
     many = Space.objects.annotate(count=Count("builds")).filter(count__gt=BUILDS_KEPT)

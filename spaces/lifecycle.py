@@ -12,11 +12,13 @@ from functools import partial
 from celery import current_app
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from hardware import logs, nodes, replicas
 from hardware.models import Deleted, Replica
 from hardware.runtimes.base import Artifact, ReplicaSpec
+from hardware.tiers import metering
 from queueing import queue_settings
 from queueing.settings_in_code import settings_in_code
 from queueing.store.admin_ops import announce_no_hardware
@@ -369,6 +371,7 @@ def put_to_sleep(space: Space, at_most_s: float = math.inf) -> None:
 def delete(space: Space) -> None:
     """Delete the Space with all it has: replicas, repository, queue, row."""
     _stop(space, Stage.DELETING)
+    metering.count(Q(space_id=space.pk))
     events.deleted(space)
     publishing.withdraw(space)
     repository.remove(space)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
 from django import forms
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 from pydantic import ConfigDict, Field
 
+from accounts.models import Membership
 from hardware import load, nodes
-from hardware.models import HardwareTier, Node
-from hardware.tiers import rows
+from hardware.models import HardwareTier, HardwareUse, Node
+from hardware.tiers import metering, rows
 from hardware.tiers.form import TierForm, values_of
 from hardware.upkeep import draining
 from spaces.api.deploy import as_on_the_hub
-from spaces.api.hub import HubError, administrator, ok, operator
+from spaces.api.hub import HubError, administrator, ok, operator, signed_in
 from spaces.models import Space
 from spaces.room import tiers
 
@@ -78,6 +81,31 @@ def delete(request: HttpRequest, name: str) -> HttpResponse:
     except tiers.InUse as error:
         raise HubError(409, str(error)) from error
     return ok({"name": name})
+
+
+@router.get("/usage", summary="Hours on hardware and what they cost, by Space, in a month")
+def get_usage(request: HttpRequest, month: str = "") -> HttpResponse:
+    """Of the caller's own Spaces and those of the caller's organizations; for administrators of all. `month`:
+    like 2026-11; this one, where not given."""
+    user = as_on_the_hub(request, signed_in).user
+    assert user is not None
+    try:
+        first = date.fromisoformat(f"{month}-01") if month else None
+    except ValueError as error:
+        raise HubError(400, f"month is '{month[:20]}', but should be like 2026-11.") from error
+    owners = Membership.objects.filter(user=user).values_list("owner_id", flat=True)
+    uses = metering.of_all(first, None if user.is_superuser else list(owners))
+    return ok({"currency": settings.SPACEPORT_CURRENCY, "usage": [_use(use) for use in uses]})
+
+
+def _use(use: HardwareUse) -> dict[str, Any]:
+    names = {
+        "owner": use.owner.name,
+        "space": use.space_name,
+        "tier": use.tier,
+        "month": f"{use.month:%Y-%m}",
+    }
+    return names | {"hours": round(use.hours, 3), "cost": f"{use.cost:.4f}"}
 
 
 # --- nodes ------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from hardware import nodes
-from hardware.tiers import TIERS, UnknownTier, choosing
+from hardware.tiers import TIERS, UnknownTier, choosing, metering
 from infra.redis_clients import sync_redis
 from queueing import queue_settings
 from queueing.stats import advice_facts, eta_accuracy
@@ -105,6 +105,7 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
             advice_facts.sentences, space.pk, space.hardware
         ),  # read where the template shows it
         "offers": offers,
+        "used": metering.of_space(space.pk),
         "currency": settings.SPACEPORT_CURRENCY,
         "suggested": space.card.get("suggested_hardware"),
         "absence": waits.explanation(space),

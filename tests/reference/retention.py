@@ -8,6 +8,7 @@ from accounts import people, views
 from hardware import load, log_lines, usage
 from hardware.runtimes import build_caches, docker, process, venvs
 from hardware.runtimes.images import code
+from hardware.tiers import metering
 from queueing.dispatch import ends
 from queueing.stats import memory_ends, rollup
 from queueing.store import constants, queue
@@ -56,6 +57,11 @@ ROWS = [
     ("a build's log", f"{results.LOG_KEPT:,} characters, the last", _constant(results, "LOG_KEPT")),
     ("statistics by the minute", _time(rollup.KEPT), _constant(rollup, "KEPT")),
     ("queue settings applied with a forecast", f"{applied.KEPT} of a Space", _constant(applied, "KEPT")),
+    (
+        "hours on hardware",
+        f"{_time(metering.KEPT)}; a row for each month",
+        _constant(metering, "KEPT"),
+    ),
     ("sessions, logins of programs", "until they expire", _constant(housekeeping, "forget_old_rows")),
     (
         "access tokens",

@@ -3,13 +3,16 @@ meet of that."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from accounts import tokens
-from hardware.models import HardwareTier
+from hardware.models import HardwareTier, Replica
 from hardware.nodes import register
 from hardware.tiers import TIERS, tier
 from spaces import creation
@@ -184,6 +187,24 @@ def test_tiers_are_changed_by_the_api_too(folks: People, admin: Client) -> None:
     assert call("delete", "/api/tiers/cpu").status_code == 409
     assert call("delete", "/api/tiers/h100").status_code == 200
     assert call("delete", "/api/tiers/h100").status_code == 404
+
+
+def test_hours_on_hardware_are_shown_to_their_owner(folks: People, admin: Client, settings: Any) -> None:
+    settings.SPACEPORT_CURRENCY = "EUR"
+    space = space_of(folks)
+    now = timezone.now()
+    two_hours = {"ready_at": now - timedelta(hours=2), "ended_at": now, "price_per_hour": Decimal("0.5")}
+    Replica.objects.create(space=space, tier="t4", spec={}, state=Replica.State.STOPPED, **two_hours)
+    settings_page = text_of(as_(folks.alice).get("/lab/demo/settings"))
+    assert "h on NVIDIA T4" in settings_page
+    month = f"{now:%Y-%m}"
+    answer = as_(folks.alice).get(f"/api/usage?month={month}").json()
+    assert answer["currency"] == "EUR"
+    found = answer["usage"]
+    assert {(one["owner"], one["space"], one["tier"]) for one in found} == {("lab", "lab/demo", "t4")}
+    assert as_(folks.charlie).get("/api/usage").json()["usage"] == []
+    assert as_(folks.alice).get("/api/usage?month=soon").status_code == 400
+    assert Client().get("/api/usage").status_code == 401
 
 
 def test_strangers_find_none_of_these_pages(folks: People) -> None:
