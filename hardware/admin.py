@@ -15,9 +15,9 @@ class NodeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Nodes; one that is gone for good may be deleted."""
 
     list_display = ("name", "up", "tiers", "runtime", "capacity", "standby", "heartbeat_at")
-    readonly_fields = (
-        "name", "tiers", "runtime", "place", "devices", "capacity", "heartbeat_at", "leaving", "draining_since",
-        "drain",
+    fields = readonly_fields = (
+        "name", "tiers", "runtime", "place", "devices", "capacity", "heartbeat_at", "leaving",
+        "draining_since", "drain",
     )  # fmt: skip
 
     def has_add_permission(self, request: HttpRequest) -> bool:
