@@ -95,6 +95,7 @@ def _until_room_s(tier: str, place: int) -> float | None:
     ran = [
         forecast.Ran(space_id, began.timestamp(), ended.timestamp() if ended else None)
         for space_id, began, ended in rows.values_list("space_id", "ready_at", "ended_at")[:MOST_ROWS]
+        if began is not None
     ]
     held, ages = forecast.stints(ran, now)
     asleep = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 
 import pytest
 from django.utils import timezone
@@ -33,9 +32,9 @@ def at(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
     monkeypatch.setattr(timezone, "now", lambda: now)
 
 
-def used(row: Replica) -> tuple[float, Decimal]:
+def used(row: Replica) -> tuple[float, float]:
     (use,) = metering.of_space(row.space_id)
-    return use.hours, use.cost
+    return use.hours, float(use.cost)
 
 
 def test_what_runs_is_counted_up_to_now_and_never_twice(
@@ -58,7 +57,7 @@ def test_what_ended_is_counted_before_its_row_is_deleted_and_outlives_its_space(
     assert not Replica.objects.exists()
     row.space.delete()
     (use,) = metering.of_all()
-    assert (use.space_name, use.hours, use.cost) == ("alice/demo", 3, 6)
+    assert (use.space_name, use.hours, float(use.cost)) == ("alice/demo", 3, 6)
     assert metering.of_all(owner_ids=[]) == []
     at(monkeypatch, NOON + timedelta(days=500))
     metering.forget()

@@ -116,7 +116,7 @@ def test_one_that_waits_for_room_is_told_its_place_and_an_estimate_only_where_th
         ended = {"ready_at": began, "ended_at": began + timedelta(minutes=20)}
         old = replica_of(runs, "t4", Replica.State.STOPPED)
         Replica.objects.filter(pk=old.pk).update(wanted=False, **ended)
-    Replica.objects.filter(pk=runs.replica_id).update(ready_at=now - timedelta(minutes=17))
+    Replica.objects.filter(state=Replica.State.READY).update(ready_at=now - timedelta(minutes=17))
     assert "in about 4 min" in text_of(Client().get("/lab/late"))
 
 
