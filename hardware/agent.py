@@ -24,7 +24,7 @@ from hardware.app_report import Unusable
 from hardware.models import Replica
 from hardware.placement import taking
 from hardware.runtimes.base import ArtifactMissing, EngineUnavailable, StartFailed
-from hardware.upkeep import death_notes, handover, leftovers, no_answer, starts, volumes
+from hardware.upkeep import death_notes, handover, leftovers, no_answer, starts, turns, volumes
 from hardware.upkeep.heartbeat import Heartbeat
 from hardware.upkeep.starts import Found, Start, Starts
 from infra.redis_clients import sync_redis
@@ -168,7 +168,7 @@ class Agent:
             taking.note_devices(self.node_id, running)
         rows = self._orders()
         self._starts.keep(rows)
-        for row in rows.values():
+        for row in turns.in_turn(rows.values()):
             there = running.get(row.pk)
             if there is not None:
                 self._pump(row, there)

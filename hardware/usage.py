@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SAMPLE_EVERY_S = 15.0
 KEPT_S = 24 * 3600
 SLOTS_KEPT_S = 30
+RECENT_MINUTES = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +102,18 @@ def of(space_id: int) -> list[Use]:
     since = int(time.time() - KEPT_S) // 60
     found: list[bytes] = sync_redis().zrangebyscore(redis_keys.usage(space_id), since, "+inf")
     return [_use(raw.decode()) for raw in found]
+
+
+def recent(space_ids: Iterable[int]) -> dict[int, float]:
+    """Core-minutes that each Space used in the last minutes in which it ran, of this day."""
+    pipe, ids = sync_redis().pipeline(transaction=False), list(space_ids)
+    for space_id in ids:
+        pipe.zrange(redis_keys.usage(space_id), -RECENT_MINUTES, -1)
+    answers = pipe.execute()
+    return {
+        space_id: sum(_use(raw.decode()).cores for raw in members)
+        for space_id, members in zip(ids, answers, strict=True)
+    }
 
 
 def _use(member: str) -> Use:

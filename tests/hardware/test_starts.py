@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from hardware import agent as agent_module
-from hardware import readiness, replicas
+from hardware import readiness, redis_keys, replicas
 from hardware.agent import Agent
 from hardware.models import Replica
 from hardware.runtimes.base import Artifact, Exit, ReplicaSpec, Running, Stats
 from hardware.upkeep import starts
 from infra.listening import Listener
+from infra.redis_clients import sync_redis
+from spaces.models import Space
 from tests.hardware.test_agent import order, until
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from hardware.runtimes.process import ProcessRuntime
-    from spaces.models import Space
 
 State = Replica.State
 SILENT = Artifact(runtime="process", code="silent")
@@ -143,6 +145,30 @@ def test_as_many_start_at_once_as_there_are_cores(
     replicas.order_stop(rows[0])
     wait_until(lambda: len(runtime.started) == 4, "the next one starts")
     assert runtime.started[-1] == rows[3].pk
+
+
+def test_the_busiest_start_first(
+    space: Space, ports: tuple[Ports, Agent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = [0]
+    monkeypatch.setattr(starts, "at_once", lambda: most[0])
+    monkeypatch.setattr(starts, "SETTLES_S", 600.0)
+    monkeypatch.delattr(Ports, "stats")
+    runtime, _ = ports
+    others = [Space.objects.create(owner=space.owner, name=f"s{n}", subdomain=f"s{n}") for n in range(3)]
+    rows = [silent(one) for one in (space, *others)]
+    number = int(time.time()) // 60
+    for row, cores in zip(rows, (0.1, 0.0, 2.0, 0.5), strict=True):  # as all were used before a reboot
+        minutes = {f"{number - n}:{row.pk}:1000:{cores / 2:.3f}:4.000": number - n for n in range(2)}
+        sync_redis().zadd(redis_keys.usage(row.space_id), minutes)
+        sync_redis().expire(redis_keys.usage(row.space_id), 60)
+    for row in rows:
+        until(row, State.STARTING)
+    most[0] = 1
+    for started in (rows[2], rows[3], rows[0], rows[1]):
+        wait_until(lambda: len(runtime.started) and runtime.started[-1] == started.pk, "it starts")  # noqa: B023
+        replicas.order_stop(started)
+    assert len(runtime.started) == len(rows)
 
 
 @pytest.mark.parametrize(
