@@ -108,6 +108,12 @@ def history(space_id: int, name: str) -> History:
     return found
 
 
+def unstored(space_id: int) -> dict[int, Minute]:
+    """The minutes since 1970 that Redis has and PostgreSQL does not."""
+    k = SpaceKeys(space_id)
+    return _newest(k, [int(number) for number in sync_redis().smembers(k.minutes)])
+
+
 def _newest(k: SpaceKeys, numbers: list[int]) -> dict[int, Minute]:
     """The minutes not stored yet. One that is stored at this moment is empty here, and a row by then."""
     pipe = sync_redis().pipeline(transaction=False)

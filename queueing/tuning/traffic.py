@@ -9,10 +9,12 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from queueing.lines import MAIN
 from queueing.models import QueueMinute
+from queueing.stats import history
+from queueing.stats.counters import Tally
 from queueing.stats.histograms import Histogram, lower_edge, upper_edge
 from queueing.stats.patience import patience
 from queueing.tuning.model import Arrival
@@ -35,6 +37,16 @@ class Demand:
     refused: int = 0
     most_pending: int = 0
 
+    def take(self, minute: int, fn: str, tally: Tally) -> None:
+        """Count what a function did in a minute."""
+        if events := tally.arrivals + tally.counts["full"]:
+            self.minutes.setdefault(minute, Counter())[fn] += events
+        self.service.setdefault(fn, Counter()).update(tally.service)
+        self.batches.setdefault(fn, Counter()).update(tally.batch)
+        self.wait.update(tally.wait)
+        self.left.update(tally.left)
+        self.refused += tally.counts["full"]
+
     @property
     def events(self) -> int:
         """All of them."""
@@ -43,8 +55,10 @@ class Demand:
 
 def recorded(space_id: int, begin: datetime, end: datetime | None = None) -> Demand:
     """Of the queue's main line, where visitors wait, in the minutes that begin from `begin` on and before
-    `end`, or until a few minutes ago."""
+    `end`, or until now."""
+    newest = history.unstored(space_id)
     rows = QueueMinute.objects.filter(space_id=space_id, minute__gte=begin)
+    rows = rows.exclude(minute__in=[datetime.fromtimestamp(60 * minute, UTC) for minute in newest])
     if end is not None:
         rows = rows.filter(minute__lt=end)
     found = Demand()
@@ -54,13 +68,15 @@ def recorded(space_id: int, begin: datetime, end: datetime | None = None) -> Dem
         wait, service, left, batch = (
             Counter({int(bucket): count for bucket, count in one.items()}) for one in histograms
         )
-        if page + api + full:
-            found.minutes.setdefault(int(at.timestamp()) // 60, Counter())[fn] += page + api + full
-        found.service.setdefault(fn, Counter()).update(service)
-        found.batches.setdefault(fn, Counter()).update(batch)
-        found.wait.update(wait)
-        found.left.update(left)
-        found.refused += full
+        counts = Counter(page=page, api=api, full=full)
+        tally = Tally(counts=counts, wait=wait, service=service, left=left, batch=batch)
+        found.take(int(at.timestamp()) // 60, fn, tally)
+    for minute, now in newest.items():
+        if begin.timestamp() <= 60 * minute < (end.timestamp() if end else math.inf):
+            found.most_pending = max(found.most_pending, now.pending)
+            for (lane, fn), tally in now.functions.items():
+                if lane == MAIN:
+                    found.take(minute, fn, tally)
     return found
 
 

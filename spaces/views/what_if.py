@@ -97,7 +97,7 @@ def _space(request: HttpRequest, owner: str, name: str) -> Space:
 
 def _asked(query: QueryDict) -> Asked:
     given = {key: query[key] for key in Asked.model_fields if query.get(key)}
-    return Asked.model_validate(given).of_query({key: query[key] for key in query})
+    return Asked.model_validate(given).of_query({key: str(query[key]) for key in query})
 
 
 def _context(space: Space, query: QueryDict) -> dict[str, Any]:

@@ -84,6 +84,28 @@ def test_the_charts_are_drawn_follow_what_happens_and_fit_their_screen(
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width
 
 
+def test_a_slider_asks_what_if_and_a_click_applies_it(
+    process_platform: Platform, owner: str, page: Page
+) -> None:
+    Client(process_platform.run_url(SPACE), verbose=False).predict("x", fn_index=0)
+    page.goto(f"http://localhost:{process_platform.port}/{SPACE}/statistics")
+    page.get_by_role("link", name="What if?").click()
+    answer = page.locator("#answer")
+    expect(answer).to_contain_text("As set now")
+    expect(answer.get_by_role("button")).to_have_count(0)
+    page.get_by_role("slider", name="Queue size").press("ArrowLeft")
+    expect(page.get_by_role("textbox", name="Queue size")).to_have_value("1000")
+    answer.get_by_role("button", name="Apply max_size 1000").click(timeout=LONG_MS)
+    expect(page.get_by_role("status").first).to_contain_text("In force: max_size none → 1000.")
+    assert process_platform.queue(SPACE, owner)["max_size"] == 1000
+    expect(page.get_by_role("table").last).to_contain_text("max_size none → 1000")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("status").first).to_contain_text("In force: max_size 1000 → none.")
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
 def call_and_be_refused(platform: Platform, owner: str) -> None:
     """Five calls of a program that end well, and three that a closed API refuses."""
     client = Client(platform.run_url(SPACE), verbose=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -66,6 +66,24 @@ def test_more_at_once_shortens_the_wait_of_the_same_events(folks: People, space:
     series = found["series"]
     assert len({len(values) for values in series.values()}) == 1
     assert max(filter(None, series["now_wait_s"])) > max(filter(None, series["then_wait_s"]))
+
+
+def test_the_minute_that_goes_on_is_part_of_it(folks: People, space: Space) -> None:
+    k, redis = SpaceKeys(space.pk), redis_clients.sync_redis()
+    now = int(timezone.now().timestamp()) // 60
+    for minute in (now - 1, now):
+        fields = {"page::main:0": 30, f"completed:{TWO_S}:main:0": 30, "wait:40:main:0": 30, "pending": 9}
+        redis.hset(k.minute(minute), mapping=fields)
+        redis.expire(k.minute(minute), 600)
+        redis.sadd(k.minutes, minute)
+    redis.expire(k.minutes, 600)
+    found = ask(folks)
+    assert (found["events"], found["measured"]["most_pending"]) == (60, 9)
+    # Stored a moment ago, and still here: it counts once.
+    QueueMinute.objects.create(
+        space=space, minute=datetime.fromtimestamp(60 * (now - 1), UTC), lane="main", fn="0", page=30
+    )
+    assert ask(folks)["events"] == 60
 
 
 def test_two_replicas_and_a_faster_call_help_as_well(folks: People, space: Space) -> None:
