@@ -7,7 +7,7 @@ from queueing.store.keys import SpaceKeys
 
 
 def keys_of_work(space_id: int) -> list[str]:
-    """None of these is there while no event waits or runs. (What older processes join has no entry in
-    `lines`.)"""
+    """Where none of these is there, no event waits or runs; `lines` may outlive the last one. (What older
+    processes join has no entry in it.)"""
     k = SpaceKeys(space_id)
     return [k.running, k.lines, *(key for lane in LANES for key in (k.wait(lane), k.next(lane)))]
