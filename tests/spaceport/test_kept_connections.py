@@ -53,7 +53,14 @@ def test_those_that_broke_are_noticed_before_their_use(web: Hub) -> None:
     assert {asked(web) for _ in range(20)} == {200}
 
 
+HTTP = {"type": "http"}
+
+
 async def nothing(*_: Any) -> Any: ...
+
+
+async def no_body() -> Any:
+    return {"type": "http.request", "body": b""}
 
 
 async def test_many_requests_at_once_share_a_bounded_number_of_threads() -> None:
@@ -64,11 +71,12 @@ async def test_many_requests_at_once_share_a_bounded_number_of_threads() -> None
         used.add(threading.get_ident())
         ends.wait(30)
 
-    async def app(*_: Any) -> None:
+    async def app(_scope: Any, receive: Any, _send: Any) -> None:
+        await receive()
         await sync_to_async(view)()
 
     served = in_kept_threads(app)
-    requests = [asyncio.ensure_future(served({}, nothing, nothing)) for _ in range(3 * MOST)]
+    requests = [asyncio.ensure_future(served(HTTP, no_body, nothing)) for _ in range(3 * MOST)]
     await eventually(lambda: len(begun) == MOST, "as many as may run do")
     requests[0].cancel()  # its view goes on, so its thread is not free
     await asyncio.sleep(0)
@@ -82,7 +90,8 @@ async def test_many_requests_at_once_share_a_bounded_number_of_threads() -> None
 async def test_streams_that_last_leave_their_threads_to_others() -> None:
     ends, begun, checked = asyncio.Event(), [], []
 
-    async def stream(_scope: Any, _receive: Any, send: Any) -> None:
+    async def stream(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
         await sync_to_async(threading.get_ident)()
         await send({"type": "http.response.start"})
         await send({"type": "http.response.body", "body": b"first", "more_body": True})
@@ -91,9 +100,37 @@ async def test_streams_that_last_leave_their_threads_to_others() -> None:
         checked.append(await sync_to_async(threading.get_ident)())  # as streams check rights meanwhile
 
     served = in_kept_threads(stream)
-    streams = [asyncio.ensure_future(served({}, nothing, nothing)) for _ in range(3 * MOST)]
+    streams = [asyncio.ensure_future(served(HTTP, no_body, nothing)) for _ in range(3 * MOST)]
     await eventually(lambda: len(begun) == len(streams), "all streams have begun")
     ends.set()
     await asyncio.gather(*streams)
     assert len(checked) == 3 * MOST
     assert len(set(checked)) <= MOST
+
+
+async def test_senders_of_slow_bodies_have_no_thread_yet() -> None:
+    rest, began, done = asyncio.Event(), [], []
+
+    async def app(_scope: Any, receive: Any, _send: Any) -> None:
+        while (await receive()).get("more_body"):
+            began.append(1)
+        done.append(await sync_to_async(threading.get_ident)())
+
+    def slow() -> Any:
+        messages = iter([{"type": "http.request", "body": b"x", "more_body": True}])
+
+        async def receive() -> Any:
+            if (first := next(messages, None)) is None:
+                await rest.wait()
+            return first or await no_body()
+
+        return receive
+
+    served = in_kept_threads(app)
+    senders = [asyncio.ensure_future(served(HTTP, slow(), nothing)) for _ in range(2 * MOST)]
+    await eventually(lambda: len(began) == 2 * MOST, "all of them send")
+    await asyncio.wait_for(served(HTTP, no_body, nothing), 20)
+    assert len(done) == 1
+    rest.set()
+    await asyncio.gather(*senders)
+    assert len(done) == 2 * MOST + 1

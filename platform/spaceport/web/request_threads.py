@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext
@@ -77,27 +77,45 @@ class Threads:
         self._free.release()
 
 
+class Lent(Executor):
+    """The thread of one request, once it has one."""
+
+    def __init__(self) -> None:
+        self.thread: Thread | None = None
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if self.thread is None:
+            raise RuntimeError("A view began before its request had come.")
+        return self.thread.submit(fn, *args, **kwargs)
+
+
 def in_kept_threads(app: App) -> App:
-    """Django's application, each request in one of these threads. One that answers with a stream gives its
-    thread back when the stream begins, and shares it from then on: streams may last for hours."""
+    """Django's application, each request in one of these threads. It gets one once all of its body is there,
+    which may take its sender minutes. One that answers with a stream gives its thread back when the stream
+    begins, and shares it from then on: streams may last for hours."""
     threads = Threads()
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        thread = await threads.take()
-        streams = False
+        lent, streams = Lent(), False
+
+        async def receiving() -> Message:
+            message = await receive()
+            if lent.thread is None and message["type"] == "http.request" and not message.get("more_body"):
+                lent.thread = await threads.take()
+            return message
 
         def sending(message: Message) -> Awaitable[None]:
             nonlocal streams
-            if message.get("more_body") and not streams:
+            if message.get("more_body") and not streams and lent.thread is not None:
                 streams = True
-                threads.give_back(thread)
+                threads.give_back(lent.thread)
             return send(message)
 
         try:
-            async with ThreadSensitiveContext(executor=thread):
-                await app(scope, receive, sending)
+            async with ThreadSensitiveContext(executor=lent):
+                await app(scope, receiving, sending)
         finally:
-            if not streams:
-                threads.give_back(thread)
+            if lent.thread is not None and not streams:
+                threads.give_back(lent.thread)
 
     return application
