@@ -41,6 +41,7 @@ READ = (401, 404, 200, 200)
 WRITE = (401, 404, 403, 200)
 ANYONE = (200, 200, 200, 200)
 SIGNED_IN = (401, 200, 200, 200)
+ADMINISTRATORS = (401, 403, 403, 403)  # none of these
 
 PREUPLOAD = {"files": [{"path": "app.py", "size": 1}]}
 COMMIT = "\n".join(
@@ -158,6 +159,15 @@ TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
     (f"{SPACE}/builds/<build_id>/log", "GET", "/builds/0/log", None, (401, 404, 404, 404)),
     (f"{SPACE}/rollback", "POST", "/rollback", {"revision": "main"}, (401, 404, 403, 409)),
     (RELOAD, "POST", "/run/{id}/--replicas/+0/get-reload", {"reloadId": "x"}, (401, 404, 403, 204)),
+    ("api/tiers", "GET", "/api/tiers", None, ADMINISTRATORS),
+    ("api/tiers/<str:name>", "PUT", "/api/tiers/cpu", {"note": "x"}, ADMINISTRATORS),
+    ("api/tiers/<str:name>", "DELETE", "/api/tiers/cpu", None, ADMINISTRATORS),
+    ("api/usage", "GET", "/api/usage", None, SIGNED_IN),
+    ("api/nodes", "GET", "/api/nodes", None, ADMINISTRATORS),
+    ("api/nodes/<str:name>", "DELETE", "/api/nodes/none", None, ADMINISTRATORS),
+    ("api/nodes/<str:name>/load", "GET", "/api/nodes/none/load", None, ADMINISTRATORS),
+    ("api/nodes/<str:name>/drain", "POST", "/api/nodes/none/drain", None, ADMINISTRATORS),
+    ("api/nodes/<str:name>/undrain", "POST", "/api/nodes/none/undrain", None, ADMINISTRATORS),
     ("api/docs", "GET", "/api/docs", None, ANYONE),
     ("api/openapi.json", "GET", "/api/openapi.json", None, ANYONE),
     ("api/", "GET", "/api/", None, (404, 404, 404, 404)),

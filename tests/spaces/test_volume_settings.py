@@ -85,13 +85,14 @@ def test_a_space_runs_where_its_volume_is(folks: People) -> None:
     nodes.register("b", {"cpu": False, "t4": False}, "docker", "machine two")
     volume = changes.create(folks.lab, "store").pk
     assert [node.name for node in nodes.up("cpu", [volume])] == ["a", "b"], "it is nowhere yet"
-    row = Replica(tier="cpu", volumes=[volume])
+    space = space_of(folks)
+    row = Replica(space=space, tier="cpu", volumes=[volume])
     assert volumes.claim(row, "machine two")
     assert not volumes.claim(row, "machine one")
     assert taking.node_for(row) == "b"
     assert nodes.absence("t4", [volume]) == ""
     nodes.leave(nodes.register("b", {"cpu": False, "t4": False}, "docker", "machine two").pk)
-    assert taking.node_for(Replica(tier="cpu")) == "a"
+    assert taking.node_for(Replica(space=space, tier="cpu")) == "a"
     assert taking.node_for(row) is None
     assert "kept on a machine where no node" in nodes.absence("cpu", [volume])
 
