@@ -59,6 +59,11 @@ def input_digest(fn: str, data: Any) -> str:
     return hashlib.blake2b(encode([fn, data]), digest_size=16).hexdigest()
 
 
+def session_key(session: str) -> str:
+    """A session's name in keys: clients choose their own, of any length."""
+    return hashlib.blake2b(session.encode(), digest_size=12).hexdigest() if session else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Join:
     """A request to join, from a protocol to the queue."""
@@ -77,6 +82,29 @@ class Join:
     visitor: str = ""
     idempotency_key: str = ""
     present: bool = False  # its visitor is connected and waits: staying away cancels the event
+    session: str = ""  # the app's session that it is part of; "" where it has none but its own
+    home: str = ""  # the replica where the session begins, if it must be a certain one
+
+    def stored(self) -> dict[str, Any]:
+        """What `join.lua` stores of it."""
+        return {
+            "id": self.event_id,
+            "lane": self.lane,
+            "group": self.group,
+            "origin": self.origin,
+            "channel": self.channel,
+            "fn": self.fn,
+            "after": self.after,
+            "batch": self.batch,
+            "body": encode(self.body),
+            "request": encode(self.request),
+            "visit_id": self.visit,
+            "visitor": self.visitor,
+            "repeatable": int(bool(self.idempotency_key)),
+            "present": int(self.present),
+            "session": session_key(self.session),
+            "home": self.home,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,10 +163,16 @@ class Call:
 
     line: str
     token: int
+    replica: str = ""  # where it runs
     slots: int  # how many calls of the line may be in their functions at once; 0 where the app need not know
     total: int = 0  # how many of all lines together; 0: any number
     each: int = 0  # how many of a group that has no number; 0: any number
     events: tuple[Event, ...]
+
+    @property
+    def slot(self) -> str:
+        """Its entry in `SpaceKeys.calls`."""
+        return f"{self.replica}:{self.token}"
 
     @property
     def lane(self) -> str:

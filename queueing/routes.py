@@ -132,8 +132,16 @@ def _mcp_group(app: App, body: Mapping[str, Any]) -> str:
     return next((one.group for one in app.functions if one.group and tool and one.tool == tool), MCP_GROUP)
 
 
+class Place(msgspec.Struct, frozen=True):
+    """A replica that visitors are sent to."""
+
+    replica_id: int
+    address: str
+    celery_queue: str  # where drain hints for it go
+
+
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """One Space as the gateway and the dispatcher see it."""
+    """One Space as the gateway and the dispatcher see it, by way of one of its replicas."""
 
     space_id: int
     owner: str
@@ -149,6 +157,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     replica_id: int = 0  # 0: none runs
     address: str = ""
     celery_queue: str = ""  # where drain hints for this replica go
+    others: tuple[Place, ...] = ()  # that serve beside it
+    coming: tuple[int, ...] = ()  # replicas that are to serve too and cannot be called yet, or not now
     awaits: str = ""  # why it cannot start yet, where no machine of its kind is up
     app: App = App()
 
@@ -160,6 +170,26 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     def place(self) -> tuple[int, str]:
         """Where its visitors are sent: the replica, and the address that this has now."""
         return self.replica_id, self.address
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Every replica that serves."""
+        if not self.address:
+            return ()
+        return (Place(self.replica_id, self.address, self.celery_queue), *self.others)
+
+    def at(self, replica_id: int) -> Route | None:
+        """The same Space by way of another replica; None where that one does not serve."""
+        found = next((place for place in self.places if place.replica_id == replica_id), None)
+        if found is None or replica_id == self.replica_id:
+            return self if found is not None else None
+        return structs.replace(
+            self,
+            replica_id=found.replica_id,
+            address=found.address,
+            celery_queue=found.celery_queue,
+            others=tuple(place for place in self.places if place != found),
+        )
 
     @property
     def stopped(self) -> bool:

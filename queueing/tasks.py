@@ -24,9 +24,9 @@ logger = logging.getLogger(__name__)
 
 
 @shared_task(name="queueing.tasks.drain", ignore_result=True)
-def drain(space_id: int) -> None:
-    """Serve this Space's queue until it is empty."""
-    _pool().drain(space_id)
+def drain(space_id: int, replica_id: int = 0) -> None:
+    """Serve this Space's queue by its replica until it is empty. 0: by the one that its route names first."""
+    _pool().drain(space_id, replica_id)
 
 
 @worker_shutting_down.connect

@@ -13,10 +13,11 @@ WAKE_AT_MOST_EVERY_S = 1.0  # a second hint for the same Space within this time 
 
 
 def wake_dispatcher(route: Route) -> None:
-    """Wake the worker beside this replica to serve its queue; a sleeping Space is woken first."""
-    if route.address and route.celery_queue:
-        _send("queueing.tasks.drain", route.space_id, route.celery_queue)
-    elif route.stage == "SLEEPING":
+    """Wake the worker beside each replica to serve its queue; a sleeping Space is woken first."""
+    places = [place for place in route.places if place.celery_queue]
+    for place in places:
+        _send("queueing.tasks.drain", route.space_id, place.celery_queue, replica_id=place.replica_id)
+    if not places and route.stage == "SLEEPING":
         wake_space(route.space_id)
 
 
@@ -25,8 +26,8 @@ def wake_space(space_id: int) -> None:
     _send("spaces.tasks.wake", space_id, "control")
 
 
-def _send(task: str, space_id: int, queue: str) -> None:
-    current_app.send_task(task, kwargs={"space_id": space_id}, queue=queue, expires=60)
+def _send(task: str, space_id: int, queue: str, **more: int) -> None:
+    current_app.send_task(task, kwargs={"space_id": space_id, **more}, queue=queue, expires=60)
 
 
 class Wakeup:

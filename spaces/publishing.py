@@ -102,7 +102,8 @@ def _write(space: Space, route: Route, start: Mapping[str, str]) -> None:
     pipe = sync_redis().pipeline()
     pipe.set(SpaceKeys(space.pk).route, routes.encode(route))
     # With the route, in one step: from now on no other replica's dispatcher claims anything.
-    pipe.hset(SpaceKeys(space.pk).cfg, mapping={**start, "replica": route.replica_id})
+    serving = " ".join(str(place.replica_id) for place in route.places)
+    pipe.hset(SpaceKeys(space.pk).cfg, mapping={**start, "replicas": serving})
     for address in _addresses([space, *space.former_names.select_related("owner")]):
         pipe.set(address, space.pk)
     pipe.publish(keys.PUBLISHED, space.pk)

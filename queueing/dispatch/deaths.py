@@ -86,7 +86,10 @@ class Deaths:
     async def _stopped_on_order(self) -> bool:
         """Whether the container was stopped on purpose (its Space was paused, asleep, deleted or moved)."""
         route = await Routes(self._queue.redis).by_id(self._route.space_id, fresh=True)
-        return route is None or route.stopped or route.replica_id not in (0, self._route.replica_id)
+        if route is None or route.stopped:
+            return True
+        mine = self._route.replica_id
+        return bool(route.address) and mine not in route.coming and route.at(mine) is None
 
     async def _found_out(self) -> DeathNote | None:
         """How the container ended; the calls that ran in it share one query."""

@@ -38,7 +38,7 @@ RECLAIM_S = 1.0  # a wake-up may be lost: claim again after this long
 
 
 class Dispatcher:
-    """Serves one Space's replica while it holds the lease."""
+    """Serves one of a Space's replicas while it holds that one's lease. `route` is by way of this replica."""
 
     def __init__(
         self,
@@ -69,6 +69,7 @@ class Dispatcher:
         self._woken = asyncio.Event()
         self._pending: dict[str, int] = {}  # events that the last claim left, in each line that is not empty
         self._calls: set[asyncio.Task[None]] = set()
+        self._has_company = bool(route.others)  # other replicas that serve
 
     def lose(self) -> None:
         """The lease is gone: every call here is stale now, or will be."""
@@ -194,12 +195,14 @@ class Dispatcher:
     async def _stopped(self) -> bool:
         """Whether the replica is being stopped on purpose: calls claimed now would only be interrupted."""
         route = await self.routes.by_id(self.route.space_id)
+        self._has_company = route is not None and bool(route.others)
         return route is None or route.stopped
 
     async def _moved(self) -> bool:
-        """Whether visitors are sent to another replica (or to none) now."""
+        """Whether no visitors are sent to this replica any more."""
         route = await self.routes.by_id(self.route.space_id)
-        return route is None or route.place != self.route.place
+        here = route.at(self.route.replica_id) if route is not None else None
+        return here is None or here.place != self.route.place
 
     async def _wait_for_work(self) -> None:
         """Wait until a call ends, a wake-up comes, or it is time to claim again."""
@@ -226,8 +229,9 @@ class Dispatcher:
                         word, _, what = message["data"].decode().partition(" ")
                         if word in ("cancel", "leave", "gone", "away"):
                             await self._cancel(what, word)
-                        # Behind others that had to stay in line, a new one has to as well.
-                        if word != "join" or not self._pending.get(what):
+                        # Behind others that had to stay in line, a new one has to as well; unless those wait
+                        # for another replica.
+                        if word != "join" or self._has_company or not self._pending.get(what):
                             self._woken.set()
             await asyncio.sleep(0.2)
 

@@ -26,22 +26,31 @@ async def at_work(redis: Redis, space_ids: Sequence[int]) -> list[int]:
 
 
 async def forgotten(redis: Redis, space_ids: Sequence[int]) -> list[Route]:
-    """Routes of Spaces with pending or running events and no live lease: their replica needs a
-    dispatcher, or they sleep and must wake (a join while the last dispatcher ends wakes nobody)."""
+    """Routes of Spaces with pending or running events and a replica without a live lease: it needs a
+    dispatcher. Or they sleep and must wake (a join while the last dispatcher ends wakes nobody). What ran on
+    a replica that is gone is returned to the line."""
     pipe = redis.pipeline(transaction=False)
     for space_id in space_ids:
         pipe.zrange(SpaceKeys(space_id).lines, 0, -1)
-    lines = await pipe.execute()
+        pipe.hget(SpaceKeys(space_id).cfg, "replicas")
+    answers = await pipe.execute()
     pipe = redis.pipeline(transaction=False)
-    for space_id, known in zip(space_ids, lines, strict=True):
+    serving = []
+    for space_id, known, named in zip(space_ids, answers[::2], answers[1::2], strict=True):
         k = SpaceKeys(space_id)
-        pipe.exists(k.lease)
-        pipe.exists(k.running, *[key for name in all_lines(known) for key in (k.wait(name), k.next(name))])
+        replicas = named.decode().split() if named is not None else []
+        serving.append(len(replicas))
+        pipe.exists(*(k.lease(replica) for replica in replicas or [""]))
+        pipe.exists(*(key for name in all_lines(known) for key in (k.wait(name), k.next(name))))
+        pipe.exists(k.running)
         pipe.get(k.route)
     answers = await pipe.execute()
     found = []
-    for alive, work, raw in zip(answers[::3], answers[1::3], answers[2::3], strict=True):
-        if work and not alive and raw is not None:
+    for at, (space_id, many) in enumerate(zip(space_ids, serving, strict=True)):
+        alive, pending, running, raw = answers[at * 4 : at * 4 + 4]
+        if running and many:
+            pending += await Queue(redis, space_id).reap()
+        if (pending or running) and alive < max(many, 1) and raw is not None:
             found.append(decode(raw))
     return found
 

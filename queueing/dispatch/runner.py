@@ -362,10 +362,12 @@ class CallRunner:
 
     async def occupy_stray_slot(self, call_id: str) -> None:
         """Keep a slot for a call that still runs in the container though its event has ended."""
-        if self.direct is None or not (line := await self.queue.occupy_slot(call_id)):
+        if self.direct is None or not (line := await self.queue.occupy_slot(call_id, self.route.replica_id)):
             return
         try:
             await self.direct.stray_ended(call_id)
         finally:
-            await asyncio.shield(retry_until_stored(lambda: self.queue.release_slot(call_id, line)))
+            await asyncio.shield(
+                retry_until_stored(lambda: self.queue.release_slot(call_id, line, self.route.replica_id))
+            )
             self._freed()

@@ -25,7 +25,7 @@ from infra import gc_tuning
 from infra.cancellable import cancellable
 from queueing.dispatch.dispatcher import Dispatcher
 from queueing.routes import Route, Routes
-from queueing.store.keys import SpaceKeys, holder_of
+from queueing.store.keys import SpaceKeys, holder_of, replica_of
 from queueing.store.queue import LEASE_MS, Queue
 from queueing.store.scripts import Script
 from queueing.wakeup import wake_dispatcher
@@ -41,6 +41,8 @@ MOST_UNANSWERED = 6
 
 _renew = Script("renew")
 
+Served = tuple[int, int]  # a Space, and a replica of it
+
 
 class DispatcherPool:
     """The dispatchers that run in this process."""
@@ -51,20 +53,22 @@ class DispatcherPool:
         self.limits = limits
         self.holder = f"{os.getpid()}-{secrets.token_hex(6)}"
         self.stopping = False
-        self._served: set[int] = set()  # Spaces that this process serves
-        self._active: dict[int, Dispatcher] = {}
-        self._unanswered: Counter[int] = Counter()  # times in a row, by Space
+        self._served: set[Served] = set()  # that this process serves
+        self._active: dict[Served, Dispatcher] = {}
+        self._unanswered: Counter[Served] = Counter()  # times in a row
         self._loop = uvloop.new_event_loop()
         self._ready = threading.Event()
         threading.Thread(target=self._run_loop, name="dispatchers", daemon=True).start()
         threading.Thread(target=self._renew_forever, name="leases", daemon=True).start()
         self._ready.wait()
 
-    def drain(self, space_id: int) -> None:
-        """Serve this Space's queue until it is empty; returns at once if this process already serves it."""
-        if self.stopping or space_id in self._served:
+    def drain(self, space_id: int, replica_id: int = 0) -> None:
+        """Serve this Space's queue by this replica until it is empty; returns at once if this process already
+        does so."""
+        if self.stopping or (space_id, replica_id) in self._served:
             return
-        future: Future[None] = asyncio.run_coroutine_threadsafe(self._drain(space_id), self._loop)
+        work = self._drain(space_id, replica_id)
+        future: Future[None] = asyncio.run_coroutine_threadsafe(work, self._loop)
         future.result()
 
     def stop(self) -> None:
@@ -90,23 +94,29 @@ class DispatcherPool:
         self._http = ReplicaClient(keepalive_s=30, limits=self.limits)
         self._routes = Routes(self._redis)
 
-    async def _drain(self, space_id: int) -> None:
-        if space_id in self._served:
+    async def _drain(self, space_id: int, replica_id: int = 0) -> None:
+        if not replica_id:
+            route = await self._routes.by_id(space_id, fresh=True)
+            replica_id = route.replica_id if route is not None else 0
+        served = (space_id, replica_id)
+        if not replica_id or served in self._served:
             return
         # From here on, not from where its dispatcher begins: of two hints that come together the second would
         # end the renewal of the first one's lease.
-        self._served.add(space_id)
+        self._served.add(served)
         try:
-            while (pause_s := await self._drain_once(space_id)) is not None:  # noqa: ASYNC110
+            while (pause_s := await self._drain_once(*served)) is not None:  # noqa: ASYNC110
                 await asyncio.sleep(pause_s)
         finally:
-            self._served.discard(space_id)
+            self._served.discard(served)
 
-    async def _drain_once(self, space_id: int) -> float | None:
+    async def _drain_once(self, space_id: int, replica_id: int) -> float | None:
         """Serve until nothing is left (None); else the seconds after which there may be more work here."""
-        route = await self._routes.by_id(space_id, fresh=True)
-        if route is None or not route.address or self.stopping:
+        everywhere = await self._routes.by_id(space_id, fresh=True)
+        route = everywhere.at(replica_id) if everywhere is not None else None
+        if route is None or self.stopping:
             return None
+        served = (space_id, replica_id)
         dispatcher = Dispatcher(
             redis=self._redis,
             http=self._http,
@@ -116,32 +126,34 @@ class DispatcherPool:
             holder=holder_of(route.replica_id, f"{self.holder}-{secrets.token_hex(3)}"),
             event_timeout_s=self.event_timeout_s,
             restart=restart,
-            by_direct=self._unanswered[space_id] < MOST_UNANSWERED,
+            by_direct=self._unanswered[served] < MOST_UNANSWERED,
         )
         if await Queue(self._redis, space_id).acquire(dispatcher.holder):
-            await self._run(space_id, dispatcher)
+            await self._run(served, dispatcher)
         now = await self._routes.by_id(space_id, fresh=True)
+        here = now.at(replica_id) if now is not None else None
+        if here is not None and here.place != route.place:
+            return 0.0
         # Without an address nobody can be served yet, and a Space that sleeps is let sleep.
-        if now is not None and now.address and now.place != route.place:
-            if now.celery_queue == route.celery_queue:
-                return 0.0
+        if now is not None and now.address and here is None:
             await asyncio.to_thread(wake_dispatcher, now)
+            return None
         # The container is gone, or Redis was away: recovery needs a moment.
         return RETRY_DELAY_S if dispatcher.again else None
 
-    async def _run(self, space_id: int, dispatcher: Dispatcher) -> None:
+    async def _run(self, served: Served, dispatcher: Dispatcher) -> None:
         # Not before it holds the lease: a renewal in between would find another's and call this one lost.
-        self._active[space_id] = dispatcher
+        self._active[served] = dispatcher
         if self.stopping:
             dispatcher.draining = dispatcher.leaving = True
         try:
             await dispatcher.run()
         finally:
-            del self._active[space_id]
+            del self._active[served]
             if dispatcher.never_answered:
-                self._unanswered[space_id] += 1
+                self._unanswered[served] += 1
             else:
-                self._unanswered.pop(space_id, None)
+                self._unanswered.pop(served, None)
 
     def _renew_forever(self) -> None:
         client = redis.Redis.from_url(self.redis_url, socket_timeout=5)
@@ -151,16 +163,17 @@ class DispatcherPool:
             active = tuple(self._active.items())
             # Together: one by one, many Spaces would lose their leases to a Redis that is far away.
             pipe = client.pipeline(transaction=False)
-            for space_id, dispatcher in active:
+            for (space_id, _), dispatcher in active:
                 k = SpaceKeys(space_id)
-                keys = _renew.in_order(lease=k.lease, storage=k.storage, fence=k.fence)
+                lease = k.lease(replica_of(dispatcher.holder))
+                keys = _renew.in_order(lease=lease, storage=k.storage, fence=k.fence)
                 script(keys=keys, args=[dispatcher.holder, LEASE_MS], client=pipe)
             try:
                 answers = pipe.execute(raise_on_error=False)
             except redis.RedisError as error:
-                logger.warning("leases of %d Spaces not renewed: %s", len(active), error)
+                logger.warning("leases of %d dispatchers not renewed: %s", len(active), error)
                 continue
-            for (space_id, dispatcher), answer in zip(active, answers, strict=True):
+            for ((space_id, _), dispatcher), answer in zip(active, answers, strict=True):
                 if isinstance(answer, redis.RedisError):
                     logger.warning("lease of space %s not renewed: %s", space_id, answer)
                 elif answer[0] == b"lost":

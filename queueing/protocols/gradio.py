@@ -134,6 +134,7 @@ class GradioProtocol:
                 visitor=caller.visitor or channel,
                 idempotency_key=_own_key(caller, channel),
                 present=present,
+                session=_session(body, "" if present else channel),
             )
         )
         self.delayed_ends.delay(event_id, caller.end_delay_s)
@@ -381,6 +382,12 @@ def function_named(route: Route, api_name: str) -> Function:
         raise NotUpYet(route.stage)
     named = ", ".join(f.api_name for f in route.app.functions if f.api_name) or "none"
     raise UnknownFunction(f"This app has no function named '{api_name[:100]}'. It has: {named}.")
+
+
+def _session(body: dict[str, Any], private: str) -> str:
+    """The app's session that an event is part of; not its private one, which no other event can have."""
+    session = body.get("session_hash")
+    return session if isinstance(session, str) and session != private else ""
 
 
 def _own_key(caller: Caller, channel: str) -> str:

@@ -50,11 +50,19 @@ def accepted_of(answer: list[Any], event_id: str) -> Accepted:
     raise AssertionError(answer)
 
 
-def call_of(raw: list[Any]) -> Call:
-    """A call as `claim` answers it."""
+def call_of(raw: list[Any], replica: str) -> Call:
+    """A call as `claim` answers it to the dispatcher of this replica."""
     line, token, slots, total, each, *events = raw
     calls = tuple(_event(e) for e in events)
-    return Call(line=line.decode(), token=int(token), slots=slots, total=total, each=each, events=calls)
+    return Call(
+        line=line.decode(),
+        token=int(token),
+        replica=replica,
+        slots=slots,
+        total=total,
+        each=each,
+        events=calls,
+    )
 
 
 def _event(raw: list[bytes | None]) -> Event:

@@ -23,9 +23,10 @@ class SpaceKeys:
     @key("hash", owner="queue_settings", life="stays")
     def cfg(self) -> str:
         """The queue settings; `refuse`, the reason why joins are refused (absent: they are not); `order`, the
-        policy that `wait` is sorted by now (absent: fifo); `replica`, the only one whose dispatcher may claim
-        ("0": none); `serving` ("0": no replica runs); then, if known, `start_likely` and `start_at_most` (how
-        many seconds a start takes) and `start_since` (Unix time at which it began)."""
+        policy that `wait` is sorted by now (absent: fifo); `replicas`, those whose dispatchers may claim, a
+        space between two ("": none; absent: any); `serving` ("0": no replica runs); then, if known,
+        `start_likely` and `start_at_most` (how many seconds a start takes) and `start_since` (Unix time at
+        which it began)."""
         return self.prefix + "cfg"
 
     @property
@@ -86,7 +87,8 @@ class SpaceKeys:
 
     @key("zset", owner="store", life="work")
     def calls(self, line: str) -> str:
-        """Fencing token -> start time: running calls; the line's limit bounds its size."""
+        """`<replica>:<fencing token>` -> start time: running calls; the line's limit bounds how many of each
+        replica there are."""
         return f"{self.prefix}calls:{line}"
 
     @property
@@ -107,11 +109,15 @@ class SpaceKeys:
         """Event id -> start time."""
         return self.prefix + "running"
 
-    @property
     @key("string", owner="store", life="expires")
-    def lease(self) -> str:
-        """The one dispatcher that may claim."""
-        return self.prefix + "lease"
+    def lease(self, replica: int | str) -> str:
+        """The one dispatcher that may claim for this replica."""
+        return f"{self.prefix}lease:{replica}"
+
+    @key("string", owner="store", life="expires")
+    def pin(self, session: str) -> str:
+        """The replica that has what this session (`queueing.events.session_key`) left in its app."""
+        return f"{self.prefix}pin:{session}"
 
     @property
     @key("channel", owner="store", life="channel")
@@ -304,7 +310,7 @@ EPOCH, VISITED, PUBLISHED = epoch(), visited(), published()
 
 
 def holder_of(replica_id: int, dispatcher: str) -> str:
-    """What a dispatcher writes into the `lease` of its replica's Space."""
+    """What a dispatcher writes into the `lease` of its replica."""
     return f"{replica_id}:{dispatcher}"
 
 

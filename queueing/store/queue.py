@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from queueing.errors import LeaseLost, Moved, NotStored
-from queueing.events import Accepted, Call, Event, Join, encode, input_digest
+from queueing.events import Accepted, Call, Event, Join, input_digest
 from queueing.lines import all_lines, line_of
 from queueing.messages import cancelled, failed, interrupted
 from queueing.store.answers import accepted_of, call_of
@@ -32,6 +32,7 @@ SIDE_CALLS = 4  # calls at once of each function for page loads, ticks or withou
 SIDE_LIMIT = 500  # such events waiting in one Space
 CLAIMS_AT_ONCE = 32
 BATCH_SCAN = 2048  # events behind the first that a batch searches for its function
+LEAVE_S = 0.25  # an event is left to a less busy replica this long
 WAIT_MS = 200
 MAX_LOSSES = 5  # of the worker or node
 MAX_DEATHS = 2  # of the container
@@ -42,6 +43,7 @@ LOST = "Interrupted five times because the worker running it went away. Please t
 
 _join = Script("join")
 _acquire = Script("acquire")
+_reap = Script("reap")
 _claim = Script("claim")
 _emit = Script("emit")
 _finish = Script("finish")
@@ -86,13 +88,12 @@ class Queue:
             open=k.open(join.channel),
             visit=k.visit(join.visit),
             last=k.last(join.channel),
-            lease=k.lease,
             seen=k.seen,
             minutes=k.minutes,
             prefix=k.prefix,
             cursor=k.cursor(join.channel),
             **k.byte_keys,
-            **_event_values(join),
+            **join.stored(),
             side_limit=SIDE_LIMIT,
             ttl=PENDING_TTL_S,
             wake=k.wake,
@@ -121,29 +122,44 @@ class Queue:
         return await script.then_wait(self.redis, replicas, WAIT_MS, **values)
 
     async def acquire(self, holder: str) -> bool:
-        """Take or renew the lease; events of a dead holder go back to the front. False: another has it."""
+        """Take or renew the lease of the holder's replica; events of a dead holder go back to the front.
+        False: another has it."""
         # Only a script that the server knows is done in its turn, and a claim sent right behind an end has to
         # find the slot that this end frees. First: a lease that was taken must be served.
         await _finish.load(self.redis)
         k = self.keys
         answer = await _acquire(
             self.redis,
-            lease=k.lease,
-            fence=k.fence,
+            cfg=k.cfg,
             storage=k.storage,
-            running=k.running,
-            **k.byte_keys,
-            lines=k.lines,
-            minutes=k.minutes,
             holder=holder,
+            replica=replica_of(holder),
             ttl_ms=LEASE_MS,
-            prefix=k.prefix,
-            max_losses=MAX_LOSSES,
-            final_ttl=FINAL_TTL_S,
-            failure=failed("EVENT_ID", LOST),
-            notice=interrupted("EVENT_ID", TAKEN_UP),
+            **self._taken_back(),
         )
         return bool(answer[0] == b"held")
+
+    async def reap(self) -> int:
+        """Return to the front what ran on replicas that serve no more and have no dispatcher; how many
+        events."""
+        number: int = await _reap(self.redis, cfg=self.keys.cfg, **self._taken_back())
+        return number
+
+    def _taken_back(self) -> dict[str, Any]:
+        """What the scripts need that return events to the front."""
+        k = self.keys
+        return {
+            "fence": k.fence,
+            "running": k.running,
+            **k.byte_keys,
+            "lines": k.lines,
+            "minutes": k.minutes,
+            "prefix": k.prefix,
+            "max_losses": MAX_LOSSES,
+            "final_ttl": FINAL_TTL_S,
+            "failure": failed("EVENT_ID", LOST),
+            "notice": interrupted("EVENT_ID", TAKEN_UP),
+        }
 
     async def claim(
         self, holder: str, ahead: int = 0, short: Iterable[str] = (), long: Iterable[str] = ()
@@ -157,14 +173,13 @@ class Queue:
 
         Raises:
             LeaseLost: this holder may claim no more.
-            Moved: traffic now goes to another replica.
+            Moved: visitors are sent to other replicas now.
         """
         k = self.keys
         answer = await _claim(
             self.redis,
             *(line.encode() for line in long),
             cfg=k.cfg,
-            lease=k.lease,
             fence=k.fence,
             running=k.running,
             lines=k.lines,
@@ -180,6 +195,7 @@ class Queue:
             scan=BATCH_SCAN,
             ahead=ahead,
             short=f" {' '.join(short)} ",
+            leave_s=LEAVE_S,
         )
         if answer[0] == b"lost":
             raise LeaseLost
@@ -187,7 +203,7 @@ class Queue:
             raise Moved
         left = answer[1]
         pending = {line.decode(): count for line, count in zip(left[::2], left[1::2], strict=True)}
-        return [call_of(raw) for raw in answer[2:]], pending
+        return [call_of(raw, replica_of(holder)) for raw in answer[2:]], pending
 
     async def emit(self, event: Event, token: int, *payloads: bytes, published: int = 0) -> bool:
         """Publish messages of the event before its end; `published` counts them and those before. False: the
@@ -238,6 +254,7 @@ class Queue:
             minutes=k.minutes,
             day=k.day(day()),
             token=call.token,
+            slot=call.slot,
             id=event.id,
             status=status,
             payload=payload,
@@ -251,8 +268,8 @@ class Queue:
             await self.redis.delete(k.deaths(input_digest(event.fn, event.body.get("data"))))
         return bool(answer[0] == b"finished")
 
-    async def occupy_slot(self, call_id: str) -> str:
-        """Take a slot for a call that still runs in the container though its event has ended; returns its
+    async def occupy_slot(self, call_id: str, replica: int) -> str:
+        """Take a slot for a call that still runs in this replica though its event has ended; returns its
         line, or "" without a slot: its event will be claimed again, or is unknown."""
         about = await self.state(call_id, "state", "lane", "group")
         if about.get("state") in (None, "pending", "running"):
@@ -260,18 +277,18 @@ class Queue:
         line = line_of(about.get("lane", ""), about.get("group", ""))
         now = seconds(await self.redis.time())
         pipe = self.redis.pipeline()
-        pipe.zadd(self.keys.calls(line), {f"stray:{call_id}": now})
+        pipe.zadd(self.keys.calls(line), {f"{replica}:stray:{call_id}": now})
         pipe.zadd(self.keys.lines, {line: 0}, nx=True)
         await pipe.execute()
         return line
 
-    async def release_slot(self, call_id: str, line: str) -> None:
+    async def release_slot(self, call_id: str, line: str, replica: int) -> None:
         """Give such a slot back."""
-        await self.redis.zrem(self.keys.calls(line), f"stray:{call_id}")
+        await self.redis.zrem(self.keys.calls(line), f"{replica}:stray:{call_id}")
 
     async def free(self, call: Call) -> None:
         """Free the slot of a call that no longer runs."""
-        await self.redis.zrem(self.keys.calls(call.line), call.token)
+        await self.redis.zrem(self.keys.calls(call.line), call.slot)
 
     async def requeue(self, event: Event, call: Call, kind: Requeued, most: int) -> bool:
         """Back to the front. False: it was there `most` times already, or the token is stale."""
@@ -338,11 +355,12 @@ class Queue:
         k = self.keys
         answer = await _release(
             self.redis,
-            lease=k.lease,
+            lease=k.lease(replica_of(holder)),
             running=k.running,
             lines=k.lines,
             fence=k.fence,
             holder=holder,
+            replica=replica_of(holder),
             force=int(force or leave),
             leave=int(leave),
             prefix=k.prefix,
@@ -363,26 +381,6 @@ class Queue:
         """Some fields of an event as text; empty when it is unknown."""
         values = await self.redis.hmget(self.keys.event(event_id), fields)
         return {f: v.decode() for f, v in zip(fields, values, strict=True) if v is not None}
-
-
-def _event_values(join: Join) -> dict[str, Any]:
-    """The values of an event that the script stores."""
-    return {
-        "id": join.event_id,
-        "lane": join.lane,
-        "group": join.group,
-        "origin": join.origin,
-        "channel": join.channel,
-        "fn": join.fn,
-        "after": join.after,
-        "batch": join.batch,
-        "body": encode(join.body),
-        "request": encode(join.request),
-        "visit_id": join.visit,
-        "visitor": join.visitor,
-        "repeatable": int(bool(join.idempotency_key)),
-        "present": int(join.present),
-    }
 
 
 def day(back: int = 0) -> str:

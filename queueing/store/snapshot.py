@@ -33,6 +33,7 @@ _SETTINGS = (
     "start_likely",
     "start_at_most",
     "start_since",
+    "replicas",
 )
 
 
@@ -45,7 +46,7 @@ class Line:
     wait: list[bytes]
     pending: int  # events, including those that wait inside the app
     running: int  # calls
-    limit: int  # calls at once
+    limit: int  # calls at once, on all replicas
     starts: Forecast  # of `first` and `wait`
     waits_for: str  # which call must end first: "group", one of its own; "space", any
 
@@ -157,15 +158,18 @@ class _Raw:
 def parse(answers: Sequence[Any], names: Sequence[str], now: float) -> Lines:
     """The lines, from what the pipeline answered (`answers_to` values)."""
     settings, service, running, limits, turns, *rest = answers
-    each, batch, max_batch, threads, max_running, ahead, ends_calls, *start = settings
+    each, batch, max_batch, threads, max_running, ahead, ends_calls, *start, named = settings
     raw = {}
     most = max(int(threads or Settings.max_threads), int(each or 0))
+    replicas = max(len((named or b"").split()), 1)
     for at, name in enumerate(_with_lanes(names)):
         limit = SIDE_CALLS if lane_of(name) == SIDE else _limit(limits.get(name.encode()), each, most)
         first, wait, calls = rest[at * 3 : at * 3 + 3]
-        raw[name] = _Raw(first, wait, calls, limit)
-    cap = int(max_running or most)
-    _find_there([line for name, line in raw.items() if lane_of(name) != SIDE], int(ahead or 0), cap)
+        raw[name] = _Raw(first, wait, calls, limit * replicas)
+    cap = int(max_running or most) * replicas
+    _find_there(
+        [line for name, line in raw.items() if lane_of(name) != SIDE], int(ahead or 0) * replicas, cap
+    )
     until_it_runs, known = _start(*start, now=now)
     starts = [Forecast()] * len(raw)
     # No two calls have the same start, so it identifies the call (see claim.lua).
@@ -174,7 +178,7 @@ def parse(answers: Sequence[Any], names: Sequence[str], now: float) -> Lines:
     if known:
         starts = forecasts(
             [_waiting(raw[name], kind_at, now, apart=lane_of(name) == SIDE) for name in in_turn],
-            total=int(max_running) if max_running else None,
+            total=int(max_running) * replicas if max_running else None,
             services=services_of(service),
             max_batch=int(max_batch or 4) if batch == b"1" else 1,
             start=until_it_runs,

@@ -17,7 +17,6 @@ from hardware.placement import line
 from hardware.runtimes.base import Artifact
 from hardware.tiers import TIERS
 from infra.redis_clients import sync_redis
-from queueing.store import keys
 from queueing.store.keys import SpaceKeys
 from spaces import lifecycle
 from spaces.building import leases
@@ -111,8 +110,7 @@ def _has_ended(space: Space, old: Replica, since: timedelta) -> bool:
     """Whether its last calls have ended, or have had the time to."""
     if since < timedelta(seconds=DRAIN_AT_LEAST_S):
         return False
-    holder = (sync_redis().get(SpaceKeys(space.pk).lease) or b"").decode()
-    return keys.replica_of(holder) != str(old.pk) or since > DRAIN_AT_MOST
+    return not sync_redis().exists(SpaceKeys(space.pk).lease(old.pk)) or since > DRAIN_AT_MOST
 
 
 def _is_kept(old: Replica, serving: Replica, since: timedelta) -> bool:

@@ -13,7 +13,7 @@ import redis
 import requests
 
 from queueing.lines import line_of
-from queueing.routes import decode
+from queueing.routes import Route, decode
 from queueing.store.keys import SpaceKeys
 from tests.chaos.clients import Target
 from tests.invariants.workers import TwoWorkers
@@ -90,8 +90,7 @@ class Observer:
     def holders(self) -> dict[str, str]:
         """Who holds each Space's lease; "" for nobody."""
         with self.platform.valkey() as client:
-            values = client.mget([SpaceKeys(target.space_id).lease for target in self.targets])
-        return {t.name: (v or b"").decode() for t, v in zip(self.targets, values, strict=True)}
+            return {t.name: (_holder(client, SpaceKeys(t.space_id))[0] or b"").decode() for t in self.targets}
 
     def watch(self, pid: int, spaces: tuple[str, ...]) -> None:
         """Measure how long these Spaces, served by this process until now, wait for another."""
@@ -104,10 +103,16 @@ class Observer:
         addresses = set()
         while not self.stopping.wait(LOOK_S) and time.monotonic() - began < WATCHED_S:
             with contextlib.suppress(redis.RedisError, OSError):
-                holder, route = client.mget(keys.lease, keys.route)
-                addresses.add(decode(route).address)
+                holder, route = _holder(client, keys)
+                addresses.add(route.address)
                 if holder and before not in holder.decode():
                     break
         if not self.stopping.is_set():
             ready = len(addresses) == 1 and "" not in addresses
             self.reclaims.append(Reclaim(began, time.monotonic() - began, ready))
+
+
+def _holder(client: redis.Redis, keys: SpaceKeys) -> tuple[bytes | None, Route]:
+    """Who holds the lease of the Space's replica, and its route."""
+    route = decode(client.get(keys.route))
+    return client.get(keys.lease(route.replica_id)), route

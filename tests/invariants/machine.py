@@ -1,37 +1,43 @@
 """Random histories of one Space's queue on a real server, beside the model.
 
-Dispatchers stop between any two calls by never being asked again, wake up stale by being asked much later,
-and lose their lease when it is deleted; nothing here is a clock. After every step the whole state of the
-queue is compared with the model's, and the invariants of DESIGN section 3 are looked at."""
+Dispatchers, of one replica or of two, stop between any two calls by never being asked again, wake up stale
+by being asked much later, and lose their lease when it is deleted; nothing here is a clock. After every step
+the whole state of the queue is compared with the model's, and the invariants of DESIGN section 3 are looked
+at (`checked`)."""
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import os
 from collections import Counter
 from typing import Any
 
-from hypothesis import note
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from redis.asyncio import Redis
+from hypothesis.stateful import initialize, precondition, rule
 
-from queueing.errors import ApiClosed, KeyReused, LeaseLost, PoisonInput, QueueError, QueueFull, Refused
+from queueing.errors import (
+    ApiClosed,
+    KeyReused,
+    LeaseLost,
+    Moved,
+    PoisonInput,
+    QueueError,
+    QueueFull,
+    Refused,
+)
 from queueing.events import Call, Join, input_digest, new_event_id
 from queueing.lines import SIDE, lane_of, line_of
 from queueing.messages import cancelled, completed, failed
-from queueing.store.queue import ANY_NUMBER, Final, Queue
+from queueing.store.keys import holder_of, replica_of
+from queueing.store.queue import ANY_NUMBER, Final
 from queueing.store.scripts import Script
-from tests.invariants.model import FINAL, GROUPS, LINES, MAX_DEATHS, Model, Settings
+from tests.invariants.checked import CHANNELS, CheckedMachine
+from tests.invariants.model import FINAL, GROUPS, LINES, MAX_DEATHS, Settings
 
-_spaces = itertools.count(1_000_000)
 _renew = Script("renew")
 
 DISPATCHERS = ("one", "two", "three")
-#: Who acts: mostly the one that may ("").
+#: Who acts: mostly the one that may (""); and of which of the replicas.
 WHO = st.sampled_from(["", "", "", *DISPATCHERS])
-CHANNELS = ("a", "b", "c")
+WHERE = st.integers(0, 1)
 FUNCTIONS = ("0", "1", "2")
 
 WORDS = {
@@ -39,23 +45,8 @@ WORDS = {
 }  # fmt: skip
 
 
-class QueueMachine(RuleBasedStateMachine):
-    """One Space."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loop = asyncio.new_event_loop()
-        self.redis: Redis = Redis.from_url(os.environ["REDIS_URL"])
-        self.queue = Queue(self.redis, next(_spaces))
-        self.model = Model()
-        #: Every call that a dispatcher was ever given: it may use it long after it lost it.
-        self.given: list[tuple[str, Call]] = []
-        self.ranks: dict[str, int] = {}
-
-    def wait(self, work: Any) -> Any:
-        return self.loop.run_until_complete(work)
-
-    # --- rules --------------------------------------------------------------------------------------
+class QueueMachine(CheckedMachine):
+    """One Space, on one replica."""
 
     @initialize(
         concurrency=st.none() | st.integers(1, 3),
@@ -78,8 +69,9 @@ class QueueMachine(RuleBasedStateMachine):
         )
         self.wait(self._configure())
         self.some_arrive(channels)
-        self.acquire("one")
-        self.claim("one")
+        for where in range(len(self.REPLICAS)):
+            self.acquire("one", where)
+            self.claim("one", where)
 
     async def _configure(self) -> None:
         s = self.model.settings
@@ -91,6 +83,8 @@ class QueueMachine(RuleBasedStateMachine):
         limits = {line: "none" if number is None else number for line, number in s.limits.items()}
         pipe = self.redis.pipeline()
         pipe.hset(self.queue.keys.cfg, mapping=values)
+        if self.REPLICAS != ("",):
+            pipe.hset(self.queue.keys.cfg, "replicas", " ".join(self.model.serving))
         pipe.delete(self.queue.keys.limits)
         if limits:
             pipe.hset(self.queue.keys.limits, mapping=limits)
@@ -150,7 +144,7 @@ class QueueMachine(RuleBasedStateMachine):
                     Join(
                         event_id=event_id, fn=fn, channel=channel, body={"data": [data]}, request={},
                         origin=origin, lane=lane, group=group, batch=batch, after=after, visitor=channel,
-                        idempotency_key=key,
+                        idempotency_key=key, session=channel,
                     )
                 )
             )  # fmt: skip
@@ -165,7 +159,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert got[:2] == expected[:2], (got, expected)
         if got[0] == "accepted":
             assert got[2] == expected[2]
-            assert accepted.wake == (self.model.holder is None)
+            assert accepted.wake == (not self.model.served)
 
     @rule(channels=st.lists(st.sampled_from(CHANNELS), min_size=2, max_size=4))
     def some_arrive(self, channels: list[str]) -> None:
@@ -175,58 +169,79 @@ class QueueMachine(RuleBasedStateMachine):
                 lane="main", group=group, origin="page", channel=channel, fn="0", after="", key="", data=0
             )
 
-    @rule(who=WHO)
-    def acquire(self, who: str) -> None:
-        who = self._who(who)
+    @rule(who=WHO, where=WHERE)
+    def acquire(self, who: str, where: int) -> None:
+        who = self._who(who, where)
         assert self.wait(self.queue.acquire(who)) == self.model.acquire(who)
 
-    @rule(who=WHO)
-    def renew(self, who: str) -> None:
-        who = self._who(who)
+    @rule(who=WHO, where=WHERE)
+    def renew(self, who: str, where: int) -> None:
+        who = self._who(who, where)
         k = self.queue.keys
+        lease = k.lease(replica_of(who))
         answer = self.wait(
-            _renew(self.redis, lease=k.lease, storage=k.storage, fence=k.fence, holder=who, ttl_ms=15_000)
+            _renew(self.redis, lease=lease, storage=k.storage, fence=k.fence, holder=who, ttl_ms=15_000)
         )
-        assert (answer[0] == b"held") == (self.model.holder == who)
+        assert (answer[0] == b"held") == self._holds(who)
 
-    @precondition(lambda self: self.model.holder is not None)
-    @rule()
-    def the_lease_expires(self) -> None:
+    @precondition(lambda self: self.model.holders)
+    @rule(where=WHERE)
+    def a_lease_expires(self, where: int) -> None:
         """The holder froze, or its process was killed."""
-        self.wait(self.redis.delete(self.queue.keys.lease))
-        self.model.holder = None
+        replica = sorted(self.model.holders)[where % len(self.model.holders)]
+        self.wait(self.redis.delete(self.queue.keys.lease(replica)))
+        del self.model.holders[replica]
+
+    @precondition(lambda self: len(self.REPLICAS) > 1)
+    @rule(serving=st.sampled_from(["1", "2", "1 2", "1 2", "1 2", ""]))
+    def replicas_come_and_go(self, serving: str) -> None:
+        """Visitors are sent to others; what runs where none are sent any more ends there."""
+        self.model.serving = tuple(serving.split())
+        self.wait(self._configure())
+
+    @rule()
+    def reap(self) -> None:
+        assert self.wait(self.queue.reap()) == self.model.reap()
 
     @rule(
         who=WHO,
+        where=WHERE,
         ahead=st.sampled_from([0, 0, 1, 8]),
         short=st.sampled_from(["", "01", "012", "012"]),
         long=st.sampled_from([(), (), ("main",), ("main:g", "main:h")]),
     )
-    def claim(self, who: str, ahead: int = 0, short: str = "", long: tuple[str, ...] = ()) -> None:
-        who = self._who(who)
-        before = {line: len(tokens) for line, tokens in self.model.calls.items()}
+    def claim(
+        self, who: str, where: int, ahead: int = 0, short: str = "", long: tuple[str, ...] = ()
+    ) -> None:
+        who = self._who(who, where)
+        replica = replica_of(who)
+        before = {line: len(tokens) for line, tokens in self.model.here(replica).items()}
         try:
             calls, pending = self.wait(self.queue.claim(who, ahead, short, long))
         except LeaseLost:
-            assert self.model.holder != who
+            assert not self._holds(who)
             return
-        assert self.model.holder == who, "claimed without the lease"
-        expected = self.model.claim([c.token for c in calls], ahead, short, long)
+        except Moved:
+            assert replica not in self.model.serving
+            return
+        assert self._holds(who), "claimed without the lease"
+        assert replica in self.model.serving, "claimed for a replica that does not serve"
+        expected = self.model.claim(replica, [c.token for c in calls], ahead, short, long)
         assert [(c.line, c.token, tuple(e.id for e in c.events)) for c in calls] == [
             (c.line, c.token, c.ids) for c in expected
         ]
         long += tuple(c.line for c in calls if c.lane != SIDE and c.events[0].fn not in short)
-        assert self.model.starts(ahead, short, long) == [], "a free place was left empty"
+        assert self.model.starts(replica, ahead, short, long) == [], "a free place was left empty"
         waiting = Counter(e.line for e in self.model.events.values() if e.state == "pending")
         assert pending == waiting
-        self._limits_hold(before, ahead)
+        self._limits_hold(replica, before, ahead)
         self._app_is_told(calls)
         self.given += [(who, call) for call in calls]
 
-    def _limits_hold(self, before: dict[str, int], ahead: int) -> None:
+    def _limits_hold(self, replica: str, before: dict[str, int], ahead: int) -> None:
         """Of each group and of all, with those that wait in the app: none may be there beyond them that was
         not there before a number was lowered."""
-        s, now = self.model.settings, {line: len(tokens) for line, tokens in self.model.calls.items()}
+        s, now = self.model.settings, {line: len(t) for line, t in self.model.here(replica).items()}
         for line in LINES:
             limit = s.limit(line) + (0 if lane_of(line) == SIDE else min(ahead, s.limit(line)))
             assert now[line] <= max(limit, before[line]), f"{line}: calls at once"
@@ -268,7 +283,7 @@ class QueueMachine(RuleBasedStateMachine):
     def free(self, data: st.DataObject) -> None:
         _, call = self._some_call(data)
         self.wait(self.queue.free(call))
-        self.model.calls[call.line].discard(call.token)
+        self.model.calls[call.line].pop(call.token, None)
 
     @precondition(lambda self: self.given)
     @rule(data=st.data(), kind=st.sampled_from(["deaths", "splits", "moves", "backs"]))
@@ -281,7 +296,7 @@ class QueueMachine(RuleBasedStateMachine):
             again = self.wait(self.queue.requeue(event, call, kind, most))
             assert again == self.model.requeue(event.id, call.token, kind, most)
         self.wait(self.queue.free(call))
-        self.model.calls[call.line].discard(call.token)
+        self.model.calls[call.line].pop(call.token, None)
 
     @precondition(lambda self: self.model.events)
     @rule(data=st.data(), mine=st.sampled_from([True, True, True, False]))
@@ -290,98 +305,28 @@ class QueueMachine(RuleBasedStateMachine):
         channel = event.channel if mine else "somebody else"
         assert self.wait(self.queue.cancel(event.id, channel)) == self.model.cancel(event.id, channel)
 
-    @rule(who=WHO, force=st.booleans(), leave=st.booleans())
-    def release(self, who: str, force: bool, leave: bool) -> None:
-        who = self._who(who)
+    @rule(who=WHO, where=WHERE, force=st.booleans(), leave=st.booleans())
+    def release(self, who: str, where: int, force: bool, leave: bool) -> None:
+        who = self._who(who, where)
         released = self.wait(self.queue.release(who, force=force, leave=leave))
         assert released == self.model.release(who, force=force, leave=leave)
 
-    def _who(self, name: str) -> str:
-        return name or self.model.holder or "one"
+    def _who(self, name: str, where: int) -> str:
+        replica = self.REPLICAS[where % len(self.REPLICAS)]
+        if not name and replica in self.model.holders:
+            return self.model.holders[replica]
+        return holder_of(int(replica), name or "one") if replica else name or "one"
+
+    def _holds(self, who: str) -> bool:
+        return self.model.holders.get(replica_of(who)) == who
 
     def _some_call(self, data: st.DataObject) -> tuple[str, Call]:
         """Mostly a late one; now and then one that was lost long ago."""
         at = data.draw(st.integers(0, min(len(self.given), 8) - 1))
         return self.given[-1 - at]
 
-    # --- what is always true --------------------------------------------------------------------------
 
-    @invariant()
-    def the_queue_is_as_the_model(self) -> None:
-        self.wait(self._compare())
+class TwoReplicas(QueueMachine):
+    """One Space on two replicas, each with dispatchers of its own."""
 
-    async def _compare(self) -> None:
-        k, model = self.queue.keys, self.model
-        pipe = self.redis.pipeline(transaction=False)
-        for line in LINES:
-            pipe.zrange(k.wait(line), 0, -1)
-            pipe.zrange(k.next(line), 0, -1)
-            pipe.zrange(k.calls(line), 0, -1)
-        pipe.zrange(k.running, 0, -1)
-        for channel in CHANNELS:
-            pipe.smembers(k.open(channel))
-            pipe.xrange(k.messages(channel))
-        events = tuple(model.events.values())
-        for event in events:
-            pipe.hmget(k.event(event.id), "state", "token")
-        answers = iter(await pipe.execute())
-
-        for line in LINES:
-            waiting = [i.decode() for i in next(answers)]
-            assert waiting == [e.id for e in model.pending(line, front=False)], f"{line}: order of joining"
-            front = [i.decode() for i in next(answers)]
-            assert front == [e.id for e in model.pending(line, front=True)], f"{line}: returned ones"
-            assert {int(t) for t in next(answers)} == model.calls[line]
-            for rank, event_id in enumerate(waiting):
-                assert rank <= self.ranks.get(event_id, rank), "a waiting visitor's position got worse"
-                self.ranks[event_id] = rank
-        assert {i.decode() for i in next(answers)} == model.running()
-        ends: dict[str, int] = {}
-        for channel in CHANNELS:
-            assert {i.decode() for i in next(answers)} == model.open(channel)
-            for _, fields in next(answers):
-                if fields[b"f"] == b"1":
-                    ends[fields[b"e"].decode()] = ends.get(fields[b"e"].decode(), 0) + 1
-        assert ends == {e.id: 1 for e in events if e.state in FINAL}, "exactly one final message each"
-        for event in events:
-            state, token = next(answers)
-            assert state.decode() == event.state
-            if event.state == "running":
-                assert int(token) == event.token
-
-    # --- the end ----------------------------------------------------------------------------------------
-
-    def teardown(self) -> None:
-        try:
-            self.wait(self._drain())
-        finally:
-            self.wait(self._clean())
-            self.loop.close()
-
-    async def _drain(self) -> None:
-        """One well dispatcher comes: then everything accepted has ended once, and the tables are empty."""
-        await self.redis.delete(self.queue.keys.lease)
-        assert await self.queue.acquire("the last")
-        while (calls := (await self.queue.claim("the last"))[0]) or await self.queue.pending_ids():
-            assert calls, "something waits, nothing runs, and nothing starts"
-            for call in calls:
-                for event in call.events:
-                    await self.queue.finish(
-                        event, call, "completed", completed(event.id, {}), free=True, took_s=0
-                    )
-        assert await self.queue.release("the last")
-        k = self.queue.keys
-        ends: list[str] = []
-        for channel in CHANNELS:
-            entries = await self.redis.xrange(k.messages(channel))
-            ends += [fields[b"e"].decode() for _, fields in entries if fields[b"f"] == b"1"]
-        note(f"accepted {len(self.model.events)}, ended {len(ends)}")
-        assert sorted(ends) == sorted(self.model.events), "lost, or ended twice"
-        tables = [k.running, k.lease, k.lines, *(k.open(c) for c in CHANNELS)]
-        tables += [key(line) for line in LINES for key in (k.wait, k.next, k.calls)]
-        assert await self.redis.exists(*tables) == 0, "internal tables are empty"
-
-    async def _clean(self) -> None:
-        if found := [key async for key in self.redis.scan_iter(f"{self.queue.keys.prefix}*", count=1000)]:
-            await self.redis.delete(*found)
-        await self.redis.aclose()
+    REPLICAS = ("1", "2")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from queueing.lines import MAIN, SIDE, lane_of, line_of
+from queueing.store.keys import replica_of
 from queueing.store.queue import MAX_DEATHS, MAX_LOSSES, SIDE_CALLS, Requeued
 
 #: The groups that functions are of; "": none.
@@ -61,6 +62,7 @@ class Event:
     seq: int
     input: str
     front: bool
+    replica: str = ""  # where it runs or ran, if it may go on there
     state: str = "pending"
     token: int | None = None
     losses: int = 0
@@ -92,8 +94,11 @@ class Model:
     last: dict[str, str] = field(default_factory=dict)
     followed: dict[str, set[str]] = field(default_factory=dict)  # steps behind that end: each comes once
     deaths_of: dict[str, int] = field(default_factory=dict)
-    calls: dict[str, set[int]] = field(default_factory=lambda: {line: set() for line in LINES})
-    holder: str | None = None
+    #: Line -> token -> the replica where this call runs.
+    calls: dict[str, dict[int, str]] = field(default_factory=lambda: {line: {} for line in LINES})
+    holders: dict[str, str] = field(default_factory=dict)  # replica -> who has its lease
+    serving: tuple[str, ...] = ("",)  # the replicas that may claim
+    homes: dict[str, str] = field(default_factory=dict)  # session -> the replica that has its state
     seq: int = 0
     token: int = 0  # the last one given
     turns: dict[str, int] = field(default_factory=dict)  # line -> the token of its last start
@@ -155,61 +160,108 @@ class Model:
             self.keys[channel, key] = (event_id, digest)
         return "accepted", event_id, 0 if follows else waiting
 
+    @property
+    def served(self) -> bool:
+        """Whether every replica that serves has a dispatcher."""
+        return bool(self.serving) and all(replica in self.holders for replica in self.serving)
+
     def acquire(self, holder: str) -> bool:
-        if self.holder not in (None, holder):
+        replica = replica_of(holder)
+        if self.holders.get(replica, holder) != holder:
             return False
-        if self.holder is None:
+        if replica not in self.holders:
             self.token += 1
-            for event in self.events.values():
-                if event.state == "running":
-                    event.losses += 1
-                    event.token = None
-                    event.front = True
-                    event.state = "failed" if event.losses >= MAX_LOSSES else "pending"
-                    if event.state == "pending":
-                        self._keep(event.line)
-            self.calls = {line: set() for line in LINES}
-        self.holder = holder
+            self.holders[replica] = holder
+            self._take_back({replica, *self._deserted()})
         return True
 
+    def reap(self) -> int:
+        """What ran on a replica that neither serves nor has a dispatcher goes back; how many events."""
+        return self._take_back(self._deserted()) if self.serving else 0
+
+    def _deserted(self) -> set[str]:
+        ran_on = {replica for tokens in self.calls.values() for replica in tokens.values()}
+        ran_on |= {event.replica for event in self.events.values() if event.state == "running"}
+        return ran_on - {*self.serving, *self.holders}
+
+    def _take_back(self, replicas: set[str]) -> int:
+        lost = [e for e in self.events.values() if e.state == "running" and e.replica in replicas]
+        for event in lost:
+            event.losses += 1
+            event.token = None
+            event.front = True
+            event.state = "failed" if event.losses >= MAX_LOSSES else "pending"
+            if event.state == "pending":
+                self._keep(event.line)
+        self._forget_calls(replicas)
+        return len(lost)
+
+    def _forget_calls(self, replicas: set[str]) -> None:
+        self.calls = {
+            line: {token: where for token, where in tokens.items() if where not in replicas}
+            for line, tokens in self.calls.items()
+        }
+
+    def home(self, event: Event) -> str:
+        """The replica that an event has to run on; "" for any."""
+        if len(self.serving) < 2:
+            return ""
+        found = [event.replica, self.homes.get(event.channel, "")]
+        return next((replica for replica in found if replica in self.serving), "")
+
+    def _is_for(self, event: Event, replica: str) -> bool:
+        if event.deaths and len(self.serving) > 1:
+            return replica == min(self.serving, key=int)
+        return self.home(event) in ("", replica)
+
+    def here(self, replica: str) -> dict[str, set[int]]:
+        """The calls of a replica, in each line."""
+        return {line: {t for t, r in tokens.items() if r == replica} for line, tokens in self.calls.items()}
+
     def claim(
-        self, tokens: list[int], ahead: int = 0, short: str = "", long: tuple[str, ...] = ()
+        self, replica: str, tokens: list[int], ahead: int = 0, short: str = "", long: tuple[str, ...] = ()
     ) -> list[Claimed]:
-        """The calls that start now; `tokens` are those the queue gave, in their order."""
+        """The calls that start now on this replica; `tokens` are those the queue gave, in their order."""
         calls = []
-        for line, together in self.starts(ahead, short, long):
+        for line, together in self.starts(replica, ahead, short, long):
             if not tokens:
                 break  # the caller sees that a call is missing
             token = tokens.pop(0)
             assert token > self.token, "a fencing token may never come again"
             self.token = self.turns[line] = token
             for event in together:
-                event.state, event.token = "running", token
-            self.calls[line].add(token)
+                if event.replica != replica:
+                    self.homes[event.channel] = replica
+                event.state, event.token, event.replica = "running", token, replica
+            self.calls[line][token] = replica
             calls.append(Claimed(line, token, tuple(e.id for e in together)))
         self._forget_empty()
         return calls
 
-    def starts(self, ahead: int, short: str, long: tuple[str, ...]) -> list[tuple[str, list[Event]]]:
-        """The events of each call that may start now, and their line."""
-        total = sum(map(len, self.calls.values()))
-        fronts = {line: self.pending(line, front=True) for line in self._in_turn(self.turns)}
+    def starts(
+        self, replica: str, ahead: int, short: str, long: tuple[str, ...]
+    ) -> list[tuple[str, list[Event]]]:
+        """The events of each call that may start now on this replica, and their line."""
+        total = sum(map(len, self.here(replica).values()))
+        fronts = {line: self.waiting_for(replica, line, front=True) for line in self._in_turn(self.turns)}
         suspects = [(line, front[0]) for line, front in fronts.items() if front and front[0].deaths]
-        if total == 1 and self.running() and any(self.events[i].deaths for i in self._oldest_running()):
+        if total == 1 and any(e.deaths for e in self._running_at(replica)):
             return []
         if suspects:
             line, suspect = suspects[0]
             return [(line, [suspect])] if total == 0 else []
-        return _Turns(self, ahead, short, long).all()
+        return _Turns(self, replica, ahead, short, long).all()
+
+    def waiting_for(self, replica: str, line: str, *, front: bool) -> list[Event]:
+        """Those of a line that this replica may take."""
+        return [event for event in self.pending(line, front=front) if self._is_for(event, replica)]
 
     @staticmethod
     def _in_turn(turns: dict[str, int]) -> list[str]:
         return sorted(turns, key=lambda line: (turns[line], line))
 
-    def _oldest_running(self) -> set[str]:
-        """Of one call running, its events; they run since the same moment."""
-        (token,) = (t for tokens in self.calls.values() for t in tokens)
-        return {e.id for e in self.events.values() if e.state == "running" and e.token == token}
+    def _running_at(self, replica: str) -> list[Event]:
+        return [e for e in self.events.values() if e.state == "running" and e.replica == replica]
 
     def is_current(self, event_id: str, token: int) -> bool:
         event = self.events[event_id]
@@ -217,7 +269,7 @@ class Model:
 
     def finish(self, event_id: str, line: str, token: int, status: str, *, free: bool) -> bool:
         if free:
-            self.calls[line].discard(token)
+            self.calls[line].pop(token, None)
         if not self.is_current(event_id, token):
             return False
         event = self.events[event_id]
@@ -240,7 +292,7 @@ class Model:
             setattr(event, kind, getattr(event, kind) + 1)
         if getattr(event, kind) > most:
             return False
-        event.state, event.token, event.front = "pending", None, True
+        event.state, event.token, event.front, event.replica = "pending", None, True, ""
         self._keep(event.line)
         return True
 
@@ -255,31 +307,32 @@ class Model:
 
     def release(self, holder: str, *, force: bool, leave: bool) -> bool:
         """True: go (or the lease was not ours). Who leaves leaves what runs to the next one."""
-        if self.holder != holder:
+        replica = replica_of(holder)
+        if self.holders.get(replica) != holder:
             return True
         waits = any(e.state == "pending" for e in self.events.values())
         self._forget_empty()
         if waits and not (force or leave):
             return False
-        self.holder = None
+        del self.holders[replica]
         if leave:
-            for event in self.events.values():
-                if event.state == "running":
-                    event.state, event.token, event.front = "pending", None, True
-                    self._keep(event.line)
-            self.calls = {line: set() for line in LINES}
+            for event in self._running_at(replica):
+                event.state, event.token, event.front = "pending", None, True
+                self._keep(event.line)
+            self._forget_calls({replica})
         return True
 
 
 class _Turns:
     """One claim's choice, call by call: of the lines that may start one, the one served longest ago."""
 
-    def __init__(self, model: Model, ahead: int, short: str, long: tuple[str, ...]) -> None:
+    def __init__(self, model: Model, replica: str, ahead: int, short: str, long: tuple[str, ...]) -> None:
         self.settings, self.short = model.settings, short
         self.turns, self.now = dict(model.turns), model.token
-        self.there = {line: len(tokens) for line, tokens in model.calls.items()}
+        self.there = {line: len(tokens) for line, tokens in model.here(replica).items()}
         self.lines = {
-            line: model.pending(line, front=True) + model.pending(line, front=False) for line in self.turns
+            line: [e for front in (True, False) for e in model.waiting_for(replica, line, front=front)]
+            for line in self.turns
         }
         #: Calls that may be in the app beyond those that may run: of each line, and of all.
         self.more = {line: 0 if line in long else min(ahead, self.settings.limit(line)) for line in LINES}

@@ -24,6 +24,7 @@ from queueing.events import Accepted
 from queueing.store.keys import SpaceKeys
 from queueing.store.queue import Queue
 from queueing.store.scripts import Script
+from tests.invariants.machine import TwoReplicas
 from tests.invariants.test_random_histories import run_histories
 from tests.waiting import eventually
 
@@ -55,7 +56,7 @@ DEFENCES = {
     "the fence of emit": ("emit", FENCE, ""),
     "the fence of requeue": ("requeue", FENCE, ""),
     "claiming needs the lease": (
-        "claim", 'if redis.call("GET", lease) ~= holder then return { "lost" } end', "",
+        "claim", 'if redis.call("GET", lease_of(replica)) ~= holder then return { "lost" } end', "",
     ),
     "a living holder keeps the lease": (
         "acquire", 'if owner and owner ~= holder then return { "taken", owner } end', "",
@@ -64,7 +65,7 @@ DEFENCES = {
         "acquire", 'redis.call("ZADD", next_of(line), seq, id)', "",
     ),
     "the heir forgets the calls of the dead": (
-        "acquire", 'redis.call("DEL", calls_of(line))', "",
+        "acquire", "forget_calls(is_gone) return lost", "return lost",
     ),
     "max_size is looked at inside join": (
         "join", "if not follows and max_size and all >= max_size then", "if false then",
@@ -81,6 +82,31 @@ DEFENCES = {
     "groups take turns": ("claim", 'redis.call("ZADD", lines, token, one.name)', ""),
     "a line with somebody in it is kept": ("join", "keep_line(line)\n", "\n"),
 }  # fmt: skip
+OF_SEVERAL = {
+    "only those that serve claim": ("claim", "if serving and not serving[replica] then", "if false then"),
+    "an heir takes back only what ran on its replica": (
+        "acquire", "return other == replica or other == \"\" or (serving and", "return (serving or",
+    ),
+    "limits are of one replica": ("claim", "if other == replica then", "if true then"),
+    "a session stays where it is": ("claim", "if home then return home == replica end", ""),
+    "a batch takes no sessions of others": (
+        "claim", "(not several or (home_of(id) or replica) == replica)", "true",
+    ),
+    "what may go on goes on where it ran": ("claim", "if serving[ran or \"\"] then return ran end", ""),
+    "one replica alone runs suspects": (
+        "claim", "if is_suspect(id) then return replica == caretaker end", "",
+    ),
+    "who leaves takes only its own along": (
+        "release", 'local is_mine = (ran or "") == replica', "local is_mine = true",
+    ),
+    "nothing is left on a replica that is gone": (
+        "reap", 'return other ~= "" and not serving[other] and not has_dispatcher(other)', "return false",
+    ),
+    "what runs under a dispatcher is not taken back": (
+        "reap", " and not has_dispatcher(other)", "",
+    ),
+    "every replica is woken": ("join", "if not has_dispatcher(replica) then served = 0 end", ""),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("defence", DEFENCES)
@@ -88,6 +114,15 @@ def test_random_histories_notice_a_missing_defence(defence: str) -> None:
     name, line, instead = DEFENCES[defence]
     with use(without(name, line, instead)), pytest.raises(BaseException) as caught:  # noqa: PT011
         run_histories(240, explain=False)
+    assert not isinstance(caught.value, KeyboardInterrupt)
+
+
+@pytest.mark.parametrize("defence", OF_SEVERAL)
+def test_and_one_that_several_replicas_need(defence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queueing.store.queue, "LEAVE_S", 0)
+    name, line, instead = OF_SEVERAL[defence]
+    with use(without(name, line, instead)), pytest.raises(BaseException) as caught:  # noqa: PT011
+        run_histories(480, explain=False, machine=TwoReplicas)
     assert not isinstance(caught.value, KeyboardInterrupt)
 
 
@@ -201,10 +236,10 @@ async def lease_after_three_lifetimes(queue: Queue) -> bytes | None:
         patch.setattr(queueing.dispatch.worker, "LEASE_MS", LIFE_MS)
         patch.setattr(queueing.dispatch.worker, "RENEW_S", LIFE_MS / 10_000)
         drains = DispatcherPool(os.environ["REDIS_URL"], 60)
-        drains._active[queue.space_id] = Busy()  # type: ignore[assignment]
+        drains._active[queue.space_id, 0] = Busy()  # type: ignore[assignment]
         assert await queue.acquire("busy")
         time.sleep(3 * LIFE_MS / 1000)  # noqa: ASYNC251 - a loop that is busy
-        found: bytes | None = await queue.redis.get(queue.keys.lease)
+        found: bytes | None = await queue.redis.get(queue.keys.lease(""))
         drains._active.clear()
     return found
 

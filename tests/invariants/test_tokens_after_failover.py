@@ -36,9 +36,9 @@ async def a_stale_result(tmp_path: Path) -> tuple[bool, bytes]:
         await servers.fail_over()
         k = new.keys
         (kept, *_) = await renew(
-            heir, lease=k.lease, storage=k.storage, fence=k.fence, holder="before", ttl_ms=15_000
+            heir, lease=k.lease(""), storage=k.storage, fence=k.fence, holder="before", ttl_ms=15_000
         )
-        await heir.delete(k.lease)
+        await heir.delete(k.lease(""))
         assert await new.acquire("after")
         (again,), _ = await new.claim("after")
         assert again.events[0].id == accepted.event_id
@@ -77,7 +77,7 @@ async def test_a_restart_with_the_append_only_file_keeps_the_lease_and_what_runs
     await asyncio.to_thread(server.start)
     await client.connection_pool.disconnect()
     k = queue.keys
-    keys = {"lease": k.lease, "storage": k.storage, "fence": k.fence}
+    keys = {"lease": k.lease(""), "storage": k.storage, "fence": k.fence}
     assert await renew(client, **keys, holder="d", ttl_ms=15_000) == [b"held"]
     assert int(await client.get(k.fence)) >= running.token + 1_000_000
     jumped = int(await client.get(k.fence))

@@ -40,7 +40,7 @@ async def route(queue: Queue) -> Route:
     app = App(functions=(Function(id=0, api_name="predict"),))
     made = a_route(queue.space_id, replica_id=7, address="127.0.0.1:1", app=app)
     await publish(queue.redis, made)
-    await queue.redis.hset(queue.keys.cfg, mapping={"replica": 7, "serving": 1})
+    await queue.redis.hset(queue.keys.cfg, mapping={"replicas": "7", "serving": 1})
     await queue.acquire("7:d")
     return made
 

@@ -41,7 +41,7 @@ async def test_two_hints_at_once_leave_the_working_dispatcher_its_renewal(
     await asyncio.to_thread(began.wait, 10)
     await asyncio.to_thread(wait_until, lambda: any(hint.done() for hint in hints), "the second hint is over")
     (renewed,) = drains._active.values()
-    assert await queue.redis.get(queue.keys.lease) == renewed.holder.encode()
+    assert await queue.redis.get(queue.keys.lease(1)) == renewed.holder.encode()
     may_end.set()
     for hint in hints:
         hint.result(timeout=10)
@@ -53,10 +53,10 @@ async def test_who_has_moved_elsewhere_leaves_the_line_to_the_worker_there(
 ) -> None:
     here = structs.replace(to_nobody(queue), celery_queue="hw.cpu@here")
     there = structs.replace(here, replica_id=2, celery_queue="hw.cpu@there")
-    anew = structs.replace(here, replica_id=2)
+    again = structs.replace(here, address="127.0.0.1:2")
     asleep = structs.replace(here, replica_id=0, address="", celery_queue="", stage="SLEEPING")
     hinted: list[Route] = []
-    moves_to = iter((anew, there, asleep))
+    moves_to = iter((again, there, asleep))
 
     async def works(self: Dispatcher) -> None:
         await self.redis.set(queue.keys.route, encode(next(moves_to)), ex=60)
@@ -67,7 +67,7 @@ async def test_who_has_moved_elsewhere_leaves_the_line_to_the_worker_there(
     drains = DispatcherPool(os.environ["REDIS_URL"], 60)
     for after_s in (0.0, None, None):
         await queue.redis.set(queue.keys.route, encode(here), ex=60)
-        once = asyncio.run_coroutine_threadsafe(drains._drain_once(queue.space_id), drains._loop)
+        once = asyncio.run_coroutine_threadsafe(drains._drain_once(queue.space_id, 1), drains._loop)
         assert await asyncio.to_thread(once.result, 10) == after_s
     assert hinted == [there]
 
@@ -93,8 +93,8 @@ async def test_a_renewal_while_the_lease_is_being_taken_loses_nobody_the_lease(
     await queue.redis.set(queue.keys.route, encode(to_nobody(queue)), ex=60)
     drains = DispatcherPool(os.environ["REDIS_URL"], 60)
     work = asyncio.run_coroutine_threadsafe(drains._drain(queue.space_id), drains._loop)
-    await eventually(lambda: queue.redis.exists(queue.keys.lease), "it has the lease")
-    await queue.redis.pexpire(queue.keys.lease, LEASE_MS // 2)
+    await eventually(lambda: queue.redis.exists(queue.keys.lease(1)), "it has the lease")
+    await queue.redis.pexpire(queue.keys.lease(1), LEASE_MS // 2)
     await eventually(lambda: all_renewed(queue.redis, [queue]), "it is renewed")
     drains.stop()
     await asyncio.wrap_future(work)
@@ -117,7 +117,7 @@ async def test_a_worker_that_stops_while_it_takes_a_lease_claims_nothing(
     await asyncio.wait_for(
         asyncio.wrap_future(asyncio.run_coroutine_threadsafe(drains._drain(queue.space_id), drains._loop)), 10
     )
-    assert not await queue.redis.exists(queue.keys.lease)
+    assert not await queue.redis.exists(queue.keys.lease(1))
 
 
 @pytest.mark.long
@@ -133,7 +133,7 @@ async def test_a_worker_serves_many_spaces_at_once(redis: Redis, monkeypatch: py
     try:
         await eventually(lambda: all_listen(redis, queues), "every dispatcher listens")
         for queue in queues:
-            await redis.pexpire(queue.keys.lease, LEASE_MS // 2)
+            await redis.pexpire(queue.keys.lease(1), LEASE_MS // 2)
         await eventually(lambda: all_renewed(redis, queues), "every lease is renewed")
     finally:
         drains.stop()
@@ -147,4 +147,4 @@ async def all_listen(redis: Redis, queues: list[Queue]) -> bool:
 
 
 async def all_renewed(redis: Redis, queues: list[Queue]) -> bool:
-    return all([await redis.pttl(queue.keys.lease) > LEASE_MS // 2 for queue in queues])
+    return all([await redis.pttl(queue.keys.lease(1)) > LEASE_MS // 2 for queue in queues])

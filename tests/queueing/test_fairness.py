@@ -160,7 +160,7 @@ async def test_interrupted_events_go_first_under_fair_too() -> None:
         first, _ = await join(queue, "program-1", "api")
         (await queue.claim("d"))
         late, _ = await join(queue, "page-1", "page")
-        await queue.redis.delete(queue.keys.lease)
+        await queue.redis.delete(queue.keys.lease(""))
         await queue.acquire("d")
         assert [await serve_one(queue), await serve_one(queue)] == [first, late]
 

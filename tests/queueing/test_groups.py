@@ -173,7 +173,7 @@ async def test_a_lost_lease_brings_back_what_ran_in_every_group(
     ids = [(await join(group, group=group)).event_id for group in ("", "g", "h")]
     await queue.acquire("dead")
     assert len((await queue.claim("dead"))[0]) == 3
-    await queue.redis.delete(queue.keys.lease)
+    await queue.redis.delete(queue.keys.lease(""))
     assert await queue.acquire("d")
     assert sorted(await queue.pending_ids()) == sorted(ids)
     calls, _ = await queue.claim("d")
@@ -192,7 +192,7 @@ async def test_an_event_that_a_process_older_than_groups_joined_is_served(queue:
     await queue.acquire("d")
     calls, _ = await queue.claim("d")
     assert {call.line for call in calls} == {"main", "main:g"}
-    await queue.redis.delete(queue.keys.lease)
+    await queue.redis.delete(queue.keys.lease(""))
     await queue.acquire("heir")
     assert accepted.event_id in await queue.pending_ids()
 
@@ -268,7 +268,7 @@ def test_while_a_group_has_room_each_other_starts_at_most_one_call_before_it(dat
 
 def _claims(model: Model) -> list[str]:
     tokens = list(range(model.token + 1, model.token + 50))
-    return [call.line for call in model.claim(tokens)]
+    return [call.line for call in model.claim("", tokens)]
 
 
 def _end_one(model: Model) -> None:

@@ -43,7 +43,7 @@ async def test_join_asks_to_wake_a_dispatcher_only_while_there_is_none(queue: Qu
 async def test_only_the_replica_that_visitors_are_sent_to_claims(
     queue: Queue, join: Joins, configure: Configure
 ) -> None:
-    await configure(replica=12)
+    await configure(replicas="11 12")
     await join()
     for holder, claims in (("1:d", False), ("2:d", False), ("d", False), ("12:d", True)):
         assert await queue.acquire(holder)
@@ -228,7 +228,7 @@ async def test_events_of_a_dead_dispatcher_return_to_the_front_and_its_writes_ar
     ids = [(await join(f"s{n}")).event_id for n in range(4)]
     await queue.acquire("dead")
     dead_calls, _ = await queue.claim("dead")
-    await queue.redis.delete(queue.keys.lease)
+    await queue.redis.delete(queue.keys.lease(""))
     assert await queue.acquire("heir")
     assert await queue.pending_ids() == ids
     calls, _ = await queue.claim("heir")
@@ -244,7 +244,7 @@ async def test_an_event_fails_after_five_lost_workers(queue: Queue, join: Joins)
     for n in range(MAX_LOSSES):
         assert await queue.acquire(f"d{n}")
         assert len((await queue.claim(f"d{n}"))[0]) == 1
-        await queue.redis.delete(queue.keys.lease)
+        await queue.redis.delete(queue.keys.lease(""))
     assert await queue.acquire("last")
     assert (await queue.claim("last"))[0] == []
     assert await final_messages(queue, "session") == [accepted.event_id]
@@ -259,7 +259,7 @@ async def test_who_lost_a_worker_is_told_so_each_time_but_no_page_about_its_own_
     for n in range(3):
         await queue.acquire(f"d{n}")
         await queue.claim(f"d{n}")
-        await queue.redis.delete(queue.keys.lease)
+        await queue.redis.delete(queue.keys.lease(""))
     entries = await queue.redis.xrange(queue.keys.messages("visitor"))
     told = [decode(fields[b"d"]) for _, fields in entries]
     assert [(m["event_id"], m["code"]) for m in told] == [(accepted.event_id, INTERRUPTED)] * 2
@@ -304,7 +304,7 @@ async def test_waiting_visitors_keep_their_position_when_an_interrupted_event_re
     await queue.acquire("d")
     await queue.claim("d")
     before = (await queue.redis.zrank(queue.keys.wait("main"), waiting.event_id),)
-    await queue.redis.delete(queue.keys.lease)
+    await queue.redis.delete(queue.keys.lease(""))
     await queue.acquire("heir")
     assert (await queue.redis.zrank(queue.keys.wait("main"), waiting.event_id),) == before
 

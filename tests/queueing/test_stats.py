@@ -144,7 +144,7 @@ async def test_events_of_a_lost_worker_are_counted_as_retried_and_at_last_as_fai
     for attempt in range(MAX_LOSSES):
         await queue.acquire(f"d{attempt}")
         await queue.claim(f"d{attempt}")
-        await queue.redis.delete(queue.keys.lease)
+        await queue.redis.delete(queue.keys.lease(""))
     await queue.acquire("last")
     tally = (await counted(queue)).all()
     assert tally.counts == {"page": 1, "retried": MAX_LOSSES - 1, "failed": 1}

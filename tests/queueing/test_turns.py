@@ -36,7 +36,7 @@ def starts(
     ends: list[tuple[float, str]] = []
     now = 0.0
     while True:
-        for call in model.claim(list(range(model.token + 1, model.token + 40))):
+        for call in model.claim("", list(range(model.token + 1, model.token + 40))):
             found[call.ids[0]] = now
             heapq.heappush(ends, (now + long[call.line], call.ids[0]))
         if not ends:

@@ -108,7 +108,7 @@ async def test_it_is_exact_whatever_dies(queue: Queue, join: Joins) -> None:
         call = await claimed(queue, f"d{n}")
         await queue.emit(call.events[0], call.token, b"half of it")
         assert await counted(queue) == await kept(queue)
-        await queue.redis.delete(queue.keys.lease)
+        await queue.redis.delete(queue.keys.lease(""))
     await queue.acquire("heir")  # it has failed by now
     assert not await queue.emit(call.events[0], call.token, b"too late")
     assert await counted(queue) == await kept(queue) < 5000

@@ -100,7 +100,7 @@ class Space:
         at = self.queue.space_id
         route = a_route(at, replica_id=1, address=self.app.address, app=self.offers)
         await self.queue.redis.set(self.queue.keys.route, encode(route), ex=60)
-        await self.queue.redis.hset(self.queue.keys.cfg, mapping={"replica": 1, "serving": 1})
+        await self.queue.redis.hset(self.queue.keys.cfg, mapping={"replicas": "1", "serving": 1})
         body = {"data": ["x"], "fn_index": int(self.fn), "session_hash": "c"}
         batch = 4 if self.fn == "1" else 0
         join = a_join("c", event_id=self.event_id, fn=self.fn, body=body, batch=batch, origin="api")

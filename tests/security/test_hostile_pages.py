@@ -119,7 +119,7 @@ class Platform:
         route = a_route(space_id, replica_id=1, address=app.address, app=asks.app)
         await publish(self.redis, route)
         at = SpaceKeys(space_id)
-        await self.redis.hset(at.cfg, mapping={"replica": 1, "serving": 1})
+        await self.redis.hset(at.cfg, mapping={"replicas": "1", "serving": 1})
         await self.redis.hset(at.event(EVENT), mapping={"app_id": "app-id", "channel": "c"})
         await self.redis.expire(at.event(EVENT), 60)
         visitor = Visitor(asks)

@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from hardware.runtimes.base import Artifact
 from hardware.runtimes.process import ProcessRuntime
 from queueing.dispatch.worker import DispatcherPool
+from queueing.errors import Moved
 from queueing.store.queue import Queue
 from spaceport.celery import app
 from spaces import tasks
@@ -97,10 +98,14 @@ async def test_a_drain_of_a_space_that_another_node_serves_claims_nothing() -> N
         # Neither where no route says that it runs here, nor beside the lease of who serves it.
         assert await drains_once(drains, queue.space_id) is None
         assert await queue.pending_ids() == [joined.event_id]
-        assert not await queue.acquire("13:another-node")
+        assert not await queue.acquire("12:another-node")
+        await queue.redis.hset(queue.keys.cfg, "replicas", "12")
+        assert await queue.acquire("13:another-node")
+        with pytest.raises(Moved):
+            await queue.claim("13:another-node")
         await redis.flushdb()
 
 
 async def drains_once(drains: DispatcherPool, space_id: int) -> float | None:
-    future = asyncio.run_coroutine_threadsafe(drains._drain_once(space_id), drains._loop)
+    future = asyncio.run_coroutine_threadsafe(drains._drain_once(space_id, 12), drains._loop)
     return await asyncio.to_thread(future.result)

@@ -35,7 +35,7 @@ K = SpaceKeys(SPACE)
 @pytest.fixture(autouse=True)
 def serves() -> Iterator[None]:
     """The replica serves."""
-    sync_redis().hset(K.cfg, "replica", REPLICA)
+    sync_redis().hset(K.cfg, "replicas", REPLICA)
     yield
     sync_redis().delete(K.cfg, K.kept)
 
@@ -89,7 +89,7 @@ async def test_a_copy_forgotten_while_the_app_was_asked_is_not_written_back(
 async def test_a_replica_that_serves_no_more_leaves_no_copy(
     monkeypatch: pytest.MonkeyPatch, now: str
 ) -> None:
-    serves = acting(lambda: sync_redis().hset(K.cfg, "replica", now))
+    serves = acting(lambda: sync_redis().hset(K.cfg, "replicas", now))
     await keep(monkeypatch, HostileApp({"/gradio_api/info": serves}))
     assert b"sha" not in copy()
 

@@ -122,10 +122,10 @@ def test_news_of_the_newer_one_change_nothing(space: Space) -> None:
 def test_calls_in_the_one_that_is_left_end_first(space: Space) -> None:
     left = space.replica_id
     versions.roll_back(space, OLD)
-    sync_redis().set(SpaceKeys(space.pk).lease, f"{left}:dispatcher")
+    sync_redis().set(SpaceKeys(space.pk).lease(left or 0), f"{left}:dispatcher")
     later(space, 700)
     assert runs(space) == [OLD, NEW]
-    sync_redis().delete(SpaceKeys(space.pk).lease)
+    sync_redis().delete(SpaceKeys(space.pk).lease(left or 0))
     later(space, 1)
     assert runs(space) == [OLD]
 

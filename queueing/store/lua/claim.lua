@@ -3,21 +3,25 @@
 -- line, of the functions in `short` (their ids, a space on both sides of each), where they wait in the app itself
 -- until one of those before them ends; not of a line in which something long runs, nor beyond `max_running` where
 -- that is so in any. The wait promised to an event is compared with its actual wait.
--- KEYS: cfg lease running limits promises honesty
--- ARGV: holder replica prefix side_calls most scan ahead short
--- MAKES: wait next calls shares event
+-- All limits are of one replica. Where several serve, the line is the same for all; each takes the first event that is
+-- its own to take (docs/decisions/0015-one-queue-feeds-all-replicas.md).
+-- KEYS: cfg running limits promises honesty
+-- ARGV: holder replica prefix side_calls most scan ahead short leave_s
+-- MAKES: wait next calls shares event pin
 -- and then: the lines in which something long runs
 -- TIME: now
 -- returns {"claimed", {line, events left waiting, …}, {line, token, slots, total, each, {event fields}, …}, …}
---   | {"lost"} | {"moved"}, where visitors are sent to another replica than the holder's.
+--   | {"lost"} | {"moved"}, where visitors are sent to other replicas than the holder's.
 --   `slots`: how many calls of the line may be in their functions at once, 0: it is not counted;
 --   `total`: how many of all lines, 0: any number; `each`: how many of a group without a number, 0: any number
--- USES: count line
--- CONST: ERROR_BOUNDS MONTH_S TAG_STEP
-if redis.call("GET", lease) ~= holder then return { "lost" } end
+-- USES: count line slots serving
+-- CONST: DAY_S ERROR_BOUNDS MONTH_S TAG_STEP
+if redis.call("GET", lease_of(replica)) ~= holder then return { "lost" } end
 local settings = redis.call("HMGET", cfg, "concurrency_count", "batch", "max_batch_size", "max_threads",
-  "retry", "policy", "ahead", "replica", "max_running")
-if settings[8] and replica ~= settings[8] then return { "moved" } end
+  "retry", "policy", "ahead", "replicas", "max_running")
+local serving, many, caretaker = serving_in(settings[8])
+if serving and not serving[replica] then return { "moved" } end
+local several = many > 1
 local each = settings[1] == "" and 0 or tonumber(settings[1] or "") or 1
 local batching = settings[2] == "1"
 local max_batch = tonumber(settings[3] or "") or 4
@@ -33,13 +37,22 @@ local long, more_all = {}, math.min(ahead, cap)
 for at = rest, #ARGV do long[ARGV[at]], more_all = true, 0 end
 local names, known = all_lines()
 local numbers = redis.call("HMGET", limits, unpack(names))
-local every, total, mains = {}, 0, 0
+local every, total, mains, elsewhere = {}, 0, 0, {}
 for at, name in ipairs(names) do
   local one = { name = name, main = is_main(name), known = at <= known, turn = at - #names }
   one.wait_key, one.next_key = wait_of(name), next_of(name)
   one.calls_key, one.shares_key = calls_of(name), shares_of(name)
   one.wait, one.next = redis.call("ZCARD", one.wait_key), redis.call("ZCARD", one.next_key)
-  one.calls, one.had = redis.call("ZCARD", one.calls_key), one.wait
+  one.calls, one.others, one.had = 0, {}, one.wait
+  for _, slot in ipairs(redis.call("ZRANGE", one.calls_key, 0, -1)) do
+    local other = replica_in(slot)
+    if other == replica then
+      one.calls = one.calls + 1
+    else
+      one.others[other] = (one.others[other] or 0) + 1
+      elsewhere[other] = (elsewhere[other] or 0) + 1
+    end
+  end
   one.limit = tonumber(numbers[at] or each)
   if numbers[at] == "none" or one.limit == 0 then one.limit = threads end
   if not one.main then one.limit = tonumber(side_calls) end
@@ -77,11 +90,66 @@ end
 local function is_suspect(id)
   return id and tonumber(redis.call("HGET", event_of(id), "deaths") or 0) > 0
 end
+
+-- Which replica an event must run on, if on a certain one: where its call goes on, or where its session is at home.
+local function home_of(id)
+  local ran, session = unpack(redis.call("HMGET", event_of(id), "replica", "session"), 1, 2)
+  if serving[ran or ""] then return ran end
+  local pin = session and session ~= "" and redis.call("GET", pin_of(session)) or ""
+  return serving[pin] and pin
+end
+
+-- Whether one with fewer calls has room for it too. It is left to that one for a moment only: that one's dispatcher
+-- may be stuck.
+local function is_left_to_another(one, id)
+  if now - (redis.call("HGET", event_of(id), "joined") or 0) > tonumber(leave_s) then return false end
+  for other in pairs(serving) do
+    local calls = elsewhere[other] or 0
+    if other ~= replica and calls < total and calls < cap and (one.others[other] or 0) < one.limit
+      and has_dispatcher(other) then
+      return true
+    end
+  end
+  return false
+end
+
+-- A suspect runs on the first replica: while that one empties for it, the others go on.
+local function may_take(one, key, id)
+  if is_suspect(id) then return replica == caretaker end
+  local home = home_of(id)
+  if home then return home == replica end
+  return key == one.next_key or not is_left_to_another(one, id)
+end
+
+-- The first event there that this replica may take, and its score. What was passed over once is so until the end.
+local passed = {}
+local function head_of(one, key)
+  if not several then return unpack(redis.call("ZRANGE", key, 0, 0, "WITHSCORES")) end
+  local from = passed[key] or 0
+  while from < tonumber(scan) do
+    local found = redis.call("ZRANGE", key, from, from + 31, "WITHSCORES")
+    for at = 1, #found, 2 do
+      if may_take(one, key, found[at]) then
+        passed[key] = from
+        return found[at], found[at + 1]
+      end
+      from = from + 1
+    end
+    if #found < 64 then break end
+  end
+  passed[key] = from
+end
+
+local function runs_suspect()
+  for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
+    if (redis.call("HGET", event_of(id), "replica") or "") == replica then return is_suspect(id) end
+  end
+end
 most = tonumber(most)
-if total == 1 and is_suspect(redis.call("ZRANGE", running, 0, 0)[1]) then most = 0 end
+if total == 1 and runs_suspect() then most = 0 end
 local suspect
 for _, one in ipairs(every) do
-  if not suspect and one.next > 0 and is_suspect(redis.call("ZRANGE", one.next_key, 0, 0)[1]) then suspect = one end
+  if not suspect and one.next > 0 and is_suspect(head_of(one, one.next_key)) then suspect = one end
 end
 if suspect then most = total > 0 and 0 or math.min(most, 1) end
 
@@ -91,9 +159,11 @@ local function take(one, id, returned, token, started)
   local list = returned and "next" or "wait"
   one[list] = one[list] - 1
   local fields = redis.call("HMGET", event, "fn", "channel", "body", "request", "origin", "joined", "deaths",
-    "visit", "losses", "moves", "told", "cancel", "visitor", "batch")
+    "visit", "losses", "moves", "told", "cancel", "visitor", "batch", "session", "replica")
   if not fields[1] then return nil end
-  local first = redis.call("HSET", event, "state", "running", "token", token, "started", started) > 0
+  local first = redis.call("HSET", event, "state", "running", "token", token, "started", started, "replica", replica) > 0
+  -- What its session has in the process and on its disk is there from now on. (Not by a call that only goes on.)
+  if (fields[15] or "") ~= "" and fields[16] ~= replica then redis.call("SET", pin_of(fields[15]), replica, "EX", DAY_S) end
   redis.call("ZADD", running, started, id)
   local visitor, batch = fields[13], fields[14]
   -- A visitor with nothing left in line loses the tag: it is kept only while it orders something.
@@ -111,7 +181,7 @@ end
 local function fill(call, one, fn, size, token, started)
   for _, id in ipairs(redis.call("ZRANGE", one.wait_key, 0, tonumber(scan) - 1)) do
     if #call - 5 >= size then break end
-    if redis.call("HGET", event_of(id), "fn") == fn then
+    if redis.call("HGET", event_of(id), "fn") == fn and (not several or (home_of(id) or replica) == replica) then
       call[#call + 1] = take(one, id, false, token, started)
     end
   end
@@ -130,10 +200,14 @@ local function may_start(one, head)
   return true
 end
 
-local function start(one)
+local function start(one, first)
   local returned = one.next > 0
   local from = returned and one.next_key or one.wait_key
-  local head, score = unpack(redis.call("ZRANGE", from, 0, 0, "WITHSCORES"))
+  local head, score = head_of(one, from)
+  if not head and returned and not first then
+    returned, from = false, one.wait_key
+    head, score = head_of(one, from)
+  end
   if not head or not may_start(one, head) then return false end
   local token = redis.call("INCR", fence)
   redis.call("ZADD", lines, token, one.name)
@@ -149,7 +223,7 @@ local function start(one)
   if batching and size > 1 and not returned then fill(call, one, fn, size, token, started) end
   local what = one.main and ":main:" .. fn or ":side:" .. fn
   if batching and size > 0 then count(now, "batch:" .. #call - 5 .. what) end
-  redis.call("ZADD", one.calls_key, started, token)
+  redis.call("ZADD", one.calls_key, started, replica .. ":" .. token)
   taken[#taken + 1] = call
   one.calls, total = one.calls + 1, total + 1
   if one.main then mains = mains + 1 end
@@ -165,7 +239,7 @@ for _, first in ipairs({ true, false }) do
     for _, one in ipairs(every) do
       local waiting = first and one.next or one.next + one.wait
       local may = #taken < most and total < threads and (not suspect or suspect == one)
-      if may and waiting > 0 and start(one) then going = true end
+      if may and waiting > 0 and start(one, first) then going = true end
     end
   until not going
 end
@@ -181,7 +255,7 @@ for _, one in ipairs(every) do
     left[#left + 1] = one.name
     left[#left + 1] = one.wait + one.next
   end
-  if one.wait + one.next + one.calls == 0 then
+  if one.wait + one.next + one.calls == 0 and not next(one.others) then
     redis.call("ZREM", lines, one.name)
   elseif not one.known then
     keep_line(one.name)

@@ -2,14 +2,14 @@
 -- `free` is "1": nothing of it runs any more. `took`: how long its function ran, in seconds; "" if that is not to be
 -- measured, "0" if it is as long as its slot was taken.
 -- KEYS: event messages open running calls last service day
--- ARGV: token id status payload free fn took ttl
+-- ARGV: token slot id status payload free fn took ttl
 -- TIME: now
 -- and then: payloads to publish before the final one
 -- returns {"finished", open_left} | {"stale"}
 -- USES: count kept_bytes publish
 -- CONST: DAY_S WEEK_AND_DAY_S
 local state = redis.call("HMGET", event, "token", "state", "started", "lane")
-if free == "1" then redis.call("ZREM", calls, token) end
+if free == "1" then redis.call("ZREM", calls, slot) end
 if state[1] ~= token or state[2] ~= "running" then return { "stale" } end
 redis.call("HSET", event, "state", status, "ended", now)
 redis.call("HDEL", event, "body", "request")

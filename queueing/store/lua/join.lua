@@ -2,14 +2,14 @@
 -- next tag is one step behind the later of the visitor's last one and the line's virtual time.
 -- `max_size` and `max_per_visitor` count all lines of the main lane, as `side_limit` does of the other; position
 -- and size are the line's.
--- KEYS: cfg seq idem event open visit last lease seen deaths cursor
+-- KEYS: cfg seq idem event open visit last seen deaths cursor
 -- ARGV: prefix id lane group origin channel fn after batch side_limit ttl body request visit_id visitor wake
--- ARGV: repeatable present input max_deaths max_bytes final_ttl quiet_s
--- MAKES: wait next shares
+-- ARGV: repeatable present input max_deaths max_bytes final_ttl quiet_s session home
+-- MAKES: wait next shares pin
 -- TIME: now
--- returns {"accepted", position, size, lease_alive, end_in_flight} | {"duplicate", id} | {"reused"} | {"refused", text}
+-- returns {"accepted", position, size, all_have_dispatchers, end_in_flight} | {"duplicate", id} | {"reused"} | {"refused", text}
 --         | {"closed"} | {"full", size, max_size} | {"limit", pending, most} | {"bytes", kept, most} | {"poison"}
--- USES: count line kept_bytes room
+-- USES: count line kept_bytes room serving
 -- CONST: DAY_S TAG_STEP
 -- A repeated submit must find its first event even while the queue refuses new ones.
 if repeatable == "1" then
@@ -25,8 +25,8 @@ end
 -- The connection broke behind the first try of this very call and the client sent it again.
 if redis.call("EXISTS", event) == 1 then return { "accepted", 0, 1, 0, 0 } end
 local settings = redis.call("HMGET", cfg, "refuse", "api_open", "max_size", "policy", "page_weight",
-  "max_per_visitor")
-local refuse, api_open, max_size, policy, page_weight, most = unpack(settings, 1, 6)
+  "max_per_visitor", "replicas")
+local refuse, api_open, max_size, policy, page_weight, most, named = unpack(settings, 1, 7)
 local what = "::" .. lane .. ":" .. fn
 if refuse and refuse ~= "" then count(now, "refused" .. what) return { "refused", refuse } end
 if origin == "api" and api_open == "0" then count(now, "closed" .. what) return { "closed" } end
@@ -88,7 +88,7 @@ if follows then redis.call("SET", last, ended .. " " .. fn, "KEEPTTL") end
 keep_line(line)
 redis.call("HSET", event, "state", "pending", "lane", lane, "group", group, "origin", origin, "channel", channel,
   "fn", fn, "batch", batch, "seq", place, "joined", now, "input", input, "body", body, "request", request, 
-  "visit", visit_id, "visitor", visitor)
+  "visit", visit_id, "visitor", visitor, "session", session)
 redis.call("EXPIRE", event, ttl)
 keep_bytes(event, #body + #request, now, ttl)
 redis.call("SADD", open, id)
@@ -109,6 +109,16 @@ if follows then
 elseif policy == "fair" then
   position = redis.call("ZRANK", wait, id)
 end
+local serving, many = serving_in(named)
+-- What it names is on this replica, so its session begins there.
+if session ~= "" and home ~= "" and serving and serving[home] then
+  local pin = pin_of(session)
+  if not serving[redis.call("GET", pin) or ""] then redis.call("SET", pin, home, "EX", DAY_S) end
+end
+local served = many > 0 and 1 or 0
+for replica in pairs(serving or { [""] = true }) do
+  if not has_dispatcher(replica) then served = 0 end
+end
 -- Whether its session's client is receiving an end just now (`move_cursor` notes that).
 local end_in_flight = string.find(redis.call("GET", cursor) or "", "^%d+ [1-9]") and 1 or 0
-return { "accepted", position, follows and size or size + 1, redis.call("EXISTS", lease), end_in_flight }
+return { "accepted", position, follows and size or size + 1, served, end_in_flight }

@@ -1,10 +1,10 @@
--- release: release the lease, unless there is work again: a join that saw it alive woke nobody else.
+-- release: release the lease of a replica, unless there is work again: a join that saw it alive woke nobody else.
 -- `leave`: what runs goes on in the container without us. It goes back to the front for the next dispatcher to take
 -- it up, which is nobody's loss: it is counted apart (`moves`), for those that must not be begun a second time.
 -- KEYS: lease running
--- ARGV: holder force leave prefix
+-- ARGV: holder replica force leave prefix
 -- MAKES: wait next calls event
--- USES: line
+-- USES: line slots
 -- returns {"released"} | {"pending"} | {"lost"}
 if redis.call("GET", lease) ~= holder then return { "lost" } end
 local pending = 0
@@ -18,8 +18,11 @@ redis.call("DEL", lease)
 if leave ~= "1" then return { "released" } end
 for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
   local event = event_of(id)
-  local lane, seq, group = unpack(redis.call("HMGET", event, "lane", "seq", "group"), 1, 3)
-  if lane then
+  local about = redis.call("HMGET", event, "lane", "seq", "group", "replica")
+  local lane, seq, group, ran = unpack(about, 1, 4)
+  local is_mine = (ran or "") == replica
+  if is_mine then redis.call("ZREM", running, id) end
+  if is_mine and lane then
     redis.call("HSET", event, "state", "pending", "token", "")
     redis.call("HINCRBY", event, "moves", 1)
     local line = line_of(lane, group)
@@ -27,6 +30,5 @@ for _, id in ipairs(redis.call("ZRANGE", running, 0, -1)) do
     keep_line(line)
   end
 end
-redis.call("DEL", running)
-for _, line in ipairs(all_lines()) do redis.call("DEL", calls_of(line)) end
+forget_calls(function(other) return other == replica end)
 return { "released" }

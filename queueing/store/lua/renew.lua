@@ -1,4 +1,4 @@
--- renew: keep one's own lease. A lost one is not taken again here: events may have been given to others.
+-- renew: keep one's own lease of a replica. A lost one is not taken again here: events may have been given to others.
 -- After a failover the lease of before is not kept either: its holder's last calls may be unknown here. One that
 -- was only restarted knows them from its append-only file, but perhaps not the last tokens.
 -- KEYS: lease storage fence

@@ -19,8 +19,8 @@ if kind == "deaths" then
   if now - at > 3 or times > tonumber(count) then redis.call("SET", input_deaths, (count + 1) .. " " .. now, "EX", DAY_S) end
 end
 if times > tonumber(most) then return { "spent", times } end
--- It begins anew, so its messages count from one again.
-redis.call("HSET", event, "state", "pending", "token", "", "told", 0)
+-- It begins anew, on any replica, so its messages count from one again.
+redis.call("HSET", event, "state", "pending", "token", "", "told", 0, "replica", "")
 redis.call("ZREM", running, id)
 local line = line_of(state[4], state[5])
 redis.call("ZADD", next_of(line), state[3], id)

@@ -88,9 +88,11 @@ def _write(route: Route, values: dict[str, Any], load_id: str = "") -> bool:
     k = SpaceKeys(route.space_id)
 
     def write(pipe: Pipeline) -> bool:
-        serving, current = pipe.hget(k.cfg, "replica"), pipe.hget(k.kept, "asking")
+        serving, current = pipe.hget(k.cfg, "replicas"), pipe.hget(k.kept, "asking")
         pipe.multi()
-        if serving != str(route.replica_id).encode() or (load_id and current != load_id.encode()):
+        if str(route.replica_id).encode() not in (serving or b"").split() or (
+            load_id and current != load_id.encode()
+        ):
             return False
         if load_id:
             pipe.delete(k.kept)
