@@ -132,10 +132,11 @@ class DispatcherPool:
             await self._run(served, dispatcher)
         now = await self._routes.by_id(space_id, fresh=True)
         here = now.at(replica_id) if now is not None else None
-        if here is not None and here.place != route.place:
+        has_moved = here is None or here.place != route.place
+        if has_moved and here is not None and here.celery_queue == route.celery_queue:
             return 0.0
         # Without an address nobody can be served yet, and a Space that sleeps is let sleep.
-        if now is not None and now.address and here is None:
+        if has_moved and now is not None and now.address:
             await asyncio.to_thread(wake_dispatcher, now)
             return None
         # The container is gone, or Redis was away: recovery needs a moment.

@@ -54,9 +54,10 @@ async def test_who_has_moved_elsewhere_leaves_the_line_to_the_worker_there(
     here = structs.replace(to_nobody(queue), celery_queue="hw.cpu@here")
     there = structs.replace(here, replica_id=2, celery_queue="hw.cpu@there")
     again = structs.replace(here, address="127.0.0.1:2")
+    taken_over = structs.replace(here, address="127.0.0.1:3", celery_queue="hw.cpu@there")
     asleep = structs.replace(here, replica_id=0, address="", celery_queue="", stage="SLEEPING")
     hinted: list[Route] = []
-    moves_to = iter((again, there, asleep))
+    moves_to = iter((again, there, taken_over, asleep))
 
     async def works(self: Dispatcher) -> None:
         await self.redis.set(queue.keys.route, encode(next(moves_to)), ex=60)
@@ -65,11 +66,11 @@ async def test_who_has_moved_elsewhere_leaves_the_line_to_the_worker_there(
     monkeypatch.setattr(Dispatcher, "run", works)
     monkeypatch.setattr(queueing.dispatch.worker, "wake_dispatcher", hinted.append)
     drains = DispatcherPool(os.environ["REDIS_URL"], 60)
-    for after_s in (0.0, None, None):
+    for after_s in (0.0, None, None, None):
         await queue.redis.set(queue.keys.route, encode(here), ex=60)
         once = asyncio.run_coroutine_threadsafe(drains._drain_once(queue.space_id, 1), drains._loop)
         assert await asyncio.to_thread(once.result, 10) == after_s
-    assert hinted == [there]
+    assert hinted == [there, taken_over]
 
 
 async def test_a_renewal_while_the_lease_is_being_taken_loses_nobody_the_lease(
