@@ -59,7 +59,7 @@ class TwoWorkers(Platform):
 
     def holder(self, client: redis.Redis) -> str:
         """Who holds the lease of its one Space; "" for nobody."""
-        for key in client.scan_iter("sp:*:lease", count=1000):
+        for key in client.scan_iter("sp:*:lease:*", count=1000):
             return (client.get(key) or b"").decode()
         return ""
 
