@@ -217,9 +217,10 @@ def test_ten_hints_make_one_call(faults: Faults) -> None:
     """A hint that a broker delivers again finds the lease held."""
     event_id, holder = faults.begun("hinted", 6)
     with faults.platform.valkey() as client:
-        (key,) = client.scan_iter("sp:*:lease", count=1000)
-    space_id = int(key.split(b":")[1].strip(b"{}"))
-    what = f"'queueing.tasks.drain', kwargs={{'space_id': {space_id}}}, queue='hw.cpu@{NODE}'"
+        (key,) = client.scan_iter("sp:*:lease:*", count=1000)
+    _, space, _, replica = key.decode().split(":")
+    kwargs = {"space_id": int(space.strip("{}")), "replica_id": int(replica)}
+    what = f"'queueing.tasks.drain', kwargs={kwargs}, queue='hw.cpu@{NODE}'"
     send = f"from celery import current_app\nfor _ in range(10): current_app.send_task({what})"
     faults.platform.manage("shell", "-c", send)
     assert faults.end(event_id) == 'complete ["hinted done"]'
