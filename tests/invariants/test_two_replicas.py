@@ -7,6 +7,7 @@ import signal
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import pytest
 from aiohttp import web
@@ -132,7 +133,7 @@ async def has_calls(queue: Queue, *replicas: Replica) -> bool:
 async def begin(queue: Queue, *replicas: Replica) -> None:
     """Their dispatchers begin, as soon as the leases of those before them are over."""
     for one in replicas:
-        await eventually(lambda one=one: _is_over(queue, one), "the lease of the one before is over")
+        await eventually(partial(_is_over, queue, one), "the lease of the one before is over")
         await one.serve(queue)
     await eventually(lambda: has_calls(queue, *replicas), "each has calls", 20)
 
