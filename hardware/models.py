@@ -49,6 +49,7 @@ class HardwareTier(models.Model):
     gpu = models.CharField(max_length=40, blank=True)
     gpu_memory_bytes = models.PositiveBigIntegerField(default=0)
     aliases = models.JSONField(default=list, blank=True)
+    sandbox = models.CharField(max_length=40, blank=True, default="", db_default="")
     note = models.CharField(max_length=200, blank=True)
     price_per_hour = models.DecimalField(max_digits=10, decimal_places=4, default=0)
     is_closed = models.BooleanField(default=False)

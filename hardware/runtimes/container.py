@@ -116,6 +116,8 @@ def options(
         "healthcheck": {"test": ["NONE"]},
         "stop_signal": "SIGTERM",
     }  # fmt: skip
+    if limits.sandbox:
+        made["runtime"] = limits.sandbox
     if leads_out:
         made["dns"] = egress_policy.resolvers() or None
     if is_gradio:

@@ -42,6 +42,7 @@ from hardware.runtimes.egress_policy import Egress
 from hardware.runtimes.environment import describe_exit
 from hardware.runtimes.images import code
 from hardware.runtimes.standby.containers import Containers, may_wait
+from hardware.runtimes.walls import sandboxes
 from infra import listening
 from infra.folders import installation
 from infra.line_splitter import LINE_BYTES, Cut, Lines
@@ -181,6 +182,7 @@ class DockerRuntime:
 
     def _options(self, spec: ReplicaSpec, gpus: tuple[str, ...]) -> tuple[dict[str, Any], Subnet]:
         """All of its container's but the name, and the addresses that it may have."""
+        sandboxes.check(self.client, spec.may_use.sandbox)
         network, subnet, leads_out = self._network(Egress.parse(spec.egress))
         try:
             run_as = container.identity(self.client, spec.artifact.image, spec.sdk)
@@ -234,8 +236,7 @@ class DockerRuntime:
                 there = self.client.api.inspect_container(runtime_id)
             except docker.errors.NotFound:
                 return describe_exit(None, out_of_memory=False, memory_limit_bytes=0, last_lines=[])
-            state = there["State"]
-            if state["Running"] or state["Status"] == "created":
+            if (state := there["State"])["Running"] or state["Status"] == "created":
                 return None
             lines = self.client.api.logs(runtime_id, tail=LAST_LINES).decode(errors="replace").splitlines()
             return describe_exit(

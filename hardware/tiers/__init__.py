@@ -25,14 +25,18 @@ class UnknownTier(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one replica may use: cores, bytes of memory, processes."""
+    """What one replica may use: cores, bytes of memory, processes; `sandbox` as in `Tier`."""
 
     cpus: float
     memory_bytes: int
     pids: int
+    sandbox: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        value = asdict(self)
+        if not self.sandbox:
+            del value["sandbox"]  # a node of an earlier version knows none
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +53,8 @@ class Tier:
     gpu_memory_bytes: int = 0
     #: What the Hub calls it; the first is the one we answer with.
     aliases: tuple[str, ...] = ()
+    #: The engine's runtime that its containers run in: "runsc" is gVisor. Empty: the engine's own.
+    sandbox: str = ""
     #: What it is good for, in a sentence, for those who choose.
     note: str = ""
     #: Of one replica, in the currency of the platform; 0: it costs nothing.
@@ -76,7 +82,7 @@ class Tier:
     @property
     def limits(self) -> Limits:
         """What a replica that is ordered now may use."""
-        return Limits(cpus=self.cpus, memory_bytes=self.memory_bytes, pids=self.pids)
+        return Limits(cpus=self.cpus, memory_bytes=self.memory_bytes, pids=self.pids, sandbox=self.sandbox)
 
 
 #: The tiers of a new platform.

@@ -56,6 +56,13 @@ class TierForm(forms.Form):
         required=False,
         help_text="Like t4-small. The first is the one in answers. Separate them by commas.",
     )
+    sandbox = forms.CharField(
+        max_length=40,
+        required=False,
+        help_text="The runtime of the nodes' engines that its Spaces run in: runsc is gVisor. Empty for the "
+        "engine's own.",
+        validators=[RegexValidator(r"\A[A-Za-z0-9][\w.-]*\Z", "As `docker info` names it: runsc.")],
+    )
     price_per_hour = forms.DecimalField(
         label="Price an hour", min_value=0, max_digits=10, decimal_places=4, required=False
     )
@@ -127,7 +134,8 @@ class TierForm(forms.Form):
         """
         values = self.cleaned_data
         row = self._row or HardwareTier(name=values["name"])
-        for name in ("title", "note", "cpus", "pids", "gpu", "aliases", "most_per_owner", "is_closed"):
+        same = ("title", "note", "cpus", "pids", "gpu", "aliases", "sandbox", "most_per_owner", "is_closed")
+        for name in same:
             setattr(row, name, values[name])
         row.memory_bytes = round(values["memory_gb"] * GIB)
         row.gpu_memory_bytes = round((values["gpu_memory_gb"] or 0) * GIB)
@@ -161,6 +169,7 @@ def values_of(row: HardwareTier) -> dict[str, Any]:
         "gpu": row.gpu,
         "gpu_memory_gb": row.gpu_memory_bytes / GIB,
         "aliases": ", ".join(row.aliases),
+        "sandbox": row.sandbox,
         "price_per_hour": row.price_per_hour,
         "most_per_owner": row.most_per_owner,
         "is_closed": row.is_closed,

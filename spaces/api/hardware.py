@@ -40,6 +40,7 @@ class TierChange(Schema):
     gpu: str = Field("", description="Words of its model's name, as nvidia-smi prints them; empty for none.")
     gpu_memory_gb: float = 0
     aliases: list[str] = Field([], description="The Hub's names for it; the first is the one in answers.")
+    sandbox: str = Field("", description="The engine's runtime: runsc is gVisor; empty for the engine's own.")
     price_per_hour: Decimal = Decimal(0)
     most_per_owner: int | None = Field(None, description="Replicas of one owner on it at once.")
     is_closed: bool = Field(default=False, description="No Space can choose it any more; those on it stay.")

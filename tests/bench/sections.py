@@ -18,6 +18,7 @@ from tests.bench.groups import groups
 from tests.bench.growth import by_clients, by_many_spaces, by_spaces
 from tests.bench.processes import memory_bytes
 from tests.bench.rounds import rounds
+from tests.bench.sandboxing import sandboxes
 from tests.bench.sides import PARTS, Bench
 from tests.bench.sockets import hold
 from tests.bench.web_processes import web_processes
@@ -177,6 +178,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "eta": eta,
     "footprint": footprint,
     "deploy": deploy,
+    "sandboxes": sandboxes,
     "web": web_processes,
     "forecast": forecast,
     "rounds": rounds,

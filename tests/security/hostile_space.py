@@ -129,8 +129,12 @@ def touches(path: str, mode: int) -> str:
 
 
 def makes_devices() -> str:
+    found = Path("/sys/dev/block")
+    names = [one.name for one in found.iterdir()] if found.is_dir() else []
+    major, _, minor = (names or ["254:0"])[0].partition(":")
     try:
-        os.mknod("/tmp/disk", stat.S_IFBLK | 0o600, os.makedev(8, 0))  # noqa: S108
+        os.mknod("/tmp/disk", stat.S_IFBLK | 0o600, os.makedev(int(major), int(minor)))  # noqa: S108
+        os.close(os.open("/tmp/disk", os.O_RDONLY))  # noqa: S108
     except OSError as error:
         return f"{SHUT}: {error.strerror}"
     return OPEN

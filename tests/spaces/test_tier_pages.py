@@ -100,6 +100,7 @@ def test_a_tier_that_was_added_is_offered_priced_and_chosen(
         ("gpu", "L4; rm", "Words of its model"),
         ("gpu", "", "The model that has this memory."),
         ("gpu_memory_gb", "", "How much memory the GPU has."),
+        ("sandbox", "runsc --platform=ptrace", "As `docker info` names it"),
         ("price_per_hour", "-1", "greater than or equal to 0"),
         ("owners", "alice", "everybody may use it"),
         ("most_per_owner", "0", "greater than or equal to 1"),

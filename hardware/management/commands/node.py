@@ -17,6 +17,8 @@ from django.core.management.base import BaseCommand, CommandError
 from hardware import devices, worker
 from hardware.models import Node
 from hardware.runtimes import choose
+from hardware.runtimes.base import StartFailed
+from hardware.runtimes.walls import sandboxes
 from hardware.tiers import DEFAULT, Tier, UnknownTier, queue_of, tier
 from hardware.upkeep import draining, handover
 from infra import celery_worker
@@ -95,6 +97,11 @@ class Command(BaseCommand):
             runtime = choose(settings.SPACEPORT_RUNTIME)
         except ValueError as error:
             raise CommandError(str(error)) from error
+        for one in tiers:
+            try:
+                sandboxes.check(getattr(runtime, "client", None), tier(one).sandbox)
+            except StartFailed as error:
+                raise CommandError(f"The tier {one}: {error}") from error
         name = settings.SPACEPORT_NODE
         os.environ[worker.TIERS_VARIABLE] = json.dumps(tiers)
         queues = [queue for one in tiers for queue in (queue_of(one), f"{queue_of(one)}@{name}")]
