@@ -35,8 +35,13 @@ class LinkedVolumes:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.symlink_to(target)
 
+    def folder(self, volume_id: int) -> Path:
+        """Where this one is."""
+        return self._folder.resolve() / str(volume_id)
+
     def _ready(self, volume: NamedVolume) -> Path:
-        folder = private(self._folder).resolve() / str(volume.volume_id)
+        private(self._folder)
+        folder = self.folder(volume.volume_id)
         folder.mkdir(exist_ok=True)
         if use_of(str(folder)).size_bytes > settings.SPACEPORT_VOLUME_GB * GIGABYTE:
             raise StartFailed(

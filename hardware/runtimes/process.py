@@ -1,5 +1,6 @@
 """The process runtime: a virtual environment and a plain process. For machines without a container engine,
-and for code that is trusted: it runs as the platform's own user, sees its files, and reaches its network."""
+and for code that is trusted: it runs as the platform's own user, sees the machine's files, and reaches its
+network (`walls.process` says what it does not)."""
 
 from __future__ import annotations
 
@@ -16,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
+from django.conf import settings
+
 from hardware.runtimes import dependencies, shim, venvs
 from hardware.runtimes.base import (
     Artifact,
@@ -23,19 +26,16 @@ from hardware.runtimes.base import (
     BuildFailed,
     BuildSpec,
     Exit,
-    Found,
-    Log,
     LogLine,
-    ReplicaSpec,
     Running,
     Stats,
-    Use,
 )
 from hardware.runtimes.base_image import LAUNCHER, MAIN
 from hardware.runtimes.environment import describe_exit, launcher_environment
 from hardware.runtimes.linked_volumes import LinkedVolumes
 from hardware.runtimes.standby import App, Standby
 from hardware.runtimes.volumes import size_of
+from hardware.runtimes.walls import process, sandboxes
 from infra import listening
 from infra.folders import installation, private
 from infra.line_splitter import LINE_BYTES, Cut, Lines
@@ -43,6 +43,7 @@ from infra.line_splitter import LINE_BYTES, Cut, Lines
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hardware.runtimes.base import Found, Log, ReplicaSpec, Use
     from infra.listening import Listener
 
 LOG_LIMIT_BYTES = 10 * 1024 * 1024
@@ -64,6 +65,7 @@ class ProcessRuntime:
     def __init__(self, home: Path, *, standby: int = 0, hub: str = "") -> None:
         self._standby = Standby(home / "standby", standby)
         self._hub = {"HF_ENDPOINT": hub} if hub else {}
+        self._home = home
         self._environments = home / "environments"
         self._code = home / "code"
         self._replicas = home / "replicas"
@@ -121,6 +123,7 @@ class ProcessRuntime:
     def start(self, replica_id: int, spec: ReplicaSpec, *, gpus: tuple[str, ...] = ()) -> Running:
         if (there := self.running().get(replica_id)) is not None:
             return there
+        sandboxes.check(None, spec.may_use.sandbox)
         artifact = spec.artifact
         python = Path(artifact.environment) / "bin" / "python"
         is_whole = venvs.is_whole(Path(artifact.environment))  # and not being made just now
@@ -138,20 +141,17 @@ class ProcessRuntime:
         folder.chmod(0o700)
         port = _free_port()
         app = self.app(spec, folder, port, gpus)
-        order = folder / "start.json"
-        order.touch(mode=0o600)
-        order.write_text(
-            json.dumps(
-                {
-                    "argv": [str(python), str(LAUNCHER / MAIN), spec.app_file],
-                    "cwd": str(folder / "home"),
-                    "env": app.env,
-                    "usual_env": app.usual_env,
-                    "memory_limit_bytes": spec.may_use.memory_bytes,
-                    "log_limit_bytes": LOG_LIMIT_BYTES,
-                }
-            )
-        )
+        order = {
+            "argv": [str(python), str(LAUNCHER / MAIN), spec.app_file],
+            "cwd": str(folder / "home"),
+            "env": app.env,
+            "usual_env": app.usual_env,
+            "wall": self._wall(spec, folder),
+            "memory_limit_bytes": spec.may_use.memory_bytes,
+            "most_processes": spec.may_use.pids,
+            "log_limit_bytes": LOG_LIMIT_BYTES,
+        }
+        shim.give(folder, order)
         command = [sys.executable, "-I", shim.__file__, str(folder)]
         pid = self._standby.fork(app, folder, command) or _shim(command, folder)
         began = shim.started_at(pid)
@@ -169,6 +169,11 @@ class ProcessRuntime:
         new.rename(folder / "state.json")
         return Running(runtime_id=state["runtime_id"], address=state["address"], gpus=gpus)
 
+    def _wall(self, spec: ReplicaSpec, folder: Path) -> dict[str, Any]:
+        own = [folder / "home", folder / "tmp", self._cache(spec.space_id), Path(spec.artifact.environment)]
+        own += [self._volumes.folder(volume.volume_id) for volume in spec.volumes]
+        return process.wall(self._home, own, Path(spec.artifact.code).parent, settings.SPACEPORT_DISK_GB)
+
     def app(self, spec: ReplicaSpec, folder: Path, port: int, gpus: tuple[str, ...]) -> App:
         """The app to run for this replica, with its folder and port."""
         environment = Path(spec.artifact.environment)
@@ -180,7 +185,7 @@ class ProcessRuntime:
         }
         paths: dict[str, Any] = {
             "host": "127.0.0.1", "port": port, "home": str(folder / "home"), "tmp": str(folder / "tmp"),
-            "cache": str(private(self._caches) / str(spec.space_id)),
+            "cache": str(self._cache(spec.space_id)),
         }  # fmt: skip
         fixed = {
             "SPACEPORT_CODE": spec.artifact.code,
@@ -212,6 +217,7 @@ class ProcessRuntime:
             out_of_memory=note.get("out_of_memory", False),
             memory_limit_bytes=state["memory_limit_bytes"] if state else 0,
             memory_peak_bytes=note.get("memory_peak_bytes", 0),
+            stopped_for=note.get("stopped_for", ""),
             last_lines=[line.text for line in _parse(_lines_of(folder / "log")[-LAST_LINES:])]
             if state
             else [],
@@ -310,6 +316,11 @@ class ProcessRuntime:
 
     def _folder(self, replica_id: int) -> Path:
         return self._replicas / str(replica_id)
+
+    def _cache(self, space_id: int) -> Path:
+        folder = private(self._caches) / str(space_id)
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def _state(self, runtime_id: str) -> dict[str, Any] | None:
         """The note of this very run; None when another run has taken its folder, or it is gone."""

@@ -3,15 +3,17 @@
 It outlives the worker that started it. It bounds the app's log, enforces the memory limit, notes the exit
 code, and leaves nothing of the app behind. Standard library only.
 
-Reads FOLDER/start.json (argv, cwd, env, memory_limit_bytes, log_limit_bytes; removed once read: it contains
-secrets) and writes FOLDER/log ("<unix time> <line>"), and in the end FOLDER/exit.json. SIGTERM ends the app
-politely, a second one by force. With a PID the app is its child already, and writes to descriptor 0.
+Reads FOLDER/start.json (argv, cwd, env, wall, memory_limit_bytes, most_processes, log_limit_bytes; removed
+once read: it contains secrets) and writes FOLDER/log ("<unix time> <line>"), and in the end FOLDER/exit.json.
+SIGTERM ends the app politely, a second one by force. With a PID the app is its child already, and writes to
+descriptor 0.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import json
 import os
 import resource
@@ -24,11 +26,9 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 MEMORY_CHECK_S = 0.5
 MAX_LINE_BYTES = 16 * 1024
-OPEN_FILES = 4096
 
 
 def main(folder: Path, app: int) -> None:
@@ -37,13 +37,8 @@ def main(folder: Path, app: int) -> None:
     libc = ctypes.CDLL(None)
     # The app's own children come to us when their parents die, so that none escapes.
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
-
-    def prepare() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        limit = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    sys.path.insert(0, str(Path(__file__).parent))
+    walls = importlib.import_module("walls.process")
 
     stream: IO[bytes]
     if app:
@@ -53,7 +48,8 @@ def main(folder: Path, app: int) -> None:
     else:
         process = subprocess.Popen(  # noqa: S603  # running the Space is the purpose
             start["argv"], cwd=start["cwd"], env=start["env"], stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=prepare,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+            preexec_fn=lambda: walls.close(start["wall"]),
         )  # fmt: skip
         app = process.pid
         stream = process.stdout  # type: ignore[assignment]
@@ -68,28 +64,41 @@ def main(folder: Path, app: int) -> None:
     signal.signal(signal.SIGTERM, stop)
     log = threading.Thread(target=_pump, args=(stream, folder, start["log_limit_bytes"]), daemon=True)
     log.start()
-    limit_bytes = start["memory_limit_bytes"]
-    code, peak_bytes = _wait(app, limit_bytes)
+    limit_bytes, most = start["memory_limit_bytes"], start["most_processes"]
+    code, peak_bytes, peak = _wait(app, limit_bytes, most)
     _end_family()
     log.join(5)
     note = folder / "exit.json.new"
     is_above = bool(limit_bytes) and peak_bytes > limit_bytes
     report = {"code": code, "out_of_memory": is_above, "memory_peak_bytes": peak_bytes, "at": time.time()}
+    if peak > most:
+        report["stopped_for"] = (
+            f"The app was stopped: it had more than {most} processes. Start fewer at once."
+        )
     note.write_text(json.dumps(report))
     note.rename(folder / "exit.json")
 
 
-def _wait(app: int, limit_bytes: int) -> tuple[int, int]:
-    """Wait for the end and return its code, and the highest memory use that was seen; kill the process family
-    when it grows above the limit."""
+def give(folder: Path, order: dict[str, Any]) -> None:
+    """Leave this order for the shim that is started next in this folder."""
+    path = folder / "start.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(order))
+
+
+def _wait(app: int, limit_bytes: int, most: int) -> tuple[int, int, int]:
+    """Wait for the end and return its code, the highest memory use and the highest number of processes that
+    were seen; kill the process family when it grows above one of the limits."""
     ended = select.poll()
     ended.register(os.pidfd_open(app), select.POLLIN)
-    peak_bytes = 0
-    while limit_bytes and peak_bytes <= limit_bytes and not ended.poll(MEMORY_CHECK_S * 1000):
-        peak_bytes = max(peak_bytes, memory_of(descendants(os.getpid())))
-        if peak_bytes > limit_bytes:
+    peak_bytes = peak = 0
+    while limit_bytes and not ended.poll(MEMORY_CHECK_S * 1000):
+        family = descendants(os.getpid())
+        peak, peak_bytes = max(peak, len(family)), max(peak_bytes, memory_of(family))
+        if peak_bytes > limit_bytes or peak > most:
             os.killpg(app, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(app, 0)[1]), peak_bytes
+            break
+    return os.waitstatus_to_exitcode(os.waitpid(app, 0)[1]), peak_bytes, peak
 
 
 def started_at(pid: int) -> int:
