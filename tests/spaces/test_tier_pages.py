@@ -65,14 +65,15 @@ def test_a_tier_that_was_added_is_offered_priced_and_chosen(
 ) -> None:
     settings.SPACEPORT_CURRENCY = "EUR"
     space = space_of(folks)
-    made = admin.post("/console/tiers/new", {**L4, "aliases": "l4x1"})
+    made = admin.post("/console/tiers/new", {**L4, "aliases": "l4x1", "sandbox": "runsc"})
     assert made["Location"] == "/console/tiers"
     assert "0.8 EUR" in text_of(admin.get("/console/tiers"))
+    assert tier("l4").limits.to_json()["sandbox"] == "runsc"
     page = text_of(as_(folks.alice).get("/lab/demo/settings"))
     for said in (
         "NVIDIA L4",
         "8 cores, 30 GB memory, 24 GB on the GPU · 0.8 EUR an hour",
-        "Mid-sized models.",
+        "Mid-sized models. Spaces run in the sandbox runsc.",
     ):
         assert said in page
     assert choose(folks.alice, space, "l4x1").status_code == 302
