@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +138,7 @@ def test_a_node_that_leaves_hands_over_while_visitors_are_served(
 
 
 def test_a_node_that_dies_with_five_hundred_visitors_waiting_loses_none(
-    process_platform: Platform, token: str, tmp_path: Path, record_property: Callable[[str, object], None]
+    process_platform: Platform, token: str, tmp_path: Path
 ) -> None:
     space, gate = "alice/crowded", tmp_path / "gate"
     pause_all_on_t4(process_platform, token)
@@ -165,7 +165,7 @@ def test_a_node_that_dies_with_five_hundred_visitors_waiting_loses_none(
                     died = time.monotonic()
                     gate.touch()  # what it ran goes on elsewhere
                     answers = await asyncio.gather(*visits)
-                    record_property("all_served_s", round(time.monotonic() - died, 1))
+                    print(f"all were served {time.monotonic() - died:.1f} s after its death")
                     return answers
 
             answers = asyncio.run(crowd())
