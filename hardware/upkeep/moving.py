@@ -32,7 +32,7 @@ def move_on(node_id: int, failed: dict[int, str]) -> Round:
         if newer is not None and newer.state == State.FAILED:
             replicas.order_stop(newer)
             replicas.publish_change(row.pk)  # its Space runs
-            failed[row.space_id] = f"It failed on another node: {newer.reason.splitlines()[0]}"
+            failed[row.space_id] = f"It failed on another node: {''.join(newer.reason.splitlines()[:1])}"
             newer = None
         if newer is None and row.space_id not in failed and taking.node_for(row) is not None:
             newer = _replace(row)
