@@ -27,8 +27,12 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements-dev.txt
 	@touch $@
 
-up: $(VENV)/.run  ## run the platform here: address and first password are shown
-	@exec $(BIN)/python manage.py up
+$(VENV)/.tls: $(VENV)/.run requirements-tls.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-tls.txt
+	@touch $@
+
+up: $(VENV)/.run $(if $(TLS),$(VENV)/.tls)  ## run the platform here (TLS=spaces.example.org: by https)
+	@$(if $(TLS),SPACEPORT_TLS=$(TLS)) exec $(BIN)/python manage.py up
 
 test: $(VENV)/.dev  ## run all tests (SEED=7: in another order)
 	@rm -f .pytest_cache/v/cache/lastfailed

@@ -22,14 +22,22 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 SPACEPORT_HOME = Path(env.str("SPACEPORT_HOME", str(BASE_DIR / ".spaceport"))).resolve()
 #: Port of the web server.
 PORT = env.int("PORT", 8000)
+#: `manage.py up` serves https here, by Caddy with certificates of its own making (`localhost`, or
+#: `localhost:8443`) or from Let's Encrypt (e.g. `spaces.example.org`; ports 80 and 443 are reached from the
+#: outside). Sets `SPACEPORT_URL`, and the host and the proxy below.
+SPACEPORT_TLS = env.str("SPACEPORT_TLS", "")
 #: The platform's address as people type it, e.g. `https://spaces.example.org`.
 #: Default: `http://localhost:<PORT>`.
-SPACEPORT_URL = env.str("SPACEPORT_URL", f"http://localhost:{PORT}").rstrip("/")
+SPACEPORT_URL = env.str(
+    "SPACEPORT_URL", f"https://{SPACEPORT_TLS}" if SPACEPORT_TLS else f"http://localhost:{PORT}"
+).rstrip("/")
 #: Each demo gets its own host below this domain. In production use a domain of its own, with a wildcard DNS
 #: entry: demos run strangers' code.
 SPACEPORT_DEMO_DOMAIN = env.str("SPACEPORT_DEMO_DOMAIN", "localhost")
 #: How many trailing `X-Forwarded-For` entries to trust: one for each reverse proxy of your own.
 SPACEPORT_TRUSTED_PROXY_COUNT = int(renamed("SPACEPORT_TRUSTED_PROXY_COUNT", "SPACEPORT_PROXIES") or 0)
+if SPACEPORT_TLS:
+    SPACEPORT_TRUSTED_PROXY_COUNT += 1
 #: The web server: `daphne` or `uvicorn`, which uses less CPU per event.
 SPACEPORT_WEB_SERVER = env.str("SPACEPORT_WEB_SERVER", "daphne")
 #: Web processes that `manage.py up` runs on this machine; 0: one for two cores, at least 1, at most 8. They
@@ -181,6 +189,8 @@ SALT_KEY = ["spaceport.fields"]
 DEBUG = env.bool("SPACEPORT_DEBUG", False)
 #: Host names of the platform, comma-separated. Requests and websockets for other hosts are refused.
 ALLOWED_HOSTS = env.list("SPACEPORT_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+if SPACEPORT_TLS:
+    ALLOWED_HOSTS.append(SPACEPORT_TLS.partition(":")[0])
 CSRF_TRUSTED_ORIGINS = [SPACEPORT_URL]
 ROOT_URLCONF = "spaceport.urls"
 ASGI_APPLICATION = "spaceport.asgi.application"

@@ -5,6 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from accounts.views import sign_in_for_records
+from spaceport import certificates
 from spaceport.health import healthz
 from spaceport.metrics import metrics
 
@@ -13,6 +14,7 @@ admin.autodiscover()
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("metrics", metrics, name="metrics"),
+    path(certificates.PATH, certificates.ask),
     # Before the records' own, which count no wrong passwords.
     path("console/records/login/", sign_in_for_records),
     path("console/records/password_change/", RedirectView.as_view(pattern_name="password")),

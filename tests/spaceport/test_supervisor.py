@@ -84,3 +84,19 @@ def test_the_scheduler_needs_no_app_of_the_platforms() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
+def test_what_runs_none_of_our_code_stays_through_a_renewal(tmp_path: Path) -> None:
+    waits = [sys.executable, "-c", "import time; time.sleep(60)"]
+    proxy = Child("proxy", waits, tmp_path / "log", stays=True)
+    worker = Child("worker", waits, tmp_path / "log")
+    supervisor = Supervisor([proxy, worker], [], lambda _: None)
+    supervisor.start()
+    before = proxy.process, worker.process
+    try:
+        assert supervisor.renew()
+        assert proxy.process is before[0]
+        assert proxy.died() is None
+        assert worker.process is not before[1]
+    finally:
+        supervisor.stop()

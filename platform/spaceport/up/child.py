@@ -35,6 +35,7 @@ class Child:
     env: dict[str, str] = field(default_factory=dict)
     fds: tuple[int, ...] = ()  # open files of ours that it takes over, under the same numbers
     beside: bool = False  # whether its successor may live beside it; it then notifies when it is ready
+    stays: bool = False  # it runs none of our code: renewing the others leaves it alone
     hurries: bool = False  # a second SIGTERM makes it end at once
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """`home`, `code`: folders, of the data and of the checkout. `socket`: number of the listening one, for so
-    many `web_processes`.
+    many `web_processes`. `proxy`: what runs in front of them, if anything.
     `login`: how to sign in; `user`: as which user. `examples`: whether they are to be pushed. `lacks`:
     whether something is missing that builds need. `embedded`: names of the servers that run here; `ours`:
     those of them that end with the platform. `began`: when, by the monotonic clock."""
@@ -22,6 +22,7 @@ class Plan:
     port: int
     socket: int
     web_processes: int
+    proxy: list[str]
     login: str
     user: str
     examples: bool

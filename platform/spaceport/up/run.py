@@ -138,6 +138,11 @@ class Run:
         beat = [python, "-m", "spaceport.up.scheduler", str(self.home / "beat-schedule")]
         return [
             *(self._web(name, manage, env) for name in web_names(self.plan.web_processes)),
+            *(
+                Child("proxy", proxy, logs / "proxy.log", env, stays=True)
+                for proxy in [self.plan.proxy]
+                if proxy
+            ),
             Child("build worker", build, logs / "build.log", env, beside=True),
             Child("node worker", node, logs / "node.log", env, beside=True),
             Child("beat", beat, logs / "beat.log", env),

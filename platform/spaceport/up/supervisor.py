@@ -137,7 +137,7 @@ class Supervisor:
         """Replace every child in turn such that nobody notices; False: one would not start, and it and those
         after it are still the old ones."""
         for child in tuple(self.children):
-            if self.stopping or child not in self.children:
+            if self.stopping or child.stays or child not in self.children:
                 continue
             self.report(f"renewing {child.name}")
             if not child.beside:

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from hardware.placement import capacity
 from hardware.runtimes import choose
-from spaceport.up import bootstrap, embedded, steps
+from spaceport.up import bootstrap, caddy, embedded, steps
 from spaceport.up.plan import Plan
 from spaceport.web.servers import by_cores, server
 
@@ -44,6 +44,7 @@ class Command(BaseCommand):
 
         runtime = self._runtime()
         report(f"runtime: {runtime}, web server: {settings.SPACEPORT_WEB_SERVER}")
+        proxy = self._proxy()
         listening = self._listen()
         report("preparing the database")
         call_command("migrate", verbosity=0, interactive=False)
@@ -58,6 +59,7 @@ class Command(BaseCommand):
             port=settings.PORT,
             socket=listening.fileno(),
             web_processes=settings.SPACEPORT_WEB_PROCESSES or by_cores(capacity.cores()),
+            proxy=proxy,
             login=f"user {user}, password {password}" if password else "as before",
             user=user,
             examples=not options["no_examples"] and bootstrap.examples_are_missing(),
@@ -86,6 +88,19 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"Port {settings.PORT} cannot be listened on: {error.strerror}.") from error
         return listening
+
+    @staticmethod
+    def _proxy() -> list[str]:
+        """What runs it, where SPACEPORT_TLS is set."""
+        host = settings.SPACEPORT_TLS.partition(":")[0]
+        if not host:
+            return []
+        if host != "localhost" and settings.SPACEPORT_DEMO_DOMAIN == "localhost":
+            raise CommandError("SPACEPORT_TLS needs SPACEPORT_DEMO_DOMAIN, the domain of the demos' hosts.")
+        try:
+            return caddy.command()
+        except caddy.CaddyMissing as error:
+            raise CommandError(str(error)) from error
 
     @staticmethod
     def _runtime() -> str:
