@@ -164,7 +164,7 @@ def _publish(rows: list[Any]) -> None:
         pipe.set(k.route, routes.encode(route))
         pipe.zadd(keys.VISITED, {str(row.pk): now})
         if n < BUSY:
-            pipe.set(k.lease, "1:bench")
+            pipe.set(k.lease(row.replica_id), "1:bench")
             pipe.zadd(k.lines, {"main:f0": 1})
             pipe.zadd(k.wait("main:f0"), {"waits": 1})
             pipe.zadd(k.running, {"runs": now})
