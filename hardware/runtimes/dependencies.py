@@ -9,6 +9,8 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from django.conf import settings
+
 from hardware.runtimes.base import BuildFailed, BuildSpec
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?"
 _GRADIO = r"^gradio[^\S\n]*(?:\[[^\]\n]*\][^\S\n]*)?"
 _GRADIO_LINE = re.compile(rf"{_GRADIO}([<>=!~@;#]|$)", re.IGNORECASE | re.MULTILINE)
 _GRADIO_PIN = re.compile(rf"{_GRADIO}==[^\S\n]*(\d[\w.]{{0,40}})", re.IGNORECASE | re.MULTILINE)
+_URL = re.compile(r"(?<!file):/{2,}([^/\s?#;,'\"]*)", re.IGNORECASE)
 _LOCAL_LINE = re.compile(r"(-r|-c|-e|--requirement|--constraint|--editable|\.|/|[^#\s]*file:|[^#:]*\.whl\b)")
 
 
@@ -76,6 +79,9 @@ def read(spec: BuildSpec) -> Dependencies:
         BuildFailed: a file or version that cannot be used, by name and line.
     """
     requirements = _text(spec.source, "requirements.txt")
+    pre_requirements = _text(spec.source, "pre-requirements.txt")
+    for name, text in (("pre-requirements.txt", pre_requirements), ("requirements.txt", requirements)):
+        _check_hosts(name, text)
     gradio = ""
     if spec.sdk_version:
         if not _VERSION.fullmatch(spec.sdk_version) or int(spec.sdk_version.split(".")[0]) < OLDEST_GRADIO:
@@ -92,7 +98,7 @@ def read(spec: BuildSpec) -> Dependencies:
         gradio=gradio,
         overrides=bool(spec.sdk_version),
         constraints=_constraints(gradio or _pinned(requirements)),
-        pre_requirements=_text(spec.source, "pre-requirements.txt"),
+        pre_requirements=pre_requirements,
         requirements=requirements,
         packages=_packages(_text(spec.source, "packages.txt")),
         code=spec.sha if local else "",
@@ -126,6 +132,33 @@ def check_app_file(spec: BuildSpec) -> None:
         f"No app file: looked for {spec.app_file} and did not find it. {there}. "
         "Add it, or name yours with `app_file:` in README.md."
     )
+
+
+def _check_hosts(name: str, text: str) -> None:
+    """Every address in it is of a host that the operator allows. Files that it includes, and what packages
+    name themselves, are not looked into."""
+    if not (allowed := [host.lower().strip(".") for host in settings.SPACEPORT_PACKAGE_HOSTS]):
+        return
+    number = 0
+    for line in re.split(r"(?<!\\)\n", text.replace("\r\n", "\n")):
+        number += line.count("\n") + 1
+        written = re.sub(r"\\\n", "", line)
+        code = re.split(r"(?:^|\s)#", written, maxsplit=1)[0]
+        if "${" in code:
+            raise BuildFailed(
+                f"{name}, line {number}: variables in addresses are not allowed on this platform. Write the "
+                "address out."
+            )
+        for host in map(_host, _URL.findall(code)):
+            if host and not any(host == one or host.endswith(f".{one}") for one in allowed):
+                raise BuildFailed(
+                    f"{name}, line {number}: this platform installs nothing from {host[:100]!r}. Allowed are "
+                    f"its package index and {', '.join(allowed)} (SPACEPORT_PACKAGE_HOSTS)."
+                )
+
+
+def _host(authority: str) -> str:
+    return authority.rpartition("@")[2].partition(":")[0].lower().strip(".")
 
 
 def _constraints(gradio: str) -> tuple[str, ...]:

@@ -115,6 +115,10 @@ SPACEPORT_BUILD_PULLS = env.bool("SPACEPORT_BUILD_PULLS", True)
 #: Private addresses that builds may reach besides the package index, e.g.
 #: `mirror.example.org:443,10.1.2.0/24`.
 SPACEPORT_BUILD_REACHES: list[str] = env.list("SPACEPORT_BUILD_REACHES", [])
+#: Hosts, with those below them, of the package indexes, archives and repositories that a Gradio Space's
+#: requirements may name, e.g. `download.pytorch.org,github.com`; empty: any. The machine's own package index
+#: is always one of them.
+SPACEPORT_PACKAGE_HOSTS: list[str] = env.list("SPACEPORT_PACKAGE_HOSTS", [])
 #: Where Spaces may connect to: `web` (public addresses, on ports 80, 443 and 8080), `none`, or a list of
 #: public hosts, addresses and networks like `api.example.org:443,203.0.113.0/24`. A Space's record in the
 #: console may override it. Needs the Docker runtime.

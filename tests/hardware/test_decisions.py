@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -151,3 +152,55 @@ def test_no_requirements_keep_a_build_busy(tmp_path: Path, text: str) -> None:
     """Patterns that try a place in two ways would be at it for hours."""
     (tmp_path / "requirements.txt").write_text(text)
     assert dependencies.read(spec(tmp_path)).constraints == ()
+
+
+HOSTS = "requirements.txt, line {}: this platform installs nothing from {!r}."
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "numpy==2.0",
+        "--extra-index-url https://download.pytorch.org/whl/cpu",
+        "tool @ git+https://user:word@GitHub.com:443/a/b@main#egg=tool",
+        "# from https://evil.example/",
+        "numpy  # see https://evil.example/",
+        "-f ./wheels",
+        "--find-links file:///wheels",
+        "x @ https://codeload.github.com/a.zip",
+    ],
+)
+def test_requirements_of_allowed_hosts(tmp_path: Path, settings: Any, line: str) -> None:
+    settings.SPACEPORT_PACKAGE_HOSTS = ["github.com", "download.pytorch.org"]
+    (tmp_path / "requirements.txt").write_text(f"gradio\n{line}\n")
+    assert dependencies.read(spec(tmp_path)).requirements
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "host"),
+    [
+        ("--extra-index-url https://evil.example/simple", 2, "evil.example"),
+        ("-ihttp://evil.example:8080/simple", 2, "evil.example"),
+        ("tool @ git+https://github.com@evil.example/a", 2, "evil.example"),
+        ("tool @ https://notgithub.com/a.zip", 2, "notgithub.com"),
+        ("numpy\n\ntool @ HTTPS:\\\n//evil.example/a.zip", 5, "evil.example"),
+        ("tool @ git+ssh://git@evil.example/a.git", 2, "evil.example"),
+        ("tool @ https:////evil.example/a.zip", 2, "evil.example"),
+        ("https://github.com/a.zip https://evil.example/b.zip", 2, "evil.example"),
+    ],
+)
+def test_requirements_of_other_hosts_name_their_line(
+    tmp_path: Path, settings: Any, text: str, number: int, host: str
+) -> None:
+    (tmp_path / "requirements.txt").write_text(f"gradio\n{text}\n")
+    assert dependencies.read(spec(tmp_path)).requirements
+    settings.SPACEPORT_PACKAGE_HOSTS = ["github.com"]
+    with pytest.raises(BuildFailed, match=re.escape(HOSTS.format(number, host))):
+        dependencies.read(spec(tmp_path))
+
+
+def test_an_address_in_a_variable_is_not_known(tmp_path: Path, settings: Any) -> None:
+    settings.SPACEPORT_PACKAGE_HOSTS = ["github.com"]
+    (tmp_path / "pre-requirements.txt").write_text("tool @ ${WHERE}/a.zip")
+    with pytest.raises(BuildFailed, match=r"pre-requirements.txt, line 1: variables"):
+        dependencies.read(spec(tmp_path))
