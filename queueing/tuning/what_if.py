@@ -113,7 +113,7 @@ class Replay:
 
     def figures(self, outcome: Outcome, scenario: Scenario) -> dict[str, Any]:
         """What came of it, in figures."""
-        return _figures(outcome, scenario, self.span[1] - self.span[0])
+        return _figures(outcome, scenario, self.tier, self.span[1] - self.span[0])
 
 
 def replay_of(space_id: int, tier: Tier, demand: traffic.Demand, crowd: Crowd | None = None) -> Replay:
@@ -225,7 +225,8 @@ def _limits(
     )
 
 
-def _figures(outcome: Outcome, scenario: Scenario, seconds: int) -> dict[str, Any]:
+def _figures(outcome: Outcome, scenario: Scenario, tier: Tier, seconds: int) -> dict[str, Any]:
+    hours = scenario.replicas * seconds / 3600
     waits = sorted(wait for _, wait in outcome.waits)
     return {
         "accepted": len(waits) + len(outcome.left),
@@ -235,7 +236,8 @@ def _figures(outcome: Outcome, scenario: Scenario, seconds: int) -> dict[str, An
         "wait_p95_s": round(quantile(waits, 0.95), 3) if waits else None,
         "most_pending": outcome.most_pending,
         "mean_running": round(outcome.busy_s / max(outcome.end - _begin(outcome), seconds, 1), 3),
-        "replica_hours": round(scenario.replicas * seconds / 3600, 3),
+        "replica_hours": round(hours, 3),
+        "cost": round(hours * float(tier.price_per_hour), 2),
     }
 
 

@@ -102,6 +102,7 @@ class Modelled(Measured):
 
     mean_running: float = Field(description="Calls that ran at once, on average.")
     replica_hours: float
+    cost: float = Field(0, description="Of these hours, in the platform's currency.")
 
 
 class Series(Schema):

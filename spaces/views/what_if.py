@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
@@ -110,6 +111,7 @@ def _context(space: Space, query: QueryDict) -> dict[str, Any]:
         "ranges": [(value, label) for value, (label, _) in SHOWN.items()],
         "undo": {key: query[f"was_{key}"] for key in (*SETTINGS, *numbers) if query.get(f"was_{key}")},
         "fields": _fields(query, now, groups),
+        "currency": settings.SPACEPORT_CURRENCY,
     }
     try:
         asked = _asked(query)
@@ -172,10 +174,10 @@ def _chart(series: dict[str, list[Any]]) -> dict[str, Any]:
     return chart
 
 
-def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
     """With the numbers of groups as `group:<name>`."""
-    flat = {key: value for key, value in settings.items() if key != "groups"}
-    return flat | {f"{GROUP}{name}": number for name, number in settings.get("groups", {}).items()}
+    flat = {key: value for key, value in values.items() if key != "groups"}
+    return flat | {f"{GROUP}{name}": number for name, number in values.get("groups", {}).items()}
 
 
 def _shown(value: Any) -> str:

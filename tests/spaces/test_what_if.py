@@ -10,6 +10,8 @@ from django.test import Client
 from django.utils import timezone
 
 from hardware import redis_keys
+from hardware.models import HardwareTier
+from hardware.tiers import TIERS
 from infra import redis_clients
 from queueing import queue_settings
 from queueing.groups import Group
@@ -92,6 +94,15 @@ def test_two_replicas_and_a_faster_call_help_as_well(folks: People, space: Space
         found = ask(folks, **query)
         assert found["then"]["wait_p95_s"] < 10 < found["now"]["wait_p95_s"]
         assert found["then"]["replica_hours"] == pytest.approx(hours, abs=0.001)
+
+
+def test_hours_have_their_tiers_price(folks: People, space: Space) -> None:
+    crowded(space)
+    assert ask(folks, replicas=2)["then"]["cost"] == 0
+    HardwareTier.objects.filter(name="cpu").update(price_per_hour="1.5")
+    TIERS.forget()
+    assert ask(folks, replicas=2)["then"]["cost"] == pytest.approx(1, abs=0.01)
+    assert "1.00 USD" in as_(folks.bob).get("/lab/demo/what-if?replicas=2").content.decode()
 
 
 def test_a_queue_with_a_limit_refuses_and_those_in_it_wait_less(folks: People, space: Space) -> None:
