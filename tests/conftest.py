@@ -42,15 +42,23 @@ def no_leaked_keys(leaks: Redis) -> Iterator[None]:
     assert leaked(leaks) == []
 
 
-@pytest.fixture(autouse=True)
-def tiers_are_read_anew(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not as another test left them; and without the database where a test has none."""
+@pytest.fixture(scope="session", autouse=True)
+def tiers_without_a_database() -> None:
+    """Fixtures of modules and tests without the database have the tiers of a new platform."""
     from hardware.tiers import TIERS
 
-    TIERS.forget()
+    TIERS.source = None
+
+
+@pytest.fixture(autouse=True)
+def tiers_are_read_anew(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not as another test left them; from the database where a test has it."""
+    from hardware.tiers import TIERS, rows
+
     has_database = request.node.get_closest_marker("django_db") or "transactional_db" in request.fixturenames
-    if not has_database and "db" not in request.fixturenames:
-        monkeypatch.setattr(TIERS, "source", None)
+    if has_database or "db" in request.fixturenames:
+        monkeypatch.setattr(TIERS, "source", rows.load)
+        TIERS.forget()
 
 
 @pytest.fixture(scope="session")

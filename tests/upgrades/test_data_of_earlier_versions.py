@@ -25,7 +25,9 @@ SPACE = "alice/kept"
 def restore(archive: Path, home: Path) -> str:
     """Unpack a stored data folder; the token that Alice had."""
     with tarfile.open(archive) as stored:
-        stored.extractall(home, filter="data")
+        # Python 3.11 has had it since 3.11.4.
+        stored.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+        stored.extractall(home)  # noqa: S202  # ours
     server = postgres(home)
     connection = psycopg2.connect(server.start())
     try:

@@ -43,10 +43,11 @@ WRITABLE = ("/dev", "/proc", "/tmp", "/var/tmp")  # noqa: S108  # the app's
 
 def wall(hidden: Path, own: list[Path], code: Path, gigabytes: float) -> dict[str, Any]:
     """The order for `close`, as JSON: of the folder `hidden`, an app sees `own`, which it may write to, and
-    `code`. No file may have more `gigabytes`."""
+    `code`. The platform's own code is read-only, also below /tmp. No file may have more `gigabytes`."""
     return {
         "module": __file__,
         "hidden": str(hidden),
+        "platform": str(Path(__file__).resolve().parents[3]),
         "kept": [str(path) for path in (*own, code)],
         "writable": [*map(str, own), *WRITABLE],
         "file_bytes": round(gigabytes * 1024**3),
@@ -109,6 +110,9 @@ def _enter(libc: Any, wall: dict[str, Any]) -> None:
     for path in map(Path, wall["kept"]):
         with contextlib.suppress(FileNotFoundError):
             kept.append((path, path.resolve(), os.open(path, O_PATH | os.O_CLOEXEC)))
+    with contextlib.suppress(OSError):  # in a user namespace it may be locked
+        _mount(libc, wall["platform"], wall["platform"], MS_BIND | MS_REC)
+        _mount(libc, "none", wall["platform"], MS_REMOUNT | MS_BIND | MS_RDONLY)
     _mount(libc, "tmpfs", str(hidden), MS_NOSUID | MS_NODEV, "size=1m,mode=0755")
     for path, real, source in kept:
         if hidden in real.parents:

@@ -78,25 +78,25 @@ class Threads:
 
 
 class Lent(Executor):
-    """The thread of one request, once it has one."""
+    """The thread of one request, once it has one; until then one that all share, for the question whether its
+    sender may send so much."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared: Thread) -> None:
+        self._shared = shared
         self.thread: Thread | None = None
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if self.thread is None:
-            raise RuntimeError("A view began before its request had come.")
-        return self.thread.submit(fn, *args, **kwargs)
+        return (self.thread or self._shared).submit(fn, *args, **kwargs)
 
 
 def in_kept_threads(app: App) -> App:
     """Django's application, each request in one of these threads. It gets one once all of its body is there,
     which may take its sender minutes. One that answers with a stream gives its thread back when the stream
     begins, and shares it from then on: streams may last for hours."""
-    threads = Threads()
+    threads, shared = Threads(), Thread()
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        lent, streams = Lent(), False
+        lent, streams = Lent(shared), False
 
         async def receiving() -> Message:
             message = await receive()
