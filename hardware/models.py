@@ -144,6 +144,8 @@ class Replica(models.Model):
     next_image = models.CharField(max_length=200, blank=True, default="", db_default="")
     #: Since when visitors are sent to another one; it may be gone back to. Null: it is to serve.
     set_aside_at = models.DateTimeField(null=True, blank=True)
+    #: The replica that leads its Space, beside which it serves (`spaces.scaling`). Null: it leads, or is to.
+    beside = models.BigIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     ready_at = models.DateTimeField(null=True, blank=True)
     #: Up to when its time is in `HardwareUse`.
@@ -151,7 +153,12 @@ class Replica(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["node", "wanted"])]
+        indexes: ClassVar = [
+            models.Index(fields=["node", "wanted"]),
+            models.Index(
+                fields=["space"], condition=models.Q(wanted=True, beside__isnull=False), name="replica_beside"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"replica {self.pk} of {self.space_id} on {self.tier}: {self.state}"

@@ -26,11 +26,12 @@ logger = logging.getLogger(__name__)
 HINT_EXPIRES_S = 30
 
 
-def order(*, space_id: int, build_id: int | None, spec: ReplicaSpec) -> Replica:
-    """Order a replica; a node of its tier takes it, now or when one comes."""
+def order(*, space_id: int, build_id: int | None, spec: ReplicaSpec, beside: int | None = None) -> Replica:
+    """Order a replica; a node of its tier takes it, now or when one comes. `beside`: the one that leads."""
     replica = Replica.objects.create(
         space_id=space_id,
         build_id=build_id,
+        beside=beside,
         tier=spec.tier,
         limits=spec.may_use.to_json(),
         price_per_hour=TIERS[spec.tier].price_per_hour,
@@ -81,14 +82,14 @@ def order_stop(replica: Replica) -> None:
 
 
 def candidate(space_id: int) -> Replica | None:
-    """The replica that serves the Space, or will once it is ready: the last that was ordered."""
-    ordered = Replica.objects.filter(space_id=space_id, wanted=True, set_aside_at=None)
+    """The replica that leads the Space, or will once it is ready: the last that was ordered for that."""
+    ordered = Replica.objects.filter(space_id=space_id, wanted=True, set_aside_at=None, beside=None)
     return ordered.order_by("-pk").first()
 
 
 def candidates(space_ids: QuerySet[Any]) -> list[Replica]:
     """The same of all these Spaces, in one query, with what their stages depend on."""
-    ordered = Replica.objects.filter(space_id__in=space_ids, wanted=True, set_aside_at=None)
+    ordered = Replica.objects.filter(space_id__in=space_ids, wanted=True, set_aside_at=None, beside=None)
     newest = ordered.order_by("space_id", "-pk").distinct("space_id").select_related("space")
     return list(newest.only("state", "address", "space__stage", "space__replica_id"))
 
@@ -99,7 +100,7 @@ def has_run(build_id: int) -> bool:
 
 
 def set_aside(replica_id: int) -> None:
-    """Note that another one serves now."""
+    """Note that visitors are sent to others now."""
     Replica.objects.filter(pk=replica_id, wanted=True).update(set_aside_at=timezone.now())
 
 

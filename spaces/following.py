@@ -14,6 +14,7 @@ from queueing.stats.figures import figures
 from spaces import lifecycle, publishing
 from spaces.building import versions
 from spaces.models import Space, Stage
+from spaces.scaling import follow
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -41,6 +42,7 @@ def reconcile_spaces() -> None:
             _reconcile(space)
         except Exception:  # the others' news must not wait for it
             logger.exception("space %s", space.pk)
+    follow.reconcile()
 
 
 def _behind(spaces: QuerySet[Space]) -> list[int]:

@@ -31,6 +31,7 @@ from spaces.git import repository
 from spaces.models import Build, Sdk, Space, Stage
 from spaces.room import waits
 from spaces.room.idle import idle_s
+from spaces.scaling import follow, leading
 from spaces.secrets import environment
 from spaces.volumes import mounts
 from spaces.webhooks import events
@@ -188,7 +189,9 @@ def roll_out(space: Space, build_row: Build, artifact: Artifact) -> Replica:
     """Order a replica of this build; visitors are sent to it once it is ready."""
     # One that was still starting is no longer wanted: only the newest may take over.
     serving_id = space.replica_id if _serving(space) else None
-    for other in space.replicas.filter(wanted=True).exclude(pk=serving_id or 0):
+    others = space.replicas.filter(wanted=True).exclude(pk=serving_id or 0)
+    # Those beside it serve until then, whether it does or not.
+    for other in others.exclude(beside=space.replica_id or 0):
         replicas.order_stop(other)
     spec = spec_of(space, build_row.sha, artifact)
     replica = replicas.order(space_id=space.pk, build_id=build_row.pk, spec=spec)
@@ -223,8 +226,17 @@ def replica_changed(replica_id: int) -> None:
     if replica is None or not replica.wanted:
         return
     space = Space.objects.select_related("owner", "replica__node").get(pk=replica.space_id)
+    if space.stage in (Stage.PAUSED, Stage.DELETING):
+        return
+    if not _serving(space) and space.replica_count > 1:
+        if leading.succeed(space):
+            _succeeded(space)
+        replica.refresh_from_db(fields=["beside"])
+    if replica.beside is not None:
+        follow.follow(space.pk)
+        return
     newest = replicas.candidate(space.pk)
-    if newest is None or newest.pk != replica.pk or space.stage in (Stage.PAUSED, Stage.DELETING):
+    if newest is None or newest.pk != replica.pk:
         return
     if replica.state == Replica.State.READY:
         take_over(space, replica)
@@ -236,6 +248,17 @@ def replica_changed(replica_id: int) -> None:
         _move(space, Stage.APP_STARTING, replica.reason or waits.reason(space))
 
 
+def _succeeded(space: Space) -> None:
+    """Another replica of what serves leads now: visitors are sent there at once."""
+    newest = replicas.candidate(space.pk)
+    if space.replica is not None and (newest is None or newest.pk == space.replica_id):
+        take_over(space, space.replica)
+        return
+    starts = space.stage == Stage.APP_STARTING
+    _move(space, Stage.RUNNING_APP_STARTING if starts else Stage(space.stage), space.stage_reason)
+    _wake(space)
+
+
 def take_over(space: Space, replica: Replica) -> None:
     """Send visitors to this replica, which is ready; the one before finishes what it runs."""
     if space.replica_id and space.replica_id != replica.pk:
@@ -245,6 +268,12 @@ def take_over(space: Space, replica: Replica) -> None:
     queue_settings.found_in_code(space.pk, settings_in_code(replica.report))
     building = space.builds.filter(status__in=[Build.Status.QUEUED, Build.Status.RUNNING]).exists()
     _move(space, Stage.RUNNING_BUILDING if building else Stage.RUNNING)
+    _wake(space)
+    if space.replica_count > 1:
+        transaction.on_commit(partial(follow.follow, space.pk))
+
+
+def _wake(space: Space) -> None:
     if (route := publishing.published(space.pk)) is not None:
         wake_dispatcher(route)
 
@@ -323,26 +352,6 @@ def wake(space: Space) -> None:
     space = Space.objects.select_for_update(of=("self",)).select_related("owner", "replica").get(pk=space.pk)
     if space.stage == Stage.SLEEPING:
         restart(space)
-
-
-@transaction.atomic
-def cancel_move(space: Space) -> bool:
-    """Keep the Space on the hardware that serves it. False: none does, or it does not move. What serves goes
-    on, unless the order for the new hardware brings more, like a new variable: then it is replaced."""
-    space = Space.objects.select_for_update(of=("self",)).select_related("owner", "replica").get(pk=space.pk)
-    serving = space.replica
-    if serving is None or not _serving(space) or serving.tier == space.hardware:
-        return False
-    space.hardware = serving.tier
-    space.save(update_fields=["hardware", "last_modified"])
-    ordered = list(space.replicas.filter(wanted=True, set_aside_at=None, pk__gt=serving.pk))
-    if any(replicas.brings_more(row, serving, environment(space)) for row in ordered):
-        environment_changed(space)
-        return True
-    for row in ordered:
-        replicas.order_stop(row)
-    replica_changed(serving.pk)
-    return True
 
 
 def set_sleep_time(space: Space, seconds: int | None) -> None:

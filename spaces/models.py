@@ -61,6 +61,8 @@ class Space(models.Model):
     visibility = models.CharField(max_length=8, choices=Visibility.choices, default=Visibility.PUBLIC)
     #: The tier that the owner chose (`hardware.tiers`); the one in use is the replica's.
     hardware = models.CharField(max_length=16, default="cpu")
+    #: On how many replicas it is to run (`spaces.scaling`).
+    replica_count = models.PositiveSmallIntegerField(default=1, db_default=1)
     #: Seconds without a visitor after which the Space sleeps; null is never.
     sleep_time_s = models.PositiveIntegerField(null=True, blank=True)
     stage = models.CharField(max_length=24, choices=Stage.choices, default=Stage.NO_APP_FILE)

@@ -28,6 +28,7 @@ from queueing.store.keys import SpaceKeys
 from spaces import card, starting
 from spaces.models import FormerName, Sdk, Space, Stage, Visibility
 from spaces.room import waits as room_waits
+from spaces.scaling import beside
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ def publish(space: Space) -> Route:
         _refuse(replica, str(error))
         replica = None
         app = _app_of(space, None)
+    others, coming = beside.places(space, replica)
     route = Route(
         space_id=space.pk,
         owner=space.owner.name,
@@ -82,7 +84,9 @@ def publish(space: Space) -> Route:
         headers=card.custom_headers(space.card),
         replica_id=replica.pk if replica else 0,
         address=replica.address if replica else "",
-        celery_queue=f"hw.{replica.tier}@{replica.node.name}" if replica and replica.node else "",
+        celery_queue=beside.place_of(replica).celery_queue if replica else "",
+        others=others,
+        coming=coming,
         awaits=_absence(space, replica),
         app=structs.replace(app, paths=_queued_paths(space)),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.urls import URLPattern, path
 
 from queueing.protocols.websocket import QueueConsumer
+from spaces.gateway.places import home_of_files
 from spaces.gateway.proxy.headers import of_program
 from spaces.visits import verify
 
@@ -21,6 +22,7 @@ class SpaceQueueConsumer(QueueConsumer):
 
     read_visit = staticmethod(verify)
     identity_headers = staticmethod(of_program)
+    home_of = staticmethod(home_of_files)
 
 
 def websocket_routes(web: Callable[[], WebContext]) -> list[URLPattern]:

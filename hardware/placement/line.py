@@ -42,8 +42,9 @@ def waiting(replica: Replica) -> str:
 
 
 def is_awaited(tier: str) -> bool:
-    """Whether a replica waits for room on this tier."""
-    line = Replica.objects.filter(wanted=True, state=Replica.State.PENDING, node=None, tier=tier)
+    """Whether a Space waits for room on this tier. (Nothing gives way to one more replica of a Space that
+    runs.)"""
+    line = Replica.objects.filter(wanted=True, state=Replica.State.PENDING, node=None, tier=tier, beside=None)
     return line.filter(waits__place=1).exclude(waits__lacks="limit").exists()
 
 

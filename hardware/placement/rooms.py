@@ -8,7 +8,8 @@ one replica takes of it: a node that serves a tier can run at least one.
 
 One that finds no room waits, and the first of each tier that waits has its room reserved where least is
 missing: others pass it only where that does not delay it. A new version of a Space may take the room of the
-version that it replaces: they run side by side until it is ready.
+version that it replaces: they run side by side until it is ready. One that is to serve beside others of its
+Space has no such room.
 """
 
 from __future__ import annotations
@@ -122,6 +123,8 @@ class Order(NamedTuple):
     #: Nodes on which it may run -> UUIDs of their devices that the tier promises.
     fitting: dict[str, tuple[str, ...]]
     owner_id: int = 0
+    #: Whether it is to serve beside others of its Space.
+    is_further: bool = False
 
 
 class Placement(NamedTuple):
@@ -182,11 +185,12 @@ class Plan:
         return self._placement(order, room)
 
     def _has_all_it_may(self, order: Order) -> bool:
-        """Whether other Spaces of its owner have as many replicas on this tier as the owner may have."""
+        """Whether other Spaces of its owner have as many replicas on this tier as the owner may have; for one
+        that is to serve beside others, all of the owner's."""
         if (most := order.tier.most_per_owner) is None:
             return False
         all_of_them = (one for room in self._rooms.values() for one in room.allocations)
-        others = (one for one in all_of_them if one.space_id != order.space_id)
+        others = (one for one in all_of_them if order.is_further or one.space_id != order.space_id)
         return sum((one.owner_id, one.tier) == (order.owner_id, order.tier.name) for one in others) >= most
 
     def _choose(self, order: Order, candidates: list[Room]) -> Placement | None:
@@ -201,6 +205,8 @@ class Plan:
 
     def _succession(self, order: Order, candidates: list[Room]) -> Placement | None:
         """In the room of the version that it replaces, which nobody else can have meanwhile."""
+        if order.is_further:
+            return None
         for room in sorted(candidates, key=lambda room: (room.tiers[order.tier.name], room.name)):
             own = [one for one in room.allocations if one.space_id == order.space_id]
             free = room.lends.minus(room.used)

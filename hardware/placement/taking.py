@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from hardware import devices, nodes, replicas
 from hardware.models import Node, Replica, VolumeHome
@@ -87,7 +87,9 @@ def waiting_for(tiers: Iterable[str]) -> Q:
 
 def node_for(row: Replica) -> str | None:
     """The node that would take one more replica like this one now."""
-    order = Replica(tier=row.tier, limits=row.limits, volumes=row.volumes, space_id=row.space_id, pk=0)
+    order = Replica(
+        tier=row.tier, limits=row.limits, volumes=row.volumes, space_id=row.space_id, beside=row.beside, pk=0
+    )
     _, plan = _plan([*_pending(), order])
     return plan.placed[0].node if 0 in plan.placed else None
 
@@ -115,7 +117,9 @@ def note_devices(node_id: int, running: Mapping[int, Running]) -> None:
 
 def _pending() -> QuerySet[Replica]:
     waiting = Replica.objects.filter(wanted=True, state=State.PENDING, node=None).select_related("space")
-    return waiting.only("pk", "tier", "limits", "volumes", "space__owner_id", "waits").order_by("pk")
+    some = waiting.only("pk", "tier", "limits", "volumes", "space__owner_id", "waits", "beside")
+    # No Space waits because another one would run on more replicas.
+    return some.order_by(F("beside").asc(nulls_first=True), "pk")
 
 
 def _plan(rows: list[Replica]) -> tuple[dict[int, Order], Plan]:
@@ -137,7 +141,7 @@ def _order(row: Replica, up: list[Node], homes: Mapping[int, str]) -> Order:
         for node in up
         if row.tier in node.tiers and places <= {node.place}
     }
-    return Order(row.pk, row.space_id, tier, fitting, row.space.owner_id)
+    return Order(row.pk, row.space_id, tier, fitting, row.space.owner_id, row.beside is not None)
 
 
 def _rooms(some: Iterable[Node]) -> list[Room]:

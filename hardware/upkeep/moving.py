@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from django.db.models import F
+
 from hardware import nodes, replicas
 from hardware.models import Replica
 from hardware.placement import taking
@@ -28,7 +30,10 @@ def move_on(node_id: int, failed: dict[int, str]) -> Round:
     in `failed` by its Space, and not tried again."""
     found = Round(set(), {})
     for row in here(node_id):
-        newer = _to_serve().filter(space_id=row.space_id, pk__gt=row.pk).order_by("-pk").first()
+        if row.beside is not None:
+            _move_further(row, found)
+            continue
+        newer = _to_serve().filter(space_id=row.space_id, pk__gt=row.pk, beside=None).order_by("-pk").first()
         if newer is not None and newer.state == State.FAILED:
             replicas.order_stop(newer)
             replicas.publish_change(row.pk)  # its Space runs
@@ -46,11 +51,24 @@ def move_on(node_id: int, failed: dict[int, str]) -> Round:
 def here(node_id: int) -> list[Replica]:
     """The replicas of this node that serve, or will."""
     rows = _to_serve().filter(node_id=node_id, state__in=nodes.ACTIVE)
-    return list(rows.select_related("space").defer("spec", "report").order_by("pk"))
+    leads_first = F("beside").asc(nulls_first=True)
+    return list(rows.select_related("space").defer("spec", "report").order_by(leads_first, "pk"))
 
 
 def _to_serve() -> QuerySet[Replica]:
     return Replica.objects.filter(wanted=True, set_aside_at=None)
+
+
+def _move_further(row: Replica, found: Round) -> None:
+    """One that serves beside another: its Space orders it anew, once it has ended or the other has moved."""
+    if row.beside in found.moving:
+        found.moving.add(row.pk)
+    elif taking.node_for(row) is not None:
+        replicas.set_aside(row.pk)
+        replicas.publish_change(row.pk)
+        found.moving.add(row.pk)
+    else:
+        found.stays.setdefault(row.space_id, _why(row))
 
 
 def _replace(row: Replica) -> Replica:

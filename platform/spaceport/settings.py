@@ -98,6 +98,8 @@ SPACEPORT_BUILD_TIMEOUT_S = env.int("SPACEPORT_BUILD_TIMEOUT_S", 1800)
 #: How long the version before is kept running after a new one took over, for an immediate roll back (only on
 #: hardware without a GPU).
 SPACEPORT_KEEP_WARM_S = env.int("SPACEPORT_KEEP_WARM_S", 600)
+#: The most replicas that the owner of a Space may have it run on.
+SPACEPORT_REPLICAS_PER_SPACE = env.int("SPACEPORT_REPLICAS_PER_SPACE", 10)
 #: How long `git push` shows what becomes of it; 0: not at all.
 SPACEPORT_PUSH_FOLLOW_S = env.int("SPACEPORT_PUSH_FOLLOW_S", 600)
 #: Memory of one build.

@@ -15,4 +15,12 @@ class Caller:
     visit: str = ""
     visitor: str = ""  # shares a turn under the fair policy: `queueing.identity`
     idempotency_key: str = ""
+    home: str = ""  # the replica where its session has to begin, if it begins now (`queueing.events.Join`)
     end_delay_s: float = 0.0  # its events' ends are sent no sooner than this after the answer to their join
+
+    def own_key(self, channel: str) -> str:
+        """An idempotency key counts within its account, else within its session: strangers behind one address
+        are one visitor in line, but must never get each other's events."""
+        if not self.idempotency_key or self.visitor.startswith("account:"):
+            return self.idempotency_key
+        return f"{channel}:{self.idempotency_key}"

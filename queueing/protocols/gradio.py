@@ -132,18 +132,22 @@ class GradioProtocol:
                 after=str(route.app.fn(function.after)) if function and function.after is not None else "",
                 visit=caller.visit,
                 visitor=caller.visitor or channel,
-                idempotency_key=_own_key(caller, channel),
+                idempotency_key=caller.own_key(channel),
                 present=present,
-                session=_session(body, "" if present else channel),
+                session=_session(body, "" if present or caller.home else channel),
+                home=caller.home,
             )
         )
         self.delayed_ends.delay(event_id, caller.end_delay_s)
+        await self._accepted(route, channel, accepted)
+        return accepted
+
+    async def _accepted(self, route: Route, channel: str, accepted: Accepted) -> None:
         if accepted.wake:
             await self.wake(route)
         self.positions.soon(route.space_id)
         if accepted.end_in_flight:
             await Cursor(self.redis, SpaceKeys(route.space_id), channel).apart()
-        return accepted
 
     async def _refuse_readably(self, route: Route, channel: str, text: str) -> Accepted:
         """Accept nothing, but send the refusal as an event that failed at once."""
@@ -220,16 +224,18 @@ class GradioProtocol:
             if fields.get("fn") in {str(route.app.fn(f)) for f in functions}:
                 await queue.cancel(event_id, session_hash)
 
-    async def app_event_id(self, route: Route, event_id: str) -> str:
-        """The app's own id of a running event that takes input chunks (`stream/{event_id}`).
+    async def app_event_id(self, route: Route, event_id: str) -> tuple[str, Route]:
+        """The app's own id of a running event that takes input chunks (`stream/{event_id}`), and where it
+        runs.
 
         Raises:
             UnknownEvent
         """
-        fields = await Queue(self.redis, route.space_id).state(event_id, "app_id")
-        if not fields.get("app_id"):
+        fields = await Queue(self.redis, route.space_id).state(event_id, "app_id", "replica")
+        there = route.at(int(fields.get("replica") or 0)) if route.others else route
+        if not fields.get("app_id") or there is None:
             raise UnknownEvent
-        return fields["app_id"]
+        return fields["app_id"], there
 
     # --- the simple call API ------------------------------------------------------------------------
 
@@ -388,11 +394,3 @@ def _session(body: dict[str, Any], private: str) -> str:
     """The app's session that an event is part of; not its private one, which no other event can have."""
     session = body.get("session_hash")
     return session if isinstance(session, str) and session != private else ""
-
-
-def _own_key(caller: Caller, channel: str) -> str:
-    """An idempotency key counts within its account, else within its session: strangers behind one address are
-    one visitor in line, but must never get each other's events."""
-    if not caller.idempotency_key or caller.visitor.startswith("account:"):
-        return caller.idempotency_key
-    return f"{channel}:{caller.idempotency_key}"

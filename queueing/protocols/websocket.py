@@ -44,6 +44,7 @@ BACK_WITHIN_MS = 5000  # each socket gets its own moment, so that they do not co
 
 logger = logging.getLogger(__name__)
 
+HomeOf = Callable[["Route", Any, str], str]
 IdentityHeaders = Callable[[list[tuple[bytes, bytes]], int], dict[str, str]]
 ReadVisit = Callable[[str, int], tuple[str, int | None] | None]
 
@@ -57,6 +58,8 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
     #: The headers that identify the caller to the app, picked from the socket's own; set by the same
     #: subclass.
     identity_headers: IdentityHeaders | None = None
+    #: The replica where the files are that the data names; set by the same subclass.
+    home_of: HomeOf | None = None
 
     def __init__(self, context: Callable[[], WebContext]) -> None:
         super().__init__()
@@ -197,6 +200,7 @@ class QueueConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             },
             visitor=visitor(user_id=self._user_id(), page=self._visit(), address=self._address()),
             idempotency_key=key if isinstance(key, str) else "",
+            home=self.home_of(route, body["data"], self._address()) if self.home_of else "",
         )
         event_id = (await self.context.gradio.join(route, body, caller)).event_id
         await self._write_message({"msg": "joined", "event_id": event_id, "session_hash": self.session})

@@ -119,6 +119,12 @@ class SpaceKeys:
         """The replica that has what this session (`queueing.events.session_key`) left in its app."""
         return f"{self.prefix}pin:{session}"
 
+    @key("string", owner="spaces.gateway", life="expires")
+    def last_session(self, visitor: str) -> str:
+        """The session that this visitor (`queueing.events.session_key` of a visit or an address) used last,
+        in a Space on several replicas."""
+        return f"{self.prefix}last_session:{visitor}"
+
     @property
     @key("channel", owner="store", life="channel")
     def wake(self) -> str:

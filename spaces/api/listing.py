@@ -33,6 +33,7 @@ from spaces.git import repository, room
 from spaces.lfs import files, holdings
 from spaces.models import Sdk, Space, Stage, Visibility
 from spaces.room import waits
+from spaces.scaling import words
 from spaces.search import matching, visible
 from spaces.volumes import mounts
 
@@ -268,7 +269,7 @@ def runtime(space: Space, *, writer: bool) -> dict[str, Any]:
         "errorMessage": (space.stage_reason or None) if writer else None,
         "simulated": bool(replica and replica.simulated),
         "waiting": _waiting(space),
-        "replicas": {"current": 1 if current else 0, "requested": 1},
+        "replicas": {"current": words.current(space), "requested": space.replica_count},
         "domains": [{"domain": f"{space.subdomain}.{settings.SPACEPORT_DEMO_DOMAIN}", "stage": "READY"}],
     }
 

@@ -32,6 +32,7 @@ from spaces.community.agents import agents
 from spaces.lfs import batch
 from spaces.lfs import listing as listing_of_large_files
 from spaces.openapi.paths import paths
+from spaces.scaling import api as scaling
 from spaces.signin import api as signin
 from spaces.signin import oauth
 from spaces.volumes import api as volumes
@@ -96,6 +97,7 @@ urlpatterns = [
     path(f"{SPACE}/runtime", runtime.get_runtime),
     path(f"{SPACE}/hardware", runtime.set_hardware),
     path(f"{SPACE}/sleeptime", runtime.set_sleep_time),
+    path(f"{SPACE}/replicas", scaling.replicas),
     path(f"{SPACE}/pause", runtime.pause),
     path(f"{SPACE}/restart", runtime.restart),
     path(f"{SPACE}/secrets", runtime.secrets),

@@ -68,7 +68,7 @@ def _running(space: Space, build: Build) -> Replica | None:
     wanted = lifecycle.spec_of(space, build.sha, Artifact.from_json(build.artifact or {}))
     wanted = replace(wanted, limits=wanted.may_use)
     ready = (
-        space.replicas.filter(wanted=True, state=Replica.State.READY, reloaded_to="")
+        space.replicas.filter(wanted=True, state=Replica.State.READY, reloaded_to="", beside=None)
         .select_related("node")
         .order_by("-pk")
     )
@@ -76,7 +76,9 @@ def _running(space: Space, build: Build) -> Replica | None:
 
 
 def _go_back(space: Space, replica: Replica) -> None:
-    for other in space.replicas.filter(wanted=True).exclude(pk__in=[replica.pk, space.replica_id or 0]):
+    serving_id = space.replica_id or 0
+    others = space.replicas.filter(wanted=True).exclude(pk__in=[replica.pk, serving_id])
+    for other in others.exclude(beside=serving_id):
         replicas.order_stop(other)
     Replica.objects.filter(pk=replica.pk).update(set_aside_at=None)
     lifecycle.take_over(space, replica)
@@ -85,6 +87,7 @@ def _go_back(space: Space, replica: Replica) -> None:
 def with_replaced() -> QuerySet[Any]:
     """Ids of Spaces that have such replicas."""
     others = Replica.objects.filter(wanted=True, space__replica__state=Replica.State.READY)
+    others = others.exclude(beside__isnull=False, set_aside_at=None)
     return others.exclude(pk=F("space__replica_id")).values("space_id")
 
 
@@ -98,10 +101,12 @@ def retire_replaced(space: Space) -> None:
     before = space.replicas.filter(wanted=True).exclude(pk=serving.pk).defer("spec", "report")
     before = before.select_related("node")
     # Replaced by a platform of a version that did not note when.
-    before.filter(set_aside_at=None, pk__lt=serving.pk).update(set_aside_at=now)
-    for number, old in enumerate(before.filter(set_aside_at__isnull=False).order_by("-set_aside_at")):
+    before.filter(set_aside_at=None, beside=None, pk__lt=serving.pk).update(set_aside_at=now)
+    aside = list(before.filter(set_aside_at__isnull=False).order_by("-set_aside_at"))
+    last = next((one for one in aside if one.beside is None), None)
+    for old in aside:
         since = now - (old.set_aside_at or now)
-        is_kept = number == 0 and _is_kept(old, serving, since)
+        is_kept = old is last and _is_kept(old, serving, since)
         if not is_kept and _has_ended(space, old, since):
             replicas.order_stop(old)
 

@@ -157,6 +157,7 @@ class Gateway:
             await account_of(scope, address=client)
             return None
         route = paths.routed(route, path)
+        route = await self.context.places.choose(route, scope, path, visit=visitor.visit, client=client)
         secure = self._is_secure(scope)
         return SpaceRequest(
             route=route,
@@ -250,10 +251,10 @@ class Gateway:
     async def _forward(
         self, request: SpaceRequest, route: Route, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        page = self._is_page(request, scope)
-        if page or self._is_home(request, scope):
+        page = entry.is_page(request, scope)
+        if page or entry.is_home(request, scope):
             await self.context.visited(route)
-        if not page and route.app.home and self._is_home(request, scope):
+        if not page and route.app.home and entry.is_home(request, scope):
             await http.redirect(send, f"{route.app.home}?{scope['query_string'].decode('latin-1')}")
             return
         token = ""
@@ -279,19 +280,17 @@ class Gateway:
         has_body = bool(length and length != "0") or bool(head.first(scope["headers"], "transfer-encoding"))
         if has_body and length:
             headers["content-length"] = length
-        try:
+        target = target_of(path, scope["query_string"])
+        door = replace(request.door, page=page)
+
+        async def send_to(address: str) -> None:
             await http.forward(
-                self.context.http,
-                scope,
-                receive,
-                send,
-                address=route.address,
-                target=target_of(path, scope["query_string"]),
-                headers=headers,
-                door=replace(request.door, page=page),
-                has_body=has_body,
-                changes=changes,
-            )
+                self.context.http, scope, receive, send, address=address, target=target, headers=headers,
+                door=door, has_body=has_body, changes=changes,
+            )  # fmt: skip
+
+        try:
+            await self.context.places.forward(request, route, scope, target, headers, send_to)
         except ReplicaError as error:
             await self._failed(request, route, scope, receive, send, error)
 
@@ -329,19 +328,6 @@ class Gateway:
         if token is None or not token.of_page:
             return False
         return not await self.context.callers.is_used(token, request.route.space_id)
-
-    @staticmethod
-    def _is_page(request: SpaceRequest, scope: Scope) -> bool:
-        """A browser opening one of the app's pages (not its scripts fetching data)."""
-        if not request.route.app.protocol or not entry.opens_page(scope):
-            return False
-        path = request.inner_path
-        return path is not None and (path.strip("/") in request.route.app.pages or path == "/")
-
-    @staticmethod
-    def _is_home(request: SpaceRequest, scope: Scope) -> bool:
-        """A browser opening the Space's address, whatever is there."""
-        return entry.opens_page(scope) and request.path == "/" and not request.program
 
     async def _not_running(self, request: SpaceRequest, route: Route, scope: Scope, send: Send) -> None:
         if request.program or not head.wants_page(scope["headers"]):

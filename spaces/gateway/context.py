@@ -12,13 +12,16 @@ from queueing.store import keys
 from queueing.store.keys import SpaceKeys
 from queueing.store.scripts import seconds
 from spaces.gateway.identity.caller import Callers
+from spaces.gateway.places import Places
 from spaces.models import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from queueing.protocols.caller import Caller
     from queueing.protocols.context import WebContext
     from queueing.routes import Route
+    from spaces.gateway.proxy.http import Scope
     from spaces.gateway.request import SpaceRequest
 
 VISITED_EVERY_S = 20.0
@@ -36,8 +39,13 @@ class GatewayContext:
         self.redis, self.routes, self.watched, self.gradio = web.redis, web.routes, web.watched, web.gradio
         self.http = ReplicaClient(keepalive_s=15)
         self.callers = Callers(self.redis)
+        self.places = Places(self.redis, self.http)
         self._visited: dict[int, float] = {}
         self._spawned: set[asyncio.Task[None]] = set()
+
+    async def caller_of(self, request: SpaceRequest, scope: Scope, body: dict[str, Any]) -> Caller:
+        """The caller of an event with this body, which gets there what its files are called."""
+        return await self.places.settled(request, scope, body, await self.callers.of(request, scope, body))
 
     async def closed_for(self, request: SpaceRequest) -> bool:
         """Whether this is a program's request to a Space whose API is closed."""

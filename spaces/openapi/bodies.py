@@ -96,6 +96,7 @@ BODIES: dict[str, Json] = {
     "history.super_squash": body(message=text(1000)),
     "runtime.set_hardware": body("flavor", flavor=text(64), sleepTimeSeconds=NUMBER),
     "runtime.set_sleep_time": body("seconds", seconds=NUMBER),
+    "api.replicas": body("replicas", replicas={**NUMBER, "minimum": 1}),
     "runtime.secrets": PAIR,
     "runtime.variables": PAIR,
     "runtime.get_reload": body("reloadId", reloadId=text(64)),

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
+from hardware import replicas
 from hardware.models import HardwareTier, Replica
 from hardware.tiers import DEFAULT, TIERS, choosing, tier
 from spaces import lifecycle
 from spaces.models import Space
+from spaces.secrets import environment
 
 if TYPE_CHECKING:
     from accounts.models import Owner
@@ -30,6 +32,26 @@ def move(space: Space, tier_name: str) -> None:
         space.hardware = choosing.choose(known, space.owner_id)
     space.save(update_fields=["hardware", "last_modified"])
     lifecycle.environment_changed(space)
+
+
+@transaction.atomic
+def cancel_move(space: Space) -> bool:
+    """Keep the Space on the hardware that serves it. False: none does, or it does not move. What serves goes
+    on, unless the order for the new hardware brings more, like a new variable: then it is replaced."""
+    space = Space.objects.select_for_update(of=("self",)).select_related("owner", "replica").get(pk=space.pk)
+    serving = space.replica
+    if serving is None or serving.state != Replica.State.READY or serving.tier == space.hardware:
+        return False
+    space.hardware = serving.tier
+    space.save(update_fields=["hardware", "last_modified"])
+    ordered = list(space.replicas.filter(wanted=True, set_aside_at=None, beside=None, pk__gt=serving.pk))
+    if any(replicas.brings_more(row, serving, environment(space)) for row in ordered):
+        lifecycle.environment_changed(space)
+        return True
+    for row in ordered:
+        replicas.order_stop(row)
+    lifecycle.replica_changed(serving.pk)
+    return True
 
 
 def check(owner: Owner, space: Space) -> None:

@@ -14,6 +14,7 @@ from queueing.wakeup import wake_space
 from spaces import names, visits
 from spaces.models import Sdk, Space, Stage
 from spaces.room import waits
+from spaces.scaling import words
 from spaces.views.common import is_writer, readable
 from spaces.views.failures import failure
 from spaces.views.progress import last_lines, progress
@@ -52,15 +53,17 @@ def space_context(request: HttpRequest, space: Space, tab: str) -> dict[str, Any
 def head_context(request: HttpRequest, space: Space) -> dict[str, Any]:
     """What the head of every tab shows, and renews: the stage, and the hardware that serves and is wanted."""
     replica = space.replica if space.stage.startswith("RUNNING") else None
+    writer = is_writer(request, space)
     moving = space.sdk != Sdk.STATIC and replica is not None and replica.tier != space.hardware
     return {
         "space": space,
         "liked": request.user.is_authenticated and space.liked_by.filter(user_id=request.user.pk).exists(),
-        "writer": is_writer(request, space),
+        "writer": writer,
         "serving": replica.tier if replica is not None else space.hardware,
         "moving": moving,
         "moving_waits": waits.explanation(space) if moving else "",
         "simulated": bool(replica and replica.simulated),
+        "replicas_are": words.about(space) if writer else "",
         "progress": progress(space),
         "queue": queue_settings.effective(space.pk),
     }

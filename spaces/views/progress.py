@@ -38,8 +38,8 @@ def progress(space: Space) -> Progress | None:
 
 
 def newest(space: Space) -> Replica | None:
-    """The replica that was ordered last."""
-    return space.replicas.order_by("-pk").defer("spec", "report").first()
+    """The replica that was ordered last, of those that lead."""
+    return space.replicas.filter(beside=None).order_by("-pk").defer("spec", "report").first()
 
 
 def last_lines(space: Space, count: int) -> list[str]:

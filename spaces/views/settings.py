@@ -25,6 +25,7 @@ from spaces import creation, lifecycle, names, publishing
 from spaces.card import CardError
 from spaces.models import Sdk, Secret, Space, Variable, Visibility
 from spaces.room import memory, tiers, waits
+from spaces.scaling import section as scaling
 from spaces.secrets import MOST_KEYS
 from spaces.signin import section as publishers
 from spaces.views.common import writable, writable_owners
@@ -100,6 +101,7 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
         **_queue_rows(space),
         **_now(space),
         **volumes.context(space),
+        **scaling.context(),
         **memory.context(space),
         "measured": partial(
             advice_facts.sentences, space.pk, space.hardware
@@ -225,6 +227,7 @@ SECTIONS: dict[str, Callable[[HttpRequest, Space], dict[str, Any] | None]] = {
     "queue": _queue,
     "memory": _memory,
     "hardware": _hardware,
+    "replicas": scaling.change,
     "sleep": _sleep,
     "pushes": _pushes,
     "visibility": _visibility,
@@ -237,6 +240,7 @@ SAVED = {
     "queue": "Saved. It acts at once.",
     "memory": "Saved. It acts at once.",
     "hardware": "The Space moves. Visitors stay where they are until it runs there.",
+    "replicas": "Saved. More start beside what runs; those that end finish their calls first.",
     "sleep": "Saved.",
     "pushes": "Saved. It acts on the next push.",
     "visibility": "Saved.",
@@ -284,7 +288,7 @@ def _clear(space: Space) -> str:
 
 
 def _cancel_move(space: Space) -> str:
-    if lifecycle.cancel_move(space):
+    if tiers.cancel_move(space):
         return f"The move is cancelled: {space} stays on its hardware."
     return f"{space} is not on its way to other hardware."
 

@@ -46,7 +46,7 @@ class Version:
 
 
 def _versions(space: Space) -> list[Version]:
-    ready = space.replicas.filter(wanted=True, state=Replica.State.READY, reloaded_to="")
+    ready = space.replicas.filter(wanted=True, state=Replica.State.READY, reloaded_to="", beside=None)
     warm = set(ready.values_list("build_id", flat=True))
     serving = space.replica.build_id if space.replica is not None and space.replica_id else None
     is_ready = space.replica is not None and space.replica.state == Replica.State.READY

@@ -155,3 +155,36 @@ def test_the_worker_of_a_removed_node_ends() -> None:
     draining.remove(here)
     beats.beat()
     assert ended == [True]
+
+
+def test_replicas_beside_another_follow_it_and_are_none_to_replace_it() -> None:
+    here, there = node("here"), node("there")
+    lead = runs("many", here)
+    beside = [
+        replicas.order(space_id=lead.space_id, build_id=None, spec=replicas.spec_of(lead.pk)) for _ in "ab"
+    ]
+    Replica.objects.filter(pk__in=[row.pk for row in beside]).update(beside=lead.pk, state=State.READY)
+    Replica.objects.filter(pk=beside[0].pk).update(node=here)
+    Replica.objects.filter(pk=beside[1].pk).update(node=there)
+    draining.drain(here)
+    round_of(here)
+    [newer] = Replica.objects.filter(space_id=lead.space_id, beside=None).exclude(pk=lead.pk)
+    assert newer.pk > beside[1].pk
+    assert Replica.objects.filter(set_aside_at__isnull=False).count() == 0, (
+        "it ends with what it serves beside"
+    )
+
+
+def test_one_beside_another_that_runs_elsewhere_ends_and_is_ordered_anew() -> None:
+    here, there = node("here"), node("there")
+    lead = runs("many", there)
+    beside = replicas.order(
+        space_id=lead.space_id, build_id=None, spec=replicas.spec_of(lead.pk), beside=lead.pk
+    )
+    Replica.objects.filter(pk=beside.pk).update(node=here, state=State.READY)
+    draining.drain(here)
+    round_of(here)
+    beside.refresh_from_db()
+    assert beside.set_aside_at is not None
+    assert beside.wanted, "its calls end first"
+    assert Replica.objects.count() == 2, "its Space orders the next one"

@@ -338,3 +338,38 @@ def test_an_owner_has_at_most_so_many_on_a_tier_and_delays_nobody_meanwhile() ->
     found = plan([one(1, 7), one(2, 7), one(3, 7), one(4, 8), one(5, 7, space=1)], wide)
     assert found.waiting == {3: Waits(1, 1, "limit")}
     assert set(found.placed) == {1, 2, 4, 5}, "a new version of one that runs is none more"
+
+
+def test_one_that_serves_beside_others_counts_with_them_and_has_no_room_but_its_own() -> None:
+    two = dataclasses.replace(CPU, most_per_owner=2)
+
+    def one(number: int, *, is_further: bool) -> Order:
+        return Order(number, 1, two, {"a": ()}, 7, is_further=is_further)
+
+    lead = Allocation(space_id=1, amount=Amount(0, 2, 4 * GIB), tier="cpu", owner_id=7)
+    full = room("a", gib=4, allocations=(lead,))
+    assert set(plan([one(2, is_further=False)], full).placed) == {2}, "the next version"
+    full = room("a", gib=4, allocations=(lead,))
+    assert plan([one(2, is_further=True)], full).waiting == {2: Waits(1, 1, "memory_bytes")}
+    wide = room("a", cores=64, gib=64, allocations=(lead, lead))
+    assert plan([one(3, is_further=True)], wide).waiting == {3: Waits(1, 1, "limit")}
+
+
+def test_no_space_waits_because_another_one_would_run_on_more_replicas(space: Space, quiet: None) -> None:
+    here = node(gib=4)
+    runs = waiting(space, 1, "cpu", node=here, state="ready")
+    more = Replica.objects.create(space=runs.space, tier="cpu", spec={}, beside=runs.pk)
+    other = waiting(space, 2, "cpu")
+    taker(here).take()
+    for row in (more, other):
+        row.refresh_from_db()
+    assert (other.waits["place"], more.waits["place"]) == (1, 2)
+    Replica.objects.filter(pk=other.pk).delete()
+    taker(here).take()
+    more.refresh_from_db()
+    assert more.waits["place"] == 1
+    assert not line.is_awaited("cpu"), "nobody is put to sleep for it"
+    Replica.objects.filter(pk=runs.pk).update(state="stopped")
+    taker(here).take()
+    more.refresh_from_db()
+    assert more.node == here

@@ -70,6 +70,17 @@ def test_hardware_by_any_of_its_names(api: HfApi, space: str) -> None:
     assert (runtime.requested_hardware, runtime.sleep_time) == ("cpu-basic", 600)
 
 
+def test_replicas_are_wanted_and_told_as_the_hub_tells_them(hub: Hub, api: HfApi, space: str) -> None:
+    path = f"/api/spaces/{space}/replicas"
+    assert hub.call("POST", path, "alice", json={"replicas": 3}).status_code == 200
+    assert api.get_space_runtime(space).raw["replicas"] == {"current": 0, "requested": 3}
+    for wrong in (0, 11, "2", True, None, 1.5):
+        refused = hub.call("POST", path, "alice", json={"replicas": wrong})
+        assert refused.status_code == 400, wrong
+        assert "replicas" in refused.json()["error"]
+    assert api.get_space_runtime(space).raw["replicas"]["requested"] == 3
+
+
 def test_the_hardware_there_is(api: HfApi) -> None:
     found = {h.name: h for h in api.list_spaces_hardware()}
     assert list(found) == ["cpu-basic", "t4-small", "a100-large"]

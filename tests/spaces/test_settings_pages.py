@@ -146,6 +146,22 @@ def test_sleep_visibility_pause(folks: People) -> None:
     assert client.post("/lab/demo/settings/action/nothing").status_code == 404
 
 
+def test_a_space_runs_on_more_replicas(folks: People) -> None:
+    space = space_of(folks)
+    client = as_(folks.alice)
+    assert "Saved" in text_of(client.post("/lab/demo/settings/replicas", {"replicas": "3"}, headers=HTMX))
+    assert 'value="3"' in text_of(client.get("/lab/demo/settings"))
+    for typed in ("0", "11", "many", "9" * 5000, ""):
+        refused = client.post("/lab/demo/settings/replicas", {"replicas": typed}, headers=HTMX)
+        assert (refused.status_code, "1 to 10 replicas" in text_of(refused)) == (422, True)
+    space.refresh_from_db()
+    assert space.replica_count == 3
+    Space.objects.update(sdk="static")
+    assert "Replicas" not in text_of(client.get("/lab/demo/settings"))
+    refused = client.post("/lab/demo/settings/replicas", {"replicas": "2"}, headers=HTMX)
+    assert "needs no replicas" in text_of(refused)
+
+
 def test_deleting_needs_the_typed_name(folks: People) -> None:
     space_of(folks)
     client = as_(folks.alice)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hardware.replica_client import target_of
@@ -114,6 +115,8 @@ async def _queue(
         "query": scope["query_string"].decode("latin-1"),
     }
     caller = await context.callers.replay(request, scope)
+    if route.others:  # its files are where its sender's uploads went
+        caller = replace(caller, home=str(route.replica_id))
     accepted = await context.gradio.enqueue(
         route, body, caller, channel=channel, fn=MCP, function=None, present=False
     )

@@ -104,7 +104,8 @@ class GradioRouter:
 
     async def _join(self, request: SpaceRequest, _: Any, scope: Scope, receive: Receive, send: Send) -> bool:
         body = await self._body(receive)
-        caller = await self.context.callers.of(request, scope, body)
+        request = await self.context.places.of_session(request, body)
+        caller = await self.context.caller_of(request, scope, body)
         group = await made.group(self.context.http, request, body)
         accepted = await self.context.gradio.join(request.route, body, caller, group=group)
         await self.context.visited(request.route)
@@ -135,11 +136,11 @@ class GradioRouter:
         self, request: SpaceRequest, match: re.Match[str], scope: Scope, receive: Receive, send: Send
     ) -> bool:
         """An input chunk of a `.stream()` event: straight to the app, under the app's own id."""
-        app_id = await self.context.gradio.app_event_id(request.route, match["event"])
+        app_id, there = await self.context.gradio.app_event_id(request.route, match["event"])
         raw = await http.read_body(receive, self.context.event_bytes)
         path = f"{request.route.app.prefix}/stream/{app_id}{match['close'] or ''}"
         sent = self.context.http.request(
-            "POST", request.route.address, path,
+            "POST", there.address, path,
             headers={"content-type": "application/json"}, data=raw, total_s=CHUNK_S,
         )  # fmt: skip
         async with sent as reply:
@@ -155,6 +156,7 @@ class GradioRouter:
                 raise ApiClosed
             body = {"data": await info.in_order(self.context.http, request, match["name"], body)}
         caller = await self.context.callers.replay(request, scope)
+        caller = await self.context.places.settled(request, scope, body, caller)
         accepted = await self.context.gradio.call(request.route, match["name"], body, caller)
         await self.context.visited(request.route)
         await _joined(send, accepted)
@@ -172,7 +174,8 @@ class GradioRouter:
     ) -> bool:
         """A direct run. Unqueued functions of the page go straight to the app, with its queue's leave."""
         body = await self._body(receive)
-        caller = await self.context.callers.of(request, scope, body)
+        request = await self.context.places.of_session(request, body)
+        caller = await self.context.caller_of(request, scope, body)
         function = self.context.gradio.runs_directly(request.route, match["name"], body)
         if function is None:
             function = await made.function(self.context.http, request, match["name"], body)

@@ -43,7 +43,7 @@ async def handle(
     socket = _Socket(receive, send)
     with contextlib.suppress(Gone):
         await gradio3.handle(
-            context.gradio, request.route, socket, lambda body: context.callers.of(request, scope, body)
+            context.gradio, request.route, socket, lambda body: context.caller_of(request, scope, body)
         )
         await send({"type": "websocket.close", "code": 1000})
     return True

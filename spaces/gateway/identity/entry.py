@@ -33,6 +33,19 @@ def opens_page(scope: Scope) -> bool:
     return scope["method"] == "GET" and head.wants_page(scope["headers"])
 
 
+def is_page(request: SpaceRequest, scope: Scope) -> bool:
+    """A browser opening one of the app's pages (not its scripts fetching data)."""
+    if not request.route.app.protocol or not opens_page(scope):
+        return False
+    path = request.inner_path
+    return path is not None and (path.strip("/") in request.route.app.pages or path == "/")
+
+
+def is_home(request: SpaceRequest, scope: Scope) -> bool:
+    """A browser opening the Space's address, whatever is there."""
+    return opens_page(scope) and request.path == "/" and not request.program
+
+
 def redirection(request: SpaceRequest, scope: Scope, key: str) -> tuple[str, str] | None:
     """Where the browser has to go first, and the Set-Cookie on its way ("" for none); None to go on."""
     if request.program:
