@@ -25,10 +25,6 @@ FEATURES: tuple[tuple[str, str], ...] = (
         "Files are uploaded by Xet, and downloaded as they are: at /spaces/<owner>/<name>/resolve/.",
     ),
     (_OF_A_SPACE + r"storage", DATA),
-    (
-        _OF_A_SPACE + r"replicas",
-        "A Space has one replica here: raise concurrency, or choose other hardware.",
-    ),
     (r"models|datasets|kernels", ONLY_SPACES),  # the lists; a single one is not found
     (_OF_A_SPACE + r"dev-mode", "There is no dev mode here: push the change, and the Space starts with it."),
     (

@@ -178,9 +178,12 @@ def test_what_is_missing_is_named_with_what_to_do(api: HfApi, space: str, call: 
         call(api, space)
 
 
-def test_a_space_has_one_replica(hub: Hub, space: str) -> None:
-    answer = hub.call("POST", f"/api/spaces/{space}/replicas", "alice", json={"replicas": 2})
-    assert (answer.status_code, "one replica here" in answer.json()["error"]) == (501, True)
+def test_the_number_of_replicas_is_in_the_runtime(hub: Hub, space: str) -> None:
+    for count in (2, 1):
+        answer = hub.call("POST", f"/api/spaces/{space}/replicas", "alice", json={"replicas": count})
+        assert (answer.status_code, answer.json()["replicas"]["requested"]) == (200, count)
+    answer = hub.call("POST", f"/api/spaces/{space}/replicas", "alice", json={"replicas": 0})
+    assert (answer.status_code, "1 to" in answer.json()["error"]) == (400, True)
 
 
 def test_an_unknown_address_says_where_the_addresses_are_listed(hub: Hub) -> None:
