@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 
 from hardware import devices, redis_keys
+from hardware.tiers import GIB
 from infra.redis_clients import sync_redis
 
 KEPT_S = 24 * 3600
@@ -98,17 +99,16 @@ def history(node_id: int, name: str) -> dict[str, Any]:
     for minute, sample in minutes.items():
         found.get(minute * 60 // step_s, []).append(sample)
     means = [mean(found[point]) if found[point] else None for point in points]
-    gib = 1024**3
     return {
         "range": name,
         "step_s": step_s,
         "series": {
             "time": [point * step_s for point in points],
             "cores": [one and one.cores for one in means],
-            "memory_gb": [one and round(one.memory_bytes / gib, 3) for one in means],
-            "disk_gb": [one and round(one.disk_bytes / gib, 3) for one in means],
+            "memory_gb": [one and round(one.memory_bytes / GIB, 3) for one in means],
+            "disk_gb": [one and round(one.disk_bytes / GIB, 3) for one in means],
             "gpus_busy": [one and _sum(one, 0) for one in means],
-            "gpu_memory_gb": [one and _sum(one, 1, gib) for one in means],
+            "gpu_memory_gb": [one and _sum(one, 1, GIB) for one in means],
         },
     }
 

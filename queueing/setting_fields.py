@@ -8,6 +8,8 @@ from typing import Any, TypeVar, get_type_hints
 
 MOST_CALLS = 1000  # of one group at once
 MOST_WAITING = 100_000
+#: Before the name of a group of functions, where its number stands among settings.
+GROUP = "group:"
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hardware.tiers import GIB, Tier
-from queueing.setting_fields import Settings
+from queueing.setting_fields import GROUP, Settings
 from queueing.stats.counters import Tally
 from queueing.stats.histograms import Histogram, quantile, seconds_in, share_over
 from queueing.stats.patience import patience
@@ -66,7 +66,7 @@ def advice(facts: Facts, settings: Settings, tier: Tier) -> dict[str, str]:
     sentences = {name: rule(facts, settings, tier) for name, rule in RULES.items()}
     for name, use in facts.groups.items():
         if use.source != "default":
-            sentences[f"group:{name}"] = _at_once(use.tally, use.tally.running, use.limit, facts, tier)
+            sentences[f"{GROUP}{name}"] = _at_once(use.tally, use.tally.running, use.limit, facts, tier)
     return {name: sentence[0].upper() + sentence[1:] for name, sentence in sentences.items() if sentence}
 
 

@@ -55,12 +55,12 @@ def quantile(histogram: Histogram, q: float) -> float | None:
     for bucket in sorted(histogram):
         count = histogram[bucket]
         if count and below + count >= wanted:
-            return _within(bucket, (wanted - below) / count)
+            return within(bucket, (wanted - below) / count)
         below += count
     raise AssertionError("the counts add up to the total")
 
 
-def _within(bucket: int, share: float) -> float:
+def within(bucket: int, share: float) -> float:
     """The duration that has this share of the bucket's events below it."""
     low, high = lower_edge(bucket), upper_edge(bucket)
     if math.isinf(high):
@@ -86,4 +86,4 @@ def share_over(histogram: Histogram, seconds: float) -> float:
 
 def seconds_in(histogram: Histogram) -> float:
     """All durations added up, in seconds, each taken as the middle of its bucket."""
-    return sum(count * _within(bucket, 0.5) for bucket, count in histogram.items())
+    return sum(count * within(bucket, 0.5) for bucket, count in histogram.items())

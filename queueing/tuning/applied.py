@@ -13,13 +13,13 @@ from django.utils import timezone
 from hardware.tiers import Tier
 from queueing import queue_settings
 from queueing.models import AppliedSettings
+from queueing.setting_fields import GROUP
 from queueing.tuning import traffic
-from queueing.tuning.what_if import NothingMeasured, Question, Scenario, answer, measured, replay_of
+from queueing.tuning.what_if import NothingMeasured, Question, Scenario, answer, measured, present, replay_of
 
 #: Of one Space.
 KEPT = 50
 SHOWN = 5
-GROUP = "group:"
 #: Events since then below which nothing is compared.
 FEWEST = 20
 
@@ -60,9 +60,9 @@ def apply(space_id: int, tier: Tier, question: Question, by: str) -> dict[str, A
     except NothingMeasured:
         expected = {}
     with transaction.atomic():
-        before = _in_force(space_id)
+        before = by_name(present(space_id))
         queue_settings.change(space_id, question.settings)
-        after = _in_force(space_id)
+        after = by_name(present(space_id))
         named = [*question.settings, *(f"{GROUP}{name}" for name in question.settings.get("groups", ()))]
         changed = [name for name in named if before.get(name) != after.get(name)]
         if changed:
@@ -78,10 +78,9 @@ def apply(space_id: int, tier: Tier, question: Question, by: str) -> dict[str, A
     return {name: before.get(name) for name in changed}
 
 
-def _in_force(space_id: int) -> dict[str, Any]:
+def by_name(now: Scenario) -> dict[str, Any]:
     """The settings by their names, the numbers of groups as `group:<name>`."""
-    numbers = {f"{GROUP}{one.group}": one.limit for one in queue_settings.groups(space_id)}
-    return asdict(queue_settings.effective(space_id)) | numbers
+    return asdict(now.settings) | {f"{GROUP}{one.group}": one.limit for one in now.groups}
 
 
 def history(space_id: int, tier: Tier) -> list[Applied]:
@@ -113,7 +112,7 @@ def _modelled(space_id: int, tier: Tier, demand: traffic.Demand) -> dict[str, An
         replay = replay_of(space_id, tier, demand)
     except NothingMeasured:
         return None
-    now = Scenario(settings=queue_settings.effective(space_id), groups=queue_settings.groups(space_id))
+    now = present(space_id)
     return replay.figures(replay.run(now), now)
 
 

@@ -15,7 +15,7 @@ from queueing.lines import MAIN
 from queueing.models import QueueMinute
 from queueing.stats import history
 from queueing.stats.counters import Tally
-from queueing.stats.histograms import Histogram, lower_edge, upper_edge
+from queueing.stats.histograms import Histogram, seconds_in, within
 from queueing.stats.patience import patience
 from queueing.tuning.model import Arrival
 
@@ -27,9 +27,10 @@ MOST = 20_000
 class Demand:
     """What visitors asked of one Space. `minutes`: {minute since 1970: {fn: events}}, refused ones of a full
     queue included; `service`, `wait`, `left`: histograms of seconds; `batches`: {fn: {size: calls}};
-    `refused`: events that found the queue full."""
+    `refused`: events that found the queue full; `calls_s`: {minute: seconds of calls, of all lines}."""
 
     minutes: dict[int, Counter[str]] = field(default_factory=dict)
+    calls_s: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
     service: dict[str, Counter[int]] = field(default_factory=dict)
     batches: dict[str, Counter[int]] = field(default_factory=dict)
     wait: Counter[int] = field(default_factory=Counter)
@@ -37,8 +38,11 @@ class Demand:
     refused: int = 0
     most_pending: int = 0
 
-    def take(self, minute: int, fn: str, tally: Tally) -> None:
+    def take(self, minute: int, lane: str, fn: str, tally: Tally) -> None:
         """Count what a function did in a minute."""
+        self.calls_s[minute] += seconds_in(tally.service) / (tally.mean_batch or 1)
+        if lane != MAIN:
+            return
         if events := tally.arrivals + tally.counts["full"]:
             self.minutes.setdefault(minute, Counter())[fn] += events
         self.service.setdefault(fn, Counter()).update(tally.service)
@@ -63,20 +67,19 @@ def recorded(space_id: int, begin: datetime, end: datetime | None = None) -> Dem
         rows = rows.filter(minute__lt=end)
     found = Demand()
     found.most_pending = max(rows.filter(fn="").values_list("pending", flat=True), default=0)
-    fields = ("minute", "fn", "page", "api", "full", "wait", "service", "left", "batch")
-    for at, fn, page, api, full, *histograms in rows.filter(lane=MAIN).values_list(*fields):
+    fields = ("minute", "lane", "fn", "page", "api", "full", "wait", "service", "left", "batch")
+    for at, lane, fn, page, api, full, *histograms in rows.exclude(fn="").values_list(*fields):
         wait, service, left, batch = (
             Counter({int(bucket): count for bucket, count in one.items()}) for one in histograms
         )
         counts = Counter(page=page, api=api, full=full)
         tally = Tally(counts=counts, wait=wait, service=service, left=left, batch=batch)
-        found.take(int(at.timestamp()) // 60, fn, tally)
+        found.take(int(at.timestamp()) // 60, lane, fn, tally)
     for minute, now in newest.items():
         if begin.timestamp() <= 60 * minute < (end.timestamp() if end else math.inf):
             found.most_pending = max(found.most_pending, now.pending)
             for (lane, fn), tally in now.functions.items():
-                if lane == MAIN:
-                    found.take(minute, fn, tally)
+                found.take(minute, lane, fn, tally)
     return found
 
 
@@ -157,10 +160,4 @@ class _Times:
     def _some(self, fn: str) -> Iterator[float]:
         histogram = self._service[fn]
         for bucket in self._rng.choices(list(histogram), list(histogram.values()), k=256):
-            low, high = lower_edge(bucket), upper_edge(bucket)
-            if math.isinf(high):
-                yield low
-            elif low == 0:
-                yield high * self._rng.random()
-            else:
-                yield low * (high / low) ** self._rng.random()
+            yield within(bucket, self._rng.random())

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -16,12 +16,10 @@ from hardware.tiers import Tier
 from infra.redis_clients import sync_redis
 from queueing import queue_settings
 from queueing.eta import quantile
-from queueing.models import QueueMinute
 from queueing.queue_settings import GroupLimit
 from queueing.routes import App, decode
 from queueing.setting_fields import Settings
 from queueing.stats.histograms import quantile as histogram_quantile
-from queueing.stats.histograms import seconds_in
 from queueing.stats.patience import patience
 from queueing.store.keys import SpaceKeys
 from queueing.tuning import traffic
@@ -67,6 +65,12 @@ class Scenario:
     speed: float = 1.0
 
 
+def present(space_id: int) -> Scenario:
+    """The Space as it is set now."""
+    settings, groups = queue_settings.proposed(space_id, {})
+    return Scenario(settings=settings, groups=groups)
+
+
 def answer(space_id: int, tier: Tier, question: Question) -> dict[str, Any]:
     """The figures of both, as `spaces.api.what_if` documents them.
 
@@ -74,7 +78,7 @@ def answer(space_id: int, tier: Tier, question: Question) -> dict[str, Any]:
         NothingMeasured
         queueing.queue_settings.BadSetting: of the proposed ones.
     """
-    now = Scenario(settings=queue_settings.effective(space_id), groups=queue_settings.groups(space_id))
+    now = present(space_id)
     settings, groups = queue_settings.proposed(space_id, question.settings)
     then = Scenario(settings=settings, groups=groups, replicas=question.replicas, speed=question.speed)
     demand = traffic.recorded(space_id, timezone.now() - question.back)
@@ -135,29 +139,19 @@ def replay_of(space_id: int, tier: Tier, demand: traffic.Demand, crowd: Crowd | 
         lines=lines,
         arrivals=arrivals,
         span=span,
-        cores=cores_of_a_call(space_id, moment(min(demand.minutes))),
+        cores=cores_of_a_call(space_id, demand),
         notes=notes,
     )
 
 
-def moment(minute: int) -> datetime:
-    """When a minute since 1970 begins."""
-    return datetime.fromtimestamp(60 * minute, UTC)
-
-
-def cores_of_a_call(space_id: int, begin: datetime) -> float | None:
+def cores_of_a_call(space_id: int, demand: traffic.Demand) -> float | None:
     """Cores that one running call keeps busy, by the utilization law (Denning and Buzen 1978): core seconds
     of the replicas over seconds of calls, in minutes with calls. None where too little was sampled."""
     cores: defaultdict[int, float] = defaultdict(float)
     for use in usage.of(space_id):
         cores[use.minute] += use.cores
-    calls: defaultdict[int, float] = defaultdict(float)
-    rows = QueueMinute.objects.filter(space_id=space_id, minute__gte=begin).exclude(fn="")
-    for at, service, batch in rows.values_list("minute", "service", "batch"):
-        sizes = {int(size): count for size, count in batch.items()}
-        mean = sum(n * count for n, count in sizes.items()) / (sum(sizes.values()) or 1) or 1
-        seconds = seconds_in({int(bucket): count for bucket, count in service.items()})
-        calls[int(at.timestamp()) // 60] += seconds / mean
+    begin = min(demand.minutes)
+    calls = {minute: seconds for minute, seconds in demand.calls_s.items() if minute >= begin}
     both = [minute for minute, seconds in calls.items() if minute in cores and seconds > 1]
     if len(both) < FEWEST_MINUTES:
         return None

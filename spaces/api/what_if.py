@@ -14,6 +14,7 @@ from pydantic import Field, PrivateAttr
 from accounts import access
 from hardware.tiers import tier
 from queueing.queue_settings import BadSetting
+from queueing.setting_fields import GROUP
 from queueing.stats.history import RANGES
 from queueing.tuning import applied, what_if
 from spaces.api.deploy import space_of
@@ -25,8 +26,6 @@ router = Router()
 #: The queue settings that the model knows.
 SETTINGS = ("concurrency_count", "max_running", "max_size", "batch", "max_batch_size")
 NONE = "none"
-#: A parameter `group:<name>` is the number of one group of functions.
-GROUP = "group:"
 
 
 class Asked(Schema):

@@ -9,13 +9,11 @@ from django import forms
 from django.http import QueryDict
 
 from queueing import queue_settings
-from queueing.setting_fields import FIELDS
+from queueing.setting_fields import FIELDS, GROUP
 from spaces import names
 from spaces.models import Sdk, Visibility
 from spaces.secrets import KEY, VALUE_LIMIT
 
-#: The prefix of the field of a group's number, before the group's name.
-GROUP_FIELD = "group:"
 SLEEP_TIMES = {"": "Never", "300": "5 minutes", "1800": "30 minutes", "3600": "1 hour", "86400": "1 day"}
 
 
@@ -45,7 +43,7 @@ def typed_numbers(
     values: dict[str, int | str | None] = {}
     errors: dict[str, str] = {}
     for group in groups:
-        text = posted.get(GROUP_FIELD + group.group)
+        text = posted.get(GROUP + group.group)
         if text is None or text.strip() == shown_number(group):
             continue
         text = text.strip()
@@ -83,7 +81,7 @@ def group_rows(
         limit, source = (
             (each, "the default") if group.without == queue_settings.DEFAULT else (group.without, "the code")
         )
-        name = GROUP_FIELD + group.group
+        name = GROUP + group.group
         rows.append({
             "id": f"group-{at}",
             "name": name,

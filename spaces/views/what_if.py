@@ -3,7 +3,7 @@ write access. Without scripts its form works as any other."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -17,11 +17,11 @@ from pydantic import ValidationError
 from hardware.tiers import tier
 from queueing import queue_settings
 from queueing.queue_settings import GroupLimit
-from queueing.setting_fields import BY_NAME
-from queueing.tuning import applied
+from queueing.setting_fields import BY_NAME, GROUP
+from queueing.tuning import applied, what_if
 from queueing.tuning.applied import Applied
 from spaces.api.hub import HubError
-from spaces.api.what_if import GROUP, NONE, SETTINGS, Asked, answer_for
+from spaces.api.what_if import NONE, SETTINGS, Asked, answer_for
 from spaces.models import Sdk, Space
 from spaces.views.common import writable
 from spaces.views.pages import space_context
@@ -102,15 +102,15 @@ def _asked(query: QueryDict) -> Asked:
 
 
 def _context(space: Space, query: QueryDict) -> dict[str, Any]:
-    groups = queue_settings.groups(space.pk)
-    numbers = {f"{GROUP}{one.group}": one.limit for one in groups}
-    now = asdict(queue_settings.effective(space.pk)) | numbers
+    present = what_if.present(space.pk)
+    now = applied.by_name(present)
+    asked_for = [key for key in now if key in SETTINGS or key.startswith(GROUP)]
     context: dict[str, Any] = {
         "space": space,
         "range": query.get("range", "24h"),
         "ranges": [(value, label) for value, (label, _) in SHOWN.items()],
-        "undo": {key: query[f"was_{key}"] for key in (*SETTINGS, *numbers) if query.get(f"was_{key}")},
-        "fields": _fields(query, now, groups),
+        "undo": {key: query[f"was_{key}"] for key in asked_for if query.get(f"was_{key}")},
+        "fields": _fields(query, now, present.groups),
         "currency": settings.SPACEPORT_CURRENCY,
     }
     try:
@@ -125,7 +125,7 @@ def _context(space: Space, query: QueryDict) -> dict[str, Any]:
     return context
 
 
-def _fields(query: QueryDict, now: dict[str, Any], groups: list[GroupLimit]) -> list[dict[str, Any]]:
+def _fields(query: QueryDict, now: dict[str, Any], groups: Sequence[GroupLimit]) -> list[dict[str, Any]]:
     """The fields of the form; groups whose number is their own have one each."""
     shown = {key: _shown(value) for key, value in now.items()} | {
         "replicas": "1", "speed": "1", "people": "0", "events_each": "1", "minutes": "60",

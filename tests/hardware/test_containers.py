@@ -11,7 +11,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from hardware.runtimes.base import Artifact, BuildSpec, InUse, ReplicaSpec, Star
 from hardware.runtimes.docker import DockerRuntime
 from hardware.runtimes.images import code, transfer
 from tests.hardware.engine import Listener, docker_runtime
+from tests.sockets import accept_all
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -105,15 +105,7 @@ def inside(runtime: DockerRuntime, running: Running, targets: list[tuple[str, in
 
 def listening_on(address: str) -> socket.socket:
     server = socket.create_server((address, 0))
-
-    def accept() -> None:
-        while True:
-            try:
-                server.accept()[0].close()
-            except OSError:
-                return
-
-    threading.Thread(target=accept, daemon=True).start()
+    accept_all(server)
     return server
 
 

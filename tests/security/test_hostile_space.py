@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import socket
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from hardware.tiers import TIERS
 from tests.hardware.engine import docker_runtime
 from tests.security import hostile_space
 from tests.security.builds import build
+from tests.sockets import accept_all
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -78,15 +78,7 @@ def attack(runtime: DockerRuntime, running: Running, *arguments: str) -> str:
 def listener() -> Iterator[int]:
     """A port that `web` opens, on which this machine listens, on all its addresses."""
     server = _server()
-
-    def accept() -> None:
-        while True:
-            try:
-                server.accept()[0].close()
-            except OSError:
-                return
-
-    threading.Thread(target=accept, daemon=True).start()
+    accept_all(server)
     yield server.getsockname()[1]
     server.close()
 

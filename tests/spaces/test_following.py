@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -43,15 +44,21 @@ class _Other(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-@pytest.fixture(scope="module")
-def addresses() -> Iterator[list[str]]:
-    """Of two apps that answer."""
-    servers = [ThreadingHTTPServer(("127.0.0.1", 0), _Other) for _ in range(2)]
+@contextmanager
+def answering(count: int) -> Iterator[list[str]]:
+    """The addresses of so many apps that answer."""
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), _Other) for _ in range(count)]
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     yield [f"127.0.0.1:{server.server_port}" for server in servers]
     for server in servers:
         server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def addresses() -> Iterator[list[str]]:
+    with answering(2) as found:
+        yield found
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
-from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -22,7 +20,7 @@ from spaces.building import versions
 from spaces.models import Build, Sdk, Space, Stage
 from spaces.room import tiers
 from spaces.scaling import follow, words
-from tests.spaces.test_following import _Other
+from tests.spaces.test_following import answering
 
 State = Replica.State
 LONG_AGO = timedelta(minutes=40)
@@ -30,13 +28,8 @@ LONG_AGO = timedelta(minutes=40)
 
 @pytest.fixture(scope="module")
 def addresses() -> Iterator[list[str]]:
-    """Of apps that answer."""
-    servers = [ThreadingHTTPServer(("127.0.0.1", 0), _Other) for _ in range(4)]
-    for server in servers:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield [f"127.0.0.1:{server.server_port}" for server in servers]
-    for server in servers:
-        server.shutdown()
+    with answering(4) as found:
+        yield found
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from queueing.groups import Group
 from queueing.models import AppliedSettings, QueueMinute
 from queueing.routes import App, Function, Route, encode
 from queueing.store.keys import SpaceKeys
-from queueing.tuning import what_if
+from queueing.tuning import traffic, what_if
 from spaces import creation
 from spaces.models import Space
 from tests.people import People
@@ -124,9 +124,8 @@ def test_cores_that_calls_keep_busy_bound_what_more_at_once_gains(folks: People,
         # 40 events of 1.8 s on average in a minute, each with 1.5 cores.
         redis.zadd(redis_keys.usage(space.pk), {f"{number}:1:1000:{40 * 1.8 * 1.5 / 60:.3f}:2.0": number})
     redis.expire(redis_keys.usage(space.pk), 600)
-    assert what_if.cores_of_a_call(space.pk, timezone.now() - timedelta(days=1)) == pytest.approx(
-        1.5, rel=0.02
-    )
+    demand = traffic.recorded(space.pk, timezone.now() - timedelta(days=1))
+    assert what_if.cores_of_a_call(space.pk, demand) == pytest.approx(1.5, rel=0.02)
     found = ask(folks, concurrency_count=8)
     # The tier has 2 cores: 1.33 calls at full speed, which is just enough.
     assert any("slow each other on the 2 cores" in note for note in found["notes"])
