@@ -114,6 +114,8 @@ def forecast(
     max_batch: int = 1,
     alone: int = 0,
     start: Eta | None = None,
+    further: Sequence[float] = (),
+    joins: Sequence[float] = (),
 ) -> Forecast:
     """When everybody in a line starts.
 
@@ -125,16 +127,19 @@ def forecast(
         max_batch: the most events in one call; 1 where batching is off.
         alone: how many at the head of the line are never put into a batch (they have failed in one).
         start: the time until the Space runs, where it does not.
+        further: for each slot beyond `concurrency`, seconds until it is free.
+        joins: for each event of the line, seconds until it joins; empty: all are there.
     """
-    slots = max(concurrency, 1)
+    slots = concurrency if further else max(concurrency, 1)
     free, spread = free_slots(running, services, slots)
     if start is not None:
         free = [start.likely] * slots
         spread += ((start.at_most - start.likely) / SURE * slots) ** 2
     elif free is None:
         return Forecast()
+    free += further
     heapq.heapify(free)
-    return _lay_out(line, free, spread, services, max_batch, alone)
+    return _lay_out(line, free, spread, services, max_batch, alone, joins)
 
 
 def free_slots(
@@ -162,6 +167,7 @@ def _lay_out(
     services: Mapping[str, Service],
     max_batch: int,
     alone: int,
+    joins: Sequence[float],
 ) -> Forecast:
     """Put call after call on the slot that is free first."""
     found = Forecast()
@@ -174,7 +180,8 @@ def _lay_out(
     calls_of: dict[str, int] = dict.fromkeys(known, 0)
     filling: dict[str, tuple[int, float, float]] = {}  # batches that have room: room, start, variance
     for position, kind in enumerate(line):
-        if kind in filling and position >= alone:
+        joins_at = joins[position] if joins else 0.0
+        if kind in filling and position >= alone and joins_at <= filling[kind][1]:
             room, at, unsure = filling[kind]
             likely.append(at)
             variance.append(unsure)
@@ -183,7 +190,7 @@ def _lay_out(
             else:
                 del filling[kind]
             continue
-        at, unsure = free[0], spread * share
+        at, unsure = max(free[0], joins_at), spread * share
         likely.append(at)
         variance.append(unsure)
         if kind not in known:

@@ -62,7 +62,7 @@ class Outcome:
 
 def simulate(arrivals: Iterable[Arrival], lines: list[Line], limits: Limits) -> Outcome:
     """Run these events, sorted by their arrival, through the queue until all have ended."""
-    run = _Run(lines, limits)
+    run = Run(lines, limits)
     for arrival in arrivals:
         run.advance(arrival.at)
         run.join(arrival)
@@ -70,16 +70,14 @@ def simulate(arrivals: Iterable[Arrival], lines: list[Line], limits: Limits) -> 
     return run.outcome
 
 
-class _Run:
+class Run:
     """The state at one moment, `now`."""
 
     def __init__(self, lines: list[Line], limits: Limits) -> None:
         self.outcome = Outcome()
-        self._limit = [float("inf") if line.limit is None else line.limit for line in lines]
         self._batch = [max(line.batch, 1) for line in lines]
-        self._most_running = float("inf") if limits.max_running is None else limits.max_running
         self._max_size = float("inf") if limits.max_size is None else limits.max_size
-        self._parallel = max(limits.parallel, 1e-6)
+        self._limit_to(lines, limits)
         self._now = self._clock = 0.0
         self._ends: list[tuple[float, int]] = []  # virtual time of a running call's end, its line
         self._running = [0] * len(lines)
@@ -116,6 +114,16 @@ class _Run:
         outcome.end = self._now
         if until != float("inf"):
             self._now = until
+
+    def _limit_to(self, lines: list[Line], limits: Limits) -> None:
+        self._limit = [float("inf") if line.limit is None else line.limit for line in lines]
+        self._most_running = float("inf") if limits.max_running is None else limits.max_running
+        self._parallel = max(limits.parallel, 1e-6)
+
+    def change(self, lines: list[Line], limits: Limits) -> None:
+        """From now on as many calls at once as these allow; what runs goes on."""
+        self._limit_to(lines, limits)
+        self._start_waiting()
 
     def join(self, arrival: Arrival) -> None:
         """An event comes."""
