@@ -153,7 +153,8 @@ class Job:
         self.temporary = self.store / "tmp"
         self.temporary.mkdir(exist_ok=True)
         Path(NOWHERE).mkdir()
-        self.disk = Disk([self.store, Path("/out")], job["disk_bytes"])
+        most = job["disk_bytes"] if job["kind"] == "build" else sys.maxsize  # else the platform's own images
+        self.disk = Disk([self.store, Path("/out")], most)
         self.limits = Limits()
         others = ", ".join(f'"{other}/images"' for other in job["others"])
         Path("/tmp/storage.conf").write_text(  # noqa: S108  # the container's own
@@ -164,7 +165,8 @@ class Job:
             HOME="/tmp", CONTAINERS_STORAGE_CONF="/tmp/storage.conf", TMPDIR=str(self.temporary),  # noqa: S108
             BUILDAH_ISOLATION="oci", _CONTAINERS_USERNS_CONFIGURED="done",
         )  # fmt: skip
-        resource.setrlimit(resource.RLIMIT_FSIZE, (job["disk_bytes"],) * 2)
+        if job["kind"] == "build":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (job["disk_bytes"],) * 2)
 
     def run(self) -> dict[str, Any]:
         """The contents of result.json: `missing` (images that the stores must have first), or `reason` (why

@@ -179,10 +179,11 @@ class Job:
         try:
             self.api.start(self.id)
             raw = getattr(stream, "_sock", stream)
-            for part in stdin:
-                raw.sendall(part)
-            if stdin:
-                raw.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # ended: its last line says why
+                for part in stdin:
+                    raw.sendall(part)
+                if stdin:
+                    raw.shutdown(socket.SHUT_WR)
             frames: Any = docker.utils.socket  # without types
             for line in _lines(data for _, data in frames.frames_iter(stream, tty=False)):
                 if line.strip():
