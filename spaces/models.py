@@ -136,6 +136,47 @@ class Like(models.Model):
         return f"{self.user_id} likes {self.space_id}"
 
 
+class Collection(models.Model):
+    """Spaces, and other collections, that an owner shows together under a title."""
+
+    owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="collections")
+    key = models.CharField(max_length=24, unique=True)
+    title = models.CharField(max_length=100)
+    description = models.CharField(max_length=150, blank=True)
+    private = models.BooleanField(default=False)
+    theme = models.CharField(max_length=8)
+    position = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"{self.owner.name}/{self.title}"
+
+
+class CollectionItem(models.Model):
+    """A Space in a collection, or another collection."""
+
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="items")
+    key = models.CharField(max_length=24, unique=True)
+    space = models.ForeignKey(Space, on_delete=models.CASCADE, null=True, related_name="+")
+    nested = models.ForeignKey(Collection, on_delete=models.CASCADE, null=True, related_name="+")
+    position = models.PositiveIntegerField()
+    note = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["collection", "space"], name="collection_space_unique"),
+            models.UniqueConstraint(fields=["collection", "nested"], name="collection_nested_unique"),
+            models.CheckConstraint(
+                condition=models.Q(space__isnull=True) ^ models.Q(nested__isnull=True),
+                name="collection_item_is_one",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.space or self.nested} in {self.collection}"
+
+
 class Webhook(models.Model):
     """An address that receives what happens to Spaces (`spaces.webhooks`)."""
 

@@ -2,6 +2,7 @@
 
 from django.urls import path, re_path
 
+from spaces.community import collection_pages as collections
 from spaces.community import organizations
 from spaces.views import (
     addresses,
@@ -49,6 +50,8 @@ urlpatterns = [
     path(f"spaces/{SPACE}", addresses.hub_path),
     path(f"spaces/{SPACE}/<path:rest>", addresses.hub_path),
     path(f"buckets/{SPACE}", addresses.owner_path),
+    path("collections", collections.every, name="collections"),
+    path("collections/<str:owner>/<str:slug>", collections.one, name="collection"),
     path("<str:owner>", discover.owner, name="owner"),
     path(SPACE, pages.app, name="space"),
     path(f"{SPACE}/like", likes.like, name="like"),

@@ -12,9 +12,10 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
 
 #: Words that stand where an owner's name would: in the API's paths and on the platform's pages.
 RESERVED = {
-    "admin", "api", "buckets", "console", "dashboard", "datasets", "docs", "enter", "hardware", "healthz",
-    "kernels", "login", "logout", "metrics", "models", "new", "oauth", "password", "run", "semantic-search",
-    "settings", "signup", "spaces", "static", "templates", "tokens", "uploads", "ws", "zero-gpu",
+    "admin", "api", "buckets", "collections", "console", "dashboard", "datasets", "docs", "enter",
+    "hardware", "healthz", "kernels", "login", "logout", "metrics", "models", "new", "oauth", "password",
+    "run", "semantic-search", "settings", "signup", "spaces", "static", "templates", "tokens", "uploads",
+    "ws", "zero-gpu",
 }  # fmt: skip
 
 

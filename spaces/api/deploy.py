@@ -32,6 +32,7 @@ Hub's own paths. Below the table is what Spaceport adds. Send `Authorization: Be
 | `GET /api/spaces/{owner}/{name}` (`/revision/{rev}`) | one Space |
 | `PUT …/settings` · `POST …/duplicate`, `/api/repos/move` | visibility · a copy · another name or owner |
 | `POST`, `DELETE …/like` · `GET …/likers`, `/api/users/{user}/likes` | likes |
+| `GET`, `POST /api/collections` · `PATCH`, `DELETE …/{slug}` · `POST …/{slug}/items` | collections |
 | `GET /api/spaces/semantic-search?q=` | Spaces that a sentence describes |
 | `GET /api/users/{user}/overview`, `/api/organizations/{name}/overview`, `…/members` | profiles |
 | `POST /api/validate-yaml`, `…/preupload/{rev}`, `…/commit/{rev}` | upload |

@@ -33,7 +33,7 @@ FEATURES: tuple[tuple[str, str], ...] = (
     ),
     (r"buckets/[^/]+/[^/]+/.*", OF_VOLUMES),
     (
-        r"(?:collections|papers|daily_papers|jobs|buckets|scheduled-jobs|inference\S*)(?:/.*)?",
+        r"(?:papers|daily_papers|jobs|buckets|scheduled-jobs|inference\S*)(?:/.*)?",
         "This is not part of Spaceport, which has only Spaces; unset HF_ENDPOINT to reach the Hub's own.",
     ),
 )

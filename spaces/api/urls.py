@@ -27,6 +27,7 @@ from spaces.api.missing import (
     or_one_word,
 )
 from spaces.community import api as community
+from spaces.community import collections_api as collections
 from spaces.community import organizations
 from spaces.community.agents import agents
 from spaces.lfs import batch
@@ -40,6 +41,7 @@ from spaces.webhooks import api as webhooks
 from spaces.xet import api as xet
 
 SPACE = "api/spaces/<str:owner>/<str:name>"
+COLLECTION = "api/collections/<str:owner>/<str:slug>"
 
 api.add_router("", statistics.router)
 api.add_router("", versions.router)
@@ -69,6 +71,11 @@ urlpatterns = [
     path("api/organizations/<str:name>/overview", community.organization_overview),
     path("api/organizations/<str:name>/members", community.members),
     path("api/organizations/<str:name>/followers", community.nobody, {"kind": "org"}),
+    path("api/collections", collections.every),
+    path(COLLECTION, collections.one),
+    path(f"{COLLECTION}/items", collections.items),
+    path(f"{COLLECTION}/items/<str:key>", collections.item),
+    path(f"{COLLECTION}/resource-group", collections.resource_group),
     path("api/spaces", listing.listing),
     path("api/spaces/hardware", listing.hardware),
     path("api/spaces/semantic-search", community.search),

@@ -52,6 +52,7 @@ HOOK = {
     "domains": listed({"type": "string", "enum": ["repo", "space", "discussion"]}),
     "secret": text(256),
 }
+COLLECTION = {"title": text(100), "description": text(150), "private": FLAG}
 
 #: Of POST, PUT and DELETE, by the name of the view; the others have none.
 BODIES: dict[str, Json] = {
@@ -104,6 +105,10 @@ BODIES: dict[str, Json] = {
     "api.one": body(visibility={"type": "string", "enum": ["private"]}),
     "api.all_hooks": body("url", "watched", **HOOK),
     "api.one_hook": body(**HOOK),
+    "collections_api.every": body("title", namespace=text(96), **COLLECTION),
+    "collections_api.one": body(theme=text(20), position=NUMBER, **COLLECTION),
+    "collections_api.items": body("item", item=body("id", "type", id=text(), type=text(20)), note=text(500)),
+    "collections_api.item": body(note=text(500), position=NUMBER),
     "missing.discussions": body(title=text(), description=text(), pullRequest=FLAG),
 }
 #: Bodies that are no JSON, by the name of the view: their media type.
@@ -132,5 +137,6 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "api.liked": ("limit", "cursor"),
     "api.members": ("limit", "cursor"),
     "api.search": ("q", "filter", "sdk", "includeNonRunning"),
+    "collections_api.every": ("owner", "item", "q", "sort", "limit", "cursor"),
     "missing.discussions": ("type", "status", "author", "p"),
 }  # fmt: skip

@@ -116,8 +116,11 @@ class Page:
     async def _until(self, word: str) -> dict[str, Any] | None:
         """The next message of this kind about its event; None when the socket has ended."""
         while (message := await self.heard.get()) is not None:
-            if message["msg"] == word and self.event_id in ("", message["event_id"]):
+            if self.event_id not in ("", message["event_id"]):
+                continue
+            if message["msg"] == word:
                 return message
+            assert message["msg"] != "process_completed", f"{self.name} waits for {word}, not for {message}"
         return None
 
     async def _read(

@@ -141,6 +141,25 @@ def _copied(api: HfApi, space: str, _: Path) -> None:
     assert api.file_exists(space, "c.txt", **KIND)
 
 
+def _collection(api: HfApi, space: str, _: Path) -> None:
+    slug = api.create_collection("Every method").slug
+    item = api.add_collection_item(slug, space, "space").items[0]
+    api.update_collection_item(slug, item.item_object_id, note="n")
+    slug = api.update_collection_metadata(slug, title="Renamed").slug
+    assert slug in {one.slug for one in api.list_collections(item=f"spaces/{space}")}
+    api.delete_collection_item(slug, item.item_object_id)
+    assert api.get_collection(slug).items == []
+    api.delete_collection(slug)
+
+
+def _resource_group(api: HfApi, _space: str, _: Path) -> None:
+    slug = api.create_collection("Of a group").slug
+    try:
+        api.update_collection_resource_group(slug, None)
+    finally:
+        api.delete_collection(slug)
+
+
 #: One call may be of several methods, whose names stand before it.
 WORKS: dict[str, Call] = {
     "add_space_secret delete_space_secret get_space_secrets": _secret,
@@ -151,6 +170,8 @@ WORKS: dict[str, Call] = {
     ),
     "set_space_volumes": _bucket(_mounted),
     "delete_space_volumes": _bucket(_unmounted),
+    "create_collection update_collection_metadata list_collections get_collection delete_collection "
+    "add_collection_item update_collection_item delete_collection_item": _collection,
     "copy_files": _copied,
     "create_branch delete_branch": _branch,
     "create_tag delete_tag": _tag,
@@ -261,12 +282,13 @@ REFUSED: dict[str, dict[str, Call]] = {
             lambda api, _, name: api.update_bucket_settings(name, private=False)
         ),
     },
+    "no resource groups": {"update_collection_resource_group": _resource_group},
     "Attachments belong to discussions": {
         "upload_attachment": lambda api, _, folder: api.upload_attachment(_attachment(folder)),
     },
 }
 #: Of models, data sets and services of Hugging Face's.
-OTHERS = re.compile(r".*(?:collection|inference|job|paper|dataset|model|kernel|safetensors).*")
+OTHERS = re.compile(r".*(?:inference|job|paper|dataset|model|kernel|safetensors).*")
 
 
 def _attachment(folder: Path) -> Path:

@@ -31,6 +31,8 @@ BUCKET = "api/buckets/<str:owner>/<str:name>"
 REQUESTS = f"{SPACE}/user-access-request/<path:rest>"
 MEMBER = "api/organizations/<str:name>/members/<user>"
 HOOKS = "api/settings/webhooks"
+COLLECTION = "api/collections/<str:owner>/<str:slug>"
+NONE = "api/collections/alice/none-0123456789abcdef01234567"
 PUBLISHERS = f"{SPACE}/trusted-publishers"
 MOVE = {"fromRepo": "alice/{name}", "toRepo": "alice/{new}", "type": "space"}
 BATCH = r"^(?:spaces/)?(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/info/lfs/objects/batch$"
@@ -62,6 +64,15 @@ TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
     ("api/repos/delete", "DELETE", "/api/repos/delete", OLD, WRITE),
     ("api/agent-harnesses", "GET", "/api/agent-harnesses", None, ANYONE),
     ("api/validate-yaml", "POST", "/api/validate-yaml", {"content": "# x"}, ANYONE),
+    ("api/collections", "GET", "/api/collections", None, ANYONE),
+    ("api/collections", "POST", "/api/collections", {"title": "t", "namespace": "bob"}, (401, 403, 403, 403)),
+    (COLLECTION, "GET", f"/{NONE}", None, (404,) * 4),
+    (COLLECTION, "PATCH", f"/{NONE}", {"title": "t"}, (401, 404, 404, 404)),
+    (COLLECTION, "DELETE", f"/{NONE}", None, (401, 404, 404, 404)),
+    (f"{COLLECTION}/items", "POST", f"/{NONE}/items", {}, (401, 404, 404, 404)),
+    (f"{COLLECTION}/items/<str:key>", "PATCH", f"/{NONE}/items/x", {}, (401, 404, 404, 404)),
+    (f"{COLLECTION}/items/<str:key>", "DELETE", f"/{NONE}/items/x", None, (401, 404, 404, 404)),
+    (f"{COLLECTION}/resource-group", "POST", f"/{NONE}/resource-group", {}, (401, 404, 404, 404)),
     ("api/settings/repositories", "GET", "/api/settings/repositories", None, SIGNED_IN),
     (OF_AN_OWNER, "GET", "/api/organizations/alice/settings/repositories", None, SIGNED_IN),
     ("api/spaces", "GET", "/api/spaces?limit=100", None, ANYONE),
