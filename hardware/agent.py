@@ -381,9 +381,9 @@ class Agent:
     # --- its output -------------------------------------------------------------------------------
 
     def _pump(self, row: Replica, running: Running) -> None:
-        """Copy its output to the live log, from where that was left."""
+        """Copy its output to the live log, from where that was left. Not of one that serves no visitor."""
         there = self._pumps.get(running.runtime_id)
-        if there is None or not there.is_alive():
+        if not row.shadow and (there is None or not there.is_alive()):
             self._pumps = {name: pump for name, pump in self._pumps.items() if pump.is_alive()}
             pump = threading.Thread(
                 target=self._copy, args=(row.pk, row.space_id, running.runtime_id), daemon=True

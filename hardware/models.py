@@ -146,6 +146,8 @@ class Replica(models.Model):
     set_aside_at = models.DateTimeField(null=True, blank=True)
     #: The replica that leads its Space, beside which it serves (`spaces.scaling`). Null: it leads, or is to.
     beside = models.BigIntegerField(null=True, blank=True)
+    #: It is there to be measured (`queueing.tuning`): beside that one too, but no visitor is ever sent to it.
+    shadow = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     ready_at = models.DateTimeField(null=True, blank=True)
     #: Up to when its time is in `HardwareUse`.

@@ -26,12 +26,21 @@ logger = logging.getLogger(__name__)
 HINT_EXPIRES_S = 30
 
 
-def order(*, space_id: int, build_id: int | None, spec: ReplicaSpec, beside: int | None = None) -> Replica:
-    """Order a replica; a node of its tier takes it, now or when one comes. `beside`: the one that leads."""
+def order(
+    *,
+    space_id: int,
+    build_id: int | None,
+    spec: ReplicaSpec,
+    beside: int | None = None,
+    shadow: bool = False,
+) -> Replica:
+    """Order a replica; a node of its tier takes it, now or when one comes. `beside`: the one that leads;
+    `shadow`: it is to be measured beside that one, and serves nobody."""
     replica = Replica.objects.create(
         space_id=space_id,
         build_id=build_id,
         beside=beside,
+        shadow=shadow,
         tier=spec.tier,
         limits=spec.may_use.to_json(),
         price_per_hour=TIERS[spec.tier].price_per_hour,

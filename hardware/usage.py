@@ -60,7 +60,7 @@ class Sampler:
     def sample(self) -> None:
         """Sample all of them and the machine once, and keep the minutes that are over."""
         self._machine.sample()
-        rows = Replica.objects.filter(node_id=self.node_id, state=Replica.State.READY)
+        rows = Replica.objects.filter(node_id=self.node_id, state=Replica.State.READY, shadow=False)
         seen = {}
         number = int(time.time()) // 60
         self._keep(before=number)

@@ -39,9 +39,53 @@ class AppliedSettings(models.Model):
     after = models.JSONField()
     #: `queueing.tuning.what_if`'s figures for the visitors of the time before; empty: too few were measured.
     expected = models.JSONField(default=dict, blank=True)
+    #: What a measurement says of them, in a sentence; "" where none was made.
+    measured = models.TextField(blank=True, default="", db_default="")
 
     def __str__(self) -> str:
         return f"{self.space_id} from {self.applied_at:%Y-%m-%d %H:%M} on: {self.after}"
+
+
+class TuningRun(models.Model):
+    """One measurement of a Space on a replica of its own: `queueing.tuning.runs`."""
+
+    class Status(models.TextChoices):
+        STARTING = "starting"  # its replica starts
+        MEASURING = "measuring"
+        DONE = "done"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    space = models.ForeignKey("spaces.Space", on_delete=models.CASCADE, related_name="+")
+    #: The version: its commit, and the build that runs.
+    sha = models.CharField(max_length=40)
+    build_id = models.BigIntegerField(null=True)
+    tier = models.CharField(max_length=16)
+    replica_id = models.BigIntegerField()
+    #: The user's name then.
+    started_by = models.CharField(max_length=150, blank=True)
+    #: `queueing.tuning.runs.Options`, and what came so far: `queueing.tuning.results.Results`, as JSON.
+    options = models.JSONField(default=dict)
+    results = models.JSONField(default=dict)
+    status = models.CharField(max_length=9, choices=Status.choices, default=Status.STARTING)
+    #: Why it failed or ended early, in a sentence; while it goes on, what it does.
+    note = models.TextField(blank=True)
+    #: Of the task that measures: its name, when it was alive last, and how many there were.
+    holder = models.CharField(max_length=40, blank=True)
+    seen_at = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["space"], condition=models.Q(finished_at__isnull=True), name="one_tuning_at_a_time"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.space_id} at {self.sha[:7]}: {self.status}"
 
 
 class QueueMinute(models.Model):

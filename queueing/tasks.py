@@ -16,8 +16,10 @@ from hardware.replica_client import Limits
 from infra.redis_clients import async_redis
 from queueing.dispatch import reaper
 from queueing.dispatch.worker import DispatcherPool, dispatcher_pool
+from queueing.measuring import session
 from queueing.models import QueueSettings
 from queueing.stats import rollup, stepping
+from queueing.tuning import runs
 from queueing.wakeup import wake_dispatcher
 
 logger = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ def drain(space_id: int, replica_id: int = 0) -> None:
 @worker_shutting_down.connect
 def stop_dispatchers(**_: Any) -> None:
     """A worker that is to stop finishes its calls and claims no more."""
+    session.leaving.set()
     if dispatcher_pool.cache_info().currsize:
         _pool().stop()
 
@@ -61,6 +64,18 @@ def store_minutes() -> None:
 def follow_memory() -> None:
     """Lower what Spaces run at once that ran out of memory, and raise it again."""
     stepping.follow()
+
+
+@shared_task(name="queueing.tasks.measure", ignore_result=True)
+def measure(run_id: int) -> None:
+    """Measure a Space on its replica for that, which is on this node."""
+    session.measure(run_id)
+
+
+@shared_task(name="queueing.tasks.follow_tuning", ignore_result=True)
+def follow_tuning() -> None:
+    """Go on with measurements whose worker died, and end their replicas."""
+    runs.follow()
 
 
 @shared_task(name="queueing.tasks.forget_minutes", ignore_result=True)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from hardware.runtimes import choose
 from hardware.runtimes.base import Artifact, InUse
 from hardware.upkeep import draining, lost
+from queueing.tuning import runs
 from spaces import following, housekeeping, lifecycle
 from spaces.building import workers
 from spaces.building.builders import Builders
@@ -52,7 +53,8 @@ def forget(self: Any, artifacts: list[dict[str, str]]) -> None:
 @shared_task(name="spaces.tasks.replica_changed", ignore_result=True)
 def replica_changed(replica_id: int) -> None:
     """Act on a replica's new state, reported by its node's agent."""
-    lifecycle.replica_changed(replica_id)
+    if not runs.replica_changed(replica_id):
+        lifecycle.replica_changed(replica_id)
 
 
 @shared_task(name="spaces.tasks.keep_description", bind=True, ignore_result=True, max_retries=20)

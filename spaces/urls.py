@@ -4,6 +4,7 @@ from django.urls import path, re_path
 
 from spaces.community import collection_pages as collections
 from spaces.community import organizations
+from spaces.tuning import pages as tuning
 from spaces.views import (
     addresses,
     console,
@@ -74,6 +75,11 @@ urlpatterns = [
     path(f"{SPACE}/what-if", what_if.page, name="what-if"),
     path(f"{SPACE}/what-if/answer", what_if.answer, name="what-if-answer"),
     path(f"{SPACE}/what-if/apply", what_if.apply, name="what-if-apply"),
+    path(f"{SPACE}/tuning", tuning.page, name="tuning"),
+    path(f"{SPACE}/tuning/now", tuning.now, name="tuning-now"),
+    path(f"{SPACE}/tuning/start", tuning.begin, name="tuning-start"),
+    path(f"{SPACE}/tuning/cancel", tuning.cancel, name="tuning-cancel"),
+    path(f"{SPACE}/tuning/apply/<int:run_id>", tuning.apply, name="tuning-apply"),
     path(f"{SPACE}/settings", settings.page, name="settings"),
     path(f"{SPACE}/settings/figures", settings.figures, name="settings-figures"),
     path(f"{SPACE}/settings/delete", settings.delete, name="settings-delete"),

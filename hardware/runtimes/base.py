@@ -117,6 +117,7 @@ class ReplicaSpec:
     volumes: tuple[NamedVolume, ...] = ()
     health_path: str = ""  # of a Docker Space: it is ready once this answers with success; "": an open port
     limits: Limits | None = None  # None: its tier's of now
+    scratch: bool = False  # its /data is its own, empty at first, and goes with it
 
     @property
     def may_use(self) -> Limits:
@@ -129,6 +130,8 @@ class ReplicaSpec:
             del value["volumes"]  # a node of an earlier version knows none
         if not self.health_path:
             del value["health_path"]  # the same
+        if not self.scratch:
+            del value["scratch"]  # the same
         del value["limits"]  # they are beside it in the row
         return value
 

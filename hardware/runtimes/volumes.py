@@ -43,7 +43,10 @@ def mounts(client: docker.DockerClient, installation: str, spec: ReplicaSpec, us
     Docker Space's caches are where its image has them."""
     name, cache = _names(installation, spec.space_id)
     made = [_named(client, installation, one) for one in spec.volumes]
-    if all(volume.path != DATA for volume in spec.volumes):
+    if spec.scratch and all(volume.path != DATA for volume in spec.volumes):
+        # Without a name it goes with its container.
+        made.append(Mount(DATA, None, type="volume"))
+    elif all(volume.path != DATA for volume in spec.volumes):
         _ensure(client, installation, name, DATA)
         if spec.sdk != "gradio":
             _open(client, name, user)

@@ -27,7 +27,7 @@ FEWEST = 20
 @dataclass(frozen=True, kw_only=True)
 class Applied:
     """One change. `expected`, `measured`, `modelled`: figures as of `queueing.tuning.what_if`, None where
-    there are none. `until`: when the next change was made."""
+    there are none; `said`: what a measurement says of it. `until`: when the next change was made."""
 
     at: datetime
     until: datetime | None
@@ -35,6 +35,7 @@ class Applied:
     before: dict[str, Any]
     after: dict[str, Any]
     expected: dict[str, Any] | None
+    said: str = ""
     measured: dict[str, Any] | None = None
     modelled: dict[str, Any] | None = None
 
@@ -47,9 +48,9 @@ class Applied:
         return None if not actual or said is None else said / actual - 1
 
 
-def apply(space_id: int, tier: Tier, question: Question, by: str) -> dict[str, Any]:
-    """Put the settings of the question into force, and keep what they are expected to do. Answers the former
-    values of those that changed.
+def apply(space_id: int, tier: Tier, question: Question, by: str, said: str = "") -> dict[str, Any]:
+    """Put the settings of the question into force, and keep what they are expected to do, also what a
+    measurement `said`. Answers the former values of those that changed.
 
     Raises:
         queueing.queue_settings.BadSetting: nothing was changed.
@@ -73,6 +74,7 @@ def apply(space_id: int, tier: Tier, question: Question, by: str) -> dict[str, A
                 before={name: before.get(name) for name in changed},
                 after={name: after.get(name) for name in changed},
                 expected=expected,
+                measured=said,
             )
             _forget(space_id)
     return {name: before.get(name) for name in changed}
@@ -99,6 +101,7 @@ def _compared(row: AppliedSettings, until: datetime | None, tier: Tier) -> Appli
         before=row.before,
         after=row.after,
         expected=row.expected or None,
+        said=row.measured,
     )
     if demand.events < FEWEST:
         return found

@@ -36,6 +36,7 @@ from spaces.openapi.paths import paths
 from spaces.scaling import api as scaling
 from spaces.signin import api as signin
 from spaces.signin import oauth
+from spaces.tuning import api as tuning
 from spaces.volumes import api as volumes
 from spaces.webhooks import api as webhooks
 from spaces.xet import api as xet
@@ -46,6 +47,7 @@ COLLECTION = "api/collections/<str:owner>/<str:slug>"
 api.add_router("", statistics.router)
 api.add_router("", versions.router)
 api.add_router("", what_if.router)
+api.add_router("", tuning.router)
 api.add_router("", signin.router)
 api.add_router("", organizations.router)
 api.add_router("", hardware.router)

@@ -24,7 +24,7 @@ from spaces.models import Space
 router = Router()
 
 #: The queue settings that the model knows.
-SETTINGS = ("concurrency_count", "max_running", "max_size", "batch", "max_batch_size")
+SETTINGS = ("concurrency_count", "max_running", "max_size", "batch", "max_batch_size", "max_threads")
 NONE = "none"
 
 
@@ -37,6 +37,7 @@ class Asked(Schema):
     max_size: int | Literal["none"] | None = None
     batch: bool | None = None
     max_batch_size: int | None = None
+    max_threads: int | None = None
     replicas: int = Field(1, ge=1, le=100)
     speed: float = Field(1.0, ge=0.1, le=10, description="How many times as fast a call is.")
     people: int = Field(0, ge=0, le=100_000, description="So many people instead of those of `range`.")
@@ -133,6 +134,7 @@ class Change(Schema):
     by: str
     before: dict[str, Any]
     after: dict[str, Any]
+    said: str = Field(description="By the measurement that recommended it; else empty.")
     expected: Modelled | None = Field(description="For the visitors of the time before; null: none measured.")
     measured: Measured | None = Field(description="Since then; null: of too few visitors.")
     modelled: Modelled | None = Field(description="For the visitors since then; null for earlier changes.")

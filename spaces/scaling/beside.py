@@ -34,7 +34,7 @@ class Plan(NamedTuple):
 
 def of(space: Space) -> list[Replica]:
     """All that serve beside its lead, or were ordered for that, without those set aside."""
-    rows = space.replicas.filter(wanted=True, set_aside_at=None, beside__isnull=False)
+    rows = space.replicas.filter(wanted=True, set_aside_at=None, beside__isnull=False, shadow=False)
     return list(rows.select_related("node").defer("spec", "report").order_by("pk"))
 
 

@@ -76,17 +76,34 @@ def apply(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     space = _space(request, owner, name)
     try:
         question = _asked(request.POST).question()
-        changed = applied.apply(space.pk, tier(space.hardware), question, str(request.user))
-    except (ValidationError, HubError, queue_settings.BadSetting) as error:
+    except (ValidationError, HubError) as error:
         messages.error(request, _sentence(error))
         return redirect(f"/{space}/what-if")
+    return put_into_force(request, space, question, "what-if")
+
+
+def put_into_force(
+    request: HttpRequest, space: Space, question: what_if.Question, page: str, said: str = ""
+) -> HttpResponse:
+    """Apply the proposed settings, and lead to this page of the Space, which offers the way back (`undo`)."""
+    try:
+        changed = applied.apply(space.pk, tier(space.hardware), question, str(request.user), said)
+    except queue_settings.BadSetting as error:
+        messages.error(request, _sentence(error))
+        return redirect(f"/{space}/{page}")
     if changed:
-        wanted = _flat(question.settings)
-        said = ", ".join(f"{key} {_shown(old)} → {_shown(wanted[key])}" for key, old in changed.items())
-        messages.success(request, f"In force: {said}.")
+        wanted = flat(question.settings)
+        news = ", ".join(f"{key} {shown(old)} → {shown(wanted[key])}" for key, old in changed.items())
+        messages.success(request, f"In force: {news}.")
     query = QueryDict(mutable=True)
-    query.update({f"was_{key}": _shown(value) for key, value in changed.items()})
-    return redirect(f"/{space}/what-if" + (f"?{query.urlencode()}" if changed else ""))
+    query.update({f"was_{key}": shown(value) for key, value in changed.items()})
+    return redirect(f"/{space}/{page}" + (f"?{query.urlencode()}" if changed else ""))
+
+
+def undo(query: QueryDict, now: dict[str, Any]) -> dict[str, str]:
+    """The former values that `put_into_force` has written into the page's address."""
+    asked_for = [key for key in now if key in SETTINGS or key.startswith(GROUP)]
+    return {key: str(query[f"was_{key}"]) for key in asked_for if query.get(f"was_{key}")}
 
 
 def _space(request: HttpRequest, owner: str, name: str) -> Space:
@@ -104,19 +121,18 @@ def _asked(query: QueryDict) -> Asked:
 def _context(space: Space, query: QueryDict) -> dict[str, Any]:
     present = what_if.present(space.pk)
     now = applied.by_name(present)
-    asked_for = [key for key in now if key in SETTINGS or key.startswith(GROUP)]
     context: dict[str, Any] = {
         "space": space,
         "range": query.get("range", "24h"),
         "ranges": [(value, label) for value, (label, _) in SHOWN.items()],
-        "undo": {key: query[f"was_{key}"] for key in asked_for if query.get(f"was_{key}")},
+        "undo": undo(query, now),
         "fields": _fields(query, now, present.groups),
         "currency": settings.SPACEPORT_CURRENCY,
     }
     try:
         asked = _asked(query)
         context["proposed"] = {
-            key: _shown(value) for key, value in _flat(asked.settings).items() if value != now.get(key)
+            key: shown(value) for key, value in flat(asked.settings).items() if value != now.get(key)
         }
         context["answer"] = found = answer_for(space, asked)
         context["chart"] = _chart(found["series"])
@@ -127,14 +143,14 @@ def _context(space: Space, query: QueryDict) -> dict[str, Any]:
 
 def _fields(query: QueryDict, now: dict[str, Any], groups: Sequence[GroupLimit]) -> list[dict[str, Any]]:
     """The fields of the form; groups whose number is their own have one each."""
-    shown = {key: _shown(value) for key, value in now.items()} | {
+    values = {key: shown(value) for key, value in now.items()} | {
         "replicas": "1", "speed": "1", "people": "0", "events_each": "1", "minutes": "60",
     }  # fmt: skip
     fields = [
         {
             "name": key,
             "title": TITLES.get(key) or BY_NAME[key].title,
-            "value": query.get(key) or shown[key],
+            "value": query.get(key) or values[key],
             "stops": ",".join(map(str, stops)),
             "is_setting": key in SETTINGS,
         }
@@ -146,7 +162,7 @@ def _fields(query: QueryDict, now: dict[str, Any], groups: Sequence[GroupLimit])
         {
             "name": key,
             "title": f"Calls at once of {key.removeprefix(GROUP)}",
-            "value": query.get(key) or shown[key],
+            "value": query.get(key) or values[key],
             "stops": ",".join(map(str, STOPS["concurrency_count"])),
         }
         for key in own
@@ -156,7 +172,7 @@ def _fields(query: QueryDict, now: dict[str, Any], groups: Sequence[GroupLimit])
 
 def _row(one: Applied) -> dict[str, Any]:
     """A change as the page shows it."""
-    changes = ", ".join(f"{key} {_shown(one.before[key])} → {_shown(one.after[key])}" for key in one.after)
+    changes = ", ".join(f"{key} {shown(one.before[key])} → {shown(one.after[key])}" for key in one.after)
     return {"one": one, "changes": changes, "off": None if one.error is None else f"{one.error:+.0%}"}
 
 
@@ -174,13 +190,14 @@ def _chart(series: dict[str, list[Any]]) -> dict[str, Any]:
     return chart
 
 
-def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    """With the numbers of groups as `group:<name>`."""
-    flat = {key: value for key, value in values.items() if key != "groups"}
-    return flat | {f"{GROUP}{name}": number for name, number in values.get("groups", {}).items()}
+def flat(values: dict[str, Any]) -> dict[str, Any]:
+    """Settings with the numbers of groups as `group:<name>`."""
+    single = {key: value for key, value in values.items() if key != "groups"}
+    return single | {f"{GROUP}{name}": number for name, number in values.get("groups", {}).items()}
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """As forms and sentences have it."""
     return NONE if value is None else str(value)
 
 

@@ -12,7 +12,7 @@ from hardware.tiers import metering
 from queueing.dispatch import ends
 from queueing.stats import memory_ends, rollup
 from queueing.store import constants, queue
-from queueing.tuning import applied
+from queueing.tuning import applied, runs
 from spaceport.up import rotation
 from spaceport.web import assets
 from spaces import creation, housekeeping, starting
@@ -57,6 +57,7 @@ ROWS = [
     ("a build's log", f"{results.LOG_KEPT:,} characters, the last", _constant(results, "LOG_KEPT")),
     ("statistics by the minute", _time(rollup.KEPT), _constant(rollup, "KEPT")),
     ("queue settings applied with a forecast", f"{applied.KEPT} of a Space", _constant(applied, "KEPT")),
+    ("measurements of a Space", f"{runs.KEPT} of it", _constant(runs, "KEPT")),
     (
         "hours on hardware",
         f"{_time(metering.KEPT)}; a row for each month",

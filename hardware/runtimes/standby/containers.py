@@ -232,7 +232,7 @@ def may_wait(spec: ReplicaSpec, gpus: tuple[str, ...], options: dict[str, Any]) 
     it, and nothing else there."""
     elsewhere = "SPACEPORT_CODE" in options["environment"]
     mounted = any(volume.path.startswith(f"{mount_paths.APP}/") for volume in spec.volumes)
-    return spec.sdk == "gradio" and not (gpus or elsewhere or mounted)
+    return spec.sdk == "gradio" and not (gpus or elsewhere or mounted or spec.scratch)
 
 
 def _form(options: dict[str, Any]) -> dict[str, Any]:
