@@ -61,7 +61,7 @@ class Space(models.Model):
     visibility = models.CharField(max_length=8, choices=Visibility.choices, default=Visibility.PUBLIC)
     #: The tier that the owner chose (`hardware.tiers`); the one in use is the replica's.
     hardware = models.CharField(max_length=16, default="cpu")
-    #: On how many replicas it is to run (`spaces.scaling`).
+    #: On how many replicas it is to run (`spaces.scaling`); with a `ReplicaRange`, on how many for now.
     replica_count = models.PositiveSmallIntegerField(default=1, db_default=1)
     #: Seconds without a visitor after which the Space sleeps; null is never.
     sleep_time_s = models.PositiveIntegerField(null=True, blank=True)
@@ -102,6 +102,37 @@ class Space(models.Model):
     def wanted_sha(self) -> str:
         """The commit that is to run."""
         return self.rolled_back_to or self.sha
+
+
+class ReplicaRange(models.Model):
+    """Between how many replicas a Space runs, as its visitors' waits need (`spaces.scaling.scaler`)."""
+
+    space = models.OneToOneField(Space, on_delete=models.CASCADE, related_name="replica_range")
+    least = models.PositiveSmallIntegerField()
+    most = models.PositiveSmallIntegerField()
+    #: Seconds of waiting that nine of ten visitors are to stay below.
+    goal_s = models.FloatField()
+    #: Seconds after which a replica that is not needed ends.
+    quiet_s = models.FloatField()
+    #: How many replicas were added and taken away since there is a range, for the metrics.
+    added = models.PositiveIntegerField(default=0, db_default=0)
+    removed = models.PositiveIntegerField(default=0, db_default=0)
+
+    def __str__(self) -> str:
+        return f"{self.least} to {self.most} replicas of {self.space_id}"
+
+
+class ScaleStep(models.Model):
+    """The number of a Space's replicas was changed by its range."""
+
+    space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="scale_steps")
+    at = models.DateTimeField(default=timezone.now)
+    before = models.PositiveSmallIntegerField()
+    after = models.PositiveSmallIntegerField()
+    reason = models.CharField(max_length=200)
+
+    def __str__(self) -> str:
+        return f"{self.before} to {self.after} replicas of {self.space_id}"
 
 
 class FormerName(models.Model):

@@ -20,6 +20,7 @@ from spaces.building.builders import Builders
 from spaces.gateway.gradio import kept
 from spaces.models import Space
 from spaces.room import idle, pressure
+from spaces.scaling import scaler
 from spaces.webhooks import deliveries, events
 
 FORGET_AGAIN_S = 30
@@ -83,6 +84,12 @@ def follow_spaces() -> None:
         draining.go_on()
     finally:
         following.reconcile_spaces()
+
+
+@shared_task(name="spaces.tasks.scale_replicas", ignore_result=True)
+def scale_replicas() -> None:
+    """Order replicas of Spaces that need more, and take away what is not needed, as their owners allow."""
+    scaler.scale()
 
 
 @shared_task(name="spaces.tasks.forget_old_rows", ignore_result=True)

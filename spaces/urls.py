@@ -82,6 +82,7 @@ urlpatterns = [
     path(f"{SPACE}/tuning/apply/<int:run_id>", tuning.apply, name="tuning-apply"),
     path(f"{SPACE}/settings", settings.page, name="settings"),
     path(f"{SPACE}/settings/figures", settings.figures, name="settings-figures"),
+    path(f"{SPACE}/settings/scaling", settings.scaling_now, name="settings-scaling"),
     path(f"{SPACE}/settings/delete", settings.delete, name="settings-delete"),
     path(f"{SPACE}/settings/move", settings.move, name="settings-move"),
     path(f"{SPACE}/settings/action/<str:action>", settings.act, name="settings-act"),

@@ -19,7 +19,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spaceport.settings")
 #: Which tasks run every so many seconds. Those that are due together share a message: its way to the worker
 #: takes longer than most of them.
 SCHEDULE = {
-    4: ["queueing.tasks.reap", "spaces.tasks.follow_spaces", "queueing.tasks.follow_tuning"],
+    4: [
+        "queueing.tasks.reap",
+        "spaces.tasks.scale_replicas",
+        "spaces.tasks.follow_spaces",
+        "queueing.tasks.follow_tuning",
+    ],
     10: ["spaces.tasks.put_to_sleep", "spaces.tasks.deliver_webhooks"],
     30: ["queueing.tasks.store_minutes", "queueing.tasks.follow_memory", "spaces.tasks.notice_full_queues"],
     3600: ["spaces.tasks.forget_old_rows", "queueing.tasks.forget_minutes"],

@@ -58,6 +58,8 @@ class Read:
     queues: dict[int, Totals] = field(default_factory=dict)
     nodes: list[Node] | None = None
     replicas: dict[str, int] | None = None
+    #: Spaces with a range of replicas: how many they want, and how many the range added and removed.
+    ranges: list[tuple[str, int, int, int]] = field(default_factory=list)
     slots: dict[str, tuple[int, int]] | None = None
     standby: dict[str, int] | None = None
     builds: dict[str, int] | None = None
@@ -87,8 +89,13 @@ class Platform(Collector):
         """Four queries of the database, five round trips to Redis."""
         found = Read()
         try:
-            spaces = Space.objects.exclude(sdk=Sdk.STATIC).values_list("pk", "owner__name", "name")
-            names = {pk: f"{owner}/{name}" for pk, owner, name in spaces}
+            scaled = ("replica_count", "replica_range__added", "replica_range__removed")
+            spaces = Space.objects.exclude(sdk=Sdk.STATIC)
+            names = {}
+            for pk, owner, name, wanted, *changed in spaces.values_list("pk", "owner__name", "name", *scaled):
+                names[pk] = f"{owner}/{name}"
+                if changed[0] is not None:
+                    found.ranges.append((names[pk], wanted, *changed))
             found.nodes = list(Node.objects.order_by("name"))
             counted = Replica.objects.order_by().values_list("state").annotate(Count("pk"))
             found.replicas = dict(counted)
@@ -216,6 +223,7 @@ def _hardware(read: Read) -> Iterator[Metric]:
             replicas.add_metric([state], read.replicas.get(state, 0))
     yield there
     yield replicas
+    yield from _ranges(read)
     slots = GaugeMetricFamily(
         "spaceport_worker_slots",
         "Slots of a node's worker; each Space with a running dispatcher takes one.",
@@ -233,6 +241,22 @@ def _hardware(read: Read) -> Iterator[Metric]:
     for node, memory_bytes in (read.standby or {}).items():
         standby.add_metric([node], memory_bytes)
     yield standby
+
+
+def _ranges(read: Read) -> Iterator[Metric]:
+    wanted = GaugeMetricFamily(
+        "spaceport_space_replicas_wanted", "Replicas wanted now, of a Space with a range.", labels=["space"]
+    )
+    changed = CounterMetricFamily(
+        "spaceport_space_replicas_changed",
+        "Replicas that a Space's range added and removed.",
+        labels=["space", "change"],
+    )
+    for space, now, added, removed in read.ranges:
+        wanted.add_metric([space], now)
+        changed.add_metric([space, "added"], added)
+        changed.add_metric([space, "removed"], removed)
+    yield from (wanted, changed)
 
 
 def _workers(read: Read) -> Iterator[Metric]:

@@ -100,6 +100,8 @@ SPACEPORT_BUILD_TIMEOUT_S = env.int("SPACEPORT_BUILD_TIMEOUT_S", 1800)
 SPACEPORT_KEEP_WARM_S = env.int("SPACEPORT_KEEP_WARM_S", 600)
 #: The most replicas that the owner of a Space may have it run on.
 SPACEPORT_REPLICAS_PER_SPACE = env.int("SPACEPORT_REPLICAS_PER_SPACE", 10)
+#: With a range of replicas, how long one that is not needed stays, where the owner chose no other time.
+SPACEPORT_REPLICA_QUIET_S = env.float("SPACEPORT_REPLICA_QUIET_S", 20)
 #: How long `git push` shows what becomes of it; 0: not at all.
 SPACEPORT_PUSH_FOLLOW_S = env.int("SPACEPORT_PUSH_FOLLOW_S", 600)
 #: Memory of one build.

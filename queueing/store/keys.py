@@ -136,6 +136,12 @@ class SpaceKeys:
         """One event."""
         return f"{self.prefix}ev:{event_id}"
 
+    @property
+    @key("string", owner="spaces.scaling", life="expires")
+    def scaling(self) -> str:
+        """JSON, what the last round saw of a Space with a range of replicas (`spaces.scaling.memory`)."""
+        return self.prefix + "scaling"
+
     @key("stream and channel", owner="store", life="expires")
     def messages(self, channel: str) -> str:
         """The messages of one session or event."""

@@ -244,6 +244,51 @@ def _waiting(raw: _Raw, kind_at: Mapping[float, str], now: float, *, apart: bool
     )
 
 
+@dataclass(frozen=True, slots=True)
+class OfReplicas:
+    """One line: `ids` of those who wait, in the order of service; `slots`: calls at once of one replica;
+    `calls`: replica -> for each of its calls, its function and for how long it has run."""
+
+    ids: list[bytes]
+    slots: int
+    calls: dict[str, list[tuple[str, float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class ByReplica:
+    """The lines of a Space, replica by replica. `serving`: those whose dispatchers may claim."""
+
+    lines: dict[str, OfReplicas]
+    services: dict[str, Service]
+    max_batch: int
+    max_running: int | None
+    serving: list[str]
+
+
+def by_replica(answers: Sequence[Any], names: Sequence[str], now: float) -> ByReplica:
+    """The same answers, with each replica's own calls."""
+    settings, service, running, limits, _, *rest = answers
+    each, batch, max_batch, threads, max_running, *_, named = settings
+    most = max(int(threads or Settings.max_threads), int(each or 0))
+    kind_at = {started: kind_of_id(event_id.decode()) for event_id, started in running}
+    found = {}
+    for at, name in enumerate(_with_lanes(names)):
+        first, wait, calls = rest[at * 3 : at * 3 + 3]
+        its: dict[str, list[tuple[str, float]]] = {}
+        for slot, started in calls:
+            replica = slot.decode().partition(":")[0]
+            its.setdefault(replica, []).append((kind_at.get(started, ""), max(now - started, 0.0)))
+        slots = SIDE_CALLS if lane_of(name) == SIDE else _limit(limits.get(name.encode()), each, most)
+        found[name] = OfReplicas([*first, *wait], slots, its)
+    return ByReplica(
+        found,
+        services_of(service),
+        int(max_batch or 4) if batch == b"1" else 1,
+        int(max_running) if max_running else None,
+        (named or b"").decode().split(),
+    )
+
+
 def running_ids(answers: Sequence[Any]) -> list[bytes]:
     """The events whose calls run, in any lane."""
     return [event_id for event_id, _ in answers[2]]

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-#: Seconds back of which the arrivals count most: what is older by so much counts a third.
+#: What came so many seconds ago counts a third of what comes now.
 LATELY_S = 15.0
+#: Rates below are none.
+LEAST = 1e-4
+
+ByMinute = Mapping[int, Mapping[str, int]]
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """`counted`: each function's events so far, at the moment `at` in Unix seconds. `a_second`: function ->
-    events a second, lately."""
+def since(before: ByMinute, now: ByMinute) -> Counter[str]:
+    """The events of each function since `before` was read, both by minute."""
+    found: Counter[str] = Counter()
+    for minute, counts in now.items():
+        found.update(counts)
+        found.subtract(before.get(minute, {}))
+    return +found
 
-    at: float | None = None
-    counted: Mapping[str, int] = field(default_factory=dict)
-    a_second: Mapping[str, float] = field(default_factory=dict)
 
-
-def counted(before: Rates, now: Mapping[str, int], at: float) -> Rates:
-    """The rates after another look at the counters: an exponentially weighted mean."""
-    if before.at is None or at <= before.at:
-        return Rates(at, now, before.a_second)
-    passed = at - before.at
-    old = math.exp(-passed / LATELY_S)
-    found = {}
-    for name in now.keys() | before.a_second.keys():
-        came = max(now.get(name, 0) - before.counted.get(name, 0), 0)
-        rate = before.a_second.get(name, 0.0) * old + came / passed * (1 - old)
-        if rate > 1e-4:
-            found[name] = rate
-    return Rates(at, now, found)
+def rates(before: Mapping[str, float], came: Mapping[str, int], passed_s: float) -> dict[str, float]:
+    """Function -> events a second, after so many came in some seconds: an exponentially weighted mean."""
+    old = math.exp(-passed_s / LATELY_S)
+    found = {
+        fn: before.get(fn, 0.0) * old + came.get(fn, 0) / passed_s * (1 - old)
+        for fn in before.keys() | came.keys()
+    }
+    return {fn: rate for fn, rate in found.items() if rate > LEAST}

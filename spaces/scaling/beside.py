@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +13,7 @@ from hardware.tiers import queue_of
 from queueing.routes import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from spaces.models import Space
@@ -34,8 +35,18 @@ class Plan(NamedTuple):
 
 def of(space: Space) -> list[Replica]:
     """All that serve beside its lead, or were ordered for that, without those set aside."""
-    rows = space.replicas.filter(wanted=True, set_aside_at=None, beside__isnull=False, shadow=False)
-    return list(rows.select_related("node").defer("spec", "report").order_by("pk"))
+    return of_all([space.pk])[space.pk]
+
+
+def of_all(space_ids: Iterable[int]) -> defaultdict[int, list[Replica]]:
+    """The same of several Spaces."""
+    rows = Replica.objects.filter(
+        space_id__in=space_ids, wanted=True, set_aside_at=None, beside__isnull=False, shadow=False
+    ).select_related("node")
+    found: defaultdict[int, list[Replica]] = defaultdict(list)
+    for row in rows.defer("spec", "report").order_by("pk"):
+        found[row.space_id].append(row)
+    return found
 
 
 def plan(wanted: int, lead: Replica, others: Sequence[Replica], now: datetime) -> Plan:

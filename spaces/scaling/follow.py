@@ -16,13 +16,16 @@ from hardware import replicas
 from hardware.models import Replica
 from queueing.wakeup import wake_dispatcher
 from spaces import publishing
-from spaces.models import Sdk, Space
+from spaces.models import ReplicaRange, Sdk, Space
 from spaces.scaling import beside
 
 if TYPE_CHECKING:
     from queueing.routes import Route
 
 logger = logging.getLogger(__name__)
+
+
+STATIC = "A static Space is served from its files: it needs no replicas."
 
 
 class BadCount(ValueError):
@@ -109,15 +112,16 @@ def _end(one: Replica) -> None:
 
 
 def set_count(space: Space, count: int) -> None:
-    """Run the Space on so many replicas from now on.
+    """Run the Space on so many replicas from now on, no longer on a range.
 
     Raises:
         BadCount
     """
     if space.sdk == Sdk.STATIC:
-        raise BadCount("A static Space is served from its files: it needs no replicas.")
+        raise BadCount(STATIC)
     if not 1 <= count <= settings.SPACEPORT_REPLICAS_PER_SPACE:
         raise BadCount(f"A Space may run on 1 to {settings.SPACEPORT_REPLICAS_PER_SPACE} replicas.")
+    ReplicaRange.objects.filter(space=space).delete()
     space.replica_count = count
     space.save(update_fields=["replica_count", "last_modified"])
     transaction.on_commit(partial(follow, space.pk))

@@ -34,14 +34,15 @@ class Range:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Functions that share a limit. `line`: of each event that waits and may go to any replica, in the order
-    of service, its function and for how long it has waited. `arrivals`: function -> events a second, lately.
-    `slots`: calls at once of one replica. `free`: for each slot of the replicas that serve, seconds until it
-    is free."""
+    """Functions that share a limit. `slots`: calls at once of one replica. `line`: of each event that waits
+    and may go to any replica, in the order of service, its function and for how long it has waited.
+    `arrivals`: function -> events a second, lately; `share` of them may go to any replica, the others only
+    where their session is. `free`: for each slot of the replicas that serve, seconds until it is free."""
 
     slots: int
     line: Sequence[tuple[str, float]] = ()
     arrivals: Mapping[str, float] = field(default_factory=dict)
+    share: float = 1.0
     free: Sequence[float] = ()
 
 
@@ -164,7 +165,7 @@ def _visitors(group: Group, horizon_s: float) -> list[tuple[float, str]]:
     """Those who wait, and those who join within so many seconds: when each joins, in seconds from now, and
     the function."""
     waiting = [(-waited, kind) for kind, waited in group.line]
-    coming = merge(*(_evenly(kind, rate, horizon_s) for kind, rate in group.arrivals.items()))
+    coming = merge(*(_evenly(kind, rate * group.share, horizon_s) for kind, rate in group.arrivals.items()))
     return [*waiting, *islice(coming, MOST_NEWCOMERS)]
 
 

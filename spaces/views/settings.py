@@ -60,6 +60,14 @@ def figures(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     return render(request, "components/figures.html", _now(space))
 
 
+@require_safe
+@never_cache
+def scaling_now(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    """How many replicas run now and why, alone."""
+    space = writable(request, owner, name)
+    return render(request, "components/scaling.html", {"space": space, **scaling.context(space)})
+
+
 def _now(space: Space) -> dict[str, Any]:
     """The live figures, and how good the promised times were this week."""
     kept = eta_accuracy.load(sync_redis(), [space.pk], days=7)[space.pk]
@@ -101,7 +109,7 @@ def _context(request: HttpRequest, space: Space) -> dict[str, Any]:
         **_queue_rows(space),
         **_now(space),
         **volumes.context(space),
-        **scaling.context(),
+        **scaling.context(space),
         **memory.context(space),
         "measured": partial(
             advice_facts.sentences, space.pk, space.hardware

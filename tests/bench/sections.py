@@ -19,6 +19,7 @@ from tests.bench.growth import by_clients, by_many_spaces, by_spaces
 from tests.bench.processes import memory_bytes
 from tests.bench.rounds import rounds
 from tests.bench.sandboxing import sandboxes
+from tests.bench.scaling.table import scaling
 from tests.bench.sides import PARTS, Bench
 from tests.bench.sockets import hold
 from tests.bench.web_processes import web_processes
@@ -182,6 +183,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "web": web_processes,
     "forecast": forecast,
     "rounds": rounds,
+    "scaling": scaling,
 }
 
 

@@ -18,6 +18,7 @@ from spaceport.web import assets
 from spaces import creation, housekeeping, starting
 from spaces.building import results
 from spaces.lfs import collection
+from spaces.scaling import scaler
 from spaces.signin import publishers
 from spaces.webhooks import deliveries, events, hooks
 from tests.reference.tables import table
@@ -58,6 +59,11 @@ ROWS = [
     ("statistics by the minute", _time(rollup.KEPT), _constant(rollup, "KEPT")),
     ("queue settings applied with a forecast", f"{applied.KEPT} of a Space", _constant(applied, "KEPT")),
     ("measurements of a Space", f"{runs.KEPT} of it", _constant(runs, "KEPT")),
+    (
+        "changes of a number of replicas by its range",
+        f"{scaler.STEPS_KEPT} of a Space",
+        _constant(scaler, "STEPS_KEPT"),
+    ),
     (
         "hours on hardware",
         f"{_time(metering.KEPT)}; a row for each month",

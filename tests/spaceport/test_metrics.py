@@ -28,7 +28,7 @@ from spaceport.up.run import web_names
 from spaceport.web import monitor, reports
 from spaceport.web.servers import by_cores
 from spaces.building import workers
-from spaces.models import Build, Space
+from spaces.models import Build, ReplicaRange, Space
 from tests.people import make_people
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metrics.md"
@@ -251,6 +251,17 @@ def test_a_scrape_of_many_spaces_costs_a_few_round_trips(
         found = samples()
     assert ("spaceport_queue_pending", "lab/s199") in found
     assert len(trips) <= 9
+
+
+def test_a_range_of_replicas_is_shown_with_what_it_did(server: sync.Redis, space: Space) -> None:
+    assert not any(name.startswith("spaceport_space_replicas") for name, *_ in samples())
+    ReplicaRange.objects.create(space=space, least=1, most=3, goal_s=10, quiet_s=20, added=5, removed=4)
+    Space.objects.filter(pk=space.pk).update(replica_count=2)
+    found = samples()
+    name = str(space)
+    assert found["spaceport_space_replicas_wanted", name] == 2
+    assert found["spaceport_space_replicas_changed_total", "added", name] == 5
+    assert found["spaceport_space_replicas_changed_total", "removed", name] == 4
 
 
 def test_web_processes_are_shown_while_they_report(server: sync.Redis, space: Space) -> None:

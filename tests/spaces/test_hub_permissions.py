@@ -100,6 +100,7 @@ TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
     (f"{SPACE}/runtime", "GET", "/runtime", None, READ),
     (f"{SPACE}/hardware", "POST", "/hardware", {"flavor": "cpu-basic"}, WRITE),
     (f"{SPACE}/sleeptime", "POST", "/sleeptime", {"seconds": 60}, WRITE),
+    (f"{SPACE}/replicas", "GET", "/replicas", None, WRITE),
     (f"{SPACE}/replicas", "POST", "/replicas", {"replicas": 1}, WRITE),
     (f"{SPACE}/pause", "POST", "/pause", None, WRITE),
     (f"{SPACE}/restart", "POST", "/restart", None, WRITE),

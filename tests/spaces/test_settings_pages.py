@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
+import pytest
+from django.test import Client
+
+from accounts import tokens
 from hardware import nodes
 from queueing import queue_settings
 from queueing.setting_fields import Settings
-from spaces.models import Secret, Space, Stage, Variable
+from spaces.models import ReplicaRange, Secret, Space, Stage, Variable
 from tests.people import People
 from tests.spaces.pages import GOOD, HTMX, as_, folks, space_of, text_of
 
@@ -160,6 +164,57 @@ def test_a_space_runs_on_more_replicas(folks: People) -> None:
     assert "Replicas" not in text_of(client.get("/lab/demo/settings"))
     refused = client.post("/lab/demo/settings/replicas", {"replicas": "2"}, headers=HTMX)
     assert "needs no replicas" in text_of(refused)
+
+
+def test_a_space_runs_on_as_many_replicas_as_its_visitors_need(folks: People) -> None:
+    space = space_of(folks)
+    client = as_(folks.alice)
+    path = "/lab/demo/settings/replicas"
+    typed = {"scale": "range", "replicas": "1", "least": "2", "most": "5", "goal_s": "7,5", "quiet_s": ""}
+    assert "Saved" in text_of(client.post(path, typed, headers=HTMX))
+    row = ReplicaRange.objects.get(space=space)
+    assert (row.least, row.most, row.goal_s, row.quiet_s) == (2, 5, 7.5, 20)
+    assert "2 to 5 replicas" in text_of(client.get("/lab/demo/settings"))
+    assert "2 to 5 replicas" in text_of(client.get("/lab/demo/settings/scaling"))
+    for wrong, message in (
+        ({"least": "0"}, "The least is 1 to 10"),
+        ({"most": "1"}, "The most is 2"),
+        ({"goal_s": "soon"}, "The goal for the wait is 0.5 to 3600 seconds"),
+        ({"quiet_s": "-1"}, "The time without need is 1 to 86400 seconds"),
+    ):
+        refused = client.post(path, typed | wrong, headers=HTMX)
+        assert (refused.status_code, message in text_of(refused)) == (422, True)
+    assert "Saved" in text_of(client.post(path, {"scale": "fixed", "replicas": "1"}, headers=HTMX))
+    assert not ReplicaRange.objects.exists()
+
+
+def test_a_range_is_set_and_read_by_the_api(folks: People) -> None:
+    space_of(folks)
+    token = {"Authorization": f"Bearer {tokens.issue(folks.alice, 'scaling')[1]}"}
+    asked = {"min_replicas": 1, "max_replicas": 3, "goal_p90_s": 10, "quiet_s": 60}
+
+    def post(values: dict[str, Any]) -> Any:
+        return Client().post(
+            "/api/spaces/lab/demo/replicas", values, content_type="application/json", headers=token
+        )
+
+    assert post(asked).json()["replicas"]["requested"] == 1
+    found = Client().get("/api/spaces/lab/demo/replicas", headers=token).json()
+    assert (found["range"], found["now"]) == (asked, "1 to 3 replicas, when it runs.")
+    for wrong, message in (
+        ({"replicas": 2, "max_replicas": 3}, "Either 'replicas' or a range"),
+        ({"min_replicas": 1, "goal_p90_s": 5}, "'max_replicas' is missing"),
+        ({}, "'replicas' must be a whole number"),
+        (asked | {"min_replicas": True}, "'min_replicas' must be a whole number"),
+        (asked | {"goal_p90_s": "10"}, "'goal_p90_s' must be a number of seconds"),
+        (asked | {"goal_p90_s": 1e300}, "0.5 to 3600 seconds"),
+        (asked | {"max_replicas": 99}, "to 10 replicas"),
+    ):
+        refused = post(wrong)
+        assert (refused.status_code, message in refused.json()["error"]) == (400, True), refused.json()
+    assert post({"replicas": 2}).status_code == 200
+    found = Client().get("/api/spaces/lab/demo/replicas", headers=token).json()
+    assert (found["requested"], found["range"]) == (2, None)
 
 
 def test_deleting_needs_the_typed_name(folks: People) -> None:

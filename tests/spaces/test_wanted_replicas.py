@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from queueing.eta import Service
 from queueing.tuning.model import Arrival
-from spaces.scaling.arrivals import LATELY_S, Rates, counted
+from spaces.scaling.arrivals import LATELY_S, rates, since
 from spaces.scaling.wanted import Decision, Group, Load, Range, Replicas, decide
 from tests.bench.scaling.scaled import Scaler
 from tests.bench.scaling.traces import Shape, arrivals
@@ -183,13 +183,16 @@ def test_none_is_taken_away_within_the_quiet_time_after_one_was_added() -> None:
     assert not any(at - QUIET_S < up < at for at in downs for up, change in changes if change > 0)
 
 
-def test_rates_follow_the_counters() -> None:
-    rates = counted(Rates(), {"f": 100}, 0.0)
-    assert rates.a_second == {}, "what came before is not known to be of late"
-    rates = counted(rates, {"f": 100 + 60}, LATELY_S)
-    assert rates.a_second["f"] == pytest.approx(4 * (1 - math.exp(-1)))
-    for n in range(1, 9):
-        rates = counted(rates, {"f": 160}, LATELY_S * (1 + n))
-    assert rates.a_second["f"] < 0.01
-    again = counted(rates, {"f": 0}, 999.0)
-    assert again.a_second.get("f", 0.0) < 0.01, "the counters were lost, nobody came"
+def test_rates_follow_what_comes() -> None:
+    found = rates({}, {"f": 60}, LATELY_S)
+    assert found["f"] == pytest.approx(4 * (1 - math.exp(-1)))
+    for _ in range(8):
+        found = rates(found, {}, LATELY_S)
+    assert found["f"] < 0.01
+    assert rates(found, {}, 10 * LATELY_S) == {}
+
+
+def test_events_are_counted_once_over_the_minutes() -> None:
+    assert since({}, {1: {"f": 2}, 2: {"f": 1}}) == {"f": 3}
+    assert since({1: {"f": 2}, 2: {"f": 1}}, {2: {"f": 4, "g": 1}, 3: {"f": 5}}) == {"f": 8, "g": 1}
+    assert since({2: {"f": 9}}, {2: {"f": 4}}) == {}, "the counters were lost"

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 from queueing.eta import Service, measured, quantile, rest
 from queueing.tuning.model import Arrival, Limits, Line, Run
-from spaces.scaling.arrivals import Rates, counted
+from spaces.scaling.arrivals import rates
 from spaces.scaling.wanted import Decision, Group, Load, Range, Replicas, decide
 from tests.bench.scaling.traces import Shape
 
 EVERY_S = 4.0  # between rounds (`spaceport.celery.SCHEDULE`)
-QUIET_S = 30.0
+QUIET_S = 20.0  # as SPACEPORT_REPLICA_QUIET_S
 #: A replica that is too many serves open pages so long (`spaces.building.versions.DRAIN_AT_LEAST_S`).
 DRAIN_S = 10.0
 WINDOW_S = 60.0
@@ -56,7 +56,7 @@ class _Queue(Run):
         super()._start(line)
         self.began[self._clock + work] = (self._now, work)
 
-    def load(self, rates: dict[str, float], serving: int) -> Load:
+    def load(self, a_second: dict[str, float], serving: int) -> Load:
         """As the autoscaler is handed it."""
         live = {end for end, _ in self._ends}
         for end in [end for end in self.began if end not in live]:
@@ -68,7 +68,7 @@ class _Queue(Run):
         free = sorted(free)[max(len(free) - serving, 0) :]
         line = [("f", self._now - arrival.at) for _, arrival in self._waiting[0]]
         free = [0.0] * (serving - len(free)) + free
-        group = Group(slots=1, line=line, arrivals=rates, free=free)
+        group = Group(slots=1, line=line, arrivals=a_second, free=free)
         return Load(groups=[group], services=services)
 
 
@@ -81,7 +81,7 @@ class Scaler:
     ordered: int = 1
     coming: list[float] = field(default_factory=list)  # when each is ready
     needed_at: dict[int, float] = field(default_factory=dict)
-    rates: Rates = field(default_factory=Rates)
+    a_second: dict[str, float] = field(default_factory=dict)
     steps: list[tuple[float, int]] = field(default_factory=list)
 
     def run(self, arrivals: Sequence[Arrival]) -> Ran:
@@ -106,7 +106,7 @@ class Scaler:
                     break
             replica_s += (until - at) * (serving + len(self.coming))
             at = until
-            self.rates = counted(self.rates, {"f": came}, at)
+            self.a_second, came = rates(self.a_second, {"f": came}, EVERY_S), 0
             decision = self._decide(queue, serving, at)
             if decision.wanted > self.ordered:
                 self.coming += [at + self.shape.lead_s] * (decision.wanted - self.ordered)
@@ -126,7 +126,7 @@ class Scaler:
 
     def _decide(self, queue: _Queue, serving: int, at: float) -> Decision:
         found = decide(
-            queue.load(dict(self.rates.a_second), serving),
+            queue.load(self.a_second, serving),
             Replicas(
                 ordered=self.ordered,
                 serving=serving,
