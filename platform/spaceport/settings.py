@@ -153,7 +153,7 @@ SPACEPORT_START_TIMEOUT_S = env.int("SPACEPORT_START_TIMEOUT_S", 1800)
 #: How many containers of a node may wait that have imported Gradio, for the next code of the Spaces that were
 #: started last; without a container engine, how many processes, one for each set of dependencies. Apps start
 #: in a fraction of the time. 0: none (see decision 13).
-SPACEPORT_STANDBY = env.int("SPACEPORT_STANDBY", 3)
+SPACEPORT_STANDBY = env.int("SPACEPORT_STANDBY", 5)
 #: Demo page loads of one visitor (account, or network prefix), as a burst and per minute; 0 disables the
 #: limit. Raise it for a class behind one address.
 SPACEPORT_PAGE_LOADS_PER_MINUTE = env.int("SPACEPORT_PAGE_LOADS_PER_MINUTE", 300)

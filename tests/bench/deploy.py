@@ -121,8 +121,7 @@ def _wake(bench: Bench, space: str) -> float:
     version = _answer(bench.base(space))
     api.set_space_sleep_time(space, sleep_time=1)
     wait_until(lambda: bench.platform.stage(space, bench.token) == "SLEEPING", "it sleeps", 60)
-    began = time.monotonic()
-    took = _until(lambda: _answer(bench.base(space)), version, began)
+    took = first_answer(bench, space, version)
     api.set_space_sleep_time(space, sleep_time=-1)
     return took
 
@@ -182,6 +181,11 @@ def _answer(base: str) -> str:
         return ""
     said, _, data = stream.rpartition("event: complete\ndata: ")
     return data.strip().strip('[]"') if said or data != stream else ""
+
+
+def first_answer(bench: Bench, space: str, version: str) -> float:
+    """Seconds until a Space with this app answers with its version."""
+    return _until(lambda: _answer(bench.base(space)), version, time.monotonic())
 
 
 def _settings(bench: Bench, space: str, **values: bool) -> None:

@@ -17,6 +17,7 @@ from tests.bench.forecast import forecast
 from tests.bench.groups import groups
 from tests.bench.growth import by_clients, by_many_spaces, by_spaces
 from tests.bench.processes import memory_bytes
+from tests.bench.resting import reboot, sleeping
 from tests.bench.rounds import rounds
 from tests.bench.sandboxing import sandboxes
 from tests.bench.scaling.table import scaling
@@ -184,6 +185,8 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "forecast": forecast,
     "rounds": rounds,
     "scaling": scaling,
+    "sleeping": sleeping,
+    "reboot": reboot,
 }
 
 
