@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import yaml
 from django.db import IntegrityError, transaction
 
@@ -189,16 +191,11 @@ def duplicate(
 
 
 def from_files(
-    owner: Owner,
-    name: str,
-    files: dict[str, bytes],
-    *,
-    sleep_time_s: int | None = None,
-    stage: Stage | None = None,
+    owner: Owner, name: str, files: dict[str, bytes], *, stage: Stage | None = None, **options: Any
 ) -> Space:
     """A Space with these files as its first version; built at once, or left at `stage` (SLEEPING: built
-    for its first visitor)."""
-    space = create(owner, name, sdk=Sdk.GRADIO, author=owner.name, sleep_time_s=sleep_time_s, files=files)
+    for its first visitor). `options` are those of `create`, which raises the same."""
+    space = create(owner, name, files=files, **{"sdk": Sdk.GRADIO, "author": owner.name, **options})
     if not lifecycle.read_push(space):
         return space
     if stage is None or space.sdk == Sdk.STATIC:

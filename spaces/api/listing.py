@@ -29,6 +29,7 @@ from spaces.api.hub import (
 )
 from spaces.building import hot_reload
 from spaces.community import likes
+from spaces.community import templates as space_templates
 from spaces.git import repository, room
 from spaces.lfs import files, holdings
 from spaces.models import Sdk, Space, Stage, Visibility
@@ -178,7 +179,11 @@ def _hardware(tier: Tier) -> dict[str, Any]:
 
 @hub("GET")
 def templates(request: HttpRequest) -> HttpResponse:
-    return ok({"templates": []})
+    return ok({"templates": [_template(one) for one in space_templates.every()]})
+
+
+def _template(one: space_templates.SpaceTemplate) -> dict[str, Any]:
+    return {"name": one.name, "repoId": one.id, "sdk": one.sdk, "preferredPrivate": False}
 
 
 @hub("GET")

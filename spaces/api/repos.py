@@ -27,6 +27,7 @@ from spaces.api.hub import (
     writable,
 )
 from spaces.api.values import pairs, refuse_what_is_not_here, sleep_seconds, switch
+from spaces.community import templates
 from spaces.community.profiles import avatar
 from spaces.models import Sdk, Space, Visibility
 from spaces.volumes import mounts
@@ -107,20 +108,27 @@ def create(request: HttpRequest) -> HttpResponse:
     except ValueError:
         raise HubError(400, f"sdk is '{values.get('sdk')}', but can be {', '.join(Sdk.values)}.") from None
     assert caller.user is not None
+    given: dict[str, Any] = {"sdk": sdk, "author": caller.user.username, "visibility": _visibility(values)}
+    given |= _settings(values, owner, sdk)
     try:
-        space = creation.create(
-            owner,
-            text(values, "name"),
-            sdk=sdk,
-            author=caller.user.username,
-            visibility=_visibility(values),
-            **_settings(values, owner, sdk),
-        )
+        if values.get("template"):
+            files = _template(text(values, "template", most=200)).files()
+            space = creation.from_files(owner, text(values, "name"), files, **given)
+        else:
+            space = creation.create(owner, text(values, "name"), **given)
     except names.BadRepoId as error:
         raise HubError(400, str(error)) from error
     except creation.AlreadyExists as error:
         return _conflict(request, error)
     return ok({"url": _url(request, space), "name": str(space), "id": str(space.pk)})
+
+
+def _template(word: str) -> templates.SpaceTemplate:
+    found = templates.find(word)
+    if found is None:
+        there = ", ".join(one.id for one in templates.every())
+        raise HubError(400, f"template: There is no '{word}', but there are: {there or 'none'}.")
+    return found
 
 
 def _of_its_token(request: HttpRequest, values: dict[str, Any]) -> Space | None:
@@ -165,6 +173,8 @@ def duplicate(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     source = readable(request, owner, name)
     caller = unlimited(request)
     values = body(request)
+    if values.get("template"):
+        raise HubError(400, "template: A copy begins with the files of its source.")
     namespace, _, new_name = text(values, "repository", most=200).rpartition("/")
     target = _owner(request, namespace)
     assert caller.user is not None

@@ -63,7 +63,6 @@ DATA = "Each Space has /data, which is kept until the Space is deleted: there ar
 NOT_HERE = {
     "storage": DATA,
     "storageTier": DATA,
-    "template": "There are no templates here: duplicate a Space instead.",
     "region": "There are no regions here: all Spaces run on this platform's own machines.",
     "resourceGroupId": "There are no resource groups here: who may write is decided by the organization.",
     "gated": "Spaces are not gated here: make it private, and its organization's members see it.",

@@ -59,6 +59,7 @@ BODIES: dict[str, Json] = {
     "repos.create": body(
         "name",
         "type",
+        template=text(),
         name=text(),
         type=KIND,
         organization=text(),

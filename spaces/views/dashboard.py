@@ -13,6 +13,7 @@ from accounts.models import Owner, User
 from queueing.stats.figures import figures_of
 from queueing.store import durability
 from spaces import creation
+from spaces.community import templates
 from spaces.models import Sdk, Space, Visibility
 from spaces.views.common import writable_owners
 from spaces.views.forms import NewSpace
@@ -43,7 +44,7 @@ def new(request: HttpRequest) -> HttpResponse:
     owners = writable_owners(request.user)
     initial = {"owner": request.user.username, "sdk": Sdk.GRADIO, "visibility": Visibility.PUBLIC}
     form = NewSpace(request.POST or None, initial=initial)
-    context = {"owners": owners, "form": form}
+    context = {"owners": owners, "form": form, "templates": templates.every()}
     if request.method == "POST" and form.is_valid():
         space = _make(request.user, form)
         if space is not None:
@@ -58,10 +59,11 @@ def _make(user: User, form: NewSpace) -> Space | None:
     if owner is None or not access.can_write(user, owner.pk):
         form.add_error("owner", "You cannot make Spaces under this name.")
         return None
+    options = {"author": user.username, "visibility": given["visibility"]}
     try:
-        return creation.create(
-            owner, given["name"], sdk=given["sdk"], author=user.username, visibility=given["visibility"]
-        )
+        if (template := given["template"]) is not None:
+            return creation.from_files(owner, given["name"], template.files(), **options)
+        return creation.create(owner, given["name"], sdk=given["sdk"], **options)
     except creation.AlreadyExists as error:
         form.add_error("name", f"{error.space} exists already.")
         return None

@@ -11,6 +11,8 @@ from django.http import QueryDict
 from queueing import queue_settings
 from queueing.setting_fields import FIELDS, GROUP
 from spaces import names
+from spaces.community import templates
+from spaces.community.templates import SpaceTemplate
 from spaces.models import Sdk, Visibility
 from spaces.secrets import KEY, VALUE_LIMIT
 
@@ -140,6 +142,7 @@ class NewSpace(forms.Form):
     owner = forms.CharField(max_length=96)
     name = forms.CharField(max_length=96, error_messages={"required": "Give it a name."})
     sdk = forms.ChoiceField(choices=Sdk.choices, initial=Sdk.GRADIO)
+    template = forms.CharField(max_length=96, required=False)
     visibility = forms.ChoiceField(choices=Visibility.choices, initial=Visibility.PUBLIC)
 
     def clean_name(self) -> str:
@@ -148,6 +151,13 @@ class NewSpace(forms.Form):
             return names.check_repo_name(self.cleaned_data["name"])
         except names.BadRepoId as error:
             raise forms.ValidationError(str(error)) from error
+
+    def clean_template(self) -> SpaceTemplate | None:
+        """The template, where one was chosen."""
+        name = self.cleaned_data["template"]
+        if name and templates.find(name) is None:
+            raise forms.ValidationError("There is no such template.")
+        return templates.find(name)
 
 
 class SleepTime(forms.Form):

@@ -137,6 +137,17 @@ def test_creating_leads_to_the_spaces_page_which_turns_live_after_the_push(
     admin.get_by_role("heading", name="All new").wait_for(timeout=20_000)
 
 
+def test_a_space_from_a_template_is_live_without_a_terminal(process_platform: Platform, admin: Page) -> None:
+    admin.goto(f"http://localhost:{process_platform.port}/new")
+    admin.get_by_label("Name", exact=True).fill("from-template")
+    admin.get_by_label("Perceptron playground").check()
+    assert admin.locator(".of-own-files").is_hidden(), "the template says what runs in it"
+    admin.get_by_role("button", name="Create Space").click()
+    admin.wait_for_url("**/admin/from-template")
+    admin.get_by_role("heading", name="Perceptron playground").wait_for()
+    admin.frame_locator("iframe").locator("canvas, svg").first.wait_for()
+
+
 def test_a_full_line_is_said_before_anything_is_pressed(
     process_platform: Platform, token: str, visit: Visit
 ) -> None:

@@ -44,7 +44,7 @@ def running(hub: Hub, space: str) -> str:
         (("search", "shown on card of {name}"), "{name}"),
         (("search", "shown {name}", "--sdk", "static", "--include-non-running", "--description"), "{name}"),
         (("wait", "{space}"), "RUNNING"),
-        (("templates",), ""),
+        (("templates",), "examples/hello"),
         (("hardware",), "t4-small"),
         (("logs", "{space}"), ""),
         (("logs", "{space}", "--build"), ""),

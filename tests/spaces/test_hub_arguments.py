@@ -47,14 +47,24 @@ def test_what_a_new_space_cannot_have_is_refused(api: HfApi, options: dict[str, 
     assert not api.repo_exists("alice/never", repo_type="space")
 
 
-@pytest.mark.parametrize(
-    ("key", "value"), [("storageTier", "small"), ("template", "x"), ("storage", "small")]
-)
+@pytest.mark.parametrize(("key", "value"), [("storageTier", "small"), ("storage", "small")])
 def test_older_clients_are_refused_alike(hub: Hub, space: str, key: str, value: str) -> None:
     body = {"name": "never", "type": "space", "sdk": "gradio", key: value}
     assert hub.call("POST", "/api/repos/create", "alice", json=body).json()["error"].startswith(f"{key}: ")
     copy = {"repository": "alice/never", key: "small"}
     assert hub.call("POST", f"/api/spaces/{space}/duplicate", "alice", json=copy).status_code == 400
+
+
+def test_a_new_space_begins_with_a_template(hub: Hub, api: HfApi) -> None:
+    for number, template in enumerate(("static", "examples/static")):
+        space = f"alice/of-template-{number}"
+        api.create_repo(space, repo_type="space", space_template=template)
+        assert {"index.html", "perceptron.js"} <= set(api.list_repo_files(space, repo_type="space"))
+        assert api.space_info(space).sdk == "static"
+        api.delete_repo(space, repo_type="space")
+    body = {"name": "never", "type": "space", "sdk": "gradio", "template": "nobody/none"}
+    refused = hub.call("POST", "/api/repos/create", "alice", json=body).json()["error"]
+    assert refused.startswith("template: There is no 'nobody/none', but there are: examples/batch")
 
 
 def test_gating_is_refused_and_ending_it_is_fine(api: HfApi, space: str) -> None:

@@ -18,6 +18,7 @@ from infra.redis_clients import sync_redis
 from queueing import queue_settings
 from queueing.setting_fields import Settings
 from spaces import lifecycle, names, publishing
+from spaces.community import templates
 from spaces.git import commits, repository
 from spaces.models import Space, Stage
 from spaces.templatetags import space_tags
@@ -264,6 +265,18 @@ def test_a_new_space_shows_its_push_commands(folks: People) -> None:
     assert Space.objects.count() == 1
 
 
+def test_a_new_space_begins_with_a_template(folks: People) -> None:
+    client = as_(folks.alice)
+    given = {"owner": "lab", "name": "greets", "sdk": "docker", "visibility": "private", "template": "hello"}
+    assert client.post("/new", given)["Location"] == "/lab/greets"
+    made = Space.objects.get(name="greets")
+    assert (made.sdk, made.title, made.visibility) == ("gradio", "Greeting card", "private")
+    assert made.stage == Stage.BUILDING
+    refused = client.post("/new", {**given, "name": "other", "template": "no-such"})
+    assert refused.status_code == 422
+    assert "no such template" in text_of(refused)
+
+
 def test_the_console_is_for_administrators(folks: People) -> None:
     space = space_of(folks)
     nodes.register("here", {"cpu": False, "t4": True}, "process")
@@ -376,8 +389,8 @@ def test_what_was_less_than_a_minute_ago_is_just_now() -> None:
 
 def test_no_address_of_the_platform_hides_the_first_users_spaces() -> None:
     """`make up` makes this user, and the README pushes the first demo under its name."""
-    from spaceport.up.bootstrap import EXAMPLES_OWNER, FIRST_USER
+    from spaceport.up.bootstrap import FIRST_USER
 
-    for owner in (FIRST_USER, EXAMPLES_OWNER):
+    for owner in (FIRST_USER, templates.OWNER):
         for path in (f"/{owner}/my-demo", f"/{owner}/my-demo/settings", f"/spaces/{owner}/my-demo"):
             assert resolve(path).kwargs["owner"] == owner, path

@@ -4,7 +4,6 @@ with the platform."""
 from __future__ import annotations
 
 import secrets
-from pathlib import Path
 
 from django.conf import settings
 
@@ -13,11 +12,10 @@ from accounts.models import Owner, User
 from hardware.runtimes import choose
 from hardware.upkeep import ended
 from spaces import creation, publishing
+from spaces.community import templates
 from spaces.models import Space, Stage
 
 FIRST_USER = "admin"
-EXAMPLES_OWNER = "examples"
-EXAMPLES = Path(settings.BASE_DIR) / "examples"
 STARTED = "hello"  # the example that runs from the start; the others wake with their first visitor
 SLEEP_S = 30 * 60
 
@@ -43,7 +41,7 @@ def withdraw_ended() -> None:
 
 def examples_are_missing() -> bool:
     """Whether they were never pushed, and could be."""
-    return EXAMPLES.is_dir() and not Owner.objects.filter(name=EXAMPLES_OWNER).exists()
+    return bool(templates.every()) and not Owner.objects.filter(name=templates.OWNER).exists()
 
 
 def examples() -> list[Space]:
@@ -53,17 +51,16 @@ def examples() -> list[Space]:
     admin = User.objects.order_by("pk").first()
     if admin is None:
         return []
-    owner = people.create_organization(EXAMPLES_OWNER, admin)
-    return [_push(owner, folder) for folder in sorted(EXAMPLES.iterdir()) if (folder / "README.md").exists()]
+    owner = people.create_organization(templates.OWNER, admin)
+    return [_push(owner, template) for template in templates.every()]
 
 
-def _push(owner: Owner, folder: Path) -> Space:
-    files = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-    asleep = folder.name != STARTED
+def _push(owner: Owner, template: templates.SpaceTemplate) -> Space:
+    asleep = template.name != STARTED
     return creation.from_files(
         owner,
-        folder.name,
-        files,
+        template.name,
+        template.files(),
         sleep_time_s=SLEEP_S if asleep else None,
         stage=Stage.SLEEPING if asleep else None,
     )
