@@ -43,9 +43,8 @@ def mounts(client: docker.DockerClient, installation: str, spec: ReplicaSpec, us
     Docker Space's caches are where its image has them."""
     name, cache = _names(installation, spec.space_id)
     made = [_named(client, installation, one) for one in spec.volumes]
-    if spec.scratch and all(volume.path != DATA for volume in spec.volumes):
-        # Without a name it goes with its container.
-        made.append(Mount(DATA, None, type="volume"))
+    if all(volume.path != DATA for volume in spec.volumes) and spec.scratch:
+        made.append(_scratch(spec.sdk))
     elif all(volume.path != DATA for volume in spec.volumes):
         _ensure(client, installation, name, DATA)
         if spec.sdk != "gradio":
@@ -55,6 +54,14 @@ def mounts(client: docker.DockerClient, installation: str, spec: ReplicaSpec, us
         _ensure(client, installation, cache, CACHE)
         made.append(Mount(CACHE, cache, type="volume"))
     return made
+
+
+def _scratch(sdk: str) -> Mount:
+    """A /data that goes with its container. A volume without a name has the rights that the image gives the
+    folder; an image of its owner's may have none."""
+    if sdk == "gradio":
+        return Mount(DATA, None, type="volume")
+    return Mount(DATA, None, type="tmpfs", tmpfs_mode=0o1777)
 
 
 def _named(client: docker.DockerClient, installation: str, volume: NamedVolume) -> Mount:

@@ -22,7 +22,6 @@ from hardware import replica_client
 from hardware.models import Replica
 from hardware.replica_client import ReplicaClient, ReplicaError
 from hardware.runtimes import choose
-from hardware.tiers import tier
 from infra.redis_clients import async_redis, sync_redis
 from queueing.errors import ContainerDied
 from queueing.measuring import inputs, plan
@@ -181,7 +180,7 @@ class _Session:
             await self._warm(driver, plans)
             limit = await asyncio.to_thread(self._limit_bytes)
             self._results = Results(
-                cores=tier(self._replica.tier).cpus,
+                cores=self._replica.limits["cpus"],
                 memory_limit_bytes=limit,
                 rest_bytes=await asyncio.to_thread(meter.memory_bytes),
             )

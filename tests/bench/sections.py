@@ -23,6 +23,7 @@ from tests.bench.sandboxing import sandboxes
 from tests.bench.scaling.table import scaling
 from tests.bench.sides import PARTS, Bench
 from tests.bench.sockets import hold
+from tests.bench.tuning import tuning
 from tests.bench.web_processes import web_processes
 from tests.platform_server import WEB
 
@@ -187,6 +188,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "scaling": scaling,
     "sleeping": sleeping,
     "reboot": reboot,
+    "tuning": tuning,
 }
 
 

@@ -282,3 +282,18 @@ def test_a_port_that_is_open_is_alive_however_slow_its_pages_are() -> None:
         assert asyncio.run(readiness.probe(address, "docker")) == {}
         silent.join()
     assert asyncio.run(readiness.probe(address, "docker")) is None
+
+
+def test_a_replica_that_is_measured_has_none_of_the_spaces_data(
+    runtime: DockerRuntime, tmp_path: Path
+) -> None:
+    artifact, _ = build(runtime, tmp_path, USUAL, 7)
+    serving = start(runtime, artifact, 7, 70)
+    assert look(runtime, serving, "/data/kept")["write"] == ["/data/kept"]
+    before = {volume.name for volume in runtime.client.volumes.list()}
+    measured = start(runtime, artifact, 7, 71, scratch=True)
+    assert inside(runtime, measured, "ls", "/data") == ""
+    assert look(runtime, measured, "/data/other")["write"] == ["/data/other"]
+    assert inside(runtime, serving, "ls", "/data") == "kept\n"
+    runtime.stop(measured.runtime_id)
+    assert {volume.name for volume in runtime.client.volumes.list()} == before
