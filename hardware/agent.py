@@ -21,6 +21,7 @@ from redis import RedisError
 
 from hardware import logs, nodes, replicas, usage
 from hardware.app_report import Unusable
+from hardware.hop import here
 from hardware.models import Replica
 from hardware.placement import taking
 from hardware.runtimes.base import ArtifactMissing, EngineUnavailable, StartFailed
@@ -70,8 +71,8 @@ class Agent:
         self.name, self.tiers, self.runtime = name, tiers, runtime
         self.node_id = nodes.register(name, tiers, runtime.name, runtime.place).pk
         self._taker = taking.Taker(self.node_id, tiers, runtime.place)
-        here = Q(node_id=self.node_id) & ~Q(state__in=[State.STOPPED, State.FAILED])
-        concerns = Replica.objects.filter(here | taking.waiting_for(tiers))
+        mine = Q(node_id=self.node_id) & ~Q(state__in=[State.STOPPED, State.FAILED])
+        concerns = Replica.objects.filter(mine | taking.waiting_for(tiers))
         self._concerns = concerns.defer("spec", "report").order_by("pk")
         self._hinted, self._stopping = threading.Event(), threading.Event()
         self._busy: set[int] = set()
@@ -233,7 +234,7 @@ class Agent:
         if not self._mine().filter(pk=row.pk, wanted=True, state=State.STARTING).exists():
             self._starts.drop(row.pk)  # it has ended since it was read
             return
-        spec = replicas.spec_of(row.pk)
+        spec = replicas.spec_here(row.pk)
         try:
             with self._starting:
                 running = self.runtime.start(row.pk, spec, gpus=tuple(row.devices))
@@ -258,7 +259,7 @@ class Agent:
         """What is to take its place is being built: let that start as soon as it can."""
         self._mine().filter(pk=row.pk, next_image=row.next_image).update(next_image="")
         if not row.devices:
-            spec = replicas.spec_of(row.pk)
+            spec = replicas.spec_here(row.pk)
             self.runtime.prepare(replace(spec, artifact=replace(spec.artifact, image=row.next_image)))
 
     def _heed(self, start: Start, found: Found) -> bool:
@@ -277,7 +278,7 @@ class Agent:
         ready = self._mine().filter(pk=row.pk, wanted=True, state=State.STARTING)
         if ready.update(
             state=State.READY,
-            address=running.address,
+            address=here.published(row.pk, running.address),
             runtime_id=running.runtime_id,
             report=found,
             ready_at=timezone.now(),
@@ -385,9 +386,8 @@ class Agent:
         there = self._pumps.get(running.runtime_id)
         if not row.shadow and (there is None or not there.is_alive()):
             self._pumps = {name: pump for name, pump in self._pumps.items() if pump.is_alive()}
-            pump = threading.Thread(
-                target=self._copy, args=(row.pk, row.space_id, running.runtime_id), daemon=True
-            )
+            about = row.pk, row.space_id, running.runtime_id
+            pump = threading.Thread(target=self._copy, args=about, daemon=True)
             self._pumps[running.runtime_id] = pump
             pump.start()
 

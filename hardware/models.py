@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
-from encrypted_fields.fields import EncryptedJSONField
+from encrypted_fields.fields import EncryptedJSONField, EncryptedTextField
 
 from accounts.models import Owner
 
@@ -35,6 +35,58 @@ class Node(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class JoinedNode(models.Model):
+    """What distinguishes a node that joined with a token from one that has the platform's own settings
+    (`hardware.trust`). Removing the node removes it, and with it all that it may do."""
+
+    node = models.OneToOneField(Node, on_delete=models.CASCADE, related_name="joined")
+    #: Of the credential that it shows to the platform.
+    digest = models.CharField(max_length=64, unique=True)
+    #: "ip:port" where its replicas are reached, by TLS.
+    address = models.CharField(max_length=60)
+    certificate_expires_at = models.DateTimeField()
+    #: Of its password in Redis.
+    redis_digest = models.CharField(max_length=64)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.node} at {self.address}"
+
+    @property
+    def label(self) -> str:
+        """In its certificate, and never another node's: numbers are not used again."""
+        return f"n{self.pk}"
+
+
+class JoinToken(models.Model):
+    """Lets one machine join, once."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    last_four = models.CharField(max_length=4)
+    created_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+    #: The name of the node that used it.
+    used_by = models.CharField(max_length=200, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"…{self.last_four}"
+
+
+class Authority(models.Model):
+    """The platform's own certificate authority: one row, made with the first node that joins."""
+
+    #: As PEM, both.
+    certificate = models.TextField()
+    key = EncryptedTextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return "the platform's certificate authority"
 
 
 class HardwareTier(models.Model):

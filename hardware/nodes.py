@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from django.utils import timezone
 
 from hardware import devices
+from hardware.hop import here
 from hardware.models import Node, Replica, VolumeHome
 from hardware.placement import capacity
 from hardware.tiers import TIERS, tier
@@ -37,27 +38,42 @@ class Offer:
     simulated: bool
 
 
+class Removed(RuntimeError):
+    """An administrator removed this node, which joined with a token: it does not come back by itself."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The node {name} was removed from its platform. To join again, delete the folder `node` in its "
+            "data folder and run `manage.py node join` with a new token."
+        )
+
+
 def register(name: str, tiers: dict[str, bool], runtime: str, place: str = "") -> Node:
-    """Note a node, the tiers it serves (name → simulated), and where it keeps volumes; answers its row."""
-    node, _ = Node.objects.update_or_create(
-        name=name,
-        defaults={
-            "tiers": {tier_name: {"simulated": simulated} for tier_name, simulated in tiers.items()},
-            "runtime": runtime,
-            "place": place,
-            "devices": devices.as_json(devices.found(), devices.driver()),
-            "capacity": capacity.found(),
-            "heartbeat_at": timezone.now(),
-            "leaving": False,
-        },
-    )
-    return node
+    """Note a node, the tiers it serves (name → simulated), and where it keeps volumes; answers its row.
+
+    Raises:
+        Removed
+    """
+    values = {
+        "tiers": {tier_name: {"simulated": simulated} for tier_name, simulated in tiers.items()},
+        "runtime": runtime,
+        "place": place,
+        "devices": devices.as_json(devices.found(), devices.driver()),
+        "capacity": capacity.found(),
+        "heartbeat_at": timezone.now(),
+        "leaving": False,
+    }
+    if here.membership() is None:
+        return Node.objects.update_or_create(name=name, defaults=values)[0]
+    if not Node.objects.filter(name=name).update(**values):  # its row was made when it joined
+        raise Removed(name)
+    return Node.objects.get(name=name)
 
 
 def beat(node_id: int) -> bool:
     """The node lives, and lends this much. False: it was removed."""
-    here = Node.objects.filter(pk=node_id)
-    return bool(here.update(heartbeat_at=timezone.now(), capacity=capacity.found()))
+    own = Node.objects.filter(pk=node_id)
+    return bool(own.update(heartbeat_at=timezone.now(), capacity=capacity.found()))
 
 
 def leave(node_id: int) -> None:

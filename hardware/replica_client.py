@@ -15,7 +15,7 @@ import ipaddress
 import re
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import aiohttp
@@ -23,6 +23,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 from yarl import URL
 
+from hardware.hop.addresses import CONNECTIONS, PROXY_HEADER, REPLICA_HEADER, parse
 from hardware.replica_connections import Connector
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ def target_of(path: str, query: bytes = b"") -> str:
     return f"{text}?{quote(query.decode('latin-1'), safe=_VISIBLE, encoding='latin-1')}" if query else text
 
 
-def url_of(address: str, target: str) -> URL:
-    """The URL of a target (`target_of`) at a replica's address, "ip:port".
+def url_of(address: str, target: str, scheme: str = "http") -> URL:
+    """The URL of a target (`target_of`) at "ip:port", a replica's address or its node's.
 
     Raises:
         Unreachable: this is no address of a replica.
@@ -104,13 +105,43 @@ def url_of(address: str, target: str) -> URL:
     host, _, port = address.rpartition(":")
     try:
         ipaddress.ip_address(host)
-        url = URL(f"http://{address}{target}", encoded=True)
+        url = URL(f"{scheme}://{address}{target}", encoded=True)
         pinned = (url.raw_host, url.port, url.raw_user) == (host, int(port), None)
     except ValueError as error:
         raise Unreachable(f"{address!r} is no address of a replica.") from error
     if not pinned or not target.startswith("/") or re.search(r"[^!-~]", target):
         raise BadAnswer("The app names a path that is none.")
     return url
+
+
+class Way(NamedTuple):
+    """How a request reaches its replica: `tls` is what the connection to another node is made with."""
+
+    url: URL
+    headers: Mapping[str, str] | None
+    tls: dict[str, Any]
+
+
+async def way_to(address: str, target: str, headers: Mapping[str, str] | None) -> Way:
+    """The way to a replica: straight where it runs on this machine, else by the proxy of its node.
+
+    Raises:
+        Unreachable, BadAnswer
+    """
+    there = parse(address) if "/" in address else None
+    if there is None:
+        return Way(url_of(address, target), headers, {})
+    if there.label == CONNECTIONS.here:
+        return Way(url_of(there.local, target), headers, {})
+    try:
+        context = await CONNECTIONS.context()
+    except ConnectionError as error:
+        raise Unreachable(str(error)) from error
+    named: CIMultiDict[str] = CIMultiDict(headers or {})
+    named.setdefault("Host", there.local)
+    named[REPLICA_HEADER] = there.replica_id
+    url = url_of(there.door, target, "https")
+    return Way(url, named, {"ssl": context, "server_hostname": there.tls_name})
 
 
 class Reply:
@@ -198,14 +229,14 @@ class ReplicaClient:
         Raises:
             Unreachable, BadAnswer
         """
-        url = url_of(address, target)
+        way = await way_to(address, target, headers)
         # To aiohttp 0 is no limit.
         total_s = None if total_s is None else max(total_s, SHORTEST_S)
         timeout = aiohttp.ClientTimeout(total=total_s, connect=CONNECT_S)
-        with _translated(), _pinned_to(url):
+        with _translated(), _pinned_to(way.url):
             answer = await self._session.request(
-                method, url, headers=headers, data=data, skip_auto_headers=skip_auto_headers,
-                allow_redirects=False, timeout=timeout,
+                method, way.url, headers=way.headers, data=data, skip_auto_headers=skip_auto_headers,
+                allow_redirects=False, timeout=timeout, **way.tls,
             )  # fmt: skip
         try:
             yield Reply(answer, has_body=method != "HEAD" and answer.status not in (204, 304))
@@ -256,13 +287,14 @@ class ReplicaClient:
         Raises:
             Unreachable, BadAnswer: it takes none.
         """
-        url = url_of(address, target)
-        with _translated(), _pinned_to(url):
+        way = await way_to(address, target, headers)
+        with _translated(), _pinned_to(way.url):
             async with asyncio.timeout(HANDSHAKE_S):
-                return await self._session.ws_connect(
-                    url, headers=headers, protocols=protocols, max_msg_size=max_message_bytes,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=CONNECT_S),
+                ws: aiohttp.ClientWebSocketResponse = await self._session.ws_connect(
+                    way.url, headers=way.headers, protocols=protocols, max_msg_size=max_message_bytes,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=CONNECT_S), **way.tls,
                 )  # fmt: skip
+                return ws
 
 
 async def fetch(
@@ -317,6 +349,9 @@ async def _stay_there(
     if (request.url.raw_host, request.url.port) != _pinned.get():
         raise aiohttp.ClientConnectionError("This is not the replica's address.")
     answer = await handler(request)
+    if request.url.scheme == "https" and (why := answer.headers.get(PROXY_HEADER)):
+        answer.close()
+        raise aiohttp.ClientConnectionError(f"The replica is {why} on its node.")
     if answer.status in REDIRECTS and request.headers.get("Upgrade", "").lower() == "websocket":
         answer.close()
         raise Redirected(answer.status, "a websocket")

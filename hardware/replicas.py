@@ -14,9 +14,11 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from hardware import nodes
+from hardware.hop import here
 from hardware.models import Replica
-from hardware.runtimes.base import ReplicaSpec
+from hardware.runtimes.base import EngineUnavailable, ReplicaSpec
 from hardware.tiers import TIERS, Limits, queue_of
+from hardware.trust import fetching, platform_calls
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -57,6 +59,26 @@ def spec_of(replica_id: int) -> ReplicaSpec:
     stored, limits = Replica.objects.values_list("spec", "limits").get(pk=replica_id)
     spec = ReplicaSpec.from_json(json.loads(stored["json"]))
     return replace(spec, limits=Limits(**limits) if limits else None)
+
+
+def spec_here(replica_id: int) -> ReplicaSpec:
+    """The spec of a replica that is to run on this node, with what its build made brought here. A node that
+    joined cannot read it in the database: its platform gives it those of its own replicas.
+
+    Raises:
+        EngineUnavailable: the platform or the registry does not answer.
+    """
+    joined = here.membership()
+    if joined is None:
+        spec = spec_of(replica_id)
+    else:
+        try:
+            raw = platform_calls.spec(joined, replica_id)
+        except (platform_calls.PlatformAway, platform_calls.Refused) as error:
+            raise EngineUnavailable(str(error)) from error
+        limits = Replica.objects.values_list("limits", flat=True).get(pk=replica_id)
+        spec = replace(ReplicaSpec.from_json(json.loads(raw)), limits=Limits(**limits) if limits else None)
+    return replace(spec, artifact=fetching.bring(joined, replica_id, spec))
 
 
 def brings_more(ordered: Replica, serving: Replica, env: dict[str, str]) -> bool:

@@ -15,7 +15,10 @@ from celery.worker.state import active_requests
 from django.conf import settings
 from django.db import connection
 
+from hardware import nodes
 from hardware.agent import Agent
+from hardware.hop import here
+from hardware.hop.here import Keeper
 from hardware.runtimes import choose
 from infra.notify import is_supervised
 from infra.startup import retry_until_database_ready
@@ -44,6 +47,7 @@ class NodeWorker:
 
     def __init__(self) -> None:
         self.agent: Agent | None = None
+        self._keeper: Keeper | None = None
         self._slots = 0
         self._begins = threading.Lock()
         self._ending = threading.Event()
@@ -94,10 +98,17 @@ class NodeWorker:
 
     def _start_agent(self) -> None:
         runtime = choose(settings.SPACEPORT_RUNTIME)
-        made = Agent(settings.SPACEPORT_NODE, tiers(), runtime, slots=self.slots, removed=_end_worker)
+        keeper = Keeper(runtime, _removed)
+        try:
+            made = Agent(settings.SPACEPORT_NODE, tiers(), runtime, slots=self.slots, removed=_removed)
+        except nodes.Removed as error:
+            logger.error("%s", error)
+            _removed()
+            return
         with self._begins:
             if not self._ending.is_set():
-                self.agent = made
+                self.agent, self._keeper = made, keeper
+                keeper.start()
                 made.start()
 
     def slots(self) -> tuple[int, int] | None:
@@ -109,11 +120,15 @@ class NodeWorker:
         self._ending.set()
         with self._begins:
             ending, self.agent = self.agent, None
+            keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.stop()
         if ending is not None:
             ending.stop()
 
 
-def _end_worker() -> None:
+def _removed() -> None:
+    here.dismissed()
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -17,6 +17,7 @@ from accounts.models import AccessToken, DeviceLogin
 from hardware.models import Deleted, Node, Replica
 from hardware.runtimes.base import Artifact
 from hardware.tiers import metering
+from hardware.trust import tokens
 from spaces.building.runs import BUILD_FOLDER
 from spaces.lfs import collection, references
 from spaces.models import Build, Space
@@ -46,6 +47,7 @@ def forget_old_rows() -> None:
     Session.objects.filter(expire_date__lt=now).delete()
     AccessToken.objects.filter(expires_at__lt=now - EXPIRED_SHOWN).delete()
     DeviceLogin.objects.filter(expires_at__lt=now).delete()
+    tokens.forget_old()
     Deleted.objects.filter(created_at__lt=now - GONE_AFTER).delete()
     Node.objects.filter(heartbeat_at__lt=now - GONE_AFTER, replicas=None).delete()
     LogEntry.objects.filter(action_time__lt=now - ADMIN_LOG_KEPT).delete()

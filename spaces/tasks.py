@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from hardware.runtimes import choose
 from hardware.runtimes.base import Artifact, InUse
+from hardware.trust import redis_user
 from hardware.upkeep import draining, lost
 from queueing.tuning import runs
 from spaces import following, housekeeping, lifecycle
@@ -39,14 +40,20 @@ def build(build_id: int) -> None:
 
 
 @shared_task(name="spaces.tasks.forget", bind=True, ignore_result=True, max_retries=20)
-def forget(self: Any, artifacts: list[dict[str, str]]) -> None:
+def forget(self: Any, artifacts: list[dict[str, Any]]) -> None:
     """Remove what builds made of versions replaced long ago. What is in use is tried again."""
     runtime, used = choose(settings.SPACEPORT_RUNTIME), []
     for artifact in artifacts:
+        made = Artifact.from_json(artifact)
         try:
-            runtime.forget(Artifact.from_json(artifact))
+            runtime.forget(made)
         except InUse:
             used.append(artifact)
+        else:
+            if made.pull:
+                from hardware.runtimes.images import registry  # it loads the engine's client
+
+                registry.forget(made.pull)
     if used:
         raise self.retry(kwargs={"artifacts": used}, countdown=FORGET_AGAIN_S)
 
@@ -82,6 +89,7 @@ def follow_spaces() -> None:
     try:
         lost.release_lost()
         draining.go_on()
+        redis_user.keep()
     finally:
         following.reconcile_spaces()
 

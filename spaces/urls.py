@@ -4,6 +4,7 @@ from django.urls import path, re_path
 
 from spaces.community import collection_pages as collections
 from spaces.community import organizations
+from spaces.joining import pages as joining
 from spaces.tuning import pages as tuning
 from spaces.views import (
     addresses,
@@ -36,6 +37,8 @@ urlpatterns = [
     path("console/spaces/<int:space_id>/<str:action>", console.act, name="console-act"),
     path("console/node/<str:name>", console_nodes.page, name="console-node"),
     path("console/nodes/<int:node_id>/<str:action>", console_nodes.act, name="console-node-act"),
+    path("console/join", joining.page, name="console-join"),
+    path("console/join/<int:token_id>/revoke", joining.revoke, name="console-join-revoke"),
     path("console/tiers", console_tiers.page, name="console-tiers"),
     path("console/tiers/new", console_tiers.edit, name="console-new-tier"),
     path("console/tiers/edit/<str:name>", console_tiers.edit, name="console-tier"),

@@ -72,9 +72,14 @@ class Artifact:
     environment: str = ""
     code: str = ""
     size_bytes: int = 0
+    #: By which other nodes pull the image: "registry/repository@sha256:…".
+    pull: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        value = asdict(self)
+        if not self.pull:
+            del value["pull"]  # a node of an earlier version knows none
+        return value
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Artifact:
@@ -133,6 +138,7 @@ class ReplicaSpec:
         if not self.scratch:
             del value["scratch"]  # the same
         del value["limits"]  # they are beside it in the row
+        value["artifact"] = self.artifact.to_json()
         return value
 
     @classmethod

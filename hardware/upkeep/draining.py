@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from hardware import nodes
@@ -45,8 +46,9 @@ def undrain(node: Node) -> str:
 
 
 def go_on() -> None:
-    """One round for each node that is drained."""
-    for node in Node.objects.filter(draining_since__isnull=False):
+    """One round for each node that is drained, and for each that joined and leaves: those cannot order."""
+    leaves = Q(leaving=True, joined__isnull=False)
+    for node in Node.objects.filter(Q(draining_since__isnull=False) | leaves):
         if nodes.is_up(node):
             failed = {int(space): why for space, why in node.drain.get("failed", {}).items()}
             found = moving.move_on(node.pk, failed)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from hardware import nodes
+from hardware.hop import here
 from hardware.models import Node, Replica
 from hardware.upkeep.moving import move_on
 from infra.file_locks import try_lock
@@ -30,15 +31,26 @@ def hand_over(node_id: int, is_over: Callable[[], bool]) -> None:
     Node.objects.filter(pk=node_id).update(leaving=True)
     deadline, moving, failed = time.monotonic() + HANDOVER_S, set[int](), dict[int, str]()
     while not is_over():
-        moving |= move_on(node_id, failed).moving
-        left = Replica.objects.filter(pk__in=moving, state__in=nodes.ACTIVE).exclude(space_id__in=failed)
-        moving = set(left.values_list("pk", flat=True))
+        if here.membership() is not None:
+            moving = _left_by_the_platform(node_id)
+        else:
+            moving |= move_on(node_id, failed).moving
+            left = Replica.objects.filter(pk__in=moving, state__in=nodes.ACTIVE).exclude(space_id__in=failed)
+            moving = set(left.values_list("pk", flat=True))
         if not moving:
             return
         if time.monotonic() > deadline:
             logger.warning("%d replicas were not handed over in time", len(moving))
             return
         time.sleep(CHECK_EVERY_S)
+
+
+def _left_by_the_platform(node_id: int) -> set[int]:
+    """What still runs here and can move. A node that joined orders nothing: the scheduler does it
+    (`draining.go_on`), and notes what stays."""
+    node = Node.objects.get(pk=node_id)
+    left = Replica.objects.filter(node=node, state__in=nodes.ACTIVE, set_aside_at=None)
+    return set(left.exclude(space_id__in=map(int, node.drain.get("stays", {}))).values_list("pk", flat=True))
 
 
 # --- the next worker of the same node ---------------------------------------------------------------

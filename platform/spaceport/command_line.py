@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hardware.trust import membership
 from spaceport.keeping import secret_key
 from spaceport.up.embedded import HALF_RESTORED, EmbeddedServerFailed, attached, home_of, is_installed
 
@@ -20,6 +21,8 @@ NEEDS_NONE = {"", "help", "version", "base_image", "check", "makemigrations"}
 PREVIEW, PREVIEW_HOME = "preview", Path.home() / ".cache" / "spaceport" / "preview"
 #: The command that makes an installation of a backup. It starts the servers itself, with their data.
 RESTORE = "restore"
+#: The command that makes this machine a node of a platform elsewhere.
+JOINS = ["node", "join"]
 HELP = {"-h", "--help", "--version"}
 
 
@@ -30,7 +33,8 @@ def run(argv: list[str], environ: MutableMapping[str, str]) -> None:
         SystemExit
     """
     command = next((word for word in argv[1:2] if not word.startswith("-")), "")
-    needs_none = command in NEEDS_NONE or not HELP.isdisjoint(argv)
+    needs_none = command in NEEDS_NONE or argv[1:3] == JOINS or not HELP.isdisjoint(argv)
+    membership.attach(home_of(environ), environ)
     if command == PREVIEW:
         environ.setdefault("SPACEPORT_HOME", str(PREVIEW_HOME))
         needs_none = True

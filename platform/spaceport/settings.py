@@ -64,6 +64,11 @@ SPACEPORT_RUNTIME = env.str("SPACEPORT_RUNTIME", "auto")
 #: Name, without a tag, of the image that Spaces run in.
 SPACEPORT_BASE_IMAGE = env.str("SPACEPORT_BASE_IMAGE", "spaceport/base")
 
+#: A registry for the images of Spaces, like `registry.example.org/spaces`: what is built is pushed there, and
+#: nodes with an engine of their own pull it. Engines sign in with what `docker login` has kept. Empty: images
+#: stay on the machine that built them.
+SPACEPORT_REGISTRY = env.str("SPACEPORT_REGISTRY", "").rstrip("/")
+
 #: Bearer token that opens `/metrics` and the reasons in `/healthz`. Without
 #: it only administrators may read them.
 SPACEPORT_METRICS_TOKEN = env.str("SPACEPORT_METRICS_TOKEN", "")
@@ -309,6 +314,11 @@ CHANNEL_LAYERS = {
     }
 }
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+
+#: PostgreSQL as nodes that join reach it (`manage.py node join`). Default: `DATABASE_URL`.
+SPACEPORT_NODES_DATABASE_URL = env.str("SPACEPORT_NODES_DATABASE_URL", os.environ.get("DATABASE_URL", ""))
+#: The same for Redis. Default: `REDIS_URL`.
+SPACEPORT_NODES_REDIS_URL = env.str("SPACEPORT_NODES_REDIS_URL", REDIS_URL)
 
 # --- logs -------------------------------------------------------------------------------------------
 LOGGING = {

@@ -30,6 +30,7 @@ from spaces.community import api as community
 from spaces.community import collections_api as collections
 from spaces.community import organizations
 from spaces.community.agents import agents
+from spaces.joining import api as joining
 from spaces.lfs import batch
 from spaces.lfs import listing as listing_of_large_files
 from spaces.openapi.paths import paths
@@ -51,6 +52,7 @@ api.add_router("", tuning.router)
 api.add_router("", signin.router)
 api.add_router("", organizations.router)
 api.add_router("", hardware.router)
+api.add_router("", joining.router)
 
 
 urlpatterns = [
@@ -135,6 +137,11 @@ urlpatterns = [
     ),
     re_path(r"^(?:spaces/)?(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/info/lfs/objects/batch$", batch.batch),
     re_path(r"^(?:spaces/)?[^/]+/[^/]+/info/lfs/.*$", batch.nothing),
+    path("api/node/join", joining.join),
+    path("api/node/check", joining.check),
+    path("api/node/renew", joining.renew),
+    path("api/node/spec", joining.spec),
+    path("api/node/part", joining.part),
     path("oauth/device", oauth.device),
     path("oauth/token", oauth.token),
     path("oauth/activate", oauth.activate, name="activate"),

@@ -48,7 +48,7 @@ def run(build: Build, log: Log) -> Artifact:
         except (BadPath, TooMuch) as error:
             raise BuildFailed(str(error)) from error
         log(f"Building {space} at {build.sha[:7]}.")
-        return choose(settings.SPACEPORT_RUNTIME).build(
+        made = choose(settings.SPACEPORT_RUNTIME).build(
             BuildSpec(
                 space=str(space),
                 space_id=space.pk,
@@ -66,3 +66,9 @@ def run(build: Build, log: Log) -> Artifact:
             log,
             partial(replicas.announce, space.pk, build.sha),
         )
+        if settings.SPACEPORT_REGISTRY and made.runtime == "docker":
+            from hardware.runtimes.images import registry  # it loads the engine's client
+
+            log(f"Pushing the image to {settings.SPACEPORT_REGISTRY}.")
+            made = registry.pushed(settings.SPACEPORT_REGISTRY, made)
+        return made

@@ -9,6 +9,7 @@ from hardware import load, log_lines, usage
 from hardware.runtimes import build_caches, docker, process, venvs
 from hardware.runtimes.images import code
 from hardware.tiers import metering
+from hardware.trust import tokens
 from queueing.dispatch import ends
 from queueing.stats import memory_ends, rollup
 from queueing.store import constants, queue
@@ -76,6 +77,7 @@ ROWS = [
         f"{_time(housekeeping.EXPIRED_SHOWN)} after they expired",
         _constant(housekeeping, "EXPIRED_SHOWN"),
     ),
+    ("join tokens", f"{_time(tokens.SHOWN)} after they expired", _constant(tokens, "SHOWN")),
     ("webhooks", f"{hooks.MOST} of a user", _constant(hooks, "MOST")),
     ("deliveries that wait", f"{events.MOST_WAITING:,} of a webhook", _constant(events, "MOST_WAITING")),
     ("deliveries that ended", f"{deliveries.KEPT} of a webhook", _constant(deliveries, "KEPT")),

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,15 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from hardware import devices, worker
+from hardware.hop import here
+from hardware.hop.caddy import CaddyMissing, program
+from hardware.hop.proxy import REMEDY
 from hardware.models import Node
 from hardware.runtimes import choose
 from hardware.runtimes.base import StartFailed
 from hardware.runtimes.walls import sandboxes
 from hardware.tiers import DEFAULT, Tier, UnknownTier, queue_of, tier
+from hardware.trust import becoming, tokens
 from hardware.upkeep import draining, handover
 from infra import celery_worker
 from infra.file_locks import try_lock
@@ -33,22 +38,41 @@ if TYPE_CHECKING:
 #: Those that are not needed are never made.
 THREADS = 1024
 CHECK_EVERY_S = 0.02
+FROM_INPUT = "-"
 
 
 class Command(BaseCommand):
     help = (
-        "Serve hardware tiers on this machine: registers it as a node and runs its worker. "
-        "Or drain, undrain or remove a node, or list all."
+        "Serve hardware tiers on this machine: registers it as a node and runs its worker. Or make this "
+        "machine a node of a platform elsewhere (join), make a token for that (token), drain, undrain or "
+        "remove a node, or list all."
     )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: Any) -> None:
         parser.add_argument(
-            "action", nargs="?", choices=("serve", "list", *draining.ACTIONS), default="serve",
-            metavar="ACTION",
-            help="serve (the default), list, drain, undrain or remove",
+            "action", nargs="?", choices=("serve", "join", "token", "list", *draining.ACTIONS),
+            default="serve", metavar="ACTION",
+            help="serve (the default), join, token, list, drain, undrain or remove",
         )  # fmt: skip
-        parser.add_argument("name", nargs="?", default="", metavar="NAME", help="the node to drain or remove")
+        parser.add_argument(
+            "what", nargs="?", default="", metavar="NAME|URL",
+            help="the node to drain or remove, or the address of the platform to join",
+        )  # fmt: skip
+        parser.add_argument(
+            "token", nargs="?", default=FROM_INPUT, metavar="TOKEN",
+            help="the join token; - or nothing: it is read from the standard input",
+        )  # fmt: skip
+        parser.add_argument("--name", default=settings.SPACEPORT_NODE, help="join as (default: %(default)s)")
+        parser.add_argument(
+            "--address", default="", metavar="IP[:PORT]",
+            help="join: where the platform reaches this machine (default: as it reaches the platform, port "
+            f"{becoming.PORT})",
+        )  # fmt: skip
+        parser.add_argument(
+            "--hours", type=float, default=tokens.HOURS,
+            help="token: how long it is good for (default: %(default)s)",
+        )  # fmt: skip
         parser.add_argument(
             "--tier",
             action="append",
@@ -71,11 +95,40 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         if options["action"] == "serve":
             self._serve(options)
+        elif options["action"] == "join":
+            self._join(options)
+        elif options["action"] == "token":
+            self._token(options["hours"])
         elif options["action"] == "list":
             for node in Node.objects.order_by("name"):
                 self.stdout.write(f"{node}: {draining.describe(node)}")
         else:
-            self._order(options["action"], options["name"])
+            self._order(options["action"], options["what"])
+
+    def _join(self, options: dict[str, Any]) -> None:
+        url, token = options["what"], options["token"]
+        token = sys.stdin.readline().strip() if token == FROM_INPUT else token
+        try:
+            program(REMEDY)
+            joined = becoming.join(
+                settings.SPACEPORT_HOME, url, token, name=options["name"], address=options["address"]
+            )
+        except (becoming.CannotJoin, CaddyMissing) as error:
+            raise CommandError(str(error)) from error
+        if url.startswith("http://"):
+            self.stderr.write("The address is not https: the token and this node's credential were readable.")
+        self.stdout.write(
+            f"This machine is the node {joined.node} of {joined.platform}; the platform reaches it at "
+            f"{joined.address}. Start it with `manage.py node --tier …`."
+        )
+
+    def _token(self, hours: float) -> None:
+        try:
+            row, plain = tokens.issue("command line", hours)
+        except tokens.BadHours as error:
+            raise CommandError(str(error)) from error
+        self.stderr.write(f"Lets one machine join, once, until {row.expires_at:%Y-%m-%d %H:%M} UTC:")
+        self.stdout.write(plain)
 
     def _order(self, action: str, name: str) -> None:
         node = Node.objects.filter(name=name).first()
@@ -88,6 +141,11 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _serve(self, options: dict[str, Any]) -> None:
+        if here.membership() is not None:
+            try:
+                program(REMEDY)
+            except CaddyMissing as error:
+                raise CommandError(str(error)) from error
         tiers: dict[str, bool] = {}
         retry_until_database_ready(
             lambda: tiers.update(self._tiers(options["tier"] or [DEFAULT], simulate=options["simulate"])),

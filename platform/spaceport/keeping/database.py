@@ -38,7 +38,14 @@ def dump(url: str, into: Writing) -> None:
         Refused
     """
     where, env = _to(url)
-    command = [_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges", where]
+    command = [
+        _program("pg_dump"),
+        "--format=custom",
+        "--no-owner",
+        "--no-privileges",
+        "--no-policies",
+        where,
+    ]
     with subprocess.Popen(  # noqa: S603
         command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

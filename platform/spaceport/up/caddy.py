@@ -5,16 +5,17 @@ visitor, if `spaceport.certificates` knows that host."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from django.conf import settings
 
+from hardware.hop.caddy import program
 from infra.folders import private
 from spaceport import certificates
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HSTS_S = 365 * 24 * 3600
 #: Long streams end with the platform.
@@ -56,10 +57,6 @@ https://*.{demo_domain} {{
 """
 
 
-class CaddyMissing(RuntimeError):
-    """There is no Caddy here."""
-
-
 def caddyfile(address: str, *, web: int, demo_domain: str, home: Path, ask: str) -> str:
     """Caddy's configuration for https at `address` ("host" or "host:port") in front of the port `web`. Its
     own authority vouches for localhost, a public one for all else."""
@@ -87,10 +84,7 @@ def command() -> list[str]:
     Raises:
         CaddyMissing
     """
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    program = shutil.which("caddy", path=path)
-    if program is None:
-        raise CaddyMissing("SPACEPORT_TLS needs Caddy: `make up TLS=…` installs it.")
+    caddy = program("SPACEPORT_TLS needs Caddy: `make up TLS=…` installs it.")
     home = private(settings.SPACEPORT_HOME / "caddy")
     file = home / "Caddyfile"
     file.touch(mode=0o600)  # the token of `ask` is in it
@@ -102,4 +96,4 @@ def command() -> list[str]:
         ask=f"{certificates.PATH}?{urlencode({'token': certificates.token()})}",
     )
     file.write_text(text)
-    return [program, "run", "--adapter", "caddyfile", "--config", str(file)]
+    return [caddy, "run", "--adapter", "caddyfile", "--config", str(file)]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Raw, Struct
 
+from hardware.hop.addresses import local
 from hardware.replica_client import BadAnswer
 from queueing.errors import BadRequest, UnknownFunction
 from queueing.events import encode
@@ -63,7 +64,7 @@ async def rewritten(chunks: AsyncIterator[bytes], request: SpaceRequest) -> Asyn
     address = encode(f"{request.scheme}://{request.host}{request.route.app.mount}")[1:-1]
     addresses = [NOWHERE_URL]
     if request.route.address:  # its own, where the first request came from its own machine
-        addresses.append(f"http://{request.route.address}".encode())
+        addresses.append(f"http://{local(request.route.address)}".encode())
     pattern = re.compile(b"|".join(map(re.escape, addresses)))
     rest, longest = b"", max(map(len, addresses)) - 1
     async for chunk in chunks:

@@ -15,6 +15,7 @@ import msgspec
 
 from hardware import app_report, replica_client
 from hardware.app_report import Unusable
+from hardware.hop.addresses import local
 from hardware.replica_client import ReplicaError
 from infra.redis_clients import sync_redis
 from queueing.store.keys import SpaceKeys
@@ -157,7 +158,7 @@ def _load(route: Route, path: str, until: float, query: bytes = b"") -> bytes:
         status, raw = asyncio.run(answer)
     except ReplicaError:
         return b""
-    return raw.replace(f"http://{route.address}".encode(), NOWHERE_URL) if status == 200 else b""
+    return raw.replace(f"http://{local(route.address)}".encode(), NOWHERE_URL) if status == 200 else b""
 
 
 def _is_config(raw: bytes) -> bool:

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from hardware.hop.caddy import CaddyMissing
 from hardware.placement import capacity
 from hardware.runtimes import choose
 from spaceport.up import bootstrap, caddy, embedded, steps
@@ -99,7 +100,7 @@ class Command(BaseCommand):
             raise CommandError("SPACEPORT_TLS needs SPACEPORT_DEMO_DOMAIN, the domain of the demos' hosts.")
         try:
             return caddy.command()
-        except caddy.CaddyMissing as error:
+        except CaddyMissing as error:
             raise CommandError(str(error)) from error
 
     @staticmethod

@@ -1,0 +1,1 @@
+"""Machines that join as nodes: the doors, for administrators and for the machines (`hardware.trust`)."""
