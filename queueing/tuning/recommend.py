@@ -14,6 +14,8 @@ from queueing.tuning.results import GroupResult, Results
 from queueing.tuning.sweep import GAIN, Measured
 
 MIB, GIB = 1024**2, 1024**3
+#: A standard error of the throughput, as a share, beyond which that is said.
+UNSURE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,15 +71,15 @@ def recommend(
     most = max(choice.point.point.concurrency for choice in choices)
     if most > settings.max_threads:
         wanted["max_threads"] = most
-    if (size := _max_size(choices, patience)) is not None:
-        wanted["max_size"], bears_s = size
+    if (room := _max_size(choices, patience)) is not None:
+        wanted["max_size"], bears_s = room
         why.append(
             f"Half of the visitors give up before they have waited {_seconds(bears_s)}; about "
             f"{wanted['max_size']} events are served in that time, so more need not wait."
         )
     if any(points[one.group] is not one.best for one in results.groups):
         why.append(
-            f"All groups together stay below {_size(results.bound_bytes)}, 85 % of the memory: so some have "
+            f"All groups together stay below {size(results.bound_bytes)}, 85 % of the memory: so some have "
             "fewer calls at once than would be best for them alone."
         )
     return Recommendation(settings=_changed(wanted, settings, groups), choices=choices, why=tuple(why))
@@ -144,17 +146,24 @@ def _why(group: GroupResult, best: Measured, results: Results) -> tuple[str, ...
     alone = next((one for one in group.points if one.point.events == 1), None)
     said = []
     if alone is not None and best is not alone and alone.throughput:
+        now, before = _seconds(best.p95_s), _seconds(alone.p95_s)
         said.append(
             f"{_calls(best)} serve {best.throughput / alone.throughput:.1f} times as many events as one at a "
-            f"time; then a call takes {_seconds(best.p95_s)} (p95) instead of {_seconds(alone.p95_s)}."
+            f"time; then a call takes {now} (p95){'' if now == before else f' instead of {before}'}."
         )
     more = [one for one in group.points if one.point.events > best.point.events]
     if beyond := min(more, key=lambda one: (one.point.events, one.point.concurrency), default=None):
         said.append(_beyond(best, beyond, results))
     elif results.bound_bytes and best.memory_bytes > results.bound_bytes / 2:
-        said.append(f"More could need over {_size(results.bound_bytes)}, 85 % of the memory.")
+        said.append(f"More could need over {size(results.bound_bytes)}, 85 % of the memory.")
     elif best is not alone:
         said.append("More at once were not tried.")
+    if best.error > UNSURE * best.throughput:
+        off = 100 * best.error / best.throughput
+        said.append(
+            f"The throughput is uncertain by {off:.0f} %: calls differ, or the machine was busy. Measure "
+            "again, with more seconds."
+        )
     if group.ended:
         said.append(f"The measurement ended early: {_lower(group.ended)}")
     return tuple(said)
@@ -168,23 +177,28 @@ def _beyond(best: Measured, beyond: Measured, results: Results) -> str:
         why = "ran into the bound of memory" if beyond.stopped else "failed too often"
         return f"{_calls(beyond)} {why}."
     gain = beyond.throughput / best.throughput - 1
-    what = f"gain {gain:.0%}" if gain > GAIN / 2 else "gain nothing" if gain > -GAIN else f"lose {-gain:.0%}"
+    what = (
+        f"{'gain' if gain > 0 else 'lose'} {abs(gain) * 100:.0f} %"
+        if abs(gain) > GAIN / 2
+        else "gain nothing"
+    )
     cost = beyond.memory_bytes - best.memory_bytes
-    costs = f" and cost {_size(cost)}" if cost > 8 * MIB else ""
+    costs = f" and cost {size(cost)}" if cost > 8 * MIB else ""
     return f"{cores}{busy}: {_lower(_calls(beyond))} {what}{costs}."
 
 
 def _calls(one: Measured) -> str:
-    count, size = one.point.concurrency, one.point.batch
+    count, batch = one.point.concurrency, one.point.batch
     calls = "One call at a time" if count == 1 else f"{count} calls at once"
-    return f"{calls} of {size} events" if size > 1 else calls
+    return f"{calls} of {batch} events" if batch > 1 else calls
 
 
 def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _size(count: float) -> str:
+def size(count: float) -> str:
+    """Bytes for people: "0.9 GiB", "120 MiB"."""
     return f"{count / GIB:.1f} GiB" if count >= GIB / 2 else f"{count / MIB:.0f} MiB"
 
 

@@ -9,6 +9,7 @@ from django import template
 from django.utils.timesince import timesince
 
 from hardware.tiers import TIERS
+from queueing.tuning import recommend
 from spaces.models import Space, Stage
 from spaces.views.failures import Failure
 from spaces.views.failures import failure as _failure
@@ -98,6 +99,12 @@ def ago(when: datetime) -> str:
 def percent(share: float) -> str:
     """A share, as in "91 %"."""
     return f"{share:.0%}".replace("%", " %")
+
+
+@register.filter
+def size(count: float | None) -> str:
+    """Bytes: "0.9 GiB", "120 MiB"; a dash where none were counted."""
+    return "–" if count is None else recommend.size(count)  # noqa: RUF001
 
 
 @register.filter

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from queueing.tuning.recommend import Choice
+from queueing.tuning.recommend import Choice, size
 from queueing.tuning.results import GroupResult, Results
 from queueing.tuning.sweep import Measured
 
 WIDTH, HEIGHT = 320, 150
 TOP, BOTTOM, LEFT, RIGHT = 14, 22, 8, 8
-MIB, GIB = 1024**2, 1024**3
 #: Of a normal distribution, in standard errors: 95 of 100 are within.
 SURE = 1.96
 
@@ -61,7 +60,7 @@ def charts(group: GroupResult, choice: Choice | None, results: Results) -> list[
             points,
             best,
             lambda one: one.memory_bytes,
-            unit=_bytes,
+            unit=size,
             bound=(results.bound_bytes, "85 % of the limit") if results.bound_bytes else None,
         ),
     ]
@@ -90,7 +89,7 @@ def _chart(
             high=height(value(one) + error(one)),
             low=height(value(one) - error(one)),
             label=_label(one),
-            is_chosen=one is best,
+            is_chosen=one == best,
         )
         for number, one in enumerate(points)
     ]
@@ -107,13 +106,9 @@ def _chart(
 
 
 def _label(one: Measured) -> str:
-    count, size = one.point.concurrency, one.point.batch
-    return f"{count}×{size}" if size > 1 else str(count)  # noqa: RUF001
+    count, batch = one.point.concurrency, one.point.batch
+    return f"{count}×{batch}" if batch > 1 else str(count)  # noqa: RUF001
 
 
 def _seconds(value: float) -> str:
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
-
-
-def _bytes(value: float) -> str:
-    return f"{value / GIB:.2f} GiB" if value >= GIB / 2 else f"{value / MIB:.0f} MiB"

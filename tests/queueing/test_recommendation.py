@@ -45,7 +45,7 @@ def test_the_only_function_gets_the_guides_setting_and_a_reason() -> None:
     assert choice.why == (
         "2 calls at once serve 2.0 times as many events as one at a time; then a call takes 200 ms (p95) "
         "instead of 100 ms.",
-        "2 cores, 2.0 busy: 3 calls at once gain 2% and cost 0.9 GiB.",
+        "2 cores, 2.0 busy: 3 calls at once gain 2 % and cost 0.9 GiB.",
     )
     assert found.expected == "/draw: 2 calls at once, 19.6 events a second, p95 200 ms."
     again = recommend(results(TWO_CORES), Settings(concurrency_count=2), [limit("/draw")], Patience())

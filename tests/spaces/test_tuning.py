@@ -249,9 +249,9 @@ def test_the_page_shows_it_applies_it_and_leads_back(folks: People, space: Space
     run = measured(space)
     page = bob.get("/lab/demo/tuning").content.decode()
     assert "Apply concurrency_count 2" in page
-    assert "2 cores, 2.0 busy: 4 calls at once gain 2% and cost 200 MiB." in page
+    assert "2 cores, 2.0 busy: 4 calls at once gain 2 % and cost 200 MiB." in page
     assert page.count('class="tuning-chart"') == 3
-    assert "Memory: 400 MiB at 1, 500 MiB at 2, 0.68 GiB at 4. The chosen one is 2." in page
+    assert "Memory: 400 MiB at 1, 500 MiB at 2, 0.7 GiB at 4. The chosen one is 2." in page
     done = bob.post(f"/lab/demo/tuning/apply/{run.pk}")
     assert done.headers["Location"] == "/lab/demo/tuning?was_concurrency_count=1"
     assert queue_settings.effective(space.pk).concurrency_count == 2
