@@ -6,6 +6,7 @@ from spaces.community import collection_pages as collections
 from spaces.community import organizations
 from spaces.joining import pages as joining
 from spaces.tuning import pages as tuning
+from spaces.uploading import pages as uploading
 from spaces.views import (
     addresses,
     console,
@@ -63,6 +64,7 @@ urlpatterns = [
     path(f"{SPACE}/stage", pages.stage, name="stage"),
     path(f"{SPACE}/files", files.folder, name="files"),
     path(f"{SPACE}/files/<path:path>", files.item, name="file"),
+    path(f"{SPACE}/upload", uploading.upload, name="upload"),
     path(f"{SPACE}/edit", editor.new, name="new-file"),
     path(f"{SPACE}/edit/<path:path>", editor.edit, name="edit"),
     path(f"{SPACE}/commits", files.history, name="commits"),

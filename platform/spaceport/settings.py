@@ -290,6 +290,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 
 # Uploads are streamed by the views that take them; this bounds everything else.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * MEGABYTE
+DATA_UPLOAD_MAX_NUMBER_FILES = 1000  # `static/spaceport/upload.js` sends no more
 
 # --- servers ----------------------------------------------------------------------------------------
 #: PostgreSQL. When unset, `manage.py` starts an embedded server.

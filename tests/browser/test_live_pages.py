@@ -148,6 +148,19 @@ def test_a_space_from_a_template_is_live_without_a_terminal(process_platform: Pl
     admin.frame_locator("iframe").locator("canvas, svg").first.wait_for()
 
 
+def test_files_chosen_on_the_page_of_an_empty_space_are_live(
+    process_platform: Platform, token: str, admin: Page
+) -> None:
+    process_platform.api(token).create_repo("admin/dropped", repo_type="space", space_sdk="static")
+    admin.goto(f"http://localhost:{process_platform.port}/admin/dropped")
+    file = {"name": "index.html", "mimeType": "text/html", "buffer": b"<p>Dropped here"}
+    with admin.expect_navigation():
+        admin.get_by_label("Choose files").set_input_files([file])
+    admin.locator(".messages").get_by_text("1 file uploaded").wait_for()
+    admin.frame_locator("iframe").get_by_text("Dropped here").wait_for()
+    assert admin.get_by_text("Choose a folder").count() == 0, "there is an app now"
+
+
 def test_a_full_line_is_said_before_anything_is_pressed(
     process_platform: Platform, token: str, visit: Visit
 ) -> None:

@@ -5,13 +5,18 @@ a token that may write; events and uploads for an app that the visitor may use."
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
 
 from channels.db import database_sync_to_async
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
 
 from accounts.auth import token_in
 from accounts.models import AccessToken
@@ -23,6 +28,8 @@ ORDINARY = 2 * MEGABYTE
 SPACE = r"/api/spaces/[^/]+/[^/]+"
 PREUPLOAD = re.compile(rf"{SPACE}/preupload/.+", re.DOTALL)
 FILES = re.compile(rf"{SPACE}/commit/.+|/(?:spaces/)?[^/]+/[^/]+/git-receive-pack", re.DOTALL)
+#: Of the pages: what somebody who is signed in drops on one.
+DROPPED = re.compile(r"/[^/]+/[^/]+/upload")
 PREUPLOAD_BYTES = 4 * MEGABYTE
 
 CHECK_EVERY_BYTES = 64 * MEGABYTE  # of a body, between two checks of the disk that it is collected on
@@ -72,11 +79,23 @@ class Limits:
         path = scope["path"]
         if scope["method"] in {"PUT", "POST"} and (of_large_file := self._of_large_file(path)):
             return max(of_large_file, ORDINARY)
-        large = {PREUPLOAD: PREUPLOAD_BYTES, FILES: self._files_bytes}
+        large = {PREUPLOAD: PREUPLOAD_BYTES, FILES: self._files_bytes, DROPPED: self._files_bytes}
         most = next((size for pattern, size in large.items() if pattern.fullmatch(path)), ORDINARY)
         if scope["method"] != "POST" or most == ORDINARY:
             return ORDINARY
-        return most if await _may_write(scope) else ORDINARY
+        may = _is_signed_in if DROPPED.fullmatch(path) else _may_write
+        return most if await may(scope) else ORDINARY
+
+
+async def _is_signed_in(scope: Scope) -> bool:
+    cookies = SimpleCookie()
+    with contextlib.suppress(CookieError):
+        for name, value in scope["headers"]:
+            if name.lower() == b"cookie":
+                cookies.load(value.decode("latin-1"))
+    key = cookies.get(settings.SESSION_COOKIE_NAME)
+    session = SessionStore(key.value) if key else None
+    return session is not None and await session.aget(SESSION_KEY) is not None
 
 
 async def _may_write(scope: Scope) -> bool:

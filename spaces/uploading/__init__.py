@@ -1,0 +1,1 @@
+"""Files that somebody drops on a page: they become one commit."""
