@@ -17,7 +17,7 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Dialog, Page
+    from playwright.sync_api import Dialog, FilePayload, Page
 
 pytestmark = pytest.mark.browser
 
@@ -153,9 +153,9 @@ def test_files_chosen_on_the_page_of_an_empty_space_are_live(
 ) -> None:
     process_platform.api(token).create_repo("admin/dropped", repo_type="space", space_sdk="static")
     admin.goto(f"http://localhost:{process_platform.port}/admin/dropped")
-    file = {"name": "index.html", "mimeType": "text/html", "buffer": b"<p>Dropped here"}
+    file: FilePayload = {"name": "index.html", "mimeType": "text/html", "buffer": b"<p>Dropped here"}
     with admin.expect_navigation():
-        admin.get_by_label("Choose files").set_input_files([file])
+        admin.get_by_label("Choose files").set_input_files(file)
     admin.locator(".messages").get_by_text("1 file uploaded").wait_for()
     admin.frame_locator("iframe").get_by_text("Dropped here").wait_for()
     assert admin.get_by_text("Choose a folder").count() == 0, "there is an app now"
