@@ -104,7 +104,7 @@ def _make(count: int) -> None:
     from accounts.models import Owner
     from hardware.models import Node
     from queueing.models import QueueSettings
-    from spaces.models import Space, Stage
+    from spaces.models import ReplicaRange, Space, Stage
 
     people.create_user("bench", password="not a secret")
     owner = Owner.objects.get(name="bench")
@@ -122,6 +122,10 @@ def _make(count: int) -> None:
         for n in range(count)
     )  # fmt: skip
     QueueSettings.objects.bulk_create(QueueSettings(space=row) for row in rows)
+    # All have one; none of them wants another replica, which would be another matter.
+    ReplicaRange.objects.bulk_create(
+        ReplicaRange(space=row, least=1, most=1, goal_s=10, quiet_s=20) for row in rows
+    )
     _run([row for row in rows if row.stage == Stage.RUNNING])
     _publish(rows)
 
