@@ -41,10 +41,14 @@ STEPS_KEPT = 50  # of each Space
 def scale() -> None:
     """Decide for all of them."""
     _forget_need()
-    found = ReplicaRange.objects.filter(space__replica__state=State.READY).exclude(space__sdk=Sdk.STATIC)
-    rows = _at_work(list(found.select_related("space__owner", "space__replica")))
-    if not rows:
+    if not (at_work := _at_work()):
         return
+    found = ReplicaRange.objects.filter(space__in=at_work, space__replica__state=State.READY)
+    rows = list(
+        found.select_related("space__replica").defer(
+            "space__card", "space__replica__spec", "space__replica__report"
+        )
+    )
     ids = [row.space_id for row in rows]
     asked, routes, known = demands(ids), publishing.published_of(ids), memory.of(ids)
     others, leads_s = beside.of_all(ids), starts.usual_s(ids)
@@ -67,14 +71,18 @@ def _forget_need() -> None:
     stopped.update(replica_count=Subquery(least))
 
 
-def _at_work(rows: Sequence[ReplicaRange]) -> list[ReplicaRange]:
-    """Those that have events, or more replicas than the least."""
+def _at_work() -> list[int]:
+    """Spaces that run, with a range, and have events or more replicas than the least."""
+    found = ReplicaRange.objects.filter(space__replica__state=State.READY).exclude(space__sdk=Sdk.STATIC)
+    rows = list(found.values_list("space_id", "least", "space__replica_count"))
     pipe = sync_redis().pipeline(transaction=False)
-    for row in rows:
-        pipe.exists(*keys_of_work(row.space_id))
+    for space_id, _, _ in rows:
+        pipe.exists(*keys_of_work(space_id))
     works = pipe.execute()
     return [
-        row for row, there in zip(rows, works, strict=True) if there or row.space.replica_count > row.least
+        space_id
+        for (space_id, least, count), there in zip(rows, works, strict=True)
+        if there or count > least
     ]
 
 

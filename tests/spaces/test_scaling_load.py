@@ -1,4 +1,4 @@
-"""What a queue's lines mean for the number of replicas: who could go to another one, and when slots are free."""
+"""What a queue's lines mean for the number of replicas: who could go to another one, when slots are free."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def takes(seconds: float) -> Service:
 
 
 def demand(**values: Any) -> Demand:
-    given = {"now": 0.0, "services": {F: takes(2.0), G: takes(1.0)}, "serving": ["1", "2"]} | values
-    return Demand(**given)
+    given: dict[str, Any] = {"now": 0.0, "services": {F: takes(2.0), G: takes(1.0)}} | values
+    return Demand(serving=["1", "2"], **given)
 
 
 def line(*waiting: Waiting, slots: int = 1, **calls: list[tuple[str, float]]) -> LineDemand:
@@ -33,14 +33,14 @@ def test_events_of_a_session_on_a_replica_are_work_of_that_one() -> None:
     waiting = [Waiting(F, 5.0, "1"), Waiting(F, 4.0, "1"), Waiting(F, 3.0), Waiting(F, 1.0, "2")]
     [group] = load_of(demand(lines={"main:f": line(*waiting, r1=[(F, 0.5)])}), APP, {"0": 1.0}).groups
     assert group.line == [(F, 3.0)]
-    assert group.free == [pytest.approx(1.5 + 2 + 2), pytest.approx(2.0)]
+    assert list(group.free) == pytest.approx([1.5 + 2 + 2, 2.0])
     assert (group.share, group.arrivals) == (0.25, {F: 1.0})
 
 
 def test_calls_beyond_the_limit_wait_for_the_others() -> None:
     calls = [(F, 0.0), (F, 1.5), (F, 1.0)]
     [group] = load_of(demand(lines={"main:f": line(slots=2, r1=calls)}), APP, {}).groups
-    assert group.free == [pytest.approx(1.0), pytest.approx(0.5 + 2.0), 0.0, 0.0]
+    assert list(group.free) == pytest.approx([1.0, 0.5 + 2.0, 0.0, 0.0])
 
 
 def test_arrivals_are_told_apart_by_group() -> None:
