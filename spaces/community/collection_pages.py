@@ -37,6 +37,8 @@ def every(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and (made := _make(request, form)) is not None:
         return redirect(f"/collections/{collections.slug(made)}")
     found = collections.seen(request.user).order_by("-updated_at", "pk")
+    if owner := request.GET.get("owner", "").replace("\0", ""):
+        found = found.filter(owner__name__iexact=owner)
     page = Paginator(collections.with_items(request.user, found), PAGE).get_page(request.GET.get("page"))
     context = {"page": page, "rows": _linked(page), "form": form, "owners": writable_owners(request.user)}
     return render(request, "spaces/collections.html", context, status=422 if form.errors else 200)

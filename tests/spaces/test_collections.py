@@ -169,6 +169,8 @@ def test_in_the_browser(hub: Hub, space: str, new_space: Make) -> None:
     browser, other = Browser(hub, "alice"), new_space()
     made = browser.post("/collections", owner="alice", title="By hand", description="Of a page")
     assert "By hand" in made.text
+    assert "By hand" in browser.get("/collections?owner=alice").text
+    assert "By hand" not in browser.get("/collections?owner=bob").text
     address = made.url.removeprefix(hub.url)
     browser.post(address, space=space, note="The first")
     page = browser.post(address, space=other)
