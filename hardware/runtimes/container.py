@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import docker.errors
 import docker.types
 
+from hardware import control_groups
 from hardware.runtimes import base_image, egress_policy, volumes
+from hardware.runtimes.base import Stats
 from hardware.runtimes.environment import launcher_environment
 from hardware.runtimes.walls import seccomp
 
@@ -135,6 +137,41 @@ def staging(client: docker.DockerClient, image: str) -> dict[str, str]:
     if client.images.get(image).attrs["Config"].get("WorkingDir") == f"{HOME}/app":
         return {}
     return {"SPACEPORT_CODE": OLD_CODE, "SPACEPORT_WORK": f"{HOME}/app"}
+
+
+def stats(client: docker.DockerClient, runtime_id: str) -> Stats | None:
+    """What a container uses now; None when it does not run. From the kernel where the engine is on this
+    machine: the engine itself takes a second for each answer."""
+    try:
+        there = client.api.inspect_container(runtime_id)
+        if (use := control_groups.use_of(there["State"]["Pid"], runtime_id)) is not None:
+            return Stats(
+                memory_bytes=use.memory_bytes,
+                memory_limit_bytes=there["HostConfig"]["Memory"],
+                cpu_seconds=use.cpu_seconds,
+            )
+        return stats_by_engine(client, runtime_id)
+    except docker.errors.NotFound:
+        return None
+
+
+def stats_by_engine(client: docker.DockerClient, runtime_id: str) -> Stats | None:
+    """The same as the engine has it.
+
+    Raises:
+        docker.errors.NotFound
+    """
+    found = client.api.stats(runtime_id, stream=False, one_shot=True)
+    memory = found.get("memory_stats") or {}
+    if "usage" not in memory:
+        return None
+    detail = memory.get("stats", {})
+    cached = detail.get("total_inactive_file", detail.get("inactive_file", 0))
+    return Stats(
+        memory_bytes=memory["usage"] - cached,
+        memory_limit_bytes=memory["limit"],
+        cpu_seconds=found["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
+    )
 
 
 def seconds(stamp: str) -> float:

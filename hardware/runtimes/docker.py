@@ -297,20 +297,7 @@ class DockerRuntime:
 
     def stats(self, runtime_id: str) -> Stats | None:
         with _engine():
-            try:
-                found = self.client.api.stats(runtime_id, stream=False, one_shot=True)
-            except docker.errors.NotFound:
-                return None
-        memory = found.get("memory_stats") or {}
-        if "usage" not in memory:
-            return None
-        detail = memory.get("stats", {})
-        cached = detail.get("total_inactive_file", detail.get("inactive_file", 0))
-        return Stats(
-            memory_bytes=memory["usage"] - cached,
-            memory_limit_bytes=memory["limit"],
-            cpu_seconds=found["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
-        )
+            return container.stats(self.client, runtime_id)
 
     def listeners(self, runtime_id: str) -> set[Listener] | None:
         with _engine(), contextlib.suppress(docker.errors.NotFound, OSError):

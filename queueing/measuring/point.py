@@ -17,7 +17,7 @@ from queueing.measuring.driver import CallFailed, Driver, Work, event_session
 from queueing.tuning.sweep import Measured, Point
 
 if TYPE_CHECKING:
-    from queueing.measuring.meter import Meter
+    from queueing.measuring.meter import Meter, Spent
 
 #: Of the throughput, as a share: a standard error below it is small enough.
 PRECISE = 0.01
@@ -73,9 +73,10 @@ class PointRun:
         Raises:
             ContainerDied
         """
-        self._began = time.monotonic()
-        self._meter.begin()
+        # The engine may take its time to answer.
+        await asyncio.to_thread(self._meter.begin)
         self._meter.is_over.clear()
+        self._began = time.monotonic()
         callers = [
             asyncio.create_task(self._caller(number), name=f"caller {number}")
             for number in range(self.point.concurrency)
@@ -95,7 +96,7 @@ class PointRun:
         for end in ends:
             if isinstance(end, Exception):
                 raise end
-        return self._measured()
+        return self._measured(await asyncio.to_thread(self._meter.spent))
 
     async def _last_calls(self, callers: Sequence[asyncio.Task[None]]) -> None:
         """What still runs would run beside the next point."""
@@ -152,9 +153,8 @@ class PointRun:
         means = [fmean(cycles[round(n * length) : round((n + 1) * length)]) for n in range(count)]
         return found, found * stdev(means) / fmean(cycles) / math.sqrt(count)
 
-    def _measured(self) -> Measured:
+    def _measured(self, spent: Spent) -> Measured:
         throughput, error = self._throughput()
-        spent = self._meter.spent()
         took = sorted(one.took_s for one in self._done)
         failed = sum(one.failed for one in self._done)
         return Measured(

@@ -35,7 +35,8 @@ FEW = (1, 2, 3, 4, 6, 8)
 MANY = (1, 2, 4, 8, 12, 16, 24, 32, 40)
 SIZES = (1, 4, 8, 16, 32, 64)
 #: Of one point, when all are measured.
-POINT_S = 4.0
+POINT_S = 2.5
+ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -133,16 +134,20 @@ async def _all(
     work = Work(fn=function.id, function=function, rows=[kind.inputs[name]])
     chosen = Point(group["chosen"]["concurrency"], group["chosen"]["batch"])
     runtime: Runtime = _Unmetered()  # type: ignore[assignment]
-    found = {}
+    found = dict[Point, Measured]()
     async with ReplicaClient() as http:
         driver = Driver(http, route, Redis())
         await driver.open()
         with Meter(runtime, "") as meter:
-            for point in dict.fromkeys([*kind.points(run), chosen]):
+            points = list(dict.fromkeys([*kind.points(run), chosen]))
+            # Neighbours only take: the best of several rounds is nearest to what the machine can do.
+            for point in [*points, *reversed(points), *points][: ROUNDS * len(points)]:
                 point_run = PointRun(
                     driver, [work], point, meter, seconds=POINT_S, warms_up=True, stopped=lambda: False
                 )
-                found[point] = await point_run.run()
+                measured = await point_run.run()
+                if point not in found or measured.throughput > found[point].throughput:
+                    found[point] = measured
         await driver.close()
     return found
 

@@ -14,7 +14,7 @@ import docker
 import pytest
 from django.conf import settings as ours
 
-from hardware import readiness
+from hardware import control_groups, readiness
 from hardware.runtimes import base_image, container
 from hardware.runtimes.base import BuildSpec, NamedVolume, ReplicaSpec
 from hardware.runtimes.volumes import RECOUNT_S
@@ -297,3 +297,23 @@ def test_a_replica_that_is_measured_has_none_of_the_spaces_data(
     assert inside(runtime, serving, "ls", "/data") == "kept\n"
     runtime.stop(measured.runtime_id)
     assert {volume.name for volume in runtime.client.volumes.list()} == before
+
+
+def test_the_kernel_and_the_engine_agree_on_what_a_container_uses(
+    runtime: DockerRuntime, tmp_path: Path
+) -> None:
+    running = start(runtime, build(runtime, tmp_path, USUAL, 6)[0], 6)
+    pid = runtime.client.api.inspect_container(running.runtime_id)["State"]["Pid"]
+    assert control_groups.use_of(pid, running.runtime_id) is not None, "this is the engine's machine"
+    assert control_groups.use_of(pid, "another") is None
+    ours, theirs = (
+        runtime.stats(running.runtime_id),
+        container.stats_by_engine(runtime.client, running.runtime_id),
+    )
+    assert ours is not None
+    assert theirs is not None
+    assert ours.memory_limit_bytes == theirs.memory_limit_bytes
+    assert ours.memory_bytes == pytest.approx(theirs.memory_bytes, abs=8 * 1024**2)
+    assert ours.cpu_seconds == pytest.approx(theirs.cpu_seconds, abs=1)
+    runtime.stop(running.runtime_id)
+    assert runtime.stats(running.runtime_id) is None
