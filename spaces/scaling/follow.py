@@ -99,9 +99,19 @@ def _change(space_id: int) -> bool:
     newest = replicas.candidate(space_id)
     if planned.missing and newest is not None and newest.pk == lead.pk:
         spec = replicas.spec_of(lead.pk)
-        for _ in range(planned.missing):
+        for _ in range(planned.missing - _taken_back(lead, planned.missing)):
             replicas.order(space_id=space_id, build_id=lead.build_id, spec=spec, beside=lead.pk)
     return True
+
+
+def _taken_back(lead: Replica, most: int) -> int:
+    """Have so many that were about to end serve again: at once, and with the state of their sessions."""
+    ending = Replica.objects.filter(
+        beside=lead.pk, build_id=lead.build_id, state=Replica.State.READY, wanted=True, shadow=False,
+        set_aside_at__isnull=False, node__leaving=False, node__draining_since=None,
+    )  # fmt: skip
+    found = list(ending.order_by("pk").values_list("pk", flat=True)[:most])
+    return Replica.objects.filter(pk__in=found, wanted=True).update(set_aside_at=None)
 
 
 def _end(one: Replica) -> None:

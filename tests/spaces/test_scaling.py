@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from accounts.models import Owner
 from hardware import logs, nodes, replicas
-from hardware.models import HardwareUse, Replica
+from hardware.models import HardwareUse, Node, Replica
 from hardware.tiers import metering
 from infra.redis_clients import sync_redis
 from queueing.events import new_channel, new_event_id, session_key
@@ -144,6 +144,23 @@ def test_what_is_not_needed_ends_after_the_quiet_time_and_finishes_first(
     assert {(row.wanted, row.set_aside_at is not None) for row in rows} == {(True, True)}, "calls go on there"
     assert ScaleStep.objects.latest("pk").reason == "1 replica instead of 4: more were not needed for 30 s."
     assert ReplicaRange.objects.get().removed == 3
+
+
+def test_one_that_is_about_to_end_serves_again(space: Space, addresses: list[str]) -> None:
+    come(space, 7)
+    scaler.scale()
+    ready(space, addresses)
+    [one] = beside(space)
+    Replica.objects.update(node=Node.objects.get())
+    follow.set_count(Space.objects.get(pk=space.pk), 1)
+    assert (beside(space), others(space)) == ([], set())
+    follow.set_count(Space.objects.get(pk=space.pk), 3)
+    assert others(space) == {one.pk}
+    assert [row.state for row in beside(space)] == [State.READY, State.PENDING], "one more is ordered"
+    Node.objects.update(draining_since=timezone.now())
+    follow.set_count(Space.objects.get(pk=space.pk), 1)
+    follow.set_count(Space.objects.get(pk=space.pk), 2)
+    assert one not in beside(space), "its node is to be empty"
 
 
 def test_one_session_that_sends_much_gets_none_more(space: Space) -> None:
