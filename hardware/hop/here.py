@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 2.0
 #: Whether it is a node still, and its certificate good for long enough.
-CHECK_EVERY_S = 30.0
+CHECK_EVERY_S = 10.0
 UNKNOWN = 401
 
 

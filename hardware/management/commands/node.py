@@ -24,7 +24,7 @@ from hardware.runtimes import choose
 from hardware.runtimes.base import StartFailed
 from hardware.runtimes.walls import sandboxes
 from hardware.tiers import DEFAULT, Tier, UnknownTier, queue_of, tier
-from hardware.trust import becoming, tokens
+from hardware.trust import becoming, platform_calls, tokens
 from hardware.upkeep import draining, handover
 from infra import celery_worker
 from infra.file_locks import try_lock
@@ -141,10 +141,12 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _serve(self, options: dict[str, Any]) -> None:
-        if here.membership() is not None:
+        if (joined := here.membership()) is not None:
             try:
                 program(REMEDY)
-            except CaddyMissing as error:
+                with contextlib.suppress(platform_calls.PlatformAway):  # it may come
+                    platform_calls.check(joined)
+            except (CaddyMissing, platform_calls.Refused) as error:
                 raise CommandError(str(error)) from error
         tiers: dict[str, bool] = {}
         retry_until_database_ready(
