@@ -48,7 +48,7 @@ class Sampler:
         if minute != self._minute and self._samples:
             self._keep()
         self._minute = minute
-        now, busy = time.monotonic(), _busy_seconds()
+        now, busy = time.monotonic(), busy_seconds()
         if self._before is not None:
             cores = max(0.0, (busy - self._before[1]) / max(now - self._before[0], 0.001))
             gpus = devices.loads() if self._has_gpus else {}
@@ -125,7 +125,7 @@ def _minutes(node_id: int, within_s: int) -> dict[int, Sample]:
     return {minute: Sample(*values) for minute, *values in map(json.loads, stored)}
 
 
-def _busy_seconds() -> float:
+def busy_seconds() -> float:
     """Seconds that all cores together have worked since the machine started (proc_stat(5))."""
     user, nice, system, _idle, _iowait, irq, softirq, *_ = (
         int(ticks) for ticks in (KERNEL / "stat").read_text().splitlines()[0].split()[1:]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from hardware import devices
+from hardware import devices, load
 from hardware.runtimes.base import EngineUnavailable
 
 if TYPE_CHECKING:
@@ -20,14 +21,18 @@ logger = logging.getLogger(__name__)
 EVERY_S = 0.1
 #: A device is asked every so many samples: that takes longer.
 DEVICE_EVERY = 5
+#: Of the machine's cores, the shares above which all are busy, and others have a part of them.
+FULL, CROWD = 0.85, 0.2
 
 
 class Spent(NamedTuple):
-    """Over a while: the most memory in bytes, cores busy on average; of its devices, part of the time in
-    which they worked and the most bytes, None where there is none or it does not say."""
+    """Over a while: the most memory in bytes, cores busy on average; whether all cores of the machine were,
+    and others had a part of them; of its devices, part of the time in which they worked and the most bytes,
+    None where there is none or it does not say."""
 
     memory_bytes: int
     cores: float
+    is_crowded: bool
     gpu_busy: float | None
     gpu_memory_bytes: int | None
 
@@ -44,6 +49,7 @@ class Meter:
         self._thread = threading.Thread(target=self._run, name="meter", daemon=True)
         self._first: Stats | None = None
         self._began = time.monotonic()
+        self._machine_first = 0.0
         self._peak = 0
         self._busy = list[float]()
         self._gpu_peak: int | None = None
@@ -72,7 +78,12 @@ class Meter:
                 # Ended processes take their CPU time with them.
                 cores = max(0.0, now.cpu_seconds - began.cpu_seconds) / max(time.monotonic() - at, 1e-3)
             busy = sum(self._busy) / len(self._busy) if self._busy else None
-            return Spent(self._peak, cores, busy, self._gpu_peak)
+            return Spent(self._peak, cores, self._is_crowded(cores), busy, self._gpu_peak)
+
+    def _is_crowded(self, own: float) -> bool:
+        there = os.cpu_count() or 1
+        busy = (load.busy_seconds() - self._machine_first) / max(time.monotonic() - self._began, 1e-3)
+        return busy > FULL * there and busy - own > CROWD * there
 
     def memory_bytes(self) -> int:
         """In use now."""
@@ -82,6 +93,7 @@ class Meter:
     def _reset(self, first: Stats | None) -> None:
         with self._lock:
             self._first, self._began = first, time.monotonic()
+            self._machine_first = load.busy_seconds()
             self._peak = first.memory_bytes if first is not None else 0
             self._busy.clear()
             self._gpu_peak = None
@@ -106,9 +118,9 @@ class Meter:
             number += 1
 
     def _sample_devices(self) -> None:
-        loads = [load for uuid, load in devices.loads().items() if uuid in self._gpus]
-        busy = [load.busy for load in loads if load.busy is not None]
-        used = [load.memory_bytes for load in loads if load.memory_bytes is not None]
+        loads = [one for uuid, one in devices.loads().items() if uuid in self._gpus]
+        busy = [one.busy for one in loads if one.busy is not None]
+        used = [one.memory_bytes for one in loads if one.memory_bytes is not None]
         with self._lock:
             if busy:
                 self._busy.append(sum(busy) / len(busy))

@@ -167,6 +167,7 @@ class PointRun:
             p50_s=quantile(took, 0.5) if took else 0.0,
             p95_s=quantile(took, 0.95) if took else 0.0,
             cores=spent.cores,
+            crowded=spent.is_crowded,
             gpu_busy=spent.gpu_busy,
             gpu_memory_bytes=spent.gpu_memory_bytes,
             seconds=time.monotonic() - self._began,

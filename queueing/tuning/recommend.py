@@ -158,7 +158,12 @@ def _why(group: GroupResult, best: Measured, results: Results) -> tuple[str, ...
         said.append(f"More could need over {size(results.bound_bytes)}, 85 % of the memory.")
     elif best is not alone:
         said.append("More at once were not tried.")
-    if best.error > UNSURE * best.throughput:
+    if any(one.crowded for one in group.points):
+        said.append(
+            "Other work kept the machine's cores busy meanwhile, so more may be possible: measure again when "
+            "it is quieter."
+        )
+    elif best.error > UNSURE * best.throughput:
         off = 100 * best.error / best.throughput
         said.append(
             f"The throughput is uncertain by {off:.0f} %: calls differ, or the machine was busy. Measure "

@@ -20,6 +20,8 @@ GAIN = 0.02
 CLOSE = 0.025
 #: At the knee, steps of this share of it are fine enough.
 FINE = 8
+#: Points of an axis before its knee is looked for.
+FEWEST = 3
 #: Calls of a point that may fail, as a share.
 MOST_FAILED = 0.05
 POINTS = 12
@@ -42,7 +44,8 @@ class Point:
 class Measured:
     """What a point came to. `throughput`: events a second; `error`: its standard error; `p50_s`, `p95_s`: how
     long calls took; `memory_bytes`: the most; `cores`: busy on average; of the device where there is one:
-    part of the time in which it worked, and the most bytes. `stopped`: for memory, before its end."""
+    part of the time in which it worked, and the most bytes. `stopped`: for memory, before its end;
+    `crowded`: others had a part of the machine's cores, and none were left."""
 
     point: Point
     throughput: float
@@ -57,6 +60,7 @@ class Measured:
     gpu_memory_bytes: int | None = None
     seconds: float = 0.0
     stopped: bool = False
+    crowded: bool = False
 
     @property
     def is_sound(self) -> bool:
@@ -172,16 +176,16 @@ def _next_size(seen: Mapping[int, Measured], most: int, fits: Callable[[int], bo
 
 def _grows(seen: Mapping[int, Measured], places: Sequence[int]) -> bool:
     """Whether another step may gain something: not after one that surely gained too little, nor after two
-    that seem to have."""
+    that seem to have. Not before the third point: a neighbour may have had the machine during one."""
     last = seen[places[-1]]
     if not last.is_sound:
         return False
-    if len(places) == 1:
+    if len(places) < FEWEST:
         return True
     gain, error = _gain(seen[places[-2]], last)
     if gain + error < GAIN:
         return False
-    return gain >= GAIN or len(places) == 2 or _gain(seen[places[-3]], seen[places[-2]])[0] >= GAIN
+    return gain >= GAIN or _gain(seen[places[-3]], seen[places[-2]])[0] >= GAIN
 
 
 def _gain(before: Measured, after: Measured) -> tuple[float, float]:

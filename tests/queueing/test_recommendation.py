@@ -17,8 +17,9 @@ REST = 300 * MIB
 
 def point(concurrency: int, throughput: float, mib: int, batch: int = 1, **more: Any) -> Measured:
     values = {"p50_s": 0.1, "p95_s": 0.1 * concurrency, "calls": 50, "cores": min(concurrency, 2)}
+    values |= {"error": throughput / 100}
     return Measured(
-        point=Point(concurrency, batch), throughput=throughput, error=throughput / 100,
+        point=Point(concurrency, batch), throughput=throughput,
         memory_bytes=REST + mib * MIB, **(values | more),
     )  # fmt: skip
 
@@ -50,6 +51,15 @@ def test_the_only_function_gets_the_guides_setting_and_a_reason() -> None:
     assert found.expected == "/draw: 2 calls at once, 19.6 events a second, p95 200 ms."
     again = recommend(results(TWO_CORES), Settings(concurrency_count=2), [limit("/draw")], Patience())
     assert again.settings == {}
+
+
+def test_what_makes_it_unsure_is_said() -> None:
+    busy = group("/f", point(1, 10, 1, crowded=True), point(2, 10, 1))
+    (choice,) = recommend(results(busy), Settings(), [limit("/f")], Patience()).choices
+    assert "Other work kept the machine's cores busy" in choice.why[-1]
+    shaky = group("/f", point(1, 10, 1, error=0.8), point(2, 10, 1))
+    (choice,) = recommend(results(shaky), Settings(), [limit("/f")], Patience()).choices
+    assert "uncertain by 8 %" in choice.why[-1]
 
 
 def test_a_number_in_the_code_and_several_groups_are_set_by_name() -> None:
