@@ -41,6 +41,7 @@ PRIVATE_PATHS = [
     "/logs",
     "/settings",
     "/settings/figures",
+    "/settings/scaling",
 ]
 
 
@@ -52,7 +53,7 @@ def test_a_private_space_does_not_exist_for_strangers(folks: People, path: str) 
     assert as_(folks.bob).get(f"/lab/demo{path}").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/logs", "/settings", "/settings/figures"])
+@pytest.mark.parametrize("path", ["/logs", "/settings", "/settings/figures", "/settings/scaling"])
 def test_owner_tabs_are_absent_for_others(folks: People, path: str) -> None:
     space_of(folks)
     for client in (Client(), as_(folks.charlie), as_(folks.reader)):
