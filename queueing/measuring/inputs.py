@@ -1,10 +1,11 @@
 """Sample inputs of an app's functions, from its `/config`: the examples that its author shows on the page,
-else the values that its page begins with. What an app says of itself is hostile input, and bounded here."""
+else the values that its page begins with, and where it begins with none, those that Gradio shows in "Use via
+API". What an app says of itself is hostile input, and bounded here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import msgspec
@@ -19,6 +20,8 @@ VALUE_BYTES = 4 * 1024 * 1024
 NULL = Raw(b"null")
 #: What a page shows before anything is chosen, and what nobody would send.
 EMPTY = (b"null", b'""')
+#: In Gradio's example of a file, which is elsewhere on the internet.
+FILE = b'"gradio.FileData"'
 #: Gradio keeps these values itself; the page sends null for them.
 KEPT_THERE = ("state",)
 
@@ -34,6 +37,7 @@ class _Component(Struct):
     id: int | str = -1
     type: str = ""
     props: _Props = msgspec.field(default_factory=_Props)
+    example_inputs: Raw = NULL
 
 
 class _Dependency(Struct):
@@ -56,11 +60,13 @@ FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to get inputs of one function. `values`: those that the page begins with; `loads`: the function
-    that loads an example by its number, `count` of them; `places`: its outputs by the inputs they fill."""
+    """How to get inputs of one function. `values`: those that the page begins with; `guessed`: the same with
+    Gradio's examples in empty fields, () where it has none; `loads`: the function that loads an example by
+    its number, `count` of them; `places`: its outputs by the inputs they fill."""
 
     values: tuple[Raw, ...] = ()
     is_complete: bool = False
+    guessed: tuple[Raw, ...] = ()
     loads: int | None = None
     count: int = 0
     places: Mapping[int, int] = field(default_factory=dict)
@@ -88,7 +94,7 @@ def recipes(raw: bytes) -> dict[int, Recipe]:
     found = {}
     for index, dependency in enumerate(config.dependencies):
         recipe = _recipe(dependency, components, loaders)
-        if recipe.is_complete or recipe.loads is not None:
+        if recipe.is_complete or recipe.guessed or recipe.loads is not None:
             found[_id(dependency, index)] = recipe
     return found
 
@@ -127,12 +133,16 @@ def _recipe(
     own = [components.get(one, _Component()) for one in dependency.inputs]
     if any(one.type == "dataset" for one in own):
         return Recipe()  # it loads examples itself
-    values = tuple(NULL if one.type in KEPT_THERE else one.props.value for one in own)
-    values = tuple(value if len(value) <= VALUE_BYTES else NULL for value in values)
-    is_complete = all(
-        one.type in KEPT_THERE or bytes(value) not in EMPTY for one, value in zip(own, values, strict=True)
+    values = tuple(NULL if one.type in KEPT_THERE else _bounded(one.props.value) for one in own)
+    guessed = tuple(
+        value if bytes(value) not in EMPTY or one.type in KEPT_THERE else _bounded(one.example_inputs)
+        for one, value in zip(own, values, strict=True)
     )
-    best = Recipe(values, is_complete)
+    best = Recipe(
+        values,
+        _is_complete(own, values),
+        guessed if _is_complete(own, guessed) and not any(FILE in bytes(one) for one in guessed) else (),
+    )
     for number, loader, count in loaders:
         places = {
             dependency.inputs.index(one): place
@@ -140,8 +150,18 @@ def _recipe(
             if one in dependency.inputs
         }
         if len(places) > len(best.places):
-            best = Recipe(values, is_complete, number, min(count, MOST_EXAMPLES), places)
+            best = replace(best, loads=number, count=min(count, MOST_EXAMPLES), places=places)
     return best
+
+
+def _bounded(value: Raw) -> Raw:
+    return value if len(value) <= VALUE_BYTES else NULL
+
+
+def _is_complete(own: Sequence[_Component], values: Sequence[Raw]) -> bool:
+    return all(
+        one.type in KEPT_THERE or bytes(value) not in EMPTY for one, value in zip(own, values, strict=True)
+    )
 
 
 def _value_of(output: Raw) -> Raw | None:

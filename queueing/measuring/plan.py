@@ -23,6 +23,9 @@ NO_INPUTS = (
     "or send inputs with the request."
 )
 EXAMPLES, INITIAL, GIVEN = "examples", "initial values", "given"
+#: What Gradio shows in "Use via API" for a field that begins empty, and other such values.
+GRADIOS = "Gradio's example values"
+GUESSED = (INITIAL, GRADIOS)
 
 
 class NothingToMeasure(Exception):
@@ -70,11 +73,11 @@ async def planned(
     for function in sorted(chosen, key=lambda one: -called.get(str(app.fn(one.id)), 0)):
         if (made := await _work(driver, app, function, recipes, given)) is not None:
             found.setdefault(function.group, []).append(made)
-    examples = any(source != INITIAL for works in found.values() for _, source in works)
+    examples = any(source not in GUESSED for works in found.values() for _, source in works)
     plans = [_group(name, works) for name, works in found.items()]
     if not wanted and examples:
         # What a page begins with is a guess: without need only where visitors call the function.
-        plans = [one for one in plans if one.inputs != INITIAL or _calls(one, called)]
+        plans = [one for one in plans if one.inputs not in GUESSED or _calls(one, called)]
     if not plans:
         raise NothingToMeasure(NO_INPUTS)
     return plans if wanted else plans[:MOST_GROUPS]
@@ -130,6 +133,8 @@ async def _work(
         return Work(fn=number, function=function, rows=rows), EXAMPLES
     if recipe.is_complete:
         return Work(fn=number, function=function, rows=[list(recipe.values)]), INITIAL
+    if recipe.guessed:
+        return Work(fn=number, function=function, rows=[list(recipe.guessed)]), GRADIOS
     return None
 
 

@@ -11,7 +11,7 @@ from queueing.tuning.sweep import Bounds, Measured, Point, chosen
 
 @dataclass(frozen=True, kw_only=True)
 class GroupResult:
-    """One group of functions. `inputs`: what its calls were sent, "examples", "initial values" or "given";
+    """One group of functions. `inputs`: what its calls were sent (the words of `queueing.measuring.plan`);
     `is_batch`: its function takes several events in a call; `ended`: why its sweep ended early."""
 
     group: str

@@ -87,7 +87,9 @@ class Group(Schema):
 
     group: str
     functions: list[str]
-    inputs: str = Field(description="What was sent: examples, initial values, or given.")
+    inputs: str = Field(
+        description="What was sent: examples, initial values, Gradio's example values, or given."
+    )
     points: list[MeasuredPoint]
     chosen: MeasuredPoint | None
     why: list[str]

@@ -156,7 +156,7 @@ def test_what_cannot_be_measured_is_refused(
     assert tuning.start(inputs={"wait": []}).status_code == 400
     assert tuning.start(seconds=1).status_code == 400
     (tmp_path / "app.py").write_text(
-        "import gradio as gr\ngr.Interface(lambda text: text, gr.Textbox(), gr.Textbox()).launch()\n"
+        "import gradio as gr\ngr.Interface(lambda file: file, gr.File(), gr.Textbox()).launch()\n"
     )
     assert process_platform.push("alice/asks", token, tmp_path) == "RUNNING"
     url = f"{process_platform.url}/api/spaces/alice/asks/tuning"

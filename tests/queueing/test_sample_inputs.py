@@ -44,15 +44,18 @@ def test_what_an_example_leaves_out_is_as_the_page_begins() -> None:
     assert recipe.filled([Raw(b'"a"')]) == [Raw(b"0.3"), Raw(b'"a"'), Raw(b"null")]
 
 
-def test_without_examples_the_values_of_the_page_are_sent_if_there_is_one_of_each() -> None:
+def test_without_examples_the_values_of_the_page_are_sent_and_gradios_own_where_it_begins_with_none() -> None:
     with gr.Blocks() as demo:
-        full, empty, out = gr.Number(3), gr.Textbox(), gr.Textbox()
+        full, empty, file, out = gr.Number(3), gr.Textbox(), gr.File(), gr.Textbox()
         gr.Button().click(lambda n: n, full, out, api_name="full")
         gr.Button().click(lambda n, t: t, [full, empty], out, api_name="half")
+        gr.Button().click(lambda n, t: t, [empty, file], out, api_name="file")
         gr.Button().click(lambda: "", None, out, api_name="none")
     found = of(demo)
     assert found["full"].values == (Raw(b"3"),)
-    assert "half" not in found
+    assert not found["half"].is_complete
+    assert found["half"].guessed == (Raw(b"3"), Raw(b'"Hello!!"'))
+    assert "file" not in found, "Gradio's example of a file is on the internet"
     assert found["none"].is_complete
 
 
