@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import shutil
 from datetime import timedelta
+from functools import partial
 
 from celery import current_app
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
+from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
@@ -84,6 +86,15 @@ def forget_old_artifacts(space: Space) -> None:
     space.builds.filter(pk__in=[b.pk for b in done if b not in kept]).update(artifact=None)
     if gone:
         forget(gone)
+
+
+def note_deleted(space: Space) -> None:
+    """This Space is being deleted: nodes remove what they have of it, and a build worker what is in a
+    registry."""
+    Deleted.objects.create(space_id=space.pk)
+    pushed = space.builds.filter(artifact__has_key="pull").values_list("artifact", flat=True)
+    if artifacts := [Artifact.from_json(artifact) for artifact in pushed if artifact]:
+        transaction.on_commit(partial(forget, artifacts))
 
 
 def forget(artifacts: list[Artifact]) -> None:

@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from hardware import logs, nodes, replicas
-from hardware.models import Deleted, Replica
+from hardware.models import Replica
 from hardware.runtimes.base import Artifact, ReplicaSpec
 from hardware.tiers import metering
 from queueing import queue_settings
@@ -386,7 +386,7 @@ def delete(space: Space) -> None:
     repository.remove(space)
     logs.forget(space.pk)
     with transaction.atomic():
-        Deleted.objects.create(space_id=space.pk)
+        housekeeping.note_deleted(space)
         space.delete()
 
 

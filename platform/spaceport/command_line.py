@@ -21,6 +21,8 @@ NEEDS_NONE = {"", "help", "version", "base_image", "check", "makemigrations"}
 PREVIEW, PREVIEW_HOME = "preview", Path.home() / ".cache" / "spaceport" / "preview"
 #: The command that makes an installation of a backup. It starts the servers itself, with their data.
 RESTORE = "restore"
+#: Commands that a node of a platform elsewhere has no use for.
+OF_PLATFORMS = {"up", "web", "migrate", "backup", "restore"}
 #: The command that makes this machine a node of a platform elsewhere.
 JOINS = ["node", "join"]
 HELP = {"-h", "--help", "--version"}
@@ -34,7 +36,12 @@ def run(argv: list[str], environ: MutableMapping[str, str]) -> None:
     """
     command = next((word for word in argv[1:2] if not word.startswith("-")), "")
     needs_none = command in NEEDS_NONE or argv[1:3] == JOINS or not HELP.isdisjoint(argv)
-    membership.attach(home_of(environ), environ)
+    joined = membership.attach(home_of(environ), environ)
+    if joined and command in OF_PLATFORMS and HELP.isdisjoint(argv):
+        sys.exit(
+            f"{home_of(environ)} is the data folder of a node that joined a platform. Run `manage.py node` "
+            "here; for a platform of its own set SPACEPORT_HOME to another folder."
+        )
     if command == PREVIEW:
         environ.setdefault("SPACEPORT_HOME", str(PREVIEW_HOME))
         needs_none = True

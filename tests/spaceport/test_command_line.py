@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from hardware.trust.membership import Files, Membership
 from spaceport.up.embedded import EmbeddedServerFailed, Postgres
 from tests.platform_server import ROOT, free_port, new_home
 from tests.waiting import wait_until
@@ -42,6 +43,22 @@ def test_help_needs_no_installation(tmp_path: Path) -> None:
     home = tmp_path / "none"
     assert "--read" in manage(home, "token", "--help").stdout
     assert not (home / "postgres").exists()
+
+
+def test_a_platforms_folder_is_no_nodes_and_a_nodes_no_platforms(tmp_path: Path) -> None:
+    platform, node = tmp_path / "platform", tmp_path / "node"
+    (platform / "postgres").mkdir(parents=True)
+    refused = manage(platform, "node", "join", "http://127.0.0.1:1", "join_x")
+    assert refused.returncode == 1
+    assert f"{platform} is the data folder of a platform." in refused.stderr
+    membership = Membership(
+        platform="http://p", node="n", label="n1", address="10.0.0.7:8443", credential="c", settings={}
+    )
+    Files(node).write(membership, key="", certificate="", authority="")
+    refused = manage(node, "up")
+    assert refused.returncode == 1
+    assert "Run `manage.py node` here" in refused.stderr
+    assert not (node / "postgres").exists()
 
 
 def test_an_empty_database_is_said(tmp_path: Path) -> None:

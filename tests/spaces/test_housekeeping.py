@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from django.utils import timezone
 
 from accounts.models import AccessToken, DeviceLogin, Owner, User
 from hardware.models import Deleted, Node, Replica
+from hardware.runtimes.base import Artifact
 from hardware.upkeep import leftovers
 from queueing import tasks as queueing_tasks
 from queueing.models import QueueMinute
@@ -139,3 +141,18 @@ def test_a_webhook_keeps_its_newest_deliveries(db: None) -> None:
     made[-1].status = 200
     deliveries._note(made[-1])
     assert hook.deliveries.count() == deliveries.KEPT
+
+
+def test_what_a_deleted_space_has_in_a_registry_is_deleted_there(
+    space: Space, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    pushed = Artifact(runtime="docker", image="i:1", pull="r/i@sha256:1")
+    for artifact in (pushed, replace(pushed, image="i:2", pull=""), None):
+        value = artifact.to_json() if artifact else None
+        Build.objects.create(space=space, sha="a" * 40, artifact=value)
+    ordered: list[list[Artifact]] = []
+    monkeypatch.setattr(housekeeping, "forget", ordered.append)
+    with django_capture_on_commit_callbacks(execute=True):
+        housekeeping.note_deleted(space)
+    assert ordered == [[pushed]]
+    assert Deleted.objects.filter(space_id=space.pk).exists()

@@ -107,6 +107,11 @@ class Command(BaseCommand):
 
     def _join(self, options: dict[str, Any]) -> None:
         url, token = options["what"], options["token"]
+        if (settings.SPACEPORT_HOME / "postgres").exists():
+            raise CommandError(
+                f"{settings.SPACEPORT_HOME} is the data folder of a platform. Set SPACEPORT_HOME to another "
+                "folder for the node."
+            )
         token = sys.stdin.readline().strip() if token == FROM_INPUT else token
         try:
             program(REMEDY)
