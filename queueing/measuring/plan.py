@@ -99,8 +99,14 @@ def _can_be_called(function: Function) -> bool:
 
 def is_measurable(function: Function) -> bool:
     """Whether visitors wait for it, and it can be called by itself."""
-    by_itself = function.after is None and not function.cancels
-    return function.lane == MAIN and function.queue and by_itself and _can_be_called(function)
+    return function.lane == MAIN and function.queue and not function.cancels and _can_be_called(function)
+
+
+def has_samples(function: Function, recipes: Mapping[int, Recipe]) -> bool:
+    """Whether it can be called with what the page has. A step after another one gets what that one made, so
+    what the page begins with is not for it; examples are, as for the generators of an interface."""
+    recipe = recipes.get(function.id)
+    return recipe is not None and (recipe.loads is not None or function.after is None)
 
 
 def _is_named(function: Function, names: Sequence[str]) -> bool:
@@ -127,11 +133,12 @@ async def _work(
     number = app.fn(function.id)
     if own := next((rows for name, rows in given.items() if _is_named(function, [name])), None):
         return Work(fn=number, function=function, rows=own), GIVEN
-    if (recipe := recipes.get(function.id)) is None:
+    if not has_samples(function, recipes):
         return None
+    recipe = recipes[function.id]
     if rows := await _examples(driver, app, recipe):
         return Work(fn=number, function=function, rows=rows), EXAMPLES
-    if recipe.is_complete:
+    if recipe.is_complete and function.after is None:
         return Work(fn=number, function=function, rows=[list(recipe.values)]), INITIAL
     if recipe.guessed:
         return Work(fn=number, function=function, rows=[list(recipe.guessed)]), GRADIOS

@@ -30,6 +30,8 @@ UNKNOWN = 0.25
 #: What still runs at the end may take so many times the longest call, and some seconds.
 GRACE, GRACE_S = 3.0, 5.0
 LOOK_S = 0.1
+#: Calls that take longer than a point's time are waited for, up to so many times that.
+PATIENCE = 6.0
 FAILED_IN_A_ROW = 5
 
 
@@ -129,7 +131,7 @@ class PointRun:
         if self._stopped() or self._meter.is_over.is_set():
             return True
         elapsed = time.monotonic() - self._began
-        if elapsed >= self._seconds:
+        if elapsed >= self._seconds and (len(self._done) >= self.point.concurrency or self._is_late(elapsed)):
             return True
         last = self._done[-FAILED_IN_A_ROW:]
         if len(last) == FAILED_IN_A_ROW and all(one.failed for one in last):
@@ -138,6 +140,10 @@ class PointRun:
             return False
         throughput, error = self._throughput()
         return error <= PRECISE * throughput
+
+    def _is_late(self, elapsed: float) -> bool:
+        """Whether it has waited long enough for each caller's first call that counts."""
+        return elapsed >= PATIENCE * self._seconds
 
     def _throughput(self) -> tuple[float, float]:
         """Events a second, and the standard error of that: callers without pauses have, by Little's law, as

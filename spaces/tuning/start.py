@@ -108,7 +108,9 @@ def _has_samples(lead: Replica, app: App, options: Options) -> bool:
         return True
     recipes = inputs.recipes(raw) if status == 200 else {}
     return any(
-        function.id in recipes for function in app.functions if plan.is_wanted(function, options.functions)
+        plan.has_samples(function, recipes)
+        for function in app.functions
+        if plan.is_wanted(function, options.functions)
     )
 
 

@@ -74,6 +74,12 @@ def test_so_many_calls_are_in_it_as_the_point_says() -> None:
     assert len(replica.rows) >= 2 * (found.calls + 3), "each caller's first call did not count"
 
 
+def test_a_call_that_takes_longer_than_the_point_is_waited_for() -> None:
+    found, _ = run(Replica(), Point(2), seconds=0.0001)
+    assert found.is_sound
+    assert found.calls >= 2
+
+
 def test_calls_that_all_fail_end_it() -> None:
     found, taken = run(Replica(CallFailed("no cat")), Point(), seconds=60)
     assert (found.failed, found.is_sound, taken.failure) == (found.calls, False, "no cat")

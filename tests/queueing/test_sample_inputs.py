@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 import orjson
 from msgspec import Raw
 
-from queueing.measuring.inputs import MOST_EXAMPLES, recipes
+from queueing.measuring import plan
+from queueing.measuring.inputs import MOST_EXAMPLES, Recipe, recipes
+from queueing.protocols.gradio_config import app_from_config
 
 
 def of(demo: gr.Blocks) -> dict[str, Any]:
@@ -42,6 +45,22 @@ def test_what_an_example_leaves_out_is_as_the_page_begins() -> None:
     recipe = of(demo)["draw"]
     assert (recipe.count, recipe.places, recipe.is_complete) == (2, {1: 0}, False)
     assert recipe.filled([Raw(b'"a"')]) == [Raw(b"0.3"), Raw(b'"a"'), Raw(b"null")]
+
+
+def test_the_generator_of_an_interface_is_a_step_with_examples() -> None:
+    def tell(text: str) -> Iterator[str]:
+        yield text
+
+    demo = gr.Interface(tell, gr.Textbox(), gr.Textbox(), examples=["a", "b"], api_name="tell")
+    app = app_from_config(demo.get_config_file())
+    found = recipes(orjson.dumps(demo.get_config_file(), default=str))
+    function = app.named("tell")
+    assert function is not None
+    assert function.after is not None
+    assert plan.is_measurable(function)
+    assert plan.has_samples(function, found)
+    without = {function.id: Recipe(values=(Raw(b"1"),), is_complete=True)}
+    assert not plan.has_samples(function, without)
 
 
 def test_without_examples_the_values_of_the_page_are_sent_and_gradios_own_where_it_begins_with_none() -> None:
