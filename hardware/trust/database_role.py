@@ -93,8 +93,8 @@ def grant() -> None:
 
 
 def grant_again(**_: Any) -> None:
-    """After a migration, where nodes have joined."""
-    if _exists(_group()):
+    """After a migration, where nodes have joined. One may go back to before there was anything to grant."""
+    if _exists(_group()) and JoinedNode._meta.db_table in connection.introspection.table_names():
         grant()
 
 
