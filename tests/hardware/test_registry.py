@@ -84,11 +84,15 @@ def test_what_is_built_here_is_pulled_there_by_its_digest(
         spec = replace(built, artifact=pushed)
         assert registry.ensured(tmp_path / "node", spec).image == built.artifact.image, "it is here"
 
+        here = client.images.get(built.artifact.image)
+        assert (here.tags, here.attrs["RepoDigests"]) == ([built.artifact.image], []), "it has no other name"
         client.images.remove(built.artifact.image)
         brought = registry.ensured(tmp_path / "node", spec)
         own = docker_build.repository(installation(tmp_path / "node"), 1)
         assert brought.image == f"{own}:abc", "it goes with the other images of the Space"
-        assert client.images.get(brought.image).attrs["RootFS"] == known
+        own_image = client.images.get(brought.image)
+        assert own_image.attrs["RootFS"] == known
+        assert (own_image.tags, own_image.attrs["RepoDigests"]) == ([brought.image], [])
         registry.forget(pushed.pull)
         assert registry.ensured(tmp_path / "node", spec) == brought, "it stays"
 

@@ -53,8 +53,8 @@ def push(client: docker.DockerClient, registry: str, image: str) -> str:
                 raise RegistryFailed(f"The image could not be pushed to {registry}: {told['error']}")
             digest = (told.get("aux") or {}).get("Digest", digest)
     finally:
-        with contextlib.suppress(docker.errors.APIError):
-            client.images.remove(f"{repository}:{tag}", noprune=True)
+        _unname(client, f"{repository}:{tag}")
+        _unname(client, f"{repository}@{digest}")
     if not digest:
         raise RegistryFailed(f"{registry} did not name the digest of what was pushed.")
     return f"{repository}@{digest}"
@@ -122,13 +122,20 @@ def pull(client: docker.DockerClient, reference: str, image: str) -> None:
         raise RegistryFailed(f"{reference} could not be pulled: {error.explanation}") from error
     name, _, tag = image.rpartition(":")
     pulled.tag(name, tag)
+    _unname(client, reference)
     _remove_older(client, name)
+
+
+def _unname(client: docker.DockerClient, reference: str) -> None:
+    """The image has another name, and goes once that does."""
+    with contextlib.suppress(docker.errors.APIError):
+        client.images.remove(reference, noprune=True)
 
 
 def _remove_older(client: docker.DockerClient, name: str) -> None:
     images: list[Any] = sorted(client.images.list(name), key=lambda one: one.attrs["Created"], reverse=True)
     for old in images[VERSIONS_KEPT:]:
-        for reference in (*old.tags, *old.attrs.get("RepoDigests", ())):
+        for reference in old.tags:
             with contextlib.suppress(docker.errors.APIError):  # in use
                 client.images.remove(reference)
 
