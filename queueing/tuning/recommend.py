@@ -11,11 +11,14 @@ from queueing.queue_settings import GroupLimit
 from queueing.setting_fields import Settings
 from queueing.stats.patience import Patience
 from queueing.tuning.results import GroupResult, Results
-from queueing.tuning.sweep import GAIN, Measured
+from queueing.tuning.sweep import GAIN, Measured, chosen
 
 MIB, GIB = 1024**2, 1024**3
 #: A standard error of the throughput, as a share, beyond which that is said.
 UNSURE = 0.05
+#: Calls that keep less of a core busy than this wait, and others do not disturb them. Of those that compute,
+#: so many times as many as the cores can serve keep them busy.
+LEAST_CORES, ENOUGH = 0.3, 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +80,7 @@ def recommend(
             f"Half of the visitors give up before they have waited {_seconds(bears_s)}; about "
             f"{wanted['max_size']} events are served in that time, so more need not wait."
         )
-    if any(points[one.group] is not one.best for one in results.groups):
+    if any(points[one.group] != _best(one, results) for one in results.groups if one.group in points):
         why.append(
             f"All groups together stay below {size(results.bound_bytes)}, 85 % of the memory: so some have "
             "fewer calls at once than would be best for them alone."
@@ -87,7 +90,7 @@ def recommend(
 
 def _together(results: Results) -> dict[str, Measured]:
     """The chosen points, stepped down until all groups fit into memory beside each other."""
-    points = {one.group: best for one in results.groups if (best := one.best) is not None}
+    points = {one.group: best for one in results.groups if (best := _best(one, results)) is not None}
     while results.bound_bytes and _needed(points, results) > results.bound_bytes:
         lower = {
             one.group: smaller
@@ -99,6 +102,16 @@ def _together(results: Results) -> dict[str, Measured]:
         name = max(lower, key=lambda group: points[group].memory_bytes - lower[group].memory_bytes)
         points[name] = lower[name]
     return points
+
+
+def _best(group: GroupResult, results: Results) -> Measured | None:
+    """Where others had the machine's cores, more calls take more of them away, which looks like a gain. Then
+    no more count than the cores can serve, by the utilization law (Denning and Buzen 1978)."""
+    alone = next((one for one in group.points if one.point.events == 1), None)
+    if alone is None or alone.cores < LEAST_CORES or not any(one.crowded for one in group.points):
+        return group.best
+    most = math.ceil(ENOUGH * results.cores / alone.cores)
+    return chosen([one for one in group.points if one.point.concurrency <= most])
 
 
 def _needed(points: dict[str, Measured], results: Results) -> int:

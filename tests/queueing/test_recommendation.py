@@ -62,6 +62,15 @@ def test_what_makes_it_unsure_is_said() -> None:
     assert "uncertain by 8 %" in choice.why[-1]
 
 
+def test_what_is_taken_from_neighbours_is_no_gain() -> None:
+    taking = [point(1, 2.0, 1, cores=0.9), point(2, 2.1, 1), point(4, 2.4, 1, crowded=True), point(16, 4, 1)]
+    (choice,) = recommend(results(group("/f", *taking)), Settings(), [limit("/f")], Patience()).choices
+    assert choice.point.point == Point(4)
+    waiting = [point(1, 2, 1, cores=0.1), point(16, 30, 1, crowded=True)]
+    (choice,) = recommend(results(group("/f", *waiting)), Settings(), [limit("/f")], Patience()).choices
+    assert choice.point.point == Point(16)
+
+
 def test_a_number_in_the_code_and_several_groups_are_set_by_name() -> None:
     in_code = recommend(results(TWO_CORES), Settings(), [limit("/draw", "code")], Patience())
     assert in_code.settings == {"groups": {"/draw": 2}}
