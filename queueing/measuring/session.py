@@ -82,7 +82,6 @@ def measure(run_id: int) -> None:
         runs.end(run_id, Status.FAILED, "Something went wrong here while it was measured. Try again.")
     else:
         runs.end(run_id, Status.DONE)
-        runs.forget_old(run.space_id)
 
 
 class CannotMeasure(Exception):

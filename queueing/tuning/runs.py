@@ -79,8 +79,7 @@ def open_run(space_id: int) -> TuningRun | None:
     return of(space_id).filter(finished_at=None).first()
 
 
-def forget_old(space_id: int) -> None:
-    """Keep the newest, and the newest complete one of each version among them."""
+def _forget_old(space_id: int) -> None:
     newest = list(of(space_id).values_list("pk", flat=True)[:KEPT])
     of(space_id).exclude(pk__in=newest).exclude(finished_at=None).delete()
 
@@ -89,9 +88,10 @@ def end(run_id: int, status: TuningRun.Status, note: str = "") -> bool:
     """End it, unless it has ended; its replica goes. Whatever was measured stays."""
     going = TuningRun.objects.filter(pk=run_id, finished_at=None)
     changed = bool(going.update(status=status, note=note, finished_at=timezone.now(), holder=""))
-    replica_id = TuningRun.objects.values_list("replica_id", flat=True).get(pk=run_id)
+    space_id, replica_id = TuningRun.objects.values_list("space_id", "replica_id").get(pk=run_id)
     for replica in Replica.objects.filter(pk=replica_id, wanted=True, shadow=True):
         replicas.order_stop(replica)
+    _forget_old(space_id)
     return changed
 
 

@@ -292,5 +292,4 @@ def test_old_ones_are_forgotten(space: Space) -> None:
     for _ in range(runs.KEPT + 2):
         run, _ = started(space)
         runs.end(run.pk, Status.CANCELLED)
-    runs.forget_old(space.pk)
     assert runs.of(space.pk).count() == runs.KEPT
