@@ -113,6 +113,20 @@ def test_a_recovering_postgresql_is_waited_for_and_said(
     assert is_said("PostgreSQL has recovered.")
 
 
+def test_after_a_reboot_the_noted_number_may_be_another_processs(server: Postgres) -> None:
+    pid, note = server.pid(), server.folder / "postmaster.pid"
+    assert pid is not None
+    before = note.read_text()
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: server.pid() is None, "it is dead")
+    note.write_text(before.replace(str(pid), str(os.getpid()), 1))
+    assert server.pid() is None
+    server.stop()  # nothing to stop, and nothing is started for that
+    assert server.pid() is None
+    assert Postgres(server.folder).start()
+    assert server.pid() not in (None, os.getpid())
+
+
 def test_one_that_was_killed_starts_and_one_that_cannot_is_said_with_its_log(server: Postgres) -> None:
     pid = server.pid()
     assert pid is not None

@@ -75,6 +75,20 @@ def lives(pid: int) -> bool:
     return True
 
 
+def _works_in(pid: int, folder: Path) -> bool:
+    """Whether this process lives and its working folder is this one, as a server's is its data folder: after
+    a reboot a number that was noted before may be any other process's."""
+    with contextlib.suppress(OSError):
+        return lives(pid) and (_is_zombie(pid) or Path(f"/proc/{pid}/cwd").samefile(folder))
+    return False
+
+
+def _is_zombie(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return False
+
+
 @dataclass
 class Postgres:
     """An embedded PostgreSQL with its data in `folder`."""
@@ -97,7 +111,7 @@ class Postgres:
 
     def stop(self) -> None:
         """Stop it cleanly. One that does not run is no error."""
-        if (self.folder / "postmaster.pid").exists():
+        if self.pid() is not None:
             server = self._server or self._there()
             self._until_ready(server)  # binds to the one that runs
             server.stop()
@@ -108,6 +122,11 @@ class Postgres:
         Raises:
             EmbeddedServerFailed
         """
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while (pid := self.pid()) is not None and _is_zombie(pid) and time.monotonic() < deadline:
+            time.sleep(CHECK_EVERY_S)
+        if pid is None:
+            self._forget_killed()
         reported = False
         while True:
             try:
@@ -124,10 +143,22 @@ class Postgres:
         if reported:
             _report("PostgreSQL has recovered.")
 
+    def _forget_killed(self) -> None:
+        """Remove the locks of a server that was killed: the library, and PostgreSQL for its socket's, take any
+        process with its number for the server."""
+        with contextlib.suppress(OSError, IndexError):
+            _, _, _, port, sockets, *_ = self._note.read_text().splitlines()
+            self._note.unlink()
+            (Path(sockets) / f".s.PGSQL.{port}.lock").unlink(missing_ok=True)
+
     @property
     def log(self) -> Path:
         """Its log file."""
         return self.folder / "log"
+
+    @property
+    def _note(self) -> Path:
+        return self.folder / "postmaster.pid"
 
     def _there(self) -> Any:
         with warnings.catch_warnings():  # about a folder for sockets that we do not use
@@ -139,8 +170,8 @@ class Postgres:
     def pid(self) -> int | None:
         """Its process id, or None."""
         with contextlib.suppress(OSError, ValueError, IndexError):
-            pid = int((self.folder / "postmaster.pid").read_text().split()[0])
-            return pid if lives(pid) else None
+            pid = int(self._note.read_text().split()[0])
+            return pid if _works_in(pid, self.folder) else None
         return None
 
     @staticmethod
@@ -248,7 +279,7 @@ class Valkey:
         """Its process id, or None."""
         with contextlib.suppress(OSError, ValueError, KeyError):
             pid = int(json.loads(self._note.read_text())["pid"])
-            return pid if lives(pid) else None
+            return pid if _works_in(pid, self.folder) else None
         return None
 
     def stop(self) -> None:
