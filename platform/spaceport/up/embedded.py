@@ -144,8 +144,8 @@ class Postgres:
             _report("PostgreSQL has recovered.")
 
     def _forget_killed(self) -> None:
-        """Remove the locks of a server that was killed: the library, and PostgreSQL for its socket's, take any
-        process with its number for the server."""
+        """Remove the locks of a server that was killed: the library, and PostgreSQL for its socket's, take
+        any process with its number for the server."""
         with contextlib.suppress(OSError, IndexError):
             _, _, _, port, sockets, *_ = self._note.read_text().splitlines()
             self._note.unlink()
