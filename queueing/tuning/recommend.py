@@ -107,11 +107,15 @@ def _together(results: Results) -> dict[str, Measured]:
 def _best(group: GroupResult, results: Results) -> Measured | None:
     """Where others had the machine's cores, more calls take more of them away, which looks like a gain. Then
     no more count than the cores can serve, by the utilization law (Denning and Buzen 1978)."""
-    alone = next((one for one in group.points if one.point.events == 1), None)
-    if alone is None or alone.cores < LEAST_CORES or not any(one.crowded for one in group.points):
+    if not any(one.crowded for one in group.points):
         return group.best
-    most = math.ceil(ENOUGH * results.cores / alone.cores)
-    return chosen([one for one in group.points if one.point.concurrency <= most])
+    single = {one.point.batch: one.cores for one in group.points if one.point.concurrency == 1}
+
+    def most(batch: int) -> float:
+        cores = single.get(batch, 0.0)
+        return math.ceil(ENOUGH * results.cores / cores) if cores >= LEAST_CORES else math.inf
+
+    return chosen([one for one in group.points if one.point.concurrency <= most(one.point.batch)])
 
 
 def _needed(points: dict[str, Measured], results: Results) -> int:
