@@ -177,7 +177,7 @@ def test_models_are_asked_for_by_who_forgot_the_type(hub: Hub, space: str, tmp_p
     ("call", "words"),
     [
         (lambda api, space: api.enable_space_dev_mode(space), "no dev mode"),
-        (lambda api, _: list(api.list_collections()), "unset HF_ENDPOINT"),
+        (lambda api, _: list(api.list_papers(query="x")), "unset HF_ENDPOINT"),
         (lambda api, _: list(api.list_models()), "There are only Spaces here"),
         (lambda api, _: list(api.list_datasets()), "There are only Spaces here"),
         (lambda api, _: api.get_zero_gpu_quota(), "no ZeroGPU here"),

@@ -234,7 +234,10 @@ def _find_setters(imported: Imported, marker: str) -> None:
     environ: Any = os.environ
     skipped = (sys.modules, environ, environ._data, sys.path, sys.argv, sys.orig_argv)
     seen = {id(each) for each in skipped}
-    level: list[Any] = [module for module in sys.modules.values() if isinstance(module, types.ModuleType)]
+    # A tuple: no list of ours may refer to what is walked (`_places_of`).
+    level: tuple[Any, ...] = tuple(
+        module for module in sys.modules.values() if isinstance(module, types.ModuleType)
+    )
     while level:
         following = []
         for holder in level:
@@ -263,7 +266,7 @@ def _find_setters(imported: Imported, marker: str) -> None:
                         imported.refuses = f"a {type(holder).__name__} keeps {value}"
                         return
                     imported._setters.append((put, value))
-        level = following
+        level = tuple(following)
 
 
 def _values_in(holder: Any) -> list[Any]:
@@ -289,9 +292,10 @@ def _setter(holder: Any, value: Any) -> Callable[[Any], None] | None:
         return functools.partial(setattr, holder, "cell_contents")
     if isinstance(holder, tuple):
         functions = [each for each in gc.get_referrers(holder) if isinstance(each, types.FunctionType)]
-        if len(functions) != 1 or functions[0].__defaults__ is not holder:
-            return None
-        return functools.partial(_put_default, functions[0], holder.index(value))
+        if len(functions) == 1 and functions[0].__defaults__ is holder:
+            return functools.partial(_put_default, functions[0], holder.index(value))
+        places = _places_of(holder) if type(holder) is tuple else []
+        return functools.partial(_put_in_tuple, places, holder.index(value)) if places else None
     if isinstance(holder, type):
         names = [name for name, kept in vars(holder).items() if kept is value]
         return functools.partial(_put_attributes, holder, names)
@@ -301,6 +305,25 @@ def _setter(holder: Any, value: Any) -> Callable[[Any], None] | None:
     pairs = enumerate(kept) if isinstance(kept, list) else kept.items()
     keys = [key for key, each in pairs if each is value]
     return functools.partial(_put_items, kept, keys) if keys else None
+
+
+def _places_of(value: tuple[Any, ...]) -> list[tuple[list[Any], int]]:
+    """The lists that this tuple is in, and where; none if anything else refers to it."""
+    kinds = (list, dict, types.FunctionType, types.CellType)
+    places = []
+    for holder in gc.get_referrers(value):  # no comprehension: a cell of that would refer to the tuple
+        if type(holder) is list:
+            for at, one in enumerate(holder):
+                if one is value:
+                    places.append((holder, at))
+        elif isinstance(holder, kinds):
+            return []
+    return places
+
+
+def _put_in_tuple(places: list[tuple[list[Any], int]], index: int, value: Any) -> None:
+    for kept, at in places:
+        kept[at] = (*kept[at][:index], value, *kept[at][index + 1 :])
 
 
 def _put_default(function: types.FunctionType, index: int, value: Any) -> None:
