@@ -94,8 +94,10 @@ def test_a_crowd_makes_a_second_replica_which_serves_and_goes(process_platform: 
         wait_until(lambda: len(set(answered)) == 2, "two processes answer", 60)
         found = replicas(process_platform, token)
         assert (found["current"], found["requested"]) == (2, 2)
-        words = "2 of 1 to 2 replicas: about "
-        wait_until(lambda: replicas(process_platform, token)["now"].startswith(words), "the wait is known", 60)
+        wait_until(
+            lambda: replicas(process_platform, token)["now"].startswith("2 of 1 to 2 replicas: about "),
+            "the wait is known", 60,
+        )  # fmt: skip
     wait_until(lambda: replicas(process_platform, token)["current"] == 1, "the second one is not needed", 60)
     down, up = replicas(process_platform, token)["steps"]
     assert (up["before"], up["after"]) == (1, 2)

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import subprocess
+import sys
 from typing import Any
 
-import gradio as gr
 import orjson
+import pytest
 from msgspec import Raw
 
 from queueing.measuring import plan
 from queueing.measuring.inputs import MOST_EXAMPLES, Recipe, recipes
 from queueing.protocols.gradio_config import app_from_config
 
+Configs = dict[str, Any]
 
-def of(demo: gr.Blocks) -> dict[str, Any]:
+
+@pytest.fixture(scope="module")
+def configs() -> Configs:
+    command = [sys.executable, "-m", "tests.queueing.sample_apps"]
+    found: Configs = orjson.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    return found
+
+
+def of(config: Any) -> dict[str, Any]:
     """The recipes by API name."""
-    config = demo.get_config_file()
-    found = recipes(orjson.dumps(config, default=str))  # as Gradio sends it
+    found = recipes(orjson.dumps(config))
     return {
         str(one["api_name"]): found[one["id"]] for one in config["dependencies"] if one["id"] in found
     }  # fmt: skip
 
 
-def test_an_interface_with_examples_loads_them() -> None:
-    examples = [[f"text {n}", n] for n in range(MOST_EXAMPLES + 3)]
-    demo = gr.Interface(
-        lambda text, n: text * n, [gr.Textbox(), gr.Slider(0, 5)], gr.Textbox(), examples=examples,
-        api_name="repeat", cache_examples=False,
-    )  # fmt: skip
-    recipe = of(demo)["repeat"]
+def test_an_interface_with_examples_loads_them(configs: Configs) -> None:
+    recipe = of(configs["examples"])["repeat"]
     assert recipe.count == MOST_EXAMPLES
     assert recipe.places == {0: 0, 1: 1}
     assert recipe.filled([Raw(b'"a"'), Raw(b"3")]) == [Raw(b'"a"'), Raw(b"3")]
@@ -37,23 +41,15 @@ def test_an_interface_with_examples_loads_them() -> None:
     assert recipe.filled([update, Raw(b'{"__type__":"update"}')])[0] == Raw(b'"b"')
 
 
-def test_what_an_example_leaves_out_is_as_the_page_begins() -> None:
-    with gr.Blocks() as demo:
-        text, strength, kept, out = gr.Textbox(), gr.Slider(0, 1, value=0.3), gr.State([]), gr.Textbox()
-        gr.Button().click(lambda *_: "", [strength, text, kept], out, api_name="draw")
-        gr.Examples(["a", "b"], text)
-    recipe = of(demo)["draw"]
+def test_what_an_example_leaves_out_is_as_the_page_begins(configs: Configs) -> None:
+    recipe = of(configs["some_examples"])["draw"]
     assert (recipe.count, recipe.places, recipe.is_complete) == (2, {1: 0}, False)
     assert recipe.filled([Raw(b'"a"')]) == [Raw(b"0.3"), Raw(b'"a"'), Raw(b"null")]
 
 
-def test_the_generator_of_an_interface_is_a_step_with_examples() -> None:
-    def tell(text: str) -> Iterator[str]:
-        yield text
-
-    demo = gr.Interface(tell, gr.Textbox(), gr.Textbox(), examples=["a", "b"], api_name="tell")
-    app = app_from_config(demo.get_config_file())
-    found = recipes(orjson.dumps(demo.get_config_file(), default=str))
+def test_the_generator_of_an_interface_is_a_step_with_examples(configs: Configs) -> None:
+    app = app_from_config(configs["generator"])
+    found = recipes(orjson.dumps(configs["generator"]))
     function = app.named("tell")
     assert function is not None
     assert function.after is not None
@@ -63,14 +59,10 @@ def test_the_generator_of_an_interface_is_a_step_with_examples() -> None:
     assert not plan.has_samples(function, without)
 
 
-def test_without_examples_the_values_of_the_page_are_sent_and_gradios_own_where_it_begins_with_none() -> None:
-    with gr.Blocks() as demo:
-        full, empty, file, out = gr.Number(3), gr.Textbox(), gr.File(), gr.Textbox()
-        gr.Button().click(lambda n: n, full, out, api_name="full")
-        gr.Button().click(lambda n, t: t, [full, empty], out, api_name="half")
-        gr.Button().click(lambda n, t: t, [empty, file], out, api_name="file")
-        gr.Button().click(lambda: "", None, out, api_name="none")
-    found = of(demo)
+def test_without_examples_the_page_s_values_are_sent_and_gradio_s_own_in_empty_fields(
+    configs: Configs,
+) -> None:
+    found = of(configs["no_examples"])
     assert found["full"].values == (Raw(b"3"),)
     assert not found["half"].is_complete
     assert found["half"].guessed == (Raw(b"3"), Raw(b'"Hello!!"'))
