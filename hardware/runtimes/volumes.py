@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import docker.errors
+import docker.utils
 from django.conf import settings
 from docker.types import Mount
 
@@ -122,14 +123,25 @@ def _open(client: docker.DockerClient, name: str, user: str) -> None:
     mount = Mount(DATA, name, type="volume")
     container = client.containers.create(base, mounts=[mount])
     try:
-        _, about = client.api.get_archive(str(container.id), DATA)
+        mode = _mode(client, str(container.id), DATA)
     finally:
         container.remove()
-    if not about["mode"] & FOR_EVERYBODY:
+    if not mode & FOR_EVERYBODY:
         command = f"chown -R {user.partition(':')[0]} {DATA} && chmod 0777 {DATA}"
         client.containers.run(
             base, ["sh", "-c", command], user="0:0", network_mode="none", mounts=[mount], remove=True
         )
+
+
+def _mode(client: docker.DockerClient, container: str, path: str) -> int:
+    """The mode of a path in a container, by `HEAD /containers/{id}/archive` of the engine's API. With
+    `get_archive` the engine begins to send all that is there, and removes no container meanwhile."""
+    api: Any = client.api
+    url = api._url("/containers/{0}/archive", container)
+    answer = api.head(url, params={"path": path}, timeout=api.timeout)
+    api._raise_for_status(answer)
+    about = docker.utils.decode_json_header(answer.headers["X-Docker-Container-Path-Stat"])
+    return int(about["mode"])
 
 
 class DiskWatch:

@@ -290,11 +290,13 @@ def test_a_replica_that_is_measured_has_none_of_the_spaces_data(
     artifact, _ = build(runtime, tmp_path, USUAL, 7)
     serving = start(runtime, artifact, 7, 70)
     assert look(runtime, serving, "/data/kept")["write"] == ["/data/kept"]
+    inside(runtime, serving, "dd", "if=/dev/zero", "of=/data/large", "bs=1M", "count=64")
+    start(runtime, artifact, 7, 72)  # however much is there
     before = {volume.name for volume in runtime.client.volumes.list()}
     measured = start(runtime, artifact, 7, 71, scratch=True)
     assert inside(runtime, measured, "ls", "/data") == ""
     assert look(runtime, measured, "/data/other")["write"] == ["/data/other"]
-    assert inside(runtime, serving, "ls", "/data") == "kept\n"
+    assert inside(runtime, serving, "ls", "/data").split() == ["kept", "large"]
     runtime.stop(measured.runtime_id)
     assert {volume.name for volume in runtime.client.volumes.list()} == before
 
