@@ -287,13 +287,13 @@ def test_a_port_that_is_open_is_alive_however_slow_its_pages_are() -> None:
 def test_a_replica_that_is_measured_has_none_of_the_spaces_data(
     runtime: DockerRuntime, tmp_path: Path
 ) -> None:
-    artifact, _ = build(runtime, tmp_path, USUAL, 7)
-    serving = start(runtime, artifact, 7, 70)
+    artifact, _ = build(runtime, tmp_path, USUAL, 17)
+    serving = start(runtime, artifact, 17, 170)
     assert look(runtime, serving, "/data/kept")["write"] == ["/data/kept"]
     inside(runtime, serving, "dd", "if=/dev/zero", "of=/data/large", "bs=1M", "count=64")
-    start(runtime, artifact, 7, 72)  # however much is there
+    start(runtime, artifact, 17, 172)  # however much is there
     before = {volume.name for volume in runtime.client.volumes.list()}
-    measured = start(runtime, artifact, 7, 71, scratch=True)
+    measured = start(runtime, artifact, 17, 171, scratch=True)
     assert inside(runtime, measured, "ls", "/data") == ""
     assert look(runtime, measured, "/data/other")["write"] == ["/data/other"]
     assert inside(runtime, serving, "ls", "/data").split() == ["kept", "large"]
