@@ -21,7 +21,7 @@ import docker.utils.socket
 from django.conf import settings
 from docker.types import LogConfig
 
-from hardware.runtimes import builder_image, docker_network, egress_policy
+from hardware.runtimes import builder_image, container_files, docker_network, egress_policy
 from hardware.runtimes.base import BuildFailed, EngineUnavailable, Log
 from hardware.runtimes.images.context import package_index
 
@@ -193,22 +193,23 @@ class Job:
             stream.close()
         return last
 
-    def stream(self, path: str) -> tuple[int, Iterator[bytes]]:
+    @contextlib.contextmanager
+    def stream(self, path: str) -> Iterator[tuple[int, Iterator[bytes]]]:
         """The size and the content of one file in the container."""
-        parts, _ = self.api.get_archive(self.id, path)
-        tar = tarfile.open(fileobj=_Parts(parts), mode="r|")  # noqa: SIM115  # the caller reads it
-        entry = tar.next()
-        if entry is None or not entry.isreg():
-            raise EngineUnavailable(f"The builder left no file {path}.")
-        file = tar.extractfile(entry)
-        return entry.size, iter(lambda: file.read(1024**2) if file else b"", b"")
+        with container_files.archive(self.engine.client, self.id, path) as parts:
+            tar = tarfile.open(fileobj=_Parts(parts), mode="r|")  # noqa: SIM115  # it ends with its parts
+            entry = tar.next()
+            if entry is None or not entry.isreg():
+                raise EngineUnavailable(f"The builder left no file {path}.")
+            file = tar.extractfile(entry)
+            yield entry.size, iter(lambda: file.read(1024**2) if file else b"", b"")
 
     def read(self, path: str) -> bytes:
         """The content of one small file in the container."""
-        size, parts = self.stream(path)
-        if size > LARGEST_NOTE:
-            raise EngineUnavailable(f"The builder's {path} is too large.")
-        return b"".join(parts)
+        with self.stream(path) as (size, parts):
+            if size > LARGEST_NOTE:
+                raise EngineUnavailable(f"The builder's {path} is too large.")
+            return b"".join(parts)
 
 
 def _lines(parts: Iterable[bytes]) -> Iterator[str]:

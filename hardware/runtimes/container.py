@@ -14,7 +14,7 @@ import docker.errors
 import docker.types
 
 from hardware import control_groups
-from hardware.runtimes import base_image, egress_policy, volumes
+from hardware.runtimes import base_image, container_files, egress_policy, volumes
 from hardware.runtimes.base import Stats
 from hardware.runtimes.environment import launcher_environment
 from hardware.runtimes.walls import seccomp
@@ -66,12 +66,12 @@ def _passwd(client: docker.DockerClient, image: str) -> dict[str, str]:
     """The image's users by name, as the engine will read them: the name of one may be root's."""
     container = client.containers.create(image, ["true"])
     try:
-        parts, _ = client.api.get_archive(str(container.id), "/etc/passwd")
         content = b""
-        for part in parts:
-            content += part
-            if len(content) > PASSWD_BYTES:
-                return {}
+        with container_files.archive(client, str(container.id), "/etc/passwd") as parts:
+            for part in parts:
+                content += part
+                if len(content) > PASSWD_BYTES:
+                    return {}
         with contextlib.suppress(tarfile.TarError), tarfile.open(fileobj=io.BytesIO(content)) as tar:
             entry = tar.next()
             file = tar.extractfile(entry) if entry is not None and entry.isreg() else None

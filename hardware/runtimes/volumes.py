@@ -12,11 +12,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import docker.errors
-import docker.utils
 from django.conf import settings
 from docker.types import Mount
 
-from hardware.runtimes import base_image
+from hardware.runtimes import base_image, container_files
 from hardware.runtimes.base import Use
 
 if TYPE_CHECKING:
@@ -44,9 +43,10 @@ def mounts(client: docker.DockerClient, installation: str, spec: ReplicaSpec, us
     Docker Space's caches are where its image has them."""
     name, cache = _names(installation, spec.space_id)
     made = [_named(client, installation, one) for one in spec.volumes]
-    if all(volume.path != DATA for volume in spec.volumes) and spec.scratch:
+    has_data = any(volume.path == DATA for volume in spec.volumes)
+    if spec.scratch and not has_data:
         made.append(_scratch(spec.sdk))
-    elif all(volume.path != DATA for volume in spec.volumes):
+    elif not has_data:
         _ensure(client, installation, name, DATA)
         if spec.sdk != "gradio":
             _open(client, name, user)
@@ -123,7 +123,7 @@ def _open(client: docker.DockerClient, name: str, user: str) -> None:
     mount = Mount(DATA, name, type="volume")
     container = client.containers.create(base, mounts=[mount])
     try:
-        mode = _mode(client, str(container.id), DATA)
+        mode = container_files.mode(client, str(container.id), DATA)
     finally:
         container.remove()
     if not mode & FOR_EVERYBODY:
@@ -131,17 +131,6 @@ def _open(client: docker.DockerClient, name: str, user: str) -> None:
         client.containers.run(
             base, ["sh", "-c", command], user="0:0", network_mode="none", mounts=[mount], remove=True
         )
-
-
-def _mode(client: docker.DockerClient, container: str, path: str) -> int:
-    """The mode of a path in a container, by `HEAD /containers/{id}/archive` of the engine's API. With
-    `get_archive` the engine begins to send all that is there, and removes no container meanwhile."""
-    api: Any = client.api
-    url = api._url("/containers/{0}/archive", container)
-    answer = api.head(url, params={"path": path}, timeout=api.timeout)
-    api._raise_for_status(answer)
-    about = docker.utils.decode_json_header(answer.headers["X-Docker-Container-Path-Stat"])
-    return int(about["mode"])
 
 
 class DiskWatch:

@@ -284,6 +284,13 @@ def test_a_port_that_is_open_is_alive_however_slow_its_pages_are() -> None:
     assert asyncio.run(readiness.probe(address, "docker")) is None
 
 
+def test_of_a_list_of_users_that_is_too_long_none_counts(runtime: DockerRuntime, tmp_path: Path) -> None:
+    filler = "open('/etc/passwd', 'a').write(('x:x:1:1::/:/bin/sh' + chr(10)) * 400_000)"
+    dockerfile = f'{BASE}USER root\nRUN python -c "{filler}"\nUSER root\n{SERVE}'
+    running = start(runtime, build(runtime, tmp_path, dockerfile, 18)[0], 18)
+    assert inside(runtime, running, "id", "-u") == "1000\n"
+
+
 def test_a_replica_that_is_measured_has_none_of_the_spaces_data(
     runtime: DockerRuntime, tmp_path: Path
 ) -> None:

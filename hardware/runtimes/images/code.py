@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import docker.errors
 
+from hardware.runtimes import container_files
 from hardware.runtimes.images import tree
 from hardware.runtimes.images.transfer import layers
 
@@ -86,13 +87,13 @@ def fetch(client: docker.DockerClient, image: str, home: str, last: str, most_by
     """
     container = client.containers.create(image, ["true"])
     try:
-        parts, _ = client.api.get_archive(str(container.id), f"{home}/app")
         file = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115  # the caller closes it
-        for part in parts:
-            file.write(part)
-            if file.tell() > most_bytes:
-                file.close()
-                return None
+        with container_files.archive(client, str(container.id), f"{home}/app") as parts:
+            for part in parts:
+                file.write(part)
+                if file.tell() > most_bytes:
+                    file.close()
+                    return None
     finally:
         # A start waits for the code, not for this.
         threading.Thread(target=container.remove, kwargs={"v": True}).start()

@@ -67,12 +67,12 @@ def _archive(job: Job, config: bytes, diff_ids: list[str], omitted: int, name: s
     """An archive for `docker load`. Layers that it has already need not be in it."""
     names = [diff_id.removeprefix("sha256:") for diff_id in diff_ids]
     for layer in dict.fromkeys(names[omitted:]):
-        size, parts = job.stream(f"/out/{layer}")
-        yield _head(f"{layer}.tar", size)
         seen = hashlib.sha256()
-        for part in parts:
-            seen.update(part)
-            yield part
+        with job.stream(f"/out/{layer}") as (size, parts):
+            yield _head(f"{layer}.tar", size)
+            for part in parts:
+                seen.update(part)
+                yield part
         if seen.hexdigest() != layer:
             raise Untrue("A layer does not fit its digest.")
         yield bytes(-size % BLOCK)

@@ -14,6 +14,7 @@ import docker
 import docker.errors
 from docker.types import Mount
 
+from hardware.runtimes import container_files
 from hardware.runtimes.volumes import VOLUME
 from spaceport.keeping.manifest import Part, Refused
 from spaceport.keeping.parts import Report, Writing, chunks
@@ -68,8 +69,11 @@ def save(
     for volume in kept(client, installation):
         file = f"{FOLDER}/{volume.name}.tar"
         about = {"file": file, "name": volume.name, "labels": volume.attrs.get("Labels") or {}}
-        with Writing(folder, file, report) as into, _mounted(client, volume.name) as container:
-            content, _ = container.get_archive(INSIDE)
+        with (
+            Writing(folder, file, report) as into,
+            _mounted(client, volume.name) as container,
+            container_files.archive(client, container.id, INSIDE) as content,
+        ):
             for chunk in content:
                 into.write(chunk)
         saved.append((into.part, about))
