@@ -1,3 +1,4 @@
+import ssl
 from typing import Any
 
 from django.apps import AppConfig
@@ -14,14 +15,19 @@ class HardwareConfig(AppConfig):
         from hardware.hop.addresses import CONNECTIONS
         from hardware.tiers import TIERS, rows
         from hardware.trust import database_role
-        from hardware.trust.authority import client_context
 
         register(egress_is_a_policy)
         TIERS.source = rows.load
-        CONNECTIONS.source = client_context if here.membership() is None else None
+        CONNECTIONS.source = _client_context if here.membership() is None else None
         post_migrate.connect(rows.fill, sender=self)
         post_migrate.connect(database_role.grant_again, sender=self)
         post_delete.connect(_dismiss, sender=self.get_model("JoinedNode"))
+
+
+def _client_context() -> ssl.SSLContext:
+    from hardware.trust.authority import client_context  # it loads X.509, which one machine alone never needs
+
+    return client_context()
 
 
 def _dismiss(instance: Any, **_: object) -> None:

@@ -13,7 +13,7 @@ from django.conf import settings
 from hardware.hop.addresses import CONNECTIONS
 from hardware.hop.caddy import CaddyMissing
 from hardware.hop.proxy import Proxy
-from hardware.trust import becoming, platform_calls
+from hardware.trust import platform_calls
 from hardware.trust.membership import Files, Membership
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ class Keeper:
         if time.monotonic() < self._check_at:
             return
         self._check_at = time.monotonic() + CHECK_EVERY_S
+        from hardware.trust import becoming  # it loads X.509, which a machine that never joined does not need
+
         platform_calls.check(joined)
         if becoming.renew_when_due(Files(settings.SPACEPORT_HOME), joined):
             there.renew()

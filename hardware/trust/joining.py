@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -39,8 +40,7 @@ class Refused(Exception):
         self.status = status
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A machine's wish to join. `address`: "ip:port" where its replicas will be reached; `request`: for a
     certificate, as PEM; `now`: its clock, in Unix seconds."""
 

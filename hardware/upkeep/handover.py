@@ -30,10 +30,10 @@ def hand_over(node_id: int, is_over: Callable[[], bool]) -> None:
     has ended. Gives up after `HANDOVER_S`, or once `is_over`."""
     Node.objects.filter(pk=node_id).update(leaving=True)
     deadline, moving, failed = time.monotonic() + HANDOVER_S, set[int](), dict[int, str]()
-    serving = Replica.objects.filter(node_id=node_id, wanted=True, set_aside_at=None, state__in=nodes.ACTIVE)
-    ours = set(serving.values_list("pk", flat=True))
+    joined = here.membership() is not None
+    ours = _serving(node_id) if joined else set[int]()
     while not is_over():
-        if here.membership() is not None:
+        if joined:
             moving = _left_by_the_platform(node_id, ours)
         else:
             moving |= move_on(node_id, failed).moving
@@ -45,6 +45,11 @@ def hand_over(node_id: int, is_over: Callable[[], bool]) -> None:
             logger.warning("%d replicas were not handed over in time", len(moving))
             return
         time.sleep(CHECK_EVERY_S)
+
+
+def _serving(node_id: int) -> set[int]:
+    rows = Replica.objects.filter(node_id=node_id, wanted=True, set_aside_at=None, state__in=nodes.ACTIVE)
+    return set(rows.values_list("pk", flat=True))
 
 
 def _left_by_the_platform(node_id: int, ours: set[int]) -> set[int]:

@@ -15,6 +15,7 @@ from uuid import uuid4
 import msgspec
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -45,6 +46,7 @@ ONLY_SPACES = (
 )
 READ_ONLY = "This token may only read. Make one with write access on the tokens page."
 _NUMBER = re.compile(r"[A-Za-z0-9=;:._-]{1,128}")
+PAGE = 100  # rows in one answer of a list, at most
 JSON_LIMIT = 1024 * 1024  # bytes of an ordinary JSON body
 
 
@@ -313,6 +315,23 @@ def number(value: str | None, default: int, most: int) -> int:
     """A number of the query; `default` for what is none."""
     plain = value is not None and value.isascii() and value.isdigit() and len(value) < 10
     return min(int(value or 0), most) if plain else default
+
+
+def paged(
+    request: HttpRequest,
+    rows: QuerySet[Any],
+    as_json: Callable[[Any], dict[str, Any]],
+    *,
+    size: int = PAGE,
+) -> HttpResponse:
+    """A page of a list, of `size` rows or the query's `limit`, with the `Link` to the next."""
+    start = number(request.GET.get("cursor"), 0, 10**9)
+    limit = number(request.GET.get("limit"), size, PAGE) or size
+    page = list(rows[start : start + limit + 1])
+    answer = ok([as_json(row) for row in page[:limit]])
+    if len(page) > limit:
+        answer["Link"] = link_to_next(request, cursor=start + limit)
+    return answer
 
 
 def date(value: datetime) -> str:

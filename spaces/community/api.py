@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 
 from accounts.models import Membership, Owner
@@ -16,9 +15,8 @@ from spaces.api.hub import (
     current_caller,
     date,
     hub,
-    link_to_next,
-    number,
     ok,
+    paged,
     readable,
     signed_in,
 )
@@ -26,7 +24,6 @@ from spaces.community import likes, profiles, words
 from spaces.models import Like, Space
 from spaces.search import visible
 
-PAGE = 100
 FOUND = 50  # Spaces in one answer
 QUESTION = 1000  # characters
 
@@ -47,7 +44,7 @@ def likers(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     space = readable(request, owner, name)
     rows = space.liked_by.select_related("user").order_by("-created_at", "pk")
     here = base_url(request)
-    return _paged(request, rows, lambda row: profiles.account(row.user.username, _full(row), here))
+    return paged(request, rows, lambda row: profiles.account(row.user.username, _full(row), here))
 
 
 def _full(row: Any) -> str:
@@ -61,7 +58,7 @@ def liked(request: HttpRequest, user: str) -> HttpResponse:
     owner = _seen(request, user, Owner.Kind.USER)
     rows = Like.objects.filter(user__username=owner.name, space__in=visible(current_caller(request).user))
     rows = rows.select_related("space__owner").order_by("-created_at", "pk")
-    return _paged(request, rows, lambda row: {"createdAt": date(row.created_at), "repo": _repo(row.space)})
+    return paged(request, rows, lambda row: {"createdAt": date(row.created_at), "repo": _repo(row.space)})
 
 
 def _repo(space: Space) -> dict[str, str]:
@@ -95,7 +92,7 @@ def members(request: HttpRequest, name: str) -> HttpResponse:
     def as_json(row: Membership) -> dict[str, Any]:
         return profiles.account(row.user.username, row.user.get_full_name(), here) | {"role": row.role}
 
-    return _paged(request, rows, as_json)
+    return paged(request, rows, as_json)
 
 
 @hub("GET")
@@ -148,16 +145,3 @@ def _seen(request: HttpRequest, name: str, kind: str) -> Owner:
         what = "user" if kind == Owner.Kind.USER else "organization"
         raise HubError(404, f"There is no {what} '{name[:100]}'.")
     return owner
-
-
-def _paged(
-    request: HttpRequest, rows: QuerySet[Any], as_json: Callable[[Any], dict[str, Any]]
-) -> HttpResponse:
-    """A page of a list, with the `Link` to the next."""
-    start = number(request.GET.get("cursor"), 0, 10**9)
-    limit = number(request.GET.get("limit"), PAGE, PAGE) or PAGE
-    page = list(rows[start : start + limit + 1])
-    answer = ok([as_json(row) for row in page[:limit]])
-    if len(page) > limit:
-        answer["Link"] = link_to_next(request, cursor=start + limit)
-    return answer

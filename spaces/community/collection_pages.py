@@ -85,7 +85,7 @@ def one(request: HttpRequest, owner: str, slug: str) -> HttpResponse:
             return redirect(address)
     elif request.path != address:
         return redirect(address)
-    shown = collections.with_items(request.user, Collection.objects.select_related("owner")).get(pk=found.pk)
+    shown = collections.whole(request.user, found)
     items = list(shown.items.all())
     figures = figures_of(item.space.pk for item in items if item.space is not None)
     rows = [

@@ -72,6 +72,11 @@ def with_items(user: access.Account, found: QuerySet[Collection]) -> QuerySet[Co
     return found.prefetch_related(Prefetch("items", items))
 
 
+def whole(user: access.Account, collection: Collection) -> Collection:
+    """This collection as it is now, with its items as far as this user may see them."""
+    return with_items(user, Collection.objects.select_related("owner")).get(pk=collection.pk)
+
+
 def containing(found: QuerySet[Collection], item: str) -> QuerySet[Collection]:
     """Those with the Space or the collection that `item` names as the Hub does (`spaces/alice/demo`)."""
     kind, _, name = item.replace("\0", "").partition("/")

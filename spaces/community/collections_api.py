@@ -16,9 +16,8 @@ from spaces.api.hub import (
     current_caller,
     date,
     hub,
-    link_to_next,
-    number,
     ok,
+    paged,
     signed_in,
     text,
     unlimited,
@@ -108,14 +107,8 @@ def _list(request: HttpRequest) -> HttpResponse:
         found = collections.containing(found, wanted)
     if words := request.GET.get("q", "").strip():
         found = found.filter(title__icontains=words[:200])
-    found = _sorted(found, request.GET.get("sort", "lastModified"))
-    start = number(request.GET.get("cursor"), 0, LAST)
-    limit = number(request.GET.get("limit"), PAGE, 100) or PAGE
-    page = list(collections.with_items(user, found)[start : start + limit + 1])
-    answer = ok([_described(request, one, SHOWN_IN_LISTS) for one in page[:limit]])
-    if len(page) > limit:
-        answer["Link"] = link_to_next(request, cursor=start + limit)
-    return answer
+    found = collections.with_items(user, _sorted(found, request.GET.get("sort", "lastModified")))
+    return paged(request, found, lambda one: _described(request, one, SHOWN_IN_LISTS), size=PAGE)
 
 
 def _sorted(found: QuerySet[Collection], by: str) -> QuerySet[Collection]:
@@ -204,8 +197,7 @@ def _meant(request: HttpRequest, kind: str, name: str) -> Space | Collection:
 
 def _whole(request: HttpRequest, found: Collection) -> dict[str, Any]:
     """With all its items, and its position among its owner's."""
-    user = current_caller(request).user
-    again = collections.with_items(user, Collection.objects.select_related("owner")).get(pk=found.pk)
+    again = collections.whole(current_caller(request).user, found)
     return {**_described(request, again), "position": again.position}
 
 

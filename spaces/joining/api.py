@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
-from msgspec import structs
 from ninja import Router, Schema
 from pydantic import ConfigDict, Field
 
@@ -69,17 +68,6 @@ def _answer(row: JoinToken) -> dict[str, Any]:
 # --- of nodes ---------------------------------------------------------------------------------------
 
 
-class Wish(msgspec.Struct, forbid_unknown_fields=True):
-    """`joining.Request`."""
-
-    token: str
-    name: str
-    address: str
-    request: str
-    version: str
-    now: float
-
-
 class Renewal(msgspec.Struct):
     """For a certificate, as PEM."""
 
@@ -120,8 +108,7 @@ def _of_machines(
 @_of_machines
 def join(request: HttpRequest) -> HttpResponseBase:
     """A machine with a join token becomes a node."""
-    wish = read_json(request, Wish)
-    return ok(asdict(joining.join(joining.Request(**structs.asdict(wish)))))
+    return ok(asdict(joining.join(read_json(request, joining.Request))))
 
 
 @_of_machines

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
+from msgspec import structs
 
 from hardware import nodes, replicas
 from hardware.hop import addresses, here
@@ -36,7 +36,7 @@ def wish(token: str, **changes: Any) -> joining.Request:
         token=token, name="rack1", address="10.0.0.7:8443", request=becoming.request_for(key, "rack1"),
         version=version(), now=time.time(),
     )  # fmt: skip
-    return replace(made, **changes)
+    return structs.replace(made, **changes)
 
 
 @pytest.fixture(autouse=True)

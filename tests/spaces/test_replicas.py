@@ -35,19 +35,30 @@ def addresses() -> Iterator[list[str]]:
 @pytest.fixture
 def space(transactional_db: None, addresses: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Space]:
     """It is to run on three replicas, and its first one serves."""
+    a_node(monkeypatch)
+    space = a_space("many", addresses[0], replica_count=3)
+    yield space
+    publishing.withdraw(space)
+
+
+def a_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One to place replicas on, which starts none itself."""
     monkeypatch.setattr(replicas, "hint", lambda _: None)
     monkeypatch.setattr(lifecycle, "spec_of", lambda space, *_: spec_of(space))
     nodes.register("here", {"cpu": False}, "process", "disk")
-    owner = Owner.objects.create(name="alice")
+
+
+def a_space(name: str, address: str, **options: Any) -> Space:
+    """Its first replica serves at this address."""
+    owner, _ = Owner.objects.get_or_create(name="alice")
     space = Space.objects.create(
-        owner=owner, name="many", subdomain="alice-many", card={}, sdk=Sdk.DOCKER, sha="1" * 40,
-        replica_count=3, stage=Stage.RUNNING,
+        owner=owner, name=name, subdomain=f"alice-{name}", card={}, sdk=Sdk.DOCKER, sha="1" * 40,
+        stage=Stage.RUNNING, **options,
     )  # fmt: skip
     space.replica = ordered(space, build_of(space))
     space.save()
-    becomes(space.replica, state=State.READY, address=addresses[0], ready_at=timezone.now())
-    yield Space.objects.get(pk=space.pk)
-    publishing.withdraw(space)
+    becomes(space.replica, state=State.READY, address=address, ready_at=timezone.now())
+    return Space.objects.get(pk=space.pk)
 
 
 def build_of(space: Space) -> Build:

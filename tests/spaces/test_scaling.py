@@ -15,8 +15,7 @@ from django.utils import timezone
 from msgspec import structs
 from redis.asyncio import Redis
 
-from accounts.models import Owner
-from hardware import logs, nodes, replicas
+from hardware import logs
 from hardware.models import HardwareUse, Node, Replica
 from hardware.tiers import metering
 from infra.redis_clients import sync_redis
@@ -24,12 +23,12 @@ from queueing.events import new_channel, new_event_id, session_key
 from queueing.store.keys import SpaceKeys
 from queueing.store.queue import Queue
 from spaces import lifecycle, publishing
-from spaces.models import ReplicaRange, ScaleStep, Sdk, Space, Stage
+from spaces.models import ReplicaRange, ScaleStep, Space, Stage
 from spaces.scaling import follow, memory, ranges, scaler, words
 from spaces.scaling.wanted import Decision
 from tests.events import a_join
 from tests.spaces.test_following import answering
-from tests.spaces.test_replicas import becomes, beside, build_of, ordered, others, spec_of
+from tests.spaces.test_replicas import a_node, a_space, becomes, beside, others
 
 State = Replica.State
 CALL_S = 2.0
@@ -44,28 +43,21 @@ def addresses() -> Iterator[list[str]]:
 @pytest.fixture
 def space(transactional_db: None, addresses: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Space]:
     """It may run on one to four replicas, and its first one serves; a start takes 4 s, a call 2 s."""
-    monkeypatch.setattr(replicas, "hint", lambda _: None)
-    monkeypatch.setattr(lifecycle, "spec_of", lambda space, *_: spec_of(space))
-    nodes.register("here", {"cpu": False}, "process", "disk")
-    found = a_space("many", addresses[0])
+    a_node(monkeypatch)
+    found = measured("many", addresses[0])
     ranges.set_range(found, 1, 4, 10.0, 30.0)
     yield found
     for one in Space.objects.select_related("owner"):
         publishing.withdraw(one)
 
 
-def a_space(name: str, address: str) -> Space:
-    owner, _ = Owner.objects.get_or_create(name="alice")
-    space = Space.objects.create(
-        owner=owner, name=name, subdomain=f"alice-{name}", card={}, sdk=Sdk.DOCKER, sha="1" * 40,
-        stage=Stage.RUNNING,
-    )  # fmt: skip
-    space.replica = ordered(space, build_of(space))
-    space.save()
-    now = timezone.now()
-    began = Replica.objects.filter(pk=space.replica.pk)
-    began.update(created_at=now - timedelta(seconds=4))
-    becomes(space.replica, state=State.READY, address=address, ready_at=now)
+def measured(name: str, address: str) -> Space:
+    """A Space with a start and calls that are known."""
+    space = a_space(name, address)
+    first = space.replica
+    assert first is not None
+    assert first.ready_at is not None
+    Replica.objects.filter(pk=first.pk).update(created_at=first.ready_at - timedelta(seconds=4))
     sync_redis().hset(SpaceKeys(space.pk).service, "t:0", ",".join([str(CALL_S)] * 20))
     return Space.objects.select_related("replica").get(pk=space.pk)
 
@@ -240,9 +232,9 @@ def test_the_cost_does_not_grow_with_others(space: Space, addresses: list[str]) 
     come(space, 3)
     scaler.scale()
     queries, commands = cost()
-    a_space("fixed", addresses[1])
+    measured("fixed", addresses[1])
     for name in ("idle", "asleep"):
-        one = a_space(name, addresses[2])
+        one = measured(name, addresses[2])
         ranges.set_range(one, 1, 3, 10.0)
         if name == "asleep":
             Space.objects.filter(pk=one.pk).update(replica=None, stage=Stage.SLEEPING)

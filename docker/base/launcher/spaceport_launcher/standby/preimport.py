@@ -323,13 +323,15 @@ def _places_of(value: tuple[Any, ...]) -> list[tuple[list[Any], int]]:
 
 def _put_in_tuple(places: list[tuple[list[Any], int]], index: int, value: Any) -> None:
     for kept, at in places:
-        kept[at] = (*kept[at][:index], value, *kept[at][index + 1 :])
+        kept[at] = _with(kept[at], index, value)
 
 
 def _put_default(function: types.FunctionType, index: int, value: Any) -> None:
-    defaults = list(function.__defaults__ or ())
-    defaults[index] = value
-    function.__defaults__ = tuple(defaults)
+    function.__defaults__ = _with(function.__defaults__ or (), index, value)
+
+
+def _with(values: tuple[Any, ...], index: int, value: Any) -> tuple[Any, ...]:
+    return (*values[:index], value, *values[index + 1 :])
 
 
 def _put_attributes(kind: type, names: list[str], value: Any) -> None:
