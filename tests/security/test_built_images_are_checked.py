@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from typing import TYPE_CHECKING, Any
@@ -27,8 +28,9 @@ class Builder:
     def read(self, _path: str) -> bytes:
         return self.config
 
-    def stream(self, _path: str) -> tuple[int, Iterator[bytes]]:
-        return len(OWN), iter([OWN])
+    @contextlib.contextmanager
+    def stream(self, _path: str) -> Iterator[tuple[int, Iterator[bytes]]]:
+        yield len(OWN), iter([OWN])
 
 
 class Engine:
